@@ -1,0 +1,81 @@
+//! glass_blur: blur, copy pixels about, blur again.
+//!
+//! The reference looks like a swap of two pixels, but both sides are views of one array,
+//! so it copies one way; and the drawn offset never reaches +delta, so content only ever
+//! comes from the upper left. Both are part of the benchmark and kept. (At the weakest
+//! CIFAR severity the blur has radius 0: the copying alone does the damage.)
+
+use crate::corruption::Group;
+use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::gaussian::{Gaussian, Storage};
+use crate::kernels::unit::{byte, unit};
+use crate::{RandomSource, Result};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "glass_blur",
+    group: Group::Blur,
+    deterministic: false,
+    run,
+};
+
+/// Blur sigma, largest offset delta, iterations.
+const PARAMETERS: [[(f64, i64, u32); 5]; 3] = [
+    [
+        (0.05, 1, 1),
+        (0.25, 1, 1),
+        (0.4, 1, 1),
+        (0.25, 1, 2),
+        (0.4, 1, 2),
+    ],
+    [
+        (0.1, 1, 1),
+        (0.5, 1, 1),
+        (0.6, 1, 2),
+        (0.7, 2, 1),
+        (0.9, 2, 2),
+    ],
+    [
+        (0.7, 1, 2),
+        (0.9, 2, 1),
+        (1.0, 2, 3),
+        (1.1, 3, 2),
+        (1.5, 4, 2),
+    ],
+];
+
+fn run(
+    job: &Job<'_>,
+    rng: &mut dyn RandomSource,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    let (sigma, delta, iterations) = job.pick(&PARAMETERS);
+    let (width, height) = (job.width as i64, job.height as i64);
+    let blur = Gaussian::replicated(sigma, job.stack);
+    let [image] = scratch.doubles.take([out.len()]);
+    out.copy_from_slice(job.pixels);
+    let mut pass = |bytes: &mut [u8]| {
+        for (value, &x) in image.iter_mut().zip(&*bytes) {
+            *value = unit(x);
+        }
+        let size = (job.width, job.height);
+        blur.apply(image, size, 3, Storage::Double, &mut scratch.kernel);
+        for (out, value) in bytes.iter_mut().zip(&*image) {
+            *out = byte(*value);
+        }
+    };
+    pass(out);
+    for _ in 0..iterations {
+        for y in (delta + 1..=height - delta).rev() {
+            for x in (delta + 1..=width - delta).rev() {
+                let dx = rng.randint(-delta, delta);
+                let dy = rng.randint(-delta, delta);
+                let from = 3 * ((y + dy) * width + x + dx) as usize;
+                let to = 3 * (y * width + x) as usize;
+                out.copy_within(from..from + 3, to);
+            }
+        }
+    }
+    pass(out);
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! gaussian_noise: Y = X + sigma N, a normal for every channel value.
+
+use crate::corruption::Group;
+use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::unit::{byte, unit};
+use crate::{RandomSource, Result};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "gaussian_noise",
+    group: Group::Noise,
+    deterministic: false,
+    run,
+};
+
+/// Standard deviation.
+const SIGMA: [[f64; 5]; 3] = [
+    [0.04, 0.06, 0.08, 0.09, 0.10],
+    [0.04, 0.08, 0.12, 0.15, 0.18],
+    [0.08, 0.12, 0.18, 0.26, 0.38],
+];
+
+fn run(
+    job: &Job<'_>,
+    rng: &mut dyn RandomSource,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    let sigma = job.pick(&SIGMA);
+    let [noise] = scratch.doubles.take([out.len()]);
+    rng.fill_normal(noise);
+    for ((out, &x), n) in out.iter_mut().zip(job.pixels).zip(noise) {
+        *out = byte(unit(x) + sigma * *n);
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! speckle_noise: Y = X + X (sigma N), noise in proportion to the value.
+
+use crate::corruption::Group;
+use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::unit::{byte, unit};
+use crate::{RandomSource, Result};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "speckle_noise",
+    group: Group::Extra,
+    deterministic: false,
+    run,
+};
+
+/// Standard deviation of the factor.
+const SIGMA: [[f64; 5]; 3] = [
+    [0.06, 0.1, 0.12, 0.16, 0.2],
+    [0.15, 0.2, 0.25, 0.3, 0.35],
+    [0.15, 0.2, 0.35, 0.45, 0.6],
+];
+
+fn run(
+    job: &Job<'_>,
+    rng: &mut dyn RandomSource,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    let sigma = job.pick(&SIGMA);
+    let [noise] = scratch.doubles.take([out.len()]);
+    rng.fill_normal(noise);
+    for ((out, &x), n) in out.iter_mut().zip(job.pixels).zip(noise) {
+        let x = unit(x);
+        *out = byte(x + x * (sigma * *n));
+    }
+    Ok(())
+}

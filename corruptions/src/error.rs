@@ -1,0 +1,128 @@
+//! What can go wrong, with what the caller needs to put it right.
+
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request was refused. No function of this crate panics on bad input, and none
+/// crops, pads or converts an image to make it fit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A corruption name that is not one of the nineteen.
+    #[error("unknown corruption {name:?}; did you mean {suggestion:?}?")]
+    UnknownCorruption {
+        /// What was asked for.
+        name: String,
+        /// The nearest name.
+        suggestion: &'static str,
+    },
+    /// Another word from a short list.
+    #[error("unknown {what} {name:?}; known: {known}")]
+    UnknownName {
+        /// What kind of thing was named.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The list.
+        known: &'static str,
+    },
+    /// A severity outside 1 to 5.
+    #[error("severity {0} is not one of 1, 2, 3, 4, 5")]
+    Severity(u8),
+    /// Pixel bytes that do not fill the stated rectangle.
+    #[error(
+        "a {width}x{height} RGB image has {expected} bytes, not {actual} \
+         (three channels, row by row, no alpha, no grey)"
+    )]
+    ImageSize {
+        /// Stated width.
+        width: usize,
+        /// Stated height.
+        height: usize,
+        /// width * height * 3.
+        expected: usize,
+        /// Bytes given.
+        actual: usize,
+    },
+    /// An image without pixels, or of more than 2^31 bytes.
+    #[error("an image of {width}x{height} is empty or too large")]
+    Degenerate {
+        /// Stated width.
+        width: usize,
+        /// Stated height.
+        height: usize,
+    },
+    /// No published parameter set belongs to this size and none was chosen.
+    #[error(
+        "no published parameter set belongs to {width}x{height} images (32x32: cifar, 64x64: \
+         tiny-imagenet, 224x224: imagenet); choose one explicitly"
+    )]
+    NoParameterSet {
+        /// Image width.
+        width: usize,
+        /// Image height.
+        height: usize,
+    },
+    /// This corruption is not defined on images of this size.
+    #[error("{corruption} cannot take a {width}x{height} image: {why}")]
+    Unsupported {
+        /// The corruption.
+        corruption: &'static str,
+        /// Image width.
+        width: usize,
+        /// Image height.
+        height: usize,
+        /// The condition that fails.
+        why: String,
+    },
+    /// Buffers of a batch that do not agree.
+    #[error("the batch does not add up: {0}")]
+    Batch(String),
+    /// A frost texture that is absent, altered or unreadable.
+    #[error("frost texture {}: {why}", path.display())]
+    Texture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An array file that is not what a corruption archive holds.
+    #[error("{}: {why}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn archive(path: &Path, why: impl Into<String>) -> Self {
+        Self::Archive {
+            path: path.to_path_buf(),
+            why: why.into(),
+        }
+    }
+
+    pub(crate) fn texture(path: &Path, why: impl Into<String>) -> Self {
+        Self::Texture {
+            path: path.to_path_buf(),
+            why: why.into(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! An image as this crate sees it: eight bits, three channels, row by row.
+
+use crate::{Error, Result};
+
+/// An RGB image: `data[(y * width + x) * 3 + channel]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    width: usize,
+    height: usize,
+    data: Vec<u8>,
+}
+
+impl Image {
+    /// An image of `width` x `height` from its `width * height * 3` bytes.
+    ///
+    /// ```
+    /// use rlnet_corruptions::Image;
+    /// let black = Image::from_raw(32, 32, vec![0; 32 * 32 * 3])?;
+    /// assert_eq!((black.width(), black.height()), (32, 32));
+    /// // A grey or RGBA image is refused, not converted.
+    /// assert!(Image::from_raw(32, 32, vec![0; 32 * 32]).is_err());
+    /// # Ok::<(), rlnet_corruptions::Error>(())
+    /// ```
+    pub fn from_raw(width: usize, height: usize, data: Vec<u8>) -> Result<Self> {
+        let expected = bytes(width, height)?;
+        if data.len() != expected {
+            return Err(Error::ImageSize {
+                width,
+                height,
+                expected,
+                actual: data.len(),
+            });
+        }
+        Ok(Self {
+            width,
+            height,
+            data,
+        })
+    }
+
+    /// Pixels a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The bytes, for keeps.
+    pub fn into_raw(self) -> Vec<u8> {
+        self.data
+    }
+}
+
+/// Bytes of a `width` x `height` image. 2^31 is the limit so that index arithmetic in
+/// `i32` coordinates cannot overflow anywhere below.
+pub(crate) fn bytes(width: usize, height: usize) -> Result<usize> {
+    width
+        .checked_mul(height)
+        .and_then(|pixels| pixels.checked_mul(3))
+        .filter(|&bytes| bytes > 0 && bytes < 1 << 31)
+        .ok_or(Error::Degenerate { width, height })
+}

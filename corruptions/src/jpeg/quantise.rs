@@ -1,0 +1,99 @@
+//! Quantisation: the example tables of the JPEG standard, scaled by quality.
+
+/// ITU-T T.81, table K.1.
+#[rustfmt::skip]
+const LUMA: [u32; 64] = [
+    16, 11, 10, 16,  24,  40,  51,  61,
+    12, 12, 14, 19,  26,  58,  60,  55,
+    14, 13, 16, 24,  40,  57,  69,  56,
+    14, 17, 22, 29,  51,  87,  80,  62,
+    18, 22, 37, 56,  68, 109, 103,  77,
+    24, 35, 55, 64,  81, 104, 113,  92,
+    49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103,  99,
+];
+
+/// ITU-T T.81, table K.2.
+#[rustfmt::skip]
+const CHROMA: [u32; 64] = [
+    17, 18, 24, 47, 99, 99, 99, 99,
+    18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99,
+    99, 99, 99, 99, 99, 99, 99, 99,
+];
+
+/// A scaled table.
+pub(super) struct Table {
+    steps: [i32; 64],
+    /// 1 / (8 step): the forward transform leaves coefficients scaled by 8. A product with
+    /// it, corrected below, replaces a division.
+    inverse: [f64; 64],
+}
+
+impl Table {
+    pub fn luma(quality: u32) -> Self {
+        Self::scaled(&LUMA, quality)
+    }
+
+    pub fn chroma(quality: u32) -> Self {
+        Self::scaled(&CHROMA, quality)
+    }
+
+    /// The IJG scaling: 50 leaves the table as it is, 100 makes it all ones.
+    fn scaled(base: &[u32; 64], quality: u32) -> Self {
+        let quality = quality.clamp(1, 100);
+        let scale = if quality < 50 {
+            5000 / quality
+        } else {
+            200 - 2 * quality
+        };
+        let steps = base.map(|entry| ((entry * scale + 50) / 100).clamp(1, 255) as i32);
+        let inverse = steps.map(|step| 1.0 / f64::from(8 * step));
+        Self { steps, inverse }
+    }
+
+    /// Quantises and dequantises coefficients that are scaled by 8: the magnitude is
+    /// rounded to the nearest step, halves up.
+    pub fn coarsen(&self, block: &mut [[i32; 8]; 8]) {
+        let values = block.as_flattened_mut();
+        for ((value, &step), &inverse) in values.iter_mut().zip(&self.steps).zip(&self.inverse) {
+            // Exact: numerator and divisor are below 2^17, so the quotient is at least
+            // 1 / 2040 away from the next integer below unless it is one, and the half
+            // unit added keeps it above that one.
+            let whole = f64::from(value.abs() + 4 * step) + 0.5;
+            let level = (whole * inverse) as i32;
+            *value = value.signum() * level * step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quality_50_is_the_standard_and_100_is_all_ones() {
+        assert_eq!(Table::luma(50).steps.map(|step| step as u32), LUMA);
+        assert_eq!(Table::chroma(100).steps, [1; 64]);
+        assert_eq!(Table::luma(1).steps, [255; 64]);
+    }
+
+    #[test]
+    fn the_product_is_the_division() {
+        for quality in [7, 25, 50, 80, 100] {
+            let table = Table::luma(quality);
+            for value in -9000..9000 {
+                let mut block = [[value; 8]; 8];
+                table.coarsen(&mut block);
+                for (got, step) in block.as_flattened().iter().zip(table.steps) {
+                    let level = (value.abs() + 4 * step) / (8 * step);
+                    assert_eq!(*got, value.signum() * level * step, "{value} by {step}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! ImageMagick's motion blur (6.9, 16-bit quanta, no HDRI).
+//!
+//! A one-sided Gaussian along a line, sampled at whole pixels. Bytes become 16-bit quanta
+//! (v * 257); the sum is rounded to a quantum; the quantum goes back to eight bits by
+//! division, which truncates. A build with HDRI, or ImageMagick 7, may round instead.
+
+use super::replicate;
+use crate::corruptions::Pool;
+
+/// Blurs `bytes` (height x width x channels) in place along `angle` degrees.
+pub(crate) fn blur(
+    bytes: &mut [u8],
+    (width, height): (usize, usize),
+    channels: usize,
+    (radius, sigma): (f64, f64),
+    angle: f64,
+    pool: &mut Pool<f64>,
+) {
+    let taps = taps(radius, sigma, angle);
+    let reach = |axis: fn(&Tap) -> isize| {
+        let low = taps.iter().map(axis).min().unwrap_or(0).min(0);
+        let high = taps.iter().map(axis).max().unwrap_or(0).max(0);
+        ((-low) as usize, high as usize)
+    };
+    let ((left, right), (up, down)) = (reach(|t| t.x), reach(|t| t.y));
+    let stride = width * channels;
+    let padded_stride = (left + width + right) * channels;
+    let [padded, sums] = pool.take([padded_stride * (up + height + down), stride]);
+    for (y, row) in padded.chunks_exact_mut(padded_stride).enumerate() {
+        let y = replicate(y as isize - up as isize, height);
+        let source = &bytes[y * stride..][..stride];
+        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
+            let x = replicate(x as isize - left as isize, width);
+            for (out, &value) in pixel.iter_mut().zip(&source[x * channels..]) {
+                *out = f64::from(value) * 257.0;
+            }
+        }
+    }
+    for (y, out) in bytes.chunks_exact_mut(stride).enumerate() {
+        sums.fill(0.0);
+        for tap in &taps {
+            let row = (up + y).wrapping_add_signed(tap.y) * padded_stride;
+            let column = left.wrapping_add_signed(tap.x) * channels;
+            for (sum, value) in sums.iter_mut().zip(&padded[row + column..]) {
+                *sum += tap.weight * value;
+            }
+        }
+        for (out, sum) in out.iter_mut().zip(&*sums) {
+            let quantum = (sum + 0.5).clamp(0.0, 65_535.0) as u32;
+            *out = (quantum / 257) as u8;
+        }
+    }
+}
+
+struct Tap {
+    x: isize,
+    y: isize,
+    weight: f64,
+}
+
+fn taps(radius: f64, sigma: f64, angle: f64) -> Vec<Tap> {
+    let width = 2 * radius.ceil() as usize + 1;
+    let weight = |i: usize| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp();
+    let scale = (2.0 * std::f64::consts::PI).sqrt() * sigma;
+    let total: f64 = (0..width).map(|i| weight(i) / scale).sum();
+    let (sin, cos) = angle.to_radians().sin_cos();
+    let (x, y) = (width as f64 * cos, width as f64 * sin);
+    let length = x.hypot(y);
+    let offset = |i: usize, along: f64| (i as f64 * along / length - 0.5).ceil() as isize;
+    (0..width)
+        .map(|i| Tap {
+            x: offset(i, x),
+            y: offset(i, y),
+            weight: weight(i) / scale / total,
+        })
+        .collect()
+}

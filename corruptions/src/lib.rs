@@ -1,0 +1,48 @@
+//! Common corruptions of images, byte for byte.
+//!
+//! The fifteen corruptions of CIFAR-10-C, CIFAR-100-C, Tiny-ImageNet-C and ImageNet-C
+//! (Hendrycks and Dietterich, ICLR 2019) and their four extras, at five severities each,
+//! with the published parameters for 32x32, 64x64 and 224x224 images. The 32 and 64 sets
+//! reproduce the reference scripts exactly, including what their libraries (SciPy, OpenCV,
+//! ImageMagick, libjpeg, Pillow) compute, in plain arithmetic; the 224 set is checked by
+//! properties only.
+//!
+//! ```
+//! use rlnet_corruptions::{Corruption, Image, KeyedRng, Severity, corrupt};
+//!
+//! let image = Image::from_raw(32, 32, vec![128; 32 * 32 * 3])?;
+//! let mut rng = KeyedRng::new(0, "example", &[]);
+//! let foggy = corrupt(&image, Corruption::Fog, Severity::new(3)?, &mut rng)?;
+//! assert_ne!(foggy, image);
+//! # Ok::<(), rlnet_corruptions::Error>(())
+//! ```
+//!
+//! A [`Generator`] holds the choices that change bytes (which [`Stack`] to imitate, which
+//! frost [`Textures`], which [`ParameterSet`]) and corrupts whole batches in parallel, each
+//! image with a generator keyed by what it is, so results depend on nothing else.
+//! [`archive`] writes, reads and checks the official file layouts.
+//!
+//! This crate knows nothing of networks, devices, data sets or command lines, and prints
+//! nothing.
+
+pub mod archive;
+mod corruption;
+mod corruptions;
+mod error;
+mod generator;
+mod image;
+mod jpeg;
+mod kernels;
+mod parameters;
+pub mod random;
+mod severity;
+pub mod textures;
+
+pub use corruption::{Corruption, Group};
+pub use error::{Error, Result};
+pub use generator::{Description, Generator, Options, VERSION, corrupt};
+pub use image::Image;
+pub use parameters::{ParameterSet, Stack};
+pub use random::{KeyedRng, NumpyRng, RandomSource};
+pub use severity::Severity;
+pub use textures::Textures;

@@ -1,0 +1,122 @@
+//! Frost textures: the original photographs if you have them, procedural ones if not.
+//!
+//! The reference lays crops of five photographs over the image. Their origin is not
+//! documented, so this crate does not ship them: by default it uses pictures of its own,
+//! made by a formula, of the same sizes. [`Textures::from_dir`] loads the originals and
+//! gives the reference's bytes. Reports say which were used ([`Textures::describe`]).
+
+mod decode;
+mod procedural;
+mod scale;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use crate::{ParameterSet, Result};
+
+/// The originals: file name, width, height, MD5. The draw among them is uniform, and the
+/// second and third are the same picture, so the real mixture is 20, 40, 20, 20 per cent.
+/// A sixth file of the reference, frost6.jpg, can never be drawn.
+pub const ORIGINALS: [(&str, usize, usize, &str); 5] = [
+    ("frost1.png", 900, 600, "6ead634ace1f366d77e87078b465863c"),
+    ("frost2.png", 560, 315, "98f0d2b1d74a048d3bc9c7ecfd886939"),
+    ("frost3.png", 560, 315, "b3ed8eb147824261888e730f916c0d8b"),
+    ("frost4.jpg", 527, 350, "d70b9d6aa0b1fe7bd8133b113787e078"),
+    ("frost5.jpg", 660, 495, "50984ae2c871b7df2c28f1d71ca460a0"),
+];
+
+/// One picture.
+#[derive(Clone)]
+pub(crate) struct Texture {
+    pub width: usize,
+    pub height: usize,
+    pub rgb: Vec<u8>,
+}
+
+type Set = [Texture; 5];
+
+/// The five pictures that frost lays over an image. Cheap to clone. The default is
+/// procedural.
+#[derive(Clone)]
+pub struct Textures(Arc<Inner>);
+
+struct Inner {
+    /// The folder of the originals; `None` if procedural.
+    folder: Option<PathBuf>,
+    full: OnceLock<Set>,
+    /// Enlarged or reduced for each parameter set, at first use.
+    scaled: [OnceLock<Set>; 3],
+}
+
+impl Default for Textures {
+    fn default() -> Self {
+        // One for the whole program: made at first use, then shared.
+        static PROCEDURAL: LazyLock<Textures> = LazyLock::new(|| Textures::new(None, OnceLock::new()));
+        PROCEDURAL.clone()
+    }
+}
+
+impl Textures {
+    /// The originals from `folder`, checked against the published MD5 table.
+    ///
+    /// ```no_run
+    /// use rlnet_corruptions::{Generator, Options, Textures};
+    /// let textures = Textures::from_dir("frost")?;
+    /// assert!(textures.are_original());
+    /// let generator = Generator::new(Options { textures, ..Options::default() });
+    /// # Ok::<(), rlnet_corruptions::Error>(())
+    /// ```
+    pub fn from_dir(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let mut full = Vec::with_capacity(ORIGINALS.len());
+        for original in &ORIGINALS {
+            full.push(decode::original(folder, original)?);
+        }
+        let cell = OnceLock::new();
+        if let Ok(set) = Set::try_from(full) {
+            let _ = cell.set(set);
+        }
+        Ok(Self::new(Some(folder.to_path_buf()), cell))
+    }
+
+    fn new(folder: Option<PathBuf>, full: OnceLock<Set>) -> Self {
+        Self(Arc::new(Inner {
+            folder,
+            full,
+            scaled: Default::default(),
+        }))
+    }
+
+    /// True for the reference's photographs.
+    pub fn are_original(&self) -> bool {
+        self.0.folder.is_some()
+    }
+
+    /// Which they are, for provenance: `original (MD5 checked)` or `procedural`.
+    pub fn describe(&self) -> String {
+        if self.are_original() {
+            "original (MD5 checked)".to_owned()
+        } else {
+            format!("procedural, version {}", procedural::VERSION)
+        }
+    }
+
+    /// The five at the size that `set` uses.
+    pub(crate) fn scaled(&self, set: ParameterSet) -> &Set {
+        let full = || self.0.full.get_or_init(procedural::all);
+        self.0.scaled[set.index()].get_or_init(|| {
+            full().each_ref().map(|texture| match set {
+                ParameterSet::Cifar => scale::resize(texture, 0.2),
+                ParameterSet::TinyImagenet => scale::resize(texture, 0.3),
+                ParameterSet::Imagenet => texture.clone(),
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Textures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Textures({})", self.describe())
+    }
+}

@@ -1,0 +1,120 @@
+//! Golden hashes: what the original functions make of a formula image after
+//! `np.random.seed(12345)`, with the libraries of 2023 (`Stack::Modern`).
+//!
+//! The image is value(y,x,c) = (x (5 + 2c) + y (3 + c) + floor(xy / 4) (c + 1)) mod 256; a
+//! hash is the first 16 hexadecimal digits of the SHA-256 of the output bytes. Frost is
+//! laid over with the original photographs, and skipped loudly where they are absent.
+
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
+
+mod support;
+
+use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, Severity, Stack};
+use sha2::{Digest, Sha256};
+
+const INPUT: [(usize, &str); 2] = [(32, "5d78731d4332bdb8"), (64, "8fededf0b50e0d2d")];
+
+/// 32x32, rows in the order of `Corruption::ALL`.
+#[rustfmt::skip]
+const GOLDEN_32: [[&str; 5]; 19] = [
+    ["414cac325d476fcf", "8aaaa67dfda693cf", "01d60c72ff3acb88", "454608327f0a7b83", "8cdcfb75144b6855"], // gaussian_noise
+    ["5772a021bd62c2da", "47d1f0b3c706c6c9", "34f96b0efa1b475f", "485b5b684228f199", "b81cbcf3e785b613"], // shot_noise
+    ["1c09052ec6de7c24", "e2556482ff85cf22", "3b21292ec3607e39", "ea33fa66e2e58676", "20aed9c2fdc22719"], // impulse_noise
+    ["060e0c144327b945", "3f0ed3d00f0bfa5f", "f49dcd29ccfe1732", "3943028e862d7674", "77f2944c939f29b8"], // defocus_blur
+    ["32817099523e858d", "76e1a84ba3f3ef01", "8e823e73cbc964a6", "3940a3153a3fc824", "f3daf67d25c53b99"], // glass_blur
+    ["b2e818588f7fda5d", "c00d4d872274e8b0", "0219d3205ff849ab", "0219d3205ff849ab", "7eac2162822db100"], // motion_blur
+    ["0cac183dd9b2a26c", "1c818d608ec35a86", "4d59fad464b1ccc7", "9e3286a1dfed2b79", "67002f53e64ffca4"], // zoom_blur
+    ["0f2f9a08a0642862", "bfaa0de26193fdc0", "e1aff409ac116bda", "8b08df388654120f", "59aa93dfca252466"], // snow
+    ["46dd0b2d363ee125", "ea319f22f913646e", "07f1ef34031f4d25", "7766e23906f0112b", "58f65e3993d6f4b6"], // frost
+    ["c093d993f2ef0ba4", "fc574614f5b34c46", "f1f8f69fb701cbff", "d9a5ac4e4764dd98", "51931cb2a6fb2d5b"], // fog
+    ["3023feeb9b94fa43", "d0315a83326bd930", "5b0eb972fd1e952c", "de401b00e624c296", "0de95ae46cd46b2e"], // brightness
+    ["0d82b770a8a02303", "e68556eed43ce2d0", "b00f48d6d60b8168", "e7dbace03c305bb2", "1bb7b9dbe0cfeb06"], // contrast
+    ["649a698ca786e373", "a704c57f8f03d7bb", "c054d85304a9a628", "5d06b28b8de2de37", "3988ed7693f92574"], // elastic_transform
+    ["ffa326e776c8fd26", "10e5174df3765791", "21e611f7891284df", "1205c8d5f06d4f84", "652f1da29047b6c9"], // pixelate
+    ["c5ae8077c87fb2c8", "d4fc88aa821a05ac", "7d162fe743ee030c", "ff1b12981be89799", "0999925e34cd44bd"], // jpeg_compression
+    ["37c8adc3e100fbff", "71d2926aa19beb3b", "ab47e104541b40c3", "3251f4161a5e72d4", "52467c99418c03a9"], // speckle_noise
+    ["13a5ec96eb8be8cf", "6bb6e738d2f61093", "71c8f853fcbfa386", "f3edc3ef3e7f96a9", "b9ff4f14752e99e0"], // gaussian_blur
+    ["58423fa4fc228deb", "d083225bc4ad0316", "5d4d330a51a8d9d8", "f09418c80312a814", "5a30be47bb504b5f"], // spatter
+    ["34f4dcf9421b52df", "401471655fc8771e", "775476f8d8e035dc", "0e2a42db08aaef07", "5748f2933e909942"], // saturate
+];
+
+/// 64x64, rows in the order of `Corruption::ALL`.
+#[rustfmt::skip]
+const GOLDEN_64: [[&str; 5]; 19] = [
+    ["4a791a4410565ac7", "3f31ecf1f16d2999", "fe3927eaacc73602", "36fb7ebe898e832a", "32d99df2f3bc7b20"], // gaussian_noise
+    ["90e00ef68824d6c0", "35ae77324df1f260", "a00ec39a37bd587e", "7c0bc002e9b7c7ca", "a5c37787b6347f25"], // shot_noise
+    ["3e1671b75a9e1093", "4a4609bb02a0b77b", "c455d67f449026e0", "53aab4d52efd7b05", "7e33e81ef2d73b40"], // impulse_noise
+    ["35ed0dd1150dd973", "949167a96df7439e", "5dd154f641c97b6c", "9347317d3483c56c", "17186b926113eee3"], // defocus_blur
+    ["6ea0416cbf412e08", "3280aadfb82903e1", "a083aecd9605283a", "b0e438d999c385d0", "c436351267495695"], // glass_blur
+    ["68b024a876827c43", "6c7789d254cde15e", "94345df1b44fc49e", "a89b49aa8c3e5cb9", "71aaa4e8c4396700"], // motion_blur
+    ["3498bab417a04403", "867a1446781c7937", "8751e294d5211342", "7b9cb59394017448", "651b42db5079e803"], // zoom_blur
+    ["5fe90bab0ca7d6a4", "7613cd25f17ed32a", "d257cc7db4305ee3", "828d1a0ae56d9251", "80a4f812c3fd8f9a"], // snow
+    ["204868b10191f98f", "40480e84e4dad3db", "75e2cc6135757960", "00ac740e53063a23", "f40d865b8c0d17b3"], // frost
+    ["644efeedea3f50a8", "b42d0134bb22464e", "513764e27ad61730", "43741dba053b3c19", "6d1f41d4301d644c"], // fog
+    ["a9a64ea4e192cb6f", "d5641fb30af6e3bd", "b34b4c9e593661ee", "ff7c503e12c205eb", "e3cb71c489b8f237"], // brightness
+    ["0ee9948545ad3c23", "00b4a855836d2a8e", "52217b3ac0c1bcd9", "5cf6e88e2a766193", "695de5f1428aaa4e"], // contrast
+    ["81d4fbfbbbbacbb3", "4d3dc58155d08e5f", "5d916d9b71e315c3", "74522bdf5bcdf099", "9d00928e3798cb51"], // elastic_transform
+    ["c87f4561b407572e", "fe997cad25d9b1ca", "f9ac2dbeb8203cd1", "45cacde398a8963c", "ed2028d91363dde6"], // pixelate
+    ["c3f568a45814f79b", "8d55c2acc0f900da", "731e7f5a890f58a9", "1125438f350e47e8", "1481ecc08a4be3d8"], // jpeg_compression
+    ["bfbc89549700e4fd", "170568b7289279ac", "8b1d5d6e50168b0d", "5e5a36e971267cb2", "b9e18ede5d8f850d"], // speckle_noise
+    ["469928f61f3d22e5", "1860a0f4636607b9", "6360f40d709aabeb", "6e56375429fb3958", "d6298362910645f9"], // gaussian_blur
+    ["836669dace913b2d", "9b5adf99b34d491d", "a30f75280a5723dc", "f14e0fa3e619a5f6", "68feb7e427363755"], // spatter
+    ["757cb1765f1bdd09", "f1043533bb4aa7fc", "3e866e8bb3080833", "294b649627781539", "ad4f0a5395a45454"], // saturate
+];
+
+fn hash(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn formula(n: usize) -> Image {
+    let mut data = Vec::with_capacity(n * n * 3);
+    for y in 0..n {
+        for x in 0..n {
+            data.extend((0..3).map(|c| (x * (5 + 2 * c) + y * (3 + c) + x * y / 4 * (c + 1)) as u8));
+        }
+    }
+    Image::from_raw(n, n, data).unwrap()
+}
+
+fn check(n: usize, golden: &[[&str; 5]; 19]) {
+    let image = formula(n);
+    let textures = support::original_textures("golden hashes of frost");
+    let generator = Generator::new(Options {
+        stack: Stack::Modern,
+        textures: textures.clone().unwrap_or_default(),
+        parameters: None,
+    });
+    let mut wrong = Vec::new();
+    for (corruption, row) in Corruption::ALL.into_iter().zip(golden) {
+        if corruption == Corruption::Frost && textures.is_none() {
+            continue;
+        }
+        for (severity, expected) in Severity::ALL.into_iter().zip(row) {
+            let got = generator
+                .corrupt(&image, corruption, severity, &mut NumpyRng::new(12345))
+                .map(|image| hash(image.data()));
+            if got.as_deref().ok() != Some(*expected) {
+                wrong.push(format!("{corruption} {severity}: {got:?}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{n}x{n}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_formula_image_is_the_specified_one() {
+    for (n, expected) in INPUT {
+        assert_eq!(hash(formula(n).data()), expected);
+    }
+}
+
+#[test]
+fn all_nineteen_at_32() {
+    check(32, &GOLDEN_32);
+}
+
+#[test]
+fn all_nineteen_at_64() {
+    check(64, &GOLDEN_64);
+}

@@ -1,0 +1,152 @@
+//! Real CIFAR-10 images against the outputs of the original functions, both stacks.
+//!
+//! The archives are in the reference data; without them these tests skip, loudly. The
+//! specification allows one byte in 100,000 off by one; what is asserted is tighter where
+//! more was reached.
+
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
+
+mod support;
+
+use npyz::npz::NpzArchive;
+use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, Severity, Stack};
+
+fn load<T: npyz::Deserialize>(file: &str, array: &str) -> Vec<T> {
+    let path = support::shared("oracles/corruptions").join(file);
+    let mut archive = NpzArchive::open(path).unwrap();
+    archive.by_name(array).unwrap().unwrap().into_vec().unwrap()
+}
+
+/// Bytes that differ, and the largest difference, over all severities and images of one
+/// corruption.
+struct Difference {
+    bytes: usize,
+    of: usize,
+    largest: u8,
+}
+
+impl Difference {
+    fn within_tolerance(&self) -> bool {
+        self.largest <= 1 && self.bytes as f64 <= 1e-5 * self.of as f64
+    }
+}
+
+/// Compares a generator's output with `expected`, [severity][image] of n x n images.
+fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[u8]) -> Difference {
+    let file = format!("corruptions_{n}.npz");
+    let inputs: Vec<u8> = load(&file, "inputs");
+    let seeds: Vec<i64> = load(&file, "seeds");
+    let stride = n * n * 3;
+    let count = inputs.len() / stride;
+    let mut difference = Difference {
+        bytes: 0,
+        of: expected.len(),
+        largest: 0,
+    };
+    assert_eq!(expected.len(), 5 * inputs.len());
+    for severity in Severity::ALL {
+        let s = usize::from(severity.get() - 1);
+        for i in 0..count {
+            let image = Image::from_raw(n, n, inputs[i * stride..][..stride].to_vec()).unwrap();
+            let mut rng = NumpyRng::new(seeds[s * count + i] as u32);
+            let got = generator
+                .corrupt(&image, corruption, severity, &mut rng)
+                .unwrap();
+            let want = &expected[(s * count + i) * stride..][..stride];
+            for (a, b) in got.data().iter().zip(want) {
+                difference.bytes += usize::from(a != b);
+                difference.largest = difference.largest.max(a.abs_diff(*b));
+            }
+        }
+    }
+    difference
+}
+
+fn generator(stack: Stack, what: &str) -> Option<Generator> {
+    support::find("oracles/corruptions/corruptions_32.npz", what)?;
+    let textures = support::original_textures(what)?;
+    Some(Generator::new(Options {
+        stack,
+        textures,
+        parameters: None,
+    }))
+}
+
+fn modern(n: usize) {
+    let Some(generator) = generator(Stack::Modern, "oracle images of the modern stack") else {
+        return;
+    };
+    let outputs: Vec<u8> = load(&format!("corruptions_{n}.npz"), "outputs");
+    let share = outputs.len() / 19;
+    let mut wrong = Vec::new();
+    for (corruption, expected) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
+        let d = compare(n, &generator, corruption, expected);
+        if d.bytes > 0 {
+            eprintln!("{corruption} {n}: {} of {} bytes, up to {}", d.bytes, d.of, d.largest);
+        }
+        if !d.within_tolerance() {
+            wrong.push(corruption);
+        }
+    }
+    assert!(wrong.is_empty(), "{n}x{n}: {wrong:?}");
+}
+
+#[test]
+fn the_modern_stack_at_32() {
+    modern(32);
+}
+
+#[test]
+fn the_modern_stack_at_64() {
+    modern(64);
+}
+
+#[test]
+fn the_release_stack_where_it_differs() {
+    let Some(generator) = generator(Stack::Release, "oracle images of the release stack") else {
+        return;
+    };
+    for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
+        for n in [32, 64] {
+            let expected: Vec<u8> =
+                load("release_stack_outputs.npz", &format!("{}_{n}", corruption.name()));
+            let d = compare(n, &generator, corruption, &expected);
+            assert!(
+                d.within_tolerance(),
+                "{corruption} {n}: {} of {} bytes, up to {}",
+                d.bytes,
+                d.of,
+                d.largest
+            );
+        }
+    }
+}
+
+/// The reference counted, over these images, how many bytes differ between the stacks.
+/// Ours must differ from each other in as many.
+#[test]
+fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
+    let what = "the count of differences between the stacks";
+    let Some(release) = generator(Stack::Release, what) else {
+        return;
+    };
+    let text = std::fs::read_to_string(support::shared(
+        "oracles/corruptions/release_stack_comparison.json",
+    ))
+    .unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for n in [32, 64] {
+        let outputs: Vec<u8> = load(&format!("corruptions_{n}.npz"), "outputs");
+        let share = outputs.len() / 19;
+        for (corruption, modern) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
+            let d = compare(n, &release, corruption, modern);
+            let row = &json["results"][format!("{}_{n}", corruption.name())];
+            let (bytes, largest) = (&row["differing_bytes"], &row["max"]);
+            assert_eq!(
+                (d.bytes as u64, u64::from(d.largest)),
+                (bytes.as_u64().unwrap(), largest.as_u64().unwrap()),
+                "{corruption} {n}"
+            );
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `rlnet doctor`: what this machine offers, and what would be slow and why.
+
+use super::global::Global;
+use super::{say, say_json};
+use crate::data::{NAMES, load};
+use crate::device::{CudaState, cuda_state, libtorch_folder};
+use crate::error::Result;
+use clap::Args;
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+/// Device, libtorch, threads, memory and data sets found; what would be slow and why
+///
+/// Example: rlnet doctor
+#[derive(Debug, Args)]
+pub struct Doctor {}
+
+impl Doctor {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        // The first tensor pulls libtorch in, so that its place can be told.
+        let _ = Tensor::zeros([1], (Kind::Float, tch::Device::Cpu));
+        let cuda = cuda_state();
+        let device = global.open_device();
+        let threads = tch::get_num_threads();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = memory_gib();
+        let folder = libtorch_folder().map(|path| path.display().to_string());
+        let data_dir = global.data_dir();
+        let data: Vec<(&str, bool)> =
+            NAMES.iter().map(|name| (*name, load(name, &data_dir).is_ok())).collect();
+        let mut slow = Vec::new();
+        if !matches!(cuda, CudaState::Devices(_)) {
+            slow.push("no GPU: full-width ResNet18 suites take weeks on a CPU; the `demo` and \
+                 `cifar10-small` suites are made for one");
+        }
+        if (threads as usize) < cores {
+            slow.push("fewer libtorch threads than cores: raise --threads");
+        }
+        if memory.is_some_and(|memory| memory < 4.0) {
+            slow.push("under 4 GiB of memory available: suites may be killed");
+        }
+        if global.json {
+            say_json(&json!({
+                "program": env!("CARGO_PKG_VERSION"),
+                "libtorch": {"version": "2.11.0", "folder": folder},
+                "cuda": cuda.describe(),
+                "device": device.as_ref().map_or_else(|e| e.to_string(), |d| crate::device::name(*d)),
+                "threads": threads,
+                "cores": cores,
+                "memory_available_gib": memory,
+                "data_dir": data_dir,
+                "data": data.iter().map(|(name, found)| json!({"name": name, "found": found})).collect::<Vec<_>>(),
+                "slow": slow,
+            }));
+            return Ok(());
+        }
+        say(&format!("rlnet {}", env!("CARGO_PKG_VERSION")));
+        say(&format!("libtorch   2.11.0 in {}", folder.as_deref().unwrap_or("?")));
+        say(&format!("CUDA       {}", cuda.describe()));
+        match device {
+            Ok(device) => say(&format!("device     {}", crate::device::name(device))),
+            Err(error) => say(&format!("device     {error}")),
+        }
+        say(&format!("threads    {threads} of {cores} cores"));
+        if let Some(memory) = memory {
+            say(&format!("memory     {memory:.1} GiB available"));
+        }
+        say(&format!("data       in {}", data_dir.display()));
+        for (name, found) in data {
+            say(&format!("  {name:<9} {}", if found { "found" } else { "not found" }));
+        }
+        for reason in slow {
+            say(&format!("slow       {reason}"));
+        }
+        Ok(())
+    }
+}
+
+/// Memory that can be had without swapping, from /proc.
+fn memory_gib() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kilobytes / (1024.0 * 1024.0))
+}

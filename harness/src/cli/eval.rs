@@ -1,0 +1,163 @@
+//! `rlnet eval`: anybody's model under any conditions.
+
+use super::global::Global;
+use super::run::finish;
+use crate::error::{Error, Result};
+use crate::progress::announce;
+use crate::run::prepare::{Sizes, world};
+use crate::run::{Executor, Prepared, RunDirectory};
+use clap::Args;
+use rlnet_suites::cell::DataSpec;
+use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
+use rlnet_suites::plan::Asked;
+use rlnet_suites::{AttackSpec, CellId, Plan};
+use std::path::{Path, PathBuf};
+
+/// Evaluate a model: clean, corrupted, attacked, through every branch
+///
+/// MODEL is a run's model.safetensors, or any TorchScript file that takes images in [0,1]
+/// (normalisation inside) and gives logits.
+///
+/// Example: rlnet eval model.pt --dataset cifar10 --attack pgd:steps=20 --corruptions all --limit 500
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// model.safetensors of a run, or a TorchScript file
+    model: PathBuf,
+    /// shapes, cifar10 or cifar100
+    #[arg(long)]
+    dataset: String,
+    /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255
+    #[arg(long = "attack", value_name = "ATTACK")]
+    attacks: Vec<AttackSpec>,
+    /// benchmark (15), all (19), extra (4), none, or names with commas
+    #[arg(long, default_value = "none")]
+    corruptions: String,
+    /// Severities, with commas or as a range
+    #[arg(long, default_value = "1-5")]
+    severity: String,
+    /// Use only the first N test images
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Images a batch; results do not depend on it
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    /// Where results go (default: out/eval-MODEL)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Eval {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let asked = Asked {
+            corruptions: corruptions(&self.corruptions)?,
+            severities: severities(&self.severity)?,
+            attacks: self.attacks.clone(),
+            seed: global.seed.unwrap_or(0),
+        };
+        let bytes =
+            std::fs::read(&self.model).map_err(|error| Error::reading(&self.model, error))?;
+        let id = CellId(blake3::hash(&bytes).to_hex()[..16].to_owned());
+        let data = Prepared::load(
+            &self.dataset,
+            &global.data_dir(),
+            Sizes {
+                train: None,
+                test: self.limit,
+                validation: 0.1,
+            },
+        )?;
+        let name = name_of(&self.model);
+        let spec = DataSpec {
+            dataset: self.dataset.clone(),
+            train: None,
+            test: self.limit,
+            validation: 0.1,
+            seed: 0,
+            checksum: data.checksum.clone(),
+        };
+        let plan = Plan {
+            schema: rlnet_suites::suite::SCHEMA,
+            suite: format!("eval-{name}"),
+            title: format!("{name} on {}", self.dataset),
+            description: format!("Evaluation of one model file, blake3 {id}."),
+            headline: self.attacks.last().cloned(),
+            baseline: None,
+            evaluation_batch: self.batch as usize,
+            cells: asked.cells(&name, &id, &spec, &world(&data.checksum)),
+        };
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new("out").join(&plan.suite));
+        let directory = RunDirectory::open(&out)?;
+        let executed = Executor {
+            directory: &directory,
+            data: &data,
+            device: global.open_device()?,
+            external: Some((id, self.model.clone())),
+        }
+        .run(&plan, None)?;
+        announce(&format!(
+            "{name}: {} cells computed, {} were done before",
+            executed.computed, executed.found
+        ));
+        finish(&out, global.json, executed.computed == 0)
+    }
+}
+
+/// A short name for a model file: its stem, or its cell for a run's model.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.parent().and_then(Path::file_name) {
+        Some(cell) if stem == "model" => cell.to_string_lossy().into_owned(),
+        _ => stem.into_owned(),
+    }
+}
+
+fn corruptions(text: &str) -> Result<Vec<String>> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Ok(match text {
+        "none" => Vec::new(),
+        "benchmark" => owned(&BENCHMARK),
+        "extra" => owned(&EXTRA),
+        "all" => owned(&[&BENCHMARK[..], &EXTRA[..]].concat()),
+        names => {
+            let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
+            for name in &names {
+                check_corruption(name)?;
+            }
+            names
+        }
+    })
+}
+
+fn severities(text: &str) -> Result<Vec<u8>> {
+    let bad = || Error::Input(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
+    let number = |part: &str| {
+        part.trim()
+            .parse::<u8>()
+            .ok()
+            .filter(|severity| (1..=5).contains(severity))
+            .ok_or_else(bad)
+    };
+    if let Some((from, to)) = text.split_once('-') {
+        let (from, to) = (number(from)?, number(to)?);
+        return if from <= to { Ok((from..=to).collect()) } else { Err(bad()) };
+    }
+    text.split(',').map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_read_as_written() {
+        assert_eq!(severities("1-5").expect("a range"), [1, 2, 3, 4, 5]);
+        assert_eq!(severities("1,3").expect("a list"), [1, 3]);
+        for bad in ["0", "6", "5-1", "", "x"] {
+            assert!(severities(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line: one file a subcommand, which parses, calls and prints.
+
+mod attack;
+mod data;
+mod demo;
+mod doctor;
+mod eval;
+mod global;
+mod model;
+mod pending;
+mod report;
+mod run;
+mod suite;
+
+use crate::error::{Error, Result, first_line};
+use clap::{Parser, Subcommand};
+use global::Global;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// Makes and judges networks for private inference: RLNet training, common corruptions,
+/// attacks through every norm branch, and reports with intervals.
+#[derive(Debug, Parser)]
+#[command(name = "rlnet", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Run(run::Run),
+    Eval(eval::Eval),
+    Report(report::Report),
+    Suite(suite::SuiteCommand),
+    Model(model::ModelCommand),
+    Attack(attack::AttackCommand),
+    Data(data::DataCommand),
+    Doctor(doctor::Doctor),
+}
+
+/// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
+/// or bad input.
+pub fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("RLNET_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .without_time()
+        .with_target(false)
+        .init();
+    let cli = Cli::parse();
+    // tch's plain operations panic on a libtorch error. Nobody should have to read a
+    // backtrace: a panic becomes one line and exit code 1.
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&cli))).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown cause");
+        Err(Error::Work(format!(
+            "internal: {}; this is a bug of rlnet, please report it with the command you ran",
+            first_line(text)
+        )))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<()> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo(command) => command.run(global),
+        Command::Run(command) => command.run(global),
+        Command::Eval(command) => command.run(global),
+        Command::Report(command) => command.run(global),
+        Command::Suite(command) => command.run(global),
+        Command::Model(command) => command.run(global),
+        Command::Attack(command) => command.run(global),
+        Command::Data(command) => command.run(global),
+        Command::Doctor(command) => command.run(global),
+    }
+}
+
+/// A line on stdout. A reader that has gone away (`| head`) is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A value as JSON on stdout.
+fn say_json(value: &serde_json::Value) {
+    say(&serde_json::to_string_pretty(value).unwrap_or_default());
+}

@@ -1,0 +1,166 @@
+//! `rlnet run`: a suite from what is there to its report.
+
+use super::global::Global;
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use crate::progress::announce;
+use crate::run::prepare::{Sizes, world};
+use crate::run::{Executed, Executor, Prepared, RunDirectory};
+use clap::Args;
+use super::pending::{Format, render};
+use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Run what is missing of a suite, resume what was cut off, draw the report
+///
+/// The same command again does nothing and says so.
+///
+/// Example: rlnet run cifar10-small --data-dir ~/data --set training.epochs=2
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A suite of the catalogue, or a TOML file
+    suite: String,
+    /// Where results go (default: out/SUITE)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Override a setting: data.test=100, train.teacher.with.epochs=2
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Run only the cells whose name matches, and what they need: 'rlnet/*'
+    #[arg(long, value_name = "GLOB")]
+    only: Option<String>,
+    /// Use only the first N test images
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Show what is done and what would run
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Run {
+    /// The `demo` suite.
+    pub fn demo(out: Option<PathBuf>) -> Self {
+        Self {
+            suite: "demo".into(),
+            out,
+            sets: Vec::new(),
+            only: None,
+            limit: None,
+            dry_run: false,
+        }
+    }
+
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let started = Instant::now();
+        let mut sets = self.sets.clone();
+        sets.extend(self.limit.map(|n| format!("data.test={n}")));
+        if let Some(seed) = global.seed {
+            sets.push(format!("training.seed={seed}"));
+            sets.push(format!("evaluation.seed={seed}"));
+        }
+        let suite = read_suite(&self.suite, &sets)?;
+        let data = Prepared::load(
+            &suite.data.dataset,
+            &global.data_dir(),
+            Sizes {
+                train: suite.data.train,
+                test: suite.data.test,
+                validation: suite.data.validation,
+            },
+        )?;
+        let plan = suite.plan(&world(&data.checksum))?;
+        check(&plan, data.size)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new("out").join(&plan.suite));
+        if self.dry_run {
+            return dry_run(&plan, &out, global.json);
+        }
+        let directory = RunDirectory::open(&out)?;
+        let executed = Executor {
+            directory: &directory,
+            data: &data,
+            device: global.open_device()?,
+            external: None,
+        }
+        .run(&plan, self.only.as_deref())?;
+        let Executed { computed, found } = executed;
+        announce(&format!(
+            "{}: {computed} cells computed, {found} were done before ({:.0} s)",
+            plan.suite,
+            started.elapsed().as_secs_f64()
+        ));
+        finish(&out, global.json, computed == 0)
+    }
+}
+
+/// Draws the report of a run directory and says where it is.
+pub fn finish(out: &Path, json: bool, nothing_new: bool) -> Result<()> {
+    let report = out.join("report");
+    let rendered = render(&[out.to_path_buf()], &report, Format::ALL)
+        .map_err(|error| Error::Work(error.to_string()))?;
+    if json {
+        say_json(&rendered.main_table_json);
+        return Ok(());
+    }
+    say(&rendered.main_table_markdown);
+    if nothing_new {
+        say("Every cell was done before; nothing was computed.");
+    }
+    say(&format!("Report: {}", rendered.index.display()));
+    Ok(())
+}
+
+/// A suite of the catalogue by name, or a file.
+pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
+    if let Some(text) = catalog::find(name) {
+        return Ok(Suite::parse(text, &format!("suite {name}"), sets)?);
+    }
+    let path = Path::new(name);
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        let known = catalog::CATALOGUE.iter().map(|(name, _)| *name);
+        let hint = rlnet_suites::error::suggest(name, known);
+        let message = format!("not in the catalogue, and not a .toml file; {hint}");
+        return Err(SuiteError::value("suite", name, message).into());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
+    Ok(Suite::parse(&text, name, sets)?)
+}
+
+/// What only the harness can check before hours of work: architectures and budgets.
+pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
+    for cell in &plan.cells {
+        if let CellSpec::Train(spec) = &cell.spec {
+            let arch: crate::nn::Arch = spec.arch.parse()?;
+            let layers = arch.relu_layers(image_size as u64);
+            let total = layers.iter().map(rlnet_suites::LayerRecord::total).sum();
+            if let Some(budget) = spec.budget {
+                budget.resolve(total)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
+    let done = |cell: &rlnet_suites::Cell| out.join("cells").join(&cell.id.0).join("cell.json").exists();
+    if json {
+        let cells: Vec<_> = plan
+            .cells
+            .iter()
+            .map(|cell| serde_json::json!({"id": cell.id, "name": cell.name, "done": done(cell)}))
+            .collect();
+        say_json(&serde_json::json!({"suite": plan.suite, "cells": cells}));
+        return Ok(());
+    }
+    for cell in &plan.cells {
+        let state = if done(cell) { "done" } else { "to do" };
+        say(&format!("{}  {state:<6} {}", cell.id, cell.name));
+    }
+    let missing = plan.cells.iter().filter(|cell| !done(cell)).count();
+    say(&format!("{missing} of {} cells to do in {}", plan.cells.len(), out.display()));
+    Ok(())
+}

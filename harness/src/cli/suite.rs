@@ -1,0 +1,108 @@
+//! `rlnet suite`: the catalogue of experiments.
+
+use super::global::Global;
+use super::run::{check, read_suite};
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use crate::run::prepare::world;
+use clap::{Args, Subcommand};
+use rlnet_suites::{CellSpec, Plan, catalog};
+use serde_json::json;
+
+/// The catalogue; a suite's resolved cells; check a suite of your own
+#[derive(Debug, Args)]
+pub struct SuiteCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// The suites that come with the program
+    ///
+    /// Example: rlnet suite list
+    List,
+    /// A suite's cells with every default filled
+    ///
+    /// Example: rlnet suite show cifar10-small
+    Show {
+        /// A suite of the catalogue, or a TOML file
+        suite: String,
+    },
+    /// Check a TOML file; mistakes come with their line
+    ///
+    /// Example: rlnet suite check mine.toml
+    Check {
+        /// The TOML file
+        file: String,
+    },
+}
+
+impl SuiteCommand {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        match &self.action {
+            Action::List => list(global.json),
+            Action::Show { suite } => show(suite, global.json),
+            Action::Check { file } => {
+                let plan = resolve(file)?;
+                if global.json {
+                    say_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
+                } else {
+                    say(&format!("{file}: suite {} is fine, {} cells", plan.suite, plan.cells.len()));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Resolves a suite without its data: ids differ from a run's, everything else is the same.
+fn resolve(name: &str) -> Result<Plan> {
+    let plan = read_suite(name, &[])?.plan(&world("data not read"))?;
+    // Every data set of this version has 32 x 32 images.
+    check(&plan, 32)?;
+    Ok(plan)
+}
+
+fn list(json: bool) -> Result<()> {
+    let suites = catalog::CATALOGUE
+        .iter()
+        .map(|(name, _)| read_suite(name, &[]))
+        .collect::<Result<Vec<_>>>()?;
+    if json {
+        let items: Vec<_> = suites
+            .iter()
+            .map(|suite| json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset}))
+            .collect();
+        say_json(&json!(items));
+    } else {
+        for suite in &suites {
+            say(&format!("{:<16} {:<10} {}", suite.name, suite.data.dataset, suite.title));
+        }
+    }
+    Ok(())
+}
+
+fn show(name: &str, json: bool) -> Result<()> {
+    let plan = resolve(name)?;
+    if json {
+        let value = serde_json::to_value(&plan).map_err(|error| Error::Work(error.to_string()))?;
+        say_json(&value);
+        return Ok(());
+    }
+    say(&format!("{}: {}\n{}", plan.suite, plan.title, plan.description.trim()));
+    for cell in &plan.cells {
+        match &cell.spec {
+            CellSpec::Train(spec) => {
+                let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
+                say(&format!("\ntrain {}\n  {text}", cell.name));
+            }
+            CellSpec::Evaluate(spec) => {
+                let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
+                say(&format!("evaluate {}: {}", cell.name, conditions.join(" ")));
+            }
+        }
+    }
+    Ok(())
+}

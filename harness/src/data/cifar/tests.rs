@@ -1,0 +1,258 @@
+//! Both layouts on small files that the tests write, every refusal, and the real files where a
+//! developer has them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may stop and speak"
+)]
+
+use super::*;
+
+const ANYTHING: LoadOptions = LoadOptions {
+    allow_modified: true,
+};
+
+/// Records of CIFAR-10 (one label byte) or CIFAR-100 (two), with pixels that tell them apart.
+fn records(labels: &[u8], label_bytes: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (i, &label) in labels.iter().enumerate() {
+        bytes.extend(vec![label % 20; label_bytes - 1]);
+        bytes.push(label);
+        for channel in 0..3 {
+            bytes.extend((0..PLANE).map(|p| (p + 50 * channel + i) as u8));
+        }
+    }
+    bytes
+}
+
+fn write_cifar10(root: &Path) -> PathBuf {
+    let folder = root.join(CIFAR10.binary_folder);
+    fs::create_dir_all(&folder).unwrap();
+    for (k, file) in CIFAR10.train.iter().chain([&CIFAR10.test]).enumerate() {
+        let labels = [k as u8, 9];
+        fs::write(folder.join(file.binary), records(&labels, 1)).unwrap();
+    }
+    folder
+}
+
+fn message(error: Result<Dataset, DataError>) -> String {
+    error.unwrap_err().to_string()
+}
+
+#[test]
+fn records_become_interleaved_images_in_file_order() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = write_cifar10(root.path());
+    let data = load(&CIFAR10, root.path(), ANYTHING).unwrap();
+    assert_eq!(data.train.labels, [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]);
+    assert_eq!(data.test.labels, [5, 9]);
+    assert_eq!(data.train.indices, (0..10).collect::<Vec<u32>>());
+    // Pixel p of record i is (p + i, p + 50 + i, p + 100 + i).
+    assert_eq!(data.train.image(1)[7 * 3..8 * 3], [8, 58, 108]);
+    assert!(
+        data.provenance.contains("NOT the official bytes"),
+        "{}",
+        data.provenance
+    );
+    // The folder itself does as well as its parent, and gives the same identity.
+    let again = load(&CIFAR10, &folder, ANYTHING).unwrap();
+    assert_eq!(again.checksum, data.checksum);
+}
+
+#[test]
+fn files_that_are_not_the_official_ones_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = write_cifar10(root.path());
+    let strict = LoadOptions::default();
+    let text = message(load(&CIFAR10, root.path(), strict));
+    assert!(
+        text.contains("6146 bytes, expected 30730000") && text.contains("cut short"),
+        "{text}"
+    );
+
+    // Cut inside a record: refused even where modified files are allowed.
+    let file = folder.join("data_batch_2.bin");
+    fs::write(&file, &records(&[1, 2], 1)[..5000]).unwrap();
+    let text = message(load(&CIFAR10, root.path(), ANYTHING));
+    assert!(
+        text.contains("data_batch_2.bin: 5000 bytes, expected 6146"),
+        "{text}"
+    );
+
+    fs::write(&file, records(&[3, 12], 1)).unwrap();
+    let text = message(load(&CIFAR10, root.path(), ANYTHING));
+    assert!(
+        text.contains("record 1 has class label 12, valid are 0 to 9"),
+        "{text}"
+    );
+
+    fs::remove_file(&file).unwrap();
+    let text = message(load(&CIFAR10, root.path(), ANYTHING));
+    assert!(text.contains("has no data_batch_2.bin"), "{text}");
+}
+
+#[test]
+fn a_wrong_checksum_names_both_sums() {
+    let file = PathBuf::from("x.bin");
+    let text = check_sha1(file, vec![1], Some("00ff"), LoadOptions::default());
+    let text = text.err().unwrap().to_string();
+    let sum = "bf8b4530d8d246dd74ac53a13471bba17941dff7";
+    assert!(
+        text.contains("00ff") && text.contains(sum) && text.contains("x.bin"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_missing_folder_says_what_was_looked_for_and_what_to_set() {
+    let root = tempfile::tempdir().unwrap();
+    let text = message(load(&CIFAR100, root.path(), ANYTHING));
+    for part in [
+        "cifar-100-binary",
+        "cifar-100-python",
+        "--data-dir",
+        "RLNET_DATA",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn parts_of_the_cifar100_training_file_are_joined_and_owned_up_to() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join(CIFAR100.binary_folder);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("test.bin"), records(&[99], 2)).unwrap();
+    fs::write(folder.join("train.bin.part1"), records(&[7, 8], 2)).unwrap();
+    fs::write(folder.join("train.bin.part2"), records(&[9], 2)).unwrap();
+    // Part 4 is not consecutive and so not read.
+    fs::write(folder.join("train.bin.part4"), records(&[10], 2)).unwrap();
+    let data = load(&CIFAR100, root.path(), ANYTHING).unwrap();
+    assert_eq!(data.train.labels, [7, 8, 9]);
+    assert_eq!(data.test.labels, [99]);
+    assert!(
+        data.provenance.contains("parts 1 to 2 of 5"),
+        "{}",
+        data.provenance
+    );
+
+    let mut bad = records(&[99], 2);
+    bad[0] = 20;
+    fs::write(folder.join("test.bin"), bad).unwrap();
+    let text = message(load(&CIFAR100, root.path(), ANYTHING));
+    assert!(
+        text.contains("record 0 has coarse label 20, valid are 0 to 19"),
+        "{text}"
+    );
+}
+
+/// A protocol-2 pickle as Python 2 and NumPy wrote the official files: keys as byte strings, labels
+/// as a list, `data` as a call of `_reconstruct` with a state. Memo opcodes as theirs.
+fn python2_pickle(columns: &[(&str, Vec<u8>)], pixels: &[u8]) -> Vec<u8> {
+    let mut out = b"\x80\x02}q\x01(".to_vec();
+    let string = |out: &mut Vec<u8>, text: &[u8]| {
+        out.push(b'T');
+        out.extend((text.len() as u32).to_le_bytes());
+        out.extend(text);
+    };
+    for (key, labels) in columns {
+        string(&mut out, key.as_bytes());
+        out.extend(b"q\x02]q\x03(");
+        labels.iter().for_each(|&label| out.extend([b'K', label]));
+        out.push(b'e');
+    }
+    string(&mut out, b"data");
+    out.extend(b"q\x04cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07");
+    out.extend(b"(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87Rq\x09");
+    out.extend(b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89");
+    string(&mut out, pixels);
+    out.extend(b"tbu.");
+    out
+}
+
+/// Records without their labels.
+fn pixels(labels: &[u8]) -> Vec<u8> {
+    let rows = records(labels, 1);
+    rows.chunks_exact(1 + 3 * PLANE)
+        .flat_map(|r| r[1..].to_vec())
+        .collect()
+}
+
+#[test]
+fn the_python_version_gives_the_binary_version_s_images_and_identity() {
+    let binary = tempfile::tempdir().unwrap();
+    write_cifar10(binary.path());
+    let python = tempfile::tempdir().unwrap();
+    let folder = python.path().join(CIFAR10.python_folder);
+    fs::create_dir(&folder).unwrap();
+    for (k, file) in CIFAR10.train.iter().chain([&CIFAR10.test]).enumerate() {
+        let labels = vec![k as u8, 9];
+        let bytes = python2_pickle(&[("labels", labels.clone())], &pixels(&labels));
+        fs::write(folder.join(file.python), bytes).unwrap();
+    }
+    let a = load(&CIFAR10, binary.path(), ANYTHING).unwrap();
+    let b = load(&CIFAR10, python.path(), ANYTHING).unwrap();
+    assert_eq!((a.train, a.test, a.checksum), (b.train, b.test, b.checksum));
+    let text = message(load(&CIFAR10, python.path(), LoadOptions::default()));
+    assert!(text.contains("SHA-1"), "{text}");
+}
+
+#[test]
+fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
+    use serde_pickle::value::{HashableValue, Value};
+    let labels = |values: [i64; 2]| Value::List(values.into_iter().map(Value::I64).collect());
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("train");
+    let entries = [
+        ("coarse_labels", labels([3, 19])),
+        ("fine_labels", labels([50, 99])),
+        ("data", Value::Bytes(pixels(&[50, 99]))),
+    ];
+    let key = |name: &str| HashableValue::String(name.to_owned());
+    let dict = Value::Dict(entries.into_iter().map(|(k, v)| (key(k), v)).collect());
+    let write = |value: &Value| {
+        let bytes = serde_pickle::value_to_vec(value, serde_pickle::SerOptions::new()).unwrap();
+        fs::write(&file, bytes).unwrap();
+    };
+    write(&dict);
+    let rows = pickle::read_as_records(&file, true).unwrap();
+    assert_eq!(rows.len(), 2 * CIFAR100.record_bytes());
+    assert_eq!(rows[..2], [3, 50]);
+    assert_eq!(rows[CIFAR100.record_bytes()..][..2], [19, 99]);
+
+    // CIFAR-10's key is not there; a list is no dictionary; half a pickle is none.
+    let refused = || {
+        pickle::read_as_records(&file, false)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused().contains("the key `labels` is missing"));
+    write(&Value::List(vec![]));
+    assert!(refused().contains("no dictionary"));
+    fs::write(&file, b"\x80\x02}q\x01(U").unwrap();
+    assert!(refused().contains("not a CIFAR file of the python version"));
+}
+
+#[test]
+fn the_official_files_are_accepted() {
+    let Some(root) = std::env::var_os("RLNET_DATA").map(PathBuf::from) else {
+        eprintln!("SKIPPED the_official_files_are_accepted: RLNET_DATA is not set");
+        return;
+    };
+    for official in [&CIFAR10, &CIFAR100] {
+        match load(official, &root, LoadOptions::default()) {
+            Ok(data) => {
+                assert_eq!(data.test.len(), 10_000);
+                assert!(data.train.len().is_multiple_of(10_000));
+                assert!(!data.provenance.contains("NOT"), "{}", data.provenance);
+            }
+            Err(DataError::MissingFolder { .. }) => {
+                eprintln!(
+                    "SKIPPED {} in the_official_files_are_accepted: not there",
+                    official.name
+                );
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}

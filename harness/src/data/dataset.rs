@@ -1,0 +1,209 @@
+//! The two nouns of the room: a [`Split`] of images and the [`Dataset`] it belongs to.
+
+use std::path::Path;
+
+use rlnet_corruptions::random::KeyedRng;
+use rlnet_suites::error::suggest;
+
+use super::{DataError, cifar, shapes};
+
+/// Names that [`load`] understands.
+pub const NAMES: [&str; 3] = ["shapes", "cifar10", "cifar100"];
+
+/// Images of one split: `u8` RGB, N x H x W x 3 contiguous, with labels and positions in the
+/// official order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Split {
+    /// Side of the square images, in pixels.
+    pub size: usize,
+    /// Pixels, N x size x size x 3.
+    pub images: Vec<u8>,
+    /// Class of each image, below the data set's number of classes.
+    pub labels: Vec<u16>,
+    /// Position of each image in the official order of its split. It keys the image's
+    /// randomness and names it in result rows, so it survives selection and reordering.
+    pub indices: Vec<u32>,
+}
+
+impl Split {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes of one image, `size * size * 3`.
+    pub fn image_bytes(&self) -> usize {
+        self.size * self.size * 3
+    }
+
+    /// Image at place `i` (not official position `i`), H x W x 3.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    pub fn image(&self, i: usize) -> &[u8] {
+        &self.images[i * self.image_bytes()..(i + 1) * self.image_bytes()]
+    }
+
+    /// The first `n` images, or all of them when there are fewer.
+    #[must_use]
+    pub fn take(&self, n: usize) -> Self {
+        let n = n.min(self.len());
+        Self {
+            size: self.size,
+            images: self.images[..n * self.image_bytes()].to_vec(),
+            labels: self.labels[..n].to_vec(),
+            indices: self.indices[..n].to_vec(),
+        }
+    }
+
+    /// The images at the given places, in the order given.
+    ///
+    /// # Panics
+    /// If a place is not below [`len`](Self::len).
+    #[must_use]
+    pub fn select(&self, places: &[usize]) -> Self {
+        let mut images = Vec::with_capacity(places.len() * self.image_bytes());
+        for &i in places {
+            images.extend_from_slice(self.image(i));
+        }
+        Self {
+            size: self.size,
+            images,
+            labels: places.iter().map(|&i| self.labels[i]).collect(),
+            indices: places.iter().map(|&i| self.indices[i]).collect(),
+        }
+    }
+}
+
+/// A named data set: both splits, the class names and what the network normalises with.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// One of [`NAMES`].
+    pub name: String,
+    /// Class names in label order.
+    pub classes: Vec<String>,
+    /// Side of the square images, in pixels.
+    pub size: usize,
+    /// Training images.
+    pub train: Split,
+    /// Test images; never used to choose anything (see [`holdout`]).
+    pub test: Split,
+    /// Channel means in `[0, 1]` space, for normalisation.
+    pub mean: [f64; 3],
+    /// Channel standard deviations in `[0, 1]` space, for normalisation.
+    pub std: [f64; 3],
+    /// Identity of the images and labels used, SHA-1 in hex. The binary and the python version of
+    /// CIFAR have the same one.
+    pub checksum: String,
+    /// One line for a person: where the images came from, and what is unusual about them.
+    pub provenance: String,
+}
+
+/// What [`load_with`] tolerates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Accept files whose checksum is not the official one. The data set's `checksum` and
+    /// `provenance` then say so.
+    pub allow_modified: bool,
+}
+
+/// Loads a data set by name, official files only.
+///
+/// `data_dir` is the folder that holds the unpacked official folder, or that folder itself; it is
+/// not looked at for `shapes`.
+///
+/// # Errors
+/// An unknown name, missing, damaged or modified files: see [`DataError`].
+pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
+    load_with(name, data_dir, LoadOptions::default())
+}
+
+/// [`load`] with a choice of what to tolerate.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
+    match name {
+        "shapes" => Ok(shapes::default_dataset()),
+        "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
+        "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
+        _ => Err(DataError::UnknownName {
+            name: name.to_owned(),
+            suggestion: suggest(name, NAMES),
+        }),
+    }
+}
+
+/// Parts a training split into `(train, validation)`: every choice (checkpoint, mask, budget) is
+/// made on the second, so that the test images choose nothing. The published code chooses on the
+/// test set.
+///
+/// The validation part has `fraction` of the images, rounded, drawn by a permutation keyed by
+/// `seed`; both parts keep the official order. `fraction` is clamped to `[0, 1]`.
+pub fn holdout(train: &Split, fraction: f64, seed: u64) -> (Split, Split) {
+    let n = train.len();
+    let held = (n as f64 * fraction.clamp(0.0, 1.0)).round() as usize;
+    let order = KeyedRng::new(seed, "holdout", &[]).permutation(n);
+    let (validation, rest) = order.split_at(held.min(n));
+    let in_order = |places: &[usize]| {
+        let mut places = places.to_vec();
+        places.sort_unstable();
+        train.select(&places)
+    };
+    (in_order(rest), in_order(validation))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    fn numbered(n: usize) -> Split {
+        Split {
+            size: 1,
+            images: (0..n).flat_map(|i| [i as u8, 1, 2]).collect(),
+            labels: (0..n).map(|i| (i % 3) as u16).collect(),
+            indices: (0..n as u32).collect(),
+        }
+    }
+
+    #[test]
+    fn holdout_parts_are_disjoint_cover_everything_and_keep_the_order() {
+        let (train, validation) = holdout(&numbered(100), 0.1, 3);
+        assert_eq!((train.len(), validation.len()), (90, 10));
+        assert!(train.indices.is_sorted() && validation.indices.is_sorted());
+        let mut all: Vec<u32> = [train.indices.clone(), validation.indices.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, numbered(100).indices);
+        // Pixels and labels went along.
+        for (place, &index) in validation.indices.iter().enumerate() {
+            assert_eq!(validation.image(place), [index as u8, 1, 2]);
+            assert_eq!(u32::from(validation.labels[place]), index % 3);
+        }
+        assert_eq!(holdout(&numbered(100), 0.1, 3).1, validation);
+        assert_ne!(holdout(&numbered(100), 0.1, 4).1, validation);
+    }
+
+    #[test]
+    fn holdout_of_nothing_and_of_everything() {
+        assert!(holdout(&numbered(5), 0.0, 0).1.is_empty());
+        assert!(holdout(&numbered(5), 1.0, 0).0.is_empty());
+    }
+
+    #[test]
+    fn take_is_a_prefix_and_never_more_than_there_is() {
+        assert_eq!(numbered(9).take(4), numbered(4));
+        assert_eq!(numbered(9).take(40), numbered(9));
+    }
+
+    #[test]
+    fn an_unknown_name_gets_a_suggestion() {
+        let message = load("cifar-10", Path::new("")).unwrap_err().to_string();
+        assert!(message.contains("did you mean `cifar10`?"), "{message}");
+    }
+}

@@ -1,0 +1,67 @@
+//! The one error of the harness: what failed, and whose turn it is to act.
+
+use rlnet_suites::SuiteError;
+use std::fmt::Display;
+use std::path::Path;
+
+/// An error with everything a user needs in its text: what was being done, with which file
+/// or value, what was wrong, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Bad usage or bad input: exit code 2.
+    #[error("{0}")]
+    Input(String),
+    /// The work itself failed (disk full, diverged training, ...): exit code 1.
+    #[error("{0}")]
+    Work(String),
+}
+
+/// A result of the harness.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error about reading a file.
+    pub fn reading(path: &Path, why: impl Display) -> Self {
+        Self::Input(format!("reading {}: {why}", path.display()))
+    }
+
+    /// An error about writing a file, with the usual cure for a full disk.
+    pub fn writing(path: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let cure = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded => {
+                "; free some space and run the same command again: finished work is kept"
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                "; choose a folder you may write to with --out"
+            }
+            _ => "",
+        };
+        Self::Work(format!("writing {}: {error}{cure}", path.display()))
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input(_) => 2,
+            Self::Work(_) => 1,
+        }
+    }
+}
+
+impl From<SuiteError> for Error {
+    fn from(error: SuiteError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Self::Work(format!("libtorch: {}", first_line(&error.to_string())))
+    }
+}
+
+/// libtorch's errors carry dozens of lines of C++ trace; the first says what is wrong.
+pub fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,8 @@
+//! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
+//! metrics.
+
+pub mod evaluate;
+pub mod examples;
+pub mod judge;
+
+pub use evaluate::{Evaluated, EvaluationInput, evaluate};

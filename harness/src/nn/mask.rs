@@ -1,0 +1,178 @@
+//! Which ReLUs a network keeps, per unit (channel, row, column).
+//!
+//! A kept unit is a ReLU, a dropped one the identity: `y = m * relu(x) + (1 - m) * x`,
+//! computed in one pass as `max(x, floor)` with floor 0 where kept and -inf where dropped.
+
+use rlnet_corruptions::random::KeyedRng;
+use rlnet_suites::LayerRecord;
+use tch::{Device, Kind, Tensor};
+
+/// A mask over all ReLU layers, in execution order. One byte a unit: 1 kept, 0 dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReluMask {
+    layers: Vec<Vec<u8>>,
+}
+
+impl ReluMask {
+    /// Every ReLU kept.
+    pub fn full(sizes: &[u64]) -> Self {
+        Self {
+            layers: sizes.iter().map(|&n| vec![1; n as usize]).collect(),
+        }
+    }
+
+    /// From one byte vector a layer; anything but 0 counts as kept.
+    pub fn from_layers(layers: Vec<Vec<u8>>) -> Self {
+        let binary = |layer: Vec<u8>| layer.into_iter().map(|unit| u8::from(unit != 0)).collect();
+        Self {
+            layers: layers.into_iter().map(binary).collect(),
+        }
+    }
+
+    /// Exactly `keep[l]` units of each layer, at random.
+    pub fn random(sizes: &[u64], keep: &[u64], seed: u64) -> Self {
+        let layers = sizes
+            .iter()
+            .zip(keep)
+            .enumerate()
+            .map(|(layer, (&size, &keep))| {
+                let mut units = vec![0; size as usize];
+                let order = KeyedRng::new(seed, "initial mask", &[layer as u64])
+                    .permutation(size as usize);
+                for &unit in order.iter().take(keep as usize) {
+                    units[unit] = 1;
+                }
+                units
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// The `keep` units with the largest scores in each layer, exactly; ties go to the lower
+    /// flat index. (The reference keeps `keep - 1`, or fewer with ties: defect B2.)
+    pub fn top(scores: &[Vec<f64>], keep: &[u64]) -> Self {
+        let layers = scores
+            .iter()
+            .zip(keep)
+            .map(|(scores, &keep)| {
+                let mut order: Vec<usize> = (0..scores.len()).collect();
+                order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+                let mut units = vec![0; scores.len()];
+                for &unit in order.iter().take(keep as usize) {
+                    units[unit] = 1;
+                }
+                units
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// The units of each layer.
+    pub fn layers(&self) -> &[Vec<u8>] {
+        &self.layers
+    }
+
+    /// Kept units of each layer.
+    pub fn kept(&self) -> Vec<u64> {
+        self.layers
+            .iter()
+            .map(|layer| layer.iter().map(|&unit| u64::from(unit)).sum())
+            .collect()
+    }
+
+    /// Share of all units whose state differs from `other`'s.
+    pub fn hamming(&self, other: &Self) -> f64 {
+        let mut differ = 0_u64;
+        let mut all = 0_u64;
+        for (a, b) in self.layers.iter().zip(&other.layers) {
+            all += a.len() as u64;
+            differ += a.iter().zip(b).filter(|(a, b)| a != b).count() as u64;
+        }
+        differ as f64 / all.max(1) as f64
+    }
+
+    /// Layer tables for reports.
+    pub fn records(&self, layers: &[LayerRecord]) -> Vec<LayerRecord> {
+        layers
+            .iter()
+            .zip(self.kept())
+            .map(|(layer, kept)| LayerRecord {
+                kept,
+                ..layer.clone()
+            })
+            .collect()
+    }
+
+    /// The activation function of each layer.
+    pub fn activations(&self, shapes: &[[u64; 3]], device: Device) -> Vec<Activation> {
+        self.layers
+            .iter()
+            .zip(shapes)
+            .map(|(units, shape)| Activation::new(units, shape, device))
+            .collect()
+    }
+}
+
+/// One masked ReLU layer, ready to run.
+#[derive(Debug)]
+pub enum Activation {
+    /// Every unit kept.
+    Relu,
+    /// Every unit dropped.
+    Identity,
+    /// Some kept: `max(x, floor)`, floor `[1, C, H, W]` holding 0 or -inf.
+    Floor(Tensor),
+}
+
+impl Activation {
+    fn new(units: &[u8], shape: &[u64; 3], device: Device) -> Self {
+        if units.iter().all(|&unit| unit == 1) {
+            return Self::Relu;
+        }
+        if units.iter().all(|&unit| unit == 0) {
+            return Self::Identity;
+        }
+        let floor: Vec<f32> = units
+            .iter()
+            .map(|&unit| if unit == 1 { 0.0 } else { f32::NEG_INFINITY })
+            .collect();
+        let [c, h, w] = shape.map(|side| side as i64);
+        let floor = Tensor::from_slice(&floor).reshape([1, c, h, w]);
+        Self::Floor(floor.to_device(device).to_kind(Kind::Float))
+    }
+
+    /// Applies the layer to `[N, C, H, W]`.
+    pub fn forward(&self, xs: Tensor) -> Tensor {
+        match self {
+            Self::Relu => xs.relu(),
+            Self::Identity => xs,
+            Self::Floor(floor) => xs.clamp_min_tensor(floor),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_relu_is_m_relu_plus_identity() {
+        let xs = Tensor::from_slice(&[-2.0_f32, -1.0, 1.0, 2.0, -3.0, 0.5, -0.5, 3.0])
+            .reshape([2, 1, 2, 2]);
+        let mask = ReluMask::from_layers(vec![vec![1, 0, 1, 0]]);
+        let activation = &mask.activations(&[[1, 2, 2]], Device::Cpu)[0];
+        let ys = Vec::<f32>::try_from(activation.forward(xs).flatten(0, -1)).expect("floats");
+        assert_eq!(ys, [0.0, -1.0, 1.0, 2.0, 0.0, 0.5, 0.0, 3.0]);
+        assert_eq!(mask.kept(), [2]);
+    }
+
+    #[test]
+    fn top_keeps_exactly_k_with_ties_to_the_lower_index() {
+        let scores = vec![vec![1.0, 3.0, 3.0, 3.0, 0.0]];
+        assert_eq!(ReluMask::top(&scores, &[2]).layers()[0], [0, 1, 1, 0, 0]);
+        assert_eq!(ReluMask::top(&scores, &[0]).layers()[0], [0; 5]);
+        let random = ReluMask::random(&[100, 7], &[13, 7], 1);
+        assert_eq!(random.kept(), [13, 7]);
+        assert!((ReluMask::full(&[5]).hamming(&ReluMask::top(&scores, &[2])) - 0.6).abs() < 1e-12);
+    }
+}

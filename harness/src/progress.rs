@@ -1,0 +1,95 @@
+//! Progress on stderr: a bar with rate and ETA on a terminal, else a plain line every few
+//! seconds, so that a log of a long run is never silent.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::{Cell, RefCell};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Seconds between two plain lines.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A running piece of work.
+pub struct Progress {
+    title: String,
+    unit: &'static str,
+    bar: Option<ProgressBar>,
+    total: u64,
+    done: Cell<u64>,
+    /// Work done before this process, which must not count in the rate.
+    before: u64,
+    started: Instant,
+    spoke: RefCell<Instant>,
+}
+
+/// One line on stderr; a closed stderr is nobody's loss.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+impl Progress {
+    /// Work of `total` units, `already` of them done by an earlier process.
+    pub fn new(title: &str, unit: &'static str, total: u64, already: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(
+                "{prefix:>14} [{bar:30}] {percent:>3}% {per_sec} ETA {eta} {msg}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+            let bar = ProgressBar::new(total).with_style(style).with_prefix(title.to_owned());
+            bar.set_position(already);
+            bar.reset_eta();
+            bar
+        });
+        Self {
+            title: title.to_owned(),
+            unit,
+            bar,
+            total,
+            done: Cell::new(already),
+            before: already,
+            started: Instant::now(),
+            spoke: RefCell::new(Instant::now()),
+        }
+    }
+
+    /// `units` more are done.
+    pub fn advance(&self, units: u64, message: &str) {
+        self.done.set(self.done.get() + units);
+        if let Some(bar) = &self.bar {
+            bar.set_message(message.to_owned());
+            bar.inc(units);
+        } else if self.spoke.borrow().elapsed() >= EVERY {
+            *self.spoke.borrow_mut() = Instant::now();
+            let rate = (self.done.get() - self.before) as f64 / self.started.elapsed().as_secs_f64();
+            let left = self.total.saturating_sub(self.done.get()) as f64 / rate;
+            line(&format!(
+                "{}: {:.0} % of {} {}, {rate:.0}/s, {left:.0} s left, {message}",
+                self.title,
+                100.0 * self.done.get() as f64 / self.total.max(1) as f64,
+                self.total,
+                self.unit
+            ));
+        }
+    }
+
+    /// A line worth keeping.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => line(text),
+        }
+    }
+
+    /// The work is done.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A line about the run as a whole.
+pub fn announce(text: &str) {
+    line(text);
+}

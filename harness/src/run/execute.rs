@@ -1,0 +1,245 @@
+//! Runs the cells of a plan that are missing, parents first.
+
+use super::directory::RunDirectory;
+use super::prepare::{Prepared, generator};
+use super::provenance;
+use crate::attack::{Classifier, TorchScript};
+use crate::error::{Error, Result};
+use crate::eval::{EvaluationInput, evaluate, examples};
+use crate::nn::model::{self, ModelHeader};
+use crate::nn::resnet::Quirks;
+use crate::nn::{Network, NetworkSpec};
+use crate::progress::{Progress, announce};
+use crate::train::stage::CHECKPOINT;
+use crate::train::{StageInput, train};
+use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_suites::cell::EvaluateSpec;
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, Plan, TrainSpec};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tch::Device;
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// Cells computed now.
+    pub computed: usize,
+    /// Cells that were done before.
+    pub found: usize,
+}
+
+/// Computes cells.
+pub struct Executor<'a> {
+    /// Where results go.
+    pub directory: &'a RunDirectory,
+    /// The images.
+    pub data: &'a Prepared,
+    /// Where it runs.
+    pub device: Device,
+    /// A model that no cell of the plan makes: its id in evaluation cells, and its file.
+    pub external: Option<(CellId, PathBuf)>,
+}
+
+impl Executor<'_> {
+    /// Runs what is missing. Cells whose name does not match `only` are left out.
+    ///
+    /// # Errors
+    /// At the first cell that fails; what was finished stays finished.
+    pub fn run(&self, plan: &Plan, only: Option<&str>) -> Result<Executed> {
+        self.directory.write_plan(plan)?;
+        let mut executed = Executed::default();
+        let wanted = wanted(plan, only)?;
+        let missing = wanted.iter().filter(|cell| !self.directory.is_done(&cell.id)).count();
+        for cell in wanted {
+            if self.directory.is_done(&cell.id) {
+                executed.found += 1;
+                continue;
+            }
+            let ordinal = format!("[{}/{missing}]", executed.computed + 1);
+            match &cell.spec {
+                CellSpec::Train(spec) => self.train(cell, spec, &ordinal)?,
+                CellSpec::Evaluate(spec) => {
+                    self.evaluate(cell, spec, plan.evaluation_batch, &ordinal)?;
+                }
+            }
+            executed.computed += 1;
+        }
+        Ok(executed)
+    }
+
+    fn train(&self, cell: &Cell, spec: &TrainSpec, ordinal: &str) -> Result<()> {
+        announce(&format!("{ordinal} train {} ({}, {} epochs)", cell.name, spec.arch, spec.epochs));
+        let mut provenance = provenance::start(self.device);
+        let parents = cell
+            .parents
+            .iter()
+            .map(|id| Ok(model::load(&self.model_file(id), self.device)?.0))
+            .collect::<Result<Vec<Network>>>()?;
+        let work = self.directory.work(&cell.id)?;
+        let trained = train(&StageInput {
+            cell: &cell.id.0,
+            name: &cell.name,
+            spec,
+            network: NetworkSpec {
+                arch: spec.arch.parse()?,
+                image_size: self.data.size as u64,
+                classes: self.data.classes.len(),
+                norm: spec.norm,
+                quirks: Quirks::default(),
+                mean: self.data.mean,
+                std: self.data.std,
+            },
+            teacher: parents.first(),
+            start: parents.get(1),
+            train: self.data.train.clone(),
+            validation: &self.data.validation,
+            device: self.device,
+            work: &work,
+        })?;
+        let header =
+            ModelHeader::of(&trained.network, &self.data.classes, &self.data.name, trained.epoch);
+        model::save(&work.join("model.safetensors"), &trained.network, &header)?;
+        write_curves(&work.join("train.parquet"), &trained.curves).map_err(report_error)?;
+        provenance.seconds = trained.seconds;
+        provenance.resumed = trained.resumed;
+        provenance.peak_memory = provenance::peak_memory();
+        let mut record = CellRecord {
+            cell: cell.clone(),
+            model: Some(header.record),
+            rows: 0,
+            provenance,
+        };
+        self.directory.finish(&mut record, &[CHECKPOINT])
+    }
+
+    fn evaluate(
+        &self,
+        cell: &Cell,
+        spec: &EvaluateSpec,
+        batch: usize,
+        ordinal: &str,
+    ) -> Result<()> {
+        announce(&format!("{ordinal} evaluate {}", cell.name));
+        let started = Instant::now();
+        let mut provenance = provenance::start(self.device);
+        let parent = &cell.parents[0];
+        let file = self.model_file(parent);
+        let network;
+        let frozen;
+        let script;
+        let mut record = None;
+        let classifier: &dyn Classifier = if is_torchscript(&file) {
+            script = TorchScript::load(&file, self.device)?;
+            &script
+        } else {
+            let (loaded, header) = model::load(&file, self.device)?;
+            network = loaded;
+            record = Some(header.record);
+            frozen = network.freeze();
+            &frozen
+        };
+        let corruptions = generator();
+        let total = (self.data.test.len() * spec.conditions.len()) as u64;
+        let progress = Progress::new(&cell.name, "images", total, 0);
+        let evaluated = evaluate(
+            &EvaluationInput {
+                model: classifier,
+                test: &self.data.test,
+                conditions: &spec.conditions,
+                branches: classifier.branches(),
+                corruptions: &corruptions,
+                batch,
+                seed: spec.seed,
+            },
+            &progress,
+        )?;
+        progress.finish();
+        let work = self.directory.work(&cell.id)?;
+        write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
+        examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
+        if matches!(spec.conditions[0], Condition::Corruption { .. }) {
+            provenance.corruptions = serde_json::to_string(&corruptions.describe())
+                .map_err(|error| Error::Work(error.to_string()))?;
+        }
+        provenance.seconds = started.elapsed().as_secs_f64();
+        provenance.peak_memory = provenance::peak_memory();
+        // The model's own record travels with the training cell; an external one has none.
+        let external = self.external.as_ref().is_some_and(|(id, _)| id == parent);
+        let mut record = CellRecord {
+            cell: cell.clone(),
+            model: record.filter(|_| external),
+            rows: evaluated.outcomes.len() as u64,
+            provenance,
+        };
+        self.directory.finish(&mut record, &[])
+    }
+
+    fn model_file(&self, id: &CellId) -> PathBuf {
+        match &self.external {
+            Some((external, path)) if external == id => path.clone(),
+            _ => self.directory.cell(id).join("model.safetensors"),
+        }
+    }
+}
+
+fn report_error(error: rlnet_reports::ReportError) -> Error {
+    Error::Work(error.to_string())
+}
+
+/// Anything that is not safetensors is taken for TorchScript.
+pub fn is_torchscript(path: &Path) -> bool {
+    path.extension().is_none_or(|extension| extension != "safetensors")
+}
+
+/// The cells to run: all, or those whose name matches and all they need.
+fn wanted<'a>(plan: &'a Plan, only: Option<&str>) -> Result<Vec<&'a Cell>> {
+    let Some(pattern) = only else {
+        return Ok(plan.cells.iter().collect());
+    };
+    let mut need: Vec<&CellId> = Vec::new();
+    // Parents come first in a plan, so one backward pass finds them all.
+    for cell in plan.cells.iter().rev() {
+        if matches(pattern, &cell.name) || need.contains(&&cell.id) {
+            need.push(&cell.id);
+            need.extend(&cell.parents);
+        }
+    }
+    if need.is_empty() {
+        let names: Vec<&str> = plan.cells.iter().map(|cell| cell.name.as_str()).collect();
+        return Err(Error::Input(format!(
+            "--only {pattern} matches no cell of {}; there are: {}",
+            plan.suite,
+            names.join(", ")
+        )));
+    }
+    Ok(plan.cells.iter().filter(|cell| need.contains(&&cell.id)).collect())
+}
+
+/// Shell-style matching with `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => {
+            let Some(tail) = name.strip_prefix(head) else {
+                return false;
+            };
+            (0..=tail.len())
+                .filter(|&at| tail.is_char_boundary(at))
+                .any(|at| matches(rest, &tail[at..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_takes_shell_patterns() {
+        assert!(matches("rlnet/*", "rlnet/fog"));
+        assert!(matches("*/pgd*20", "rlnet/pgd:steps=20"));
+        assert!(matches("rlnet", "rlnet"));
+        assert!(!matches("rlnet", "rlnet/fog"));
+        assert!(!matches("*/fog", "rlnet/frost"));
+    }
+}

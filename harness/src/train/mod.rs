@@ -1,0 +1,13 @@
+//! The three stages of the method, and the baselines, through one loop.
+
+pub mod curves;
+pub mod loss;
+pub mod score;
+pub mod sgd;
+pub mod stage;
+pub mod state;
+pub mod step;
+pub mod tensorboard;
+pub mod validate;
+
+pub use stage::{StageInput, Trained, train};

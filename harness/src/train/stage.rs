@@ -1,0 +1,256 @@
+//! A stage from its first epoch, or from where it was cut off, to its last.
+
+use super::curves::EpochMeans;
+use super::score::Scores;
+use super::sgd::Sgd;
+use super::state::{Header, State};
+use super::step::{Step, clean_count};
+use super::tensorboard::EventFile;
+use super::validate::{Accuracy, validate};
+use crate::data::{Split, ViewSpec, epoch};
+use crate::error::{Error, Result};
+use crate::nn::budget::allocate;
+use crate::nn::{Network, NetworkSpec, ReluMask};
+use crate::progress::Progress;
+use rlnet_suites::train::{Dialect, Select, Stage, View};
+use rlnet_suites::{CurvePoint, TrainSpec};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tch::Device;
+
+/// What a stage starts from.
+pub struct StageInput<'a> {
+    /// Identity of the cell, kept in its checkpoints.
+    pub cell: &'a str,
+    /// Name for progress lines.
+    pub name: &'a str,
+    /// What to do.
+    pub spec: &'a TrainSpec,
+    /// The network to build.
+    pub network: NetworkSpec,
+    /// The frozen teacher of stages `mask` and `student`.
+    pub teacher: Option<&'a Network>,
+    /// Weights and mask a student starts from: the result of its mask stage.
+    pub start: Option<&'a Network>,
+    /// Training images.
+    pub train: Arc<Split>,
+    /// Held-out images, for selecting epochs.
+    pub validation: &'a Split,
+    /// Where it runs.
+    pub device: Device,
+    /// Folder of the checkpoint and the TensorBoard file.
+    pub work: &'a Path,
+}
+
+/// What a stage hands on.
+pub struct Trained {
+    /// The network of the selected epoch, with its mask.
+    pub network: Network,
+    /// The selected epoch, 1-based.
+    pub epoch: u32,
+    /// Training curves.
+    pub curves: Vec<CurvePoint>,
+    /// Wall seconds over all pieces.
+    pub seconds: f64,
+    /// How often the stage was resumed.
+    pub resumed: u32,
+}
+
+/// The name of a stage's checkpoint in its work folder.
+pub const CHECKPOINT: &str = "state.safetensors";
+
+/// Trains a stage. A checkpoint in the work folder is gone on from, and the result is the
+/// same as if the stage had never stopped.
+///
+/// # Errors
+/// When the budget cannot be met, the loss diverges, the checkpoint is damaged, or a file
+/// cannot be written.
+pub fn train(input: &StageInput<'_>) -> Result<Trained> {
+    let spec = input.spec;
+    let mut state = begin(input)?;
+    let checkpoint = input.work.join(CHECKPOINT);
+    if checkpoint.exists() {
+        state.load(&checkpoint)?;
+        state.header.resumed += 1;
+        tracing::info!(
+            "{}: going on after epoch {} of {}",
+            input.name,
+            state.header.epoch,
+            spec.epochs
+        );
+    }
+    let keep = match spec.budget {
+        Some(budget) if spec.stage == Stage::Mask => {
+            let sizes = state.network.layer_sizes();
+            let total = sizes.iter().sum();
+            allocate(&sizes, budget.resolve(total)?, spec.allocation)?
+        }
+        _ => Vec::new(),
+    };
+    if spec.stage == Stage::Mask && state.header.epoch == 0 {
+        let mask = ReluMask::random(&state.network.layer_sizes(), &keep, spec.seed);
+        state.network.set_mask(mask)?;
+    }
+    let mut events = EventFile::create(input.work, &state.header.curves)?;
+    let already = u64::from(state.header.epoch) * input.train.len() as u64;
+    let images = u64::from(spec.epochs) * input.train.len() as u64;
+    let progress = Progress::new(input.name, "images", images, already);
+    while state.header.epoch < spec.epochs {
+        let points = one_epoch(input, &mut state, &keep, &progress)?;
+        events.append(&points)?;
+        state.header.curves.extend(points);
+        state.save(&checkpoint)?;
+    }
+    progress.finish();
+    state.restore_best();
+    Ok(Trained {
+        network: state.network,
+        epoch: state.header.best_epoch,
+        curves: state.header.curves,
+        seconds: state.header.seconds,
+        resumed: state.header.resumed,
+    })
+}
+
+/// The state before the first epoch.
+fn begin(input: &StageInput<'_>) -> Result<State> {
+    let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
+    if let Some(start) = input.start {
+        copy_weights(start, &network)?;
+        network.set_mask(start.mask().clone())?;
+    }
+    let sgd = Sgd::new(network.params(), input.spec.momentum, input.spec.weight_decay);
+    Ok(State {
+        header: Header {
+            cell: input.cell.to_owned(),
+            ..Header::default()
+        },
+        network,
+        sgd,
+        best: Vec::new(),
+        previous_mask: None,
+    })
+}
+
+fn copy_weights(from: &Network, to: &Network) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    if from.params().iter().count() != to.params().iter().count() {
+        return Err(Error::Input(format!(
+            "a student must have its mask stage's architecture and norms, {} is not {}",
+            to.spec().arch,
+            from.spec().arch
+        )));
+    }
+    for (from, to) in from.params().iter().zip(to.params().iter()) {
+        to.tensor.shallow_clone().copy_(&from.tensor);
+    }
+    Ok(())
+}
+
+/// Trains one epoch, updates the mask, validates, selects. Gives the epoch's curve points.
+fn one_epoch(
+    input: &StageInput<'_>,
+    state: &mut State,
+    keep: &[u64],
+    progress: &Progress,
+) -> Result<Vec<CurvePoint>> {
+    let spec = input.spec;
+    let started = Instant::now();
+    let number = state.header.epoch + 1;
+    let views = ViewSpec {
+        seed: spec.seed,
+        epoch: number,
+        batch: spec.batch,
+        augment: true,
+        augmix: spec.views.contains(&View::Augmix),
+        shared_crop: spec.dialect == Dialect::Fixed,
+        augmix_count: if spec.is_robust() { |n| n / 2 } else { |n| n },
+    };
+    let step = Step {
+        spec,
+        network: &state.network,
+        teacher: input.teacher,
+        epoch: number,
+        lr: spec.lr_at(number),
+    };
+    let mut means = EpochMeans::default();
+    let mut scores = Scores::default();
+    for batch in epoch(Arc::clone(&input.train), views) {
+        debug_assert_eq!((views.augmix_count)(batch.len()), clean_count(spec, batch.len()));
+        step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
+        let loss = means.mean("loss/total").unwrap_or_default();
+        progress.advance(
+            batch.len() as u64,
+            &format!("epoch {number}/{}, loss {loss:.3}", spec.epochs),
+        );
+    }
+    let mut points = means.points(number);
+    let mut point = |metric: String, value: f64| {
+        points.push(CurvePoint {
+            epoch: number,
+            metric,
+            value,
+        });
+    };
+    point("lr".into(), step.lr);
+    if spec.stage == Stage::Mask {
+        let mask = scores.mask(keep);
+        point("mask/hamming_lag1".into(), mask.hamming(state.network.mask()));
+        if let Some(previous) = &state.previous_mask {
+            point("mask/hamming_lag2".into(), mask.hamming(previous));
+        }
+        state.previous_mask = Some(state.network.mask().clone());
+        state.network.set_mask(mask)?;
+    }
+    let accuracies = validate(&state.network.freeze(), input.validation, spec)?;
+    for accuracy in &accuracies {
+        point(format!("validation/clean/{}", accuracy.branch), accuracy.clean);
+        if let Some(adversarial) = accuracy.adversarial {
+            point(format!("validation/adversarial/{}", accuracy.branch), adversarial);
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    point("time/seconds".into(), seconds);
+    point("time/images_per_second".into(), input.train.len() as f64 / seconds);
+    progress.note(&format!(
+        "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
+        input.name,
+        spec.epochs,
+        means.mean("loss/total").unwrap_or_default(),
+        describe(&accuracies)
+    ));
+    state.header.epoch = number;
+    state.header.seconds += seconds;
+    let score = score(spec, &accuracies, input.network.norm);
+    // Ties go to the later epoch, as in the reference.
+    if spec.select == Select::Last || score >= state.header.best_score {
+        state.keep_best(score);
+    }
+    Ok(points)
+}
+
+/// What selecting an epoch maximises; see [`Select`].
+fn score(spec: &TrainSpec, accuracies: &[Accuracy], norm: rlnet_suites::NormBanks) -> f64 {
+    let of = |view: View| {
+        let branch = norm.branch_of(view);
+        accuracies.iter().find(|accuracy| accuracy.branch == branch)
+    };
+    let clean = of(View::Clean).map_or(0.0, |accuracy| accuracy.clean);
+    let adversarial = of(View::Adversarial).and_then(|accuracy| accuracy.adversarial);
+    match (spec.select, adversarial) {
+        (Select::Mean, Some(adversarial)) => (clean + adversarial) / 2.0,
+        _ => clean,
+    }
+}
+
+fn describe(accuracies: &[Accuracy]) -> String {
+    let one = |accuracy: &Accuracy| {
+        let clean = format!("{} {:.1} %", accuracy.branch, 100.0 * accuracy.clean);
+        match accuracy.adversarial {
+            Some(adversarial) => format!("{clean} / attacked {:.1} %", 100.0 * adversarial),
+            None => clean,
+        }
+    };
+    accuracies.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,127 @@
+//! The state of a stage between epochs: all that a resume needs to go on exactly.
+
+use super::sgd::Sgd;
+use crate::error::{Error, Result};
+use crate::nn::checkpoint::Tensors;
+use crate::nn::{Network, ReluMask};
+use rlnet_suites::CurvePoint;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tch::{Tensor, no_grad_guard};
+
+/// The scalars of the state, kept in the checkpoint's header.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Identity of the cell; a checkpoint of another cell is refused.
+    pub cell: String,
+    /// Epochs done.
+    pub epoch: u32,
+    /// The epoch whose weights are the best so far; 0 before any.
+    pub best_epoch: u32,
+    /// Its score.
+    pub best_score: f64,
+    /// Curves so far.
+    pub curves: Vec<CurvePoint>,
+    /// Wall seconds so far.
+    pub seconds: f64,
+    /// How often the stage was resumed.
+    pub resumed: u32,
+}
+
+/// A stage in flight.
+pub struct State {
+    /// The scalars.
+    pub header: Header,
+    /// The network being trained, with the mask in force.
+    pub network: Network,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Weights of the best epoch, in the order of the network's tensors.
+    pub best: Vec<Tensor>,
+    /// The mask of the epoch before this one, for the lag-2 distance.
+    pub previous_mask: Option<ReluMask>,
+}
+
+impl State {
+    /// Remembers the network's present weights as the best.
+    pub fn keep_best(&mut self, score: f64) {
+        let _guard = no_grad_guard();
+        self.header.best_epoch = self.header.epoch;
+        self.header.best_score = score;
+        self.best = self
+            .network
+            .params()
+            .iter()
+            .map(|param| param.tensor.detach().copy())
+            .collect();
+    }
+
+    /// Puts the best weights into the network.
+    pub fn restore_best(&mut self) {
+        let _guard = no_grad_guard();
+        for (param, best) in self.network.params().iter().zip(&self.best) {
+            param.tensor.shallow_clone().copy_(best);
+        }
+    }
+
+    /// Writes the checkpoint, atomically.
+    ///
+    /// # Errors
+    /// When the disk refuses; the last checkpoint is untouched.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors = Tensors::default();
+        tensors.put_network("param/", &self.network);
+        for (name, velocity) in self.sgd.velocities() {
+            tensors.put(format!("momentum/{name}"), velocity);
+        }
+        for (param, best) in self.network.params().iter().zip(&self.best) {
+            tensors.put(format!("best/{}", param.name), best);
+        }
+        tensors.put_mask("mask/", self.network.mask());
+        if let Some(mask) = &self.previous_mask {
+            tensors.put_mask("previous_mask/", mask);
+        }
+        tensors.save(path, &self.header)
+    }
+
+    /// Reads a checkpoint of this cell into the network and optimiser.
+    ///
+    /// # Errors
+    /// When the file is damaged or belongs to another cell.
+    pub fn load(&mut self, path: &Path) -> Result<()> {
+        let (tensors, header): (Tensors, Header) = Tensors::load(path)?;
+        if header.cell != self.header.cell {
+            return Err(Error::reading(
+                path,
+                format!(
+                    "it is a checkpoint of cell {}, this is cell {}; delete it to start over",
+                    header.cell, self.header.cell
+                ),
+            ));
+        }
+        let _guard = no_grad_guard();
+        tensors.get_network("param/", &self.network)?;
+        for (name, velocity) in self.sgd.velocities() {
+            let stored = tensors.get(&format!("momentum/{name}"), &velocity.size())?;
+            velocity.shallow_clone().copy_(&stored);
+        }
+        let layers = self.network.layers().len();
+        if header.best_epoch > 0 {
+            self.best = self
+                .network
+                .params()
+                .iter()
+                .map(|param| {
+                    let stored = tensors.get(&format!("best/{}", param.name), &param.tensor.size())?;
+                    Ok(stored.to_device(param.tensor.device()))
+                })
+                .collect::<Result<_>>()?;
+        }
+        self.network.set_mask(tensors.get_mask("mask/", layers)?)?;
+        if tensors.has("previous_mask/000") {
+            self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
+        }
+        self.header = header;
+        Ok(())
+    }
+}

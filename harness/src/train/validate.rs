@@ -1,0 +1,79 @@
+//! Accuracy on the held-out images, clean and attacked, through every branch.
+
+use crate::attack::pgd::{self, Settings, descend};
+use crate::attack::{Classifier, Objective};
+use crate::data::{Split, images_to_tensor};
+use crate::error::Result;
+use crate::nn::Frozen;
+use rlnet_suites::{Branch, TrainSpec};
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Held-out images that are attacked each epoch, from the front. An attack costs as much as
+/// a training step; this many tell epochs apart within about two points (one standard error).
+const ATTACKED: usize = 512;
+const BATCH: usize = 256;
+
+/// Accuracies of one branch, fractions.
+#[derive(Debug, Clone, Copy)]
+pub struct Accuracy {
+    /// The branch.
+    pub branch: Branch,
+    /// On clean images.
+    pub clean: f64,
+    /// Under the training attack; none when the stage trains without one.
+    pub adversarial: Option<f64>,
+}
+
+/// Measures every branch of a frozen network.
+///
+/// # Errors
+/// When libtorch refuses an operation.
+pub fn validate(model: &Frozen<'_>, split: &Split, spec: &TrainSpec) -> Result<Vec<Accuracy>> {
+    model
+        .branches()
+        .iter()
+        .map(|&branch| {
+            let clean = accuracy(model, split, split.len(), branch, None)?;
+            let adversarial = if spec.is_robust() {
+                let images = split.len().min(ATTACKED);
+                Some(accuracy(model, split, images, branch, Some(spec))?)
+            } else {
+                None
+            };
+            Ok(Accuracy {
+                branch,
+                clean,
+                adversarial,
+            })
+        })
+        .collect()
+}
+
+fn accuracy(
+    model: &Frozen<'_>,
+    split: &Split,
+    images: usize,
+    branch: Branch,
+    attack: Option<&TrainSpec>,
+) -> Result<f64> {
+    let mut right = 0;
+    for from in (0..images).step_by(BATCH) {
+        let n = BATCH.min(images - from);
+        let bytes = split.size * split.size * 3;
+        let slice = &split.images[from * bytes..(from + n) * bytes];
+        let mut xs = images_to_tensor(slice, n, split.size, model.device());
+        let labels: Vec<i64> = split.labels[from..from + n].iter().map(|&y| i64::from(y)).collect();
+        let labels = Tensor::from_slice(&labels).to_device(model.device());
+        if let Some(spec) = attack {
+            let settings = Settings::of(&spec.attack);
+            let indices = &split.indices[from..from + n];
+            let start = pgd::uniform_start(&xs, settings.eps, spec.seed, "validation", &[], indices);
+            let objective = Objective::CrossEntropy(&labels);
+            xs = descend(model, branch, &xs, &start, &objective, settings)?;
+        }
+        let _guard = no_grad_guard();
+        let predictions = Classifier::logits(model, &xs, branch)?.argmax(1, false);
+        right += predictions.eq_tensor(&labels).sum(Kind::Int64).int64_value(&[]);
+    }
+    Ok(right as f64 / images.max(1) as f64)
+}

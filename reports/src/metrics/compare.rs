@@ -1,0 +1,150 @@
+//! Every model against the suite's baseline, image by image, on the reading that papers
+//! print and on the one an attacker leaves.
+
+use crate::error::ReportError;
+use crate::metrics::answers::per_image;
+use crate::metrics::estimate::{Estimate, Known};
+use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
+use crate::metrics::reading::Reading;
+use crate::metrics::triple::Triple;
+use crate::runs::{Model, Runs};
+use rlnet_suites::Condition;
+use serde::Serialize;
+
+/// Differences are called so below this p-value, after Holm's adjustment.
+pub const LEVEL: f64 = 0.05;
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Measure {
+    /// Clean accuracy.
+    #[serde(rename = "CA")]
+    Ca,
+    /// Naturally perturbed accuracy.
+    #[serde(rename = "NPA")]
+    Npa,
+    /// Accuracy under the headline attack.
+    #[serde(rename = "AdvA")]
+    AdvA,
+}
+
+impl Measure {
+    /// As the field writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ca => "CA",
+            Self::Npa => "NPA",
+            Self::AdvA => "AdvA",
+        }
+    }
+}
+
+/// One comparison.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// The model.
+    pub model: String,
+    /// How both are read.
+    pub reading: Reading,
+    /// What is compared.
+    pub measure: Measure,
+    /// The model's own number.
+    pub this: Estimate,
+    /// The baseline's.
+    pub baseline: Estimate,
+    /// The difference, paired by image.
+    pub difference: Difference,
+    /// Its p-value after Holm's adjustment over all comparisons of the report.
+    pub adjusted: f64,
+}
+
+impl Comparison {
+    /// In words.
+    pub fn verdict(&self) -> &'static str {
+        match (self.adjusted < LEVEL, self.difference.value > 0.0) {
+            (false, _) => "not distinguishable",
+            (true, true) => "higher",
+            (true, false) => "lower",
+        }
+    }
+}
+
+/// All comparisons that can be made.
+///
+/// # Errors
+/// When a query fails.
+pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, ReportError> {
+    let Some(baseline) = runs.baseline.as_deref().and_then(|name| runs.model(name)) else {
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    for model in runs.models.iter().filter(|model| model.name != baseline.name) {
+        let both_single = model.branches.len() < 2 && baseline.branches.len() < 2;
+        let readings = if both_single { &[Reading::Oracle][..] } else { &[Reading::Oracle, Reading::Worst] };
+        for reading in readings {
+            let pair = Pair {
+                reading: *reading,
+                this: model,
+                baseline,
+                of_this: find(triples, model, *reading),
+                of_baseline: find(triples, baseline, *reading),
+            };
+            all.extend(pair.compare(runs)?);
+        }
+    }
+    let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
+    for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {
+        comparison.adjusted = adjusted;
+    }
+    Ok(all)
+}
+
+fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {
+    let reading = reading.on(&model.branches);
+    triples.iter().find(|triple| triple.model == model.name && triple.reading == reading)
+}
+
+struct Pair<'a> {
+    reading: Reading,
+    this: &'a Model,
+    baseline: &'a Model,
+    of_this: Option<&'a Triple>,
+    of_baseline: Option<&'a Triple>,
+}
+
+impl Pair<'_> {
+    fn compare(&self, runs: &Runs) -> Result<Vec<Comparison>, ReportError> {
+        let (Some(this), Some(baseline)) = (self.of_this, self.of_baseline) else {
+            return Ok(Vec::new());
+        };
+        let mut all = Vec::new();
+        let mut add = |measure, this: &Known<Estimate>, baseline: &Known<Estimate>, difference| {
+            if let (Ok(this), Ok(baseline), Some(difference)) = (this, baseline, difference) {
+                all.push(Comparison {
+                    model: self.this.name.clone(),
+                    reading: self.reading,
+                    measure,
+                    this: this.clone(),
+                    baseline: baseline.clone(),
+                    difference,
+                    adjusted: 1.0,
+                });
+            }
+        };
+        add(Measure::Ca, &this.ca, &baseline.ca, self.mcnemar(&Condition::Clean)?);
+        let (own, theirs) = (&this.natural, &baseline.natural);
+        add(Measure::Npa, &own.npa, &theirs.npa, paired_means(&own.per_image, &theirs.per_image));
+        if let Some(attack) = &runs.headline {
+            let condition = Condition::Attack(attack.clone());
+            add(Measure::AdvA, &this.adva, &baseline.adva, self.mcnemar(&condition)?);
+        }
+        Ok(all)
+    }
+
+    fn mcnemar(&self, condition: &Condition) -> Result<Option<Difference>, ReportError> {
+        let this = per_image(self.this, self.reading, condition)?;
+        let baseline = per_image(self.baseline, self.reading, condition)?;
+        let test = McNemar::of(&this, &baseline);
+        Ok((test.images > 0).then(|| test.difference()))
+    }
+}

@@ -1,0 +1,171 @@
+//! Accuracy on common corruptions.
+//!
+//! NPA (RLNet, arXiv 2402.05521) and the unnormalised mCE (AugMix, arXiv 1912.02781, and
+//! most CIFAR papers) are the two sides of one number: the mean, over the 15 corruptions of
+//! the benchmark, of the mean over severities of accuracy, or of error. The four extra
+//! corruptions never take part.
+
+use crate::error::ReportError;
+use crate::metrics::answers::answers;
+use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::reading::Reading;
+use crate::runs::Model;
+use crate::store;
+use polars::prelude::*;
+use rlnet_suites::Condition;
+use rlnet_suites::condition::BENCHMARK;
+use std::collections::BTreeMap;
+
+/// What a model, read in one way, makes of corrupted images.
+#[derive(Debug, Clone)]
+pub struct Natural {
+    /// Mean accuracy over the benchmark's corruptions; absent until all are finished.
+    pub npa: Known<Estimate>,
+    /// Accuracy per corruption (extras too), over its severities.
+    pub corruptions: BTreeMap<String, Estimate>,
+    /// Accuracy per severity, over the benchmark's corruptions.
+    pub severities: BTreeMap<u32, Estimate>,
+    /// Each image's own mean accuracy, for paired comparisons.
+    pub per_image: BTreeMap<u32, f64>,
+}
+
+/// Right answers and answers of one image.
+type Share = (u64, u64);
+
+impl Natural {
+    /// Measures one reading of a model.
+    ///
+    /// # Errors
+    /// When a query fails.
+    pub fn of(model: &Model, reading: Reading) -> Result<Self, ReportError> {
+        let make = |error| ReportError::make(format!("the corruptions of `{}`", model.name), error);
+        let rows = answers(model, reading).filter(col("kind").eq(lit("corruption")));
+        let rows = rows.collect().map_err(make)?;
+        let by_name = shares_by_name(&rows).map_err(make)?;
+        let corruptions: BTreeMap<String, Estimate> =
+            by_name.iter().map(|(name, shares)| (name.clone(), mean(&[shares]))).collect();
+        let benchmark: Vec<&BTreeMap<u32, Share>> =
+            BENCHMARK.iter().filter_map(|name| by_name.get(*name)).collect();
+        let npa = complete(model, &benchmark);
+        let per_image = match npa {
+            Ok(()) => own_means(&benchmark),
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Self {
+            npa: npa.map(|()| mean(&benchmark)),
+            corruptions,
+            severities: by_severity(&rows).map_err(make)?,
+            per_image,
+        })
+    }
+
+    /// Mean error over corruptions and severities, not normalised by any model.
+    ///
+    /// # Errors
+    /// When the corruptions are not all measured, with the reason.
+    pub fn mce(&self) -> Known<Estimate> {
+        self.npa.as_ref().map(Estimate::error).map_err(Clone::clone)
+    }
+
+    /// Mean over corruptions of error relative to another model's (Hendrycks and Dietterich,
+    /// ICLR 2019, with the suite's baseline in the place of AlexNet).
+    ///
+    /// # Errors
+    /// When either is not measured, or the other makes no error on some corruption.
+    pub fn mce_relative_to(&self, baseline: &Self) -> Known<f64> {
+        self.npa.as_ref().map_err(Clone::clone)?;
+        baseline.npa.as_ref().map_err(Clone::clone)?;
+        let mut ratios = Vec::new();
+        for (name, own) in &self.corruptions {
+            if !BENCHMARK.contains(&name.as_str()) {
+                continue;
+            }
+            match baseline.corruptions.get(name) {
+                Some(other) if other.value < 1.0 => ratios.push((1.0 - own.value) / (1.0 - other.value)),
+                Some(_) => return Err(Unknown::because(format!("the baseline makes no error on {name}"))),
+                None => return Err(Unknown::because(format!("the baseline was not measured on {name}"))),
+            }
+        }
+        Ok(ratios.iter().sum::<f64>() / ratios.len() as f64)
+    }
+}
+
+/// Whether every planned corruption of the benchmark is measured, on the same images.
+fn complete(model: &Model, benchmark: &[&BTreeMap<u32, Share>]) -> Known<()> {
+    let counts = |condition: &&Condition| {
+        matches!(condition, Condition::Corruption { name, .. } if BENCHMARK.contains(&name.as_str()))
+    };
+    let planned = model.planned.iter().map(|(condition, _)| condition).filter(counts).count();
+    let measured = model.measured.iter().filter(counts).count();
+    if planned == 0 {
+        return Err(Unknown::because("no corruption of the benchmark is part of the suite"));
+    }
+    if measured < planned {
+        return Err(Unknown::because(format!(
+            "unfinished: {measured} of {planned} corrupted conditions"
+        )));
+    }
+    let same = |shares: &&BTreeMap<u32, Share>| shares.keys().eq(benchmark[0].keys());
+    if !benchmark.iter().all(same) {
+        return Err(Unknown::because("the corruptions were not measured on the same images"));
+    }
+    Ok(())
+}
+
+/// The mean over groups of each group's accuracy, with images as clusters.
+fn mean(groups: &[&BTreeMap<u32, Share>]) -> Estimate {
+    let shares = groups.iter().flat_map(|group| group.values());
+    let (right, answers) = shares.fold((0, 0), |sum, share| (sum.0 + share.0, sum.1 + share.1));
+    let per_image: Vec<f64> = own_means(groups).into_values().collect();
+    Estimate::of_clusters(&per_image, right, answers)
+}
+
+/// Each image's mean over groups of its own share of right answers.
+fn own_means(groups: &[&BTreeMap<u32, Share>]) -> BTreeMap<u32, f64> {
+    let mut means: BTreeMap<u32, f64> = BTreeMap::new();
+    for (image, (right, answers)) in groups.iter().flat_map(|group| group.iter()) {
+        *means.entry(*image).or_default() += *right as f64 / *answers as f64;
+    }
+    for mean in means.values_mut() {
+        *mean /= groups.len() as f64;
+    }
+    means
+}
+
+fn shares_by_name(rows: &DataFrame) -> PolarsResult<BTreeMap<String, BTreeMap<u32, Share>>> {
+    let frame = group(rows.clone().lazy(), "corruption")?;
+    let names = store::strs(&frame, "corruption")?;
+    let mut groups: BTreeMap<String, BTreeMap<u32, Share>> = BTreeMap::new();
+    for (name, (image, share)) in names.into_iter().zip(shares(&frame)?) {
+        groups.entry(name.to_owned()).or_default().insert(image, share);
+    }
+    Ok(groups)
+}
+
+fn by_severity(rows: &DataFrame) -> PolarsResult<BTreeMap<u32, Estimate>> {
+    let extras = rlnet_suites::condition::EXTRA;
+    let headline = extras.iter().fold(lit(true), |keep, name| {
+        keep.and(col("corruption").neq(lit(*name)))
+    });
+    let frame = group(rows.clone().lazy().filter(headline), "severity")?;
+    let mut groups: BTreeMap<u32, BTreeMap<u32, Share>> = BTreeMap::new();
+    for (severity, (image, share)) in store::u32s(&frame, "severity")?.into_iter().zip(shares(&frame)?) {
+        groups.entry(severity).or_default().insert(image, share);
+    }
+    Ok(groups.into_iter().map(|(severity, shares)| (severity, mean(&[&shares]))).collect())
+}
+
+fn group(rows: LazyFrame, by: &str) -> PolarsResult<DataFrame> {
+    rows.group_by([col("image"), col(by)])
+        .agg([
+            col("right").sum().cast(DataType::UInt32).alias("right"),
+            len().cast(DataType::UInt32).alias("n"),
+        ])
+        .collect()
+}
+
+fn shares(frame: &DataFrame) -> PolarsResult<impl Iterator<Item = (u32, Share)>> {
+    let images = store::u32s(frame, "image")?;
+    let counts = store::u32s(frame, "right")?.into_iter().zip(store::u32s(frame, "n")?);
+    Ok(images.into_iter().zip(counts.map(|(right, n)| (u64::from(right), u64::from(n)))))
+}

@@ -1,0 +1,73 @@
+//! Readings: through which branch a number is read. A dual-norm network has no single
+//! accuracy; the branch is part of the question (OAT, Wang et al., NeurIPS 2020, reads each
+//! kind of image through its own branch, which at deployment nobody can promise).
+
+use rlnet_suites::Branch;
+use serde::Serialize;
+
+/// A way of reading a network that has several branches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// Each kind of image through the branch trained for it, as papers print it. It needs an
+    /// oracle that knows what was done to the image.
+    Oracle,
+    /// Everything through one branch: what a deployment can have.
+    Fixed(Branch),
+    /// An image counts only when every branch is right (for an attack: when the attack made
+    /// against each branch fails there). What remains when the attacker picks the branch.
+    Worst,
+}
+
+impl Reading {
+    /// The readings of a network, in the order of tables. With one branch all are the same.
+    pub fn of(branches: &[Branch]) -> Vec<Self> {
+        let fixed = branches.iter().map(|branch| Self::Fixed(*branch));
+        if branches.len() < 2 {
+            return fixed.collect();
+        }
+        [Self::Oracle].into_iter().chain(fixed).chain([Self::Worst]).collect()
+    }
+
+    /// The same reading of a network with these branches: with one branch, that branch.
+    pub fn on(self, branches: &[Branch]) -> Self {
+        match branches {
+            [only] => Self::Fixed(*only),
+            _ => self,
+        }
+    }
+
+    /// For a table's row.
+    pub fn label(self) -> String {
+        match self {
+            Self::Oracle => "oracle".to_owned(),
+            Self::Fixed(Branch::Single) => "single branch".to_owned(),
+            Self::Fixed(branch) => format!("{branch} branch"),
+            Self::Worst => "worst of branches".to_owned(),
+        }
+    }
+
+    /// For a chart's legend, where room is scarce.
+    pub fn short(self) -> String {
+        match self {
+            Self::Oracle => "oracle".to_owned(),
+            Self::Fixed(branch) => branch.name().to_owned(),
+            Self::Worst => "worst".to_owned(),
+        }
+    }
+
+    /// What it means, for the definitions.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Oracle => {
+                "each kind of image is read through the branch trained for it (clean and corrupted images through the clean branch, or the natural branch of a triple-norm network; attacked images through the adversarial branch). Papers print this. It assumes an oracle that knows what was done to each image."
+            }
+            Self::Fixed(_) => {
+                "every image is read, and attacked, through this one branch. A deployment can have this."
+            }
+            Self::Worst => {
+                "an image counts as right only if every branch is right; under an attack, only if the attack made against each branch fails on that branch. This is what remains when the attacker chooses the branch."
+            }
+        }
+    }
+}

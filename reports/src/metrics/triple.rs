@@ -1,0 +1,111 @@
+//! The triple that the field prints (CA, NPA, AdvA), for every reading, and the oracle gap:
+//! what the printed triple promises beyond the best triple that one branch can keep.
+
+use crate::error::ReportError;
+use crate::metrics::answers::Tally;
+use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::natural::Natural;
+use crate::metrics::reading::Reading;
+use crate::runs::{Model, Runs};
+use rlnet_suites::Condition;
+use std::collections::BTreeMap;
+
+/// One reading of one model.
+#[derive(Debug, Clone)]
+pub struct Triple {
+    /// The model.
+    pub model: String,
+    /// How it is read.
+    pub reading: Reading,
+    /// Clean accuracy.
+    pub ca: Known<Estimate>,
+    /// Corruptions.
+    pub natural: Natural,
+    /// Accuracy under the headline attack.
+    pub adva: Known<Estimate>,
+}
+
+impl Triple {
+    /// CA, NPA, AdvA; absent when one of them is.
+    pub fn values(&self) -> Option<[f64; 3]> {
+        match (&self.ca, &self.natural.npa, &self.adva) {
+            (Ok(ca), Ok(npa), Ok(adva)) => Some([ca.value, npa.value, adva.value]),
+            _ => None,
+        }
+    }
+}
+
+/// All triples of a report.
+///
+/// # Errors
+/// When a query fails.
+pub fn triples(runs: &Runs, tally: &Tally) -> Result<Vec<Triple>, ReportError> {
+    let mut all = Vec::new();
+    for model in &runs.models {
+        for reading in Reading::of(&model.branches) {
+            all.push(triple(runs, tally, model, reading)?);
+        }
+    }
+    Ok(all)
+}
+
+fn triple(runs: &Runs, tally: &Tally, model: &Model, reading: Reading) -> Result<Triple, ReportError> {
+    let adva = match &runs.headline {
+        Some(attack) => tally.accuracy(model, reading, &Condition::Attack(attack.clone())),
+        None => Err(Unknown::because("the suite names no attack")),
+    };
+    Ok(Triple {
+        model: model.name.clone(),
+        reading,
+        ca: tally.accuracy(model, reading, &Condition::Clean),
+        natural: Natural::of(model, reading)?,
+        adva,
+    })
+}
+
+/// What one branch cannot keep of a model's printed triple.
+#[derive(Debug, Clone)]
+pub struct Gap {
+    /// The model.
+    pub model: String,
+    /// The printed triple.
+    pub oracle: [f64; 3],
+    /// The branch with the best triple: the largest mean of CA, NPA and AdvA.
+    pub best: Reading,
+    /// Its triple.
+    pub single: [f64; 3],
+}
+
+impl Gap {
+    /// Oracle minus best single branch.
+    pub fn values(&self) -> [f64; 3] {
+        std::array::from_fn(|i| self.oracle[i] - self.single[i])
+    }
+}
+
+/// The oracle gap of every model with several branches.
+pub fn gaps(triples: &[Triple]) -> Vec<Gap> {
+    let mut by_model: BTreeMap<&str, Vec<&Triple>> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for triple in triples {
+        if !order.contains(&triple.model.as_str()) {
+            order.push(&triple.model);
+        }
+        by_model.entry(&triple.model).or_default().push(triple);
+    }
+    order.into_iter().filter_map(|model| gap(model, &by_model[model])).collect()
+}
+
+fn gap(model: &str, triples: &[&Triple]) -> Option<Gap> {
+    let oracle = triples.iter().find(|triple| triple.reading == Reading::Oracle)?.values()?;
+    let fixed = triples.iter().filter(|triple| matches!(triple.reading, Reading::Fixed(_)));
+    let values = fixed.filter_map(|triple| Some((triple.reading, triple.values()?)));
+    let sum = |values: &[f64; 3]| values.iter().sum::<f64>();
+    let (best, single) = values.max_by(|a, b| sum(&a.1).total_cmp(&sum(&b.1)))?;
+    Some(Gap {
+        model: model.to_owned(),
+        oracle,
+        best,
+        single,
+    })
+}

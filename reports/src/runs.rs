@@ -1,0 +1,239 @@
+//! Several runs read as one: the models of all of them, measured on the same images.
+
+use crate::error::ReportError;
+use crate::run::Run;
+use crate::store;
+use polars::prelude::*;
+use rlnet_suites::{
+    AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, ModelRecord, TrainSpec,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// A model that is evaluated, with all of its rows.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its name in this report.
+    pub name: String,
+    /// Index of its run.
+    pub run: usize,
+    /// Its training cell, when the run trained it.
+    pub trained: Option<Cell>,
+    /// What it is, when its training cell is finished.
+    pub record: Option<ModelRecord>,
+    /// Its branches, in bank order.
+    pub branches: Vec<Branch>,
+    /// Conditions that are planned, each with its cell, in the plan's order.
+    pub planned: Vec<(Condition, CellId)>,
+    /// Conditions that were measured.
+    pub measured: Vec<Condition>,
+    /// Its outcome rows.
+    pub rows: DataFrame,
+}
+
+impl Model {
+    /// How it was trained.
+    pub fn spec(&self) -> Option<&TrainSpec> {
+        match &self.trained.as_ref()?.spec {
+            CellSpec::Train(spec) => Some(spec),
+            CellSpec::Evaluate(_) => None,
+        }
+    }
+
+    /// The cell of a condition.
+    pub fn cell_of(&self, condition: &Condition) -> Option<&CellId> {
+        self.planned.iter().find(|(known, _)| known == condition).map(|(_, id)| id)
+    }
+
+    /// Whether it keeps only some of its ReLUs.
+    pub fn is_partial(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.kept() < record.total())
+    }
+}
+
+/// All runs of a report.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    /// The runs, in the order given.
+    pub runs: Vec<Run>,
+    /// The evaluated models, in the order of the runs and plans.
+    pub models: Vec<Model>,
+    /// Name of the model that others are compared with.
+    pub baseline: Option<String>,
+    /// The attack whose accuracy is called AdvA.
+    pub headline: Option<AttackSpec>,
+}
+
+impl Runs {
+    /// Reads and joins runs.
+    ///
+    /// # Errors
+    /// When a folder is not a run, a file is damaged, or the runs measured different images.
+    pub fn load(dirs: &[PathBuf]) -> Result<Self, ReportError> {
+        let runs: Vec<Run> = dirs.iter().map(|dir| Run::load(dir)).collect::<Result<_, _>>()?;
+        if runs.is_empty() {
+            return Err(ReportError::Unfit {
+                what: "no run".into(),
+                message: "name at least one run folder".into(),
+            });
+        }
+        same_images(&runs)?;
+        let mut models: Vec<Model> = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            let mut names: Vec<&str> = Vec::new();
+            for cell in &run.plan.cells {
+                let evaluated = matches!(cell.spec, CellSpec::Evaluate(_));
+                if evaluated && !names.contains(&cell.model.as_str()) {
+                    names.push(&cell.model);
+                }
+            }
+            for name in names {
+                add_model(&mut models, run, index, name)?;
+            }
+        }
+        let baseline = runs.iter().find_map(|run| run.plan.baseline.clone());
+        let baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let headline = runs.iter().find_map(|run| run.plan.headline.clone());
+        Ok(Self {
+            runs,
+            models,
+            baseline,
+            headline,
+        })
+    }
+
+    /// A model by name.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Every finished cell with its run, shared cells once.
+    pub fn records(&self) -> Vec<(&Run, &CellRecord)> {
+        let mut seen: Vec<&CellId> = Vec::new();
+        let mut records = Vec::new();
+        for run in &self.runs {
+            for record in &run.records {
+                if !seen.contains(&&record.cell.id) {
+                    seen.push(&record.cell.id);
+                    records.push((run, record));
+                }
+            }
+        }
+        records
+    }
+
+    /// Every cell that is not finished, with its run.
+    pub fn missing(&self) -> Vec<(&Run, &Cell)> {
+        self.runs
+            .iter()
+            .flat_map(|run| run.missing.iter().map(move |cell| (run, cell)))
+            .collect()
+    }
+
+    /// Every planned condition, in the plans' order: clean, corruptions, attacks.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let mut all: Vec<Condition> = Vec::new();
+        for (condition, _) in self.models.iter().flat_map(|model| &model.planned) {
+            if !all.contains(condition) {
+                all.push(condition.clone());
+            }
+        }
+        all
+    }
+
+    /// Every planned attack, in the plans' order.
+    pub fn attacks(&self) -> Vec<AttackSpec> {
+        self.conditions()
+            .into_iter()
+            .filter_map(|condition| match condition {
+                Condition::Attack(spec) => Some(spec),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Result<(), ReportError> {
+    let trained = run.plan.cells.iter().find(|cell| {
+        cell.name == name && matches!(cell.spec, CellSpec::Train(_))
+    });
+    let mut planned = Vec::new();
+    for cell in run.plan.cells.iter().filter(|cell| cell.model == name) {
+        if let CellSpec::Evaluate(spec) = &cell.spec {
+            planned.extend(spec.conditions.iter().map(|condition| (condition.clone(), cell.id.clone())));
+        }
+    }
+    // The same network measured by two runs in the same way is one model.
+    if models.iter().any(|other| other.run != index && other.planned == planned) {
+        return Ok(());
+    }
+    let polars = |error: PolarsError| ReportError::make(format!("the rows of `{name}`"), error);
+    let rows = run.outcomes.clone().lazy().filter(col("model").eq(lit(name)));
+    let rows = rows.collect().map_err(polars)?;
+    let finished = |id: &CellId| run.records.iter().any(|record| record.cell.id == *id);
+    let measured: Vec<Condition> = planned
+        .iter()
+        .filter(|(_, id)| finished(id))
+        .map(|(condition, _)| condition.clone())
+        .collect();
+    let branches = match run.banks(name) {
+        Some(banks) => banks.branches().to_vec(),
+        // An imported network has no training cell; its rows say what branches it has.
+        None => branches_of(&rows).map_err(polars)?,
+    };
+    let taken = models.iter().any(|other| other.name == name);
+    models.push(Model {
+        name: if taken { format!("{name} ({})", run_label(run)) } else { name.to_owned() },
+        run: index,
+        trained: trained.cloned(),
+        record: run
+            .records
+            .iter()
+            .find(|record| record.cell.name == name)
+            .and_then(|record| record.model.clone()),
+        branches,
+        planned,
+        measured,
+        rows,
+    });
+    Ok(())
+}
+
+/// The branches that occur in rows.
+fn branches_of(rows: &DataFrame) -> PolarsResult<Vec<Branch>> {
+    let seen: BTreeSet<&str> = store::strs(rows, "branch")?.into_iter().collect();
+    Ok(seen.into_iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+fn run_label(run: &Run) -> String {
+    let folder = run.dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    folder.unwrap_or_else(|| run.plan.suite.clone())
+}
+
+/// Models are only comparable, and paired tests only possible, on the same test images.
+fn same_images(runs: &[Run]) -> Result<(), ReportError> {
+    let mut seen: BTreeMap<(String, String, Option<u32>), &Run> = BTreeMap::new();
+    for run in runs {
+        for cell in &run.plan.cells {
+            let data = &cell.data;
+            let key = (data.dataset.clone(), data.checksum.clone(), data.test);
+            seen.entry(key).or_insert(run);
+        }
+    }
+    let mut sets = seen.iter();
+    if let (Some((a, in_a)), Some((b, in_b))) = (sets.next(), sets.next()) {
+        let say = |key: &(String, String, Option<u32>)| match key.2 {
+            Some(n) => format!("the first {n} test images of {}", key.0),
+            None => format!("all test images of {}", key.0),
+        };
+        return Err(ReportError::Unfit {
+            what: format!("{} together with {}", in_a.dir.display(), in_b.dir.display()),
+            message: format!(
+                "they were measured on different images ({}; {}), so their numbers cannot stand in one table; make one report for each",
+                say(a),
+                say(b)
+            ),
+        });
+    }
+    Ok(())
+}

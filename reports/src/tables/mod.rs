@@ -1,0 +1,195 @@
+//! Tables: typed cells with their provenance, written as Markdown, CSV, LaTeX, JSON and
+//! (by the page's template) HTML. What a table says is in one file a topic.
+
+pub mod accuracy;
+pub mod comparison;
+pub mod cost;
+pub mod provenance;
+mod csv;
+mod json;
+mod latex;
+mod markdown;
+
+use crate::metrics::{Analysis, Difference, Estimate, Known};
+use crate::words;
+use serde::Serialize;
+
+/// What a column holds; it decides alignment and the raw columns of CSV files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Words.
+    Text,
+    /// A share with interval and counts.
+    Share,
+    /// A difference of shares with interval.
+    Points,
+    /// A p-value.
+    P,
+    /// A whole number.
+    Integer,
+    /// Any other number, with so many decimals.
+    Number(u8),
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// Name in CSV and JSON files.
+    pub key: String,
+    /// Heading.
+    pub head: String,
+    /// Unit, for the heading.
+    pub unit: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+impl Column {
+    /// A column.
+    pub fn new(key: impl Into<String>, head: impl Into<String>, unit: &'static str, kind: Kind) -> Self {
+        Self {
+            key: key.into(),
+            head: head.into(),
+            unit,
+            kind,
+        }
+    }
+
+    /// Heading and unit.
+    pub fn title(&self) -> String {
+        if self.unit.is_empty() { self.head.clone() } else { format!("{} ({})", self.head, self.unit) }
+    }
+}
+
+/// What a cell says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Words.
+    Text(String),
+    /// A share.
+    Share(Estimate),
+    /// A difference of shares.
+    Points(Difference),
+    /// A p-value.
+    P(f64),
+    /// A whole number.
+    Integer(u64),
+    /// Any other number.
+    Number(f64),
+    /// Nothing, and why.
+    Absent(String),
+}
+
+/// A cell: what it says and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// What it says.
+    pub value: Value,
+    /// Where it comes from: counts, condition, branch, cells.
+    pub trace: String,
+}
+
+impl Cell {
+    /// A cell that needs no trace.
+    pub fn of(value: Value) -> Self {
+        Self { value, trace: String::new() }
+    }
+
+    /// Words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::of(Value::Text(text.into()))
+    }
+
+    /// A share, or why it is not there.
+    pub fn share(known: &Known<Estimate>, source: &str) -> Self {
+        match known {
+            Ok(estimate) => Self {
+                trace: format!(
+                    "{} of {} {}, {source}",
+                    words::thousands(estimate.right),
+                    words::thousands(estimate.answers),
+                    if estimate.answers == estimate.images {
+                        "images".to_owned()
+                    } else {
+                        format!("answers on {} images", words::thousands(estimate.images))
+                    }
+                ),
+                value: Value::Share(estimate.clone()),
+            },
+            Err(unknown) => Self::of(Value::Absent(unknown.0.clone())),
+        }
+    }
+
+    /// The number as text, and its interval.
+    pub fn shown(&self, kind: Kind) -> (String, String) {
+        let range = |low: String, high: String| format!("[{low}, {high}]");
+        match &self.value {
+            Value::Text(text) => (text.clone(), String::new()),
+            Value::Share(e) => (words::percent(e.value), range(words::percent(e.low), words::percent(e.high))),
+            Value::Points(d) => (words::points(d.value), range(words::points(d.low), words::points(d.high))),
+            Value::P(p) => (words::p_value(*p), String::new()),
+            Value::Integer(n) => (words::thousands(*n), String::new()),
+            Value::Number(x) => match kind {
+                Kind::Number(digits) => (format!("{x:.*}", usize::from(digits)), String::new()),
+                _ => (x.to_string(), String::new()),
+            },
+            Value::Absent(why) if why.starts_with("unfinished") => ("unfinished".to_owned(), String::new()),
+            Value::Absent(_) => ("\u{2013}".to_owned(), String::new()),
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Name of its files.
+    pub id: &'static str,
+    /// Heading.
+    pub title: String,
+    /// Definitions needed to read it.
+    pub caption: String,
+    /// Columns; the first ones of kind text name the row.
+    pub columns: Vec<Column>,
+    /// Rows, one cell a column.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// GitHub-flavoured Markdown.
+    pub fn markdown(&self) -> String {
+        markdown::write(self)
+    }
+
+    /// CSV with raw numbers, interval ends and counts in columns of their own.
+    pub fn csv(&self) -> String {
+        csv::write(self)
+    }
+
+    /// LaTeX with booktabs.
+    pub fn latex(&self) -> String {
+        latex::write(self)
+    }
+
+    /// JSON with everything.
+    pub fn json(&self) -> serde_json::Value {
+        json::write(self)
+    }
+}
+
+/// All tables of a report that have something to say, the main one first.
+pub fn all(analysis: &Analysis) -> Vec<Table> {
+    let tables = vec![
+        accuracy::main(analysis),
+        comparison::comparison(analysis),
+        comparison::oracle_gap(analysis),
+        accuracy::corruptions(analysis),
+        accuracy::severities(analysis),
+        accuracy::attacks(analysis),
+        cost::models(analysis),
+        cost::layers(analysis),
+        provenance::training(analysis),
+        provenance::cells(analysis),
+    ];
+    tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
+}

@@ -1,0 +1,137 @@
+//! How numbers and names are written, the same everywhere in a report.
+
+use rlnet_suites::{AttackSpec, Branch};
+
+/// A share in percent: `78.4`.
+pub fn percent(share: f64) -> String {
+    // Rounded first, so that no `-0.0` is ever printed.
+    let tenths = (share * 1000.0).round() / 10.0;
+    format!("{:.1}", if tenths == 0.0 { 0.0 } else { tenths })
+}
+
+/// A difference of shares in points, with its sign: `+3.2`.
+pub fn points(difference: f64) -> String {
+    let text = percent(difference);
+    match text.strip_prefix('-') {
+        Some(size) => format!("\u{2212}{size}"),
+        None if text == "0.0" => text,
+        None => format!("+{text}"),
+    }
+}
+
+/// A whole number with its thousands apart: `73,728`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A p-value: `0.012`, `<0.001`.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+/// A time that people can compare: `0.40 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=9 => format!("{seconds:.2} s"),
+        10..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A size in decimal units, as networks count: `59.7 MB`.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..=999 => format!("{n} B"),
+        1_000..=999_999 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..=999_999_999 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+/// A corruption as people write it: `Gaussian noise`.
+pub fn corruption(name: &str) -> String {
+    match name {
+        "gaussian_noise" => "Gaussian noise".to_owned(),
+        "gaussian_blur" => "Gaussian blur".to_owned(),
+        "jpeg_compression" => "JPEG compression".to_owned(),
+        _ => name.replace('_', " "),
+    }
+}
+
+/// An attack as people write it: `PGD-20, 8/255`. Its step size is told when another attack
+/// of the report differs in nothing else.
+pub fn attack(spec: &AttackSpec, among: &[AttackSpec]) -> String {
+    let plain = attack_name(spec);
+    let twins = among.iter().filter(|other| attack_name(other) == plain).count();
+    match spec.params().get("alpha") {
+        Some(alpha) if twins > 1 => format!("{plain}, step {alpha}"),
+        _ => plain,
+    }
+}
+
+fn attack_name(spec: &AttackSpec) -> String {
+    let mut name = spec.name().to_uppercase();
+    if spec.params().contains_key("steps") {
+        name.push_str(&format!("-{}", spec.count("steps")));
+    }
+    if spec.count("restarts") > 1 {
+        name.push_str(&format!(" \u{d7} {} starts", spec.count("restarts")));
+    }
+    if spec.word("start") == "zero" {
+        name.push_str(", zero start");
+    }
+    match spec.params().get("eps") {
+        Some(eps) => format!("{name}, {eps}"),
+        None => name,
+    }
+}
+
+/// `clean, natural and adversarial`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [front @ .., last] => format!("{} and {last}", front.join(", ")),
+    }
+}
+
+/// `the clean branch`, or what a network with one branch has.
+pub fn branch(branch: Branch) -> String {
+    match branch {
+        Branch::Single => "its only branch".to_owned(),
+        other => format!("the {other} branch"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!((percent(0.78449), percent(-0.0001)), ("78.4".into(), "0.0".into()));
+        assert_eq!((points(0.032), points(-0.005), points(0.0)), ("+3.2".into(), "\u{2212}0.5".into(), "0.0".into()));
+        assert_eq!((thousands(73_728), thousands(999), thousands(1_000_000)), ("73,728".into(), "999".into(), "1,000,000".into()));
+        assert_eq!((p_value(0.0004), p_value(0.0123)), ("<0.001".into(), "0.012".into()));
+        assert_eq!((duration(0.4), duration(200.0), duration(7500.0)), ("0.40 s".into(), "3 min 20 s".into(), "2 h 5 min".into()));
+        assert_eq!(bytes(59_650_000), "59.6 MB");
+    }
+
+    #[test]
+    fn attacks_that_differ_only_in_step_are_told_apart() {
+        let a: AttackSpec = "pgd:steps=20".parse().expect("pgd");
+        let b: AttackSpec = "pgd:steps=20,alpha=1/255".parse().expect("pgd");
+        assert_eq!(attack(&a, std::slice::from_ref(&a)), "PGD-20, 8/255");
+        assert_eq!(attack(&a, &[a.clone(), b]), "PGD-20, 8/255, step 2/255");
+    }
+}

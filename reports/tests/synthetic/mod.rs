@@ -1,0 +1,228 @@
+//! A synthetic run directory: the plan of a real suite of the catalogue, with invented but
+//! plausible rows, so that a whole report can be made without training anything. The rows
+//! come from keyed hashes: the same run is the same bytes everywhere.
+
+mod pictures;
+
+use rlnet_reports::{write_curves, write_outcomes};
+use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::plan::World;
+use rlnet_suites::{
+    Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks,
+    Outcome, Plan, Provenance, Suite, TrainSpec, catalog,
+};
+use std::fs;
+use std::path::Path;
+
+/// Test images of the synthetic run.
+pub const IMAGES: u32 = 500;
+
+/// The plan of a suite of the catalogue, with overrides.
+pub fn plan(suite: &str, sets: &[&str]) -> Plan {
+    let text = catalog::find(suite).expect("a suite of the catalogue");
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let world = World {
+        data_checksum: "synthetic".into(),
+        corruptions_version: 1,
+        corruptions_setup: "fixed".into(),
+    };
+    let suite = Suite::parse(text, suite, &sets).expect("a valid suite");
+    suite.plan(&world).expect("a plan")
+}
+
+/// Writes a run directory; cells for which `finished` says no are left out.
+pub fn write_run(dir: &Path, plan: &Plan, finished: impl Fn(&Cell) -> bool) {
+    fs::create_dir_all(dir.join("cells")).expect("a folder");
+    let text = serde_json::to_string_pretty(plan).expect("json");
+    fs::write(dir.join("plan.json"), text).expect("plan.json");
+    for cell in plan.cells.iter().filter(|cell| finished(cell)) {
+        let folder = dir.join("cells").join(&cell.id.0);
+        fs::create_dir_all(&folder).expect("a folder");
+        let (model, rows) = match &cell.spec {
+            CellSpec::Train(spec) => {
+                write_curves(&folder.join("train.parquet"), &curves(cell, spec)).expect("curves");
+                (Some(model(cell, spec)), 0)
+            }
+            CellSpec::Evaluate(spec) => {
+                let rows = outcomes(plan, cell, &spec.conditions);
+                write_outcomes(&folder.join("outcomes.parquet"), &rows).expect("rows");
+                pictures::write(&folder.join("examples.png"), cell, &spec.conditions);
+                (None, rows.len() as u64)
+            }
+        };
+        let record = CellRecord {
+            cell: cell.clone(),
+            model,
+            rows,
+            provenance: provenance(cell, rows),
+        };
+        let text = serde_json::to_string_pretty(&record).expect("json");
+        fs::write(folder.join("cell.json"), text).expect("cell.json");
+    }
+}
+
+/// A number in `[0, 1)` keyed by what it is for.
+pub fn keyed(parts: &[&str], index: u64) -> f64 {
+    // FNV-1a over the key, then SplitMix64's finaliser.
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut x = hash ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Roughly normal: the sum of four uniforms.
+fn bell(parts: &[&str], index: u64) -> f64 {
+    (0..4).map(|i| keyed(parts, index * 4 + i)).sum::<f64>() * 1.7 - 3.4
+}
+
+fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> {
+    let banks = plan.cells.iter().find_map(|other| match &other.spec {
+        CellSpec::Train(spec) if other.name == cell.model => Some(spec.norm),
+        _ => None,
+    });
+    let mut rows = Vec::new();
+    for condition in conditions {
+        let text = condition.to_string();
+        for branch in banks.unwrap_or(NormBanks::Single).branches() {
+            let skill = skill(&cell.model, *branch, condition);
+            for image in 0..IMAGES {
+                let index = u64::from(image);
+                let own = 0.9 * bell(&[&cell.model, branch.name(), &text], index);
+                let margin = skill + 1.5 * bell(&["difficulty"], index) + own;
+                let label = (keyed(&["label"], index) * 10.0) as u16;
+                let (norm, forwards, backwards) = match condition {
+                    Condition::Attack(spec) => {
+                        let steps = spec.count("steps") as u32;
+                        (spec.size("eps") as f32, steps + 1, steps)
+                    }
+                    _ => (0.0, 1, 0),
+                };
+                rows.push(Outcome {
+                    image,
+                    branch: *branch,
+                    condition: condition.clone(),
+                    label,
+                    prediction: if margin > 0.0 { label } else { (label + 1) % 10 },
+                    margin: margin as f32,
+                    loss: (1.0 + (-margin).exp()).ln() as f32,
+                    norm,
+                    forwards,
+                    backwards,
+                });
+            }
+        }
+    }
+    rows
+}
+
+/// How far above the average image's difficulty a network is.
+fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
+    let clean = match (model, branch) {
+        ("teacher", Branch::Adversarial) => 1.5,
+        ("teacher", _) => 2.6,
+        (_, Branch::Adversarial) => 1.1,
+        ("senet", _) => 2.5,
+        _ => 2.2,
+    };
+    match condition {
+        Condition::Clean => clean,
+        Condition::Corruption { name, severity } => {
+            let order = BENCHMARK.iter().position(|known| known == name).unwrap_or(7);
+            let harm = 0.2 + 0.5 * keyed(&["harm", BENCHMARK[order]], 0);
+            let frailty = if model == "senet" { 1.5 } else { 0.8 };
+            clean - harm * frailty * f64::from(*severity)
+        }
+        Condition::Attack(spec) => {
+            let slope = match (model, branch) {
+                ("teacher", Branch::Adversarial) => 0.2,
+                (_, Branch::Adversarial) => 0.22,
+                ("senet", _) => 0.9,
+                _ => 0.65,
+            };
+            let iterated = if spec.name() == "pgd" { 1.25 } else { 1.0 };
+            clean - slope * iterated * spec.size("eps") * 255.0
+        }
+    }
+}
+
+fn curves(cell: &Cell, spec: &TrainSpec) -> Vec<CurvePoint> {
+    let mut points = Vec::new();
+    for epoch in 1..=spec.epochs {
+        let done = f64::from(epoch) / f64::from(spec.epochs);
+        let mut add = |metric: &str, value: f64| {
+            points.push(CurvePoint {
+                epoch,
+                metric: metric.to_owned(),
+                value: value + 0.02 * (keyed(&[&cell.name, metric], epoch.into()) - 0.5),
+            });
+        };
+        add("loss/total", 2.1 - 1.3 * done.sqrt());
+        add("loss/ce", 1.4 - 0.9 * done.sqrt());
+        if spec.alpha > 0.0 {
+            add("loss/kl", 0.5 - 0.3 * done.sqrt());
+        }
+        if spec.beta > 0.0 {
+            add("loss/attention", 0.2 - 0.1 * done.sqrt());
+        }
+        for branch in spec.norm.branches() {
+            add(&format!("validation/clean/{branch}"), 0.3 + 0.5 * done.sqrt());
+            add(&format!("validation/adversarial/{branch}"), 0.1 + 0.25 * done);
+        }
+        for view in &spec.views {
+            add(&format!("train/accuracy/{}", view.name()), 0.3 + 0.5 * done);
+        }
+        add("lr", spec.lr_at(epoch));
+        add("time/seconds", 12.0);
+    }
+    points
+}
+
+/// The seven ReLU layers of a small ResNet: 73,728 units.
+fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
+    let names = ["stem", "layer1.0.a", "layer1.0.b", "layer2.0.a", "layer2.0.b", "layer3.0.a", "layer3.0.b"];
+    let sides = [(16, 32), (16, 32), (16, 32), (32, 16), (32, 16), (64, 8), (64, 8)];
+    let layers = names.iter().zip(sides).enumerate().map(|(i, (name, (channels, side)))| {
+        let shape = [channels, side, side];
+        let total: u64 = shape.iter().product();
+        let share = 0.08 + 0.06 * i as f64;
+        LayerRecord {
+            name: (*name).to_owned(),
+            shape,
+            kept: match cell.name.as_str() {
+                "teacher" | "senet-teacher" => total,
+                "senet" | "senet-mask" => total / 5,
+                _ => (total as f64 * share) as u64,
+            },
+        }
+    });
+    ModelRecord {
+        arch: spec.arch.clone(),
+        image_size: 32,
+        classes: (0..10).map(|i| format!("class {i}")).collect(),
+        norm: spec.norm,
+        parameters: 77_850,
+        macs: 12_500_000,
+        layers: layers.collect(),
+        epoch: spec.epochs,
+    }
+}
+
+fn provenance(cell: &Cell, rows: u64) -> Provenance {
+    Provenance {
+        program: "0.1.0".into(),
+        commit: "0123456789ab".into(),
+        libtorch: "2.11.0".into(),
+        device: "cpu".into(),
+        threads: 2,
+        started: 1_700_000_000,
+        seconds: 3.0 + rows as f64 / 900.0,
+        resumed: u32::from(cell.name == "rlnet"),
+        peak_memory: 412 << 20,
+        corruptions: if rows > 0 && cell.name.contains("noise") { "keyed, fixed textures".into() } else { String::new() },
+        ..Provenance::default()
+    }
+}

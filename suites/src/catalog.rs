@@ -1,0 +1,12 @@
+//! The suites that come with the program.
+
+/// Name and text of every suite of the catalogue.
+pub const CATALOGUE: &[(&str, &str)] = &[
+    ("demo", include_str!("../catalog/demo.toml")),
+    ("cifar10-small", include_str!("../catalog/cifar10-small.toml")),
+];
+
+/// The text of a suite of the catalogue.
+pub fn find(name: &str) -> Option<&'static str> {
+    CATALOGUE.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

@@ -1,0 +1,167 @@
+//! Cells: the units of work, identified by their content, and what is recorded of each.
+
+use crate::branch::NormBanks;
+use crate::condition::Condition;
+use crate::train::TrainSpec;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Identity of a cell: the hash of everything that can change its result.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CellId(pub String);
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Which images a suite uses. `checksum` is the identity of the bytes, so a changed file is
+/// a changed cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSpec {
+    /// Name, as in `rlnet data list`.
+    pub dataset: String,
+    /// Training images used, from the front of the official order; all when absent.
+    pub train: Option<u32>,
+    /// Test images used, from the front of the official order; all when absent.
+    pub test: Option<u32>,
+    /// Share of the training images held out for selecting epochs.
+    pub validation: f64,
+    /// Seed of the held-out split.
+    pub seed: u64,
+    /// Checksum of the data.
+    pub checksum: String,
+}
+
+/// One evaluation: a model under a family of conditions, through all of its branches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateSpec {
+    /// Conditions, in order.
+    pub conditions: Vec<Condition>,
+    /// Seed of corruptions and attack starts.
+    pub seed: u64,
+}
+
+/// What a cell computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum CellSpec {
+    /// Trains a network.
+    Train(TrainSpec),
+    /// Evaluates a network.
+    Evaluate(EvaluateSpec),
+}
+
+/// A unit of work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Identity.
+    pub id: CellId,
+    /// Name within the suite: `rlnet`, `rlnet/fog`, `rlnet/pgd:...`.
+    pub name: String,
+    /// The model this cell makes or evaluates: the name of a training cell.
+    pub model: String,
+    /// Cells whose results this one needs: teacher, then mask; or the evaluated model.
+    pub parents: Vec<CellId>,
+    /// The images.
+    pub data: DataSpec,
+    /// What to compute.
+    pub spec: CellSpec,
+    /// Version constants of the algorithms involved, bumped by hand when results change.
+    pub versions: BTreeMap<String, u32>,
+}
+
+/// One ReLU layer of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// The field's name: `stem`, `layer1.0.a`, ...
+    pub name: String,
+    /// Channels, height, width of its output.
+    pub shape: [u64; 3],
+    /// ReLUs kept.
+    pub kept: u64,
+}
+
+impl LayerRecord {
+    /// All units of the layer.
+    pub fn total(&self) -> u64 {
+        self.shape.iter().product()
+    }
+}
+
+/// What a trained network is, for tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Architecture.
+    pub arch: String,
+    /// Side of its input in pixels.
+    pub image_size: u32,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Banks of batch norm.
+    pub norm: NormBanks,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of one forward pass of one image.
+    pub macs: u64,
+    /// ReLU layers in execution order.
+    pub layers: Vec<LayerRecord>,
+    /// The epoch whose weights were kept (1-based).
+    pub epoch: u32,
+}
+
+impl ModelRecord {
+    /// ReLUs kept in all.
+    pub fn kept(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.kept).sum()
+    }
+
+    /// ReLUs of the all-ReLU network.
+    pub fn total(&self) -> u64 {
+        self.layers.iter().map(LayerRecord::total).sum()
+    }
+}
+
+/// Where and how a cell was computed. Nothing here is part of its identity.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this program.
+    pub program: String,
+    /// Commit and `-dirty`, when built inside a checkout.
+    pub commit: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// `cpu` or `cuda:0 (name)`.
+    pub device: String,
+    /// libtorch threads.
+    pub threads: u32,
+    /// Start, seconds since 1970.
+    pub started: u64,
+    /// Wall seconds spent, over all resumed pieces.
+    pub seconds: f64,
+    /// How often the cell was resumed.
+    pub resumed: u32,
+    /// Peak resident memory of the process, bytes; 0 when unknown.
+    pub peak_memory: u64,
+    /// How corruptions were made: stack, random source, textures; empty when none were.
+    pub corruptions: String,
+    /// blake3 checksums of the cell's files.
+    pub files: BTreeMap<String, String>,
+    /// Preflight findings that were allowed by hand.
+    pub allowed: Vec<String>,
+}
+
+/// `cell.json`: what a finished cell was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// The cell as planned.
+    pub cell: Cell,
+    /// The network, for a training cell.
+    pub model: Option<ModelRecord>,
+    /// Number of outcome rows, for an evaluation cell.
+    pub rows: u64,
+    /// Where and how.
+    pub provenance: Provenance,
+}

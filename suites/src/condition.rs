@@ -1,0 +1,126 @@
+//! What an image went through before it was classified.
+
+use crate::attack::AttackSpec;
+use crate::error::SuiteError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The 15 corruptions of the benchmark, in the paper's order (Hendrycks and Dietterich, ICLR 2019).
+pub const BENCHMARK: [&str; 15] = [
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+];
+
+/// The four held-out corruptions, never part of the headline mCE.
+pub const EXTRA: [&str; 4] = ["speckle_noise", "gaussian_blur", "spatter", "saturate"];
+
+/// Checks the name of a corruption.
+///
+/// # Errors
+/// When it is none of the 19, with the nearest name.
+pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
+    let mut all = BENCHMARK.iter().chain(&EXTRA).copied();
+    if all.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let hint = crate::error::suggest(name, &mut all);
+    Err(SuiteError::value("corruption", name, format!("not known; {hint}")))
+}
+
+/// A condition of evaluation. Its text is the `condition` column of every outcome.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Condition {
+    /// The test image as it is.
+    Clean,
+    /// A common corruption: `gaussian_noise/3`.
+    Corruption {
+        /// The paper's name.
+        name: String,
+        /// 1 to 5.
+        severity: u8,
+    },
+    /// An attack with all its parameters: `pgd:alpha=2/255,eps=8/255,...`.
+    Attack(AttackSpec),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clean => f.write_str("clean"),
+            Self::Corruption { name, severity } => write!(f, "{name}/{severity}"),
+            Self::Attack(spec) => spec.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = SuiteError;
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        if text == "clean" {
+            return Ok(Self::Clean);
+        }
+        match text.split_once('/') {
+            Some((name, severity)) if !name.contains(':') => {
+                check_corruption(name)?;
+                let severity: u8 = severity
+                    .parse()
+                    .ok()
+                    .filter(|s| (1..=5).contains(s))
+                    .ok_or_else(|| {
+                        SuiteError::value("severity", severity, "a whole number from 1 to 5")
+                    })?;
+                Ok(Self::Corruption {
+                    name: name.to_owned(),
+                    severity,
+                })
+            }
+            _ => text.parse().map(Self::Attack),
+        }
+    }
+}
+
+impl TryFrom<String> for Condition {
+    type Error = SuiteError;
+    fn try_from(text: String) -> Result<Self, SuiteError> {
+        text.parse()
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> Self {
+        condition.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_round_trip() {
+        for text in [
+            "clean",
+            "fog/5",
+            "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=20",
+        ] {
+            let condition: Condition = text.parse().expect(text);
+            assert_eq!(condition.to_string(), text);
+        }
+        assert!("fog/6".parse::<Condition>().is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The vocabulary of the project: what can be asked and what was seen.
+//!
+//! A [`Suite`] (TOML) is resolved into a [`Plan`] of [`Cell`]s; evaluating a cell gives
+//! [`Outcome`] rows. This crate knows names, ranges, defaults and identities, and nothing
+//! of how anything is computed: no libtorch, no images, no files but the text it is handed.
+
+pub mod attack;
+pub mod branch;
+pub mod catalog;
+pub mod cell;
+pub mod condition;
+pub mod epsilon;
+pub mod error;
+pub mod outcome;
+pub mod plan;
+pub mod suite;
+pub mod train;
+
+pub use attack::AttackSpec;
+pub use branch::{Branch, NormBanks};
+pub use cell::{Cell, CellId, CellRecord, CellSpec, LayerRecord, ModelRecord, Provenance};
+pub use condition::Condition;
+pub use epsilon::Epsilon;
+pub use error::SuiteError;
+pub use outcome::{CurvePoint, Outcome};
+pub use plan::Plan;
+pub use suite::Suite;
+pub use train::TrainSpec;

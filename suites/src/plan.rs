@@ -1,0 +1,317 @@
+//! A resolved suite: its cells, in an order in which parents come first.
+
+use crate::attack::AttackSpec;
+use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
+use crate::condition::Condition;
+use crate::error::SuiteError;
+use crate::suite::{Suite, Train};
+use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the training algorithm; bumped when the same configuration trains otherwise.
+pub const TRAIN_VERSION: u32 = 1;
+/// Version of the evaluation loop.
+pub const EVALUATE_VERSION: u32 = 1;
+
+/// `plan.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Schema of the suite.
+    pub schema: u32,
+    /// The suite's name.
+    pub suite: String,
+    /// One line for people.
+    pub title: String,
+    /// What it measures and why.
+    pub description: String,
+    /// The attack whose accuracy is called AdvA.
+    pub headline: Option<AttackSpec>,
+    /// The model that others are compared with.
+    pub baseline: Option<String>,
+    /// Images a batch at evaluation; results do not depend on it.
+    pub evaluation_batch: usize,
+    /// The cells.
+    pub cells: Vec<Cell>,
+}
+
+/// What a plan needs to know of the world to give cells their identity.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Checksum of the data set's bytes.
+    pub data_checksum: String,
+    /// Version of the corruption generators.
+    pub corruptions_version: u32,
+    /// What the corruptions are made with (stack, textures): part of a corrupted cell's identity.
+    pub corruptions_setup: String,
+}
+
+impl Suite {
+    /// Resolves the suite: fills every default, orders the cells, gives each its identity.
+    ///
+    /// # Errors
+    /// When a name refers to nothing (already refused by [`Suite::parse`]).
+    pub fn plan(&self, world: &World) -> Result<Plan, SuiteError> {
+        let data = DataSpec {
+            dataset: self.data.dataset.clone(),
+            train: self.data.train,
+            test: self.data.test,
+            validation: self.data.validation,
+            seed: 0,
+            checksum: world.data_checksum.clone(),
+        };
+        let mut cells: Vec<Cell> = Vec::new();
+        let mut stages: BTreeMap<&str, Stage> = BTreeMap::new();
+        for train in &self.train {
+            let parents = match (&train.teacher, &train.mask) {
+                (Some(teacher), _) => vec![find(&cells, teacher.get_ref())?.id.clone()],
+                (None, Some(mask)) => {
+                    let mask = find(&cells, mask.get_ref())?;
+                    let mut parents = mask.parents.clone();
+                    parents.push(mask.id.clone());
+                    parents
+                }
+                (None, None) => Vec::new(),
+            };
+            let spec = self.resolve(train, &cells)?;
+            let versions = BTreeMap::from([
+                ("train".to_owned(), TRAIN_VERSION),
+                (format!("attack/{}", spec.attack.name()), spec.attack.entry().version),
+            ]);
+            let name = train.name.get_ref();
+            stages.insert(name, train.stage);
+            let spec = CellSpec::Train(spec);
+            cells.push(identify(name, name, parents, &data, spec, versions));
+        }
+        let models: Vec<&str> = match &self.evaluation.models {
+            Some(models) => models.iter().map(|model| model.get_ref().as_str()).collect(),
+            None => self
+                .train
+                .iter()
+                .filter(|train| train.stage != Stage::Mask)
+                .map(|train| train.name.get_ref().as_str())
+                .collect(),
+        };
+        let asked = Asked {
+            corruptions: self.evaluation.corruptions.0.clone(),
+            severities: self.evaluation.severities.clone(),
+            attacks: self.evaluation.attacks.clone(),
+            seed: self.evaluation.seed,
+        };
+        for model in models {
+            let parent = find(&cells, model)?.id.clone();
+            cells.extend(asked.cells(model, &parent, &data, world));
+        }
+        let headline = self
+            .evaluation
+            .headline
+            .clone()
+            .or_else(|| self.evaluation.attacks.last().cloned());
+        Ok(Plan {
+            schema: self.schema,
+            suite: self.name.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            headline,
+            baseline: self.evaluation.baseline.as_ref().map(|name| name.get_ref().clone()),
+            evaluation_batch: self.evaluation.batch,
+            cells,
+        })
+    }
+
+    /// One training cell with every default filled: its own setting, else the suite's, else
+    /// the method's.
+    fn resolve(&self, train: &Train, cells: &[Cell]) -> Result<TrainSpec, SuiteError> {
+        let stage = train.stage;
+        // A stage inherits roles and banks from the stage it builds on.
+        let parent = match train.teacher.as_ref().or(train.mask.as_ref()) {
+            Some(name) => match &find(cells, name.get_ref())?.spec {
+                CellSpec::Train(spec) => Some(spec.clone()),
+                CellSpec::Evaluate(_) => None,
+            },
+            None => None,
+        };
+        let views = train
+            .views
+            .clone()
+            .or_else(|| parent.as_ref().map(|p| p.views.clone()))
+            .unwrap_or_else(|| vec![View::Clean, View::Augmix, View::Adversarial]);
+        let robust = views.contains(&View::Adversarial);
+        let own = &train.with;
+        let all = &self.training;
+        fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
+            own.clone().or_else(|| all.clone()).unwrap_or(method)
+        }
+        let reference = StageDefaults::of(stage, robust);
+        Ok(TrainSpec {
+            stage,
+            arch: train
+                .arch
+                .clone()
+                .or_else(|| parent.as_ref().map(|p| p.arch.clone()))
+                .unwrap_or_else(|| self.network.arch.clone()),
+            norm: train
+                .norm
+                .or(parent.as_ref().map(|p| p.norm))
+                .unwrap_or(self.network.norm),
+            views,
+            epochs: pick(&own.epochs, &all.epochs, reference.epochs),
+            batch: pick(&own.batch, &all.batch, 128),
+            lr: pick(&own.lr, &all.lr, reference.lr),
+            milestones: pick(&own.milestones, &all.milestones, reference.milestones),
+            momentum: pick(&own.momentum, &all.momentum, 0.9),
+            weight_decay: pick(&own.weight_decay, &all.weight_decay, 5e-4),
+            gamma: pick(&own.gamma, &all.gamma, reference.gamma),
+            alpha: pick(&own.alpha, &all.alpha, reference.alpha),
+            beta: pick(&own.beta, &all.beta, reference.beta),
+            temperature: pick(&own.temperature, &all.temperature, 4.0),
+            attack: pick(&own.attack, &all.attack, "pgd:steps=7".parse()?),
+            budget: train.budget,
+            allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
+            select: pick(&own.select, &all.select, reference.select),
+            dialect: pick(&own.dialect, &all.dialect, Dialect::Fixed),
+            seed: pick(&own.seed, &all.seed, 0),
+        })
+    }
+}
+
+/// What is asked about a model.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Names of corruptions.
+    pub corruptions: Vec<String>,
+    /// Severities of each.
+    pub severities: Vec<u8>,
+    /// Attacks.
+    pub attacks: Vec<AttackSpec>,
+    /// Seed of corruptions and attack starts.
+    pub seed: u64,
+}
+
+impl Asked {
+    /// One evaluation cell a family of conditions: clean, each corruption, each attack.
+    pub fn cells(&self, model: &str, parent: &CellId, data: &DataSpec, world: &World) -> Vec<Cell> {
+        let cell = |(name, conditions): (String, Vec<Condition>)| {
+            let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
+            match &conditions[0] {
+                Condition::Clean => {}
+                Condition::Corruption { .. } => {
+                    let setup = format!("corruptions/{}", world.corruptions_setup);
+                    versions.insert(setup, world.corruptions_version);
+                }
+                Condition::Attack(spec) => {
+                    versions.insert(format!("attack/{}", spec.name()), spec.entry().version);
+                }
+            }
+            let seed = self.seed;
+            let spec = CellSpec::Evaluate(EvaluateSpec { conditions, seed });
+            let name = format!("{model}/{name}");
+            identify(&name, model, vec![parent.clone()], data, spec, versions)
+        };
+        self.families().into_iter().map(cell).collect()
+    }
+
+    fn families(&self) -> Vec<(String, Vec<Condition>)> {
+        let mut families = vec![("clean".to_owned(), vec![Condition::Clean])];
+        for name in &self.corruptions {
+            let severities = self.severities.iter();
+            let conditions: Vec<Condition> = severities
+                .map(|&severity| Condition::Corruption {
+                    name: name.clone(),
+                    severity,
+                })
+                .collect();
+            if !conditions.is_empty() {
+                families.push((name.clone(), conditions));
+            }
+        }
+        for attack in &self.attacks {
+            families.push((attack.to_string(), vec![Condition::Attack(attack.clone())]));
+        }
+        families
+    }
+}
+
+/// The reference's recipe of each stage (its README and code, HEAD of April 2024).
+struct StageDefaults {
+    epochs: u32,
+    lr: f64,
+    milestones: Vec<f64>,
+    gamma: f64,
+    alpha: f64,
+    beta: f64,
+    select: Select,
+}
+
+impl StageDefaults {
+    fn of(stage: Stage, robust: bool) -> Self {
+        // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
+        let steps = vec![0.625, 0.75, 0.875];
+        let select = if robust { Select::Mean } else { Select::Clean };
+        match stage {
+            Stage::Teacher => Self {
+                epochs: 240,
+                lr: 0.05,
+                milestones: steps,
+                gamma: 1.0,
+                alpha: 0.0,
+                beta: 0.0,
+                select,
+            },
+            Stage::Mask => Self {
+                epochs: 150,
+                lr: 0.05,
+                milestones: Vec::new(),
+                gamma: 0.5,
+                alpha: 0.5,
+                beta: 0.0,
+                select: Select::Last,
+            },
+            Stage::Student => Self {
+                epochs: 240,
+                lr: 0.01,
+                milestones: steps,
+                // SENet's natural fine-tuning weighs the labels less (README: 0.1 on CIFAR-10).
+                gamma: if robust { 0.5 } else { 0.1 },
+                alpha: 0.5,
+                beta: 1000.0,
+                select,
+            },
+        }
+    }
+}
+
+fn find<'a>(cells: &'a [Cell], name: &str) -> Result<&'a Cell, SuiteError> {
+    cells
+        .iter()
+        .find(|cell| cell.name == name)
+        .ok_or_else(|| SuiteError::value("model", name, "not trained by this suite"))
+}
+
+/// Gives a cell its identity: the hash of the canonical JSON (sorted keys) of all that can
+/// change its result. Names are labels and stay out, so two suites share equal cells.
+fn identify(
+    name: &str,
+    model: &str,
+    parents: Vec<CellId>,
+    data: &DataSpec,
+    spec: CellSpec,
+    versions: BTreeMap<String, u32>,
+) -> Cell {
+    let content = serde_json::json!({
+        "parents": &parents,
+        "data": data,
+        "spec": &spec,
+        "versions": &versions,
+    });
+    let hash = blake3::hash(content.to_string().as_bytes()).to_hex();
+    Cell {
+        id: CellId(hash[..16].to_owned()),
+        name: name.to_owned(),
+        model: model.to_owned(),
+        parents,
+        data: data.clone(),
+        spec,
+        versions,
+    }
+}

@@ -1,0 +1,259 @@
+//! What a training cell does: stage, data roles, losses, schedule. Fully resolved; the
+//! defaults are RLNet's (specs of the method: arXiv 2402.05521 and its reference code).
+
+use crate::attack::AttackSpec;
+use crate::branch::NormBanks;
+use crate::error::SuiteError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The three stages of the method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Trains an all-ReLU (AR) network.
+    Teacher,
+    /// Finds which ReLUs to keep while distilling into a fresh partial-ReLU (PR) network.
+    Mask,
+    /// Trains the PR network with its mask frozen.
+    Student,
+}
+
+impl Stage {
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Mask => "mask",
+            Self::Student => "student",
+        }
+    }
+}
+
+/// A role that training images play in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// Cropped and flipped.
+    Clean,
+    /// Cropped, flipped and mixed by AugMix.
+    Augmix,
+    /// Cropped, flipped and attacked.
+    Adversarial,
+}
+
+impl View {
+    /// The name used in files and curves.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Augmix => "augmix",
+            Self::Adversarial => "adversarial",
+        }
+    }
+}
+
+/// `fixed` does what the paper describes; `parity` replays the reference code's defects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// What the paper describes (default).
+    Fixed,
+    /// What the reference code does.
+    Parity,
+}
+
+/// Which epoch's weights a training cell hands on. Measured on the held-out tenth of the
+/// training set, never on the test set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Select {
+    /// The last epoch.
+    Last,
+    /// Best clean accuracy through the clean branch (the reference's rule, there on the test set).
+    Clean,
+    /// Best mean of clean accuracy (clean branch) and adversarial accuracy (adversarial branch).
+    Mean,
+}
+
+/// How many ReLUs a mask keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Budget {
+    /// A number of ReLUs: `50k`, `50000`.
+    Count(u64),
+    /// All ReLUs divided by this: `11.14x`.
+    Reduction(f64),
+}
+
+impl Budget {
+    /// The number of ReLUs to keep of `total`.
+    ///
+    /// # Errors
+    /// When the budget is not between 1 and `total`.
+    pub fn resolve(self, total: u64) -> Result<u64, SuiteError> {
+        let keep = match self {
+            Self::Count(n) => n,
+            Self::Reduction(r) => (total as f64 / r).round() as u64,
+        };
+        if keep == 0 || keep > total {
+            return Err(SuiteError::value(
+                "budget",
+                self,
+                format!("keeps {keep} ReLUs, but this network has {total}; ask for 1 to {total}"),
+            ));
+        }
+        Ok(keep)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(n) if n % 1000 == 0 => write!(f, "{}k", n / 1000),
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Reduction(r) => write!(f, "{r}x"),
+        }
+    }
+}
+
+impl FromStr for Budget {
+    type Err = SuiteError;
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        let bad = |why: &str| {
+            SuiteError::value(
+                "budget",
+                text,
+                format!("{why}; write a count (50k, 50000) or a reduction (11.14x)"),
+            )
+        };
+        let lower = text.trim().to_lowercase();
+        let number = |part: &str| {
+            part.parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| bad("not a number"))
+        };
+        if let Some(ratio) = lower.strip_suffix('x').or(lower.strip_suffix('×')) {
+            let ratio = number(ratio)?;
+            if ratio < 1.0 {
+                return Err(bad("a reduction below 1 would add ReLUs"));
+            }
+            return Ok(Self::Reduction(ratio));
+        }
+        let count = match lower.strip_suffix('k') {
+            Some(thousands) => number(thousands)? * 1000.0,
+            None => number(&lower)?,
+        };
+        if count < 1.0 {
+            return Err(bad("fewer than one ReLU"));
+        }
+        Ok(Self::Count(count.round() as u64))
+    }
+}
+
+impl TryFrom<String> for Budget {
+    type Error = SuiteError;
+    fn try_from(text: String) -> Result<Self, SuiteError> {
+        text.parse()
+    }
+}
+
+impl From<Budget> for String {
+    fn from(budget: Budget) -> Self {
+        budget.to_string()
+    }
+}
+
+/// How a budget is shared among the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Allocation {
+    /// SENet's measured sensitivities: deeper layers keep more (the w18 curve of the
+    /// published ResNet18 lists, read at each layer's relative depth).
+    Sensitivity,
+    /// The same share of every layer (a control).
+    Uniform,
+}
+
+/// One training cell, with nothing left to default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainSpec {
+    /// Which of the three stages.
+    pub stage: Stage,
+    /// Architecture, as in `rlnet model list`.
+    pub arch: String,
+    /// Banks of batch norm.
+    pub norm: NormBanks,
+    /// Image roles in a step; the loss is the mean over them.
+    pub views: Vec<View>,
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Images a step, split between the roles.
+    pub batch: usize,
+    /// Learning rate before any milestone.
+    pub lr: f64,
+    /// Fractions of `epochs` after which the rate is divided by 10.
+    pub milestones: Vec<f64>,
+    /// SGD momentum (no Nesterov).
+    pub momentum: f64,
+    /// L2 penalty on every parameter, norms and biases too.
+    pub weight_decay: f64,
+    /// Weight of the cross entropy (stages `mask` and `student`).
+    pub gamma: f64,
+    /// Weight of the distillation KL (stages `mask` and `student`).
+    pub alpha: f64,
+    /// Weight of the attention transfer (stage `student`).
+    pub beta: f64,
+    /// Distillation temperature.
+    pub temperature: f64,
+    /// The inner attack of the adversarial role, also used for validation.
+    pub attack: AttackSpec,
+    /// ReLUs to keep (stage `mask`).
+    pub budget: Option<Budget>,
+    /// How the budget is shared (stage `mask`).
+    pub allocation: Allocation,
+    /// Which epoch is handed on.
+    pub select: Select,
+    /// `fixed` or `parity`.
+    pub dialect: Dialect,
+    /// Seed of initialisation, order, augmentation and attack starts.
+    pub seed: u64,
+}
+
+impl TrainSpec {
+    /// The learning rate of a 1-based epoch: divided by 10 for every milestone strictly
+    /// passed (reference: 150, 180 and 210 of 240 epochs).
+    pub fn lr_at(&self, epoch: u32) -> f64 {
+        let passed = self
+            .milestones
+            .iter()
+            .filter(|fraction| (f64::from(self.epochs) * **fraction).round() < f64::from(epoch))
+            .count();
+        self.lr * 0.1_f64.powi(passed as i32)
+    }
+
+    /// Whether any role is adversarial.
+    pub fn is_robust(&self) -> bool {
+        self.views.contains(&View::Adversarial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_read_as_people_write_them() {
+        for (text, keep) in [("50k", 50_000), ("11.14x", 50_005), ("82650", 82_650), ("1x", 557_056)] {
+            let budget: Budget = text.parse().expect(text);
+            assert_eq!(budget.resolve(557_056).expect(text), keep, "{text}");
+            assert_eq!(budget.to_string().parse::<Budget>().expect(text), budget);
+        }
+        for bad in ["0.5x", "0", "-3k", "many", "infx"] {
+            assert!(bad.parse::<Budget>().is_err(), "{bad}");
+        }
+        assert!(Budget::Count(600_000).resolve(557_056).is_err());
+    }
+}
