@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::corruptions::entry;
 pub use crate::corruptions::Corruption;
+use crate::corruptions::entry;
 use crate::{Error, Result};
 
 /// The paper's grouping, plus the four extras meant for validation.
@@ -125,14 +125,24 @@ mod tests {
     #[test]
     fn names_are_the_papers_and_parse_back() {
         let names: Vec<_> = Corruption::ALL.into_iter().map(Corruption::name).collect();
-        assert_eq!(names.join(" "), "gaussian_noise shot_noise impulse_noise defocus_blur \
+        assert_eq!(
+            names.join(" "),
+            "gaussian_noise shot_noise impulse_noise defocus_blur \
             glass_blur motion_blur zoom_blur snow frost fog brightness contrast elastic_transform \
-            pixelate jpeg_compression speckle_noise gaussian_blur spatter saturate");
+            pixelate jpeg_compression speckle_noise gaussian_blur spatter saturate"
+        );
         for corruption in Corruption::ALL {
-            assert_eq!(corruption.name().parse::<Corruption>().ok(), Some(corruption));
+            assert_eq!(
+                corruption.name().parse::<Corruption>().ok(),
+                Some(corruption)
+            );
         }
         let deterministic = Corruption::ALL.iter().filter(|c| c.is_deterministic());
         assert_eq!(deterministic.count(), 8);
-        assert!(Corruption::BENCHMARK.iter().all(|c| c.group() != Group::Extra));
+        assert!(
+            Corruption::BENCHMARK
+                .iter()
+                .all(|c| c.group() != Group::Extra)
+        );
     }
 }

@@ -80,6 +80,9 @@ pub enum Error {
     /// Buffers of a batch that do not agree.
     #[error("the batch does not add up: {0}")]
     Batch(String),
+    /// A picture file that could not be decoded.
+    #[error("cannot decode the picture: {0}")]
+    Decode(String),
     /// A frost texture that is absent, altered or unreadable.
     #[error("frost texture {}: {why}", path.display())]
     Texture {

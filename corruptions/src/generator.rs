@@ -115,7 +115,15 @@ impl Generator {
     ) -> Result<Image> {
         let mut data = vec![0; image.data().len()];
         let size = (image.width(), image.height());
-        self.apply(image.data(), size, corruption, severity, rng, &mut Scratch::default(), &mut data)?;
+        self.apply(
+            image.data(),
+            size,
+            corruption,
+            severity,
+            rng,
+            &mut Scratch::default(),
+            &mut data,
+        )?;
         Image::from_raw(size.0, size.1, data)
     }
 
@@ -206,11 +214,7 @@ impl Generator {
 }
 
 fn keyed(seed: u64, corruption: Corruption, severity: Severity, index: u64) -> KeyedRng {
-    KeyedRng::new(
-        seed,
-        corruption.name(),
-        &[u64::from(severity.get()), index],
-    )
+    KeyedRng::new(seed, corruption.name(), &[u64::from(severity.get()), index])
 }
 
 /// Corrupts one image under default [`Options`]: the release stack, procedural frost

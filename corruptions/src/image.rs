@@ -38,6 +38,13 @@ impl Image {
         })
     }
 
+    /// An image from the bytes of a PNG or JPEG file. Grey becomes RGB, an alpha channel is
+    /// dropped, not composited. JPEG is decoded as libjpeg-turbo does (accurate integer
+    /// transform, fancy upsampling), which is what Pillow and OpenCV give.
+    pub fn decode(file: &[u8]) -> Result<Self> {
+        crate::textures::decode::image(file)
+    }
+
     /// Pixels a row.
     pub fn width(&self) -> usize {
         self.width

@@ -1,8 +1,9 @@
 //! Real CIFAR-10 images against the outputs of the original functions, both stacks.
 //!
-//! The archives are in the reference data; without them these tests skip, loudly. The
-//! specification allows one byte in 100,000 off by one; what is asserted is tighter where
-//! more was reached.
+//! The archives are in the reference data; without them these tests skip, loudly. At most
+//! one byte in 100,000 of an archive may be off by one. Five bytes of 4,669,440 are (glass
+//! and gaussian blur at 64x64, modern stack): NumPy's vectorised `exp` on the machine that
+//! made the archive differs from the C library's in a last bit of the kernel's weights.
 
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
 
@@ -25,10 +26,9 @@ struct Difference {
     largest: u8,
 }
 
-impl Difference {
-    fn within_tolerance(&self) -> bool {
-        self.largest <= 1 && self.bytes as f64 <= 1e-5 * self.of as f64
-    }
+/// The tolerance of the specification.
+fn tolerable(bytes: usize, of: usize) -> bool {
+    bytes as f64 <= 1e-5 * of as f64
 }
 
 /// Compares a generator's output with `expected`, [severity][image] of n x n images.
@@ -78,17 +78,19 @@ fn modern(n: usize) {
     };
     let outputs: Vec<u8> = load(&format!("corruptions_{n}.npz"), "outputs");
     let share = outputs.len() / 19;
-    let mut wrong = Vec::new();
+    let mut off = 0;
     for (corruption, expected) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
         let d = compare(n, &generator, corruption, expected);
+        assert!(d.largest <= 1, "{corruption} {n}: off by {}", d.largest);
+        off += d.bytes;
         if d.bytes > 0 {
-            eprintln!("{corruption} {n}: {} of {} bytes, up to {}", d.bytes, d.of, d.largest);
-        }
-        if !d.within_tolerance() {
-            wrong.push(corruption);
+            eprintln!(
+                "{corruption} {n}: {} of {} bytes, up to {}",
+                d.bytes, d.of, d.largest
+            );
         }
     }
-    assert!(wrong.is_empty(), "{n}x{n}: {wrong:?}");
+    assert!(tolerable(off, outputs.len()), "{n}x{n}: {off} bytes");
 }
 
 #[test]
@@ -108,15 +110,15 @@ fn the_release_stack_where_it_differs() {
     };
     for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
         for n in [32, 64] {
-            let expected: Vec<u8> =
-                load("release_stack_outputs.npz", &format!("{}_{n}", corruption.name()));
+            let expected: Vec<u8> = load(
+                "release_stack_outputs.npz",
+                &format!("{}_{n}", corruption.name()),
+            );
             let d = compare(n, &generator, corruption, &expected);
-            assert!(
-                d.within_tolerance(),
-                "{corruption} {n}: {} of {} bytes, up to {}",
-                d.bytes,
-                d.of,
-                d.largest
+            assert_eq!(
+                d.bytes, 0,
+                "{corruption} {n}: of {}, up to {}",
+                d.of, d.largest
             );
         }
     }

@@ -3,14 +3,27 @@
 //! This crate reads a run directory and nothing else: no libtorch, no data set, no network.
 //! Every number is a query over outcome rows, so nothing is ever re-run to get another one.
 
+pub mod answer;
+mod base64;
+pub mod definitions;
 pub mod error;
+pub mod figures;
 mod files;
+pub mod format;
+mod html;
 pub mod metrics;
+pub mod render;
 pub mod run;
 pub mod runs;
 pub mod store;
+pub mod tables;
+pub mod words;
 
 pub use error::ReportError;
+pub use format::Format;
+pub use metrics::Analysis;
+pub use render::{Rendered, main_table_json, render};
 pub use run::Run;
 pub use runs::Runs;
 pub use store::{read_curves, read_outcome_rows, read_outcomes, write_curves, write_outcomes};
+pub use tables::Table;

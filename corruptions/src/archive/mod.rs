@@ -1,1 +1,19 @@
-//! The official file layouts.
+//! The official file layouts: writing, reading, checking.
+//!
+//! CIFAR-10-C and CIFAR-100-C are `.npy` files, one a corruption, uint8 of shape
+//! (5 N, 32, 32, 3): the N test images at severity 1, then 2, and so on; `labels.npy` is
+//! the N labels five times. Tiny-ImageNet-C is a tree of image files.
+
+mod folders;
+mod generate;
+mod npy;
+mod published;
+mod sheet;
+mod verify;
+
+pub use folders::{FolderImage, generate_folders};
+pub use generate::{Dataset, Progress, Source, Written, generate_archive};
+pub use npy::{NpyReader, NpyWriter};
+pub use published::Published;
+pub use sheet::{contact_sheet, write_png};
+pub use verify::{Difference, FileStatus, Status, compare_files, compare_regenerated, verify_dir};

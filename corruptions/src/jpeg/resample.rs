@@ -2,12 +2,7 @@
 
 /// Averages 2x2 samples of a `(wide, tall)` plane, of which `height` rows are image, into
 /// `small`. The rounding bias alternates 1, 2 along the row.
-pub(super) fn halve(
-    plane: &[u8],
-    (wide, tall): (usize, usize),
-    height: usize,
-    small: &mut [u8],
-) {
+pub(super) fn halve(plane: &[u8], (wide, tall): (usize, usize), height: usize, small: &mut [u8]) {
     let stride = wide / 2;
     let rows = height.div_ceil(2);
     for (y, out) in small.chunks_exact_mut(stride).take(rows).enumerate() {
@@ -16,7 +11,10 @@ pub(super) fn halve(
         let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
         for (x, (out, (a, b))) in out.iter_mut().zip(pairs).enumerate() {
             let bias = 1 + (x as u32 & 1);
-            let sum = [a[0], a[1], b[0], b[1]].into_iter().map(u32::from).sum::<u32>();
+            let sum = [a[0], a[1], b[0], b[1]]
+                .into_iter()
+                .map(u32::from)
+                .sum::<u32>();
             *out = ((sum + bias) >> 2) as u8;
         }
     }

@@ -50,25 +50,15 @@ fn inverse(m: &Affine) -> Affine {
         1.0 / determinant
     };
     let (a, b, c, e) = (m[4] * d, -m[1] * d, -m[3] * d, m[0] * d);
-    [
-        a,
-        b,
-        -a * m[2] - b * m[5],
-        c,
-        e,
-        -c * m[2] - e * m[5],
-    ]
+    [a, b, -a * m[2] - b * m[5], c, e, -c * m[2] - e * m[5]]
 }
 
 /// Warps an RGB image by `map`.
-pub(crate) fn warp(
-    image: &[f32],
-    (width, height): (usize, usize),
-    map: &Affine,
-    out: &mut [f32],
-) {
+pub(crate) fn warp(image: &[f32], (width, height): (usize, usize), map: &Affine, out: &mut [f32]) {
     // Ten fraction bits for the parts, five for the position.
-    let fixed = |v: f64| (v * 1024.0).round_ties_even() as i32;
+    // Adding and taking away 1.5 * 2^52 rounds half to even, without a library call.
+    const MAGIC: f64 = 6_755_399_441_055_744.0;
+    let fixed = |v: f64| (v * 1024.0 + MAGIC - MAGIC) as i32;
     let inverse = inverse(map);
     for (y, line) in out.chunks_exact_mut(3 * width).enumerate() {
         let row = |k: usize| fixed(inverse[k + 1] * y as f64 + inverse[k + 2]) + 16;

@@ -16,13 +16,14 @@ pub(crate) fn canny(
     const TANGENT: i32 = 13573;
     let [gradient, magnitude, stack] = words;
     for y in 0..height {
+        let rows = [-1, 0, 1].map(|d| replicate(y as isize + d, height) * width);
         for x in 0..width {
-            let at = |dy: isize, dx: isize| {
-                let (y, x) = (y as isize + dy, x as isize + dx);
-                i32::from(grey[replicate(y, height) * width + replicate(x, width)])
-            };
-            let gx = at(-1, 1) + 2 * at(0, 1) + at(1, 1) - at(-1, -1) - 2 * at(0, -1) - at(1, -1);
-            let gy = at(1, -1) + 2 * at(1, 0) + at(1, 1) - at(-1, -1) - 2 * at(-1, 0) - at(-1, 1);
+            let columns = [-1, 0, 1].map(|d| replicate(x as isize + d, width));
+            let at = |dy: usize, dx: usize| i32::from(grey[rows[dy] + columns[dx]]);
+            let (left, right) = (at(0, 0) + at(2, 0), at(0, 2) + at(2, 2));
+            let gx = right + 2 * at(1, 2) - left - 2 * at(1, 0);
+            let (above, below) = (at(0, 0) + at(0, 2), at(2, 0) + at(2, 2));
+            let gy = below + 2 * at(2, 1) - above - 2 * at(0, 1);
             let i = y * width + x;
             gradient[2 * i] = gx;
             gradient[2 * i + 1] = gy;
@@ -37,8 +38,8 @@ pub(crate) fn canny(
             0
         }
     };
-    // Ridge pixels: 1 weak, 2 strong. `edge` is filled from the strong ones through weak
-    // neighbours; the gradient's memory is free once a pixel has been judged.
+    // `edge` is filled from strong ridge pixels through weak neighbours. Once a pixel has
+    // been judged, its gradient's memory holds the verdict.
     let mut pending = 0;
     edge.fill(false);
     for y in 0..height as isize {
@@ -123,9 +124,8 @@ pub(crate) fn chamfer(
     for y in (0..height).rev() {
         for x in (0..width).rev() {
             let i = (y + 2) * stride + x + 2;
-            let through = |&(offset, weight): &(isize, i32)| {
-                padded[i.wrapping_add_signed(-offset)] + weight
-            };
+            let through =
+                |&(offset, weight): &(isize, i32)| padded[i.wrapping_add_signed(-offset)] + weight;
             let nearest = before.iter().map(through).min().unwrap_or(FAR);
             padded[i] = padded[i].min(nearest);
             out[y * width + x] = padded[i] as f32 / 65_536.0;

@@ -103,7 +103,10 @@ impl Gaussian {
             }
             store(out, storage);
         }
-        for (row, out) in columns.chunks_exact(stride).zip(data.chunks_exact_mut(stride)) {
+        for (row, out) in columns
+            .chunks_exact(stride)
+            .zip(data.chunks_exact_mut(stride))
+        {
             for (x, pixel) in padded.chunks_exact_mut(channels).enumerate() {
                 let x = self.border.index(x as isize - radius as isize, width);
                 pixel.copy_from_slice(&row[x * channels..][..channels]);

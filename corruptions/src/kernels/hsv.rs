@@ -28,18 +28,18 @@ fn from_rgb([r, g, b]: [f64; 3]) -> [f64; 3] {
         (g - b) / delta
     };
     let turn = sector / 6.0;
-    // NumPy's remainder by 1: the sign of the divisor.
-    let h = if turn < 0.0 { turn % 1.0 + 1.0 } else { turn % 1.0 };
+    // The remainder by 1, with the sign of the divisor; a turn is between -1/6 and 5/6.
+    let h = if turn < 0.0 { turn + 1.0 } else { turn };
     [h, delta / v, v]
 }
 
 fn to_rgb([h, s, v]: [f64; 3]) -> [f64; 3] {
-    let sector = (h * 6.0).floor();
-    let f = h * 6.0 - sector;
+    let sector = (h * 6.0) as u8;
+    let f = h * 6.0 - f64::from(sector);
     let p = v * (1.0 - s);
     let q = v * (1.0 - f * s);
     let t = v * (1.0 - (1.0 - f) * s);
-    match sector as u8 % 6 {
+    match sector % 6 {
         0 => [v, t, p],
         1 => [q, v, p],
         2 => [p, v, t],

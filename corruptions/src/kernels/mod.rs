@@ -10,6 +10,10 @@ pub(crate) mod zoom;
 
 /// Index `i` into `0..n` mirrored without repeating the edge: `dcb|abcd|cba`.
 pub(crate) fn reflect101(i: isize, n: usize) -> usize {
+    // Most are inside; a division costs more than the rest.
+    if (i as usize) < n {
+        return i as usize;
+    }
     if n == 1 {
         return 0;
     }
@@ -20,6 +24,9 @@ pub(crate) fn reflect101(i: isize, n: usize) -> usize {
 
 /// Index `i` into `0..n` mirrored with the edge repeated: `cba|abc|cba`.
 pub(crate) fn symmetric(i: isize, n: usize) -> usize {
+    if (i as usize) < n {
+        return i as usize;
+    }
     let period = 2 * n as isize;
     let i = i.rem_euclid(period);
     i.min(period - 1 - i) as usize

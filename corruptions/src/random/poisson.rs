@@ -109,7 +109,10 @@ mod tests {
             let variance = squares / f64::from(n) - mean * mean;
             let error = (lambda / f64::from(n)).sqrt();
             assert!((mean - lambda).abs() < 5.0 * error, "{lambda}: {mean}");
-            assert!((variance / lambda - 1.0).abs() < 0.03, "{lambda}: {variance}");
+            assert!(
+                (variance / lambda - 1.0).abs() < 0.03,
+                "{lambda}: {variance}"
+            );
         }
         assert_eq!(draw(0.0, || unreachable!("a mean of 0 draws nothing")), 0);
     }

@@ -1,4 +1,4 @@
-//! The original photographs, read as the reference reads them.
+//! PNG and JPEG files, read as the reference reads its frost photographs.
 //!
 //! The PNG files have an alpha channel, which is dropped, not composited. The JPEG files
 //! go through libjpeg-turbo's decoder (accurate integer transform, fancy upsampling):
@@ -10,9 +10,9 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::Texture;
-use crate::{Error, Result};
+use crate::{Error, Image, Result};
 
-/// Reads and checks one row of the table.
+/// Reads and checks one row of the table of originals.
 pub(super) fn original(
     folder: &Path,
     &(name, width, height, md5): &(&str, usize, usize, &str),
@@ -21,41 +21,56 @@ pub(super) fn original(
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     let digest = format!("{:x}", Md5::digest(&bytes));
     if digest != md5 {
-        return Err(Error::texture(&path, format!("its MD5 is {digest}, not {md5}")));
+        return Err(Error::texture(
+            &path,
+            format!("its MD5 is {digest}, not {md5}"),
+        ));
     }
-    let decoded = if name.ends_with(".png") {
-        png(&bytes)
-    } else {
-        jpeg(&bytes)
-    };
-    let texture = decoded.map_err(|why| Error::texture(&path, why))?;
-    if (texture.width, texture.height) == (width, height) {
-        Ok(texture)
-    } else {
-        Err(Error::texture(&path, "it has another size than the original"))
+    let image = image(&bytes).map_err(|error| Error::texture(&path, error.to_string()))?;
+    if (image.width(), image.height()) != (width, height) {
+        return Err(Error::texture(
+            &path,
+            "it has another size than the original",
+        ));
     }
-}
-
-fn png(bytes: &[u8]) -> Result<Texture, String> {
-    let reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
-    let picture = reader.decode().map_err(|error| error.to_string())?;
-    let rgba = picture.to_rgba8();
-    let rgb = rgba.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).collect();
     Ok(Texture {
-        width: rgba.width() as usize,
-        height: rgba.height() as usize,
-        rgb,
+        width,
+        height,
+        rgb: image.into_raw(),
     })
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Texture, String> {
-    let error = |error: std::io::Error| error.to_string();
-    let mut decoder = mozjpeg::Decompress::builder()
-        .from_mem(bytes)
-        .and_then(|decoder| decoder.rgb())
-        .map_err(error)?;
-    let (width, height) = (decoder.width(), decoder.height());
-    let rgb = decoder.read_scanlines::<u8>().map_err(error)?;
-    decoder.finish().map_err(error)?;
-    Ok(Texture { width, height, rgb })
+/// Decodes a PNG or JPEG file to RGB.
+pub(crate) fn image(bytes: &[u8]) -> Result<Image> {
+    if bytes.starts_with(b"\x89PNG") {
+        png(bytes)
+    } else if bytes.starts_with(b"\xff\xd8") {
+        jpeg(bytes)
+    } else {
+        Err(Error::Decode("neither a PNG nor a JPEG file".to_owned()))
+    }
+}
+
+fn png(bytes: &[u8]) -> Result<Image> {
+    let reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
+    let picture = reader
+        .decode()
+        .map_err(|error| Error::Decode(error.to_string()))?
+        .to_rgba8();
+    let rgb = picture.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]);
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    Image::from_raw(width, height, rgb.collect())
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Image> {
+    let decode = || {
+        let mut decoder = mozjpeg::Decompress::builder().from_mem(bytes)?.rgb()?;
+        let (width, height) = (decoder.width(), decoder.height());
+        let rgb = decoder.read_scanlines::<u8>()?;
+        decoder.finish()?;
+        Ok((width, height, rgb))
+    };
+    let (width, height, rgb) =
+        decode().map_err(|error: std::io::Error| Error::Decode(error.to_string()))?;
+    Image::from_raw(width, height, rgb)
 }

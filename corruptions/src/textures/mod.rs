@@ -5,7 +5,7 @@
 //! made by a formula, of the same sizes. [`Textures::from_dir`] loads the originals and
 //! gives the reference's bytes. Reports say which were used ([`Textures::describe`]).
 
-mod decode;
+pub(crate) mod decode;
 mod procedural;
 mod scale;
 
@@ -52,7 +52,8 @@ struct Inner {
 impl Default for Textures {
     fn default() -> Self {
         // One for the whole program: made at first use, then shared.
-        static PROCEDURAL: LazyLock<Textures> = LazyLock::new(|| Textures::new(None, OnceLock::new()));
+        static PROCEDURAL: LazyLock<Textures> =
+            LazyLock::new(|| Textures::new(None, OnceLock::new()));
         PROCEDURAL.clone()
     }
 }

@@ -37,7 +37,10 @@ fn paint(seed: u32, width: usize, height: usize) -> Texture {
                 scale *= 0.48;
             }
             let grain = noise(seed ^ 31, u / 6.0, v / 6.0);
-            let edge = u.min(v).min((width - 1 - x) as f32).min((height - 1 - y) as f32);
+            let edge = u
+                .min(v)
+                .min((width - 1 - x) as f32)
+                .min((height - 1 - y) as f32);
             let cover = 0.75 + 0.35 * (1.0 - (edge / rim * 2.5).min(1.0));
             let light = (ice * cover + 0.22 * (grain - 0.5)).clamp(0.0, 1.2);
             let haze = octaves(seed ^ 41, u / 200.0, v / 200.0, 2);

@@ -45,7 +45,10 @@ fn run(
     let step = (1.0 + step) - 1.0;
     for i in 1..count {
         let factor = 1.0 + f64::from(i) * step;
-        let axes = (&Axis::new(job.width, factor), &Axis::new(job.height, factor));
+        let axes = (
+            &Axis::new(job.width, factor),
+            &Axis::new(job.height, factor),
+        );
         sample(image, axes, 3, lines, |at, value| total[at] += value as f32);
     }
     let terms = (count + 1) as f32;

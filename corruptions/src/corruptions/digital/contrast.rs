@@ -19,12 +19,7 @@ const FACTOR: [[f64; 5]; 3] = [
     [0.4, 0.3, 0.2, 0.1, 0.05],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, _: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let factor = job.pick(&FACTOR);
     // NumPy adds pixel after pixel when it reduces the two outer axes.
     let mut mean = [0.0; 3];

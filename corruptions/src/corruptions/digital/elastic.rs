@@ -84,7 +84,13 @@ fn run(
         if alpha == 0.0 {
             continue;
         }
-        smooth.apply(shift, (width, height), 1, Storage::Double, &mut scratch.kernel);
+        smooth.apply(
+            shift,
+            (width, height),
+            1,
+            Storage::Double,
+            &mut scratch.kernel,
+        );
     }
     // The scripts multiply by an amplitude of 0 too: no shift, the warped image as it is.
     if alpha == 0.0 {
@@ -140,9 +146,9 @@ impl Taps {
                 _ => 2.0 * end - 1.0 - c,
             };
         }
-        let below = c.floor();
-        let upper = 1.0 - (c - below);
-        let below = below as isize;
+        // A floor without a library call; below 0 there is only (-1, 0).
+        let below = c as isize - isize::from(c < 0.0);
+        let upper = 1.0 - (c - below as f64);
         Self {
             at: [symmetric(below, n), symmetric(below + 1, n)],
             weight: [upper, 1.0 - upper],

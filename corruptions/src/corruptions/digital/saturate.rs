@@ -21,12 +21,7 @@ const PARAMETERS: [[(f64, f64); 5]; 3] = [
     [(0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2)],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, _: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (factor, summand) = job.pick(&PARAMETERS);
     hsv::map(job.pixels, out, |[_, s, _]| {
         *s = (*s * factor + summand).clamp(0.0, 1.0);

@@ -19,13 +19,10 @@ const AMOUNT: [[f64; 5]; 3] = [
     [0.1, 0.2, 0.3, 0.4, 0.5],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, _: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let amount = job.pick(&AMOUNT);
-    hsv::map(job.pixels, out, |[_, _, v]| *v = (*v + amount).clamp(0.0, 1.0));
+    hsv::map(job.pixels, out, |[_, _, v]| {
+        *v = (*v + amount).clamp(0.0, 1.0)
+    });
     Ok(())
 }

@@ -52,13 +52,7 @@ fn run(
 }
 
 /// Fills `map` (`side` x `side`) with a fractal scaled to `[0, 1]`.
-fn plasma(
-    map: &mut [f64],
-    side: usize,
-    decay: f64,
-    rng: &mut dyn RandomSource,
-    draws: &mut [f64],
-) {
+fn plasma(map: &mut [f64], side: usize, decay: f64, rng: &mut dyn RandomSource, draws: &mut [f64]) {
     map[0] = 0.0;
     let (mut step, mut amplitude) = (side, 100.0);
     while step >= 2 {

@@ -155,30 +155,34 @@ fn shade(distance: &mut [f32], size: (usize, usize), relief: &mut [u8], spare: &
     for value in distance.iter_mut() {
         *value = value.min(20.0);
     }
-    let around = |i: usize, visit: &mut dyn FnMut(usize, usize)| {
-        let (y, x) = ((i / size.0) as isize, (i % size.0) as isize);
-        for k in 0..9 {
-            let row = reflect101(y + k as isize / 3 - 1, size.1);
-            visit(k, row * size.0 + reflect101(x + k as isize % 3 - 1, size.0));
-        }
-    };
     for (i, out) in relief.iter_mut().enumerate() {
-        let mut sum = 0.0;
-        around(i, &mut |_, at| sum += f64::from(distance[at]));
+        let sum: f64 = around(i, size)
+            .map(|at| f64::from(distance[at]))
+            .iter()
+            .sum();
         *out = (sum * (1.0 / 9.0)) as f32 as u8;
     }
     equalise(relief);
     const EMBOSS: [i32; 9] = [-2, -1, 0, -1, 1, 1, 0, 1, 2];
     for (i, out) in spare.iter_mut().enumerate() {
-        let mut sum = 0;
-        around(i, &mut |k, at| sum += EMBOSS[k] * i32::from(relief[at]));
+        let taps = around(i, size).into_iter().zip(EMBOSS);
+        let sum: i32 = taps
+            .map(|(at, weight)| weight * i32::from(relief[at]))
+            .sum();
         *out = sum.clamp(0, 255) as u8;
     }
     for (i, out) in relief.iter_mut().enumerate() {
-        let mut sum = 0;
-        around(i, &mut |_, at| sum += u32::from(spare[at]));
+        let sum: u32 = around(i, size).map(|at| u32::from(spare[at])).iter().sum();
         *out = ((2 * sum + 9) / 18) as u8;
     }
+}
+
+/// Indices of the 3x3 pixels around pixel `i`, border mirrored.
+fn around(i: usize, (width, height): (usize, usize)) -> [usize; 9] {
+    let (y, x) = ((i / width) as isize, (i % width) as isize);
+    let rows = [-1, 0, 1].map(|d| reflect101(y + d, height) * width);
+    let columns = [-1, 0, 1].map(|d| reflect101(x + d, width));
+    std::array::from_fn(|k| rows[k / 3] + columns[k % 3])
 }
 
 /// OpenCV's histogram equalisation: the first level present becomes 0.

@@ -1,0 +1,179 @@
+//! Is this folder the published archive? And if not, how far from it?
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use md5::{Digest, Md5};
+
+use super::generate::{Draws, each_part};
+use super::{Dataset, NpyReader, Published, Source};
+use crate::{Corruption, Error, Generator, Result, Severity};
+
+/// What [`verify_dir`] found out about one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Name without `.npy`.
+    pub name: &'static str,
+    /// The published MD5.
+    pub expected: &'static str,
+    /// The verdict.
+    pub status: Status,
+}
+
+/// The verdict on one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// The published file.
+    Equal,
+    /// A well-formed file with other content: corrupted by somebody else's program, or by
+    /// this one with its own draws.
+    Differs {
+        /// Its MD5.
+        md5: String,
+    },
+    /// No such file.
+    Missing,
+    /// There, but not an array of the published type and shape.
+    Malformed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Compares the twenty files of `folder` with the published checksums. `progress` is called
+/// with each name before its file is read.
+pub fn verify_dir(
+    folder: impl AsRef<Path>,
+    published: Published,
+    progress: &mut dyn FnMut(&'static str),
+) -> Result<Vec<FileStatus>> {
+    let folder = folder.as_ref();
+    if !folder.is_dir() {
+        return Err(Error::archive(folder, "not a folder"));
+    }
+    Published::names()
+        .map(|name| {
+            progress(name);
+            let expected = published.md5(name).unwrap_or_default();
+            let path = folder.join(format!("{name}.npy"));
+            let status = verify_file(&path, name, expected)?;
+            Ok(FileStatus {
+                name,
+                expected,
+                status,
+            })
+        })
+        .collect()
+}
+
+fn verify_file(path: &Path, name: &str, expected: &str) -> Result<Status> {
+    if !path.exists() {
+        return Ok(Status::Missing);
+    }
+    let md5 = md5_of(path)?;
+    if md5 == expected {
+        return Ok(Status::Equal);
+    }
+    let shape: &[usize] = if name == "labels" {
+        &[50_000]
+    } else {
+        &[50_000, 32, 32, 3]
+    };
+    match NpyReader::open(path).and_then(|reader| reader.expect(shape)) {
+        Ok(_) => Ok(Status::Differs { md5 }),
+        Err(Error::Archive { why, .. }) => Ok(Status::Malformed { why }),
+        Err(other) => Err(other),
+    }
+}
+
+fn md5_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut digest = Md5::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path))? {
+            0 => return Ok(format!("{:x}", digest.finalize())),
+            n => digest.update(&buffer[..n]),
+        }
+    }
+}
+
+/// How far two arrays of bytes are from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Difference {
+    /// Bytes that differ.
+    pub differing: u64,
+    /// Bytes compared.
+    pub total: u64,
+    /// The largest difference.
+    pub largest: u8,
+}
+
+impl Difference {
+    /// Share of bytes that differ.
+    pub fn fraction(&self) -> f64 {
+        if self.total == 0 {
+            0.0
+        } else {
+            self.differing as f64 / self.total as f64
+        }
+    }
+
+    fn add(&mut self, a: &[u8], b: &[u8]) {
+        for (a, b) in a.iter().zip(b) {
+            self.differing += u64::from(a != b);
+            self.largest = self.largest.max(a.abs_diff(*b));
+        }
+        self.total += a.len() as u64;
+    }
+}
+
+/// Compares two `.npy` files of one shape, byte by byte.
+pub fn compare_files(a: impl AsRef<Path>, b: impl AsRef<Path>) -> Result<Difference> {
+    let mut a = NpyReader::open(a)?;
+    let mut b = NpyReader::open(b)?.expect(a.shape())?;
+    let row = a.shape().iter().skip(1).product::<usize>().max(1);
+    let rows = a.shape().first().copied().unwrap_or(0);
+    let run = ((1 << 20) / row).max(1);
+    let (mut left, mut right) = (vec![0; run * row], vec![0; run * row]);
+    let mut difference = Difference::default();
+    for first in (0..rows).step_by(run) {
+        let length = run.min(rows - first) * row;
+        a.read_rows(first, &mut left[..length])?;
+        b.read_rows(first, &mut right[..length])?;
+        difference.add(&left[..length], &right[..length]);
+    }
+    Ok(difference)
+}
+
+/// Compares a corruption's `.npy` file with what `generator` makes of `dataset`, without
+/// writing anything. For the eight deterministic corruptions this says whether a file is
+/// made from these images, and how far from it.
+pub fn compare_regenerated(
+    generator: &Generator,
+    dataset: &Dataset<'_>,
+    corruption: Corruption,
+    source: Source,
+    path: impl AsRef<Path>,
+) -> Result<Difference> {
+    let count = dataset.count()?;
+    let (width, height) = dataset.size;
+    let mut reader = NpyReader::open(path)?.expect(&[5 * count, height, width, 3])?;
+    let mut draws = Draws::from(source);
+    let mut difference = Difference::default();
+    let (mut first, mut file) = (0, Vec::new());
+    for severity in Severity::ALL {
+        let mut visit = |part: &[u8], images: usize| {
+            file.resize(part.len(), 0);
+            reader.read_rows(first, &mut file)?;
+            difference.add(part, &file);
+            first += images;
+            Ok(())
+        };
+        each_part(
+            generator, dataset, corruption, severity, &mut draws, &mut visit,
+        )?;
+    }
+    Ok(difference)
+}

@@ -1,0 +1,242 @@
+//! Files: what is written is what is read, whole or not at all, by others too.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use rlnet_corruptions::archive::{
+    Dataset, FolderImage, NpyReader, NpyWriter, Published, Source, Status, compare_files,
+    compare_regenerated, contact_sheet, generate_archive, generate_folders, verify_dir, write_png,
+};
+use rlnet_corruptions::{Corruption, Error, Generator, Image, NumpyRng, Severity};
+
+fn images(count: usize) -> Vec<u8> {
+    (0..count * 3072).map(|i| (i * 7 % 251) as u8).collect()
+}
+
+#[test]
+fn an_unfinished_or_short_file_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    let mut writer = NpyWriter::create(&path, &[4]).unwrap();
+    writer.write(&[1, 2]).unwrap();
+    assert!(matches!(writer.finish(), Err(Error::Archive { .. })));
+    let mut writer = NpyWriter::create(&path, &[4]).unwrap();
+    assert!(writer.write(&[0; 5]).is_err());
+    drop(writer);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn other_shapes_types_and_lengths_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    let header = |version: u8, text: &str| {
+        let mut bytes = b"\x93NUMPY".to_vec();
+        bytes.extend([version, 0]);
+        match version {
+            1 => bytes.extend((text.len() as u16).to_le_bytes()),
+            _ => bytes.extend((text.len() as u32).to_le_bytes()),
+        }
+        bytes.extend(text.bytes());
+        bytes
+    };
+    let good = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n";
+    for version in [1, 2, 3] {
+        let mut bytes = header(version, good);
+        bytes.extend([1, 2, 3, 4, 5, 6]);
+        fs::write(&path, bytes).unwrap();
+        let mut reader = NpyReader::open(&path).unwrap().expect(&[2, 3]).unwrap();
+        let mut row = [0; 3];
+        reader.read_rows(1, &mut row).unwrap();
+        assert_eq!(row, [4, 5, 6]);
+        assert!(reader.read_rows(2, &mut row).is_err());
+        assert!(reader.read_rows(0, &mut [0; 4]).is_err());
+    }
+    let mut short = header(1, good);
+    short.extend([1, 2, 3]);
+    let floats = header(1, &good.replace("|u1", "<f8"));
+    let columns = header(1, &good.replace("False", "True"));
+    let newer = header(9, good);
+    for bytes in [
+        short,
+        floats,
+        columns,
+        newer,
+        b"\x93NUMPY".to_vec(),
+        b"PK".to_vec(),
+        vec![],
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(NpyReader::open(&path), Err(Error::Archive { .. })));
+    }
+    assert!(matches!(
+        NpyReader::open(folder.path().join("b.npy")),
+        Err(Error::Io { .. })
+    ));
+}
+
+#[test]
+fn an_archive_is_severity_major_and_reads_back_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) = (images(3), [4, 0, 9]);
+    let dataset = Dataset {
+        images: &images,
+        labels: &labels,
+        size: (32, 32),
+    };
+    let generator = Generator::default();
+    let source = Source::Keyed { seed: 11 };
+    let mut last = 0;
+    let names = [Corruption::Snow, Corruption::Contrast];
+    let written = generate_archive(
+        &generator,
+        &dataset,
+        folder.path(),
+        &names,
+        source,
+        &mut |p| {
+            assert!(p.done > last && p.done <= p.total && p.total == 30);
+            last = p.done;
+        },
+    )
+    .unwrap();
+    assert_eq!(last, 30);
+    assert_eq!(written.len(), 3);
+
+    // npyz reads what this crate writes.
+    let bytes = fs::read(folder.path().join("snow.npy")).unwrap();
+    let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+    assert_eq!(file.shape(), [15, 32, 32, 3]);
+    let values: Vec<u8> = file.into_vec().unwrap();
+    let image = Image::from_raw(32, 32, images[3072..6144].to_vec()).unwrap();
+    let severity = Severity::new(4).unwrap();
+    let expected = generator
+        .corrupt_keyed(&image, Corruption::Snow, severity, 11, 1)
+        .unwrap();
+    assert_eq!(&values[(3 * 3 + 1) * 3072..][..3072], expected.data());
+    let mut tiled = [0; 15];
+    NpyReader::open(folder.path().join("labels.npy"))
+        .unwrap()
+        .read_rows(0, &mut tiled)
+        .unwrap();
+    assert_eq!(tiled.to_vec(), labels.repeat(5));
+
+    let snow = folder.path().join("snow.npy");
+    let same = compare_regenerated(&generator, &dataset, Corruption::Snow, source, &snow).unwrap();
+    assert_eq!((same.differing, same.total), (0, 15 * 3072));
+    let other = compare_files(&snow, folder.path().join("contrast.npy")).unwrap();
+    assert!(other.fraction() > 0.5);
+
+    let provenance = fs::read_to_string(folder.path().join("provenance.json")).unwrap();
+    for word in ["release", "procedural", "keyed", "ijg-9", &written[0].md5] {
+        assert!(provenance.contains(word), "{word} in {provenance}");
+    }
+}
+
+#[test]
+fn the_numpy_source_is_one_continuing_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) = (images(2), [0, 1]);
+    let dataset = Dataset {
+        images: &images,
+        labels: &labels,
+        size: (32, 32),
+    };
+    let generator = Generator::default();
+    let names = [Corruption::GaussianNoise, Corruption::GlassBlur];
+    let source = Source::Numpy { seed: 3 };
+    generate_archive(
+        &generator,
+        &dataset,
+        folder.path(),
+        &names,
+        source,
+        &mut |_| {},
+    )
+    .unwrap();
+    let mut rng = NumpyRng::new(3);
+    for corruption in names {
+        let path = folder.path().join(format!("{corruption}.npy"));
+        let mut reader = NpyReader::open(path).unwrap();
+        for (row, severity) in Severity::ALL.into_iter().flat_map(|s| [s; 2]).enumerate() {
+            let image = images[row % 2 * 3072..][..3072].to_vec();
+            let image = Image::from_raw(32, 32, image).unwrap();
+            let expected = generator
+                .corrupt(&image, corruption, severity, &mut rng)
+                .unwrap();
+            let mut got = [0; 3072];
+            reader.read_rows(row, &mut got).unwrap();
+            assert_eq!(&got[..], expected.data());
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_told_from_the_published_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(format!("{name}.npy"));
+    let mut writer = NpyWriter::create(path("labels"), &[50_000]).unwrap();
+    writer.write(&[1; 50_000]).unwrap();
+    writer.finish().unwrap();
+    fs::write(path("fog"), b"not an array").unwrap();
+    let report = verify_dir(folder.path(), Published::Cifar10C, &mut |_| {}).unwrap();
+    assert_eq!(report.len(), 20);
+    for file in report {
+        let as_expected = match file.name {
+            "labels" => matches!(file.status, Status::Differs { .. }),
+            "fog" => matches!(file.status, Status::Malformed { .. }),
+            _ => file.status == Status::Missing,
+        };
+        assert!(as_expected, "{file:?}");
+    }
+    assert!(verify_dir(path("absent"), Published::Cifar10C, &mut |_| {}).is_err());
+}
+
+#[test]
+fn a_tree_of_png_files_and_a_sheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::from_raw(64, 64, images(4)).unwrap();
+    let item = FolderImage {
+        class: "n01443537",
+        name: "val_0",
+        image: &image,
+        index: 5,
+    };
+    let names = [Corruption::Pixelate, Corruption::Frost];
+    let generator = Generator::default();
+    let count = generate_folders(
+        &generator,
+        &[item],
+        folder.path(),
+        (&names, &Severity::ALL),
+        8,
+        &|_| true,
+    )
+    .unwrap();
+    assert_eq!(count, 10);
+    let file = folder.path().join("frost/3/n01443537/val_0.png");
+    let read = Image::decode(&fs::read(file).unwrap()).unwrap();
+    let severity = Severity::new(3).unwrap();
+    let expected = generator.corrupt_keyed(&image, Corruption::Frost, severity, 8, 5);
+    assert_eq!(read, expected.unwrap());
+
+    let outside = FolderImage {
+        class: "..",
+        ..item
+    };
+    let refused = generate_folders(
+        &generator,
+        &[outside],
+        folder.path(),
+        (&names, &Severity::ALL),
+        8,
+        &|_| true,
+    );
+    assert!(refused.is_err());
+
+    let sheet = contact_sheet(&generator, &image, 1).unwrap();
+    let path = folder.path().join("sheet.png");
+    write_png(&sheet, &path).unwrap();
+    assert_eq!(Image::decode(&fs::read(path).unwrap()).unwrap(), sheet);
+}

@@ -1,0 +1,217 @@
+//! What must hold for any image, size, parameter set, stack and source.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use rlnet_corruptions::{
+    Corruption, Error, Generator, Image, KeyedRng, NumpyRng, Options, ParameterSet, RandomSource,
+    Severity, Stack, Textures,
+};
+
+const SETS: [ParameterSet; 3] = [
+    ParameterSet::Cifar,
+    ParameterSet::TinyImagenet,
+    ParameterSet::Imagenet,
+];
+
+fn generator(stack: Stack, parameters: Option<ParameterSet>) -> Generator {
+    Generator::new(Options {
+        stack,
+        textures: Textures::default(),
+        parameters,
+    })
+}
+
+/// Smooth colour with some noise, a function of the seed.
+fn picture(width: usize, height: usize, seed: u64) -> Image {
+    let mut rng = KeyedRng::new(seed, "picture", &[]);
+    let (a, b) = (rng.uniform(), rng.uniform());
+    let mut data = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..3 {
+                let wave = (a * x as f64 + b * y as f64 + f64::from(c)).sin();
+                data.push((128.0 + 100.0 * wave + 25.0 * rng.uniform()) as u8);
+            }
+        }
+    }
+    Image::from_raw(width, height, data).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Never a panic, never another size; the same key gives the same bytes; what is
+    /// refused is refused under every seed.
+    #[test]
+    fn any_size_gives_its_own_size_or_a_refusal(
+        width in 1_usize..=300,
+        height in 1_usize..=200,
+        set in 0_usize..3,
+        which in 0_usize..19,
+        level in 1_u8..=5,
+        seed in any::<u64>(),
+        modern in any::<bool>(),
+    ) {
+        let image = picture(width, height, seed);
+        let stack = if modern { Stack::Modern } else { Stack::Release };
+        let generator = generator(stack, Some(SETS[set]));
+        let (corruption, severity) = (Corruption::ALL[which], Severity::new(level).unwrap());
+        let make = |seed| generator.corrupt_keyed(&image, corruption, severity, seed, 3);
+        match make(seed) {
+            Ok(made) => {
+                prop_assert_eq!((made.width(), made.height()), (width, height));
+                prop_assert_eq!(made, make(seed).unwrap());
+            }
+            Err(Error::Unsupported { .. }) => prop_assert!(make(seed ^ 1).is_err()),
+            Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+
+    /// A batch is its images, whatever the order, the subset and the company.
+    #[test]
+    fn a_batch_is_its_images(
+        which in 0_usize..19,
+        level in 1_u8..=5,
+        indices in proptest::collection::vec(0_u64..50, 1..20),
+    ) {
+        let (corruption, severity) = (Corruption::ALL[which], Severity::new(level).unwrap());
+        let generator = Generator::default();
+        let pictures: Vec<Image> = indices.iter().map(|&i| picture(32, 32, i)).collect();
+        let images: Vec<u8> = pictures.iter().flat_map(|p| p.data().to_vec()).collect();
+        let mut out = vec![0; images.len()];
+        generator
+            .corrupt_batch(&images, (32, 32), &indices, corruption, severity, 9, &mut out)
+            .unwrap();
+        for ((image, &index), made) in pictures.iter().zip(&indices).zip(out.chunks(3072)) {
+            let alone = generator
+                .corrupt_keyed(image, corruption, severity, 9, index)
+                .unwrap();
+            prop_assert_eq!(alone.data(), made);
+        }
+    }
+}
+
+#[test]
+fn small_and_odd_sizes_are_taken_or_refused_everywhere() {
+    let sizes = [(1, 1), (1, 7), (2, 2), (3, 3), (5, 4), (8, 1), (17, 33)];
+    for (width, height) in sizes {
+        let image = picture(width, height, 5);
+        for set in SETS {
+            for corruption in Corruption::ALL {
+                for severity in Severity::ALL {
+                    let made = generator(Stack::Release, Some(set))
+                        .corrupt_keyed(&image, corruption, severity, 0, 0);
+                    match made {
+                        Ok(made) => assert_eq!(made.data().len(), image.data().len()),
+                        Err(Error::Unsupported { why, .. }) => assert!(!why.is_empty()),
+                        Err(other) => panic!("{corruption} {severity}: {other}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The 224 set has no reference output: it runs, changes the image, and does so more or
+/// less as its name says.
+#[test]
+fn the_imagenet_set_works_at_its_size() {
+    let image = picture(224, 224, 1);
+    for corruption in Corruption::ALL {
+        for severity in Severity::ALL {
+            let made = Generator::default()
+                .corrupt_keyed(&image, corruption, severity, 0, 0)
+                .unwrap();
+            assert_ne!(made, image, "{corruption} {severity}");
+        }
+    }
+}
+
+#[test]
+fn the_deterministic_eight_ignore_their_source_and_the_others_do_not() {
+    let image = picture(64, 64, 2);
+    for corruption in Corruption::ALL {
+        for severity in Severity::ALL {
+            let make = |rng: &mut dyn RandomSource| {
+                Generator::default()
+                    .corrupt(&image, corruption, severity, rng)
+                    .unwrap()
+            };
+            let (a, b) = (make(&mut NumpyRng::new(1)), make(&mut NumpyRng::new(2)));
+            assert_eq!(
+                a == b,
+                corruption.is_deterministic(),
+                "{corruption} {severity}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let generator = Generator::default();
+    let fog = (Corruption::Fog, Severity::new(1).unwrap());
+    let error = generator
+        .corrupt_keyed(&picture(48, 48, 0), fog.0, fog.1, 0, 0)
+        .unwrap_err();
+    assert!(matches!(error, Error::NoParameterSet { .. }), "{error}");
+    let mut out = vec![0; 3072];
+    for (images, indices) in [(3072, vec![0, 1]), (3071, vec![0]), (0, vec![0])] {
+        let images = vec![0; images];
+        let made = generator.corrupt_batch(&images, (32, 32), &indices, fog.0, fog.1, 0, &mut out);
+        assert!(matches!(made, Err(Error::Batch(_))));
+    }
+    assert!(matches!(
+        Image::from_raw(0, 5, vec![]),
+        Err(Error::Degenerate { .. })
+    ));
+    assert!(matches!(
+        Image::from_raw(usize::MAX, 2, vec![]),
+        Err(Error::Degenerate { .. })
+    ));
+    assert!(matches!(
+        Image::from_raw(4, 4, vec![0; 64]),
+        Err(Error::ImageSize { .. })
+    ));
+}
+
+/// Noise on flat grey has the moments of its parameter (truncation takes half a level).
+#[test]
+fn noise_is_as_strong_as_it_says() {
+    let grey = Image::from_raw(64, 64, vec![128; 64 * 64 * 3]).unwrap();
+    let generator = generator(Stack::Release, Some(ParameterSet::Cifar));
+    let x: f64 = 128.0 / 255.0;
+    // Severity 3 of the CIFAR set.
+    let expected = [
+        (Corruption::GaussianNoise, 0.08),
+        (Corruption::SpeckleNoise, 0.12 * x),
+        (Corruption::ShotNoise, (x / 100.0).sqrt()),
+    ];
+    for (corruption, sd) in expected {
+        let made = generator
+            .corrupt_keyed(&grey, corruption, Severity::new(3).unwrap(), 4, 4)
+            .unwrap();
+        let values = || made.data().iter().map(|&v| f64::from(v));
+        let n = made.data().len() as f64;
+        let mean = values().sum::<f64>() / n;
+        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        assert!(
+            (mean - 127.5).abs() < 5.0 * 255.0 * sd / n.sqrt(),
+            "{corruption} {mean}"
+        );
+        let ratio = variance.sqrt() / (255.0 * sd);
+        assert!((ratio - 1.0).abs() < 0.04, "{corruption} {ratio}");
+    }
+}
+
+#[test]
+fn black_stays_black_in_fog() {
+    let black = Image::from_raw(32, 32, vec![0; 3072]).unwrap();
+    for severity in Severity::ALL {
+        let made = Generator::default()
+            .corrupt_keyed(&black, Corruption::Fog, severity, 0, 0)
+            .unwrap();
+        assert_eq!(made, black);
+    }
+}

@@ -1,0 +1,9 @@
+//! Numbers from the reference implementations. Skipped, loudly, where they are not at hand.
+#![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
+
+mod attacks;
+mod losses;
+mod masks;
+mod networks;
+mod shared;
+mod tiny_net;

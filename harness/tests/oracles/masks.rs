@@ -1,0 +1,33 @@
+//! Scores and masks, bit for bit.
+
+use crate::shared::{json, tensors};
+use rlnet::train::score::Scores;
+use tch::Tensor;
+
+#[test]
+fn scores_select_the_references_exact_masks() {
+    let (Some(tensors), Some(reference)) =
+        (tensors("rlnet/masks.safetensors"), json("rlnet/masks.json"))
+    else {
+        return;
+    };
+    let cases = reference["cases"].as_array().expect("cases");
+    assert_eq!(cases.len(), 5);
+    for (n, case) in cases.iter().enumerate() {
+        let differences = &tensors[&format!("diff_{n}")];
+        let mut scores = Scores::default();
+        // Two batches, to see that sums go on over the epoch.
+        for (from, length) in [(0, 2), (2, 3)] {
+            let part = differences.narrow(0, from, length);
+            scores.add(&[part.shallow_clone()], &[part.zeros_like()]);
+        }
+        let keep = case["k"].as_u64().expect("k");
+        let mask = scores.mask(&[keep]);
+        let want = Vec::<u8>::try_from(tensors[&format!("mask_exact_{n}")].flatten(0, -1));
+        assert_eq!(mask.layers()[0], want.expect("bytes"), "case {n}");
+        assert_eq!(mask.kept(), [keep]);
+        let sums = Tensor::from_slice(&scores.values()[0]);
+        let stored = tensors[&format!("score_{n}")].flatten(0, -1);
+        assert!(crate::shared::relative(&sums, &stored) < 1e-6, "case {n}");
+    }
+}

@@ -1,0 +1,155 @@
+//! The answer in plain words: the first paragraph of a report. Every number carries its
+//! interval, and what cannot be told apart is said to be so.
+
+use crate::definitions::{headline, images};
+use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading};
+use crate::runs::Model;
+use crate::words;
+use rlnet_suites::train::Stage;
+
+/// The model that the report is about: the first student that is not the baseline, else the
+/// first other model, else the only one.
+pub fn subject(analysis: &Analysis) -> Option<&Model> {
+    let runs = &analysis.runs;
+    let others = || runs.models.iter().filter(|model| runs.baseline.as_deref() != Some(model.name.as_str()));
+    let student = |model: &&Model| model.spec().is_some_and(|spec| spec.stage == Stage::Student);
+    others().find(student).or_else(|| others().next()).or_else(|| runs.models.first())
+}
+
+/// The answer, sentence by sentence.
+pub fn sentences(analysis: &Analysis) -> Vec<String> {
+    let Some(model) = subject(analysis) else {
+        return vec!["This run evaluates no model.".to_owned()];
+    };
+    let parts = [
+        kept(analysis, model),
+        against_baseline(analysis, model, Measure::AdvA),
+        against_baseline(analysis, model, Measure::Npa),
+        one_branch(analysis, model),
+        attacker_chooses(analysis, model),
+    ];
+    let said: Vec<String> = parts.into_iter().flatten().collect();
+    if said.is_empty() {
+        return vec![format!("Nothing can be said of {} yet: its cells are not finished.", model.name)];
+    }
+    said
+}
+
+fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
+    let record = model.record.as_ref()?;
+    let (kept, total) = (record.kept(), record.total());
+    let own = if kept == total {
+        format!("{} keeps all {} ReLUs", model.name, words::thousands(total))
+    } else {
+        format!(
+            "{} keeps {} of {} ReLUs ({:.1} times fewer)",
+            model.name,
+            words::thousands(kept),
+            words::thousands(total),
+            total as f64 / kept.max(1) as f64
+        )
+    };
+    let baseline = analysis.runs.baseline.as_deref().and_then(|name| analysis.runs.model(name));
+    match baseline.and_then(|other| Some((other, other.record.as_ref()?))) {
+        Some((other, theirs)) if other.name != model.name => Some(format!(
+            "{own}; the baseline {} keeps {}.",
+            other.name,
+            words::thousands(theirs.kept())
+        )),
+        _ => Some(format!("{own}.")),
+    }
+}
+
+fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Option<String> {
+    let named = |comparison: &&Comparison| {
+        comparison.model == model.name && comparison.measure == measure && comparison.reading == Reading::Oracle
+    };
+    let what = match measure {
+        Measure::AdvA => format!("under {}", headline(&analysis.runs)?),
+        Measure::Npa => "on corrupted images".to_owned(),
+        Measure::Ca => "on clean images".to_owned(),
+    };
+    let branch = branch_of(model, measure);
+    let Some(found) = analysis.comparisons.iter().find(named) else {
+        // Without a baseline the number stands alone, and is said once.
+        let triple = analysis.triple(&model.name, Reading::Oracle)?;
+        let share = match measure {
+            Measure::AdvA => triple.adva.as_ref().ok()?,
+            Measure::Npa => triple.natural.npa.as_ref().ok()?,
+            Measure::Ca => triple.ca.as_ref().ok()?,
+        };
+        return Some(format!("Through {branch} it is right on {} {what}.", with_interval(share)));
+    };
+    let baseline = analysis.runs.baseline.as_deref()?;
+    let size = words::percent(found.difference.value.abs());
+    let verdict = match found.verdict() {
+        "higher" => format!("{size} points more (p {})", p(found.adjusted)),
+        "lower" => format!("{size} points fewer (p {})", p(found.adjusted)),
+        _ => format!("not distinguishable on these images (p {})", p(found.adjusted)),
+    };
+    Some(format!(
+        "Through {branch} it is right on {} {what}, where {baseline} is right on {}: {verdict}.",
+        with_interval(&found.this),
+        with_interval(&found.baseline)
+    ))
+}
+
+fn branch_of(model: &Model, measure: Measure) -> String {
+    use rlnet_suites::Branch;
+    let wanted = match measure {
+        Measure::AdvA => Branch::Adversarial,
+        Measure::Npa if model.branches.contains(&Branch::Natural) => Branch::Natural,
+        _ => Branch::Clean,
+    };
+    match model.branches.as_slice() {
+        [only] => words::branch(*only),
+        _ => format!("its {wanted} branch"),
+    }
+}
+
+fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
+    let gap: &Gap = analysis.gaps.iter().find(|gap| gap.model == model.name)?;
+    let oracle = analysis.triple(&model.name, Reading::Oracle)?;
+    let single = analysis.triple(&model.name, gap.best)?;
+    let say = |triple: &crate::metrics::Triple| {
+        let numbers = [("CA", triple.ca.as_ref().ok()), ("NPA", triple.natural.npa.as_ref().ok()), ("AdvA", triple.adva.as_ref().ok())];
+        let said: Vec<String> = numbers
+            .into_iter()
+            .filter_map(|(name, share)| Some(format!("{name} {}", with_interval(share?))))
+            .collect();
+        words::list(&said)
+    };
+    let loss = gap.values().into_iter().fold(0.0, f64::max);
+    let turn = if loss >= 0.0005 { "But no one branch has all three" } else { "One branch keeps them all" };
+    Some(format!(
+        "Read as papers do, each kind of image through its own branch, it has {}. {turn}: its best single branch, the {}, has {}.",
+        say(oracle),
+        gap.best.label(),
+        say(single)
+    ))
+}
+
+fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
+    if model.branches.len() < 2 {
+        return None;
+    }
+    let worst = analysis.triple(&model.name, Reading::Worst)?.adva.as_ref().ok()?;
+    Some(format!(
+        "If the attacker may choose the branch, {} of {} images remain right under attack.",
+        with_interval(worst),
+        words::thousands(images(analysis))
+    ))
+}
+
+/// `31.2 % [27.3, 35.4]`.
+fn with_interval(share: &Estimate) -> String {
+    format!("{} % [{}, {}]", words::percent(share.value), words::percent(share.low), words::percent(share.high))
+}
+
+fn p(value: f64) -> String {
+    let text = words::p_value(value);
+    match text.strip_prefix('<') {
+        Some(bound) => format!("< {bound}"),
+        None => format!("= {text}"),
+    }
+}

@@ -1,0 +1,207 @@
+//! Drawing in layout units, the same on SVG and on PNG. Both are drawn at twice the layout's
+//! size, so that whole-number coordinates do not make lines step and prints stay sharp.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::sync::OnceLock;
+
+/// Device pixels per layout unit.
+pub const SCALE: f64 = 2.0;
+/// Text and axes. In the page's inlined SVG this exact colour becomes the text colour.
+pub const INK: RGBColor = RGBColor(0x1c, 0x1e, 0x21);
+/// Grid lines and pale bars: a grey that shows on white and on black, drawn translucent.
+pub const GREY: RGBColor = RGBColor(0x80, 0x84, 0x8a);
+/// Okabe and Ito's palette (Color Universal Design, 2008), without black (the ink) and
+/// yellow (too pale on paper), in the order that stays furthest apart in grey.
+pub const PALETTE: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+/// What drawing gives.
+pub type Drawn = Result<(), String>;
+
+/// A point in layout units.
+pub type Point = (f64, f64);
+
+/// Where a text sits relative to its point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The text begins at the point.
+    Start,
+    /// The text is centred on the point.
+    Middle,
+    /// The text ends at the point.
+    End,
+}
+
+/// How a line is drawn: also tells readings apart without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stroke {
+    /// Unbroken.
+    Solid,
+    /// Long dashes.
+    Dashed,
+    /// Dots.
+    Dotted,
+}
+
+/// Registers the fonts, once in a process. Without it every chart fails, SVG too.
+pub fn fonts() -> Drawn {
+    static DONE: OnceLock<bool> = OnceLock::new();
+    let done = DONE.get_or_init(|| {
+        register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF).is_ok()
+            && register_font("sans-serif", FontStyle::Bold, notosans::BOLD_TTF).is_ok()
+    });
+    if *done { Ok(()) } else { Err("the built-in font is not readable".to_owned()) }
+}
+
+/// A drawing surface.
+pub struct Canvas<'a, DB: DrawingBackend> {
+    area: &'a DrawingArea<DB, Shift>,
+}
+
+impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
+    /// A surface over a plotters area.
+    pub fn new(area: &'a DrawingArea<DB, Shift>) -> Self {
+        Self { area }
+    }
+
+    /// A straight or bent line.
+    pub fn line(&self, points: &[Point], color: impl Color, width: f64, stroke: Stroke) -> Drawn {
+        let style = color.stroke_width((width * SCALE).round().max(1.0) as u32);
+        let pieces = match stroke {
+            Stroke::Solid => vec![points.to_vec()],
+            Stroke::Dashed => dashes(points, 6.0, 3.5),
+            Stroke::Dotted => dashes(points, 1.6, 2.6),
+        };
+        for piece in pieces {
+            let piece: Vec<(i32, i32)> = piece.into_iter().map(device).collect();
+            self.area.draw(&PathElement::new(piece, style)).map_err(text_of)?;
+        }
+        Ok(())
+    }
+
+    /// A filled rectangle between two corners.
+    pub fn rect(&self, a: Point, b: Point, color: impl Color) -> Drawn {
+        self.area.draw(&Rectangle::new([device(a), device(b)], color.filled())).map_err(text_of)
+    }
+
+    /// A filled area.
+    pub fn area(&self, points: &[Point], color: impl Color) -> Drawn {
+        let points: Vec<(i32, i32)> = points.iter().copied().map(device).collect();
+        self.area.draw(&Polygon::new(points, color.filled())).map_err(text_of)
+    }
+
+    /// A mark of a shape of its own for each series: circle, square, triangle, diamond.
+    pub fn mark(&self, (x, y): Point, shape: usize, radius: f64, color: impl Color) -> Drawn {
+        let r = radius;
+        match shape % 4 {
+            0 => {
+                let size = (r * SCALE).round() as i32;
+                self.area.draw(&Circle::new(device((x, y)), size, color.filled())).map_err(text_of)
+            }
+            1 => self.rect((x - 0.88 * r, y - 0.88 * r), (x + 0.88 * r, y + 0.88 * r), color),
+            2 => self.area(&[(x, y - 1.15 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], color),
+            _ => self.area(&[(x, y - 1.25 * r), (x + 1.1 * r, y), (x, y + 1.25 * r), (x - 1.1 * r, y)], color),
+        }
+    }
+
+    /// Text, centred vertically on its point.
+    pub fn text(&self, text: &str, at: Point, size: f64, anchor: Anchor) -> Drawn {
+        self.write(text, at, font(size, FontStyle::Normal), anchor)
+    }
+
+    /// Bold text, centred vertically on its point.
+    pub fn bold(&self, text: &str, at: Point, size: f64, anchor: Anchor) -> Drawn {
+        self.write(text, at, font(size, FontStyle::Bold), anchor)
+    }
+
+    /// Text that reads upwards, centred on its point.
+    pub fn upwards(&self, text: &str, at: Point, size: f64) -> Drawn {
+        let style = font(size, FontStyle::Normal).transform(FontTransform::Rotate270);
+        self.write(text, at, style, Anchor::Middle)
+    }
+
+    fn write(&self, text: &str, at: Point, font: FontDesc<'_>, anchor: Anchor) -> Drawn {
+        let h = match anchor {
+            Anchor::Start => HPos::Left,
+            Anchor::Middle => HPos::Center,
+            Anchor::End => HPos::Right,
+        };
+        let style = TextStyle::from(font).color(&INK).pos(Pos::new(h, VPos::Center));
+        self.area.draw(&Text::new(text.to_owned(), device(at), style)).map_err(text_of)
+    }
+}
+
+/// The width of a text in layout units.
+pub fn width(text: &str, size: f64) -> f64 {
+    let measured = font(size, FontStyle::Normal).box_size(text);
+    // A font that cannot measure is met again, as an error, when the text is drawn.
+    measured.map_or(0.0, |(w, _)| f64::from(w) / SCALE)
+}
+
+fn font(size: f64, style: FontStyle) -> FontDesc<'static> {
+    FontDesc::new(FontFamily::Name("sans-serif"), size * SCALE, style)
+}
+
+fn device((x, y): Point) -> (i32, i32) {
+    ((x * SCALE).round() as i32, (y * SCALE).round() as i32)
+}
+
+fn text_of<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
+    error.to_string()
+}
+
+/// Cuts a line into dashes.
+fn dashes(points: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
+    let mut pieces = Vec::new();
+    let (mut left, mut drawing) = (on, true);
+    let mut piece: Vec<Point> = points.first().copied().into_iter().collect();
+    for pair in points.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        loop {
+            let rest = (to.0 - from.0).hypot(to.1 - from.1);
+            if rest <= left {
+                left -= rest;
+                if drawing {
+                    piece.push(to);
+                }
+                break;
+            }
+            let t = left / rest;
+            from = (from.0 + t * (to.0 - from.0), from.1 + t * (to.1 - from.1));
+            if drawing {
+                piece.push(from);
+                pieces.push(std::mem::take(&mut piece));
+            } else {
+                piece = vec![from];
+            }
+            drawing = !drawing;
+            left = if drawing { on } else { off };
+        }
+    }
+    if drawing && piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dashes;
+
+    #[test]
+    fn dashes_cover_their_share_of_the_line() {
+        let pieces = dashes(&[(0.0, 0.0), (10.0, 0.0), (20.0, 0.0)], 4.0, 2.0);
+        let starts: Vec<f64> = pieces.iter().map(|piece| piece[0].0).collect();
+        assert_eq!(starts, [0.0, 6.0, 12.0, 18.0]);
+        assert_eq!(pieces[1], [(6.0, 0.0), (10.0, 0.0)]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Accuracy per corruption: a row each, a mark and interval per model.
+
+use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
+use super::canvas::{Anchor, Canvas, Drawn, GREY, Stroke};
+use super::{Draw, Figure, color, make};
+use crate::definitions::corruption_set;
+use crate::error::ReportError;
+use crate::metrics::{Analysis, Estimate, Reading};
+use crate::words;
+use plotters::prelude::{Color, DrawingBackend};
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
+
+struct Dots {
+    models: Vec<String>,
+    rows: Vec<(String, Vec<Option<Estimate>>)>,
+}
+
+const TOP: f64 = 12.0;
+const LEFT: f64 = 148.0;
+const RIGHT: f64 = 738.0;
+const WIDTH: u32 = 760;
+
+/// The figure, when any corruption was measured.
+pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+    let models = &analysis.runs.models;
+    let triples: Vec<_> = models.iter().map(|model| analysis.triple(&model.name, Reading::Oracle)).collect();
+    let names = BENCHMARK.iter().chain(&EXTRA);
+    let mut rows: Vec<(String, Vec<Option<Estimate>>)> = Vec::new();
+    for name in names {
+        let row: Vec<Option<Estimate>> = triples
+            .iter()
+            .map(|triple| triple.and_then(|triple| triple.natural.corruptions.get(*name).cloned()))
+            .collect();
+        if row.iter().any(Option::is_some) {
+            rows.push((words::corruption(name), row));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mean = triples.iter().map(|triple| triple.and_then(|triple| triple.natural.npa.clone().ok()));
+    rows.push(("mean (NPA)".to_owned(), mean.collect()));
+    let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+    let alt = format!(
+        "Dot plot of accuracy under {} corruptions for {}. The numbers are in the table of accuracy per corruption.",
+        rows.len() - 1,
+        words::list(&names)
+    );
+    let caption = format!(
+        "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.",
+        corruption_set(&analysis.runs)
+    );
+    let drawing = Dots { models: names, rows };
+    make("corruptions", "Accuracy per corruption", caption, alt, &drawing).map(Some)
+}
+
+impl Dots {
+    fn row_height(&self) -> f64 {
+        12.0 + 9.0 * self.models.len() as f64
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let models = self.models.iter().enumerate();
+        models
+            .map(|(i, name)| Entry {
+                name: name.clone(),
+                look: Look {
+                    color: color(i),
+                    stroke: Stroke::Solid,
+                    shape: i,
+                    marks: true,
+                },
+                line: true,
+            })
+            .collect()
+    }
+
+    fn panel(&self) -> Panel {
+        let top = TOP + legend_height(&self.entries(), (LEFT, RIGHT)) + 6.0;
+        Panel {
+            x: (LEFT, RIGHT),
+            y: (top, top + self.row_height() * self.rows.len() as f64),
+            across: (0.0, 100.0),
+            up: (0.0, 1.0),
+        }
+    }
+}
+
+impl Draw for Dots {
+    fn size(&self) -> (u32, u32) {
+        (WIDTH, (self.panel().y.1 + 48.0).ceil() as u32)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
+        legend(canvas, &self.entries(), (LEFT, RIGHT), TOP)?;
+        let panel = self.panel();
+        let across = ticks(0.0, 100.0, 5);
+        for tick in &across {
+            let (x, _) = panel.at(*tick, 0.0);
+            canvas.line(&[(x, panel.y.0), (x, panel.y.1)], GREY.mix(0.35), 0.5, Stroke::Solid)?;
+        }
+        panel.columns(canvas, &across, plain)?;
+        panel.titles(canvas, "Accuracy (%)", "")?;
+        let height = self.row_height();
+        for (i, (name, row)) in self.rows.iter().enumerate() {
+            let top = panel.y.0 + i as f64 * height;
+            let last = i + 1 == self.rows.len();
+            if i % 2 == 0 {
+                canvas.rect((LEFT, top), (RIGHT, top + height), GREY.mix(0.07))?;
+            }
+            let at = (LEFT - 10.0, top + height / 2.0);
+            if last {
+                canvas.bold(name, at, SMALL, Anchor::End)?;
+            } else {
+                canvas.text(name, at, SMALL, Anchor::End)?;
+            }
+            let gap = (height - 8.0) / self.models.len() as f64;
+            for (j, estimate) in row.iter().enumerate() {
+                let Some(estimate) = estimate else { continue };
+                let y = top + 4.0 + (j as f64 + 0.5) * gap;
+                let x = |share: f64| panel.at(100.0 * share, 0.0).0;
+                canvas.line(&[(x(estimate.low), y), (x(estimate.high), y)], color(j), 1.4, Stroke::Solid)?;
+                canvas.mark((x(estimate.value), y), j, 3.6, color(j))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! The page: one file with everything inside, no network, legible in light and dark, on a
+//! phone and on paper.
+
+use crate::base64;
+use crate::definitions::{Definition, definitions};
+use crate::error::ReportError;
+use crate::figures::Figure;
+use crate::metrics::Analysis;
+use crate::metrics::checks::Flag;
+use crate::tables::{Kind, Table};
+use crate::{answer, format::Format};
+use minijinja::{AutoEscape, Environment, Value, context};
+use serde::Serialize;
+
+const TEMPLATE: &str = include_str!("../templates/report.html");
+
+#[derive(Serialize)]
+struct PageTable {
+    id: &'static str,
+    title: String,
+    caption: String,
+    columns: Vec<PageColumn>,
+    rows: Vec<Vec<PageCell>>,
+    files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PageColumn {
+    head: String,
+    unit: &'static str,
+    number: bool,
+}
+
+#[derive(Serialize)]
+struct PageCell {
+    text: String,
+    interval: String,
+    trace: String,
+    number: bool,
+    /// The same words as in the row above: written, but dimmed.
+    again: bool,
+}
+
+#[derive(Serialize)]
+struct PageFigure {
+    id: &'static str,
+    title: String,
+    caption: String,
+    alt: String,
+    /// Markup of the drawing, when there is one; made by this program, so not escaped.
+    svg: Option<Value>,
+    /// Data address of the picture otherwise.
+    picture: Option<String>,
+    size: (u32, u32),
+    files: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Missing {
+    run: String,
+    name: String,
+    id: String,
+}
+
+#[derive(Serialize)]
+struct Page {
+    title: String,
+    suites: Vec<String>,
+    descriptions: Vec<String>,
+    answer: Vec<String>,
+    tables: Vec<PageTable>,
+    figures: Vec<PageFigure>,
+    definitions: Vec<Definition>,
+    missing: Vec<Missing>,
+    cells: usize,
+    flags: Vec<Flag>,
+    allowed: Vec<String>,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// When the template fails: a defect of this program.
+pub fn page(
+    analysis: &Analysis,
+    tables: &[Table],
+    figures: &[Figure],
+    formats: &[Format],
+) -> Result<String, ReportError> {
+    let failed = |error: minijinja::Error| ReportError::make("the page", format!("{error:#}"));
+    let runs = &analysis.runs;
+    let mut titles: Vec<String> = Vec::new();
+    let mut descriptions: Vec<String> = Vec::new();
+    for run in &runs.runs {
+        if !titles.contains(&run.plan.title) {
+            titles.push(run.plan.title.clone());
+            descriptions.push(run.plan.description.trim().to_owned());
+        }
+    }
+    let cells: usize = runs.runs.iter().map(|run| run.plan.cells.len()).sum();
+    let page = Page {
+        title: titles.join("; "),
+        suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
+        descriptions,
+        answer: answer::sentences(analysis),
+        tables: tables.iter().map(|table| page_table(table, formats)).collect(),
+        figures: figures.iter().map(page_figure).collect(),
+        definitions: definitions(analysis),
+        missing: missing(analysis),
+        cells,
+        flags: analysis.flags.clone(),
+        allowed: allowed(analysis),
+    };
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("report", TEMPLATE).map_err(failed)?;
+    let template = environment.get_template("report").map_err(failed)?;
+    template.render(context! { page => Value::from_serialize(&page) }).map_err(failed)
+}
+
+fn page_table(table: &Table, formats: &[Format]) -> PageTable {
+    let columns = table.columns.iter().map(|column| PageColumn {
+        head: column.head.clone(),
+        unit: column.unit,
+        number: column.kind != Kind::Text,
+    });
+    let mut above: Vec<String> = Vec::new();
+    let mut rows = Vec::new();
+    for row in &table.rows {
+        let cells: Vec<PageCell> = row
+            .iter()
+            .zip(&table.columns)
+            .enumerate()
+            .map(|(i, (cell, column))| {
+                let (text, interval) = cell.shown(column.kind);
+                PageCell {
+                    again: i == 0 && above.first() == Some(&text),
+                    trace: match &cell.value {
+                        crate::tables::Value::Absent(why) => why.clone(),
+                        _ => cell.trace.clone(),
+                    },
+                    text,
+                    interval,
+                    number: column.kind != Kind::Text,
+                }
+            })
+            .collect();
+        above = cells.iter().map(|cell| cell.text.clone()).collect();
+        rows.push(cells);
+    }
+    PageTable {
+        id: table.id,
+        title: table.title.clone(),
+        caption: table.caption.clone(),
+        columns: columns.collect(),
+        rows,
+        files: formats
+            .iter()
+            .filter_map(|format| format.extension())
+            .map(|extension| format!("tables/{}.{extension}", table.id))
+            .collect(),
+    }
+}
+
+fn page_figure(figure: &Figure) -> PageFigure {
+    let mut files = vec![format!("figures/{}.png", figure.id)];
+    if figure.svg.is_some() {
+        files.insert(0, format!("figures/{}.svg", figure.id));
+    }
+    let picture = match figure.svg {
+        Some(_) => None,
+        None => Some(format!("data:image/png;base64,{}", base64::encode(&figure.png))),
+    };
+    PageFigure {
+        id: figure.id,
+        title: figure.title.clone(),
+        caption: figure.caption.clone(),
+        alt: figure.alt.clone(),
+        svg: figure.inline().map(Value::from_safe_string),
+        picture,
+        size: figure.size,
+        files,
+    }
+}
+
+fn missing(analysis: &Analysis) -> Vec<Missing> {
+    let missing = analysis.runs.missing().into_iter();
+    missing
+        .map(|(run, cell)| Missing {
+            run: run.plan.suite.clone(),
+            name: cell.name.clone(),
+            id: cell.id.0.clone(),
+        })
+        .collect()
+}
+
+fn allowed(analysis: &Analysis) -> Vec<String> {
+    let records = analysis.runs.records();
+    let mut all: Vec<String> = Vec::new();
+    for (_, record) in records {
+        for finding in &record.provenance.allowed {
+            let said = format!("{}: {finding}", record.cell.model);
+            if !all.contains(&said) {
+                all.push(said);
+            }
+        }
+    }
+    all
+}

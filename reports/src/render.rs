@@ -1,0 +1,119 @@
+//! A report, written into a folder: the page, the tables and the figures, each whole or not
+//! at all.
+
+use crate::error::ReportError;
+use crate::figures::{self, Figure};
+use crate::files;
+use crate::format::Format;
+use crate::html;
+use crate::metrics::Analysis;
+use crate::runs::Runs;
+use crate::tables::{self, Table};
+use std::path::{Path, PathBuf};
+
+/// What was written, and what a terminal shows of it.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// The page; the report's folder when no page was asked for.
+    pub index: PathBuf,
+    /// The report's folder.
+    pub folder: PathBuf,
+    /// Every file written.
+    pub files: Vec<PathBuf>,
+    /// The main table, for a terminal.
+    pub markdown: String,
+    /// The answer in plain words, sentence by sentence.
+    pub answer: Vec<String>,
+    /// The main table with all its counts, for `--json`.
+    pub json: serde_json::Value,
+}
+
+/// Reads runs and writes their report into `out/report`.
+///
+/// # Errors
+/// When a folder is not a run, a file is damaged, the runs do not fit together, or a file
+/// cannot be written.
+pub fn render(dirs: &[PathBuf], out: &Path, formats: &[Format]) -> Result<Rendered, ReportError> {
+    write(&Analysis::of(Runs::load(dirs)?)?, out, formats)
+}
+
+/// Writes the report of an analysis into `out/report`.
+///
+/// # Errors
+/// When a file of a run cannot be read or a file of the report cannot be written.
+pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rendered, ReportError> {
+    let folder = out.join("report");
+    let tables = tables::all(analysis);
+    let mut written = Vec::new();
+    let mut put = |path: PathBuf, bytes: &[u8]| -> Result<PathBuf, ReportError> {
+        files::write_atomic(&path, bytes)?;
+        written.push(path.clone());
+        Ok(path)
+    };
+    files::create_folder(&folder.join("tables"))?;
+    for table in &tables {
+        for format in formats {
+            if let Some((extension, text)) = table_text(table, *format)? {
+                let path = folder.join("tables").join(format!("{}.{extension}", table.id));
+                put(path, text.as_bytes())?;
+            }
+        }
+    }
+    let mut index = folder.clone();
+    // Raw numbers need no drawings.
+    let drawn = formats.iter().any(|format| !matches!(format, Format::Csv | Format::Json));
+    if drawn {
+        let figures = figures::all(analysis)?;
+        files::create_folder(&folder.join("figures"))?;
+        for figure in &figures {
+            put_figure(&folder.join("figures"), figure, &mut put)?;
+        }
+        // The page last: whoever sees it sees what it links to.
+        if formats.contains(&Format::Html) {
+            let page = html::page(analysis, &tables, &figures, formats)?;
+            index = put(folder.join("index.html"), page.as_bytes())?;
+        }
+    }
+    let main = tables::accuracy::main(analysis);
+    Ok(Rendered {
+        index,
+        folder,
+        files: written,
+        markdown: main.markdown(),
+        answer: crate::answer::sentences(analysis),
+        json: main.json(),
+    })
+}
+
+/// The main table with all its counts, for `--json`, without writing anything.
+///
+/// # Errors
+/// As [`render`], but for writing.
+pub fn main_table_json(dirs: &[PathBuf]) -> Result<serde_json::Value, ReportError> {
+    let analysis = Analysis::of(Runs::load(dirs)?)?;
+    Ok(tables::accuracy::main(&analysis).json())
+}
+
+fn table_text(table: &Table, format: Format) -> Result<Option<(&'static str, String)>, ReportError> {
+    let text = match format {
+        Format::Html => return Ok(None),
+        Format::Markdown => table.markdown(),
+        Format::Latex => table.latex(),
+        Format::Csv => table.csv(),
+        Format::Json => serde_json::to_string_pretty(&table.json())
+            .map_err(|error| ReportError::make(format!("table `{}`", table.id), error))?,
+    };
+    Ok(format.extension().map(|extension| (extension, text)))
+}
+
+fn put_figure(
+    folder: &Path,
+    figure: &Figure,
+    put: &mut impl FnMut(PathBuf, &[u8]) -> Result<PathBuf, ReportError>,
+) -> Result<(), ReportError> {
+    if let Some(svg) = figure.standalone() {
+        put(folder.join(format!("{}.svg", figure.id)), svg.as_bytes())?;
+    }
+    put(folder.join(format!("{}.png", figure.id)), &figure.png)?;
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Differences: every model against the baseline, and the oracle against one branch.
+
+use super::{Cell, Column, Kind, Table, Value};
+use crate::metrics::{Analysis, Measure, Reading};
+use crate::words;
+
+/// One row a model, reading and measure, against the baseline.
+pub fn comparison(analysis: &Analysis) -> Table {
+    let baseline = analysis.runs.baseline.clone().unwrap_or_default();
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("measure", "Measure", "", Kind::Text),
+        Column::new("value", "Model", "%", Kind::Share),
+        Column::new("baseline", baseline.as_str(), "%", Kind::Share),
+        Column::new("difference", "Difference", "points", Kind::Points),
+        Column::new("p", "p", "", Kind::P),
+        Column::new("p_holm", "p (Holm)", "", Kind::P),
+        Column::new("verdict", "In words", "", Kind::Text),
+    ];
+    let rows = analysis.comparisons.iter().map(|comparison| {
+        let (model, reading) = (&comparison.model, comparison.reading);
+        let through = |name: &str| match analysis.runs.model(name) {
+            Some(model) => reading.on(&model.branches).label(),
+            None => reading.label(),
+        };
+        vec![
+            Cell::text(model),
+            Cell::text(through(model)),
+            Cell::text(comparison.measure.name()),
+            Cell::share(&Ok(comparison.this.clone()), &through(model)),
+            Cell::share(&Ok(comparison.baseline.clone()), &format!("{baseline}, {}", through(&baseline))),
+            Cell {
+                value: Value::Points(comparison.difference.clone()),
+                trace: comparison.difference.test.clone(),
+            },
+            Cell::of(Value::P(comparison.difference.p)),
+            Cell::of(Value::P(comparison.adjusted)),
+            Cell::text(comparison.verdict()),
+        ]
+    });
+    let relative: Vec<String> = relative_mce(analysis);
+    let relative = if relative.is_empty() {
+        String::new()
+    } else {
+        format!(" mCE normalised by `{baseline}` (which has 100 %): {}.", relative.join("; "))
+    };
+    Table {
+        id: "comparison",
+        title: format!("Against the baseline `{baseline}`"),
+        caption: format!("Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"),
+        columns,
+        rows: rows.collect(),
+    }
+}
+
+fn relative_mce(analysis: &Analysis) -> Vec<String> {
+    let Some(baseline) = &analysis.runs.baseline else { return Vec::new() };
+    let Some(theirs) = analysis.triple(baseline, Reading::Oracle) else { return Vec::new() };
+    let others = analysis.runs.models.iter().filter(|model| model.name != *baseline);
+    others
+        .filter_map(|model| {
+            let own = analysis.triple(&model.name, Reading::Oracle)?;
+            let ratio = own.natural.mce_relative_to(&theirs.natural).ok()?;
+            Some(format!("{} {} % ({})", model.name, words::percent(ratio), own.reading.label()))
+        })
+        .collect()
+}
+
+/// What the printed triple promises beyond one branch.
+pub fn oracle_gap(analysis: &Analysis) -> Table {
+    let measures = [Measure::Ca, Measure::Npa, Measure::AdvA];
+    let mut columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("best", "Best single branch", "", Kind::Text),
+    ];
+    for (key, what, unit) in [("oracle", "oracle", "%"), ("single", "single", "%"), ("gap", "gap", "points")] {
+        for measure in measures {
+            let name = format!("{key}_{}", measure.name().to_lowercase());
+            columns.push(Column::new(name, format!("{}, {what}", measure.name()), unit, Kind::Number(1)));
+        }
+    }
+    let rows = analysis.gaps.iter().map(|gap| {
+        let mut row = vec![Cell::text(&gap.model), Cell::text(gap.best.label())];
+        for values in [gap.oracle, gap.single, gap.values()] {
+            row.extend(values.map(|value| Cell::of(Value::Number(100.0 * value))));
+        }
+        row
+    });
+    Table {
+        id: "oracle_gap",
+        title: "What one branch cannot keep".to_owned(),
+        caption: "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. Intervals are in the main table.".to_owned(),
+        columns,
+        rows: rows.collect(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Where the numbers come from: how networks were trained, and every finished cell.
+
+use super::{Cell, Column, Kind, Table, Value};
+use crate::metrics::Analysis;
+use crate::store;
+use crate::words;
+use polars::prelude::*;
+use rlnet_suites::train::{Dialect, Select};
+use rlnet_suites::{CellRecord, CellSpec};
+use std::collections::BTreeMap;
+
+/// One row a finished training cell.
+pub fn training(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("name", "Network", "", Kind::Text),
+        Column::new("stage", "Stage", "", Kind::Text),
+        Column::new("views", "Images of a step", "", Kind::Text),
+        Column::new("dialect", "Dialect", "", Kind::Text),
+        Column::new("epochs", "Epochs", "", Kind::Integer),
+        Column::new("epoch", "Kept", "epoch", Kind::Integer),
+        Column::new("select", "Chosen by", "", Kind::Text),
+        Column::new("batch", "Batch", "", Kind::Integer),
+        Column::new("lr", "Rate", "", Kind::Text),
+        Column::new("attack", "Inner attack", "", Kind::Text),
+        Column::new("seed", "Seed", "", Kind::Integer),
+        Column::new("seconds", "Time", "s", Kind::Number(1)),
+    ];
+    let mut rows = Vec::new();
+    for (_, record) in analysis.runs.records() {
+        let CellSpec::Train(spec) = &record.cell.spec else { continue };
+        let views: Vec<&str> = spec.views.iter().map(|view| view.name()).collect();
+        let dialect = match spec.dialect {
+            Dialect::Fixed => "fixed",
+            Dialect::Parity => "parity",
+        };
+        let select = match spec.select {
+            Select::Last => "last",
+            Select::Clean => "held-out CA",
+            Select::Mean => "held-out CA and AdvA",
+        };
+        rows.push(vec![
+            Cell::text(&record.cell.name),
+            Cell::text(spec.stage.name()),
+            Cell::text(views.join(", ")),
+            Cell::text(dialect),
+            Cell::of(Value::Integer(spec.epochs.into())),
+            match &record.model {
+                Some(model) => Cell::of(Value::Integer(model.epoch.into())),
+                None => Cell::of(Value::Absent("not recorded".into())),
+            },
+            Cell::text(select),
+            Cell::of(Value::Integer(spec.batch as u64)),
+            Cell::text(spec.lr.to_string()),
+            Cell::text(if spec.is_robust() { spec.attack.to_string() } else { "none".to_owned() }),
+            Cell::of(Value::Integer(spec.seed)),
+            Cell::of(Value::Number(record.provenance.seconds)),
+        ]);
+    }
+    Table {
+        id: "training",
+        title: "Training".to_owned(),
+        caption: "Dialect `fixed` does what the paper describes, `parity` what its published code does. Epochs are chosen on training images held out, never on test images.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+/// One row a finished cell.
+pub fn cells(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("cell", "Cell", "", Kind::Text),
+        Column::new("name", "Name", "", Kind::Text),
+        Column::new("rows", "Rows", "", Kind::Integer),
+        Column::new("forwards", "Forward passes", "", Kind::Integer),
+        Column::new("backwards", "Backward passes", "", Kind::Integer),
+        Column::new("seconds", "Time", "s", Kind::Number(1)),
+        Column::new("memory", "Peak memory", "MB", Kind::Integer),
+        Column::new("resumed", "Resumed", "times", Kind::Integer),
+        Column::new("device", "Device", "", Kind::Text),
+        Column::new("threads", "Threads", "", Kind::Integer),
+        Column::new("program", "Program", "", Kind::Text),
+        Column::new("libtorch", "libtorch", "", Kind::Text),
+        Column::new("allowed", "Allowed by hand", "", Kind::Text),
+    ];
+    let passes = passes(analysis);
+    let rows = analysis.runs.records().into_iter().map(|(_, record)| row(record, &passes));
+    Table {
+        id: "cells",
+        title: "Every finished cell".to_owned(),
+        caption: "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions.".to_owned(),
+        columns,
+        rows: rows.collect(),
+    }
+}
+
+fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> {
+    let from = &record.provenance;
+    let commit = if from.commit.is_empty() { String::new() } else { format!(" ({})", from.commit) };
+    let counted = |pick: fn(&(u64, u64)) -> u64| match passes.get(&record.cell.id.0) {
+        Some(counts) => Cell::of(Value::Integer(pick(counts))),
+        None => Cell::of(Value::Absent("not counted while training".into())),
+    };
+    vec![
+        Cell::text(&record.cell.id.0),
+        Cell::text(&record.cell.name),
+        Cell::of(Value::Integer(record.rows)),
+        counted(|counts| counts.0),
+        counted(|counts| counts.1),
+        Cell {
+            value: Value::Number(from.seconds),
+            trace: words::duration(from.seconds),
+        },
+        match from.peak_memory {
+            0 => Cell::of(Value::Absent("not known".into())),
+            bytes => Cell::of(Value::Integer(bytes / 1_000_000)),
+        },
+        Cell::of(Value::Integer(from.resumed.into())),
+        Cell::text(&from.device),
+        Cell::of(Value::Integer(from.threads.into())),
+        Cell::text(format!("{}{commit}", from.program)),
+        Cell::text(&from.libtorch),
+        Cell::text(from.allowed.join(", ")),
+    ]
+}
+
+/// Forward and backward passes per cell. A count that cannot be made is left out: it is
+/// a remark, not a result.
+fn passes(analysis: &Analysis) -> BTreeMap<String, (u64, u64)> {
+    let mut all = BTreeMap::new();
+    for run in &analysis.runs.runs {
+        let query = || {
+            let frame = run
+                .outcomes
+                .clone()
+                .lazy()
+                .group_by([col("cell")])
+                .agg([
+                    col("forwards").cast(DataType::Float64).sum(),
+                    col("backwards").cast(DataType::Float64).sum(),
+                ])
+                .collect()?;
+            let forwards = frame.column("forwards")?.f64()?;
+            let backwards = frame.column("backwards")?.f64()?;
+            let counts = forwards.iter().zip(backwards.iter());
+            let counts = counts.map(|(f, b)| (f.unwrap_or(0.0) as u64, b.unwrap_or(0.0) as u64));
+            let ids = store::strs(&frame, "cell")?.into_iter().map(str::to_owned);
+            PolarsResult::Ok(ids.zip(counts).collect::<Vec<_>>())
+        };
+        all.extend(query().unwrap_or_default());
+    }
+    all
+}
