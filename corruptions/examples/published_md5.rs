@@ -13,9 +13,7 @@ use rlnet_corruptions::archive::{Dataset, Published, Source, generate_archive};
 use rlnet_corruptions::{Corruption, Generator};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args()
-        .nth(1)
-        .ok_or("usage: published_md5 FOLDER")?;
+    let folder = std::env::args().nth(1).ok_or("usage: published_md5 FOLDER")?;
     let folder = PathBuf::from(folder);
     let (file, published, labels) = if folder.join("test_batch.bin").exists() {
         ("test_batch.bin", Published::Cifar10C, 1)
@@ -39,25 +37,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .filter(|corruption| corruption.is_deterministic())
         .collect();
-    let out = std::env::temp_dir().join(format!("published_md5.{}", std::process::id()));
+    let out = tempfile::tempdir()?;
     let source = Source::Keyed { seed: 0 };
     let written = generate_archive(
         &Generator::default(),
         &dataset,
-        &out,
+        out.path(),
         &deterministic,
         source,
         &mut |_| {},
     )?;
     for file in &written {
         let expected = published.md5(file.name).unwrap_or("-");
-        println!(
-            "{} {expected} {} {}",
-            file.name,
-            file.md5,
-            file.md5 == expected
-        );
+        println!("{} {expected} {} {}", file.name, file.md5, file.md5 == expected);
     }
-    std::fs::remove_dir_all(out)?;
     Ok(())
 }

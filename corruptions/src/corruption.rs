@@ -132,17 +132,10 @@ mod tests {
             pixelate jpeg_compression speckle_noise gaussian_blur spatter saturate"
         );
         for corruption in Corruption::ALL {
-            assert_eq!(
-                corruption.name().parse::<Corruption>().ok(),
-                Some(corruption)
-            );
+            assert_eq!(corruption.name().parse::<Corruption>().ok(), Some(corruption));
         }
         let deterministic = Corruption::ALL.iter().filter(|c| c.is_deterministic());
         assert_eq!(deterministic.count(), 8);
-        assert!(
-            Corruption::BENCHMARK
-                .iter()
-                .all(|c| c.group() != Group::Extra)
-        );
+        assert!(Corruption::BENCHMARK.iter().all(|c| c.group() != Group::Extra));
     }
 }

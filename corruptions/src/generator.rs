@@ -5,8 +5,7 @@ use rayon::prelude::*;
 use crate::corruptions::{Job, Scratch, entry};
 use crate::image::bytes;
 use crate::{
-    Corruption, Error, Image, KeyedRng, ParameterSet, RandomSource, Result, Severity, Stack,
-    Textures,
+    Corruption, Error, Image, KeyedRng, ParameterSet, RandomSource, Result, Severity, Stack, Textures,
 };
 
 /// Version of the algorithms. Raised by hand whenever any output byte changes, so that

@@ -31,11 +31,7 @@ impl Image {
                 actual: data.len(),
             });
         }
-        Ok(Self {
-            width,
-            height,
-            data,
-        })
+        Ok(Self { width, height, data })
     }
 
     /// An image from the bytes of a PNG or JPEG file. Grey becomes RGB, an alpha channel is

@@ -46,3 +46,8 @@ pub use parameters::{ParameterSet, Stack};
 pub use random::{KeyedRng, NumpyRng, RandomSource};
 pub use severity::Severity;
 pub use textures::Textures;
+
+/// The example of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -69,9 +69,7 @@ impl FromStr for ParameterSet {
 /// The shipped archives were made with the libraries of early 2019. The same scripts run
 /// today give other bytes for jpeg_compression (a third to a half of them), elastic_transform
 /// (near the border) and, by one level in very few bytes, gaussian_blur and glass_blur.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stack {
     /// What the benchmark shipped: IJG libjpeg 9, SciPy 1.2. Reproduces the published

@@ -11,9 +11,7 @@ use crate::{Error, Result};
 /// assert!(Severity::new(0).is_err());
 /// # Ok::<(), rlnet_corruptions::Error>(())
 /// ```
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Severity(u8);
 

@@ -89,17 +89,10 @@ fn an_archive_is_severity_major_and_reads_back_elsewhere() {
     let source = Source::Keyed { seed: 11 };
     let mut last = 0;
     let names = [Corruption::Snow, Corruption::Contrast];
-    let written = generate_archive(
-        &generator,
-        &dataset,
-        folder.path(),
-        &names,
-        source,
-        &mut |p| {
-            assert!(p.done > last && p.done <= p.total && p.total == 30);
-            last = p.done;
-        },
-    )
+    let written = generate_archive(&generator, &dataset, folder.path(), &names, source, &mut |p| {
+        assert!(p.done > last && p.done <= p.total && p.total == 30);
+        last = p.done;
+    })
     .unwrap();
     assert_eq!(last, 30);
     assert_eq!(written.len(), 3);
@@ -146,15 +139,7 @@ fn the_numpy_source_is_one_continuing_stream() {
     let generator = Generator::default();
     let names = [Corruption::GaussianNoise, Corruption::GlassBlur];
     let source = Source::Numpy { seed: 3 };
-    generate_archive(
-        &generator,
-        &dataset,
-        folder.path(),
-        &names,
-        source,
-        &mut |_| {},
-    )
-    .unwrap();
+    generate_archive(&generator, &dataset, folder.path(), &names, source, &mut |_| {}).unwrap();
     let mut rng = NumpyRng::new(3);
     for corruption in names {
         let path = folder.path().join(format!("{corruption}.npy"));
@@ -162,9 +147,7 @@ fn the_numpy_source_is_one_continuing_stream() {
         for (row, severity) in Severity::ALL.into_iter().flat_map(|s| [s; 2]).enumerate() {
             let image = images[row % 2 * 3072..][..3072].to_vec();
             let image = Image::from_raw(32, 32, image).unwrap();
-            let expected = generator
-                .corrupt(&image, corruption, severity, &mut rng)
-                .unwrap();
+            let expected = generator.corrupt(&image, corruption, severity, &mut rng).unwrap();
             let mut got = [0; 3072];
             reader.read_rows(row, &mut got).unwrap();
             assert_eq!(&got[..], expected.data());
@@ -221,10 +204,7 @@ fn a_tree_of_png_files_and_a_sheet() {
     let expected = generator.corrupt_keyed(&image, Corruption::Frost, severity, 8, 5);
     assert_eq!(read, expected.unwrap());
 
-    let outside = FolderImage {
-        class: "..",
-        ..item
-    };
+    let outside = FolderImage { class: "..", ..item };
     let refused = generate_folders(
         &generator,
         &[outside],

@@ -71,9 +71,7 @@ fn formula(n: usize) -> Image {
     let mut data = Vec::with_capacity(n * n * 3);
     for y in 0..n {
         for x in 0..n {
-            data.extend(
-                (0..3).map(|c| (x * (5 + 2 * c) + y * (3 + c) + x * y / 4 * (c + 1)) as u8),
-            );
+            data.extend((0..3).map(|c| (x * (5 + 2 * c) + y * (3 + c) + x * y / 4 * (c + 1)) as u8));
         }
     }
     Image::from_raw(n, n, data).unwrap()

@@ -49,9 +49,7 @@ fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[
         for i in 0..count {
             let image = Image::from_raw(n, n, inputs[i * stride..][..stride].to_vec()).unwrap();
             let mut rng = NumpyRng::new(seeds[s * count + i] as u32);
-            let got = generator
-                .corrupt(&image, corruption, severity, &mut rng)
-                .unwrap();
+            let got = generator.corrupt(&image, corruption, severity, &mut rng).unwrap();
             let want = &expected[(s * count + i) * stride..][..stride];
             for (a, b) in got.data().iter().zip(want) {
                 difference.bytes += usize::from(a != b);
@@ -110,16 +108,9 @@ fn the_release_stack_where_it_differs() {
     };
     for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
         for n in [32, 64] {
-            let expected: Vec<u8> = load(
-                "release_stack_outputs.npz",
-                &format!("{}_{n}", corruption.name()),
-            );
+            let expected: Vec<u8> = load("release_stack_outputs.npz", &format!("{}_{n}", corruption.name()));
             let d = compare(n, &generator, corruption, &expected);
-            assert_eq!(
-                d.bytes, 0,
-                "{corruption} {n}: of {}, up to {}",
-                d.of, d.largest
-            );
+            assert_eq!(d.bytes, 0, "{corruption} {n}: of {}, up to {}", d.of, d.largest);
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use rlnet_corruptions::{
-    Corruption, Error, Generator, Image, KeyedRng, NumpyRng, Options, ParameterSet, RandomSource,
-    Severity, Stack, Textures,
+    Corruption, Error, Generator, Image, KeyedRng, NumpyRng, Options, ParameterSet, RandomSource, Severity,
+    Stack, Textures,
 };
 
 const SETS: [ParameterSet; 3] = [
@@ -139,11 +139,7 @@ fn the_deterministic_eight_ignore_their_source_and_the_others_do_not() {
                     .unwrap()
             };
             let (a, b) = (make(&mut NumpyRng::new(1)), make(&mut NumpyRng::new(2)));
-            assert_eq!(
-                a == b,
-                corruption.is_deterministic(),
-                "{corruption} {severity}"
-            );
+            assert_eq!(a == b, corruption.is_deterministic(), "{corruption} {severity}");
         }
     }
 }

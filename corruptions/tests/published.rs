@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use md5::{Digest, Md5};
+use rayon::prelude::*;
 use rlnet_corruptions::archive::Published;
 use rlnet_corruptions::{Corruption, Generator, Severity};
 
@@ -64,25 +65,17 @@ fn all_deterministic_files_have_their_published_md5() {
 
     let generator = Generator::default();
     let indices: Vec<u64> = (0..10_000).collect();
-    let mut out = vec![0; images.len()];
-    let deterministic = Corruption::ALL.into_iter().filter(|c| c.is_deterministic());
-    for corruption in deterministic {
+    let deterministic = Corruption::ALL.into_par_iter().filter(|c| c.is_deterministic());
+    deterministic.for_each(|corruption| {
+        let mut out = vec![0; images.len()];
         let mut digest = Md5::new_with_prefix(header("50000, 32, 32, 3"));
         for severity in Severity::ALL {
             generator
-                .corrupt_batch(
-                    &images,
-                    (32, 32),
-                    &indices,
-                    corruption,
-                    severity,
-                    0,
-                    &mut out,
-                )
+                .corrupt_batch(&images, (32, 32), &indices, corruption, severity, 0, &mut out)
                 .unwrap();
             digest.update(&out);
         }
         let name = corruption.name();
         assert_eq!(format!("{:x}", digest.finalize()), expected(name), "{name}");
-    }
+    });
 }

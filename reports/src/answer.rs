@@ -65,9 +65,9 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
         comparison.model == model.name && comparison.measure == measure && comparison.reading == Reading::Oracle
     };
     let what = match measure {
-        Measure::AdvA => format!("under {}", headline(&analysis.runs)?),
-        Measure::Npa => "on corrupted images".to_owned(),
-        Measure::Ca => "on clean images".to_owned(),
+        Measure::AdvA => format!("images under {}", headline(&analysis.runs)?),
+        Measure::Npa => "corrupted images".to_owned(),
+        Measure::Ca => "clean images".to_owned(),
     };
     let branch = branch_of(model, measure);
     let Some(found) = analysis.comparisons.iter().find(named) else {
@@ -78,7 +78,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
             Measure::Npa => triple.natural.npa.as_ref().ok()?,
             Measure::Ca => triple.ca.as_ref().ok()?,
         };
-        return Some(format!("Through {branch} it is right on {} {what}.", with_interval(share)));
+        return Some(format!("Through {branch} it is right on {} of {what}.", with_interval(share)));
     };
     let baseline = analysis.runs.baseline.as_deref()?;
     let size = words::percent(found.difference.value.abs());
@@ -88,7 +88,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
         _ => format!("not distinguishable on these images (p {})", p(found.adjusted)),
     };
     Some(format!(
-        "Through {branch} it is right on {} {what}, where {baseline} is right on {}: {verdict}.",
+        "Through {branch} it is right on {} of {what}, where {baseline} is right on {}: {verdict}.",
         with_interval(&found.this),
         with_interval(&found.baseline)
     ))
@@ -141,9 +141,10 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
     ))
 }
 
-/// `31.2 % [27.3, 35.4]`.
+/// `31.2 % [27.3, 35.4]`, with spaces that do not break a line.
 fn with_interval(share: &Estimate) -> String {
-    format!("{} % [{}, {}]", words::percent(share.value), words::percent(share.low), words::percent(share.high))
+    let [value, low, high] = [share.value, share.low, share.high].map(words::percent);
+    format!("{value}\u{a0}% [{low},\u{a0}{high}]")
 }
 
 fn p(value: f64) -> String {

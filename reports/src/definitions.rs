@@ -78,7 +78,7 @@ pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
     match &runs.headline {
         Some(attack) => add(
             "AdvA",
-            format!("adversarial accuracy: the share of {n} test images still classified right under {attack}, an attack that sees the whole network and goes through the branch named in the row."),
+            format!("adversarial accuracy: the share of {n} test images still classified right under `{attack}`, an attack that sees the whole network and goes through the branch named in the row."),
         ),
         None => add("AdvA", "adversarial accuracy; the suite names no attack for it.".to_owned()),
     }

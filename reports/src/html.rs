@@ -8,7 +8,7 @@ use crate::figures::Figure;
 use crate::metrics::Analysis;
 use crate::metrics::checks::Flag;
 use crate::tables::{Kind, Table};
-use crate::{answer, format::Format};
+use crate::{answer, format::Format, words};
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
@@ -47,9 +47,7 @@ struct PageFigure {
     title: String,
     caption: String,
     alt: String,
-    /// Markup of the drawing, when there is one; made by this program, so not escaped.
-    svg: Option<Value>,
-    /// Data address of the picture otherwise.
+    /// Data address of the picture, when there is no drawing.
     picture: Option<String>,
     size: (u32, u32),
     files: Vec<String>,
@@ -67,7 +65,9 @@ struct Page {
     title: String,
     suites: Vec<String>,
     descriptions: Vec<String>,
-    answer: Vec<String>,
+    /// Pieces of text, and whether each is an interval.
+    answer: Vec<(String, bool)>,
+    data: Vec<String>,
     tables: Vec<PageTable>,
     figures: Vec<PageFigure>,
     definitions: Vec<Definition>,
@@ -102,7 +102,8 @@ pub fn page(
         title: titles.join("; "),
         suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
         descriptions,
-        answer: answer::sentences(analysis),
+        answer: pieces(&answer::sentences(analysis).join(" ")),
+        data: data(analysis),
         tables: tables.iter().map(|table| page_table(table, formats)).collect(),
         figures: figures.iter().map(page_figure).collect(),
         definitions: definitions(analysis),
@@ -115,7 +116,43 @@ pub fn page(
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report", TEMPLATE).map_err(failed)?;
     let template = environment.get_template("report").map_err(failed)?;
-    template.render(context! { page => Value::from_serialize(&page) }).map_err(failed)
+    let page = serde_json::to_value(&page).map_err(|error| ReportError::make("the page", error))?;
+    // Drawings are markup made by this program: the only thing that is not escaped.
+    let drawings = figures.iter().filter_map(|figure| Some((figure.id, Value::from_safe_string(figure.inline()?))));
+    template
+        .render(context! { page => to_template(page), drawings => Value::from_pairs(drawings) })
+        .map_err(failed)
+}
+
+/// Cuts text into words and `[intervals]`, so that the page can set these apart.
+fn pieces(text: &str) -> Vec<(String, bool)> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        let (inside, after) = after.split_once(']').unwrap_or((after, ""));
+        pieces.push((before.to_owned(), false));
+        pieces.push((format!("[{inside}]"), true));
+        rest = after;
+    }
+    pieces.push((rest.to_owned(), false));
+    pieces
+}
+
+/// JSON as the template engine has it (its own serde support is an extra feature).
+fn to_template(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(yes) => Value::from(yes),
+        serde_json::Value::Number(n) => match n.as_i64() {
+            Some(whole) => Value::from(whole),
+            None => Value::from(n.as_f64().unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => Value::from(text),
+        serde_json::Value::Array(items) => Value::from(items.into_iter().map(to_template).collect::<Vec<_>>()),
+        serde_json::Value::Object(fields) => {
+            Value::from_pairs(fields.into_iter().map(|(key, value)| (key, to_template(value))))
+        }
+    }
 }
 
 fn page_table(table: &Table, formats: &[Format]) -> PageTable {
@@ -176,7 +213,6 @@ fn page_figure(figure: &Figure) -> PageFigure {
         title: figure.title.clone(),
         caption: figure.caption.clone(),
         alt: figure.alt.clone(),
-        svg: figure.inline().map(Value::from_safe_string),
         picture,
         size: figure.size,
         files,
@@ -192,6 +228,29 @@ fn missing(analysis: &Analysis) -> Vec<Missing> {
             id: cell.id.0.clone(),
         })
         .collect()
+}
+
+/// Which images the numbers are about.
+fn data(analysis: &Analysis) -> Vec<String> {
+    let cells = analysis.runs.runs.iter().flat_map(|run| &run.plan.cells);
+    let count = |n: Option<u32>, what: &str| match n {
+        Some(n) => format!("the first {} {what} images", words::thousands(n.into())),
+        None => format!("all {what} images"),
+    };
+    let mut all: Vec<String> = Vec::new();
+    for data in cells.map(|cell| &cell.data) {
+        let said = format!(
+            "Data set {}: {} and {} (checksum {}).",
+            data.dataset,
+            count(data.train, "training"),
+            count(data.test, "test"),
+            data.checksum
+        );
+        if !all.contains(&said) {
+            all.push(said);
+        }
+    }
+    all
 }
 
 fn allowed(analysis: &Analysis) -> Vec<String> {

@@ -1,1 +1,1 @@
-//! tmp
+//! Whole-program tests: `rlnet` as a user runs it. See `tests/program`.

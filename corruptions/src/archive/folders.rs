@@ -42,10 +42,7 @@ pub fn generate_folders(
     // Names become paths: none may leave the tree.
     let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "..";
     if let Some(bad) = images.iter().find(|i| !plain(i.class) || !plain(i.name)) {
-        let why = format!(
-            "{:?}/{:?} is not a class and a file name",
-            bad.class, bad.name
-        );
+        let why = format!("{:?}/{:?} is not a class and a file name", bad.class, bad.name);
         return Err(Error::archive(folder, why));
     }
     let written = AtomicU64::new(0);
@@ -61,12 +58,8 @@ pub fn generate_folders(
                 if stopped.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                let made =
-                    generator.corrupt_keyed(item.image, corruption, severity, seed, item.index)?;
-                write_png(
-                    &made,
-                    level.join(item.class).join(format!("{}.png", item.name)),
-                )?;
+                let made = generator.corrupt_keyed(item.image, corruption, severity, seed, item.index)?;
+                write_png(&made, level.join(item.class).join(format!("{}.png", item.name)))?;
                 if !progress(written.fetch_add(1, Ordering::Relaxed) + 1) {
                     stopped.store(true, Ordering::Relaxed);
                 }

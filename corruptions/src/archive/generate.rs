@@ -138,9 +138,7 @@ pub fn generate_archive(
                 });
                 writer.write(part)
             };
-            each_part(
-                generator, dataset, corruption, severity, &mut draws, &mut visit,
-            )?;
+            each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
         }
         let md5 = writer.finish()?;
         files.push(Written {
@@ -214,10 +212,7 @@ pub(super) fn each_part(
         match draws {
             Draws::Stream(rng) => {
                 let (width, height) = dataset.size;
-                for (image, out) in images
-                    .chunks_exact(stride)
-                    .zip(out.chunks_exact_mut(stride))
-                {
+                for (image, out) in images.chunks_exact(stride).zip(out.chunks_exact_mut(stride)) {
                     let image = Image::from_raw(width, height, image.to_vec())?;
                     let made = generator.corrupt(&image, corruption, severity, rng.as_mut())?;
                     out.copy_from_slice(made.data());
@@ -225,15 +220,7 @@ pub(super) fn each_part(
             }
             Draws::Keyed(seed) => {
                 let indices: Vec<u64> = (first..first + count as u64).collect();
-                generator.corrupt_batch(
-                    images,
-                    dataset.size,
-                    &indices,
-                    corruption,
-                    severity,
-                    *seed,
-                    out,
-                )?;
+                generator.corrupt_batch(images, dataset.size, &indices, corruption, severity, *seed, out)?;
             }
         }
         visit(out, count)?;

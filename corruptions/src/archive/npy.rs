@@ -41,9 +41,7 @@ impl NpyWriter {
     /// ```
     pub fn create(path: impl AsRef<Path>, shape: &[usize]) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let items = shape
-            .iter()
-            .try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
+        let items = shape.iter().try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
         let missing = items.ok_or_else(|| Error::archive(&path, "the shape is too large"))?;
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.part", std::process::id()));
@@ -165,11 +163,8 @@ impl NpyReader {
         }
         let mut text = vec![0; size as usize];
         file.read_exact(&mut text).map_err(short)?;
-        let shape =
-            parse(&String::from_utf8_lossy(&text)).map_err(|why| Error::archive(&path, why))?;
-        let items = shape
-            .iter()
-            .try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
+        let shape = parse(&String::from_utf8_lossy(&text)).map_err(|why| Error::archive(&path, why))?;
+        let items = shape.iter().try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
         let start = start + size;
         if items.and_then(|n| n.checked_add(start)) != Some(length) {
             let why = format!("{length} bytes do not hold an array of {shape:?}");
@@ -203,10 +198,7 @@ impl NpyReader {
         let rows = self.shape.first().copied().unwrap_or(0);
         let whole = row > 0 && out.len().is_multiple_of(row);
         if !whole || first > rows || out.len() / row.max(1) > rows - first {
-            let why = format!(
-                "{} bytes from row {first} are not whole rows of it",
-                out.len()
-            );
+            let why = format!("{} bytes from row {first} are not whole rows of it", out.len());
             return Err(Error::archive(&self.path, why));
         }
         let at = self.start + first as u64 * row as u64;
@@ -221,9 +213,7 @@ impl NpyReader {
 fn parse(text: &str) -> Result<Vec<usize>, String> {
     let value = |key: &str| {
         let quoted = [format!("'{key}'"), format!("\"{key}\"")];
-        let at = quoted
-            .iter()
-            .find_map(|key| Some(text.find(key)? + key.len()));
+        let at = quoted.iter().find_map(|key| Some(text.find(key)? + key.len()));
         let rest = at.map(|at| text[at..].trim_start());
         rest.and_then(|rest| rest.strip_prefix(':'))
             .map(str::trim_start)
@@ -251,9 +241,7 @@ fn parse(text: &str) -> Result<Vec<usize>, String> {
         .map(|size| {
             // Python 2 wrote long integers with a suffix.
             let digits = size.trim_end_matches('L');
-            digits
-                .parse()
-                .map_err(|_| format!("its shape has {size:?}"))
+            digits.parse().map_err(|_| format!("its shape has {size:?}"))
         })
         .collect()
 }

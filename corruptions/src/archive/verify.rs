@@ -171,9 +171,7 @@ pub fn compare_regenerated(
             first += images;
             Ok(())
         };
-        each_part(
-            generator, dataset, corruption, severity, &mut draws, &mut visit,
-        )?;
+        each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
     }
     Ok(difference)
 }

@@ -11,10 +11,7 @@ pub(super) fn halve(plane: &[u8], (wide, tall): (usize, usize), height: usize, s
         let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
         for (x, (out, (a, b))) in out.iter_mut().zip(pairs).enumerate() {
             let bias = 1 + (x as u32 & 1);
-            let sum = [a[0], a[1], b[0], b[1]]
-                .into_iter()
-                .map(u32::from)
-                .sum::<u32>();
+            let sum = [a[0], a[1], b[0], b[1]].into_iter().map(u32::from).sum::<u32>();
             *out = ((sum + bias) >> 2) as u8;
         }
     }

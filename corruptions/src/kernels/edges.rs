@@ -84,12 +84,7 @@ pub(crate) fn canny(
 
 /// Distance of every pixel to the nearest edge: 5x5 chamfer, weights 1, 1.4 and 2.1969 in
 /// 16 fraction bits, a pass down and a pass up. `padded` has two pixels more on each side.
-pub(crate) fn chamfer(
-    edge: &[bool],
-    (width, height): (usize, usize),
-    padded: &mut [i32],
-    out: &mut [f32],
-) {
+pub(crate) fn chamfer(edge: &[bool], (width, height): (usize, usize), padded: &mut [i32], out: &mut [f32]) {
     const SIDE: i32 = 65_536;
     const DIAGONAL: i32 = 91_750;
     const KNIGHT: i32 = 143_976;
@@ -114,9 +109,8 @@ pub(crate) fn chamfer(
             padded[i] = if edge[y * width + x] {
                 0
             } else {
-                let through = |&(offset, weight): &(isize, i32)| {
-                    padded[i.wrapping_add_signed(offset)] + weight
-                };
+                let through =
+                    |&(offset, weight): &(isize, i32)| padded[i.wrapping_add_signed(offset)] + weight;
                 before.iter().map(through).min().unwrap_or(FAR).min(FAR)
             };
         }
@@ -124,8 +118,7 @@ pub(crate) fn chamfer(
     for y in (0..height).rev() {
         for x in (0..width).rev() {
             let i = (y + 2) * stride + x + 2;
-            let through =
-                |&(offset, weight): &(isize, i32)| padded[i.wrapping_add_signed(-offset)] + weight;
+            let through = |&(offset, weight): &(isize, i32)| padded[i.wrapping_add_signed(-offset)] + weight;
             let nearest = before.iter().map(through).min().unwrap_or(FAR);
             padded[i] = padded[i].min(nearest);
             out[y * width + x] = padded[i] as f32 / 65_536.0;

@@ -64,10 +64,7 @@ impl Gaussian {
             .collect();
         let total = pairwise_sum(&weights);
         Self {
-            half: weights[radius as usize..]
-                .iter()
-                .map(|w| w / total)
-                .collect(),
+            half: weights[radius as usize..].iter().map(|w| w / total).collect(),
             border,
         }
     }
@@ -103,10 +100,7 @@ impl Gaussian {
             }
             store(out, storage);
         }
-        for (row, out) in columns
-            .chunks_exact(stride)
-            .zip(data.chunks_exact_mut(stride))
-        {
+        for (row, out) in columns.chunks_exact(stride).zip(data.chunks_exact_mut(stride)) {
             for (x, pixel) in padded.chunks_exact_mut(channels).enumerate() {
                 let x = self.border.index(x as isize - radius as isize, width);
                 pixel.copy_from_slice(&row[x * channels..][..channels]);

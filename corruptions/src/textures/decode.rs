@@ -5,6 +5,7 @@
 //! another decoder gives other bytes.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use md5::{Digest, Md5};
@@ -21,17 +22,11 @@ pub(super) fn original(
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     let digest = format!("{:x}", Md5::digest(&bytes));
     if digest != md5 {
-        return Err(Error::texture(
-            &path,
-            format!("its MD5 is {digest}, not {md5}"),
-        ));
+        return Err(Error::texture(&path, format!("its MD5 is {digest}, not {md5}")));
     }
     let image = image(&bytes).map_err(|error| Error::texture(&path, error.to_string()))?;
     if (image.width(), image.height()) != (width, height) {
-        return Err(Error::texture(
-            &path,
-            "it has another size than the original",
-        ));
+        return Err(Error::texture(&path, "it has another size than the original"));
     }
     Ok(Texture {
         width,
@@ -70,7 +65,9 @@ fn jpeg(bytes: &[u8]) -> Result<Image> {
         decoder.finish()?;
         Ok((width, height, rgb))
     };
-    let (width, height, rgb) =
-        decode().map_err(|error: std::io::Error| Error::Decode(error.to_string()))?;
+    // The binding unwinds on a fatal error of the C library.
+    let (width, height, rgb) = catch_unwind(decode)
+        .map_err(|_| Error::Decode("not a whole JPEG file".to_owned()))?
+        .map_err(|error: std::io::Error| Error::Decode(error.to_string()))?;
     Image::from_raw(width, height, rgb)
 }

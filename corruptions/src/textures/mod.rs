@@ -52,8 +52,7 @@ struct Inner {
 impl Default for Textures {
     fn default() -> Self {
         // One for the whole program: made at first use, then shared.
-        static PROCEDURAL: LazyLock<Textures> =
-            LazyLock::new(|| Textures::new(None, OnceLock::new()));
+        static PROCEDURAL: LazyLock<Textures> = LazyLock::new(|| Textures::new(None, OnceLock::new()));
         PROCEDURAL.clone()
     }
 }
@@ -119,5 +118,39 @@ impl Textures {
 impl fmt::Debug for Textures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Textures({})", self.describe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_pictures_have_the_sizes_of_the_originals() {
+        let sizes = |set| {
+            let textures = Textures::default();
+            let pictures = textures.scaled(set).each_ref();
+            pictures.map(|picture| (picture.height, picture.width))
+        };
+        // After enlargement by 0.2, 0.3 and 1.
+        let cifar = [(120, 180), (63, 112), (63, 112), (70, 105), (99, 132)];
+        let tiny = [(180, 270), (94, 168), (94, 168), (105, 158), (148, 198)];
+        let full = ORIGINALS.map(|(_, width, height, _)| (height, width));
+        assert_eq!(sizes(ParameterSet::Cifar), cifar);
+        assert_eq!(sizes(ParameterSet::TinyImagenet), tiny);
+        assert_eq!(sizes(ParameterSet::Imagenet), full);
+    }
+
+    #[test]
+    fn at_a_fifth_the_reduction_picks_every_fifth_pixel() {
+        let textures = Textures::default();
+        let full = &textures.scaled(ParameterSet::Imagenet)[3];
+        let small = &textures.scaled(ParameterSet::Cifar)[3];
+        for (y, row) in small.rgb.chunks_exact(3 * small.width).enumerate() {
+            for (x, pixel) in row.chunks_exact(3).enumerate() {
+                let at = 3 * ((5 * y + 2) * full.width + 5 * x + 2);
+                assert_eq!(pixel, &full.rgb[at..at + 3]);
+            }
+        }
     }
 }

@@ -13,9 +13,8 @@ pub(super) fn resize(texture: &Texture, factor: f64) -> Texture {
         for x in &columns {
             for c in 0..3 {
                 let across = |row: usize| {
-                    let value = |column: usize| {
-                        i32::from(texture.rgb[3 * (row * texture.width + column) + c])
-                    };
+                    let value =
+                        |column: usize| i32::from(texture.rgb[3 * (row * texture.width + column) + c]);
                     value(x.at[0]) * x.weight[0] + value(x.at[1]) * x.weight[1]
                 };
                 let part = |k: usize| (y.weight[k] * (across(y.at[k]) >> 4)) >> 16;

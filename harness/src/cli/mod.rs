@@ -7,7 +7,6 @@ mod doctor;
 mod eval;
 mod global;
 mod model;
-mod pending;
 mod report;
 mod run;
 mod suite;

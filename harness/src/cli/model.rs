@@ -7,6 +7,7 @@ use crate::nn::budget::allocate;
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::{Arch, Network, NetworkSpec};
 use clap::{Args, Subcommand};
+use rlnet_reports::metrics::cost::PrivateCost;
 use rlnet_suites::train::{Allocation, Budget};
 use rlnet_suites::{ModelRecord, NormBanks};
 use serde_json::json;
@@ -123,7 +124,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
 fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
     let (kept, total) = (record.kept(), record.total());
     let reduction = total as f64 / kept.max(1) as f64;
-    let cost = super::pending::cost::PrivateInference::of(kept);
+    let cost = PrivateCost::of(kept);
     if as_json {
         let value = serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()))?;
         say_json(&json!({
@@ -132,7 +133,7 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
             "relus_total": total,
             "reduction": reduction,
             "private_inference": {
-                "online_seconds": cost.online_seconds,
+                "online_seconds": cost.seconds,
                 "online_bytes": cost.online_bytes,
                 "offline_bytes": cost.offline_bytes,
             },
@@ -158,9 +159,9 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
     ));
     say(&format!(
         "private inference of the ReLUs (Delphi cost model): {:.2} s and {:.1} MB online, {:.2} GB offline",
-        cost.online_seconds,
-        cost.online_bytes / 1e6,
-        cost.offline_bytes / 1e9
+        cost.seconds,
+        cost.online_bytes as f64 / 1e6,
+        cost.offline_bytes as f64 / 1e9
     ));
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::run::show;
 use crate::error::{Error, Result};
 use clap::Args;
-use super::pending::{Format, render};
+use rlnet_reports::{Format, render};
 use std::path::PathBuf;
 
 /// Draw the report of one or more runs; needs neither data nor a device
@@ -15,7 +15,7 @@ pub struct Report {
     /// Run directories
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Where the report goes (default: report/ in the first run)
+    /// Folder that gets `report/` (default: the first run)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// html, md, latex, csv, json (default: all)
@@ -26,20 +26,14 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let out = self.out.clone().unwrap_or_else(|| self.runs[0].join("report"));
+        let out = self.out.as_ref().unwrap_or(&self.runs[0]);
         let formats = if self.format.is_empty() {
-            Format::ALL
+            &Format::ALL
         } else {
-            &self.format
+            &self.format[..]
         };
-        let rendered =
-            render(&self.runs, &out, formats).map_err(|error| Error::Input(error.to_string()))?;
-        if global.json {
-            say_json(&rendered.main_table_json);
-        } else {
-            say(&rendered.main_table_markdown);
-            say(&format!("Report: {}", rendered.index.display()));
-        }
+        let rendered = render(&self.runs, out, formats).map_err(|error| Error::Input(error.to_string()))?;
+        show(&rendered, global.json);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::progress::announce;
 use crate::run::prepare::{Sizes, world};
 use crate::run::{Executed, Executor, Prepared, RunDirectory};
 use clap::Args;
-use super::pending::{Format, render};
+use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -99,19 +99,26 @@ impl Run {
 
 /// Draws the report of a run directory and says where it is.
 pub fn finish(out: &Path, json: bool, nothing_new: bool) -> Result<()> {
-    let report = out.join("report");
-    let rendered = render(&[out.to_path_buf()], &report, Format::ALL)
+    let rendered = render(&[out.to_path_buf()], out, &Format::ALL)
         .map_err(|error| Error::Work(error.to_string()))?;
-    if json {
-        say_json(&rendered.main_table_json);
-        return Ok(());
-    }
-    say(&rendered.main_table_markdown);
-    if nothing_new {
+    show(&rendered, json);
+    if nothing_new && !json {
         say("Every cell was done before; nothing was computed.");
     }
-    say(&format!("Report: {}", rendered.index.display()));
     Ok(())
+}
+
+/// A drawn report on the terminal: the main table, the answer, the page.
+pub fn show(rendered: &Rendered, json: bool) {
+    if json {
+        say_json(&rendered.json);
+        return;
+    }
+    say(&rendered.markdown);
+    for sentence in &rendered.answer {
+        say(sentence);
+    }
+    say(&format!("Report: {}", rendered.index.display()));
 }
 
 /// A suite of the catalogue by name, or a file.

@@ -74,6 +74,14 @@ impl Panel {
         Ok(())
     }
 
+    /// Upright intervals: value across, low and high up.
+    pub fn intervals<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ends: &[(f64, f64, f64)], color: RGBColor) -> Drawn {
+        for (x, low, high) in ends {
+            canvas.line(&[self.at(*x, *low), self.at(*x, *high)], color.mix(0.6), 1.0, Stroke::Solid)?;
+        }
+        Ok(())
+    }
+
     /// A translucent band between a lower and an upper line.
     pub fn band<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ends: &[(f64, f64, f64)], color: RGBColor) -> Drawn {
         let lower = ends.iter().map(|(x, low, _)| self.at(*x, *low));
@@ -123,7 +131,8 @@ pub fn legend<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, entries: &[Entry], x:
             canvas.line(&[(left, y), (left + 28.0, y)], entry.look.color, 1.6, entry.look.stroke)?;
         }
         if entry.look.marks {
-            canvas.mark((left + 14.0, y), entry.look.shape, 3.8, entry.look.color)?;
+            let x = if entry.line { left + 14.0 } else { left + 23.0 };
+            canvas.mark((x, y), entry.look.shape, 3.8, entry.look.color)?;
         }
         canvas.text(&entry.name, (left + 34.0, y), SMALL, Anchor::Start)?;
     }

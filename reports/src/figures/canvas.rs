@@ -1,6 +1,7 @@
 //! Drawing in layout units, the same on SVG and on PNG. Both are drawn at twice the layout's
 //! size, so that whole-number coordinates do not make lines step and prints stay sharp.
 
+use super::bearing::Bearings;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -65,12 +66,18 @@ pub fn fonts() -> Drawn {
 /// A drawing surface.
 pub struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
+    raster: bool,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
-    /// A surface over a plotters area.
-    pub fn new(area: &'a DrawingArea<DB, Shift>) -> Self {
-        Self { area }
+    /// A surface whose text the viewer sets: SVG.
+    pub fn vector(area: &'a DrawingArea<DB, Shift>) -> Self {
+        Self { area, raster: false }
+    }
+
+    /// A surface on which text is drawn pixel by pixel: PNG.
+    pub fn raster(area: &'a DrawingArea<DB, Shift>) -> Self {
+        Self { area, raster: true }
     }
 
     /// A straight or bent line.
@@ -115,28 +122,78 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// Text, centred vertically on its point.
     pub fn text(&self, text: &str, at: Point, size: f64, anchor: Anchor) -> Drawn {
-        self.write(text, at, font(size, FontStyle::Normal), anchor)
+        self.write(text, at, size, anchor, Letters::Regular)
     }
 
     /// Bold text, centred vertically on its point.
     pub fn bold(&self, text: &str, at: Point, size: f64, anchor: Anchor) -> Drawn {
-        self.write(text, at, font(size, FontStyle::Bold), anchor)
+        self.write(text, at, size, anchor, Letters::Bold)
     }
 
     /// Text that reads upwards, centred on its point.
     pub fn upwards(&self, text: &str, at: Point, size: f64) -> Drawn {
-        let style = font(size, FontStyle::Normal).transform(FontTransform::Rotate270);
-        self.write(text, at, style, Anchor::Middle)
+        self.write(text, at, size, Anchor::Middle, Letters::Upwards)
     }
 
-    fn write(&self, text: &str, at: Point, font: FontDesc<'_>, anchor: Anchor) -> Drawn {
+    fn write(&self, text: &str, at: Point, size: f64, anchor: Anchor, letters: Letters) -> Drawn {
+        if self.raster {
+            return self.set(text, at, size, anchor, letters);
+        }
         let h = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
-        let style = TextStyle::from(font).color(&INK).pos(Pos::new(h, VPos::Center));
+        let style = TextStyle::from(letters.font(size)).color(&INK).pos(Pos::new(h, VPos::Center));
         self.area.draw(&Text::new(text.to_owned(), device(at), style)).map_err(text_of)
+    }
+
+    /// Sets text letter by letter (see [`super::bearing`]).
+    fn set(&self, text: &str, (x, y): Point, size: f64, anchor: Anchor, letters: Letters) -> Drawn {
+        // plotters writes an SVG's font-size as size / 1.24, and a bitmap's as the height from
+        // ascent to descent, which for Noto Sans is 1.362 em: this makes both alike.
+        let size = size * 1.362 / 1.24;
+        let bytes = if letters == Letters::Bold { notosans::BOLD_TTF } else { notosans::REGULAR_TTF };
+        let bearings = Bearings::of(bytes).ok_or("the built-in font is not readable")?;
+        let measured: Vec<(f64, f64)> =
+            text.chars().map(|letter| bearings.measure(letter).unwrap_or((0.3, 0.0))).collect();
+        let wide: f64 = size * measured.iter().map(|(advance, _)| advance).sum::<f64>();
+        let mut pen = match anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => -wide / 2.0,
+            Anchor::End => -wide,
+        };
+        // plotters centres the em, whose baseline is 0.097 of the size below; lower-case
+        // letters and capitals together are centred when it is 0.23 below.
+        let down = 0.133 * size;
+        for (letter, (advance, bearing)) in text.chars().zip(measured) {
+            let along = pen + bearing * size;
+            let at = if letters == Letters::Upwards { (x + down, y - along) } else { (x + along, y + down) };
+            let style = TextStyle::from(letters.font(size)).color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+            if !letter.is_whitespace() {
+                self.area.draw(&Text::new(letter.to_string(), device(at), style)).map_err(text_of)?;
+            }
+            pen += advance * size;
+        }
+        Ok(())
+    }
+}
+
+/// How text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    Regular,
+    Bold,
+    Upwards,
+}
+
+impl Letters {
+    fn font(self, size: f64) -> FontDesc<'static> {
+        match self {
+            Self::Regular => font(size, FontStyle::Normal),
+            Self::Bold => font(size, FontStyle::Bold),
+            Self::Upwards => font(size, FontStyle::Normal).transform(FontTransform::Rotate270),
+        }
     }
 }
 

@@ -25,7 +25,8 @@ const TOP: f64 = 12.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 738.0;
 const PANEL_HEIGHT: f64 = 210.0;
-const PANEL_STEP: f64 = PANEL_HEIGHT + 116.0;
+/// Below this width a layer's name is written upwards.
+const NARROW: f64 = 84.0;
 
 /// The figure, when some model keeps only some of its ReLUs.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
@@ -70,21 +71,33 @@ impl Bars {
 impl Draw for Bars {
     fn size(&self) -> (u32, u32) {
         let top = TOP + legend_height(&self.entries(), (LEFT, RIGHT));
-        (760, (top + PANEL_STEP * self.archs.len() as f64).ceil() as u32)
+        let panels: f64 = self.archs.iter().map(Arch::height).sum();
+        (760, (top + panels).ceil() as u32)
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
         let entries = self.entries();
         legend(canvas, &entries, (LEFT, RIGHT), TOP)?;
-        let top = TOP + legend_height(&entries, (LEFT, RIGHT));
-        for (i, arch) in self.archs.iter().enumerate() {
-            arch.draw(canvas, top + PANEL_STEP * i as f64 + 30.0)?;
+        let mut top = TOP + legend_height(&entries, (LEFT, RIGHT));
+        for arch in &self.archs {
+            arch.draw(canvas, top + 30.0)?;
+            top += arch.height();
         }
         Ok(())
     }
 }
 
 impl Arch {
+    /// Width of a layer's place.
+    fn slot(&self) -> f64 {
+        (RIGHT - LEFT) / self.layers.len().max(1) as f64
+    }
+
+    /// Height of the panel with its heading and labels.
+    fn height(&self) -> f64 {
+        PANEL_HEIGHT + if self.slot() < NARROW { 126.0 } else { 76.0 }
+    }
+
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, top: f64) -> Drawn {
         let n = self.layers.len() as f64;
         let panel = Panel {
@@ -97,9 +110,8 @@ impl Arch {
         panel.rows(canvas, &ticks(0.0, 100.0, 5), plain)?;
         panel.columns(canvas, &[], plain)?;
         canvas.upwards("Kept (%)", (LEFT - 44.0, top + PANEL_HEIGHT / 2.0), SMALL)?;
-        let slot = (RIGHT - LEFT) / n;
-        // Deep networks have no room for level labels.
-        let tilted = slot < 84.0;
+        let slot = self.slot();
+        let tilted = slot < NARROW;
         for (j, (name, total)) in self.layers.iter().enumerate() {
             let left = LEFT + slot * j as f64;
             canvas.rect((left + 0.08 * slot, top), (left + 0.92 * slot, panel.y.1), GREY.mix(0.12))?;

@@ -1,6 +1,7 @@
 //! Figures, one file each, drawn once as SVG and once as PNG by the same code.
 
 mod axes;
+mod bearing;
 mod canvas;
 mod corruptions;
 mod layers;
@@ -95,13 +96,13 @@ fn make(
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, pixels).into_drawing_area();
-        drawing.draw(&Canvas::new(&area)).map_err(failed)?;
+        drawing.draw(&Canvas::vector(&area)).map_err(failed)?;
         area.present().map_err(|error| failed(error.to_string()))?;
     }
     // Shown at the layout's size, whatever it was drawn at.
     let drawn = format!("width=\"{}\" height=\"{}\"", pixels.0, pixels.1);
     let svg = svg.replacen(&drawn, &format!("width=\"{w}\" height=\"{h}\""), 1);
-    let png = raster(pixels, |area| drawing.draw(&Canvas::new(area))).map_err(failed)?;
+    let png = raster(pixels, |area| drawing.draw(&Canvas::raster(area))).map_err(failed)?;
     Ok(Figure {
         id,
         title: title.to_owned(),

@@ -8,7 +8,7 @@ use crate::error::ReportError;
 use crate::metrics::{Analysis, Reading};
 use crate::words;
 use plotters::prelude::DrawingBackend;
-use rlnet_suites::{AttackSpec, Condition};
+use rlnet_suites::{AttackSpec, Branch, Condition};
 
 struct Line {
     model: usize,
@@ -46,7 +46,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
         words::list(&models)
     );
-    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Bands are 95 % Wilson intervals.".to_owned();
+    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Upright bars are 95 % Wilson intervals.".to_owned();
     make("radius", "Accuracy against attack radius", caption, alt, &Sweeps { models, panels }).map(Some)
 }
 
@@ -55,7 +55,9 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
 fn families(attacks: &[AttackSpec]) -> Vec<(String, Vec<AttackSpec>)> {
     let mut groups: Vec<(String, Vec<AttackSpec>)> = Vec::new();
     for attack in attacks {
-        for key in [attack.family(), proportional(attack)] {
+        let mut keys = vec![attack.family(), proportional(attack)];
+        keys.dedup();
+        for key in keys {
             match groups.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, group)) => group.push(attack.clone()),
                 None => groups.push((key, vec![attack.clone()])),
@@ -143,11 +145,17 @@ impl Sweeps {
                 readings.push(line.reading);
             }
         }
-        entries.extend(readings.into_iter().map(|reading| Entry {
-            name: reading.label(),
-            look: Look { color: INK, stroke: stroke(reading), shape: 0, marks: false },
-            line: true,
-        }));
+        // Networks with one branch have the line of the adversarial one, and share its entry.
+        let (only, own) = (Reading::Fixed(Branch::Single), Reading::Fixed(Branch::Adversarial));
+        let shared = readings.contains(&only) && readings.contains(&own);
+        for reading in readings.into_iter().filter(|reading| !(shared && *reading == only)) {
+            let name = reading.label();
+            entries.push(Entry {
+                name: if shared && reading == own { format!("{name}, or the only one") } else { name },
+                look: Look { color: INK, stroke: stroke(reading), shape: 0, marks: false },
+                line: true,
+            });
+        }
         entries
     }
 }
@@ -182,7 +190,7 @@ impl Draw for Sweeps {
             panel.titles(canvas, "Radius of the attack (L\u{221e}, pixel values in [0, 1])", "Accuracy (%)")?;
             for line in lines {
                 let ends: Vec<(f64, f64, f64)> = line.points.iter().map(|p| (p.0, p.2, p.3)).collect();
-                panel.band(canvas, &ends, color(line.model))?;
+                panel.intervals(canvas, &ends, color(line.model))?;
             }
             for line in lines {
                 let points: Vec<(f64, f64)> = line.points.iter().map(|p| (p.0, p.1)).collect();

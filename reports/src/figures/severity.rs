@@ -14,7 +14,6 @@ type Line = Vec<(f64, f64, f64, f64)>;
 
 struct Lines {
     models: Vec<(usize, String, Line)>,
-    severities: Vec<f64>,
 }
 
 const TOP: f64 = 12.0;
@@ -24,7 +23,6 @@ const RIGHT: f64 = 738.0;
 /// The figure, when some model's corruptions are complete.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut models = Vec::new();
-    let mut severities = vec![0.0];
     for (i, model) in analysis.runs.models.iter().enumerate() {
         let Some(triple) = analysis.triple(&model.name, Reading::Oracle) else { continue };
         if triple.natural.npa.is_err() {
@@ -35,9 +33,6 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         for (severity, e) in clean.chain(triple.natural.severities.iter().map(|(s, e)| (*s, e))) {
             let severity = f64::from(severity);
             line.push((severity, 100.0 * e.value, 100.0 * e.low, 100.0 * e.high));
-            if !severities.contains(&severity) {
-                severities.push(severity);
-            }
         }
         models.push((i, model.name.clone(), line));
     }
@@ -53,7 +48,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.",
         corruption_set(&analysis.runs).split(" at severities").next().unwrap_or_default()
     );
-    make("severity", "Accuracy against severity", caption, alt, &Lines { models, severities }).map(Some)
+    make("severity", "Accuracy against severity", caption, alt, &Lines { models }).map(Some)
 }
 
 impl Lines {

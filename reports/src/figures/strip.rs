@@ -111,7 +111,7 @@ fn compose(rows: Vec<(String, RgbImage)>, factor: u32) -> Result<Composed, Strin
     let height: u32 = large.iter().map(|(_, picture)| picture.height() + GAP * scale).sum();
     let pixels = (LABELS * scale + widest, height);
     let png = raster(pixels, |area| {
-        let canvas = Canvas::new(area);
+        let canvas = Canvas::raster(area);
         let mut top = 0;
         for (label, picture) in large {
             let middle = f64::from(top + picture.height() / 2) / SCALE;

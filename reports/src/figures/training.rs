@@ -1,8 +1,8 @@
 //! Training curves: a row per trained network, loss on the left and held-out accuracy on
 //! the right.
 
-use super::axes::{Entry, Look, Panel, SMALL, legend, plain, ticks};
-use super::canvas::{Anchor, Canvas, Drawn, Stroke};
+use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
+use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
 use crate::metrics::Analysis;
@@ -24,7 +24,8 @@ struct Row {
 
 struct Curves {
     rows: Vec<Row>,
-    entries: Vec<Entry>,
+    losses: Vec<Entry>,
+    accuracies: Vec<Entry>,
 }
 
 const TOP: f64 = 12.0;
@@ -43,7 +44,7 @@ const LOSSES: [(&str, &str); 4] = [
 /// The figure, when any network has curves.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut rows = Vec::new();
-    let mut seen: Vec<(String, Look)> = Vec::new();
+    let (mut losses, mut images, mut branches) = (Vec::new(), Vec::new(), Vec::new());
     for (run, record) in analysis.runs.records() {
         if !matches!(record.cell.spec, CellSpec::Train(_)) {
             continue;
@@ -60,10 +61,16 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         };
         for (i, (metric, name)) in LOSSES.iter().enumerate() {
             let look = Look { color: color(i), stroke: Stroke::Solid, shape: 0, marks: false };
-            add(&mut row.losses, &points, metric, 1.0, look, name, &mut seen);
+            if let Some(points) = curve(&points, metric, 1.0) {
+                row.losses.push(Curve { look, points });
+                name_once(&mut losses, name, look);
+            }
         }
-        for (metric, name, look) in accuracies(&points) {
-            add(&mut row.accuracies, &points, &metric, 100.0, look, &name, &mut seen);
+        for (metric, image, branch, look) in validation(&points) {
+            let Some(points) = curve(&points, &metric, 100.0) else { continue };
+            row.accuracies.push(Curve { look, points });
+            name_once(&mut images, image, Look { stroke: Stroke::Solid, ..look });
+            name_once(&mut branches, branch, Look { color: INK, ..look });
         }
         rows.push(row);
     }
@@ -72,58 +79,49 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     }
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let alt = format!("Small line charts of loss and held-out accuracy against epoch for {}.", words::list(&names));
-    let entries = seen.into_iter().map(|(name, look)| Entry { name, look, line: true }).collect();
-    let caption = "Losses are means over training steps as weighted in the objective's parts; accuracies are of training images held out, clean and under the inner attack, through each branch.".to_owned();
-    make("training", "Training curves", caption, alt, &Curves { rows, entries }).map(Some)
+    let caption = "Loss over training images, in all and by part; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.".to_owned();
+    let accuracies = [images, branches].concat();
+    make("training", "Training curves", caption, alt, &Curves { rows, losses, accuracies }).map(Some)
 }
 
-/// `validation/<clean|adversarial>/<branch>`: colour says the image, the line the branch.
-fn accuracies(points: &[CurvePoint]) -> Vec<(String, String, Look)> {
-    let mut found: Vec<(String, String, Look)> = Vec::new();
-    for point in points {
-        let Some(rest) = point.metric.strip_prefix("validation/") else { continue };
-        let Some((image, branch)) = rest.split_once('/') else { continue };
-        if found.iter().any(|(metric, ..)| *metric == point.metric) {
-            continue;
-        }
-        let stroke = match branch {
-            "clean" => Stroke::Dashed,
-            "natural" => Stroke::Dotted,
-            _ => Stroke::Solid,
+/// The curves `validation/<clean|adversarial>/<branch>`: colour says the image, the line the
+/// branch. Each with its name, the images' and the branch's names, and its look.
+fn validation(points: &[CurvePoint]) -> Vec<(String, &'static str, &'static str, Look)> {
+    let mut metrics: Vec<&str> = points.iter().map(|point| point.metric.as_str()).collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    // Clean images first.
+    metrics.reverse();
+    let parts = metrics.into_iter().filter_map(|metric| {
+        let (image, branch) = metric.strip_prefix("validation/")?.split_once('/')?;
+        let (stroke, branch) = match branch {
+            "clean" => (Stroke::Dashed, "clean branch"),
+            "natural" => (Stroke::Dotted, "natural branch"),
+            _ => (Stroke::Solid, "adversarial or only branch"),
         };
-        let color = color(if image == "clean" { 5 } else { 4 });
-        let images = if image == "clean" { "clean" } else { "attacked" };
-        let name = format!("{images} images, {branch} branch");
-        found.push((point.metric.clone(), name, Look { color, stroke, shape: 0, marks: false }));
-    }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    found
+        let (place, image) = if image == "clean" { (5, "clean images") } else { (4, "attacked images") };
+        let look = Look { color: color(place), stroke, shape: 0, marks: false };
+        Some((metric.to_owned(), image, branch, look))
+    });
+    parts.collect()
 }
 
-fn add(
-    curves: &mut Vec<Curve>,
-    points: &[CurvePoint],
-    metric: &str,
-    factor: f64,
-    look: Look,
-    name: &str,
-    seen: &mut Vec<(String, Look)>,
-) {
+fn curve(points: &[CurvePoint], metric: &str, factor: f64) -> Option<Vec<(f64, f64)>> {
     let own = points.iter().filter(|point| point.metric == metric && point.value.is_finite());
     let mut own: Vec<(f64, f64)> = own.map(|point| (f64::from(point.epoch), factor * point.value)).collect();
     own.sort_by(|a, b| a.0.total_cmp(&b.0));
-    if own.is_empty() {
-        return;
-    }
-    curves.push(Curve { look, points: own });
-    if !seen.iter().any(|(known, _)| known == name) {
-        seen.push((name.to_owned(), look));
+    (!own.is_empty()).then_some(own)
+}
+
+fn name_once(entries: &mut Vec<Entry>, name: &str, look: Look) {
+    if !entries.iter().any(|entry| entry.name == name) {
+        entries.push(Entry { name: name.to_owned(), look, line: true });
     }
 }
 
 impl Curves {
     fn legend_height(&self) -> f64 {
-        super::axes::legend_height(&self.entries, (LEFT.0, RIGHT.1))
+        legend_height(&self.losses, LEFT).max(legend_height(&self.accuracies, RIGHT))
     }
 }
 
@@ -133,7 +131,8 @@ impl Draw for Curves {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
-        legend(canvas, &self.entries, (LEFT.0, RIGHT.1), TOP)?;
+        legend(canvas, &self.losses, LEFT, TOP)?;
+        legend(canvas, &self.accuracies, RIGHT, TOP)?;
         let first = TOP + self.legend_height() + 32.0;
         for (i, row) in self.rows.iter().enumerate() {
             let top = first + ROW * i as f64;

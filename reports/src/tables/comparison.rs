@@ -11,7 +11,7 @@ pub fn comparison(analysis: &Analysis) -> Table {
         Column::new("model", "Model", "", Kind::Text),
         Column::new("reading", "Read through", "", Kind::Text),
         Column::new("measure", "Measure", "", Kind::Text),
-        Column::new("value", "Model", "%", Kind::Share),
+        Column::new("value", "Its own", "%", Kind::Share),
         Column::new("baseline", baseline.as_str(), "%", Kind::Share),
         Column::new("difference", "Difference", "points", Kind::Points),
         Column::new("p", "p", "", Kind::P),
@@ -47,7 +47,7 @@ pub fn comparison(analysis: &Analysis) -> Table {
     };
     Table {
         id: "comparison",
-        title: format!("Against the baseline `{baseline}`"),
+        title: format!("Against the baseline {baseline}"),
         caption: format!("Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"),
         columns,
         rows: rows.collect(),
@@ -74,7 +74,7 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
         Column::new("model", "Model", "", Kind::Text),
         Column::new("best", "Best single branch", "", Kind::Text),
     ];
-    for (key, what, unit) in [("oracle", "oracle", "%"), ("single", "single", "%"), ("gap", "gap", "points")] {
+    for (key, what, unit) in [("oracle", "oracle", "%"), ("gap", "gap", "points")] {
         for measure in measures {
             let name = format!("{key}_{}", measure.name().to_lowercase());
             columns.push(Column::new(name, format!("{}, {what}", measure.name()), unit, Kind::Number(1)));
@@ -82,7 +82,7 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
     }
     let rows = analysis.gaps.iter().map(|gap| {
         let mut row = vec![Cell::text(&gap.model), Cell::text(gap.best.label())];
-        for values in [gap.oracle, gap.single, gap.values()] {
+        for values in [gap.oracle, gap.values()] {
             row.extend(values.map(|value| Cell::of(Value::Number(100.0 * value))));
         }
         row
@@ -90,7 +90,7 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
     Table {
         id: "oracle_gap",
         title: "What one branch cannot keep".to_owned(),
-        caption: "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. Intervals are in the main table.".to_owned(),
+        caption: "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. That branch's own numbers, and all intervals, are in the main table.".to_owned(),
         columns,
         rows: rows.collect(),
     }

@@ -103,7 +103,10 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
     vec![
         Cell::text(&record.cell.id.0),
         Cell::text(&record.cell.name),
-        Cell::of(Value::Integer(record.rows)),
+        match record.cell.spec {
+            CellSpec::Evaluate(_) => Cell::of(Value::Integer(record.rows)),
+            CellSpec::Train(_) => Cell::of(Value::Absent("a training cell has no outcome rows".into())),
+        },
         counted(|counts| counts.0),
         counted(|counts| counts.1),
         Cell {

@@ -25,12 +25,7 @@ const PARAMETERS: [[(f64, f64); 5]; 3] = [
     [(3.0, 0.1), (4.0, 0.5), (6.0, 0.5), (8.0, 0.5), (10.0, 0.5)],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (radius, alias) = job.pick(&PARAMETERS);
     let taps = disk(radius, alias);
     let reach = taps
@@ -121,9 +116,7 @@ fn smooth(kernel: &mut [f32], side: usize, half: &[f32]) {
         (0..source.len())
             .map(|i| {
                 let (position, line) = ((i / step) % side, i - (i / step) % side * step);
-                let at = |offset: isize| {
-                    source[line + reflect101(position as isize + offset, side) * step]
-                };
+                let at = |offset: isize| source[line + reflect101(position as isize + offset, side) * step];
                 debug_assert!(across == side);
                 (1..half.len()).fold(at(0) * half[0], |sum, j| {
                     sum + (at(-(j as isize)) + at(j as isize)) * half[j]

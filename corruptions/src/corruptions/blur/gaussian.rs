@@ -20,12 +20,7 @@ const SIGMA: [[f64; 5]; 3] = [
     [1.0, 2.0, 3.0, 4.0, 6.0],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let [image] = scratch.doubles.take([out.len()]);
     for (value, &x) in image.iter_mut().zip(job.pixels) {
         *value = unit(x);

@@ -20,35 +20,12 @@ pub(crate) const ENTRY: Entry = Entry {
 
 /// Blur sigma, largest offset delta, iterations.
 const PARAMETERS: [[(f64, i64, u32); 5]; 3] = [
-    [
-        (0.05, 1, 1),
-        (0.25, 1, 1),
-        (0.4, 1, 1),
-        (0.25, 1, 2),
-        (0.4, 1, 2),
-    ],
-    [
-        (0.1, 1, 1),
-        (0.5, 1, 1),
-        (0.6, 1, 2),
-        (0.7, 2, 1),
-        (0.9, 2, 2),
-    ],
-    [
-        (0.7, 1, 2),
-        (0.9, 2, 1),
-        (1.0, 2, 3),
-        (1.1, 3, 2),
-        (1.5, 4, 2),
-    ],
+    [(0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)],
+    [(0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)],
+    [(0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2)],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (sigma, delta, iterations) = job.pick(&PARAMETERS);
     let (width, height) = (job.width as i64, job.height as i64);
     let blur = Gaussian::replicated(sigma, job.stack);

@@ -26,12 +26,7 @@ const PARAMETERS: [[(f64, u32); 5]; 3] = [
     [(0.01, 12), (0.01, 16), (0.02, 11), (0.02, 13), (0.03, 11)],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (step, count) = job.pick(&PARAMETERS);
     let [image, lines] = scratch.doubles.take([out.len(), 6 * job.width]);
     for (value, &byte) in image.iter_mut().zip(job.pixels) {
@@ -45,10 +40,7 @@ fn run(
     let step = (1.0 + step) - 1.0;
     for i in 1..count {
         let factor = 1.0 + f64::from(i) * step;
-        let axes = (
-            &Axis::new(job.width, factor),
-            &Axis::new(job.height, factor),
-        );
+        let axes = (&Axis::new(job.width, factor), &Axis::new(job.height, factor));
         sample(image, axes, 3, lines, |at, value| total[at] += value as f32);
     }
     let terms = (count + 1) as f32;

@@ -47,12 +47,7 @@ const PARAMETERS: [[(f64, f64, f64); 5]; 3] = [
     ],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let side = SIDE[job.set.index()];
     let (alpha, sigma, jitter) = job.pick(&PARAMETERS);
     let (alpha, sigma, jitter) = (side * alpha, side * sigma, side * jitter);
@@ -84,13 +79,7 @@ fn run(
         if alpha == 0.0 {
             continue;
         }
-        smooth.apply(
-            shift,
-            (width, height),
-            1,
-            Storage::Double,
-            &mut scratch.kernel,
-        );
+        smooth.apply(shift, (width, height), 1, Storage::Double, &mut scratch.kernel);
     }
     // The scripts multiply by an amplitude of 0 too: no shift, the warped image as it is.
     if alpha == 0.0 {

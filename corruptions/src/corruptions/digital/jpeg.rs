@@ -16,18 +16,9 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 /// Quality, as the IJG scale counts it.
-const QUALITY: [[u32; 5]; 3] = [
-    [80, 65, 58, 50, 40],
-    [65, 58, 50, 40, 25],
-    [25, 18, 15, 10, 7],
-];
+const QUALITY: [[u32; 5]; 3] = [[80, 65, 58, 50, 40], [65, 58, 50, 40, 25], [25, 18, 15, 10, 7]];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let codec = match job.stack {
         Stack::Release => Codec::Ijg9,
         Stack::Modern => Codec::Turbo,

@@ -23,12 +23,7 @@ const FACTOR: [[f64; 5]; 3] = [
     [0.6, 0.5, 0.4, 0.3, 0.25],
 ];
 
-fn run(
-    job: &Job<'_>,
-    _: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let factor = job.pick(&FACTOR);
     let small = |n: usize| (n as f64 * factor) as usize;
     let (columns, rows) = (small(job.width), small(job.height));
@@ -36,9 +31,7 @@ fn run(
         return Err(job.refuse(format!("nothing is left of it at factor {factor}")));
     }
     let (across, down) = (boxes(job.width, columns), boxes(job.height, rows));
-    let [narrow, reduced] = scratch
-        .bytes
-        .take([3 * columns * job.height, 3 * columns * rows]);
+    let [narrow, reduced] = scratch.bytes.take([3 * columns * job.height, 3 * columns * rows]);
     let lines = narrow.chunks_exact_mut(3 * columns);
     for (line, source) in lines.zip(job.pixels.chunks_exact(3 * job.width)) {
         for (pixel, taps) in line.chunks_exact_mut(3).zip(&across) {
@@ -52,9 +45,8 @@ fn run(
             *out = taps.mean(|y| narrow[3 * columns * y + i]);
         }
     }
-    let nearest = |i: usize, n: usize, k: usize| {
-        (((i as f64 + 0.5) * (k as f64 / n as f64)) as usize).min(k - 1)
-    };
+    let nearest =
+        |i: usize, n: usize, k: usize| (((i as f64 + 0.5) * (k as f64 / n as f64)) as usize).min(k - 1);
     for (y, line) in out.chunks_exact_mut(3 * job.width).enumerate() {
         let source = &reduced[3 * columns * nearest(y, job.height, rows)..][..3 * columns];
         for (x, pixel) in line.chunks_exact_mut(3).enumerate() {

@@ -19,12 +19,7 @@ const SIGMA: [[f64; 5]; 3] = [
     [0.08, 0.12, 0.18, 0.26, 0.38],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let sigma = job.pick(&SIGMA);
     let [noise] = scratch.doubles.take([out.len()]);
     rng.fill_normal(noise);

@@ -22,12 +22,7 @@ const AMOUNT: [[f64; 5]; 3] = [
     [0.03, 0.06, 0.09, 0.17, 0.27],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let [flip, salt] = scratch.flags.take([out.len(), out.len()]);
     rng.fill_choice(job.pick(&AMOUNT), flip);
     rng.fill_choice(0.5, salt);

@@ -19,12 +19,7 @@ const PHOTONS: [[f64; 5]; 3] = [
     [60.0, 25.0, 12.0, 5.0, 3.0],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let photons = job.pick(&PHOTONS);
     let [counts] = scratch.doubles.take([out.len()]);
     rng.fill_poisson(job.pixels, &UNIT.map(|x| x * photons), counts);

@@ -19,12 +19,7 @@ const SIGMA: [[f64; 5]; 3] = [
     [0.15, 0.2, 0.35, 0.45, 0.6],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let sigma = job.pick(&SIGMA);
     let [noise] = scratch.doubles.take([out.len()]);
     rng.fill_normal(noise);

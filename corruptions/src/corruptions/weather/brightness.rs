@@ -21,8 +21,6 @@ const AMOUNT: [[f64; 5]; 3] = [
 
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, _: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let amount = job.pick(&AMOUNT);
-    hsv::map(job.pixels, out, |[_, _, v]| {
-        *v = (*v + amount).clamp(0.0, 1.0)
-    });
+    hsv::map(job.pixels, out, |[_, _, v]| *v = (*v + amount).clamp(0.0, 1.0));
     Ok(())
 }

@@ -23,12 +23,7 @@ const PARAMETERS: [[(f64, f64); 5]; 3] = [
     [(1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4)],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (strength, decay) = job.pick(&PARAMETERS);
     let side = job.width.max(job.height).next_power_of_two();
     if side < 2 {
@@ -80,12 +75,10 @@ fn plasma(map: &mut [f64], side: usize, decay: f64, rng: &mut dyn RandomSource, 
             column(x) + column(next(x))
         });
         fill(map, &|y, x| corner(y, x) + half, &|map, y, x| {
-            (map[centre(y, x)] + map[centre(previous(y), x)])
-                + (map[corner(y, x)] + map[corner(y, next(x))])
+            (map[centre(y, x)] + map[centre(previous(y), x)]) + (map[corner(y, x)] + map[corner(y, next(x))])
         });
         fill(map, &|y, x| corner(y, x) + half * side, &|map, y, x| {
-            (map[centre(y, x)] + map[centre(y, previous(x))])
-                + (map[corner(y, x)] + map[corner(next(y), x)])
+            (map[centre(y, x)] + map[centre(y, previous(x))]) + (map[corner(y, x)] + map[corner(next(y), x)])
         });
         step = half;
         amplitude /= decay;

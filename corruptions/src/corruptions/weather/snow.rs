@@ -27,15 +27,7 @@ struct Parameters {
     mix: f64,
 }
 
-const fn p(
-    mean: f64,
-    sd: f64,
-    zoom: f64,
-    threshold: f64,
-    radius: f64,
-    sigma: f64,
-    mix: f64,
-) -> Parameters {
+const fn p(mean: f64, sd: f64, zoom: f64, threshold: f64, radius: f64, sigma: f64, mix: f64) -> Parameters {
     Parameters {
         noise: (mean, sd),
         zoom,
@@ -69,12 +61,7 @@ const PARAMETERS: [[Parameters; 5]; 3] = [
     ],
 ];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let parameters = job.pick(&PARAMETERS);
     let (mean, sd) = parameters.noise;
     let [noise, lines] = scratch.doubles.take([job.area(), 2 * job.width]);

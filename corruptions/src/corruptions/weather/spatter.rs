@@ -76,12 +76,7 @@ const PARAMETERS: [[Parameters; 5]; 3] = [
 const WATER: [f32; 3] = [175.0, 238.0, 238.0];
 const MUD: [f32; 3] = [63.0, 42.0, 20.0];
 
-fn run(
-    job: &Job<'_>,
-    rng: &mut dyn RandomSource,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let parameters = job.pick(&PARAMETERS);
     let (mean, sd) = parameters.noise;
     let size = (job.width, job.height);
@@ -156,19 +151,14 @@ fn shade(distance: &mut [f32], size: (usize, usize), relief: &mut [u8], spare: &
         *value = value.min(20.0);
     }
     for (i, out) in relief.iter_mut().enumerate() {
-        let sum: f64 = around(i, size)
-            .map(|at| f64::from(distance[at]))
-            .iter()
-            .sum();
+        let sum: f64 = around(i, size).map(|at| f64::from(distance[at])).iter().sum();
         *out = (sum * (1.0 / 9.0)) as f32 as u8;
     }
     equalise(relief);
     const EMBOSS: [i32; 9] = [-2, -1, 0, -1, 1, 1, 0, 1, 2];
     for (i, out) in spare.iter_mut().enumerate() {
         let taps = around(i, size).into_iter().zip(EMBOSS);
-        let sum: i32 = taps
-            .map(|(at, weight)| weight * i32::from(relief[at]))
-            .sum();
+        let sum: i32 = taps.map(|(at, weight)| weight * i32::from(relief[at])).sum();
         *out = sum.clamp(0, 255) as u8;
     }
     for (i, out) in relief.iter_mut().enumerate() {

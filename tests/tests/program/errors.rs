@@ -1,0 +1,151 @@
+//! Bad input: what, where, why, what to do; exit code 2; nothing half-written.
+
+use crate::harness::{Place, Said, TINY};
+
+/// Exit code 2 (or another), every hint in the message, no panic, no C++ trace.
+fn refused(said: &Said, code: i32, hints: &[&str]) {
+    assert_eq!(said.code, code, "{}", said.stderr);
+    for hint in hints {
+        assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
+    }
+    for leak in ["panicked", "RUST_BACKTRACE", "frame #", "Exception raised"] {
+        assert!(!said.stderr.contains(leak), "{leak:?} in: {}", said.stderr);
+    }
+}
+
+#[test]
+fn missing_data_names_the_folder_and_the_way_out() {
+    let place = Place::new();
+    let said = place.run(&["run", "cifar10-small", "--out", "out"]);
+    refused(&said, 2, &["no-data", "--data-dir"]);
+    assert!(!place.path("out").exists());
+}
+
+#[test]
+fn a_truncated_batch_file_says_how_many_bytes() {
+    let place = Place::new();
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        place.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 5000]);
+    }
+    let said = place.run(&["run", "cifar10-small", "--data-dir", "d"]);
+    refused(&said, 2, &["data_batch_1.bin", "5000", "30730000"]);
+}
+
+#[test]
+fn a_wrong_checksum_shows_both() {
+    let place = Place::new();
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        place.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 30_730_000]);
+    }
+    let said = place.run(&["data", "verify", "cifar10", "--data-dir", "d"]);
+    // The published SHA-1 of data_batch_1.bin.
+    refused(&said, 2, &["data_batch_1.bin", "aadd24acce27caa71bf4b10992e9e7b2d74c2540"]);
+}
+
+#[test]
+fn mistakes_in_a_suite_come_with_their_line() {
+    let place = Place::new();
+    let line_of = |text: &str, part: &str| {
+        1 + text.lines().position(|line| line.contains(part)).expect("the part")
+    };
+    let check = |text: &str, part: &str, hints: &[&str]| {
+        place.write("s.toml", text);
+        let said = place.run(&["suite", "check", "s.toml"]);
+        refused(&said, 2, hints);
+        let line = line_of(text, part);
+        let told = said.stderr.contains(&format!("line {line},"))
+            || said.stderr.contains(&format!("s.toml:{line}"));
+        assert!(told, "no line {line} in: {}", said.stderr);
+    };
+    let unknown = TINY.replace("batch = 32", "bacth = 32");
+    check(&unknown, "bacth", &["s.toml", "bacth", "batch"]);
+    let below = TINY.replace("budget = \"4x\"", "budget = \"0.5x\"");
+    check(&below, "0.5x", &["reduction below 1"]);
+    let attack = TINY.replace("\"pgd:steps=3\"", "\"pgd:step=3\"");
+    check(&attack, "step=3", &["did you mean `steps`"]);
+    let parent = TINY.replace("mask = \"mask\"", "mask = \"msak\"");
+    check(&parent, "msak", &["did you mean `mask`"]);
+    let name = TINY.replace("\"contrast\"", "\"contrats\"");
+    check(&name, "contrats", &["did you mean `contrast`"]);
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_before_any_work() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let too_many = place.run(&["run", "s.toml", "--out", "out", "--set", "train.mask.budget=50k"]);
+    refused(&too_many, 2, &["50k", "ReLUs"]);
+    let arch = place.run(&["run", "s.toml", "--out", "out", "--set", "network.arch=resnet81"]);
+    refused(&arch, 2, &["resnet81", "resnet8"]);
+    let images = place.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
+    refused(&images, 2, &["999999"]);
+    let suite = place.run(&["run", "cifar10-smal"]);
+    refused(&suite, 2, &["did you mean `cifar10-small`"]);
+    let set = place.run(&["run", "s.toml", "--set", "training.bacth=3"]);
+    refused(&set, 2, &["bacth"]);
+    let only = place.run(&["run", "s.toml", "--out", "out", "--only", "nothing"]);
+    refused(&only, 2, &["nothing", "rlnet/clean"]);
+    let cuda = place.run(&["run", "s.toml", "--out", "out", "--device", "cuda:99"]);
+    refused(&cuda, 2, &["cuda"]);
+}
+
+#[test]
+fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    // A file-size limit of 8 KiB with its signal ignored: writes fail as on a full disk.
+    let rlnet = place.command(&[]).get_program().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 8; exec \"$0\" run s.toml --out out --only teacher")
+        .arg(&rlnet)
+        .current_dir(place.path(""));
+    let said = crate::harness::said(shell.output().expect("a shell"));
+    refused(&said, 1, &["writing", "state.safetensors", "free some space"]);
+    let half: Vec<_> = walk(&place.path("out")).into_iter().filter(|name| name.ends_with(".part")).collect();
+    assert!(half.is_empty(), "{half:?}");
+    assert_eq!(std::fs::read_dir(place.path("out/cells")).expect("cells").count(), 0);
+    place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+}
+
+fn walk(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            names.extend(walk(&entry.path()));
+        } else {
+            names.push(entry.path().display().to_string());
+        }
+    }
+    names
+}
+
+#[test]
+fn a_damaged_checkpoint_and_a_foreign_model_are_refused() {
+    let place = Place::new();
+    place.write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{\"a\":");
+    let said = place.run(&["eval", "broken.safetensors", "--dataset", "shapes"]);
+    refused(&said, 2, &["broken.safetensors", "truncated"]);
+    place.write("not.pt", b"hello");
+    let said = place.run(&["eval", "not.pt", "--dataset", "shapes"]);
+    refused(&said, 2, &["not.pt", "TorchScript"]);
+    let said = place.run(&["report", "nowhere"]);
+    refused(&said, 2, &["nowhere"]);
+}
+
+#[test]
+fn usage_errors_have_exit_code_2() {
+    let place = Place::new();
+    for arguments in [
+        &["run"][..],
+        &["eval", "m.pt", "--dataset", "shapes", "--attack", "pdg"],
+        &["eval", "m.pt", "--dataset", "shapes", "--severity", "9"],
+        &["model", "info", "resnet18", "--reduction", "0.9x"],
+        &["model", "info", "resnet18", "--budget", "600k"],
+        &["--device", "tpu", "doctor"],
+    ] {
+        let said = place.run(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
+    }
+}

@@ -1,0 +1,77 @@
+//! `rlnet eval` on other people's models and on our own, whatever the batch.
+
+use crate::harness::{Place, TINY, shared};
+
+/// The CIFAR-10 test images and the reference's two TorchScript models.
+fn cifar(place: &Place) -> Option<std::path::PathBuf> {
+    let script = shared("data/unpack.sh")?;
+    let data = place.path("data");
+    let status = std::process::Command::new("bash").arg(script).arg(&data).output().expect("bash");
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    Some(data)
+}
+
+#[test]
+fn a_torchscript_model_gets_the_references_accuracy() {
+    let place = Place::new();
+    let (Some(model), Some(data)) = (shared("oracles/attacks/robust.pt"), cifar(&place)) else {
+        return;
+    };
+    let run = |out: &str, batch: &str| {
+        let (model, data) = (model.display().to_string(), data.display().to_string());
+        place.ok(&[
+            "eval", &model, "--dataset", "cifar10", "--data-dir", &data, "--limit", "256",
+            "--attack", "fgsm", "--attack", "pgd:start=zero", "--attack", "pgd:steps=5",
+            "--corruptions", "contrast", "--severity", "3", "--batch", batch, "--out", out,
+        ]);
+        let plan = std::fs::read(place.path(out).join("plan.json")).expect("a plan");
+        let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
+        plan.cells
+            .iter()
+            .map(|cell| {
+                let path = place.path(out).join(format!("cells/{}/outcomes.parquet", cell.id));
+                let rows = rlnet_reports::read_outcome_rows(&path).expect("rows");
+                let flags: Vec<bool> = rows.iter().map(|row| row.label == row.prediction).collect();
+                (cell.name.clone(), flags)
+            })
+            .collect::<Vec<_>>()
+    };
+    let whole = run("whole", "256");
+    let accuracy = |name: &str| {
+        let (_, flags) = whole.iter().find(|(cell, _)| cell.ends_with(name)).expect("a cell");
+        100.0 * flags.iter().filter(|flag| **flag).count() as f64 / flags.len() as f64
+    };
+    // The reference implementations' accuracies of these 256 images, in percent; its README
+    // allows two images on FGSM and PGD.
+    let near = |got: f64, want: f64| (got - want).abs() <= 100.0 * 2.0 / 256.0 + 0.01;
+    assert!((accuracy("/clean") - 53.52).abs() < 0.01);
+    assert!(near(accuracy("/fgsm:eps=8/255"), 28.91));
+    assert!(near(accuracy("start=zero,steps=20"), 27.73));
+    // Batch size must not decide any image: keyed starts, summed losses.
+    let small = run("small", "7");
+    for ((name, whole), (_, small)) in whole.iter().zip(&small) {
+        let differ = whole.iter().zip(small).filter(|(a, b)| a != b).count();
+        assert_eq!(differ, 0, "{name}: {differ} images differ between batch sizes");
+    }
+}
+
+#[test]
+fn a_trained_model_is_evaluated_through_both_branches() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+    let plan = std::fs::read(place.path("out/plan.json")).expect("a plan");
+    let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
+    let cell = plan.cells.iter().find(|cell| cell.name == "teacher").expect("a cell");
+    let model = place.path(&format!("out/cells/{}/model.safetensors", cell.id));
+    let model = model.display().to_string();
+    place.ok(&["eval", &model, "--dataset", "shapes", "--limit", "50", "--attack", "fgsm", "--out", "eval"]);
+    let rows: Vec<_> = std::fs::read_dir(place.path("eval/cells"))
+        .expect("cells")
+        .flatten()
+        .flat_map(|cell| rlnet_reports::read_outcome_rows(&cell.path().join("outcomes.parquet")).expect("rows"))
+        .collect();
+    // Two conditions, two branches, fifty images.
+    assert_eq!(rows.len(), 200);
+    assert!(rows.iter().all(|row| row.norm <= 8.0 / 255.0 + 1e-6));
+}

@@ -1,0 +1,168 @@
+//! Runs the binary in a folder of the test's own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A working folder with an `rlnet` in it.
+pub struct Place {
+    folder: TempDir,
+}
+
+/// What a finished command said.
+pub struct Said {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The binary that `cargo test --workspace` has just built.
+fn binary() -> PathBuf {
+    let deps = std::env::current_exe().expect("a test binary");
+    let target = deps.parent().and_then(Path::parent).expect("target/debug");
+    let binary = target.join("rlnet");
+    assert!(
+        binary.exists(),
+        "{} is not there: run `cargo build -p rlnet` first, or `cargo test --workspace`",
+        binary.display()
+    );
+    binary
+}
+
+/// The reference material beside the project, or a loud skip.
+pub fn shared(file: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("RLNET_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
+        PathBuf::from,
+    );
+    let path = root.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not there; set RLNET_SHARED", path.display());
+    None
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("RLNET_DATA", self.path("no-data"))
+            // One thread a process: tests run side by side.
+            .env("OMP_NUM_THREADS", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().expect("a process"))
+    }
+
+    /// Runs and expects success.
+    pub fn ok(&self, arguments: &[&str]) -> Said {
+        let said = self.run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {}", said.stderr);
+        said
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("a process")
+    }
+
+    /// Every finished file of a run's cells, by relative path. Times are in `cell.json`, so
+    /// that file is left out.
+    pub fn results(&self, out: &str) -> Vec<(String, Vec<u8>)> {
+        let cells = self.path(out).join("cells");
+        let mut files = Vec::new();
+        for cell in std::fs::read_dir(&cells).expect("cells").flatten() {
+            for file in std::fs::read_dir(cell.path()).expect("a cell").flatten() {
+                let name = file.file_name().to_string_lossy().into_owned();
+                let timed = ["cell.json", "train.parquet"].contains(&name.as_str());
+                if !timed && !name.starts_with("events") {
+                    let name = format!("{}/{name}", cell.file_name().to_string_lossy());
+                    files.push((name, std::fs::read(file.path()).expect("a file")));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+pub fn said(output: Output) -> Said {
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A suite that trains and evaluates everything in seconds: the shape of the real ones.
+pub const TINY: &str = r#"
+schema = 1
+name = "tiny"
+title = "Seconds long"
+description = "The three stages and a baseline, as small as they go."
+
+[data]
+dataset = "shapes"
+train = 200
+test = 40
+
+[network]
+arch = "resnet8-w4"
+
+[training]
+batch = 32
+epochs = 2
+attack = "pgd:steps=2,alpha=5/255"
+
+[[train]]
+name = "teacher"
+stage = "teacher"
+
+[[train]]
+name = "mask"
+stage = "mask"
+teacher = "teacher"
+budget = "4x"
+
+[[train]]
+name = "rlnet"
+stage = "student"
+mask = "mask"
+
+[[train]]
+name = "plain"
+stage = "teacher"
+views = ["clean"]
+norm = "single"
+
+[evaluation]
+models = ["rlnet", "plain"]
+baseline = "plain"
+corruptions = ["gaussian_noise", "contrast"]
+severities = [1, 5]
+attacks = ["fgsm", "pgd:steps=3"]
+"#;

@@ -1,0 +1,8 @@
+//! The program as a user runs it: what it prints, writes, refuses, and survives.
+#![allow(clippy::expect_used, clippy::print_stderr)]
+
+mod commands;
+mod errors;
+mod eval;
+mod harness;
+mod resume;
