@@ -36,7 +36,9 @@ impl Progress {
             )
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
-            let bar = ProgressBar::new(total).with_style(style).with_prefix(title.to_owned());
+            let bar = ProgressBar::new(total)
+                .with_style(style)
+                .with_prefix(title.to_owned());
             bar.set_position(already);
             bar.reset_eta();
             bar

@@ -11,9 +11,16 @@ use rlnet_suites::train::Stage;
 /// first other model, else the only one.
 pub fn subject(analysis: &Analysis) -> Option<&Model> {
     let runs = &analysis.runs;
-    let others = || runs.models.iter().filter(|model| runs.baseline.as_deref() != Some(model.name.as_str()));
+    let others = || {
+        runs.models
+            .iter()
+            .filter(|model| runs.baseline.as_deref() != Some(model.name.as_str()))
+    };
     let student = |model: &&Model| model.spec().is_some_and(|spec| spec.stage == Stage::Student);
-    others().find(student).or_else(|| others().next()).or_else(|| runs.models.first())
+    others()
+        .find(student)
+        .or_else(|| others().next())
+        .or_else(|| runs.models.first())
 }
 
 /// The answer, sentence by sentence.
@@ -30,7 +37,10 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
     ];
     let said: Vec<String> = parts.into_iter().flatten().collect();
     if said.is_empty() {
-        return vec![format!("Nothing can be said of {} yet: its cells are not finished.", model.name)];
+        return vec![format!(
+            "Nothing can be said of {} yet: its cells are not finished.",
+            model.name
+        )];
     }
     said
 }
@@ -49,7 +59,11 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
             total as f64 / kept.max(1) as f64
         )
     };
-    let baseline = analysis.runs.baseline.as_deref().and_then(|name| analysis.runs.model(name));
+    let baseline = analysis
+        .runs
+        .baseline
+        .as_deref()
+        .and_then(|name| analysis.runs.model(name));
     match baseline.and_then(|other| Some((other, other.record.as_ref()?))) {
         Some((other, theirs)) if other.name != model.name => Some(format!(
             "{own}; the baseline {} keeps {}.",
@@ -62,7 +76,9 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
 
 fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Option<String> {
     let named = |comparison: &&Comparison| {
-        comparison.model == model.name && comparison.measure == measure && comparison.reading == Reading::Oracle
+        comparison.model == model.name
+            && comparison.measure == measure
+            && comparison.reading == Reading::Oracle
     };
     let what = match measure {
         Measure::AdvA => format!("images under {}", headline(&analysis.runs)?),
@@ -78,14 +94,20 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
             Measure::Npa => triple.natural.npa.as_ref().ok()?,
             Measure::Ca => triple.ca.as_ref().ok()?,
         };
-        return Some(format!("Through {branch} it is right on {} of {what}.", with_interval(share)));
+        return Some(format!(
+            "Through {branch} it is right on {} of {what}.",
+            with_interval(share)
+        ));
     };
     let baseline = analysis.runs.baseline.as_deref()?;
     let size = words::percent(found.difference.value.abs());
     let verdict = match found.verdict() {
-        "higher" => format!("{size} points more (p {})", p(found.adjusted)),
-        "lower" => format!("{size} points fewer (p {})", p(found.adjusted)),
-        _ => format!("not distinguishable on these images (p {})", p(found.adjusted)),
+        "higher" => format!("{size} points more (p\u{a0}{})", p(found.adjusted)),
+        "lower" => format!("{size} points fewer (p\u{a0}{})", p(found.adjusted)),
+        _ => format!(
+            "not distinguishable on these images (p\u{a0}{})",
+            p(found.adjusted)
+        ),
     };
     Some(format!(
         "Through {branch} it is right on {} of {what}, where {baseline} is right on {}: {verdict}.",
@@ -112,7 +134,11 @@ fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
     let oracle = analysis.triple(&model.name, Reading::Oracle)?;
     let single = analysis.triple(&model.name, gap.best)?;
     let say = |triple: &crate::metrics::Triple| {
-        let numbers = [("CA", triple.ca.as_ref().ok()), ("NPA", triple.natural.npa.as_ref().ok()), ("AdvA", triple.adva.as_ref().ok())];
+        let numbers = [
+            ("CA", triple.ca.as_ref().ok()),
+            ("NPA", triple.natural.npa.as_ref().ok()),
+            ("AdvA", triple.adva.as_ref().ok()),
+        ];
         let said: Vec<String> = numbers
             .into_iter()
             .filter_map(|(name, share)| Some(format!("{name} {}", with_interval(share?))))
@@ -120,7 +146,11 @@ fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
         words::list(&said)
     };
     let loss = gap.values().into_iter().fold(0.0, f64::max);
-    let turn = if loss >= 0.0005 { "But no one branch has all three" } else { "One branch keeps them all" };
+    let turn = if loss >= 0.0005 {
+        "But no one branch has all three"
+    } else {
+        "One branch keeps them all"
+    };
     Some(format!(
         "Read as papers do, each kind of image through its own branch, it has {}. {turn}: its best single branch, the {}, has {}.",
         say(oracle),
@@ -150,7 +180,7 @@ fn with_interval(share: &Estimate) -> String {
 fn p(value: f64) -> String {
     let text = words::p_value(value);
     match text.strip_prefix('<') {
-        Some(bound) => format!("< {bound}"),
-        None => format!("= {text}"),
+        Some(bound) => format!("<\u{a0}{bound}"),
+        None => format!("=\u{a0}{text}"),
     }
 }

@@ -23,7 +23,13 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 mod tests {
     #[test]
     fn the_vectors_of_the_rfc() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(super::encode(plain.as_bytes()), coded);
         }
     }

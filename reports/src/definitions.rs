@@ -32,23 +32,42 @@ pub fn corruption_set(runs: &Runs) -> String {
         }
     }
     let levels: Vec<String> = severities.iter().map(u8::to_string).collect();
-    let of = if names.len() == BENCHMARK.len() { "the 15" } else { "only" };
+    let of = if names.len() == BENCHMARK.len() {
+        "the 15"
+    } else {
+        "only"
+    };
     match names.len() {
         0 => "no corruptions".to_owned(),
-        15 => format!("{of} corruptions of the benchmark at severities {}", words::list(&levels)),
-        n => format!("{of} {n} of the 15 corruptions of the benchmark at severities {}", words::list(&levels)),
+        15 => format!(
+            "{of} corruptions of the benchmark at severities {}",
+            words::list(&levels)
+        ),
+        n => format!(
+            "{of} {n} of the 15 corruptions of the benchmark at severities {}",
+            words::list(&levels)
+        ),
     }
 }
 
 /// Test images behind the numbers.
 pub fn images(analysis: &Analysis) -> u64 {
-    let shares = analysis.triples.iter().flat_map(|triple| [&triple.ca, &triple.natural.npa, &triple.adva]);
-    shares.filter_map(|share| share.as_ref().ok()).map(|share| share.images).max().unwrap_or(0)
+    let shares = analysis
+        .triples
+        .iter()
+        .flat_map(|triple| [&triple.ca, &triple.natural.npa, &triple.adva]);
+    shares
+        .filter_map(|share| share.as_ref().ok())
+        .map(|share| share.images)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The name of the headline attack.
 pub fn headline(runs: &Runs) -> Option<String> {
-    runs.headline.as_ref().map(|attack| words::attack(attack, &runs.attacks()))
+    runs.headline
+        .as_ref()
+        .map(|attack| words::attack(attack, &runs.attacks()))
 }
 
 /// The definitions of a report, in the order in which a reader meets the terms.
@@ -57,9 +76,15 @@ pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
     let n = words::thousands(images(analysis));
     let mut list = Vec::new();
     let mut add = |term: &str, meaning: String| {
-        list.push(Definition { term: term.to_owned(), meaning });
+        list.push(Definition {
+            term: term.to_owned(),
+            meaning,
+        });
     };
-    add("CA", format!("clean accuracy: the share of {n} unchanged test images that are classified right."));
+    add(
+        "CA",
+        format!("clean accuracy: the share of {n} unchanged test images that are classified right."),
+    );
     add(
         "NPA",
         format!(
@@ -78,9 +103,14 @@ pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
     match &runs.headline {
         Some(attack) => add(
             "AdvA",
-            format!("adversarial accuracy: the share of {n} test images still classified right under `{attack}`, an attack that sees the whole network and goes through the branch named in the row."),
+            format!(
+                "adversarial accuracy: the share of {n} test images still classified right under `{attack}`, an attack that sees the whole network and goes through the branch named in the row."
+            ),
         ),
-        None => add("AdvA", "adversarial accuracy; the suite names no attack for it.".to_owned()),
+        None => add(
+            "AdvA",
+            "adversarial accuracy; the suite names no attack for it.".to_owned(),
+        ),
     }
     if runs.models.iter().any(|model| model.branches.len() > 1) {
         add("oracle", Reading::Oracle.meaning().to_owned());
@@ -99,7 +129,10 @@ pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
         "p",
         "two-sided, paired by image: McNemar's exact test for CA and AdvA, a paired z test of the images' own means for NPA. `p (Holm)` is adjusted for all comparisons of the table; at 0.05 or more the two models are called not distinguishable.".to_owned(),
     );
-    add("ReLUs", "nonlinear units of one forward pass; kept ReLUs act, removed ones pass their input on.".to_owned());
+    add(
+        "ReLUs",
+        "nonlinear units of one forward pass; kept ReLUs act, removed ones pass their input on.".to_owned(),
+    );
     add("private inference", ASSUMPTIONS.to_owned());
     list
 }
@@ -112,5 +145,9 @@ fn corruption_setup(runs: &Runs) -> String {
         .filter(|setup| !setup.is_empty())
         .collect();
     let setups: Vec<String> = setups.into_iter().map(str::to_owned).collect();
-    if setups.is_empty() { String::new() } else { format!(" ({})", setups.join("; ")) }
+    if setups.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", setups.join("; "))
+    }
 }

@@ -81,6 +81,9 @@ mod tests {
         // /dev/full refuses every write with ENOSPC.
         let error = write_synced(Path::new("/dev/full"), b"one").expect_err("full");
         let error = ReportError::io("write", Path::new("/dev/full"), error).to_string();
-        assert!(error.contains("/dev/full") && error.contains("free some space"), "{error}");
+        assert!(
+            error.contains("/dev/full") && error.contains("free some space"),
+            "{error}"
+        );
     }
 }

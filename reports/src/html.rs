@@ -118,7 +118,9 @@ pub fn page(
     let template = environment.get_template("report").map_err(failed)?;
     let page = serde_json::to_value(&page).map_err(|error| ReportError::make("the page", error))?;
     // Drawings are markup made by this program: the only thing that is not escaped.
-    let drawings = figures.iter().filter_map(|figure| Some((figure.id, Value::from_safe_string(figure.inline()?))));
+    let drawings = figures
+        .iter()
+        .filter_map(|figure| Some((figure.id, Value::from_safe_string(figure.inline()?))));
     template
         .render(context! { page => to_template(page), drawings => Value::from_pairs(drawings) })
         .map_err(failed)
@@ -148,7 +150,9 @@ fn to_template(json: serde_json::Value) -> Value {
             None => Value::from(n.as_f64().unwrap_or_default()),
         },
         serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => Value::from(items.into_iter().map(to_template).collect::<Vec<_>>()),
+        serde_json::Value::Array(items) => {
+            Value::from(items.into_iter().map(to_template).collect::<Vec<_>>())
+        }
         serde_json::Value::Object(fields) => {
             Value::from_pairs(fields.into_iter().map(|(key, value)| (key, to_template(value))))
         }

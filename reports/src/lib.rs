@@ -12,6 +12,7 @@ mod files;
 pub mod format;
 mod html;
 pub mod metrics;
+mod parquet;
 pub mod render;
 pub mod run;
 pub mod runs;

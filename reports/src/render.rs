@@ -61,7 +61,9 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     }
     let mut index = folder.clone();
     // Raw numbers need no drawings.
-    let drawn = formats.iter().any(|format| !matches!(format, Format::Csv | Format::Json));
+    let drawn = formats
+        .iter()
+        .any(|format| !matches!(format, Format::Csv | Format::Json));
     if drawn {
         let figures = figures::all(analysis)?;
         files::create_folder(&folder.join("figures"))?;

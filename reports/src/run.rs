@@ -4,8 +4,10 @@
 
 use crate::error::ReportError;
 use crate::files;
+use crate::parquet;
 use crate::store;
 use polars::prelude::*;
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
 use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, CurvePoint, NormBanks, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +23,9 @@ pub struct Run {
     pub records: Vec<CellRecord>,
     /// The cells that are not finished, in the plan's order.
     pub missing: Vec<Cell>,
-    /// All outcome rows, with the columns `model`, `cell`, `kind`, `corruption`, `severity`,
-    /// `right` (1 when the prediction is the label) and `own` (1 when the row is of the
-    /// branch that is meant for its kind of image).
+    /// Every planned condition, in the plan's order.
+    pub conditions: Vec<Condition>,
+    /// All outcome rows, with the columns `model`, `cell` and those of [`annotate`].
     pub outcomes: DataFrame,
 }
 
@@ -61,11 +63,20 @@ impl Run {
             record.cell.model.clone_from(&cell.model);
             records.push(record);
         }
+        let mut conditions: Vec<Condition> = Vec::new();
+        for cell in &plan.cells {
+            if let CellSpec::Evaluate(spec) = &cell.spec {
+                let new = |condition: &&Condition| !conditions.contains(condition);
+                let new: Vec<Condition> = spec.conditions.iter().filter(new).cloned().collect();
+                conditions.extend(new);
+            }
+        }
         let mut run = Self {
             dir: dir.to_owned(),
             plan,
             records,
             missing,
+            conditions,
             outcomes: DataFrame::empty(),
         };
         run.outcomes = run.read_rows()?;
@@ -121,10 +132,14 @@ impl Run {
             }
             let banks = self.banks(&record.cell.model);
             let (model, id) = (&record.cell.model, &record.cell.id.0);
-            frames.push(annotate(frame, model, id, banks, &file)?.lazy());
+            let frame = annotate(frame, &self.conditions, banks, &file)?.lazy();
+            frames.push(
+                frame.with_columns([lit(model.as_str()).alias("model"), lit(id.as_str()).alias("cell")]),
+            );
         }
         if frames.is_empty() {
-            return annotate(store::outcome_frame(&[])?, "", "", None, &self.dir);
+            let none = annotate(store::outcome_frame(&[])?, &[], None, &self.dir)?.lazy();
+            frames.push(none.with_columns([lit("").alias("model"), lit("").alias("cell")]));
         }
         concat(&frames, UnionArgs::default())
             .and_then(LazyFrame::collect)
@@ -132,58 +147,69 @@ impl Run {
     }
 }
 
-/// Adds what a cell knows of its rows.
+/// Place of a corruption in the lists of all corruptions; the benchmark's 15 come first.
+pub fn corruption_index(name: &str) -> Option<usize> {
+    BENCHMARK.iter().chain(&EXTRA).position(|known| *known == name)
+}
+
+/// Adds to rows, as whole numbers (groups over texts are several times slower):
+///
+/// - `right`: 1 when the prediction is the label;
+/// - `own`: 1 when the row is of the branch that is meant for its kind of image;
+/// - `at`: the condition's place in the plan;
+/// - `corruption`, `severity`: place of the corruption and its severity, or 999 and 0;
+/// - `slot`, `by_name`, `by_severity`: the image, with each of these three, as one key.
 fn annotate(
     frame: DataFrame,
-    model: &str,
-    id: &str,
+    conditions: &[Condition],
     banks: Option<NormBanks>,
     file: &Path,
 ) -> Result<DataFrame, ReportError> {
-    let mut parsed: BTreeMap<String, Condition> = BTreeMap::new();
     let polars = |error: PolarsError| ReportError::file(file, error.to_string());
-    let texts = store::strs(&frame, "condition").map_err(polars)?;
-    for text in &texts {
-        if !parsed.contains_key(*text) {
-            let condition = text
-                .parse()
-                .map_err(|error| ReportError::file(file, format!("{error}")))?;
-            parsed.insert((*text).to_owned(), condition);
+    let known: BTreeMap<String, (usize, &Condition)> = conditions
+        .iter()
+        .enumerate()
+        .map(|(at, condition)| (condition.to_string(), (at, condition)))
+        .collect();
+    let texts = parquet::strs(&frame, "condition").map_err(polars)?;
+    let branches = parquet::strs(&frame, "branch").map_err(polars)?;
+    let images = parquet::u32s(&frame, "image").map_err(polars)?;
+    let mut small: [Vec<u32>; 4] = Default::default();
+    let mut keys: [Vec<u64>; 3] = Default::default();
+    for ((text, branch), image) in texts.iter().zip(branches).zip(images) {
+        let Some((at, condition)) = known.get(*text) else {
+            return Err(ReportError::file(
+                file,
+                format!(
+                    "has rows of `{text}`, which plan.json does not ask for; delete the folder of this cell and run the suite again"
+                ),
+            ));
+        };
+        let (corruption, severity) = match condition {
+            Condition::Corruption { name, severity } => (corruption_index(name).unwrap_or(999), *severity),
+            _ => (999, 0),
+        };
+        let own = banks.is_none_or(|banks| own_branch(banks, condition).name() == branch);
+        let row = [u32::from(own), *at as u32, corruption as u32, u32::from(severity)];
+        for (column, value) in small.iter_mut().zip(row) {
+            column.push(value);
+        }
+        for (column, value) in keys.iter_mut().zip(&row[1..]) {
+            column.push(u64::from(image) << 16 | u64::from(*value));
         }
     }
-    let branches = store::strs(&frame, "branch").map_err(polars)?;
-    let mut kind = Vec::with_capacity(texts.len());
-    let mut corruption = Vec::with_capacity(texts.len());
-    let mut severity = Vec::with_capacity(texts.len());
-    let mut own = Vec::with_capacity(texts.len());
-    for (text, branch) in texts.iter().zip(branches) {
-        let condition = &parsed[*text];
-        let (of, name, level) = match condition {
-            Condition::Clean => ("clean", "", 0),
-            Condition::Corruption { name, severity } => ("corruption", name.as_str(), *severity),
-            Condition::Attack(_) => ("attack", "", 0),
-        };
-        kind.push(of);
-        corruption.push(name);
-        severity.push(u32::from(level));
-        own.push(u32::from(banks.is_none_or(|banks| own_branch(banks, condition).name() == branch)));
-    }
-    let columns = [
-        Column::new("kind".into(), kind),
-        Column::new("corruption".into(), corruption),
-        Column::new("severity".into(), severity),
-        Column::new("own".into(), own),
-    ];
-    let frame = frame.hstack(&columns).map_err(polars)?;
-    frame
-        .lazy()
-        .with_columns([
-            col("label").eq(col("prediction")).cast(DataType::UInt32).alias("right"),
-            lit(model).alias("model"),
-            lit(id).alias("cell"),
-        ])
-        .collect()
-        .map_err(polars)
+    let small = ["own", "at", "corruption", "severity"].into_iter().zip(small);
+    let keys = ["slot", "by_name", "by_severity"].into_iter().zip(keys);
+    let columns: Vec<Column> = small
+        .map(|(name, values)| Column::new(name.into(), values))
+        .chain(keys.map(|(name, values)| Column::new(name.into(), values)))
+        .collect();
+    let right = col("label")
+        .eq(col("prediction"))
+        .cast(DataType::UInt32)
+        .alias("right");
+    let frame = frame.hstack(&columns).map_err(polars)?.lazy();
+    frame.with_columns([right]).collect().map_err(polars)
 }
 
 /// The branch that was trained for a kind of image: what papers read each number through.

@@ -1,8 +1,8 @@
 //! Several runs read as one: the models of all of them, measured on the same images.
 
 use crate::error::ReportError;
+use crate::parquet;
 use crate::run::Run;
-use crate::store;
 use polars::prelude::*;
 use rlnet_suites::{
     AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, ModelRecord, TrainSpec,
@@ -27,6 +27,8 @@ pub struct Model {
     pub planned: Vec<(Condition, CellId)>,
     /// Conditions that were measured.
     pub measured: Vec<Condition>,
+    /// The conditions that the rows' column `at` counts.
+    pub conditions: Vec<Condition>,
     /// Its outcome rows.
     pub rows: DataFrame,
 }
@@ -42,12 +44,17 @@ impl Model {
 
     /// The cell of a condition.
     pub fn cell_of(&self, condition: &Condition) -> Option<&CellId> {
-        self.planned.iter().find(|(known, _)| known == condition).map(|(_, id)| id)
+        self.planned
+            .iter()
+            .find(|(known, _)| known == condition)
+            .map(|(_, id)| id)
     }
 
     /// Whether it keeps only some of its ReLUs.
     pub fn is_partial(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.kept() < record.total())
+        self.record
+            .as_ref()
+            .is_some_and(|record| record.kept() < record.total())
     }
 }
 
@@ -154,17 +161,26 @@ impl Runs {
 }
 
 fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Result<(), ReportError> {
-    let trained = run.plan.cells.iter().find(|cell| {
-        cell.name == name && matches!(cell.spec, CellSpec::Train(_))
-    });
+    let trained = run
+        .plan
+        .cells
+        .iter()
+        .find(|cell| cell.name == name && matches!(cell.spec, CellSpec::Train(_)));
     let mut planned = Vec::new();
     for cell in run.plan.cells.iter().filter(|cell| cell.model == name) {
         if let CellSpec::Evaluate(spec) = &cell.spec {
-            planned.extend(spec.conditions.iter().map(|condition| (condition.clone(), cell.id.clone())));
+            planned.extend(
+                spec.conditions
+                    .iter()
+                    .map(|condition| (condition.clone(), cell.id.clone())),
+            );
         }
     }
     // The same network measured by two runs in the same way is one model.
-    if models.iter().any(|other| other.run != index && other.planned == planned) {
+    if models
+        .iter()
+        .any(|other| other.run != index && other.planned == planned)
+    {
         return Ok(());
     }
     let polars = |error: PolarsError| ReportError::make(format!("the rows of `{name}`"), error);
@@ -183,7 +199,11 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
     };
     let taken = models.iter().any(|other| other.name == name);
     models.push(Model {
-        name: if taken { format!("{name} ({})", run_label(run)) } else { name.to_owned() },
+        name: if taken {
+            format!("{name} ({})", run_label(run))
+        } else {
+            name.to_owned()
+        },
         run: index,
         trained: trained.cloned(),
         record: run
@@ -194,6 +214,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         branches,
         planned,
         measured,
+        conditions: run.conditions.clone(),
         rows,
     });
     Ok(())
@@ -201,12 +222,15 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
 
 /// The branches that occur in rows.
 fn branches_of(rows: &DataFrame) -> PolarsResult<Vec<Branch>> {
-    let seen: BTreeSet<&str> = store::strs(rows, "branch")?.into_iter().collect();
+    let seen: BTreeSet<&str> = parquet::strs(rows, "branch")?.into_iter().collect();
     Ok(seen.into_iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 fn run_label(run: &Run) -> String {
-    let folder = run.dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    let folder = run
+        .dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     folder.unwrap_or_else(|| run.plan.suite.clone())
 }
 

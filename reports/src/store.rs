@@ -3,14 +3,10 @@
 //! two runs can be compared with `cmp`.
 
 use crate::error::ReportError;
-use crate::files;
+use crate::parquet::{f32s, read_parquet, strs, u32s, write_parquet};
 use polars::prelude::*;
-use polars_io::SerReader;
-use polars_io::parquet::read::ParquetReader;
-use polars_io::parquet::write::{ParquetCompression, ParquetWriter};
 use rlnet_suites::{Branch, Condition, CurvePoint, Outcome};
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::path::Path;
 
 /// Columns of `outcomes.parquet`. `label` and `prediction` are 16 bits in memory; polars
@@ -40,7 +36,9 @@ pub fn outcome_frame(rows: &[Outcome]) -> Result<DataFrame, ReportError> {
     // A condition's text is written once per distinct condition, not once per row.
     let mut texts: BTreeMap<&Condition, String> = BTreeMap::new();
     for row in rows {
-        texts.entry(&row.condition).or_insert_with(|| row.condition.to_string());
+        texts
+            .entry(&row.condition)
+            .or_insert_with(|| row.condition.to_string());
     }
     let conditions: Vec<&str> = rows.iter().map(|row| texts[&row.condition].as_str()).collect();
     let branches: Vec<&str> = rows.iter().map(|row| row.branch.name()).collect();
@@ -94,9 +92,8 @@ pub fn read_outcome_rows(path: &Path) -> Result<Vec<Outcome>, ReportError> {
     let norm = f32s(&frame, "norm").map_err(polars)?;
     let forwards = u32s(&frame, "forwards").map_err(polars)?;
     let backwards = u32s(&frame, "backwards").map_err(polars)?;
-    let class = |value: u32| {
-        u16::try_from(value).map_err(|_| bad(format!("class {value} is larger than any class")))
-    };
+    let class =
+        |value: u32| u16::try_from(value).map_err(|_| bad(format!("class {value} is larger than any class")));
     let mut rows = Vec::with_capacity(frame.height());
     for i in 0..frame.height() {
         let text = condition[i];
@@ -110,7 +107,9 @@ pub fn read_outcome_rows(path: &Path) -> Result<Vec<Outcome>, ReportError> {
         };
         rows.push(Outcome {
             image: image[i],
-            branch: branch[i].parse::<Branch>().map_err(|error| bad(format!("{error}")))?,
+            branch: branch[i]
+                .parse::<Branch>()
+                .map_err(|error| bad(format!("{error}")))?,
             condition,
             label: class(label[i])?,
             prediction: class(prediction[i])?,
@@ -159,62 +158,6 @@ pub fn read_curves(path: &Path) -> Result<Vec<CurvePoint>, ReportError> {
             value: value.unwrap_or(f64::NAN),
         })
         .collect())
-}
-
-/// A whole number column as values; nothing writes a missing one.
-pub(crate) fn u32s(frame: &DataFrame, name: &str) -> PolarsResult<Vec<u32>> {
-    Ok(frame.column(name)?.u32()?.iter().map(Option::unwrap_or_default).collect())
-}
-
-/// A text column as values.
-pub(crate) fn strs<'a>(frame: &'a DataFrame, name: &str) -> PolarsResult<Vec<&'a str>> {
-    Ok(frame.column(name)?.str()?.iter().map(Option::unwrap_or_default).collect())
-}
-
-fn f32s(frame: &DataFrame, name: &str) -> PolarsResult<Vec<f32>> {
-    Ok(frame.column(name)?.f32()?.iter().map(|value| value.unwrap_or(f32::NAN)).collect())
-}
-
-fn write_parquet(path: &Path, mut frame: DataFrame) -> Result<(), ReportError> {
-    let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes)
-        .with_compression(ParquetCompression::Zstd(None))
-        .set_parallel(false)
-        .finish(&mut frame)
-        .map_err(|error| ReportError::make(path.display().to_string(), error))?;
-    files::write_atomic(path, &bytes)
-}
-
-fn read_parquet(path: &Path, columns: &[(&str, DataType)]) -> Result<DataFrame, ReportError> {
-    let bytes = files::read(path)?;
-    let frame = ParquetReader::new(Cursor::new(bytes)).finish().map_err(|error| {
-        ReportError::file(
-            path,
-            format!("not a readable Parquet file ({error}); delete its cell and run the suite again"),
-        )
-    })?;
-    for (name, dtype) in columns {
-        match frame.column(name) {
-            Ok(column) if column.dtype() == dtype && column.null_count() == 0 => {}
-            Ok(column) => {
-                return Err(ReportError::file(
-                    path,
-                    format!(
-                        "column `{name}` is {} with {} missing values, where {dtype} with none was expected",
-                        column.dtype(),
-                        column.null_count()
-                    ),
-                ));
-            }
-            Err(_) => {
-                return Err(ReportError::file(
-                    path,
-                    format!("has no column `{name}`: not written by `rlnet run`, or by another version of it"),
-                ));
-            }
-        }
-    }
-    Ok(frame)
 }
 
 #[cfg(test)]
@@ -278,6 +221,9 @@ mod tests {
         assert!(error.contains("outcomes.parquet"), "{error}");
         std::fs::write(&path, b"PAR1 but cut off").expect("write");
         let error = read_outcomes(&path).expect_err("cut").to_string();
-        assert!(error.contains("outcomes.parquet") && error.contains("not a readable"), "{error}");
+        assert!(
+            error.contains("outcomes.parquet") && error.contains("not a readable"),
+            "{error}"
+        );
     }
 }

@@ -34,7 +34,11 @@ pub fn thousands(n: u64) -> String {
 
 /// A p-value: `0.012`, `<0.001`.
 pub fn p_value(p: f64) -> String {
-    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+    if p < 0.001 {
+        "<0.001".to_owned()
+    } else {
+        format!("{p:.3}")
+    }
 }
 
 /// A time that people can compare: `0.40 s`, `3 min 20 s`, `2 h 5 min`.
@@ -119,11 +123,26 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!((percent(0.78449), percent(-0.0001)), ("78.4".into(), "0.0".into()));
-        assert_eq!((points(0.032), points(-0.005), points(0.0)), ("+3.2".into(), "\u{2212}0.5".into(), "0.0".into()));
-        assert_eq!((thousands(73_728), thousands(999), thousands(1_000_000)), ("73,728".into(), "999".into(), "1,000,000".into()));
-        assert_eq!((p_value(0.0004), p_value(0.0123)), ("<0.001".into(), "0.012".into()));
-        assert_eq!((duration(0.4), duration(200.0), duration(7500.0)), ("0.40 s".into(), "3 min 20 s".into(), "2 h 5 min".into()));
+        assert_eq!(
+            (percent(0.78449), percent(-0.0001)),
+            ("78.4".into(), "0.0".into())
+        );
+        assert_eq!(
+            (points(0.032), points(-0.005), points(0.0)),
+            ("+3.2".into(), "\u{2212}0.5".into(), "0.0".into())
+        );
+        assert_eq!(
+            (thousands(73_728), thousands(999), thousands(1_000_000)),
+            ("73,728".into(), "999".into(), "1,000,000".into())
+        );
+        assert_eq!(
+            (p_value(0.0004), p_value(0.0123)),
+            ("<0.001".into(), "0.012".into())
+        );
+        assert_eq!(
+            (duration(0.4), duration(200.0), duration(7500.0)),
+            ("0.40 s".into(), "3 min 20 s".into(), "2 h 5 min".into())
+        );
         assert_eq!(bytes(59_650_000), "59.6 MB");
     }
 

@@ -257,9 +257,9 @@ impl FromStr for AttackSpec {
                 .collect(),
         };
         for part in params.split(',').filter(|part| !part.trim().is_empty()) {
-            let (key, value) = part.split_once('=').ok_or_else(|| {
-                SuiteError::value("attack parameter", part, "write it as name=value")
-            })?;
+            let (key, value) = part
+                .split_once('=')
+                .ok_or_else(|| SuiteError::value("attack parameter", part, "write it as name=value"))?;
             spec.set(key.trim(), value.trim())?;
         }
         Ok(spec)

@@ -43,9 +43,7 @@ impl FromStr for Branch {
         let all = [Self::Single, Self::Clean, Self::Natural, Self::Adversarial];
         all.into_iter()
             .find(|branch| branch.name() == text)
-            .ok_or_else(|| {
-                SuiteError::value("branch", text, suggest(text, all.map(Branch::name)))
-            })
+            .ok_or_else(|| SuiteError::value("branch", text, suggest(text, all.map(Branch::name))))
     }
 }
 

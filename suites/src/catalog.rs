@@ -8,5 +8,8 @@ pub const CATALOGUE: &[(&str, &str)] = &[
 
 /// The text of a suite of the catalogue.
 pub fn find(name: &str) -> Option<&'static str> {
-    CATALOGUE.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    CATALOGUE
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
 }

@@ -38,7 +38,11 @@ pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
         return Ok(());
     }
     let hint = crate::error::suggest(name, &mut all);
-    Err(SuiteError::value("corruption", name, format!("not known; {hint}")))
+    Err(SuiteError::value(
+        "corruption",
+        name,
+        format!("not known; {hint}"),
+    ))
 }
 
 /// A condition of evaluation. Its text is the `condition` column of every outcome.
@@ -81,9 +85,7 @@ impl FromStr for Condition {
                     .parse()
                     .ok()
                     .filter(|s| (1..=5).contains(s))
-                    .ok_or_else(|| {
-                        SuiteError::value("severity", severity, "a whole number from 1 to 5")
-                    })?;
+                    .ok_or_else(|| SuiteError::value("severity", severity, "a whole number from 1 to 5"))?;
                 Ok(Self::Corruption {
                     name: name.to_owned(),
                     severity,

@@ -76,7 +76,10 @@ impl Suite {
             let spec = self.resolve(train, &cells)?;
             let versions = BTreeMap::from([
                 ("train".to_owned(), TRAIN_VERSION),
-                (format!("attack/{}", spec.attack.name()), spec.attack.entry().version),
+                (
+                    format!("attack/{}", spec.attack.name()),
+                    spec.attack.entry().version,
+                ),
             ]);
             let name = train.name.get_ref();
             stages.insert(name, train.stage);
@@ -113,7 +116,11 @@ impl Suite {
             title: self.title.clone(),
             description: self.description.clone(),
             headline,
-            baseline: self.evaluation.baseline.as_ref().map(|name| name.get_ref().clone()),
+            baseline: self
+                .evaluation
+                .baseline
+                .as_ref()
+                .map(|name| name.get_ref().clone()),
             evaluation_batch: self.evaluation.batch,
             cells,
         })

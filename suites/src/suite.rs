@@ -190,9 +190,10 @@ impl TryFrom<Value> for Corruptions {
             Value::Array(items) => items
                 .into_iter()
                 .map(|item| {
-                    let name = item.as_str().map(str::to_owned).ok_or_else(|| {
-                        SuiteError::value("corruption", &item, "a name in quotes")
-                    })?;
+                    let name = item
+                        .as_str()
+                        .map(str::to_owned)
+                        .ok_or_else(|| SuiteError::value("corruption", &item, "a name in quotes"))?;
                     check_corruption(&name)?;
                     Ok(name)
                 })
@@ -292,17 +293,26 @@ impl Suite {
                 None => {
                     return Err(at(
                         train.name.span(),
-                        format!("`{name}` is a {} stage and needs {need} = \"...\"", train.stage.name()),
+                        format!(
+                            "`{name}` is a {} stage and needs {need} = \"...\"",
+                            train.stage.name()
+                        ),
                     ));
                 }
                 Some(parent) => {
-                    let wanted_names =
-                        earlier.iter().filter(|(_, stage)| *stage == wanted).map(|(name, _)| *name);
+                    let wanted_names = earlier
+                        .iter()
+                        .filter(|(_, stage)| *stage == wanted)
+                        .map(|(name, _)| *name);
                     if !wanted_names.clone().any(|name| name == parent.get_ref()) {
                         let hint = suggest(parent.get_ref(), wanted_names);
                         return Err(at(
                             parent.span(),
-                            format!("{need} `{}` is not a {} above; {hint}", parent.get_ref(), wanted.name()),
+                            format!(
+                                "{need} `{}` is not a {} above; {hint}",
+                                parent.get_ref(),
+                                wanted.name()
+                            ),
                         ));
                     }
                 }
@@ -325,7 +335,12 @@ impl Suite {
             }
             earlier.push((name, train.stage));
         }
-        let evaluated = self.evaluation.models.iter().flatten().chain(&self.evaluation.baseline);
+        let evaluated = self
+            .evaluation
+            .models
+            .iter()
+            .flatten()
+            .chain(&self.evaluation.baseline);
         for model in evaluated {
             if !earlier.iter().any(|(name, _)| *name == model.get_ref()) {
                 let hint = suggest(model.get_ref(), earlier.iter().map(|(name, _)| *name));
@@ -339,7 +354,9 @@ impl Suite {
             return Err(whole("evaluation.batch is 0; 100 is usual".into()));
         }
         if let Some(bad) = self.evaluation.severities.iter().find(|s| !(1..=5).contains(*s)) {
-            return Err(whole(format!("evaluation.severities holds {bad}; they go from 1 to 5")));
+            return Err(whole(format!(
+                "evaluation.severities holds {bad}; they go from 1 to 5"
+            )));
         }
         Ok(())
     }
@@ -362,9 +379,7 @@ fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
     let mut here = table;
     let mut keys = keys.into_iter();
     while let Some(key) = keys.next() {
-        let next = here
-            .entry(key)
-            .or_insert_with(|| Value::Table(Table::new()));
+        let next = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
         here = match next {
             Value::Table(inner) => inner,
             Value::Array(items) => {

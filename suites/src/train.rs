@@ -246,7 +246,12 @@ mod tests {
 
     #[test]
     fn budgets_read_as_people_write_them() {
-        for (text, keep) in [("50k", 50_000), ("11.14x", 50_005), ("82650", 82_650), ("1x", 557_056)] {
+        for (text, keep) in [
+            ("50k", 50_000),
+            ("11.14x", 50_005),
+            ("82650", 82_650),
+            ("1x", 557_056),
+        ] {
             let budget: Budget = text.parse().expect(text);
             assert_eq!(budget.resolve(557_056).expect(text), keep, "{text}");
             assert_eq!(budget.to_string().parse::<Budget>().expect(text), budget);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 
 use super::NpyWriter;
+use super::ledger::{Ledger, Setup};
 use crate::image::bytes;
-use crate::{Corruption, Description, Error, Generator, Image, NumpyRng, Result, Severity};
+use crate::{Corruption, Error, Generator, Image, NumpyRng, Result, Severity};
 
 /// Images in memory, with their labels.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +65,13 @@ pub struct Progress {
     pub severity: Severity,
     /// Images done, over everything asked for.
     pub done: u64,
+    /// Those among them whose files were found finished.
+    pub kept: u64,
     /// Images to do.
     pub total: u64,
 }
 
-/// A file that was written.
+/// A file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Written {
     /// Name without `.npy`.
@@ -77,22 +80,17 @@ pub struct Written {
     pub path: PathBuf,
     /// MD5 of the file.
     pub md5: String,
+    /// False for a file that an earlier call had finished.
+    pub made: bool,
 }
 
-#[derive(serde::Serialize)]
-struct Provenance<'a> {
-    generator: Description,
-    source: Source,
-    images: usize,
-    width: usize,
-    height: usize,
-    images_md5: String,
-    files: &'a [Written],
-}
-
-/// Writes `<corruption>.npy` for every one of `corruptions`, then `labels.npy` and
-/// `provenance.json`, into `folder`, which is made if need be. Each file appears whole or
+/// Writes `<corruption>.npy` for every one of `corruptions`, `labels.npy` and
+/// `provenance.json` into `folder`, which is made if need be. Each file appears whole or
 /// not at all. `progress` is called after every few hundred images.
+///
+/// Files that an earlier call finished in the same way are kept (a NumPy stream's only when all
+/// of them are there, since each depends on those before it). A folder made in another way is
+/// refused, and so is overwriting files that no `provenance.json` accounts for.
 ///
 /// ```
 /// use rlnet_corruptions::archive::{Dataset, Source, generate_archive};
@@ -121,59 +119,93 @@ pub fn generate_archive(
     let count = dataset.count()?;
     let (width, height) = dataset.size;
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut draws = Draws::from(source);
-    let mut files = Vec::new();
-    let (mut done, total) = (0, 5 * (count * corruptions.len()) as u64);
-    for &corruption in corruptions {
-        let path = folder.join(format!("{corruption}.npy"));
-        let mut writer = NpyWriter::create(&path, &[5 * count, height, width, 3])?;
-        for severity in Severity::ALL {
-            let mut visit = |part: &[u8], images: usize| {
-                done += images as u64;
-                progress(Progress {
-                    corruption,
-                    severity,
-                    done,
-                    total,
-                });
-                writer.write(part)
-            };
-            each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
-        }
-        let md5 = writer.finish()?;
-        files.push(Written {
-            name: corruption.name(),
-            path,
-            md5,
-        });
-    }
-    let path = folder.join("labels.npy");
-    let mut writer = NpyWriter::create(&path, &[5 * count])?;
-    for _ in Severity::ALL {
-        writer.write(dataset.labels)?;
-    }
-    let md5 = writer.finish()?;
-    files.push(Written {
-        name: "labels",
-        path,
-        md5,
-    });
-    let provenance = Provenance {
+    let streamed = matches!(source, Source::Numpy { .. });
+    let setup = Setup {
         generator: generator.describe(),
         source,
         images: count,
         width,
         height,
         images_md5: format!("{:x}", Md5::digest(dataset.images)),
-        files: &files,
+        labels_md5: format!("{:x}", Md5::digest(dataset.labels)),
+        stream: streamed.then(|| corruptions.to_vec()),
     };
-    let path = folder.join("provenance.json");
-    let text = serde_json::to_string_pretty(&provenance)
-        .map_err(|error| Error::archive(&path, error.to_string()))?;
-    let temporary = folder.join(format!("provenance.json.{}.part", std::process::id()));
-    fs::write(&temporary, text + "\n").map_err(Error::io(&temporary))?;
-    fs::rename(&temporary, &path).map_err(Error::io(&path))?;
+    let names = corruptions.iter().map(|corruption| corruption.name());
+    let mut ledger = Ledger::open(folder, setup, names.clone().chain(["labels"]))?;
+    let mut found = names
+        .map(|name| ledger.finished(name))
+        .collect::<Result<Vec<_>>>()?;
+    if streamed && found.contains(&None) {
+        found.fill(None);
+    }
+    let each = 5 * count as u64;
+    let kept = each * found.iter().flatten().count() as u64;
+    let (mut done, total) = (kept, each * corruptions.len() as u64);
+
+    let mut draws = Draws::from(source);
+    let mut files = Vec::new();
+    for (&corruption, found) in corruptions.iter().zip(found) {
+        let name = corruption.name();
+        let path = folder.join(format!("{name}.npy"));
+        let made = found.is_none();
+        let md5 = match found {
+            Some(md5) => md5,
+            None => {
+                let mut writer = NpyWriter::create(&path, &[5 * count, height, width, 3])?;
+                for severity in Severity::ALL {
+                    let mut visit = |part: &[u8], images: usize| {
+                        done += images as u64;
+                        progress(Progress {
+                            corruption,
+                            severity,
+                            done,
+                            kept,
+                            total,
+                        });
+                        writer.write(part)
+                    };
+                    each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
+                }
+                let md5 = writer.finish()?;
+                ledger.add(name, &md5)?;
+                md5
+            }
+        };
+        files.push(Written {
+            name,
+            path,
+            md5,
+            made,
+        });
+    }
+    files.push(labels(dataset, folder, &mut ledger)?);
     Ok(files)
+}
+
+/// The labels, once for every severity.
+fn labels(dataset: &Dataset<'_>, folder: &Path, ledger: &mut Ledger) -> Result<Written> {
+    let name = "labels";
+    let path = folder.join("labels.npy");
+    let found = ledger.finished(name)?;
+    let made = found.is_none();
+    let md5 = match found {
+        Some(md5) => md5,
+        None => {
+            let mut writer = NpyWriter::create(&path, &[5 * dataset.labels.len()])?;
+            for _ in Severity::ALL {
+                writer.write(dataset.labels)?;
+            }
+            let md5 = writer.finish()?;
+            ledger.add(name, &md5)?;
+            md5
+        }
+    };
+    Ok(Written {
+        name,
+        path,
+        md5,
+        made,
+    })
 }
 
 /// A [`Source`] in use.

@@ -6,6 +6,7 @@
 
 mod folders;
 mod generate;
+mod ledger;
 mod npy;
 mod published;
 mod sheet;

@@ -22,17 +22,10 @@ impl Objective<'_> {
     /// The loss of each image, `[N]`.
     pub fn per_image(&self, logits: &Tensor) -> Tensor {
         match self {
-            Self::CrossEntropy(labels) => logits.cross_entropy_loss::<Tensor>(
-                labels,
-                None,
-                tch::Reduction::None,
-                -100,
-                0.0,
-            ),
-            Self::Distillation {
-                teacher,
-                temperature,
-            } => {
+            Self::CrossEntropy(labels) => {
+                logits.cross_entropy_loss::<Tensor>(labels, None, tch::Reduction::None, -100, 0.0)
+            }
+            Self::Distillation { teacher, temperature } => {
                 let target = (*teacher / *temperature).log_softmax(1, Kind::Float);
                 let log_p = (logits / *temperature).log_softmax(1, Kind::Float);
                 (target.exp() * (target - log_p)).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)

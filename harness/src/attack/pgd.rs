@@ -90,7 +90,9 @@ pub fn uniform_start(
         }
         noise.truncate(noise.len() - per_image % 2);
     }
-    let noise = Tensor::from_slice(&noise).reshape(images.size()).to_device(images.device());
+    let noise = Tensor::from_slice(&noise)
+        .reshape(images.size())
+        .to_device(images.device());
     (images + noise).clamp(0.0, 1.0)
 }
 
@@ -120,7 +122,10 @@ pub(super) fn restarts(
             break;
         }
         let _guard = no_grad_guard();
-        let fooled = model.logits(&xs, branch)?.argmax(1, false).not_equal_tensor(labels);
+        let fooled = model
+            .logits(&xs, branch)?
+            .argmax(1, false)
+            .not_equal_tensor(labels);
         kept = Some(match kept {
             None => (xs, fooled),
             Some((best, already)) => {

@@ -55,9 +55,15 @@ impl AttackCommand {
             Action::Show { attack } if global.json => say_json(&value(attack.entry())),
             Action::Show { attack } => {
                 let entry = attack.entry();
-                say(&format!("{}: {}\nsource: {}\nin full: {attack}", entry.name, entry.title, entry.source));
+                say(&format!(
+                    "{}: {}\nsource: {}\nin full: {attack}",
+                    entry.name, entry.title, entry.source
+                ));
                 for param in entry.params {
-                    say(&format!("  {:<9} default {:<8} {}", param.name, param.default, param.help));
+                    say(&format!(
+                        "  {:<9} default {:<8} {}",
+                        param.name, param.default, param.help
+                    ));
                 }
             }
         }

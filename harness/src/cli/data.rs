@@ -37,9 +37,9 @@ impl DataCommand {
             Action::List => {
                 let found: Vec<_> = NAMES.iter().map(|name| (*name, load(name, &folder))).collect();
                 if global.json {
-                    let items = found.iter().map(|(name, dataset)| {
-                        json!({"name": name, "found": dataset.is_ok()})
-                    });
+                    let items = found
+                        .iter()
+                        .map(|(name, dataset)| json!({"name": name, "found": dataset.is_ok()}));
                     say_json(&json!(items.collect::<Vec<_>>()));
                     return Ok(());
                 }
@@ -59,7 +59,9 @@ impl DataCommand {
             Action::Verify { name } => {
                 let set = load(name, &folder).map_err(|error| Error::Input(error.to_string()))?;
                 if global.json {
-                    say_json(&json!({"name": set.name, "checksum": set.checksum, "provenance": set.provenance}));
+                    say_json(
+                        &json!({"name": set.name, "checksum": set.checksum, "provenance": set.provenance}),
+                    );
                 } else {
                     say(&format!("{name}: {}\nchecksum {}", set.provenance, set.checksum));
                 }

@@ -27,12 +27,16 @@ impl Doctor {
         let memory = memory_gib();
         let folder = libtorch_folder().map(|path| path.display().to_string());
         let data_dir = global.data_dir();
-        let data: Vec<(&str, bool)> =
-            NAMES.iter().map(|name| (*name, load(name, &data_dir).is_ok())).collect();
+        let data: Vec<(&str, bool)> = NAMES
+            .iter()
+            .map(|name| (*name, load(name, &data_dir).is_ok()))
+            .collect();
         let mut slow = Vec::new();
         if !matches!(cuda, CudaState::Devices(_)) {
-            slow.push("no GPU: full-width ResNet18 suites take weeks on a CPU; the `demo` and \
-                 `cifar10-small` suites are made for one");
+            slow.push(
+                "no GPU: full-width ResNet18 suites take weeks on a CPU; the `demo` and \
+                 `cifar10-small` suites are made for one",
+            );
         }
         if (threads as usize) < cores {
             slow.push("fewer libtorch threads than cores: raise --threads");
@@ -56,7 +60,10 @@ impl Doctor {
             return Ok(());
         }
         say(&format!("rlnet {}", env!("CARGO_PKG_VERSION")));
-        say(&format!("libtorch   2.11.0 in {}", folder.as_deref().unwrap_or("?")));
+        say(&format!(
+            "libtorch   2.11.0 in {}",
+            folder.as_deref().unwrap_or("?")
+        ));
         say(&format!("CUDA       {}", cuda.describe()));
         match device {
             Ok(device) => say(&format!("device     {}", crate::device::name(device))),
@@ -68,7 +75,10 @@ impl Doctor {
         }
         say(&format!("data       in {}", data_dir.display()));
         for (name, found) in data {
-            say(&format!("  {name:<9} {}", if found { "found" } else { "not found" }));
+            say(&format!(
+                "  {name:<9} {}",
+                if found { "found" } else { "not found" }
+            ));
         }
         for reason in slow {
             say(&format!("slow       {reason}"));

@@ -3,6 +3,7 @@
 use super::global::Global;
 use super::run::finish;
 use crate::error::{Error, Result};
+use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::run::prepare::{Sizes, world};
 use crate::run::{Executor, Prepared, RunDirectory};
@@ -41,6 +42,9 @@ pub struct Eval {
     /// Images a batch; results do not depend on it
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
+    /// Let a model through in spite of a preflight finding (its code); the record says so
+    #[arg(long = "allow", value_name = "CODE")]
+    allowed: Vec<Finding>,
     /// Where results go (default: out/eval-MODEL)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,8 +59,7 @@ impl Eval {
             attacks: self.attacks.clone(),
             seed: global.seed.unwrap_or(0),
         };
-        let bytes =
-            std::fs::read(&self.model).map_err(|error| Error::reading(&self.model, error))?;
+        let bytes = std::fs::read(&self.model).map_err(|error| Error::reading(&self.model, error))?;
         let id = CellId(blake3::hash(&bytes).to_hex()[..16].to_owned());
         let data = Prepared::load(
             &self.dataset,
@@ -96,6 +99,7 @@ impl Eval {
             data: &data,
             device: global.open_device()?,
             external: Some((id, self.model.clone())),
+            allowed: self.allowed.clone(),
         }
         .run(&plan, None)?;
         announce(&format!(
@@ -143,7 +147,11 @@ fn severities(text: &str) -> Result<Vec<u8>> {
     };
     if let Some((from, to)) = text.split_once('-') {
         let (from, to) = (number(from)?, number(to)?);
-        return if from <= to { Ok((from..=to).collect()) } else { Err(bad()) };
+        return if from <= to {
+            Ok((from..=to).collect())
+        } else {
+            Err(bad())
+        };
     }
     text.split(',').map(number).collect()
 }

@@ -3,7 +3,9 @@
 use crate::device::{self, Wish};
 use crate::error::Result;
 use clap::Args;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use tch::Device;
 
 /// Options that every command takes.
@@ -27,13 +29,32 @@ pub struct Global {
 }
 
 impl Global {
-    /// The device, with the number of threads set.
+    /// The device, with the number of threads set: `--threads`, else `OMP_NUM_THREADS`, else
+    /// libtorch's own default.
     pub fn open_device(&self) -> Result<Device> {
-        let threads = match self.threads {
-            Some(threads) => usize::from(threads),
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        device::open(self.device, Some(threads))
+        device::open(self.device, self.threads.map(usize::from))
+    }
+
+    /// Makes libtorch's threads sleep at barriers instead of spinning, unless the user has
+    /// chosen otherwise. When anything else runs on the same cores, a spinning thread waits
+    /// for one that cannot run: training was measured ten times slower beside a compiler.
+    ///
+    /// libgomp reads its environment once, when it is loaded, so the program starts over in
+    /// its place. Should that fail, it goes on as it is: only speed is at stake.
+    pub fn sleep_at_barriers() {
+        const POLICY: &str = "OMP_WAIT_POLICY";
+        let chosen = [POLICY, "GOMP_SPINCOUNT"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+        if chosen {
+            return;
+        }
+        if let Ok(program) = std::env::current_exe() {
+            let _ = Command::new(program)
+                .args(std::env::args_os().skip(1))
+                .env(POLICY, "passive")
+                .exec();
+        }
     }
 
     /// Where data sets are.

@@ -55,6 +55,9 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .init();
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Demo(_) | Command::Run(_) | Command::Eval(_)) {
+        Global::sleep_at_barriers();
+    }
     // tch's plain operations panic on a libtorch error. Nobody should have to read a
     // backtrace: a panic becomes one line and exit code 1.
     std::panic::set_hook(Box::new(|_| {}));

@@ -66,7 +66,9 @@ impl ModelCommand {
             Action::List => {
                 let archs = Arch::catalogue();
                 if global.json {
-                    let items = archs.iter().map(|(name, text)| json!({"name": name, "what": text}));
+                    let items = archs
+                        .iter()
+                        .map(|(name, text)| json!({"name": name, "what": text}));
                     say_json(&json!(items.collect::<Vec<_>>()));
                 } else {
                     for (name, text) in archs {
@@ -100,7 +102,10 @@ impl ModelCommand {
 /// A trained model's record, or a fresh network's.
 fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
     let path = Path::new(model);
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "safetensors")
+    {
         return Ok(model::load(path, Device::Cpu)?.1.record);
     }
     let arch: Arch = model.parse()?;
@@ -140,7 +145,10 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
         }));
         return Ok(());
     }
-    say(&format!("{:<16} {:>14} {:>10} {:>10} {:>8}", "layer", "C x H x W", "units", "kept", "share"));
+    say(&format!(
+        "{:<16} {:>14} {:>10} {:>10} {:>8}",
+        "layer", "C x H x W", "units", "kept", "share"
+    ));
     for layer in &record.layers {
         let [c, h, w] = layer.shape;
         say(&format!(
@@ -152,7 +160,10 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
             100.0 * layer.kept as f64 / layer.total() as f64
         ));
     }
-    say(&format!("{:<16} {:>14} {total:>10} {kept:>10}  {reduction:.2}x fewer", "total", ""));
+    say(&format!(
+        "{:<16} {:>14} {total:>10} {kept:>10}  {reduction:.2}x fewer",
+        "total", ""
+    ));
     say(&format!(
         "{} at {} x {}: {} parameters (one norm bank unless trained with more), {} MACs",
         record.arch, record.image_size, record.image_size, record.parameters, record.macs

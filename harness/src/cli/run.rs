@@ -85,6 +85,7 @@ impl Run {
             data: &data,
             device: global.open_device()?,
             external: None,
+            allowed: Vec::new(),
         }
         .run(&plan, self.only.as_deref())?;
         let Executed { computed, found } = executed;
@@ -99,8 +100,8 @@ impl Run {
 
 /// Draws the report of a run directory and says where it is.
 pub fn finish(out: &Path, json: bool, nothing_new: bool) -> Result<()> {
-    let rendered = render(&[out.to_path_buf()], out, &Format::ALL)
-        .map_err(|error| Error::Work(error.to_string()))?;
+    let rendered =
+        render(&[out.to_path_buf()], out, &Format::ALL).map_err(|error| Error::Work(error.to_string()))?;
     show(&rendered, json);
     if nothing_new && !json {
         say("Every cell was done before; nothing was computed.");
@@ -168,6 +169,10 @@ fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
         say(&format!("{}  {state:<6} {}", cell.id, cell.name));
     }
     let missing = plan.cells.iter().filter(|cell| !done(cell)).count();
-    say(&format!("{missing} of {} cells to do in {}", plan.cells.len(), out.display()));
+    say(&format!(
+        "{missing} of {} cells to do in {}",
+        plan.cells.len(),
+        out.display()
+    ));
     Ok(())
 }

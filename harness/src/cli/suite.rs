@@ -49,7 +49,11 @@ impl SuiteCommand {
                 if global.json {
                     say_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
                 } else {
-                    say(&format!("{file}: suite {} is fine, {} cells", plan.suite, plan.cells.len()));
+                    say(&format!(
+                        "{file}: suite {} is fine, {} cells",
+                        plan.suite,
+                        plan.cells.len()
+                    ));
                 }
                 Ok(())
             }
@@ -78,7 +82,10 @@ fn list(json: bool) -> Result<()> {
         say_json(&json!(items));
     } else {
         for suite in &suites {
-            say(&format!("{:<16} {:<10} {}", suite.name, suite.data.dataset, suite.title));
+            say(&format!(
+                "{:<16} {:<10} {}",
+                suite.name, suite.data.dataset, suite.title
+            ));
         }
     }
     Ok(())
@@ -91,7 +98,12 @@ fn show(name: &str, json: bool) -> Result<()> {
         say_json(&value);
         return Ok(());
     }
-    say(&format!("{}: {}\n{}", plan.suite, plan.title, plan.description.trim()));
+    say(&format!(
+        "{}: {}\n{}",
+        plan.suite,
+        plan.title,
+        plan.description.trim()
+    ));
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {

@@ -148,8 +148,7 @@ mod tests {
         // Five standard deviations of a binomial with n = 9000: p = 1/9 and p = 1/2.
         assert!(counts.iter().flatten().all(|&c| c.abs_diff(1000) < 150));
         assert!(flips.abs_diff(n / 2) < 240);
-        let differs =
-            |a: fn(u32) -> CropFlip| (0..50).any(|i| a(i) != CropFlip::draw(1, "crop", 0, i));
+        let differs = |a: fn(u32) -> CropFlip| (0..50).any(|i| a(i) != CropFlip::draw(1, "crop", 0, i));
         assert!(differs(|i| CropFlip::draw(2, "crop", 0, i)));
         assert!(differs(|i| CropFlip::draw(1, "other", 0, i)));
         assert!(differs(|i| CropFlip::draw(1, "crop", 1, i)));

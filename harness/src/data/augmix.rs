@@ -118,12 +118,10 @@ mod tests {
     fn translations_scale_with_the_image() {
         let farthest = |size| {
             (0..2_000)
-                .map(
-                    |i| match draw_op(&mut KeyedRng::new(0, "ops", &[i]), size) {
-                        Op::TranslateX { pixels } => pixels.abs(),
-                        _ => 0.0,
-                    },
-                )
+                .map(|i| match draw_op(&mut KeyedRng::new(0, "ops", &[i]), size) {
+                    Op::TranslateX { pixels } => pixels.abs(),
+                    _ => 0.0,
+                })
                 .fold(0.0, f64::max)
         };
         assert_eq!((farthest(32), farthest(64)), (3.0, 6.0));
@@ -150,12 +148,7 @@ mod tests {
         let image: Vec<u8> = (0..32 * 32 * 3).map(|i| (i * 7 % 256) as u8).collect();
         let view = |key| {
             let mut out = vec![f32::NAN; image.len()];
-            augmix(
-                &image,
-                32,
-                &mut KeyedRng::new(0, "augmix", &[key]),
-                &mut out,
-            );
+            augmix(&image, 32, &mut KeyedRng::new(0, "augmix", &[key]), &mut out);
             out
         };
         assert_eq!(view(1), view(1));

@@ -140,13 +140,7 @@ fn prepare(split: &Split, places: &[usize], spec: &ViewSpec) -> Batch {
 }
 
 /// Writes the views of one image.
-fn views(
-    split: &Split,
-    place: usize,
-    spec: &ViewSpec,
-    clean: &mut [f32],
-    mixed: Option<&mut [f32]>,
-) {
+fn views(split: &Split, place: usize, spec: &ViewSpec, clean: &mut [f32], mixed: Option<&mut [f32]>) {
     let (image, index) = (split.image(place), split.indices[place]);
     let crop = |view| match spec.augment {
         true => CropFlip::draw(spec.seed, view, spec.epoch, index),

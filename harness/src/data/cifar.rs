@@ -45,11 +45,7 @@ struct Records {
 ///
 /// # Errors
 /// Missing, damaged or (unless `options` allows them) modified files: see [`DataError`].
-pub fn load(
-    official: &Official,
-    data_dir: &Path,
-    options: LoadOptions,
-) -> Result<Dataset, DataError> {
+pub fn load(official: &Official, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     let (folder, layout) = locate(official, data_dir)?;
     let parts = match layout {
         Layout::Binary => parts_in(official, &folder),
@@ -112,8 +108,7 @@ fn locate(official: &Official, data_dir: &Path) -> Result<(PathBuf, Layout), Dat
             Layout::Pickle => official.python_folder,
         };
         // data_dir itself counts as the folder when it is named so, or holds the test file.
-        let itself =
-            data_dir.ends_with(name) || data_dir.join(file_name(&official.test, layout)).is_file();
+        let itself = data_dir.ends_with(name) || data_dir.join(file_name(&official.test, layout)).is_file();
         for (folder, is_it) in [
             (data_dir.join(name), data_dir.join(name).is_dir()),
             (data_dir.to_path_buf(), itself && data_dir.is_dir()),
@@ -161,8 +156,8 @@ fn part_path(folder: &Path, file: &OfficialFile, part: usize) -> PathBuf {
 /// Number of consecutive parts, from 1, that stand in for a training file that is not there.
 fn parts_in(official: &Official, folder: &Path) -> usize {
     match official.train {
-        [file] if official.part1_sha1.is_some() && !folder.join(file.binary).is_file() => (1
-            ..=file.records / official::PART_RECORDS)
+        [file] if official.part1_sha1.is_some() && !folder.join(file.binary).is_file() => (1..=file.records
+            / official::PART_RECORDS)
             .take_while(|&part| part_path(folder, file, part).is_file())
             .count(),
         _ => 0,

@@ -98,10 +98,7 @@ fn draw(class: usize, rng: &mut KeyedRng, out: &mut [u8]) {
     }
     layers.push((place(&FORMS[class], 9.0, 13.0, 1.0, rng), object));
 
-    let (light, angle) = (
-        range(rng, 0.0, 0.35),
-        range(rng, 0.0, std::f64::consts::TAU),
-    );
+    let (light, angle) = (range(rng, 0.0, 0.35), range(rng, 0.0, std::f64::consts::TAU));
     let (light_x, light_y) = (light * angle.cos(), light * angle.sin());
     let noise = range(rng, 0.01, 0.05);
     let half = SIDE as f64 / 2.0;
@@ -127,13 +124,7 @@ fn draw(class: usize, rng: &mut KeyedRng, out: &mut [u8]) {
 
 /// A form of a random radius and turn; `inside` is how far the centre keeps from the border, in
 /// radii, so that the object is never cut off by much.
-fn place(
-    form: &'static form::Form,
-    low: f64,
-    high: f64,
-    inside: f64,
-    rng: &mut KeyedRng,
-) -> Placed {
+fn place(form: &'static form::Form, low: f64, high: f64, inside: f64, rng: &mut KeyedRng) -> Placed {
     let radius = range(rng, low, high);
     let margin = radius * inside;
     let x = range(rng, margin, SIDE as f64 - margin);
@@ -186,10 +177,7 @@ mod tests {
     fn classes_are_balanced() {
         let data = generate(100, 20, 0);
         for class in 0..10 {
-            assert_eq!(
-                data.train.labels.iter().filter(|&&l| l == class).count(),
-                10
-            );
+            assert_eq!(data.train.labels.iter().filter(|&&l| l == class).count(), 10);
             assert_eq!(data.test.labels.iter().filter(|&&l| l == class).count(), 2);
         }
         assert_eq!(data.classes.len(), 10);
@@ -225,11 +213,7 @@ mod tests {
             })
             .collect();
         for (i, a) in areas.iter().enumerate() {
-            assert!(
-                a.iter().filter(|&&hit| hit).count() > 80,
-                "{}",
-                FORMS[i].name
-            );
+            assert!(a.iter().filter(|&&hit| hit).count() > 80, "{}", FORMS[i].name);
             for b in &areas[i + 1..] {
                 assert!(a.iter().zip(b).filter(|(a, b)| a != b).count() > 40);
             }

@@ -17,10 +17,7 @@ pub fn images_to_tensor(images: &[u8], n: usize, size: usize, device: Device) ->
     assert_eq!(images.len(), n * size * size * 3);
     let mut pixels = vec![0.0; images.len()];
     let bytes = (size * size * 3).max(1);
-    for (image, out) in images
-        .chunks_exact(bytes)
-        .zip(pixels.chunks_exact_mut(bytes))
-    {
+    for (image, out) in images.chunks_exact(bytes).zip(pixels.chunks_exact_mut(bytes)) {
         to_chw(image, out);
     }
     views_to_tensor(&pixels, size, device)
@@ -33,12 +30,7 @@ pub fn images_to_tensor(images: &[u8], n: usize, size: usize, device: Device) ->
 pub fn views_to_tensor(views: &[f32], size: usize, device: Device) -> Tensor {
     let side = size as i64;
     Tensor::from_slice(views)
-        .view([
-            (views.len() / (size * size * 3).max(1)) as i64,
-            3,
-            side,
-            side,
-        ])
+        .view([(views.len() / (size * size * 3).max(1)) as i64, 3, side, side])
         .to_device(device)
 }
 
@@ -77,9 +69,6 @@ mod tests {
 
     #[test]
     fn no_images_make_an_empty_tensor() {
-        assert_eq!(
-            images_to_tensor(&[], 0, 32, Device::Cpu).size(),
-            [0, 3, 32, 32]
-        );
+        assert_eq!(images_to_tensor(&[], 0, 32, Device::Cpu).size(), [0, 3, 32, 32]);
     }
 }

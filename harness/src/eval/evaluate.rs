@@ -73,12 +73,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(
-        input: &EvaluationInput<'a>,
-        condition: &Condition,
-        from: usize,
-        n: usize,
-    ) -> Result<Self> {
+    fn new(input: &EvaluationInput<'a>, condition: &Condition, from: usize, n: usize) -> Result<Self> {
         let test = input.test;
         let bytes = test.size * test.size * 3;
         let mut pixels = test.images[from * bytes..(from + n) * bytes].to_vec();
@@ -92,7 +87,15 @@ impl<'a> Batch<'a> {
             let size = (test.size, test.size);
             input
                 .corruptions
-                .corrupt_batch(&source, size, &keys, corruption, severity, input.seed, &mut pixels)
+                .corrupt_batch(
+                    &source,
+                    size,
+                    &keys,
+                    corruption,
+                    severity,
+                    input.seed,
+                    &mut pixels,
+                )
                 .map_err(|why| failed(&why))?;
         }
         let device = input.model.device();
@@ -131,7 +134,10 @@ impl<'a> Batch<'a> {
         };
         let _guard = no_grad_guard();
         let logits = input.model.logits(&images, branch)?;
-        let norms = (&images - &self.images).abs().flatten(1, -1).amax([1_i64].as_slice(), false);
+        let norms = (&images - &self.images)
+            .abs()
+            .flatten(1, -1)
+            .amax([1_i64].as_slice(), false);
         let (logits, width) = (floats(&logits), logits.size()[1] as usize);
         let norms = floats(&norms);
         for (position, row) in logits.chunks_exact(width).enumerate() {

@@ -38,7 +38,12 @@ pub fn write_strip(path: &Path, images: &[u8], size: usize) -> Result<()> {
     }
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
-        .write_image(&strip, (count * size) as u32, size as u32, ExtendedColorType::Rgb8)
+        .write_image(
+            &strip,
+            (count * size) as u32,
+            size as u32,
+            ExtendedColorType::Rgb8,
+        )
         .map_err(|error| Error::Work(format!("encoding {}: {error}", path.display())))?;
     write_atomic(path, &png)
 }

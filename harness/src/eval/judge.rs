@@ -31,7 +31,10 @@ pub fn judge(logits: &[f32], label: u16) -> Verdict {
         .filter(|(class, _)| *class != label_at)
         .map(|(_, &logit)| logit)
         .fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|&logit| (f64::from(logit) - largest).exp())
+        .sum();
     Verdict {
         prediction: prediction as u16,
         margin: logits[label_at] - other,

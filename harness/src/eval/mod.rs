@@ -4,5 +4,6 @@
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
+pub mod preflight;
 
 pub use evaluate::{Evaluated, EvaluationInput, evaluate};

@@ -10,8 +10,8 @@ use rlnet_suites::train::Allocation;
 /// SENet's ReLU sensitivities of ResNet18's 17 layers, from the published Tiny-ImageNet 150k
 /// list (no layer of it is capped, so it shows the weights themselves). Sums to 1.
 const W18: [f64; 17] = [
-    0.005716, 0.018540, 0.021286, 0.025065, 0.027584, 0.035485, 0.048835, 0.051016, 0.055676,
-    0.067388, 0.081432, 0.082766, 0.086233, 0.094095, 0.099020, 0.099863, 0.100000,
+    0.005716, 0.018540, 0.021286, 0.025065, 0.027584, 0.035485, 0.048835, 0.051016, 0.055676, 0.067388,
+    0.081432, 0.082766, 0.086233, 0.094095, 0.099020, 0.099863, 0.100000,
 ];
 
 /// Units to keep in each layer of `sizes`, `budget` in all.
@@ -106,14 +106,17 @@ mod tests {
     fn the_published_resnet18_lists_follow_the_rule() {
         // c100_relu100k and tiny_imagenet_relu300k, keep ratios as published.
         let ratios_100k = [
-            0.00967, 0.0313, 0.036, 0.04236, 0.0466, 0.12, 0.165, 0.172, 0.188, 0.45555, 0.5505, 0.56,
-            0.583, 1.0, 1.0, 1.0, 1.0,
+            0.00967, 0.0313, 0.036, 0.04236, 0.0466, 0.12, 0.165, 0.172, 0.188, 0.45555, 0.5505, 0.56, 0.583,
+            1.0, 1.0, 1.0, 1.0,
         ];
         let keep = allocate(&resnet18(65_536), 100_000, Allocation::Sensitivity).expect("fits");
         assert_eq!(keep.iter().sum::<u64>(), 100_000);
         for ((&keep, size), ratio) in keep.iter().zip(resnet18(65_536)).zip(ratios_100k) {
             let got = keep as f64 / size as f64;
-            assert!((got - ratio).abs() < 0.005 * ratio + 2e-4, "{got} against {ratio}");
+            assert!(
+                (got - ratio).abs() < 0.005 * ratio + 2e-4,
+                "{got} against {ratio}"
+            );
         }
     }
 

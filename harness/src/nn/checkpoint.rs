@@ -93,16 +93,14 @@ impl Tensors {
                 format!("{why}; the file is truncated or not a checkpoint of this program"),
             )
         };
-        let (_, metadata) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
         let header = metadata
             .metadata()
             .as_ref()
             .and_then(|map| map.get(HEADER))
             .ok_or_else(|| broken("it has no `rlnet` header".into()))?;
         let header = serde_json::from_str(header).map_err(|error| broken(error.to_string()))?;
-        let tensors =
-            SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
         let items = tensors
             .tensors()
             .into_iter()

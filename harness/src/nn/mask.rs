@@ -37,8 +37,7 @@ impl ReluMask {
             .enumerate()
             .map(|(layer, (&size, &keep))| {
                 let mut units = vec![0; size as usize];
-                let order = KeyedRng::new(seed, "initial mask", &[layer as u64])
-                    .permutation(size as usize);
+                let order = KeyedRng::new(seed, "initial mask", &[layer as u64]).permutation(size as usize);
                 for &unit in order.iter().take(keep as usize) {
                     units[unit] = 1;
                 }
@@ -157,8 +156,7 @@ mod tests {
 
     #[test]
     fn a_masked_relu_is_m_relu_plus_identity() {
-        let xs = Tensor::from_slice(&[-2.0_f32, -1.0, 1.0, 2.0, -3.0, 0.5, -0.5, 3.0])
-            .reshape([2, 1, 2, 2]);
+        let xs = Tensor::from_slice(&[-2.0_f32, -1.0, 1.0, 2.0, -3.0, 0.5, -0.5, 3.0]).reshape([2, 1, 2, 2]);
         let mask = ReluMask::from_layers(vec![vec![1, 0, 1, 0]]);
         let activation = &mask.activations(&[[1, 2, 2]], Device::Cpu)[0];
         let ys = Vec::<f32>::try_from(activation.forward(xs).flatten(0, -1)).expect("floats");

@@ -28,9 +28,6 @@ pub struct NetworkSpec {
     pub std: [f64; 3],
 }
 
-
-
-
 /// Logits, and what was seen on the way.
 #[derive(Debug)]
 pub struct Forward {
@@ -68,7 +65,9 @@ impl Network {
         let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
         let channel = |values: &[f64; 3]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-            Tensor::from_slice(&values).reshape([1, 3, 1, 1]).to_device(device)
+            Tensor::from_slice(&values)
+                .reshape([1, 3, 1, 1])
+                .to_device(device)
         };
         let (mean, std) = (channel(&spec.mean), channel(&spec.std));
         let mut network = Self {

@@ -59,13 +59,7 @@ pub struct Seen {
 
 impl ResNet {
     /// Builds the network in `params`.
-    pub fn new(
-        params: &mut Params,
-        arch: &Arch,
-        classes: i64,
-        norm: NormBanks,
-        quirks: Quirks,
-    ) -> Self {
+    pub fn new(params: &mut Params, arch: &Arch, classes: i64, norm: NormBanks, quirks: Quirks) -> Self {
         let width = arch.width as i64;
         let stem = ConvNorm::new(params, "conv1", "bn1", 3, width, 3, 1, norm);
         let shortcut_norm = if quirks.banked_shortcut {
@@ -87,9 +81,8 @@ impl ResNet {
                 built.push(Block {
                     first: conv("conv1", "bn1", from, 3, stride, norm),
                     second: conv("conv2", "bn2", to, 3, 1, norm),
-                    shortcut: (stride != 1 || from != to).then(|| {
-                        conv("shortcut.conv", "shortcut.bn", from, 1, stride, shortcut_norm)
-                    }),
+                    shortcut: (stride != 1 || from != to)
+                        .then(|| conv("shortcut.conv", "shortcut.bn", from, 1, stride, shortcut_norm)),
                 });
                 from = to;
             }

@@ -4,7 +4,9 @@ use super::directory::RunDirectory;
 use super::prepare::{Prepared, generator};
 use super::provenance;
 use crate::attack::{Classifier, TorchScript};
+use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
+use crate::eval::preflight::{self, Finding};
 use crate::eval::{EvaluationInput, evaluate, examples};
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::resnet::Quirks;
@@ -17,7 +19,10 @@ use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, Plan, TrainSpec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tch::Device;
+use tch::{Device, Tensor};
+
+/// Test images that a model is examined on before it is evaluated.
+const PREFLIGHT_IMAGES: usize = 16;
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub struct Executor<'a> {
     pub device: Device,
     /// A model that no cell of the plan makes: its id in evaluation cells, and its file.
     pub external: Option<(CellId, PathBuf)>,
+    /// Preflight findings that do not refuse a model.
+    pub allowed: Vec<Finding>,
 }
 
 impl Executor<'_> {
@@ -49,7 +56,10 @@ impl Executor<'_> {
         self.directory.write_plan(plan)?;
         let mut executed = Executed::default();
         let wanted = wanted(plan, only)?;
-        let missing = wanted.iter().filter(|cell| !self.directory.is_done(&cell.id)).count();
+        let missing = wanted
+            .iter()
+            .filter(|cell| !self.directory.is_done(&cell.id))
+            .count();
         for cell in wanted {
             if self.directory.is_done(&cell.id) {
                 executed.found += 1;
@@ -68,7 +78,10 @@ impl Executor<'_> {
     }
 
     fn train(&self, cell: &Cell, spec: &TrainSpec, ordinal: &str) -> Result<()> {
-        announce(&format!("{ordinal} train {} ({}, {} epochs)", cell.name, spec.arch, spec.epochs));
+        announce(&format!(
+            "{ordinal} train {} ({}, {} epochs)",
+            cell.name, spec.arch, spec.epochs
+        ));
         let mut provenance = provenance::start(self.device);
         let parents = cell
             .parents
@@ -96,8 +109,12 @@ impl Executor<'_> {
             device: self.device,
             work: &work,
         })?;
-        let header =
-            ModelHeader::of(&trained.network, &self.data.classes, &self.data.name, trained.epoch);
+        let header = ModelHeader::of(
+            &trained.network,
+            &self.data.classes,
+            &self.data.name,
+            trained.epoch,
+        );
         model::save(&work.join("model.safetensors"), &trained.network, &header)?;
         write_curves(&work.join("train.parquet"), &trained.curves).map_err(report_error)?;
         provenance.seconds = trained.seconds;
@@ -112,13 +129,7 @@ impl Executor<'_> {
         self.directory.finish(&mut record, &[CHECKPOINT])
     }
 
-    fn evaluate(
-        &self,
-        cell: &Cell,
-        spec: &EvaluateSpec,
-        batch: usize,
-        ordinal: &str,
-    ) -> Result<()> {
+    fn evaluate(&self, cell: &Cell, spec: &EvaluateSpec, batch: usize, ordinal: &str) -> Result<()> {
         announce(&format!("{ordinal} evaluate {}", cell.name));
         let started = Instant::now();
         let mut provenance = provenance::start(self.device);
@@ -138,6 +149,7 @@ impl Executor<'_> {
             frozen = network.freeze();
             &frozen
         };
+        provenance.allowed = self.preflight(classifier)?;
         let corruptions = generator();
         let total = (self.data.test.len() * spec.conditions.len()) as u64;
         let progress = Progress::new(&cell.name, "images", total, 0);
@@ -174,6 +186,23 @@ impl Executor<'_> {
         self.directory.finish(&mut record, &[])
     }
 
+    /// Examines a model on the first test images, through each branch.
+    fn preflight(&self, model: &dyn Classifier) -> Result<Vec<String>> {
+        let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
+        let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
+        let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
+        let labels = Tensor::from_slice(&labels).to_device(self.device);
+        let mut findings = Vec::new();
+        for &branch in model.branches() {
+            for finding in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+        preflight::judge(&findings, &self.allowed)
+    }
+
     fn model_file(&self, id: &CellId) -> PathBuf {
         match &self.external {
             Some((external, path)) if external == id => path.clone(),
@@ -188,7 +217,8 @@ fn report_error(error: rlnet_reports::ReportError) -> Error {
 
 /// Anything that is not safetensors is taken for TorchScript.
 pub fn is_torchscript(path: &Path) -> bool {
-    path.extension().is_none_or(|extension| extension != "safetensors")
+    path.extension()
+        .is_none_or(|extension| extension != "safetensors")
 }
 
 /// The cells to run: all, or those whose name matches and all they need.
@@ -212,7 +242,11 @@ fn wanted<'a>(plan: &'a Plan, only: Option<&str>) -> Result<Vec<&'a Cell>> {
             names.join(", ")
         )));
     }
-    Ok(plan.cells.iter().filter(|cell| need.contains(&&cell.id)).collect())
+    Ok(plan
+        .cells
+        .iter()
+        .filter(|cell| need.contains(&&cell.id))
+        .collect())
 }
 
 /// Shell-style matching with `*`.

@@ -212,7 +212,10 @@ fn one_epoch(
     }
     let seconds = started.elapsed().as_secs_f64();
     point("time/seconds".into(), seconds);
-    point("time/images_per_second".into(), input.train.len() as f64 / seconds);
+    point(
+        "time/images_per_second".into(),
+        input.train.len() as f64 / seconds,
+    );
     progress.note(&format!(
         "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
         input.name,

@@ -147,7 +147,9 @@ impl Step<'_> {
         let (front, back) = ((0, h), (h, n - h));
         let role = |view: View, images: &Tensor, (from, length): (i64, i64), taps: bool| Role {
             view,
-            output: self.network.forward(images, Mode::Train(norm.branch_of(view)), taps),
+            output: self
+                .network
+                .forward(images, Mode::Train(norm.branch_of(view)), taps),
             labels: labels.narrow(0, from, length),
             target: taught.map(|taught| taught.logits.narrow(0, from, length)),
         };

@@ -62,7 +62,10 @@ fn accuracy(
         let bytes = split.size * split.size * 3;
         let slice = &split.images[from * bytes..(from + n) * bytes];
         let mut xs = images_to_tensor(slice, n, split.size, model.device());
-        let labels: Vec<i64> = split.labels[from..from + n].iter().map(|&y| i64::from(y)).collect();
+        let labels: Vec<i64> = split.labels[from..from + n]
+            .iter()
+            .map(|&y| i64::from(y))
+            .collect();
         let labels = Tensor::from_slice(&labels).to_device(model.device());
         if let Some(spec) = attack {
             let settings = Settings::of(&spec.attack);

@@ -24,9 +24,8 @@ fn check(name: &str) {
         let right = logits.argmax(1, false).eq_tensor(&labels);
         Vec::<i64>::try_from(right.to_kind(Kind::Int64)).expect("flags")
     };
-    let flags = |key: &str| -> Vec<i64> {
-        serde_json::from_value(reference[key]["correct"].clone()).expect("flags")
-    };
+    let flags =
+        |key: &str| -> Vec<i64> { serde_json::from_value(reference[key]["correct"].clone()).expect("flags") };
     {
         let _guard = no_grad_guard();
         let logits = model.logits(&images, Branch::Single).expect("logits");

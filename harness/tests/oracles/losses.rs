@@ -77,7 +77,10 @@ fn every_loss_of_the_method_has_the_references_value_and_gradients() {
         ("teacher_loss", inputs.ce()),
         ("mean3_kl", inputs.kl()),
         ("stage1_rslad_ce", inputs.ce() * 0.5 + inputs.kl() * 0.5),
-        ("stage2_rslad_attn_augattn", inputs.kl() + inputs.both_attentions() * 1000.0),
+        (
+            "stage2_rslad_attn_augattn",
+            inputs.kl() + inputs.both_attentions() * 1000.0,
+        ),
         (
             "stage2_rslad_attn_augattn_ce",
             inputs.ce() * 0.5 + inputs.kl() * 0.5 + inputs.both_attentions() * 1000.0,
@@ -87,7 +90,10 @@ fn every_loss_of_the_method_has_the_references_value_and_gradients() {
         let want = &reference["values"][name];
         let value = want["value"].as_f64().expect("a value");
         let got = loss.double_value(&[]);
-        assert!((got - value).abs() <= 1e-5 * value.abs(), "{name}: {got} against {value}");
+        assert!(
+            (got - value).abs() <= 1e-5 * value.abs(),
+            "{name}: {got} against {value}"
+        );
         let gradients = want["gradients"].as_object().expect("gradients");
         let (names, stored): (Vec<_>, Vec<_>) = gradients.iter().unzip();
         let variables: Vec<Tensor> = names.iter().map(|name| inputs.get(name)).collect();
@@ -95,7 +101,11 @@ fn every_loss_of_the_method_has_the_references_value_and_gradients() {
         for ((tensor, computed), stored) in names.iter().zip(&computed).zip(stored) {
             let stored = &inputs.tensors[stored.as_str().expect("a name")];
             let scale = stored.abs().max().double_value(&[]);
-            let allowed = if name.starts_with("stage2") { 1e-6 + 1e-5 * scale } else { 1e-6 };
+            let allowed = if name.starts_with("stage2") {
+                1e-6 + 1e-5 * scale
+            } else {
+                1e-6
+            };
             let difference = max_difference(computed, stored);
             assert!(difference <= allowed, "{name} by {tensor}: {difference}");
         }

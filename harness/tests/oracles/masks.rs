@@ -6,8 +6,7 @@ use tch::Tensor;
 
 #[test]
 fn scores_select_the_references_exact_masks() {
-    let (Some(tensors), Some(reference)) =
-        (tensors("rlnet/masks.safetensors"), json("rlnet/masks.json"))
+    let (Some(tensors), Some(reference)) = (tensors("rlnet/masks.safetensors"), json("rlnet/masks.json"))
     else {
         return;
     };

@@ -53,7 +53,11 @@ pub fn npy_f32(file: &str) -> Option<Tensor> {
 pub fn cifar10_test(count: usize) -> Option<(Tensor, Vec<i64>)> {
     let packed = oracle("../data/cifar-10-batches-bin/test_batch.bin.xz")?;
     let unpacked = std::process::Command::new("xz").arg("-dc").arg(&packed).output();
-    let Some(bytes) = unpacked.ok().filter(|run| run.status.success()).map(|run| run.stdout) else {
+    let Some(bytes) = unpacked
+        .ok()
+        .filter(|run| run.status.success())
+        .map(|run| run.stdout)
+    else {
         eprintln!("SKIPPED: unpacking {} needs `xz`", packed.display());
         return None;
     };
@@ -68,7 +72,10 @@ pub fn cifar10_test(count: usize) -> Option<(Tensor, Vec<i64>)> {
 
 pub fn max_difference(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.size(), b.size());
-    (a.to_kind(Kind::Double) - b.to_kind(Kind::Double)).abs().max().double_value(&[])
+    (a.to_kind(Kind::Double) - b.to_kind(Kind::Double))
+        .abs()
+        .max()
+        .double_value(&[])
 }
 
 /// Largest difference over the reference's largest absolute value.
@@ -80,5 +87,7 @@ pub fn matrix(value: &serde_json::Value) -> Tensor {
     let rows: Vec<Vec<f64>> = serde_json::from_value(value.clone()).expect("a matrix");
     let width = rows[0].len() as i64;
     let flat: Vec<f64> = rows.into_iter().flatten().collect();
-    Tensor::from_slice(&flat).reshape([-1, width]).to_kind(Kind::Float)
+    Tensor::from_slice(&flat)
+        .reshape([-1, width])
+        .to_kind(Kind::Float)
 }

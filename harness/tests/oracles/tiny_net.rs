@@ -61,12 +61,14 @@ impl TinyNet {
         for (conv, activation) in self.convs.iter().zip(&self.activations) {
             xs = activation.forward(conv.forward(&xs, mode));
         }
-        self.head.forward(&xs.mean_dim([2_i64, 3].as_slice(), false, Kind::Float))
+        self.head
+            .forward(&xs.mean_dim([2_i64, 3].as_slice(), false, Kind::Float))
     }
 }
 
 fn official(name: &str) -> String {
-    name.replace(".clean.", ".BN_c.").replace(".adversarial.", ".BN_a.")
+    name.replace(".clean.", ".BN_c.")
+        .replace(".adversarial.", ".BN_a.")
 }
 
 impl Classifier for TinyNet {
@@ -107,10 +109,14 @@ fn pgd_follows_the_references_trace_step_by_step() {
                 alpha: 2.0 / 255.0,
                 steps,
             };
-            let xs = descend(&net, Branch::Adversarial, images, images, &objective, settings)
-                .expect("an attack");
+            let xs =
+                descend(&net, Branch::Adversarial, images, images, &objective, settings).expect("an attack");
             let want = &tensors[&format!("pgd.{name}.x_after_step{steps}")];
-            let close = (xs - want).abs().le(1e-6).to_kind(Kind::Double).mean(Kind::Double);
+            let close = (xs - want)
+                .abs()
+                .le(1e-6)
+                .to_kind(Kind::Double)
+                .mean(Kind::Double);
             let needed = if steps == 1 { 0.999 } else { 0.995 };
             let share = close.double_value(&[]);
             assert!(share >= needed, "{name}, {steps} steps: {share}");
@@ -142,8 +148,13 @@ fn three_sgd_steps_give_the_references_weights_and_statistics() {
             cross_entropy(&logits, &labels.narrow(0, from, 6))
         });
         let loss = mean(terms.into());
-        let want = reference["sgd"]["loss_per_step"][step - 1].as_f64().expect("a loss");
-        assert!((loss.double_value(&[]) - want).abs() < 1e-5 * want, "loss of step {step}");
+        let want = reference["sgd"]["loss_per_step"][step - 1]
+            .as_f64()
+            .expect("a loss");
+        assert!(
+            (loss.double_value(&[]) - want).abs() < 1e-5 * want,
+            "loss of step {step}"
+        );
         sgd.zero_grad();
         loss.backward();
         if step == 1 {
@@ -157,7 +168,11 @@ fn three_sgd_steps_give_the_references_weights_and_statistics() {
         for param in net.params.iter() {
             let want = &tensors[&format!("sgd.after{step}.{}", official(&param.name))];
             let difference = max_difference(&param.tensor, want);
-            assert!(difference < 1e-5, "{} after step {step}: {difference}", param.name);
+            assert!(
+                difference < 1e-5,
+                "{} after step {step}: {difference}",
+                param.name
+            );
         }
     }
 }

@@ -30,18 +30,38 @@ impl Panel {
     }
 
     /// Horizontal grid lines with their labels on the left.
-    pub fn rows<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ticks: &[f64], label: impl Fn(f64) -> String) -> Drawn {
+    pub fn rows<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        ticks: &[f64],
+        label: impl Fn(f64) -> String,
+    ) -> Drawn {
         for tick in ticks {
             let (_, y) = self.at(self.across.0, *tick);
-            canvas.line(&[(self.x.0, y), (self.x.1, y)], GREY.mix(0.35), 0.5, Stroke::Solid)?;
+            canvas.line(
+                &[(self.x.0, y), (self.x.1, y)],
+                GREY.mix(0.35),
+                0.5,
+                Stroke::Solid,
+            )?;
             canvas.text(&label(*tick), (self.x.0 - 7.0, y), SMALL, Anchor::End)?;
         }
         Ok(())
     }
 
     /// Ticks below the panel with their labels.
-    pub fn columns<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ticks: &[f64], label: impl Fn(f64) -> String) -> Drawn {
-        canvas.line(&[(self.x.0, self.y.1), (self.x.1, self.y.1)], INK, 0.5, Stroke::Solid)?;
+    pub fn columns<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        ticks: &[f64],
+        label: impl Fn(f64) -> String,
+    ) -> Drawn {
+        canvas.line(
+            &[(self.x.0, self.y.1), (self.x.1, self.y.1)],
+            INK,
+            0.5,
+            Stroke::Solid,
+        )?;
         for tick in ticks {
             let (x, _) = self.at(*tick, self.up.0);
             canvas.line(&[(x, self.y.1), (x, self.y.1 + 4.0)], INK, 0.5, Stroke::Solid)?;
@@ -63,7 +83,12 @@ impl Panel {
     }
 
     /// A line through points, with marks.
-    pub fn series<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, points: &[(f64, f64)], look: Look) -> Drawn {
+    pub fn series<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        points: &[(f64, f64)],
+        look: Look,
+    ) -> Drawn {
         let points: Vec<Point> = points.iter().map(|(x, y)| self.at(*x, *y)).collect();
         canvas.line(&points, look.color, 1.6, look.stroke)?;
         if look.marks {
@@ -75,15 +100,30 @@ impl Panel {
     }
 
     /// Upright intervals: value across, low and high up.
-    pub fn intervals<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ends: &[(f64, f64, f64)], color: RGBColor) -> Drawn {
+    pub fn intervals<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        ends: &[(f64, f64, f64)],
+        color: RGBColor,
+    ) -> Drawn {
         for (x, low, high) in ends {
-            canvas.line(&[self.at(*x, *low), self.at(*x, *high)], color.mix(0.6), 1.0, Stroke::Solid)?;
+            canvas.line(
+                &[self.at(*x, *low), self.at(*x, *high)],
+                color.mix(0.6),
+                1.0,
+                Stroke::Solid,
+            )?;
         }
         Ok(())
     }
 
     /// A translucent band between a lower and an upper line.
-    pub fn band<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ends: &[(f64, f64, f64)], color: RGBColor) -> Drawn {
+    pub fn band<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        ends: &[(f64, f64, f64)],
+        color: RGBColor,
+    ) -> Drawn {
         let lower = ends.iter().map(|(x, low, _)| self.at(*x, *low));
         let upper = ends.iter().rev().map(|(x, _, high)| self.at(*x, *high));
         let outline: Vec<Point> = lower.chain(upper).collect();
@@ -120,15 +160,27 @@ const LEGEND_LINE: f64 = 20.0;
 
 /// Lines a legend needs between two edges.
 pub fn legend_height(entries: &[Entry], x: (f64, f64)) -> f64 {
-    places(entries, x).last().map_or(0.0, |(_, line)| (line + 1.0) * LEGEND_LINE)
+    places(entries, x)
+        .last()
+        .map_or(0.0, |(_, line)| (line + 1.0) * LEGEND_LINE)
 }
 
 /// Draws a legend, wrapped between two edges, from `top` downwards.
-pub fn legend<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, entries: &[Entry], x: (f64, f64), top: f64) -> Drawn {
+pub fn legend<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    entries: &[Entry],
+    x: (f64, f64),
+    top: f64,
+) -> Drawn {
     for (entry, (left, line)) in entries.iter().zip(places(entries, x)) {
         let y = top + (line + 0.5) * LEGEND_LINE;
         if entry.line {
-            canvas.line(&[(left, y), (left + 28.0, y)], entry.look.color, 1.6, entry.look.stroke)?;
+            canvas.line(
+                &[(left, y), (left + 28.0, y)],
+                entry.look.color,
+                1.6,
+                entry.look.stroke,
+            )?;
         }
         if entry.look.marks {
             let x = if entry.line { left + 14.0 } else { left + 23.0 };
@@ -160,7 +212,10 @@ pub fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = ((high - low) / wanted.max(1) as f64).max(f64::MIN_POSITIVE);
     let power = 10_f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-    let step = steps.into_iter().find(|step| *step >= rough * 0.999).unwrap_or(steps[3]);
+    let step = steps
+        .into_iter()
+        .find(|step| *step >= rough * 0.999)
+        .unwrap_or(steps[3]);
     let (first, last) = ((low / step).ceil() as i64, (high / step + 1e-9).floor() as i64);
     (first..=last).map(|i| i as f64 * step).collect()
 }

@@ -68,8 +68,13 @@ impl<'a> Bearings<'a> {
 
 fn table<'a>(font: &'a [u8], tag: &[u8; 4]) -> Option<&'a [u8]> {
     let count = usize::from(u16_at(font, 4)?);
-    let record = (0..count).map(|i| 12 + 16 * i).find(|at| font.get(*at..at + 4) == Some(tag))?;
-    let (offset, length) = (u32_at(font, record + 8)? as usize, u32_at(font, record + 12)? as usize);
+    let record = (0..count)
+        .map(|i| 12 + 16 * i)
+        .find(|at| font.get(*at..at + 4) == Some(tag))?;
+    let (offset, length) = (
+        u32_at(font, record + 8)? as usize,
+        u32_at(font, record + 12)? as usize,
+    );
     font.get(offset..offset.checked_add(length)?)
 }
 
@@ -96,7 +101,10 @@ mod tests {
         for letter in "aJlW%.0\u{221e}".chars() {
             let (advance, bearing) = bearings.measure(letter).expect("in the font");
             let measured = super::super::canvas::width(&letter.to_string(), 500.0);
-            assert!((500.0 * advance - measured).abs() <= 1.0, "{letter}: {advance} {measured}");
+            assert!(
+                (500.0 * advance - measured).abs() <= 1.0,
+                "{letter}: {advance} {measured}"
+            );
             assert!(bearing.abs() < advance, "{letter}: {bearing}");
         }
         assert!(Bearings::of(b"not a font").is_none());

@@ -2,6 +2,7 @@
 //! size, so that whole-number coordinates do not make lines step and prints stay sharp.
 
 use super::bearing::Bearings;
+use super::dashes::dashes;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -60,7 +61,11 @@ pub fn fonts() -> Drawn {
         register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF).is_ok()
             && register_font("sans-serif", FontStyle::Bold, notosans::BOLD_TTF).is_ok()
     });
-    if *done { Ok(()) } else { Err("the built-in font is not readable".to_owned()) }
+    if *done {
+        Ok(())
+    } else {
+        Err("the built-in font is not readable".to_owned())
+    }
 }
 
 /// A drawing surface.
@@ -97,13 +102,17 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// A filled rectangle between two corners.
     pub fn rect(&self, a: Point, b: Point, color: impl Color) -> Drawn {
-        self.area.draw(&Rectangle::new([device(a), device(b)], color.filled())).map_err(text_of)
+        self.area
+            .draw(&Rectangle::new([device(a), device(b)], color.filled()))
+            .map_err(text_of)
     }
 
     /// A filled area.
     pub fn area(&self, points: &[Point], color: impl Color) -> Drawn {
         let points: Vec<(i32, i32)> = points.iter().copied().map(device).collect();
-        self.area.draw(&Polygon::new(points, color.filled())).map_err(text_of)
+        self.area
+            .draw(&Polygon::new(points, color.filled()))
+            .map_err(text_of)
     }
 
     /// A mark of a shape of its own for each series: circle, square, triangle, diamond.
@@ -112,11 +121,28 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         match shape % 4 {
             0 => {
                 let size = (r * SCALE).round() as i32;
-                self.area.draw(&Circle::new(device((x, y)), size, color.filled())).map_err(text_of)
+                self.area
+                    .draw(&Circle::new(device((x, y)), size, color.filled()))
+                    .map_err(text_of)
             }
             1 => self.rect((x - 0.88 * r, y - 0.88 * r), (x + 0.88 * r, y + 0.88 * r), color),
-            2 => self.area(&[(x, y - 1.15 * r), (x + 1.1 * r, y + 0.8 * r), (x - 1.1 * r, y + 0.8 * r)], color),
-            _ => self.area(&[(x, y - 1.25 * r), (x + 1.1 * r, y), (x, y + 1.25 * r), (x - 1.1 * r, y)], color),
+            2 => self.area(
+                &[
+                    (x, y - 1.15 * r),
+                    (x + 1.1 * r, y + 0.8 * r),
+                    (x - 1.1 * r, y + 0.8 * r),
+                ],
+                color,
+            ),
+            _ => self.area(
+                &[
+                    (x, y - 1.25 * r),
+                    (x + 1.1 * r, y),
+                    (x, y + 1.25 * r),
+                    (x - 1.1 * r, y),
+                ],
+                color,
+            ),
         }
     }
 
@@ -144,8 +170,12 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
-        let style = TextStyle::from(letters.font(size)).color(&INK).pos(Pos::new(h, VPos::Center));
-        self.area.draw(&Text::new(text.to_owned(), device(at), style)).map_err(text_of)
+        let style = TextStyle::from(letters.font(size))
+            .color(&INK)
+            .pos(Pos::new(h, VPos::Center));
+        self.area
+            .draw(&Text::new(text.to_owned(), device(at), style))
+            .map_err(text_of)
     }
 
     /// Sets text letter by letter (see [`super::bearing`]).
@@ -153,10 +183,16 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         // plotters writes an SVG's font-size as size / 1.24, and a bitmap's as the height from
         // ascent to descent, which for Noto Sans is 1.362 em: this makes both alike.
         let size = size * 1.362 / 1.24;
-        let bytes = if letters == Letters::Bold { notosans::BOLD_TTF } else { notosans::REGULAR_TTF };
+        let bytes = if letters == Letters::Bold {
+            notosans::BOLD_TTF
+        } else {
+            notosans::REGULAR_TTF
+        };
         let bearings = Bearings::of(bytes).ok_or("the built-in font is not readable")?;
-        let measured: Vec<(f64, f64)> =
-            text.chars().map(|letter| bearings.measure(letter).unwrap_or((0.3, 0.0))).collect();
+        let measured: Vec<(f64, f64)> = text
+            .chars()
+            .map(|letter| bearings.measure(letter).unwrap_or((0.3, 0.0)))
+            .collect();
         let wide: f64 = size * measured.iter().map(|(advance, _)| advance).sum::<f64>();
         let mut pen = match anchor {
             Anchor::Start => 0.0,
@@ -168,10 +204,18 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         let down = 0.133 * size;
         for (letter, (advance, bearing)) in text.chars().zip(measured) {
             let along = pen + bearing * size;
-            let at = if letters == Letters::Upwards { (x + down, y - along) } else { (x + along, y + down) };
-            let style = TextStyle::from(letters.font(size)).color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+            let at = if letters == Letters::Upwards {
+                (x + down, y - along)
+            } else {
+                (x + along, y + down)
+            };
+            let style = TextStyle::from(letters.font(size))
+                .color(&INK)
+                .pos(Pos::new(HPos::Left, VPos::Center));
             if !letter.is_whitespace() {
-                self.area.draw(&Text::new(letter.to_string(), device(at), style)).map_err(text_of)?;
+                self.area
+                    .draw(&Text::new(letter.to_string(), device(at), style))
+                    .map_err(text_of)?;
             }
             pen += advance * size;
         }
@@ -214,51 +258,4 @@ fn device((x, y): Point) -> (i32, i32) {
 
 fn text_of<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
     error.to_string()
-}
-
-/// Cuts a line into dashes.
-fn dashes(points: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
-    let mut pieces = Vec::new();
-    let (mut left, mut drawing) = (on, true);
-    let mut piece: Vec<Point> = points.first().copied().into_iter().collect();
-    for pair in points.windows(2) {
-        let (mut from, to) = (pair[0], pair[1]);
-        loop {
-            let rest = (to.0 - from.0).hypot(to.1 - from.1);
-            if rest <= left {
-                left -= rest;
-                if drawing {
-                    piece.push(to);
-                }
-                break;
-            }
-            let t = left / rest;
-            from = (from.0 + t * (to.0 - from.0), from.1 + t * (to.1 - from.1));
-            if drawing {
-                piece.push(from);
-                pieces.push(std::mem::take(&mut piece));
-            } else {
-                piece = vec![from];
-            }
-            drawing = !drawing;
-            left = if drawing { on } else { off };
-        }
-    }
-    if drawing && piece.len() > 1 {
-        pieces.push(piece);
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::dashes;
-
-    #[test]
-    fn dashes_cover_their_share_of_the_line() {
-        let pieces = dashes(&[(0.0, 0.0), (10.0, 0.0), (20.0, 0.0)], 4.0, 2.0);
-        let starts: Vec<f64> = pieces.iter().map(|piece| piece[0].0).collect();
-        assert_eq!(starts, [0.0, 6.0, 12.0, 18.0]);
-        assert_eq!(pieces[1], [(6.0, 0.0), (10.0, 0.0)]);
-    }
 }

@@ -23,7 +23,10 @@ const WIDTH: u32 = 760;
 /// The figure, when any corruption was measured.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let models = &analysis.runs.models;
-    let triples: Vec<_> = models.iter().map(|model| analysis.triple(&model.name, Reading::Oracle)).collect();
+    let triples: Vec<_> = models
+        .iter()
+        .map(|model| analysis.triple(&model.name, Reading::Oracle))
+        .collect();
     let names = BENCHMARK.iter().chain(&EXTRA);
     let mut rows: Vec<(String, Vec<Option<Estimate>>)> = Vec::new();
     for name in names {
@@ -38,7 +41,9 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     if rows.is_empty() {
         return Ok(None);
     }
-    let mean = triples.iter().map(|triple| triple.and_then(|triple| triple.natural.npa.clone().ok()));
+    let mean = triples
+        .iter()
+        .map(|triple| triple.and_then(|triple| triple.natural.npa.clone().ok()));
     rows.push(("mean (NPA)".to_owned(), mean.collect()));
     let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
     let alt = format!(
@@ -97,7 +102,12 @@ impl Draw for Dots {
         let across = ticks(0.0, 100.0, 5);
         for tick in &across {
             let (x, _) = panel.at(*tick, 0.0);
-            canvas.line(&[(x, panel.y.0), (x, panel.y.1)], GREY.mix(0.35), 0.5, Stroke::Solid)?;
+            canvas.line(
+                &[(x, panel.y.0), (x, panel.y.1)],
+                GREY.mix(0.35),
+                0.5,
+                Stroke::Solid,
+            )?;
         }
         panel.columns(canvas, &across, plain)?;
         panel.titles(canvas, "Accuracy (%)", "")?;
@@ -119,7 +129,12 @@ impl Draw for Dots {
                 let Some(estimate) = estimate else { continue };
                 let y = top + 4.0 + (j as f64 + 0.5) * gap;
                 let x = |share: f64| panel.at(100.0 * share, 0.0).0;
-                canvas.line(&[(x(estimate.low), y), (x(estimate.high), y)], color(j), 1.4, Stroke::Solid)?;
+                canvas.line(
+                    &[(x(estimate.low), y), (x(estimate.high), y)],
+                    color(j),
+                    1.4,
+                    Stroke::Solid,
+                )?;
                 canvas.mark((x(estimate.value), y), j, 3.6, color(j))?;
             }
         }

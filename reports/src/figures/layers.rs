@@ -32,8 +32,14 @@ const NARROW: f64 = 84.0;
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let (mut archs, mut names): (Vec<Arch>, _) = (Vec::new(), Vec::new());
     for (i, model) in analysis.runs.models.iter().enumerate() {
-        let Some(record) = model.record.as_ref().filter(|_| model.is_partial()) else { continue };
-        let layers: Vec<(String, u64)> = record.layers.iter().map(|l| (l.name.clone(), l.total())).collect();
+        let Some(record) = model.record.as_ref().filter(|_| model.is_partial()) else {
+            continue;
+        };
+        let layers: Vec<(String, u64)> = record
+            .layers
+            .iter()
+            .map(|l| (l.name.clone(), l.total()))
+            .collect();
         let kept: Vec<u64> = record.layers.iter().map(|layer| layer.kept).collect();
         names.push((i, model.name.clone()));
         match archs.iter_mut().find(|arch| arch.layers == layers) {
@@ -54,17 +60,32 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         words::list(&list)
     );
     let caption = "Share of each layer's ReLUs that the mask keeps, in execution order; below each layer, how many ReLUs it has. Models that keep every ReLU are left out.".to_owned();
-    make("layers", "ReLUs kept per layer", caption, alt, &Bars { names, archs }).map(Some)
+    make(
+        "layers",
+        "ReLUs kept per layer",
+        caption,
+        alt,
+        &Bars { names, archs },
+    )
+    .map(Some)
 }
 
 impl Bars {
     fn entries(&self) -> Vec<Entry> {
         let entry = |name: &str, color: RGBColor| Entry {
             name: name.to_owned(),
-            look: Look { color, stroke: Stroke::Solid, shape: 1, marks: true },
+            look: Look {
+                color,
+                stroke: Stroke::Solid,
+                shape: 1,
+                marks: true,
+            },
             line: false,
         };
-        self.names.iter().map(|(i, name)| entry(name, color(*i))).collect()
+        self.names
+            .iter()
+            .map(|(i, name)| entry(name, color(*i)))
+            .collect()
     }
 }
 
@@ -114,7 +135,11 @@ impl Arch {
         let tilted = slot < NARROW;
         for (j, (name, total)) in self.layers.iter().enumerate() {
             let left = LEFT + slot * j as f64;
-            canvas.rect((left + 0.08 * slot, top), (left + 0.92 * slot, panel.y.1), GREY.mix(0.12))?;
+            canvas.rect(
+                (left + 0.08 * slot, top),
+                (left + 0.92 * slot, panel.y.1),
+                GREY.mix(0.12),
+            )?;
             let bar = 0.76 * slot / self.models.len() as f64;
             for (k, (model, kept)) in self.models.iter().enumerate() {
                 let share = 100.0 * kept.get(j).copied().unwrap_or(0) as f64 / (*total).max(1) as f64;
@@ -124,10 +149,19 @@ impl Arch {
             }
             let middle = left + slot / 2.0;
             if tilted {
-                canvas.upwards(&format!("{name} ({})", short(*total)), (middle, panel.y.1 + 46.0), SMALL - 2.0)?;
+                canvas.upwards(
+                    &format!("{name} ({})", short(*total)),
+                    (middle, panel.y.1 + 46.0),
+                    SMALL - 2.0,
+                )?;
             } else {
                 canvas.text(name, (middle, panel.y.1 + 13.0), SMALL, Anchor::Middle)?;
-                canvas.text(&words::thousands(*total), (middle, panel.y.1 + 29.0), SMALL - 1.0, Anchor::Middle)?;
+                canvas.text(
+                    &words::thousands(*total),
+                    (middle, panel.y.1 + 29.0),
+                    SMALL - 1.0,
+                    Anchor::Middle,
+                )?;
             }
         }
         canvas.line(&[(LEFT, panel.y.1), (RIGHT, panel.y.1)], INK, 0.5, Stroke::Solid)
@@ -135,5 +169,9 @@ impl Arch {
 }
 
 fn short(n: u64) -> String {
-    if n >= 1000 { format!("{}k", plain((n as f64 / 100.0).round() / 10.0)) } else { n.to_string() }
+    if n >= 1000 {
+        format!("{}k", plain((n as f64 / 100.0).round() / 10.0))
+    } else {
+        n.to_string()
+    }
 }

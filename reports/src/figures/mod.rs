@@ -4,10 +4,12 @@ mod axes;
 mod bearing;
 mod canvas;
 mod corruptions;
+mod dashes;
 mod layers;
 mod radius;
 mod severity;
 mod strip;
+mod sweeps;
 mod training;
 
 use crate::error::ReportError;
@@ -15,7 +17,9 @@ use crate::metrics::{Analysis, Reading};
 use canvas::{Canvas, Drawn, PALETTE, SCALE, Stroke};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
-use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, RGBColor, SVGBackend, WHITE};
+use plotters::prelude::{
+    BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, RGBColor, SVGBackend, WHITE,
+};
 use rlnet_suites::Branch;
 
 /// A figure, ready to be written.
@@ -42,18 +46,32 @@ impl Figure {
     /// legible in light and in dark, and its size follows the page.
     pub fn inline(&self) -> Option<String> {
         let svg = self.svg.as_ref()?;
-        let ink = format!("\"#{:02X}{:02X}{:02X}\"", canvas::INK.0, canvas::INK.1, canvas::INK.2);
-        let label = self.alt.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        Some(
-            svg.replace(&ink, "\"currentColor\"")
-                .replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1),
-        )
+        let ink = format!(
+            "\"#{:02X}{:02X}{:02X}\"",
+            canvas::INK.0,
+            canvas::INK.1,
+            canvas::INK.2
+        );
+        let label = self
+            .alt
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;");
+        Some(svg.replace(&ink, "\"currentColor\"").replacen(
+            "<svg ",
+            &format!("<svg role=\"img\" aria-label=\"{label}\" "),
+            1,
+        ))
     }
 
     /// The drawing as a file of its own, on white.
     pub fn standalone(&self) -> Option<String> {
         let svg = self.svg.as_ref()?;
-        Some(svg.replacen(">\n", ">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n", 1))
+        Some(svg.replacen(
+            ">\n",
+            ">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n",
+            1,
+        ))
     }
 }
 

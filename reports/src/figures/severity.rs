@@ -24,7 +24,9 @@ const RIGHT: f64 = 738.0;
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut models = Vec::new();
     for (i, model) in analysis.runs.models.iter().enumerate() {
-        let Some(triple) = analysis.triple(&model.name, Reading::Oracle) else { continue };
+        let Some(triple) = analysis.triple(&model.name, Reading::Oracle) else {
+            continue;
+        };
         if triple.natural.npa.is_err() {
             continue;
         }
@@ -46,9 +48,19 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     );
     let caption = format!(
         "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.",
-        corruption_set(&analysis.runs).split(" at severities").next().unwrap_or_default()
+        corruption_set(&analysis.runs)
+            .split(" at severities")
+            .next()
+            .unwrap_or_default()
     );
-    make("severity", "Accuracy against severity", caption, alt, &Lines { models }).map(Some)
+    make(
+        "severity",
+        "Accuracy against severity",
+        caption,
+        alt,
+        &Lines { models },
+    )
+    .map(Some)
 }
 
 impl Lines {
@@ -88,7 +100,13 @@ impl Draw for Lines {
             up: (0.0, 100.0),
         };
         panel.rows(canvas, &ticks(0.0, 100.0, 5), plain)?;
-        let label = |severity: f64| if severity == 0.0 { "clean".to_owned() } else { plain(severity) };
+        let label = |severity: f64| {
+            if severity == 0.0 {
+                "clean".to_owned()
+            } else {
+                plain(severity)
+            }
+        };
         panel.columns(canvas, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], label)?;
         panel.titles(canvas, "Severity", "Accuracy (%)")?;
         for (i, _, line) in &self.models {

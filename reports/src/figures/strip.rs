@@ -14,7 +14,13 @@ use plotters::prelude::{BitMapElement, DrawingBackend};
 use rlnet_suites::{Cell, CellSpec, Condition};
 
 /// Corruptions shown first: one of each kind (noise, blur, weather, digital).
-const PREFERRED: [&str; 5] = ["gaussian_noise", "motion_blur", "fog", "contrast", "jpeg_compression"];
+const PREFERRED: [&str; 5] = [
+    "gaussian_noise",
+    "motion_blur",
+    "fog",
+    "contrast",
+    "jpeg_compression",
+];
 /// Width for row labels, and the gap between rows, in layout units.
 const LABELS: u32 = 168;
 const GAP: u32 = 6;
@@ -25,7 +31,9 @@ const STRIP: u32 = 580;
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     // The corrupted images are the same for every model; the attacked ones are those made
     // against the model of the report's answer.
-    let Some(model) = crate::answer::subject(analysis) else { return Ok(None) };
+    let Some(model) = crate::answer::subject(analysis) else {
+        return Ok(None);
+    };
     let run = &analysis.runs.runs[model.run];
     let mut rows = Vec::new();
     for (label, cell) in choice(analysis, run, model) {
@@ -38,7 +46,12 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
             .map_err(|error| ReportError::file(&file, format!("not a readable picture: {error}")))?;
         rows.push((label, picture.to_rgb8()));
     }
-    let Some(widest) = rows.iter().map(|(_, picture)| picture.width()).max().filter(|w| *w > 0) else {
+    let Some(widest) = rows
+        .iter()
+        .map(|(_, picture)| picture.width())
+        .max()
+        .filter(|w| *w > 0)
+    else {
         return Ok(None);
     };
     let factor = ((STRIP * SCALE as u32) / widest).max(1);
@@ -70,18 +83,30 @@ fn choice<'a>(analysis: &Analysis, run: &'a Run, model: &Model) -> Vec<(String, 
         }
     }
     let known = PREFERRED.into_iter().filter(|name| corruptions.contains(name));
-    let rest = corruptions.iter().copied().filter(|name| !PREFERRED.contains(name));
+    let rest = corruptions
+        .iter()
+        .copied()
+        .filter(|name| !PREFERRED.contains(name));
     let chosen: Vec<&str> = known.chain(rest).take(PREFERRED.len()).collect();
     let mut wanted: Vec<(String, Condition)> = vec![("clean".to_owned(), Condition::Clean)];
     for name in chosen {
         let levels = model.planned.iter().filter_map(|(condition, _)| match condition {
-            Condition::Corruption { name: known, severity } if known == name => Some(*severity),
+            Condition::Corruption {
+                name: known,
+                severity,
+            } if known == name => Some(*severity),
             _ => None,
         });
         // The severity the harness keeps examples of: 3, or the one nearest to it.
         if let Some(severity) = levels.min_by_key(|level| level.abs_diff(3)) {
-            let condition = Condition::Corruption { name: name.to_owned(), severity };
-            wanted.push((format!("{}, severity {severity}", words::corruption(name)), condition));
+            let condition = Condition::Corruption {
+                name: name.to_owned(),
+                severity,
+            };
+            wanted.push((
+                format!("{}, severity {severity}", words::corruption(name)),
+                condition,
+            ));
         }
     }
     if let Some(attack) = &analysis.runs.headline {
@@ -93,7 +118,10 @@ fn choice<'a>(analysis: &Analysis, run: &'a Run, model: &Model) -> Vec<(String, 
         let cell = run.plan.cells.iter().find(|cell| cell.id == *id)?;
         matches!(cell.spec, CellSpec::Evaluate(_)).then_some(cell)
     };
-    wanted.into_iter().filter_map(|(label, condition)| Some((label, cell_of(&condition)?))).collect()
+    wanted
+        .into_iter()
+        .filter_map(|(label, condition)| Some((label, cell_of(&condition)?)))
+        .collect()
 }
 
 type Composed = ((u32, u32), Vec<u8>);
@@ -104,11 +132,21 @@ fn compose(rows: Vec<(String, RgbImage)>, factor: u32) -> Result<Composed, Strin
         .into_iter()
         .map(|(label, picture)| {
             let (w, h) = (picture.width() * factor, picture.height() * factor);
-            (label, imageops::resize(&picture, w, h, imageops::FilterType::Nearest))
+            (
+                label,
+                imageops::resize(&picture, w, h, imageops::FilterType::Nearest),
+            )
         })
         .collect();
-    let widest = large.iter().map(|(_, picture)| picture.width()).max().unwrap_or(0);
-    let height: u32 = large.iter().map(|(_, picture)| picture.height() + GAP * scale).sum();
+    let widest = large
+        .iter()
+        .map(|(_, picture)| picture.width())
+        .max()
+        .unwrap_or(0);
+    let height: u32 = large
+        .iter()
+        .map(|(_, picture)| picture.height() + GAP * scale)
+        .sum();
     let pixels = (LABELS * scale + widest, height);
     let png = raster(pixels, |area| {
         let canvas = Canvas::raster(area);

@@ -55,21 +55,38 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         }
         let mut row = Row {
             name: record.cell.name.clone(),
-            epochs: points.iter().map(|point| f64::from(point.epoch)).fold(1.0, f64::max),
+            epochs: points
+                .iter()
+                .map(|point| f64::from(point.epoch))
+                .fold(1.0, f64::max),
             losses: Vec::new(),
             accuracies: Vec::new(),
         };
         for (i, (metric, name)) in LOSSES.iter().enumerate() {
-            let look = Look { color: color(i), stroke: Stroke::Solid, shape: 0, marks: false };
+            let look = Look {
+                color: color(i),
+                stroke: Stroke::Solid,
+                shape: 0,
+                marks: false,
+            };
             if let Some(points) = curve(&points, metric, 1.0) {
                 row.losses.push(Curve { look, points });
                 name_once(&mut losses, name, look);
             }
         }
         for (metric, image, branch, look) in validation(&points) {
-            let Some(points) = curve(&points, &metric, 100.0) else { continue };
+            let Some(points) = curve(&points, &metric, 100.0) else {
+                continue;
+            };
             row.accuracies.push(Curve { look, points });
-            name_once(&mut images, image, Look { stroke: Stroke::Solid, ..look });
+            name_once(
+                &mut images,
+                image,
+                Look {
+                    stroke: Stroke::Solid,
+                    ..look
+                },
+            );
             name_once(&mut branches, branch, Look { color: INK, ..look });
         }
         rows.push(row);
@@ -78,10 +95,24 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         return Ok(None);
     }
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
-    let alt = format!("Small line charts of loss and held-out accuracy against epoch for {}.", words::list(&names));
+    let alt = format!(
+        "Small line charts of loss and held-out accuracy against epoch for {}.",
+        words::list(&names)
+    );
     let caption = "Loss over training images, in all and by part; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.".to_owned();
     let accuracies = [images, branches].concat();
-    make("training", "Training curves", caption, alt, &Curves { rows, losses, accuracies }).map(Some)
+    make(
+        "training",
+        "Training curves",
+        caption,
+        alt,
+        &Curves {
+            rows,
+            losses,
+            accuracies,
+        },
+    )
+    .map(Some)
 }
 
 /// The curves `validation/<clean|adversarial>/<branch>`: colour says the image, the line the
@@ -99,23 +130,40 @@ fn validation(points: &[CurvePoint]) -> Vec<(String, &'static str, &'static str,
             "natural" => (Stroke::Dotted, "natural branch"),
             _ => (Stroke::Solid, "adversarial or only branch"),
         };
-        let (place, image) = if image == "clean" { (5, "clean images") } else { (4, "attacked images") };
-        let look = Look { color: color(place), stroke, shape: 0, marks: false };
+        let (place, image) = if image == "clean" {
+            (5, "clean images")
+        } else {
+            (4, "attacked images")
+        };
+        let look = Look {
+            color: color(place),
+            stroke,
+            shape: 0,
+            marks: false,
+        };
         Some((metric.to_owned(), image, branch, look))
     });
     parts.collect()
 }
 
 fn curve(points: &[CurvePoint], metric: &str, factor: f64) -> Option<Vec<(f64, f64)>> {
-    let own = points.iter().filter(|point| point.metric == metric && point.value.is_finite());
-    let mut own: Vec<(f64, f64)> = own.map(|point| (f64::from(point.epoch), factor * point.value)).collect();
+    let own = points
+        .iter()
+        .filter(|point| point.metric == metric && point.value.is_finite());
+    let mut own: Vec<(f64, f64)> = own
+        .map(|point| (f64::from(point.epoch), factor * point.value))
+        .collect();
     own.sort_by(|a, b| a.0.total_cmp(&b.0));
     (!own.is_empty()).then_some(own)
 }
 
 fn name_once(entries: &mut Vec<Entry>, name: &str, look: Look) {
     if !entries.iter().any(|entry| entry.name == name) {
-        entries.push(Entry { name: name.to_owned(), look, line: true });
+        entries.push(Entry {
+            name: name.to_owned(),
+            look,
+            line: true,
+        });
     }
 }
 
@@ -127,7 +175,10 @@ impl Curves {
 
 impl Draw for Curves {
     fn size(&self) -> (u32, u32) {
-        (760, (TOP + self.legend_height() + ROW * self.rows.len() as f64 + 26.0).ceil() as u32)
+        (
+            760,
+            (TOP + self.legend_height() + ROW * self.rows.len() as f64 + 26.0).ceil() as u32,
+        )
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
@@ -138,7 +189,11 @@ impl Draw for Curves {
             let top = first + ROW * i as f64;
             let across = if i + 1 == self.rows.len() { "Epoch" } else { "" };
             canvas.bold(&row.name, (LEFT.0, top - 14.0), SMALL, Anchor::Start)?;
-            let highest = row.losses.iter().flat_map(|curve| &curve.points).map(|point| point.1);
+            let highest = row
+                .losses
+                .iter()
+                .flat_map(|curve| &curve.points)
+                .map(|point| point.1);
             let highest = highest.fold(0.0, f64::max);
             let loss = if highest > 0.0 { 1.08 * highest } else { 1.0 };
             for (x, up, curves, title) in [

@@ -4,45 +4,52 @@
 use crate::error::ReportError;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::reading::Reading;
+use crate::parquet;
 use crate::runs::{Model, Runs};
-use crate::store;
 use polars::prelude::*;
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
 
-/// The answers of a model under a reading: columns `image`, `condition`, `kind`,
-/// `corruption`, `severity`, `right`.
-pub fn answers(model: &Model, reading: Reading) -> LazyFrame {
-    let rows = model.rows.clone().lazy();
-    let keys = ["image", "condition", "kind", "corruption", "severity"].map(col);
+/// The answers of a model under a reading, to the rows that `only` picks: columns `image`,
+/// `at`, `corruption`, `by_name`, `by_severity`, `right`.
+pub fn answers(model: &Model, reading: Reading, only: Expr) -> LazyFrame {
+    let rest = ["image", "at", "corruption", "by_name", "by_severity"].map(col);
+    let rows = model.rows.clone().lazy().filter(only);
     let rows = match reading.on(&model.branches) {
         Reading::Fixed(branch) => rows.filter(col("branch").eq(lit(branch.name()))),
         Reading::Oracle => rows.filter(col("own").eq(lit(1_u32))),
-        Reading::Worst => rows.group_by(keys.clone()).agg([col("right").min()]),
+        // The rest follows from image and condition.
+        Reading::Worst => rows.group_by([col("slot")]).agg(
+            [
+                &[col("right").min()][..],
+                &rest.clone().map(|column| column.first()),
+            ]
+            .concat(),
+        ),
     };
-    rows.select([&keys[..], &[col("right")]].concat())
+    rows.select([&rest[..], &[col("right")]].concat())
 }
 
-/// For every image of one condition, in the order of images: whether the answer is right.
+/// For every condition that is no corruption, and every image: whether the answer is right.
+pub type ByImage = BTreeMap<Condition, BTreeMap<u32, bool>>;
+
+/// The answers to clean and attacked images, one by one, for paired tests.
 ///
 /// # Errors
 /// When the query fails.
-pub fn per_image(
-    model: &Model,
-    reading: Reading,
-    condition: &Condition,
-) -> Result<BTreeMap<u32, bool>, ReportError> {
+pub fn by_image(model: &Model, reading: Reading) -> Result<ByImage, ReportError> {
     let query = || {
-        let frame = answers(model, reading)
-            .filter(col("condition").eq(lit(condition.to_string())))
-            .collect()?;
-        let images = store::u32s(&frame, "image")?;
-        let right = store::u32s(&frame, "right")?;
-        PolarsResult::Ok(images.into_iter().zip(right.into_iter().map(|r| r == 1)).collect())
+        let only = col("severity").eq(lit(0_u32));
+        let frame = answers(model, reading, only).collect()?;
+        let images = parquet::u32s(&frame, "image")?.into_iter();
+        let right = parquet::u32s(&frame, "right")?.into_iter();
+        let mut found: Vec<BTreeMap<u32, bool>> = vec![BTreeMap::new(); model.conditions.len()];
+        for ((at, image), right) in parquet::u32s(&frame, "at")?.into_iter().zip(images).zip(right) {
+            found[at as usize].insert(image, right == 1);
+        }
+        PolarsResult::Ok(model.conditions.iter().cloned().zip(found).collect())
     };
-    query().map_err(|error| {
-        ReportError::make(format!("the answers of `{}` under {condition}", model.name), error)
-    })
+    query().map_err(|error| ReportError::make(format!("the answers of `{}`", model.name), error))
 }
 
 /// Counts of right answers per model, reading and condition.
@@ -60,9 +67,8 @@ impl Tally {
         let mut counts = BTreeMap::new();
         for model in &runs.models {
             for reading in Reading::of(&model.branches) {
-                let count = count(answers(model, reading)).map_err(|error| {
-                    ReportError::make(format!("the counts of `{}`", model.name), error)
-                })?;
+                let count = count(model, answers(model, reading, lit(true)))
+                    .map_err(|error| ReportError::make(format!("the counts of `{}`", model.name), error))?;
                 counts.insert((model.name.clone(), reading), count);
             }
         }
@@ -86,19 +92,20 @@ impl Tally {
     }
 }
 
-fn count(answers: LazyFrame) -> PolarsResult<BTreeMap<String, Estimate>> {
+fn count(model: &Model, answers: LazyFrame) -> PolarsResult<BTreeMap<String, Estimate>> {
     let frame = answers
-        .group_by([col("condition")])
+        .group_by([col("at")])
         .agg([
             col("right").sum().cast(DataType::UInt32).alias("right"),
             len().cast(DataType::UInt32).alias("n"),
         ])
         .collect()?;
-    let conditions = store::strs(&frame, "condition")?;
-    let counts = store::u32s(&frame, "right")?.into_iter().zip(store::u32s(&frame, "n")?);
-    Ok(conditions
+    let at = parquet::u32s(&frame, "at")?.into_iter();
+    let conditions = at.map(|at| model.conditions[at as usize].to_string());
+    let counts = parquet::u32s(&frame, "right")?
         .into_iter()
-        .map(str::to_owned)
+        .zip(parquet::u32s(&frame, "n")?);
+    Ok(conditions
         .zip(counts.map(|(right, n)| Estimate::of_images(right.into(), n.into())))
         .collect())
 }

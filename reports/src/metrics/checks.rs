@@ -6,11 +6,11 @@
 //! Differences are only flagged beyond chance: a paired one-sided test at 1 %.
 
 use crate::error::ReportError;
-use crate::metrics::answers::per_image;
+use crate::metrics::answers::by_image;
 use crate::metrics::paired::McNemar;
 use crate::metrics::reading::Reading;
+use crate::parquet;
 use crate::runs::{Model, Runs};
-use crate::store;
 use polars::prelude::*;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
@@ -83,8 +83,12 @@ fn order(
             }
         }
     }
+    let answers = by_image(model, reading)?;
     for (code, weak, strong) in pairs {
-        let test = McNemar::of(&per_image(model, reading, &strong)?, &per_image(model, reading, &weak)?);
+        let (Some(under_strong), Some(under_weak)) = (answers.get(&strong), answers.get(&weak)) else {
+            continue;
+        };
+        let test = McNemar::of(under_strong, under_weak);
         if test.only_this > test.only_other && test.p < BEYOND_CHANCE {
             flags.push(Flag {
                 code,
@@ -117,10 +121,20 @@ fn outside_the_ball(model: &Model, attack: &AttackSpec) -> Result<Option<Flag>, 
             .filter(col("condition").eq(lit(attack.to_string())))
             .select([
                 // One part in 10^5 for single-precision pixels.
-                col("norm").gt(lit((eps + 1e-5) as f32)).cast(DataType::UInt32).sum().cast(DataType::UInt32).alias("outside"),
+                col("norm")
+                    .gt(lit((eps + 1e-5) as f32))
+                    .cast(DataType::UInt32)
+                    .sum()
+                    .cast(DataType::UInt32)
+                    .alias("outside"),
             ])
             .collect()?;
-        PolarsResult::Ok(store::u32s(&frame, "outside")?.first().copied().unwrap_or_default())
+        PolarsResult::Ok(
+            parquet::u32s(&frame, "outside")?
+                .first()
+                .copied()
+                .unwrap_or_default(),
+        )
     };
     let outside = query().map_err(|error| ReportError::make(format!("the radii of {attack}"), error))?;
     Ok((outside > 0).then(|| Flag {

@@ -2,7 +2,7 @@
 //! print and on the one an attacker leaves.
 
 use crate::error::ReportError;
-use crate::metrics::answers::per_image;
+use crate::metrics::answers::{ByImage, by_image};
 use crate::metrics::estimate::{Estimate, Known};
 use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
 use crate::metrics::reading::Reading;
@@ -80,16 +80,20 @@ pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, R
     let mut all = Vec::new();
     for model in runs.models.iter().filter(|model| model.name != baseline.name) {
         let both_single = model.branches.len() < 2 && baseline.branches.len() < 2;
-        let readings = if both_single { &[Reading::Oracle][..] } else { &[Reading::Oracle, Reading::Worst] };
+        let readings = if both_single {
+            &[Reading::Oracle][..]
+        } else {
+            &[Reading::Oracle, Reading::Worst]
+        };
         for reading in readings {
             let pair = Pair {
                 reading: *reading,
-                this: model,
-                baseline,
+                model: &model.name,
+                answers: (by_image(model, *reading)?, by_image(baseline, *reading)?),
                 of_this: find(triples, model, *reading),
                 of_baseline: find(triples, baseline, *reading),
             };
-            all.extend(pair.compare(runs)?);
+            all.extend(pair.compare(runs));
         }
     }
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
@@ -101,27 +105,29 @@ pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, R
 
 fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {
     let reading = reading.on(&model.branches);
-    triples.iter().find(|triple| triple.model == model.name && triple.reading == reading)
+    triples
+        .iter()
+        .find(|triple| triple.model == model.name && triple.reading == reading)
 }
 
 struct Pair<'a> {
     reading: Reading,
-    this: &'a Model,
-    baseline: &'a Model,
+    model: &'a str,
+    answers: (ByImage, ByImage),
     of_this: Option<&'a Triple>,
     of_baseline: Option<&'a Triple>,
 }
 
 impl Pair<'_> {
-    fn compare(&self, runs: &Runs) -> Result<Vec<Comparison>, ReportError> {
+    fn compare(&self, runs: &Runs) -> Vec<Comparison> {
         let (Some(this), Some(baseline)) = (self.of_this, self.of_baseline) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let mut all = Vec::new();
         let mut add = |measure, this: &Known<Estimate>, baseline: &Known<Estimate>, difference| {
             if let (Ok(this), Ok(baseline), Some(difference)) = (this, baseline, difference) {
                 all.push(Comparison {
-                    model: self.this.name.clone(),
+                    model: self.model.to_owned(),
                     reading: self.reading,
                     measure,
                     this: this.clone(),
@@ -131,20 +137,33 @@ impl Pair<'_> {
                 });
             }
         };
-        add(Measure::Ca, &this.ca, &baseline.ca, self.mcnemar(&Condition::Clean)?);
+        add(
+            Measure::Ca,
+            &this.ca,
+            &baseline.ca,
+            self.mcnemar(&Condition::Clean),
+        );
         let (own, theirs) = (&this.natural, &baseline.natural);
-        add(Measure::Npa, &own.npa, &theirs.npa, paired_means(&own.per_image, &theirs.per_image));
+        add(
+            Measure::Npa,
+            &own.npa,
+            &theirs.npa,
+            paired_means(&own.per_image, &theirs.per_image),
+        );
         if let Some(attack) = &runs.headline {
             let condition = Condition::Attack(attack.clone());
-            add(Measure::AdvA, &this.adva, &baseline.adva, self.mcnemar(&condition)?);
+            add(
+                Measure::AdvA,
+                &this.adva,
+                &baseline.adva,
+                self.mcnemar(&condition),
+            );
         }
-        Ok(all)
+        all
     }
 
-    fn mcnemar(&self, condition: &Condition) -> Result<Option<Difference>, ReportError> {
-        let this = per_image(self.this, self.reading, condition)?;
-        let baseline = per_image(self.baseline, self.reading, condition)?;
-        let test = McNemar::of(&this, &baseline);
-        Ok((test.images > 0).then(|| test.difference()))
+    fn mcnemar(&self, condition: &Condition) -> Option<Difference> {
+        let test = McNemar::of(self.answers.0.get(condition)?, self.answers.1.get(condition)?);
+        (test.images > 0).then(|| test.difference())
     }
 }

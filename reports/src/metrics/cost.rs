@@ -51,6 +51,9 @@ mod tests {
         assert!((PrivateCost::of(49_600).seconds - 1.13).abs() < 0.01);
         assert!((PrivateCost::of(82_000).seconds - 1.81).abs() < 0.01);
         let fifty = PrivateCost::of(50_000);
-        assert_eq!((fifty.online_bytes, fifty.offline_bytes), (59_650_000, 954_400_000));
+        assert_eq!(
+            (fifty.online_bytes, fifty.offline_bytes),
+            (59_650_000, 954_400_000)
+        );
     }
 }

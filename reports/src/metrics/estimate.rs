@@ -56,7 +56,11 @@ pub type Known<T> = Result<T, Unknown>;
 impl Estimate {
     /// A share of independent images.
     pub fn of_images(right: u64, images: u64) -> Self {
-        let value = if images == 0 { 0.0 } else { right as f64 / images as f64 };
+        let value = if images == 0 {
+            0.0
+        } else {
+            right as f64 / images as f64
+        };
         let (low, high) = wilson(value, images as f64);
         Self {
             right,
@@ -72,7 +76,11 @@ impl Estimate {
     /// A mean over images of each image's own share of right answers, `per_image`.
     pub fn of_clusters(per_image: &[f64], right: u64, answers: u64) -> Self {
         let n = per_image.len() as f64;
-        let value = if per_image.is_empty() { 0.0 } else { per_image.iter().sum::<f64>() / n };
+        let value = if per_image.is_empty() {
+            0.0
+        } else {
+            per_image.iter().sum::<f64>() / n
+        };
         let (low, high) = wilson(value, effective_images(per_image, value, answers));
         Self {
             right,
@@ -108,7 +116,11 @@ fn effective_images(per_image: &[f64], mean: f64, answers: u64) -> f64 {
     let squares: f64 = per_image.iter().map(|share| (share - mean).powi(2)).sum();
     let variance_of_mean = squares / (n - 1.0) / n;
     let spread = mean * (1.0 - mean);
-    let effective = if variance_of_mean > 0.0 { spread / variance_of_mean } else { f64::INFINITY };
+    let effective = if variance_of_mean > 0.0 {
+        spread / variance_of_mean
+    } else {
+        f64::INFINITY
+    };
     effective.clamp(n, (answers as f64).max(n))
 }
 

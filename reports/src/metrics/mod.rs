@@ -63,6 +63,8 @@ impl Analysis {
     pub fn triple(&self, model: &str, reading: Reading) -> Option<&Triple> {
         let branches = &self.runs.model(model)?.branches;
         let reading = reading.on(branches);
-        self.triples.iter().find(|triple| triple.model == model && triple.reading == reading)
+        self.triples
+            .iter()
+            .find(|triple| triple.model == model && triple.reading == reading)
     }
 }

@@ -9,11 +9,11 @@ use crate::error::ReportError;
 use crate::metrics::answers::answers;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::reading::Reading;
+use crate::parquet;
 use crate::runs::Model;
-use crate::store;
 use polars::prelude::*;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
 use std::collections::BTreeMap;
 
 /// What a model, read in one way, makes of corrupted images.
@@ -39,11 +39,13 @@ impl Natural {
     /// When a query fails.
     pub fn of(model: &Model, reading: Reading) -> Result<Self, ReportError> {
         let make = |error| ReportError::make(format!("the corruptions of `{}`", model.name), error);
-        let rows = answers(model, reading).filter(col("kind").eq(lit("corruption")));
+        let rows = answers(model, reading, col("severity").gt(lit(0_u32)));
         let rows = rows.collect().map_err(make)?;
         let by_name = shares_by_name(&rows).map_err(make)?;
-        let corruptions: BTreeMap<String, Estimate> =
-            by_name.iter().map(|(name, shares)| (name.clone(), mean(&[shares]))).collect();
+        let corruptions: BTreeMap<String, Estimate> = by_name
+            .iter()
+            .map(|(name, shares)| (name.clone(), mean(&[shares])))
+            .collect();
         let benchmark: Vec<&BTreeMap<u32, Share>> =
             BENCHMARK.iter().filter_map(|name| by_name.get(*name)).collect();
         let npa = complete(model, &benchmark);
@@ -83,7 +85,11 @@ impl Natural {
             match baseline.corruptions.get(name) {
                 Some(other) if other.value < 1.0 => ratios.push((1.0 - own.value) / (1.0 - other.value)),
                 Some(_) => return Err(Unknown::because(format!("the baseline makes no error on {name}"))),
-                None => return Err(Unknown::because(format!("the baseline was not measured on {name}"))),
+                None => {
+                    return Err(Unknown::because(format!(
+                        "the baseline was not measured on {name}"
+                    )));
+                }
             }
         }
         Ok(ratios.iter().sum::<f64>() / ratios.len() as f64)
@@ -92,13 +98,18 @@ impl Natural {
 
 /// Whether every planned corruption of the benchmark is measured, on the same images.
 fn complete(model: &Model, benchmark: &[&BTreeMap<u32, Share>]) -> Known<()> {
-    let counts = |condition: &&Condition| {
-        matches!(condition, Condition::Corruption { name, .. } if BENCHMARK.contains(&name.as_str()))
-    };
-    let planned = model.planned.iter().map(|(condition, _)| condition).filter(counts).count();
+    let counts = |condition: &&Condition| matches!(condition, Condition::Corruption { name, .. } if BENCHMARK.contains(&name.as_str()));
+    let planned = model
+        .planned
+        .iter()
+        .map(|(condition, _)| condition)
+        .filter(counts)
+        .count();
     let measured = model.measured.iter().filter(counts).count();
     if planned == 0 {
-        return Err(Unknown::because("no corruption of the benchmark is part of the suite"));
+        return Err(Unknown::because(
+            "no corruption of the benchmark is part of the suite",
+        ));
     }
     if measured < planned {
         return Err(Unknown::because(format!(
@@ -107,7 +118,9 @@ fn complete(model: &Model, benchmark: &[&BTreeMap<u32, Share>]) -> Known<()> {
     }
     let same = |shares: &&BTreeMap<u32, Share>| shares.keys().eq(benchmark[0].keys());
     if !benchmark.iter().all(same) {
-        return Err(Unknown::because("the corruptions were not measured on the same images"));
+        return Err(Unknown::because(
+            "the corruptions were not measured on the same images",
+        ));
     }
     Ok(())
 }
@@ -133,39 +146,48 @@ fn own_means(groups: &[&BTreeMap<u32, Share>]) -> BTreeMap<u32, f64> {
 }
 
 fn shares_by_name(rows: &DataFrame) -> PolarsResult<BTreeMap<String, BTreeMap<u32, Share>>> {
-    let frame = group(rows.clone().lazy(), "corruption")?;
-    let names = store::strs(&frame, "corruption")?;
     let mut groups: BTreeMap<String, BTreeMap<u32, Share>> = BTreeMap::new();
-    for (name, (image, share)) in names.into_iter().zip(shares(&frame)?) {
+    for (image, name, share) in shares(rows.clone().lazy(), "by_name")? {
+        let all = BENCHMARK.iter().chain(&EXTRA);
+        let name = all.copied().nth(name as usize).unwrap_or_default();
         groups.entry(name.to_owned()).or_default().insert(image, share);
     }
     Ok(groups)
 }
 
 fn by_severity(rows: &DataFrame) -> PolarsResult<BTreeMap<u32, Estimate>> {
-    let extras = rlnet_suites::condition::EXTRA;
-    let headline = extras.iter().fold(lit(true), |keep, name| {
-        keep.and(col("corruption").neq(lit(*name)))
-    });
-    let frame = group(rows.clone().lazy().filter(headline), "severity")?;
+    let benchmark = col("corruption").lt(lit(BENCHMARK.len() as u32));
     let mut groups: BTreeMap<u32, BTreeMap<u32, Share>> = BTreeMap::new();
-    for (severity, (image, share)) in store::u32s(&frame, "severity")?.into_iter().zip(shares(&frame)?) {
+    for (image, severity, share) in shares(rows.clone().lazy().filter(benchmark), "by_severity")? {
         groups.entry(severity).or_default().insert(image, share);
     }
-    Ok(groups.into_iter().map(|(severity, shares)| (severity, mean(&[&shares]))).collect())
+    Ok(groups
+        .into_iter()
+        .map(|(severity, shares)| (severity, mean(&[&shares])))
+        .collect())
 }
 
-fn group(rows: LazyFrame, by: &str) -> PolarsResult<DataFrame> {
-    rows.group_by([col("image"), col(by)])
+/// Shares by a key that is an image and, in its low 16 bits, something else.
+fn shares(rows: LazyFrame, key: &str) -> PolarsResult<Vec<(u32, u32, Share)>> {
+    let frame = rows
+        .group_by([col(key)])
         .agg([
             col("right").sum().cast(DataType::UInt32).alias("right"),
             len().cast(DataType::UInt32).alias("n"),
         ])
-        .collect()
-}
-
-fn shares(frame: &DataFrame) -> PolarsResult<impl Iterator<Item = (u32, Share)>> {
-    let images = store::u32s(frame, "image")?;
-    let counts = store::u32s(frame, "right")?.into_iter().zip(store::u32s(frame, "n")?);
-    Ok(images.into_iter().zip(counts.map(|(right, n)| (u64::from(right), u64::from(n)))))
+        .collect()?;
+    let counts = parquet::u32s(&frame, "right")?
+        .into_iter()
+        .zip(parquet::u32s(&frame, "n")?);
+    let keys = frame.column(key)?.u64()?.iter().map(Option::unwrap_or_default);
+    Ok(keys
+        .zip(counts)
+        .map(|(key, (right, n))| {
+            (
+                (key >> 16) as u32,
+                (key & 0xffff) as u32,
+                (right.into(), n.into()),
+            )
+        })
+        .collect())
 }

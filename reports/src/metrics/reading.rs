@@ -26,7 +26,11 @@ impl Reading {
         if branches.len() < 2 {
             return fixed.collect();
         }
-        [Self::Oracle].into_iter().chain(fixed).chain([Self::Worst]).collect()
+        [Self::Oracle]
+            .into_iter()
+            .chain(fixed)
+            .chain([Self::Worst])
+            .collect()
     }
 
     /// The same reading of a network with these branches: with one branch, that branch.

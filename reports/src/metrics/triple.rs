@@ -93,12 +93,20 @@ pub fn gaps(triples: &[Triple]) -> Vec<Gap> {
         }
         by_model.entry(&triple.model).or_default().push(triple);
     }
-    order.into_iter().filter_map(|model| gap(model, &by_model[model])).collect()
+    order
+        .into_iter()
+        .filter_map(|model| gap(model, &by_model[model]))
+        .collect()
 }
 
 fn gap(model: &str, triples: &[&Triple]) -> Option<Gap> {
-    let oracle = triples.iter().find(|triple| triple.reading == Reading::Oracle)?.values()?;
-    let fixed = triples.iter().filter(|triple| matches!(triple.reading, Reading::Fixed(_)));
+    let oracle = triples
+        .iter()
+        .find(|triple| triple.reading == Reading::Oracle)?
+        .values()?;
+    let fixed = triples
+        .iter()
+        .filter(|triple| matches!(triple.reading, Reading::Fixed(_)));
     let values = fixed.filter_map(|triple| Some((triple.reading, triple.values()?)));
     let sum = |values: &[f64; 3]| values.iter().sum::<f64>();
     let (best, single) = values.max_by(|a, b| sum(&a.1).total_cmp(&sum(&b.1)))?;

@@ -25,10 +25,16 @@ pub fn main(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for triple in &analysis.triples {
-        let Some(model) = runs.model(&triple.model) else { continue };
+        let Some(model) = runs.model(&triple.model) else {
+            continue;
+        };
         let (relus, reduction) = relus(model);
         let through = triple.reading.label();
-        let natural = format!("{}, {through}, {}", corruption_set(runs), cells(model, is_benchmark));
+        let natural = format!(
+            "{}, {through}, {}",
+            corruption_set(runs),
+            cells(model, is_benchmark)
+        );
         let adva = match &runs.headline {
             Some(spec) => source(model, triple.reading, &Condition::Attack(spec.clone())),
             None => String::new(),
@@ -59,17 +65,31 @@ pub fn main(analysis: &Analysis) -> Table {
 
 /// One row a corruption, one column a model and reading.
 pub fn corruptions(analysis: &Analysis) -> Table {
-    let triples: Vec<_> = analysis.triples.iter().filter(|t| t.reading != Reading::Oracle).collect();
+    let triples: Vec<_> = analysis
+        .triples
+        .iter()
+        .filter(|t| t.reading != Reading::Oracle)
+        .collect();
     let mut columns = vec![Column::new("corruption", "Corruption", "", Kind::Text)];
-    columns.extend(triples.iter().map(|triple| column_of(&triple.model, triple.reading)));
+    columns.extend(
+        triples
+            .iter()
+            .map(|triple| column_of(&triple.model, triple.reading)),
+    );
     let planned = analysis.runs.conditions();
-    let named = |name: &str| planned.iter().any(|c| matches!(c, Condition::Corruption { name: known, .. } if known == name));
+    let named = |name: &str| {
+        planned
+            .iter()
+            .any(|c| matches!(c, Condition::Corruption { name: known, .. } if known == name))
+    };
     let mut rows = Vec::new();
     for name in BENCHMARK.iter().chain(&EXTRA).filter(|name| named(name)) {
         let mut row = vec![Cell::text(words::corruption(name))];
         for triple in &triples {
             let of_this = |condition: &Condition| matches!(condition, Condition::Corruption { name: known, .. } if known == name);
-            let Some(model) = analysis.runs.model(&triple.model) else { continue };
+            let Some(model) = analysis.runs.model(&triple.model) else {
+                continue;
+            };
             let ids = cells(model, of_this);
             let known = triple.natural.corruptions.get(*name).cloned();
             let known = known.ok_or_else(|| Unknown::because(format!("unfinished: {ids}")));
@@ -81,7 +101,9 @@ pub fn corruptions(analysis: &Analysis) -> Table {
     if !rows.is_empty() {
         let mut row = vec![Cell::text("mean of the benchmark (NPA)")];
         for triple in &triples {
-            let Some(model) = analysis.runs.model(&triple.model) else { continue };
+            let Some(model) = analysis.runs.model(&triple.model) else {
+                continue;
+            };
             let from = format!("{}, {}", triple.reading.label(), cells(model, is_benchmark));
             row.push(Cell::share(&triple.natural.npa, &from));
         }
@@ -90,7 +112,10 @@ pub fn corruptions(analysis: &Analysis) -> Table {
     Table {
         id: "corruptions",
         title: "Accuracy per corruption".to_owned(),
-        caption: format!("Percent right, mean over severities, with 95 % intervals. Planned: {}.", corruption_set(&analysis.runs)),
+        caption: format!(
+            "Percent right, mean over severities, with 95 % intervals. Planned: {}.",
+            corruption_set(&analysis.runs)
+        ),
         columns,
         rows,
     }
@@ -98,16 +123,29 @@ pub fn corruptions(analysis: &Analysis) -> Table {
 
 /// One row a model and reading, one column a severity.
 pub fn severities(analysis: &Analysis) -> Table {
-    let levels: BTreeSet<u32> = analysis.triples.iter().flat_map(|t| t.natural.severities.keys().copied()).collect();
+    let levels: BTreeSet<u32> = analysis
+        .triples
+        .iter()
+        .flat_map(|t| t.natural.severities.keys().copied())
+        .collect();
     let mut columns = vec![
         Column::new("model", "Model", "", Kind::Text),
         Column::new("reading", "Read through", "", Kind::Text),
         Column::new("clean", "clean", "%", Kind::Share),
     ];
-    columns.extend(levels.iter().map(|level| Column::new(format!("severity_{level}"), format!("severity {level}"), "%", Kind::Share)));
+    columns.extend(levels.iter().map(|level| {
+        Column::new(
+            format!("severity_{level}"),
+            format!("severity {level}"),
+            "%",
+            Kind::Share,
+        )
+    }));
     let mut rows = Vec::new();
     for triple in analysis.triples.iter().filter(|_| !levels.is_empty()) {
-        let Some(model) = analysis.runs.model(&triple.model) else { continue };
+        let Some(model) = analysis.runs.model(&triple.model) else {
+            continue;
+        };
         let mut row = vec![
             Cell::text(&model.name),
             Cell::text(triple.reading.label()),
@@ -120,7 +158,11 @@ pub fn severities(analysis: &Analysis) -> Table {
                 (Err(unknown), _) => Err(unknown.clone()),
                 (_, None) => Err(Unknown::because("not part of the suite")),
             };
-            let from = format!("severity {level} of every corruption, {}, {}", triple.reading.label(), cells(model, is_benchmark));
+            let from = format!(
+                "severity {level} of every corruption, {}, {}",
+                triple.reading.label(),
+                cells(model, is_benchmark)
+            );
             row.push(Cell::share(&known, &from));
         }
         rows.push(row);
@@ -142,15 +184,23 @@ pub fn attacks(analysis: &Analysis) -> Table {
         Column::new("reading", "Attacked and read through", "", Kind::Text),
         Column::new("clean", "clean", "%", Kind::Share),
     ];
-    columns.extend(attacks.iter().map(|a| Column::new(a.to_string(), words::attack(a, &attacks), "%", Kind::Share)));
+    columns.extend(
+        attacks
+            .iter()
+            .map(|a| Column::new(a.to_string(), words::attack(a, &attacks), "%", Kind::Share)),
+    );
     let mut rows = Vec::new();
     for triple in &analysis.triples {
-        let Some(model) = analysis.runs.model(&triple.model) else { continue };
+        let Some(model) = analysis.runs.model(&triple.model) else {
+            continue;
+        };
         if attacks.is_empty() || triple.reading == Reading::Oracle {
             continue;
         }
         let mut row = vec![Cell::text(&model.name), Cell::text(triple.reading.label())];
-        let conditions = [Condition::Clean].into_iter().chain(attacks.iter().cloned().map(Condition::Attack));
+        let conditions = [Condition::Clean]
+            .into_iter()
+            .chain(attacks.iter().cloned().map(Condition::Attack));
         for condition in conditions {
             let known = analysis.tally.accuracy(model, triple.reading, &condition);
             row.push(Cell::share(&known, &source(model, triple.reading, &condition)));
@@ -171,12 +221,20 @@ pub(super) fn relus(model: &Model) -> (Cell, Cell) {
         Some(record) => (
             Cell {
                 value: Value::Integer(record.kept()),
-                trace: format!("{} of {} ReLUs", words::thousands(record.kept()), words::thousands(record.total())),
+                trace: format!(
+                    "{} of {} ReLUs",
+                    words::thousands(record.kept()),
+                    words::thousands(record.total())
+                ),
             },
             Cell::of(Value::Number(record.total() as f64 / record.kept().max(1) as f64)),
         ),
         None => {
-            let why = || Cell::of(Value::Absent("unfinished or imported: no record of its layers".into()));
+            let why = || {
+                Cell::of(Value::Absent(
+                    "unfinished or imported: no record of its layers".into(),
+                ))
+            };
             (why(), why())
         }
     }
@@ -193,7 +251,10 @@ fn column_of(model: &str, reading: Reading) -> Column {
 
 /// Where a cell's number comes from.
 fn source(model: &Model, reading: Reading, condition: &Condition) -> String {
-    let id = model.cell_of(condition).map(CellId::to_string).unwrap_or_default();
+    let id = model
+        .cell_of(condition)
+        .map(CellId::to_string)
+        .unwrap_or_default();
     format!("condition {condition}, {}, cell {id}", reading.label())
 }
 
@@ -208,7 +269,11 @@ fn cells(model: &Model, wanted: impl Fn(&Condition) -> bool) -> String {
             ids.push(&id.0);
         }
     }
-    format!("{} {}", if ids.len() == 1 { "cell" } else { "cells" }, ids.join(", "))
+    format!(
+        "{} {}",
+        if ids.len() == 1 { "cell" } else { "cells" },
+        ids.join(", ")
+    )
 }
 
 /// A share of wrong answers: its counts are of what is wrong.

@@ -29,7 +29,10 @@ pub fn comparison(analysis: &Analysis) -> Table {
             Cell::text(through(model)),
             Cell::text(comparison.measure.name()),
             Cell::share(&Ok(comparison.this.clone()), &through(model)),
-            Cell::share(&Ok(comparison.baseline.clone()), &format!("{baseline}, {}", through(&baseline))),
+            Cell::share(
+                &Ok(comparison.baseline.clone()),
+                &format!("{baseline}, {}", through(&baseline)),
+            ),
             Cell {
                 value: Value::Points(comparison.difference.clone()),
                 trace: comparison.difference.test.clone(),
@@ -43,26 +46,44 @@ pub fn comparison(analysis: &Analysis) -> Table {
     let relative = if relative.is_empty() {
         String::new()
     } else {
-        format!(" mCE normalised by `{baseline}` (which has 100 %): {}.", relative.join("; "))
+        format!(
+            " mCE normalised by `{baseline}` (which has 100 %): {}.",
+            relative.join("; ")
+        )
     };
     Table {
         id: "comparison",
         title: format!("Against the baseline {baseline}"),
-        caption: format!("Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"),
+        caption: format!(
+            "Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"
+        ),
         columns,
         rows: rows.collect(),
     }
 }
 
 fn relative_mce(analysis: &Analysis) -> Vec<String> {
-    let Some(baseline) = &analysis.runs.baseline else { return Vec::new() };
-    let Some(theirs) = analysis.triple(baseline, Reading::Oracle) else { return Vec::new() };
-    let others = analysis.runs.models.iter().filter(|model| model.name != *baseline);
+    let Some(baseline) = &analysis.runs.baseline else {
+        return Vec::new();
+    };
+    let Some(theirs) = analysis.triple(baseline, Reading::Oracle) else {
+        return Vec::new();
+    };
+    let others = analysis
+        .runs
+        .models
+        .iter()
+        .filter(|model| model.name != *baseline);
     others
         .filter_map(|model| {
             let own = analysis.triple(&model.name, Reading::Oracle)?;
             let ratio = own.natural.mce_relative_to(&theirs.natural).ok()?;
-            Some(format!("{} {} % ({})", model.name, words::percent(ratio), own.reading.label()))
+            Some(format!(
+                "{} {} % ({})",
+                model.name,
+                words::percent(ratio),
+                own.reading.label()
+            ))
         })
         .collect()
 }
@@ -77,7 +98,12 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
     for (key, what, unit) in [("oracle", "oracle", "%"), ("gap", "gap", "points")] {
         for measure in measures {
             let name = format!("{key}_{}", measure.name().to_lowercase());
-            columns.push(Column::new(name, format!("{}, {what}", measure.name()), unit, Kind::Number(1)));
+            columns.push(Column::new(
+                name,
+                format!("{}, {what}", measure.name()),
+                unit,
+                Kind::Number(1),
+            ));
         }
     }
     let rows = analysis.gaps.iter().map(|gap| {

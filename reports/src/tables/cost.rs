@@ -22,7 +22,11 @@ pub fn models(analysis: &Analysis) -> Table {
     ];
     let rows = analysis.runs.models.iter().map(|model| {
         let (kept, reduction) = accuracy::relus(model);
-        let mut row = vec![Cell::text(&model.name), Cell::text(architecture(model)), Cell::text(banks(model))];
+        let mut row = vec![
+            Cell::text(&model.name),
+            Cell::text(architecture(model)),
+            Cell::text(banks(model)),
+        ];
         match &model.record {
             Some(record) => {
                 let cost = PrivateCost::of(record.kept());
@@ -52,18 +56,37 @@ pub fn models(analysis: &Analysis) -> Table {
 
 /// One row a ReLU layer, one column a model that keeps only some.
 pub fn layers(analysis: &Analysis) -> Table {
-    let partial: Vec<&Model> = analysis.runs.models.iter().filter(|model| model.is_partial()).collect();
+    let partial: Vec<&Model> = analysis
+        .runs
+        .models
+        .iter()
+        .filter(|model| model.is_partial())
+        .collect();
     let mut columns = vec![
         Column::new("layer", "Layer", "", Kind::Text),
         Column::new("shape", "Output", "C \u{d7} H \u{d7} W", Kind::Text),
         Column::new("all", "ReLUs", "", Kind::Integer),
     ];
     for model in &partial {
-        columns.push(Column::new(&model.name, format!("{}, kept", model.name), "", Kind::Integer));
-        columns.push(Column::new(format!("{}_share", model.name), "share", "%", Kind::Number(1)));
+        columns.push(Column::new(
+            &model.name,
+            format!("{}, kept", model.name),
+            "",
+            Kind::Integer,
+        ));
+        columns.push(Column::new(
+            format!("{}_share", model.name),
+            "share",
+            "%",
+            Kind::Number(1),
+        ));
     }
     let mut known: Vec<(String, [u64; 3])> = Vec::new();
-    for layer in partial.iter().filter_map(|model| model.record.as_ref()).flat_map(|record| &record.layers) {
+    for layer in partial
+        .iter()
+        .filter_map(|model| model.record.as_ref())
+        .flat_map(|record| &record.layers)
+    {
         let key = (layer.name.clone(), layer.shape);
         if !known.contains(&key) {
             known.push(key);
@@ -78,12 +101,18 @@ pub fn layers(analysis: &Analysis) -> Table {
         ];
         for model in &partial {
             let layers = model.record.iter().flat_map(|record| &record.layers);
-            match layers.into_iter().find(|layer| layer.name == name && layer.shape == shape) {
+            match layers
+                .into_iter()
+                .find(|layer| layer.name == name && layer.shape == shape)
+            {
                 Some(layer) => row.extend([
                     Cell::of(Value::Integer(layer.kept)),
-                    Cell::of(Value::Number(100.0 * layer.kept as f64 / layer.total().max(1) as f64)),
+                    Cell::of(Value::Number(
+                        100.0 * layer.kept as f64 / layer.total().max(1) as f64,
+                    )),
                 ]),
-                None => row.extend((0..2).map(|_| Cell::of(Value::Absent("this network has no such layer".into())))),
+                None => row
+                    .extend((0..2).map(|_| Cell::of(Value::Absent("this network has no such layer".into())))),
             }
         }
         row
@@ -99,7 +128,12 @@ pub fn layers(analysis: &Analysis) -> Table {
 
 fn architecture(model: &Model) -> String {
     let planned = model.spec().map(|spec| spec.arch.clone());
-    model.record.as_ref().map(|record| record.arch.clone()).or(planned).unwrap_or_else(|| "imported".to_owned())
+    model
+        .record
+        .as_ref()
+        .map(|record| record.arch.clone())
+        .or(planned)
+        .unwrap_or_else(|| "imported".to_owned())
 }
 
 fn banks(model: &Model) -> String {

@@ -5,11 +5,17 @@ use super::{Cell, Kind, Table, Value};
 
 pub(super) fn write(table: &Table) -> String {
     let mut text = String::new();
-    let head: Vec<String> = table.columns.iter().flat_map(|column| names(&column.key, column.kind)).collect();
+    let head: Vec<String> = table
+        .columns
+        .iter()
+        .flat_map(|column| names(&column.key, column.kind))
+        .collect();
     push(&mut text, &head);
     for row in &table.rows {
         let cells = row.iter().zip(&table.columns);
-        let fields: Vec<String> = cells.flat_map(|(cell, column)| fields(cell, column.kind)).collect();
+        let fields: Vec<String> = cells
+            .flat_map(|(cell, column)| fields(cell, column.kind))
+            .collect();
         push(&mut text, &fields);
     }
     text

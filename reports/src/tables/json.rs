@@ -9,8 +9,9 @@ pub(super) fn write(table: &Table) -> serde_json::Value {
         .iter()
         .map(|row| {
             let cells = row.iter().zip(&table.columns);
-            let fields: Map<String, serde_json::Value> =
-                cells.map(|(cell, column)| (column.key.clone(), field(cell))).collect();
+            let fields: Map<String, serde_json::Value> = cells
+                .map(|(cell, column)| (column.key.clone(), field(cell)))
+                .collect();
             fields.into()
         })
         .collect();

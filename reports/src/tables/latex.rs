@@ -8,7 +8,11 @@ pub(super) fn write(table: &Table) -> String {
         .iter()
         .map(|column| if column.kind == Kind::Text { 'l' } else { 'r' })
         .collect();
-    let head: Vec<String> = table.columns.iter().map(|column| escape(&column.title())).collect();
+    let head: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| escape(&column.title()))
+        .collect();
     let mut text = format!(
         "% needs \\usepackage{{booktabs}}\n\\begin{{table}}[t]\n\\centering\\small\n\\caption{{{}. {}}}\n\\label{{tab:{}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{} \\\\\n\\midrule\n",
         escape(&table.title),
@@ -21,7 +25,11 @@ pub(super) fn write(table: &Table) -> String {
             let (number, interval) = cell.shown(column.kind);
             // A line that starts with `[` after `\\` would be read as its argument.
             let number = escape(&number);
-            if interval.is_empty() { number } else { format!("{number} {{\\scriptsize {}}}", escape(&interval)) }
+            if interval.is_empty() {
+                number
+            } else {
+                format!("{number} {{\\scriptsize {}}}", escape(&interval))
+            }
         });
         text.push_str(&format!("{} \\\\\n", cells.collect::<Vec<_>>().join(" & ")));
     }
@@ -61,7 +69,10 @@ mod tests {
 
     #[test]
     fn nothing_a_suite_is_named_breaks_a_document() {
-        assert_eq!(escape("a_b & 5% {x} \\y"), "a\\_b \\& 5\\% \\{x\\} \\textbackslash{}y");
+        assert_eq!(
+            escape("a_b & 5% {x} \\y"),
+            "a\\_b \\& 5\\% \\{x\\} \\textbackslash{}y"
+        );
         assert_eq!(escape("\u{2212}0.5 \u{d7} <1"), "$-$0.5 $\\times$ $<$1");
     }
 }

@@ -3,7 +3,11 @@
 use super::{Kind, Table};
 
 pub(super) fn write(table: &Table) -> String {
-    let head: Vec<String> = table.columns.iter().map(|column| escape(&column.title())).collect();
+    let head: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| escape(&column.title()))
+        .collect();
     let rows: Vec<Vec<String>> = table
         .rows
         .iter()
@@ -21,11 +25,19 @@ pub(super) fn write(table: &Table) -> String {
             cells.chain([head[i].chars().count(), 3]).max().unwrap_or(3)
         })
         .collect();
-    let right: Vec<bool> = table.columns.iter().map(|column| column.kind != Kind::Text).collect();
+    let right: Vec<bool> = table
+        .columns
+        .iter()
+        .map(|column| column.kind != Kind::Text)
+        .collect();
     let line = |cells: &[String]| {
         let cells = cells.iter().enumerate().map(|(i, cell)| {
             let gap = " ".repeat(widths[i] - cell.chars().count());
-            if right[i] { format!("{gap}{cell}") } else { format!("{cell}{gap}") }
+            if right[i] {
+                format!("{gap}{cell}")
+            } else {
+                format!("{cell}{gap}")
+            }
         });
         format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
     };
@@ -33,7 +45,11 @@ pub(super) fn write(table: &Table) -> String {
         .iter()
         .zip(&right)
         .map(|(width, right)| {
-            if *right { format!("{}:", "-".repeat(width - 1)) } else { "-".repeat(*width) }
+            if *right {
+                format!("{}:", "-".repeat(width - 1))
+            } else {
+                "-".repeat(*width)
+            }
         })
         .collect();
     let mut text = format!("**{}**\n\n{}{}", table.title, line(&head), line(&rules));

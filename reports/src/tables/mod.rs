@@ -4,11 +4,11 @@
 pub mod accuracy;
 pub mod comparison;
 pub mod cost;
-pub mod provenance;
 mod csv;
 mod json;
 mod latex;
 mod markdown;
+pub mod provenance;
 
 use crate::metrics::{Analysis, Difference, Estimate, Known};
 use crate::words;
@@ -58,7 +58,11 @@ impl Column {
 
     /// Heading and unit.
     pub fn title(&self) -> String {
-        if self.unit.is_empty() { self.head.clone() } else { format!("{} ({})", self.head, self.unit) }
+        if self.unit.is_empty() {
+            self.head.clone()
+        } else {
+            format!("{} ({})", self.head, self.unit)
+        }
     }
 }
 
@@ -93,7 +97,10 @@ pub struct Cell {
 impl Cell {
     /// A cell that needs no trace.
     pub fn of(value: Value) -> Self {
-        Self { value, trace: String::new() }
+        Self {
+            value,
+            trace: String::new(),
+        }
     }
 
     /// Words.
@@ -126,8 +133,14 @@ impl Cell {
         let range = |low: String, high: String| format!("[{low}, {high}]");
         match &self.value {
             Value::Text(text) => (text.clone(), String::new()),
-            Value::Share(e) => (words::percent(e.value), range(words::percent(e.low), words::percent(e.high))),
-            Value::Points(d) => (words::points(d.value), range(words::points(d.low), words::points(d.high))),
+            Value::Share(e) => (
+                words::percent(e.value),
+                range(words::percent(e.low), words::percent(e.high)),
+            ),
+            Value::Points(d) => (
+                words::points(d.value),
+                range(words::points(d.low), words::points(d.high)),
+            ),
             Value::P(p) => (words::p_value(*p), String::new()),
             Value::Integer(n) => (words::thousands(*n), String::new()),
             Value::Number(x) => match kind {
@@ -191,5 +204,8 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         provenance::training(analysis),
         provenance::cells(analysis),
     ];
-    tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
+    tables
+        .into_iter()
+        .filter(|table| !table.rows.is_empty())
+        .collect()
 }

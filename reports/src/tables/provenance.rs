@@ -2,7 +2,7 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::metrics::Analysis;
-use crate::store;
+use crate::parquet;
 use crate::words;
 use polars::prelude::*;
 use rlnet_suites::train::{Dialect, Select};
@@ -27,7 +27,9 @@ pub fn training(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for (_, record) in analysis.runs.records() {
-        let CellSpec::Train(spec) = &record.cell.spec else { continue };
+        let CellSpec::Train(spec) = &record.cell.spec else {
+            continue;
+        };
         let views: Vec<&str> = spec.views.iter().map(|view| view.name()).collect();
         let dialect = match spec.dialect {
             Dialect::Fixed => "fixed",
@@ -51,7 +53,11 @@ pub fn training(analysis: &Analysis) -> Table {
             Cell::text(select),
             Cell::of(Value::Integer(spec.batch as u64)),
             Cell::text(spec.lr.to_string()),
-            Cell::text(if spec.is_robust() { spec.attack.to_string() } else { "none".to_owned() }),
+            Cell::text(if spec.is_robust() {
+                spec.attack.to_string()
+            } else {
+                "none".to_owned()
+            }),
             Cell::of(Value::Integer(spec.seed)),
             Cell::of(Value::Number(record.provenance.seconds)),
         ]);
@@ -83,7 +89,11 @@ pub fn cells(analysis: &Analysis) -> Table {
         Column::new("allowed", "Allowed by hand", "", Kind::Text),
     ];
     let passes = passes(analysis);
-    let rows = analysis.runs.records().into_iter().map(|(_, record)| row(record, &passes));
+    let rows = analysis
+        .runs
+        .records()
+        .into_iter()
+        .map(|(_, record)| row(record, &passes));
     Table {
         id: "cells",
         title: "Every finished cell".to_owned(),
@@ -95,7 +105,11 @@ pub fn cells(analysis: &Analysis) -> Table {
 
 fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> {
     let from = &record.provenance;
-    let commit = if from.commit.is_empty() { String::new() } else { format!(" ({})", from.commit) };
+    let commit = if from.commit.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", from.commit)
+    };
     let counted = |pick: fn(&(u64, u64)) -> u64| match passes.get(&record.cell.id.0) {
         Some(counts) => Cell::of(Value::Integer(pick(counts))),
         None => Cell::of(Value::Absent("not counted while training".into())),
@@ -146,7 +160,7 @@ fn passes(analysis: &Analysis) -> BTreeMap<String, (u64, u64)> {
             let backwards = frame.column("backwards")?.f64()?;
             let counts = forwards.iter().zip(backwards.iter());
             let counts = counts.map(|(f, b)| (f.unwrap_or(0.0) as u64, b.unwrap_or(0.0) as u64));
-            let ids = store::strs(&frame, "cell")?.into_iter().map(str::to_owned);
+            let ids = parquet::strs(&frame, "cell")?.into_iter().map(str::to_owned);
             PolarsResult::Ok(ids.zip(counts).collect::<Vec<_>>())
         };
         all.extend(query().unwrap_or_default());

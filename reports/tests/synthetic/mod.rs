@@ -8,8 +8,8 @@ use rlnet_reports::{write_curves, write_outcomes};
 use rlnet_suites::condition::BENCHMARK;
 use rlnet_suites::plan::World;
 use rlnet_suites::{
-    Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks,
-    Outcome, Plan, Provenance, Suite, TrainSpec, catalog,
+    Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks, Outcome,
+    Plan, Provenance, Suite, TrainSpec, catalog,
 };
 use std::fs;
 use std::path::Path;
@@ -19,19 +19,35 @@ pub const IMAGES: u32 = 500;
 
 /// The plan of a suite of the catalogue, with overrides.
 pub fn plan(suite: &str, sets: &[&str]) -> Plan {
-    let text = catalog::find(suite).expect("a suite of the catalogue");
+    plan_of(catalog::find(suite).expect("a suite of the catalogue"), sets)
+}
+
+/// The plan of a suite's text, with overrides.
+pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let world = World {
         data_checksum: "synthetic".into(),
         corruptions_version: 1,
         corruptions_setup: "fixed".into(),
     };
-    let suite = Suite::parse(text, suite, &sets).expect("a valid suite");
+    let suite = Suite::parse(text, "the suite", &sets).expect("a valid suite");
     suite.plan(&world).expect("a plan")
 }
 
 /// Writes a run directory; cells for which `finished` says no are left out.
 pub fn write_run(dir: &Path, plan: &Plan, finished: impl Fn(&Cell) -> bool) {
+    write_run_of(dir, plan, finished, |cell, conditions| {
+        outcomes(plan, cell, conditions)
+    });
+}
+
+/// Writes a run directory with rows of one's own.
+pub fn write_run_of(
+    dir: &Path,
+    plan: &Plan,
+    finished: impl Fn(&Cell) -> bool,
+    rows_of: impl Fn(&Cell, &[Condition]) -> Vec<Outcome>,
+) {
     fs::create_dir_all(dir.join("cells")).expect("a folder");
     let text = serde_json::to_string_pretty(plan).expect("json");
     fs::write(dir.join("plan.json"), text).expect("plan.json");
@@ -44,7 +60,7 @@ pub fn write_run(dir: &Path, plan: &Plan, finished: impl Fn(&Cell) -> bool) {
                 (Some(model(cell, spec)), 0)
             }
             CellSpec::Evaluate(spec) => {
-                let rows = outcomes(plan, cell, &spec.conditions);
+                let rows = rows_of(cell, &spec.conditions);
                 write_outcomes(&folder.join("outcomes.parquet"), &rows).expect("rows");
                 pictures::write(&folder.join("examples.png"), cell, &spec.conditions);
                 (None, rows.len() as u64)
@@ -183,22 +199,34 @@ fn curves(cell: &Cell, spec: &TrainSpec) -> Vec<CurvePoint> {
 
 /// The seven ReLU layers of a small ResNet: 73,728 units.
 fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
-    let names = ["stem", "layer1.0.a", "layer1.0.b", "layer2.0.a", "layer2.0.b", "layer3.0.a", "layer3.0.b"];
+    let names = [
+        "stem",
+        "layer1.0.a",
+        "layer1.0.b",
+        "layer2.0.a",
+        "layer2.0.b",
+        "layer3.0.a",
+        "layer3.0.b",
+    ];
     let sides = [(16, 32), (16, 32), (16, 32), (32, 16), (32, 16), (64, 8), (64, 8)];
-    let layers = names.iter().zip(sides).enumerate().map(|(i, (name, (channels, side)))| {
-        let shape = [channels, side, side];
-        let total: u64 = shape.iter().product();
-        let share = 0.08 + 0.06 * i as f64;
-        LayerRecord {
-            name: (*name).to_owned(),
-            shape,
-            kept: match cell.name.as_str() {
-                "teacher" | "senet-teacher" => total,
-                "senet" | "senet-mask" => total / 5,
-                _ => (total as f64 * share) as u64,
-            },
-        }
-    });
+    let layers = names
+        .iter()
+        .zip(sides)
+        .enumerate()
+        .map(|(i, (name, (channels, side)))| {
+            let shape = [channels, side, side];
+            let total: u64 = shape.iter().product();
+            let share = 0.08 + 0.06 * i as f64;
+            LayerRecord {
+                name: (*name).to_owned(),
+                shape,
+                kept: match cell.name.as_str() {
+                    "teacher" | "senet-teacher" => total,
+                    "senet" | "senet-mask" => total / 5,
+                    _ => (total as f64 * share) as u64,
+                },
+            }
+        });
     ModelRecord {
         arch: spec.arch.clone(),
         image_size: 32,
@@ -222,7 +250,11 @@ fn provenance(cell: &Cell, rows: u64) -> Provenance {
         seconds: 3.0 + rows as f64 / 900.0,
         resumed: u32::from(cell.name == "rlnet"),
         peak_memory: 412 << 20,
-        corruptions: if rows > 0 && cell.name.contains("noise") { "keyed, fixed textures".into() } else { String::new() },
+        corruptions: if rows > 0 && cell.name.contains("noise") {
+            "keyed, fixed textures".into()
+        } else {
+            String::new()
+        },
         ..Provenance::default()
     }
 }

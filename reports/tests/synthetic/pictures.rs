@@ -14,7 +14,11 @@ pub fn write(path: &Path, cell: &Cell, conditions: &[Condition]) {
     for (x, y, pixel) in strip.enumerate_pixels_mut() {
         let (tile, tx) = (x / SIDE, x % SIDE);
         let centre = (f64::from(tx) - 15.5).hypot(f64::from(y) - 15.5);
-        let inside = if tile.is_multiple_of(2) { centre < 10.0 } else { (8..24).contains(&tx) && (8..24).contains(&y) };
+        let inside = if tile.is_multiple_of(2) {
+            centre < 10.0
+        } else {
+            (8..24).contains(&tx) && (8..24).contains(&y)
+        };
         let noise = match &conditions[0] {
             Condition::Clean => 0.0,
             Condition::Corruption { .. } => 60.0,
@@ -22,7 +26,11 @@ pub fn write(path: &Path, cell: &Cell, conditions: &[Condition]) {
         };
         let shift = noise * (2.0 * keyed(&[&cell.name], u64::from(x * 1000 + y)) - 1.0);
         *pixel = Rgb(std::array::from_fn(|channel| {
-            let base = if inside { 60 + 70 * ((tile as usize + channel) % 3) } else { 215 };
+            let base = if inside {
+                60 + 70 * ((tile as usize + channel) % 3)
+            } else {
+                215
+            };
             (base as f64 + shift).clamp(0.0, 255.0) as u8
         }));
     }

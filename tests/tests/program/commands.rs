@@ -10,13 +10,26 @@ fn json(text: &str) -> Value {
 #[test]
 fn model_info_gives_the_published_counts() {
     let place = Place::new();
-    let info = json(&place.ok(&["model", "info", "resnet18", "--budget", "50k", "--json"]).stdout);
+    let info = json(
+        &place
+            .ok(&["model", "info", "resnet18", "--budget", "50k", "--json"])
+            .stdout,
+    );
     assert_eq!(info["relus_total"], 557_056);
     assert_eq!(info["relus_kept"], 50_000);
     assert!((info["reduction"].as_f64().expect("a number") - 11.14).abs() < 0.005);
-    let table = place.ok(&["model", "info", "resnet18", "--reduction", "11.14x"]).stdout;
-    assert!(table.contains("layer4.1.b") && table.contains("11.14x fewer"), "{table}");
-    let large = json(&place.ok(&["model", "info", "resnet18", "--image-size", "64", "--json"]).stdout);
+    let table = place
+        .ok(&["model", "info", "resnet18", "--reduction", "11.14x"])
+        .stdout;
+    assert!(
+        table.contains("layer4.1.b") && table.contains("11.14x fewer"),
+        "{table}"
+    );
+    let large = json(
+        &place
+            .ok(&["model", "info", "resnet18", "--image-size", "64", "--json"])
+            .stdout,
+    );
     assert_eq!(large["relus_total"], 2_228_224);
 }
 
@@ -27,7 +40,10 @@ fn catalogues_list_and_show() {
     let plan = json(&place.ok(&["suite", "show", "cifar10-small", "--json"]).stdout);
     let cells = plan["cells"].as_array().expect("cells");
     let find = |name: &str| cells.iter().find(|cell| cell["name"] == name).expect("a cell");
-    assert_eq!(find("teacher")["spec"]["attack"].as_str(), Some("pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=7"));
+    assert_eq!(
+        find("teacher")["spec"]["attack"].as_str(),
+        Some("pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=7")
+    );
     assert_eq!(find("rlnet")["spec"]["beta"], 1000.0);
     assert_eq!(find("senet")["spec"]["norm"], "single");
     assert!(place.ok(&["attack", "show", "pgd"]).stdout.contains("alpha"));
@@ -63,7 +79,10 @@ fn doctor_says_what_is_here() {
     assert_eq!(doctor["libtorch"]["version"], "2.11.0");
     assert!(doctor["cuda"].as_str().is_some_and(|text| !text.is_empty()));
     let shapes = &doctor["data"][0];
-    assert_eq!((&shapes["name"], &shapes["found"]), (&"shapes".into(), &true.into()));
+    assert_eq!(
+        (&shapes["name"], &shapes["found"]),
+        (&"shapes".into(), &true.into())
+    );
 }
 
 #[test]
@@ -81,13 +100,21 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
     // Recount one accuracy from its rows: the number in the report is no other.
     let plan: rlnet_suites::Plan =
         serde_json::from_slice(&std::fs::read(place.path("out/plan.json")).expect("a plan")).expect("JSON");
-    let cell = plan.cells.iter().find(|cell| cell.name == "plain/clean").expect("a cell");
+    let cell = plan
+        .cells
+        .iter()
+        .find(|cell| cell.name == "plain/clean")
+        .expect("a cell");
     let rows = place.path(&format!("out/cells/{}/outcomes.parquet", cell.id));
     let rows = rlnet_reports::read_outcome_rows(&rows).expect("rows");
     assert_eq!(rows.len(), 40);
     let right = rows.iter().filter(|row| row.label == row.prediction).count();
     let percent = format!("{:.1}", 100.0 * right as f64 / 40.0);
-    assert!(said.stdout.contains(&percent), "{percent} is not in\n{}", said.stdout);
+    assert!(
+        said.stdout.contains(&percent),
+        "{percent} is not in\n{}",
+        said.stdout
+    );
     // Drawing again from the rows alone gives the same page.
     place.ok(&["report", "out", "--out", "again"]);
     let again = std::fs::read_to_string(place.path("again/report/index.html")).expect("the page");

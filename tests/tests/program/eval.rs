@@ -6,8 +6,16 @@ use crate::harness::{Place, TINY, shared};
 fn cifar(place: &Place) -> Option<std::path::PathBuf> {
     let script = shared("data/unpack.sh")?;
     let data = place.path("data");
-    let status = std::process::Command::new("bash").arg(script).arg(&data).output().expect("bash");
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    let status = std::process::Command::new("bash")
+        .arg(script)
+        .arg(&data)
+        .output()
+        .expect("bash");
+    assert!(
+        status.status.success(),
+        "{}",
+        String::from_utf8_lossy(&status.stderr)
+    );
     Some(data)
 }
 
@@ -20,16 +28,37 @@ fn a_torchscript_model_gets_the_references_accuracy() {
     let run = |out: &str, batch: &str| {
         let (model, data) = (model.display().to_string(), data.display().to_string());
         place.ok(&[
-            "eval", &model, "--dataset", "cifar10", "--data-dir", &data, "--limit", "256",
-            "--attack", "fgsm", "--attack", "pgd:start=zero", "--attack", "pgd:steps=5",
-            "--corruptions", "contrast", "--severity", "3", "--batch", batch, "--out", out,
+            "eval",
+            &model,
+            "--dataset",
+            "cifar10",
+            "--data-dir",
+            &data,
+            "--limit",
+            "256",
+            "--attack",
+            "fgsm",
+            "--attack",
+            "pgd:start=zero",
+            "--attack",
+            "pgd:steps=5",
+            "--corruptions",
+            "contrast",
+            "--severity",
+            "3",
+            "--batch",
+            batch,
+            "--out",
+            out,
         ]);
         let plan = std::fs::read(place.path(out).join("plan.json")).expect("a plan");
         let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
         plan.cells
             .iter()
             .map(|cell| {
-                let path = place.path(out).join(format!("cells/{}/outcomes.parquet", cell.id));
+                let path = place
+                    .path(out)
+                    .join(format!("cells/{}/outcomes.parquet", cell.id));
                 let rows = rlnet_reports::read_outcome_rows(&path).expect("rows");
                 let flags: Vec<bool> = rows.iter().map(|row| row.label == row.prediction).collect();
                 (cell.name.clone(), flags)
@@ -38,7 +67,10 @@ fn a_torchscript_model_gets_the_references_accuracy() {
     };
     let whole = run("whole", "256");
     let accuracy = |name: &str| {
-        let (_, flags) = whole.iter().find(|(cell, _)| cell.ends_with(name)).expect("a cell");
+        let (_, flags) = whole
+            .iter()
+            .find(|(cell, _)| cell.ends_with(name))
+            .expect("a cell");
         100.0 * flags.iter().filter(|flag| **flag).count() as f64 / flags.len() as f64
     };
     // The reference implementations' accuracies of these 256 images, in percent; its README
@@ -62,14 +94,31 @@ fn a_trained_model_is_evaluated_through_both_branches() {
     place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
     let plan = std::fs::read(place.path("out/plan.json")).expect("a plan");
     let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
-    let cell = plan.cells.iter().find(|cell| cell.name == "teacher").expect("a cell");
+    let cell = plan
+        .cells
+        .iter()
+        .find(|cell| cell.name == "teacher")
+        .expect("a cell");
     let model = place.path(&format!("out/cells/{}/model.safetensors", cell.id));
     let model = model.display().to_string();
-    place.ok(&["eval", &model, "--dataset", "shapes", "--limit", "50", "--attack", "fgsm", "--out", "eval"]);
+    place.ok(&[
+        "eval",
+        &model,
+        "--dataset",
+        "shapes",
+        "--limit",
+        "50",
+        "--attack",
+        "fgsm",
+        "--out",
+        "eval",
+    ]);
     let rows: Vec<_> = std::fs::read_dir(place.path("eval/cells"))
         .expect("cells")
         .flatten()
-        .flat_map(|cell| rlnet_reports::read_outcome_rows(&cell.path().join("outcomes.parquet")).expect("rows"))
+        .flat_map(|cell| {
+            rlnet_reports::read_outcome_rows(&cell.path().join("outcomes.parquet")).expect("rows")
+        })
         .collect();
     // Two conditions, two branches, fifty images.
     assert_eq!(rows.len(), 200);

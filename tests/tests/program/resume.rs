@@ -51,18 +51,40 @@ fn the_same_command_again_does_nothing_and_says_so() {
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
     assert_eq!(place.results("out"), first);
     let plan = place.ok(&["run", "s.toml", "--out", "out", "--dry-run"]);
-    assert!(plan.stdout.contains("done") && plan.stdout.contains("to do"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("done") && plan.stdout.contains("to do"),
+        "{}",
+        plan.stdout
+    );
 }
 
 #[test]
 fn two_processes_in_one_folder_share_the_work() {
     let place = Place::new();
     place.write("s.toml", TINY);
-    let run = ["run", "s.toml", "--threads", "1", "--out", "out", "--only", "plain/clean"];
+    let run = [
+        "run",
+        "s.toml",
+        "--threads",
+        "1",
+        "--out",
+        "out",
+        "--only",
+        "plain/clean",
+    ];
     let mut children = [place.spawn(&run), place.spawn(&run)];
     for child in &mut children {
         assert!(child.wait().expect("an end").success());
     }
-    place.ok(&["run", "s.toml", "--threads", "1", "--out", "alone", "--only", "plain/clean"]);
+    place.ok(&[
+        "run",
+        "s.toml",
+        "--threads",
+        "1",
+        "--out",
+        "alone",
+        "--only",
+        "plain/clean",
+    ]);
     assert_eq!(place.results("out"), place.results("alone"));
 }

@@ -128,11 +128,7 @@ pub static CIFAR100: Official = Official {
         records: 50_000,
         sha1: "e207cd2e05b73b1393c74c7f5e7bea451d63e08e",
     }],
-    test: batch(
-        "test.bin",
-        "test",
-        "8fb6623e830365ff53cf14adec797474f5478006",
-    ),
+    test: batch("test.bin", "test", "8fb6623e830365ff53cf14adec797474f5478006"),
     part1_sha1: Some("3afcc7bb3ea004dcf9836ca14e669a7e029f4ea4"),
     coarse_classes: 20,
     classes: &FINE_CLASSES,

@@ -27,9 +27,7 @@ pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, Data
         file: path.to_path_buf(),
         source,
     })?;
-    let options = DeOptions::new()
-        .keep_restore_state()
-        .replace_unresolved_globals();
+    let options = DeOptions::new().keep_restore_state().replace_unresolved_globals();
     let value = value_from_reader(BufReader::new(file), options).map_err(|e| bad(e.to_string()))?;
     let Value::Dict(entries) = value else {
         return Err(bad("it holds no dictionary".to_owned()));
@@ -76,13 +74,7 @@ fn array_bytes(value: &Value) -> Result<&[u8], String> {
     match value {
         Value::Bytes(bytes) => Ok(bytes),
         Value::Tuple(state) => match state.as_slice() {
-            [
-                _,
-                _,
-                _,
-                Value::Bool(false) | Value::I64(0),
-                Value::Bytes(bytes),
-            ] => Ok(bytes),
+            [_, _, _, Value::Bool(false) | Value::I64(0), Value::Bytes(bytes)] => Ok(bytes),
             [_, _, _, Value::Bool(true) | Value::I64(_), _] => {
                 Err("`data` is stored column by column (Fortran order)".to_owned())
             }

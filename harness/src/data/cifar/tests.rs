@@ -8,9 +8,7 @@
 
 use super::*;
 
-const ANYTHING: LoadOptions = LoadOptions {
-    allow_modified: true,
-};
+const ANYTHING: LoadOptions = LoadOptions { allow_modified: true };
 
 /// Records of CIFAR-10 (one label byte) or CIFAR-100 (two), with pixels that tell them apart.
 fn records(labels: &[u8], label_bytes: usize) -> Vec<u8> {
@@ -107,12 +105,7 @@ fn a_wrong_checksum_names_both_sums() {
 fn a_missing_folder_says_what_was_looked_for_and_what_to_set() {
     let root = tempfile::tempdir().unwrap();
     let text = message(load(&CIFAR100, root.path(), ANYTHING));
-    for part in [
-        "cifar-100-binary",
-        "cifar-100-python",
-        "--data-dir",
-        "RLNET_DATA",
-    ] {
+    for part in ["cifar-100-binary", "cifar-100-python", "--data-dir", "RLNET_DATA"] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -162,7 +155,9 @@ fn python2_pickle(columns: &[(&str, Vec<u8>)], pixels: &[u8]) -> Vec<u8> {
         out.push(b'e');
     }
     string(&mut out, b"data");
-    out.extend(b"q\x04cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07");
+    out.extend(
+        b"q\x04cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07",
+    );
     out.extend(b"(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87Rq\x09");
     out.extend(b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89");
     string(&mut out, pixels);
@@ -221,11 +216,7 @@ fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
     assert_eq!(rows[CIFAR100.record_bytes()..][..2], [19, 99]);
 
     // CIFAR-10's key is not there; a list is no dictionary; half a pickle is none.
-    let refused = || {
-        pickle::read_as_records(&file, false)
-            .unwrap_err()
-            .to_string()
-    };
+    let refused = || pickle::read_as_records(&file, false).unwrap_err().to_string();
     assert!(refused().contains("the key `labels` is missing"));
     write(&Value::List(vec![]));
     assert!(refused().contains("no dictionary"));

@@ -63,11 +63,7 @@ impl Paint {
             Texture::Stripes(wave_x, wave_y, phase) => (x * wave_x + y * wave_y + phase).sin(),
             Texture::Checker(side) => {
                 let parity = (x / side).floor() + (y / side).floor();
-                if parity.rem_euclid(2.0) < 1.0 {
-                    1.0
-                } else {
-                    -1.0
-                }
+                if parity.rem_euclid(2.0) < 1.0 { 1.0 } else { -1.0 }
             }
             Texture::Ramp(dx, dy) => {
                 let half = SIDE as f64 / 2.0;

@@ -51,10 +51,7 @@ fn parse(op: &serde_json::Value) -> Op {
 fn every_operation_equals_pillow() {
     let folder = shared().join("oracles/rlnet");
     if !folder.join("augmix_ops.npy").is_file() {
-        eprintln!(
-            "SKIPPED every_operation_equals_pillow: no {}",
-            folder.display()
-        );
+        eprintln!("SKIPPED every_operation_equals_pillow: no {}", folder.display());
         return;
     }
     let bytes = |name: &str| -> Vec<u8> {
@@ -68,16 +65,9 @@ fn every_operation_equals_pillow() {
     assert_eq!(outputs.len(), ops.len() * inputs.len());
     for (op, expected) in ops.iter().zip(outputs.chunks_exact(inputs.len())) {
         let images = inputs.chunks_exact(32 * 32 * 3);
-        let found: Vec<u8> = images
-            .flat_map(|image| parse(op).apply(image, 32))
-            .collect();
+        let found: Vec<u8> = images.flat_map(|image| parse(op).apply(image, 32)).collect();
         let differ = found.iter().zip(expected).filter(|(a, b)| a != b).count();
-        assert_eq!(
-            differ,
-            0,
-            "{op}: {differ} of {} bytes differ",
-            expected.len()
-        );
+        assert_eq!(differ, 0, "{op}: {differ} of {} bytes differ", expected.len());
     }
 }
 

@@ -1,0 +1,113 @@
+//! Which attacks form a sweep over the radius.
+
+use super::axes::plain;
+use crate::words;
+use rlnet_suites::AttackSpec;
+
+/// Attacks that differ only in radius, or whose step grows with the radius (both ways of
+/// sweeping are in use); each attack in the largest family it fits.
+pub(super) fn families(attacks: &[AttackSpec]) -> Vec<(String, Vec<AttackSpec>)> {
+    let mut groups: Vec<(String, Vec<AttackSpec>)> = Vec::new();
+    for attack in attacks {
+        let mut keys = vec![attack.family(), proportional(attack)];
+        keys.dedup();
+        for key in keys {
+            match groups.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, group)) => group.push(attack.clone()),
+                None => groups.push((key, vec![attack.clone()])),
+            }
+        }
+    }
+    groups.retain(|(_, group)| group.len() > 1);
+    let all = groups.clone();
+    groups.retain(|(key, group)| {
+        let inside = |other: &(String, Vec<AttackSpec>)| group.iter().all(|attack| other.1.contains(attack));
+        let larger = |other: &&(String, Vec<AttackSpec>)| other.1.len() > group.len() && inside(other);
+        // Of two equal groups the first stays.
+        let twin = all
+            .iter()
+            .find(|other| other.1.len() == group.len() && inside(other));
+        all.iter().find(larger).is_none() && twin.is_some_and(|(first, _)| first == key)
+    });
+    for (_, group) in &mut groups {
+        group.sort_by(|a, b| a.size("eps").total_cmp(&b.size("eps")));
+    }
+    groups
+        .into_iter()
+        .map(|(_, group)| (title(&group), group))
+        .collect()
+}
+
+/// The family by the step's share of the radius.
+fn proportional(attack: &AttackSpec) -> String {
+    let eps = attack.size("eps");
+    if !attack.params().contains_key("alpha") || eps <= 0.0 {
+        return attack.family();
+    }
+    let rest = attack
+        .params()
+        .iter()
+        .filter(|(name, _)| !["eps", "alpha"].contains(*name));
+    let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
+    format!(
+        "{}:{}:step/eps={:.4}",
+        attack.name(),
+        rest.join(","),
+        attack.size("alpha") / eps
+    )
+}
+
+fn title(group: &[AttackSpec]) -> String {
+    let name = words::attack(&group[0], &group[..1]);
+    let name = name
+        .rsplit_once(", ")
+        .map_or(name.as_str(), |(name, _)| name)
+        .to_owned();
+    let steps: Vec<f64> = group.iter().map(|attack| attack.size("alpha")).collect();
+    if steps[0] <= 0.0 {
+        return name;
+    }
+    if steps.iter().all(|step| (step - steps[0]).abs() < 1e-9) {
+        format!("{name}, step {}/255", plain(steps[0] * 255.0))
+    } else {
+        format!(
+            "{name}, step {} of the radius",
+            plain(steps[0] / group[0].size("eps"))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_found_whether_its_step_is_fixed_or_grows() {
+        let parse = |texts: &[&str]| -> Vec<AttackSpec> {
+            texts
+                .iter()
+                .map(|text| text.parse().expect("an attack"))
+                .collect()
+        };
+        let grows = parse(&[
+            "fgsm",
+            "pgd:steps=10,eps=2/255,alpha=0.5/255",
+            "pgd:steps=10,eps=4/255,alpha=1/255",
+            "pgd:steps=10",
+        ]);
+        let found = families(&grows);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].0.as_str(), found[0].1.len()),
+            ("PGD-10, step 0.25 of the radius", 3)
+        );
+        let fixed = parse(&[
+            "fgsm:eps=2/255",
+            "fgsm:eps=8/255",
+            "pgd:eps=4/255",
+            "pgd:eps=8/255",
+        ]);
+        let titles: Vec<String> = families(&fixed).into_iter().map(|(title, _)| title).collect();
+        assert_eq!(titles, ["FGSM", "PGD-20, step 2/255"]);
+    }
+}

@@ -1,0 +1,8 @@
+//! The reports as their users meet them: metrics on rows small enough to count by hand, and
+//! whole reports of a synthetic run.
+
+mod end_to_end;
+mod metrics;
+mod runs;
+#[allow(dead_code)]
+mod synthetic;

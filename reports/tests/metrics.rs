@@ -1,0 +1,204 @@
+//! Metrics on four images, every number counted by hand.
+
+use crate::synthetic::{plan_of, write_run_of};
+use rlnet_reports::metrics::{Measure, Reading};
+use rlnet_reports::{Analysis, Runs};
+use rlnet_suites::{Branch, Cell, Condition, Outcome};
+
+const SUITE: &str = r#"
+schema = 1
+name = "tiny"
+title = "Four images"
+description = "Counted by hand."
+[data]
+dataset = "shapes"
+[network]
+arch = "resnet8-w8"
+[[train]]
+name = "two"
+stage = "teacher"
+[[train]]
+name = "one"
+stage = "teacher"
+norm = "single"
+views = ["clean"]
+[evaluation]
+baseline = "one"
+corruptions = ["fog", "snow"]
+severities = [1, 2]
+attacks = ["fgsm"]
+"#;
+
+/// Which of the images 0 to 3 are right; listed from the last, as rows need no order.
+fn right(model: &str, branch: Branch, condition: &str) -> [bool; 4] {
+    let word = match (model, branch, condition) {
+        ("two", Branch::Clean, "clean") => "1110",
+        ("two", Branch::Clean, "fog/1") => "1111",
+        ("two", Branch::Clean, "fog/2") => "1000",
+        ("two", Branch::Clean, "snow/1") => "1100",
+        ("two", Branch::Clean, "fgsm:eps=8/255") => "0100",
+        ("two", Branch::Adversarial, "clean") => "1010",
+        ("two", Branch::Adversarial, "fog/1") => "1000",
+        ("two", Branch::Adversarial, "fgsm:eps=8/255") => "1100",
+        ("one", _, "clean") => "1100",
+        ("one", _, "fog/1") => "1111",
+        _ => "0000",
+    };
+    std::array::from_fn(|i| word.as_bytes()[i] == b'1')
+}
+
+fn rows(cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> {
+    let branches = match cell.model.as_str() {
+        "two" => &[Branch::Clean, Branch::Adversarial][..],
+        _ => &[Branch::Single],
+    };
+    let mut rows = Vec::new();
+    for condition in conditions {
+        for branch in branches {
+            let right = right(&cell.model, *branch, &condition.to_string());
+            for image in (0..4_u32).rev() {
+                let is_right = right[image as usize];
+                rows.push(row(image, *branch, condition, is_right, 0.0));
+            }
+        }
+    }
+    rows
+}
+
+fn row(image: u32, branch: Branch, condition: &Condition, right: bool, norm: f32) -> Outcome {
+    Outcome {
+        image,
+        branch,
+        condition: condition.clone(),
+        label: 3,
+        prediction: if right { 3 } else { 4 },
+        margin: if right { 1.0 } else { -1.0 },
+        loss: 1.0,
+        norm,
+        forwards: 1,
+        backwards: 0,
+    }
+}
+
+fn analysis(rows: impl Fn(&Cell, &[Condition]) -> Vec<Outcome>) -> Analysis {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_run_of(folder.path(), &plan_of(SUITE, &[]), |_| true, rows);
+    let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
+    Analysis::of(runs).expect("an analysis")
+}
+
+#[test]
+fn every_reading_has_the_triple_counted_by_hand() {
+    let analysis = analysis(rows);
+    for (model, reading, ca, npa, adva) in [
+        ("two", Reading::Oracle, 3, 7.0 / 16.0, 2),
+        ("two", Reading::Fixed(Branch::Clean), 3, 7.0 / 16.0, 1),
+        ("two", Reading::Fixed(Branch::Adversarial), 2, 1.0 / 16.0, 2),
+        // Clean: images 0 and 2. Corrupted: only image 0 under fog/1. Attacked: only image 1.
+        ("two", Reading::Worst, 2, 1.0 / 16.0, 1),
+        ("one", Reading::Fixed(Branch::Single), 2, 4.0 / 16.0, 0),
+    ] {
+        let triple = analysis.triple(model, reading).expect("measured");
+        let count = |share: &rlnet_reports::metrics::Known<rlnet_reports::metrics::Estimate>| {
+            let share = share.as_ref().expect("measured");
+            (share.right, share.answers)
+        };
+        assert_eq!(count(&triple.ca), (ca, 4), "{model} {reading:?}");
+        assert_eq!(count(&triple.adva), (adva, 4), "{model} {reading:?}");
+        let found = triple.natural.npa.as_ref().expect("measured");
+        assert!(
+            (found.value - npa).abs() < 1e-12,
+            "{model} {reading:?}: {}",
+            found.value
+        );
+        assert_eq!((found.answers, found.images), (16, 4));
+        let mce = triple.natural.mce().expect("measured");
+        assert!((mce.value - (1.0 - npa)).abs() < 1e-12);
+        assert_eq!(mce.right, 16 - found.right);
+    }
+    // With one branch, every reading is that branch.
+    let one = analysis.triple("one", Reading::Worst).expect("measured");
+    assert_eq!(one.reading, Reading::Fixed(Branch::Single));
+}
+
+#[test]
+fn corruptions_and_severities_are_means_of_whole_counts() {
+    let analysis = analysis(rows);
+    let two = &analysis.triple("two", Reading::Oracle).expect("measured").natural;
+    let one = &analysis.triple("one", Reading::Oracle).expect("measured").natural;
+    assert_eq!(
+        (two.corruptions["fog"].right, two.corruptions["fog"].answers),
+        (5, 8)
+    );
+    assert_eq!(
+        (two.corruptions["snow"].right, two.corruptions["snow"].answers),
+        (2, 8)
+    );
+    assert_eq!((two.severities[&1].right, two.severities[&2].right), (6, 1));
+    // Fog: (3/8) / (4/8). Snow: (6/8) / (8/8). Their mean is 3/4.
+    let relative = two.mce_relative_to(one).expect("measured");
+    assert!((relative - 0.75).abs() < 1e-12, "{relative}");
+}
+
+#[test]
+fn comparisons_are_paired_by_image() {
+    let analysis = analysis(rows);
+    let find = |reading, measure| {
+        let found = analysis
+            .comparisons
+            .iter()
+            .find(|c| c.reading == reading && c.measure == measure);
+        found.expect("compared")
+    };
+    // Clean: the two disagree on image 2 alone. Attacked: on images 0 and 1, 2 / 2^2 = 0.5.
+    let ca = find(Reading::Oracle, Measure::Ca);
+    assert_eq!((ca.difference.value, ca.difference.p), (0.25, 1.0));
+    let adva = find(Reading::Oracle, Measure::AdvA);
+    assert_eq!((adva.difference.value, adva.difference.p), (0.5, 0.5));
+    assert_eq!(adva.verdict(), "not distinguishable");
+    // Worst of branches, clean: 2 of 4 against 2 of 4, right on image 2 instead of image 1.
+    let worst = find(Reading::Worst, Measure::Ca);
+    assert_eq!((worst.difference.value, worst.difference.p), (0.0, 1.0));
+    assert!(
+        worst
+            .difference
+            .test
+            .contains("only this model right on 1, only the baseline on 1")
+    );
+    assert_eq!(analysis.comparisons.len(), 6);
+}
+
+#[test]
+fn the_oracle_gap_is_what_the_best_branch_lacks() {
+    let analysis = analysis(rows);
+    assert_eq!(analysis.gaps.len(), 1);
+    let gap = &analysis.gaps[0];
+    assert_eq!(
+        (gap.model.as_str(), gap.best),
+        ("two", Reading::Fixed(Branch::Clean))
+    );
+    assert_eq!(gap.values(), [0.0, 0.0, 0.25]);
+}
+
+#[test]
+fn attacks_that_help_or_leave_their_ball_are_flagged() {
+    assert_eq!(analysis(rows).flags, []);
+    let absurd = |_: &Cell, conditions: &[Condition]| {
+        let mut rows = Vec::new();
+        for condition in conditions {
+            let attacked = matches!(condition, Condition::Attack(_));
+            for branch in [Branch::Single, Branch::Clean, Branch::Adversarial] {
+                rows.extend((0..20).map(|image| row(image, branch, condition, attacked, 0.5)));
+            }
+        }
+        rows
+    };
+    let analysis = analysis(absurd);
+    let codes: Vec<&str> = analysis.flags.iter().map(|flag| flag.code).collect();
+    // Two branches of the one network, one of the other; and each network's attack.
+    assert_eq!(codes.iter().filter(|code| **code == "attack-helps").count(), 3);
+    assert_eq!(
+        codes.iter().filter(|code| **code == "outside-the-ball").count(),
+        2
+    );
+}
