@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         writeln!(std::io::stderr(), "usage: synthetic_report FOLDER").ok();
         return ExitCode::from(2);
     };
-    synthetic::write_run(&folder, &synthetic::plan("demo", &[]), |_| true);
+    synthetic::write_run(&folder, &synthetic::plan(&[]), |_| true);
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     match render(std::slice::from_ref(&folder), &folder, &Format::ALL) {
         Ok(rendered) => {

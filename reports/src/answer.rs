@@ -2,6 +2,7 @@
 //! interval, and what cannot be told apart is said to be so.
 
 use crate::definitions::{headline, images};
+use crate::metrics::checks::AT_CHANCE;
 use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading};
 use crate::runs::Model;
 use crate::words;
@@ -29,6 +30,7 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
         return vec!["This run evaluates no model.".to_owned()];
     };
     let parts = [
+        guessing(analysis, model),
         kept(analysis, model),
         against_baseline(analysis, model, Measure::AdvA),
         against_baseline(analysis, model, Measure::Npa),
@@ -43,6 +45,24 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
         )];
     }
     said
+}
+
+/// What must be known before any other number is read.
+fn guessing(analysis: &Analysis, model: &Model) -> Option<String> {
+    let names = [Some(&model.name), analysis.runs.baseline.as_ref()];
+    let flags = analysis.flags.iter().filter(|flag| flag.code == AT_CHANCE);
+    let mut guess: Vec<String> = flags.map(|flag| flag.model.clone()).collect();
+    guess.retain(|name| names.contains(&Some(name)));
+    match guess.as_slice() {
+        [] => None,
+        [one] => Some(format!(
+            "{one} cannot be told from guessing on clean images, so read nothing into its numbers."
+        )),
+        all => Some(format!(
+            "{} cannot be told from guessing on clean images, so read nothing into their numbers.",
+            words::list(all)
+        )),
+    }
 }
 
 fn kept(analysis: &Analysis, model: &Model) -> Option<String> {

@@ -50,16 +50,19 @@ pub fn corruption_set(runs: &Runs) -> String {
     }
 }
 
-/// Test images behind the numbers.
+/// Test images behind the numbers; while nothing is measured, those that are planned.
 pub fn images(analysis: &Analysis) -> u64 {
     let shares = analysis
         .triples
         .iter()
         .flat_map(|triple| [&triple.ca, &triple.natural.npa, &triple.adva]);
-    shares
+    let measured = shares
         .filter_map(|share| share.as_ref().ok())
         .map(|share| share.images)
-        .max()
+        .max();
+    let mut cells = analysis.runs.runs.iter().flat_map(|run| &run.plan.cells);
+    measured
+        .or_else(|| cells.find_map(|cell| cell.data.test).map(u64::from))
         .unwrap_or(0)
 }
 

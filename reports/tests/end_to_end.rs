@@ -19,7 +19,7 @@ fn demo() -> &'static Made {
     static DEMO: OnceLock<Made> = OnceLock::new();
     DEMO.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_run(folder.path(), &plan("demo", &[]), |_| true);
+        write_run(folder.path(), &plan(&[]), |_| true);
         let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
         let page = read_page(&rendered);
         Made {
@@ -275,7 +275,7 @@ fn the_terminal_and_the_program_get_the_main_table() {
 #[test]
 fn an_unfinished_run_says_so_and_averages_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = plan("demo", &[]);
+    let plan = plan(&[]);
     write_run(folder.path(), &plan, |cell| {
         cell.name != "rlnet/fog" && !cell.name.starts_with("senet")
     });
@@ -294,14 +294,14 @@ fn an_unfinished_run_says_so_and_averages_nothing() {
 fn a_run_that_has_only_begun_and_one_without_attacks_have_reports() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let begun = folder.path().join("begun");
-    write_run(&begun, &plan("demo", &[]), |_| false);
+    write_run(&begun, &plan(&[]), |_| false);
     let rendered = render(std::slice::from_ref(&begun), &begun, &[Format::Html]).expect("a report");
     check_page(
         &fs::read_to_string(&rendered.index).expect("the page"),
         &rendered.folder,
     );
     let bare = folder.path().join("bare");
-    let mut plan = plan("demo", &["evaluation.corruptions=none", "evaluation.attacks=[]"]);
+    let mut plan = plan(&["evaluation.corruptions=none", "evaluation.attacks=[]"]);
     (plan.headline, plan.baseline) = (None, None);
     write_run(&bare, &plan, |_| true);
     let rendered = render(std::slice::from_ref(&bare), &bare, &[Format::Html]).expect("a report");

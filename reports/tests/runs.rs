@@ -36,7 +36,7 @@ fn what_is_not_a_run_is_refused_with_what_to_do() {
 #[test]
 fn unfinished_cells_are_listed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = plan("demo", &sets(&[]));
+    let plan = plan(&sets(&[]));
     write_run(folder.path(), &plan, |cell| !cell.name.ends_with("/fog"));
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let missing: Vec<&str> = runs
@@ -51,7 +51,7 @@ fn unfinished_cells_are_listed() {
 #[test]
 fn a_run_that_has_only_begun_can_be_read() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    write_run(folder.path(), &plan("demo", &sets(&[])), |_| false);
+    write_run(folder.path(), &plan(&sets(&[])), |_| false);
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     assert!(runs.records().is_empty());
     assert_eq!(runs.models.len(), 3);
@@ -60,7 +60,7 @@ fn a_run_that_has_only_begun_can_be_read() {
 #[test]
 fn damaged_files_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = plan("demo", &sets(&[]));
+    let plan = plan(&sets(&[]));
     write_run(folder.path(), &plan, |_| true);
     let cell = plan
         .cells
@@ -89,8 +89,8 @@ fn damaged_files_are_named() {
 #[test]
 fn runs_on_other_images_are_not_joined() {
     let (a, b) = (tempfile::tempdir().expect("a"), tempfile::tempdir().expect("b"));
-    write_run(a.path(), &plan("demo", &sets(&[])), |_| false);
-    write_run(b.path(), &plan("demo", &sets(&["data.test=100"])), |_| false);
+    write_run(a.path(), &plan(&sets(&[])), |_| false);
+    write_run(b.path(), &plan(&sets(&["data.test=100"])), |_| false);
     let said = error(&[a.path(), b.path()]);
     assert!(said.contains("different images"), "{said}");
 }
@@ -99,8 +99,8 @@ fn runs_on_other_images_are_not_joined() {
 fn a_network_measured_twice_is_one_model_and_a_namesake_is_another() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dirs = ["first", "again", "seeded"].map(|name| folder.path().join(name));
-    let same = plan("demo", &sets(&[]));
-    let other = plan("demo", &sets(&["train.rlnet.with.seed=7"]));
+    let same = plan(&sets(&[]));
+    let other = plan(&sets(&["train.rlnet.with.seed=7"]));
     for (dir, plan) in dirs.iter().zip([&same, &same, &other]) {
         write_run(dir, plan, |_| true);
     }

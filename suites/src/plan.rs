@@ -322,3 +322,68 @@ fn identify(
         versions,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(sets: &[&str], checksum: &str) -> Plan {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let world = World {
+            data_checksum: checksum.to_owned(),
+            corruptions_version: 1,
+            corruptions_setup: "release/procedural".to_owned(),
+        };
+        let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+        suite.plan(&world).expect("a plan")
+    }
+
+    fn id(plan: &Plan, name: &str) -> CellId {
+        find(&plan.cells, name).expect(name).id.clone()
+    }
+
+    #[test]
+    fn a_cell_changes_with_what_can_change_its_result_and_with_nothing_else() {
+        let base = plan(&[], "a");
+        let same =
+            |sets: &[&str], checksum: &str, name: &str| id(&plan(sets, checksum), name) == id(&base, name);
+        assert!(same(&[], "a", "rlnet"));
+        // Labels and batch sizes at evaluation change nothing.
+        assert!(same(&["title=other", "evaluation.batch=7"], "a", "rlnet/fog"));
+        // A later stage leaves earlier ones alone; an earlier one reaches all that follow.
+        assert!(same(&["train.rlnet.with.lr=0.5"], "a", "mask"));
+        assert!(!same(&["train.rlnet.with.lr=0.5"], "a", "rlnet/clean"));
+        assert!(!same(&["train.teacher.with.epochs=1"], "a", "rlnet/clean"));
+        assert!(same(&["train.teacher.with.epochs=1"], "a", "senet"));
+        // Seeds, data and attacks count.
+        assert!(!same(&["training.seed=1"], "a", "teacher"));
+        assert!(!same(&[], "b", "teacher"));
+        assert!(same(&["evaluation.seed=1"], "a", "teacher"));
+        assert!(!same(&["evaluation.seed=1"], "a", "teacher/fog"));
+    }
+
+    #[test]
+    fn parents_come_first_and_a_student_has_its_teacher_and_its_mask() {
+        let plan = plan(&[], "a");
+        for (position, cell) in plan.cells.iter().enumerate() {
+            for parent in &cell.parents {
+                assert!(plan.cells[..position].iter().any(|earlier| earlier.id == *parent));
+            }
+        }
+        let rlnet = find(&plan.cells, "rlnet").expect("a student");
+        assert_eq!(rlnet.parents, [id(&plan, "teacher"), id(&plan, "mask")]);
+    }
+
+    #[test]
+    fn learning_rates_fall_where_the_references_do() {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let sets = ["train.teacher.with.epochs=240".to_owned()];
+        let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+        let spec = suite.resolve(&suite.train[0], &[]).expect("a stage");
+        // The reference: milestones 150, 180, 210, each active from the epoch after.
+        for (epoch, lr) in [(1, 0.05), (150, 0.05), (151, 0.005), (181, 5e-4), (211, 5e-5)] {
+            assert!((spec.lr_at(epoch) - lr).abs() < 1e-12, "epoch {epoch}");
+        }
+    }
+}

@@ -323,6 +323,14 @@ impl Suite {
                     format!("`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\""),
                 ));
             }
+            if let Some(views) = &train.views
+                && !views.contains(&View::Clean)
+            {
+                return Err(at(
+                    train.name.span(),
+                    format!("`{name}` has views without \"clean\": every stage needs clean images"),
+                ));
+            }
             let (epochs, batch) = (
                 train.with.epochs.or(self.training.epochs),
                 train.with.batch.or(self.training.batch),
@@ -395,4 +403,45 @@ fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
     }
     here.insert(last.to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CATALOGUE;
+
+    fn demo() -> &'static str {
+        crate::catalog::find("demo").expect("the demo suite")
+    }
+
+    #[test]
+    fn every_suite_of_the_catalogue_reads_and_is_named_as_it_is_called() {
+        for (name, text) in CATALOGUE {
+            let suite = Suite::parse(text, name, &[]).expect(name);
+            assert_eq!(suite.name, *name);
+        }
+    }
+
+    #[test]
+    fn sets_reach_sections_and_named_stages_and_refuse_what_is_not_there() {
+        let set = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            Suite::parse(demo(), "demo", &sets)
+        };
+        let suite = set(&["data.test=7", "train.rlnet.with.epochs=2", "data.dataset=cifar10"]).expect("sets");
+        assert_eq!(suite.data.test, Some(7));
+        assert_eq!(suite.data.dataset, "cifar10");
+        let rlnet = suite.train.iter().find(|train| train.name.get_ref() == "rlnet");
+        assert_eq!(rlnet.expect("a stage").with.epochs, Some(2));
+        for (bad, hint) in [
+            ("data.tset=7", "tset"),
+            ("train.nobody.with.epochs=2", "nobody"),
+            ("data.test", "key=value"),
+            ("evaluation.severities=[0]", "1 to 5"),
+            ("train.rlnet.views=[\"augmix\"]", "clean"),
+        ] {
+            let error = set(&[bad]).expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
 }

@@ -119,7 +119,8 @@ fn name_of(path: &Path) -> String {
     }
 }
 
-fn corruptions(text: &str) -> Result<Vec<String>> {
+/// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
+pub fn corruptions(text: &str) -> Result<Vec<String>> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Ok(match text {
         "none" => Vec::new(),
@@ -136,7 +137,8 @@ fn corruptions(text: &str) -> Result<Vec<String>> {
     })
 }
 
-fn severities(text: &str) -> Result<Vec<u8>> {
+/// Severities as `3`, `1,3,5` or `1-5`.
+pub fn severities(text: &str) -> Result<Vec<u8>> {
     let bad = || Error::Input(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
     let number = |part: &str| {
         part.trim()

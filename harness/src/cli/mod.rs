@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod corrupt;
 mod data;
 mod demo;
 mod doctor;
@@ -14,7 +15,7 @@ mod suite;
 use crate::error::{Error, Result, first_line};
 use clap::{Parser, Subcommand};
 use global::Global;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Suite(suite::SuiteCommand),
     Model(model::ModelCommand),
     Attack(attack::AttackCommand),
+    Corrupt(corrupt::CorruptCommand),
     Data(data::DataCommand),
     Doctor(doctor::Doctor),
 }
@@ -47,6 +49,7 @@ enum Command {
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("RLNET_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
@@ -91,6 +94,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Suite(command) => command.run(global),
         Command::Model(command) => command.run(global),
         Command::Attack(command) => command.run(global),
+        Command::Corrupt(command) => command.run(global),
         Command::Data(command) => command.run(global),
         Command::Doctor(command) => command.run(global),
     }

@@ -99,7 +99,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Small line charts of loss and held-out accuracy against epoch for {}.",
         words::list(&names)
     );
-    let caption = "Loss over training images, in all and by part; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.".to_owned();
+    let caption = "Loss over training images, in all and its parts before they are weighted; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.".to_owned();
     let accuracies = [images, branches].concat();
     make(
         "training",

@@ -3,21 +3,26 @@
 //! After the checklists of Athalye et al. (ICML 2018), Carlini et al. (arXiv 1902.06705) and
 //! AutoAttack's flags: an iterated attack is no weaker than one step, a larger radius no
 //! weaker than a smaller one, an attack never helps, and a perturbation stays in its ball.
-//! Differences are only flagged beyond chance: a paired one-sided test at 1 %.
+//! Differences are only flagged beyond chance: paired one-sided tests at 1 % in all. And a
+//! network that may be guessing makes every other number of it meaningless.
 
 use crate::error::ReportError;
-use crate::metrics::answers::by_image;
+use crate::metrics::answers::{Tally, by_image};
 use crate::metrics::paired::McNemar;
 use crate::metrics::reading::Reading;
 use crate::parquet;
 use crate::runs::{Model, Runs};
+use crate::words;
 use polars::prelude::*;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
-/// A p-value below which "weaker than it should be" is not chance. Two-sided, so that
-/// together with the sign of the difference the test is at 1 %.
+/// A p-value below which "weaker than it should be" is not chance, over all pairs of a report
+/// together (Bonferroni). Two-sided, so that with the sign of the difference it is 1 %.
 const BEYOND_CHANCE: f64 = 0.02;
+
+/// The flag of a network that may be guessing.
+pub const AT_CHANCE: &str = "at-chance";
 
 /// One sign of trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,8 +39,13 @@ pub struct Flag {
 ///
 /// # Errors
 /// When a query fails.
-pub fn flags(runs: &Runs) -> Result<Vec<Flag>, ReportError> {
-    let mut flags = Vec::new();
+pub fn flags(runs: &Runs, tally: &Tally) -> Result<Vec<Flag>, ReportError> {
+    let mut flags: Vec<Flag> = runs
+        .models
+        .iter()
+        .filter_map(|model| at_chance(model, tally))
+        .collect();
+    let mut tests: Vec<(f64, Flag)> = Vec::new();
     for model in &runs.models {
         let attacks: Vec<AttackSpec> = model
             .measured
@@ -47,22 +57,38 @@ pub fn flags(runs: &Runs) -> Result<Vec<Flag>, ReportError> {
             .collect();
         for branch in &model.branches {
             let reading = Reading::Fixed(*branch);
-            order(model, reading, &attacks, &mut flags)?;
+            tests.extend(order(model, reading, &attacks)?);
         }
         for attack in &attacks {
             flags.extend(outside_the_ball(model, attack)?);
         }
     }
+    let count = tests.len() as f64;
+    let beyond = tests.into_iter().filter(|(p, _)| p * count < BEYOND_CHANCE);
+    flags.extend(beyond.map(|(_, flag)| flag));
     Ok(flags)
 }
 
-/// Every pair of conditions of which one must be no weaker than the other.
-fn order(
-    model: &Model,
-    reading: Reading,
-    attacks: &[AttackSpec],
-    flags: &mut Vec<Flag>,
-) -> Result<(), ReportError> {
+/// A network whose clean accuracy may well be that of guessing.
+fn at_chance(model: &Model, tally: &Tally) -> Option<Flag> {
+    let classes = model.record.as_ref()?.classes.len();
+    let share = tally.accuracy(model, Reading::Oracle, &Condition::Clean).ok()?;
+    let chance = 1.0 / classes.max(1) as f64;
+    (share.low <= chance).then(|| Flag {
+        code: AT_CHANCE,
+        model: model.name.clone(),
+        message: format!(
+            "on clean images it cannot be told from guessing among {classes} classes ({} % [{}, {}]), so its other numbers mean nothing: was it trained long enough?",
+            words::percent(share.value),
+            words::percent(share.low),
+            words::percent(share.high)
+        ),
+    })
+}
+
+/// Every pair of conditions of which one must be no weaker than the other, with the p-value
+/// of its being weaker: 1 when it is not.
+fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<(f64, Flag)>, ReportError> {
     let mut pairs: Vec<(&'static str, Condition, Condition)> = Vec::new();
     for attack in attacks {
         let strong = Condition::Attack(attack.clone());
@@ -84,27 +110,28 @@ fn order(
         }
     }
     let answers = by_image(model, reading)?;
+    let mut tests = Vec::new();
     for (code, weak, strong) in pairs {
         let (Some(under_strong), Some(under_weak)) = (answers.get(&strong), answers.get(&weak)) else {
             continue;
         };
         let test = McNemar::of(under_strong, under_weak);
-        if test.only_this > test.only_other && test.p < BEYOND_CHANCE {
-            flags.push(Flag {
-                code,
-                model: model.name.clone(),
-                message: format!(
-                    "through the {}, more images are right under {strong} than under {weak} ({} against {} of {} images that differ, p = {:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
-                    reading.label(),
-                    test.only_this,
-                    test.only_other,
-                    test.only_this + test.only_other,
-                    test.p
-                ),
-            });
-        }
+        let p = if test.only_this > test.only_other {
+            test.p
+        } else {
+            1.0
+        };
+        let message = format!(
+            "through the {}, more images are right under {strong} than under {weak} ({} against {} of {} images that differ, p = {p:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
+            reading.label(),
+            test.only_this,
+            test.only_other,
+            test.only_this + test.only_other
+        );
+        let model = model.name.clone();
+        tests.push((p, Flag { code, model, message }));
     }
-    Ok(())
+    Ok(tests)
 }
 
 /// A perturbation larger than the attack's radius.

@@ -52,7 +52,7 @@ impl Analysis {
         Ok(Self {
             gaps: triple::gaps(&triples),
             comparisons: compare::comparisons(&runs, &triples)?,
-            flags: checks::flags(&runs)?,
+            flags: checks::flags(&runs, &tally)?,
             tally,
             triples,
             runs,

@@ -181,3 +181,24 @@ fn usage_errors_have_exit_code_2() {
         assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
     }
 }
+
+#[test]
+fn a_diverging_loss_stops_with_the_stage_the_epoch_and_the_way_out() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let said = place.run(&[
+        "run",
+        "s.toml",
+        "--out",
+        "out",
+        "--only",
+        "teacher",
+        "--set",
+        "training.lr=1e30",
+    ]);
+    refused(&said, 1, &["teacher", "epoch", "diverged", "Lower `lr`"]);
+    assert_eq!(
+        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        0
+    );
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
 mod commands;
+mod corrupt;
 mod errors;
 mod eval;
 mod harness;

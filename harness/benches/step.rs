@@ -1,0 +1,69 @@
+//! Where training's time goes: the inner attack with norms folded and not, and what they share.
+#![allow(missing_docs, clippy::expect_used)]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use rlnet::attack::pgd::{Settings, descend};
+use rlnet::attack::{Classifier, Objective};
+use rlnet::error::Result;
+use rlnet::nn::resnet::Quirks;
+use rlnet::nn::{Network, NetworkSpec, ReluMask};
+use rlnet_suites::{Branch, NormBanks};
+use std::hint::black_box;
+use tch::{Device, Kind, Tensor};
+
+/// The network as it trains, with norms on their own.
+struct Unfolded<'a>(&'a Network);
+
+impl Classifier for Unfolded<'_> {
+    fn logits(&self, images: &Tensor, branch: Branch) -> Result<Tensor> {
+        Ok(self.0.logits(images, branch))
+    }
+    fn branches(&self) -> &[Branch] {
+        NormBanks::Dual.branches()
+    }
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+fn inner_attack(criterion: &mut Criterion) {
+    let spec = NetworkSpec {
+        arch: "resnet10-w16".parse().expect("known"),
+        image_size: 32,
+        classes: 10,
+        norm: NormBanks::Dual,
+        quirks: Quirks::default(),
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    };
+    let mut network = Network::new(spec, 0, Device::Cpu);
+    let sizes = network.layer_sizes();
+    let keep: Vec<u64> = sizes.iter().map(|n| n / 5).collect();
+    network
+        .set_mask(ReluMask::random(&sizes, &keep, 0))
+        .expect("its shape");
+    let images = Tensor::full([32, 3, 32, 32], 0.4, (Kind::Float, Device::Cpu));
+    let labels = Tensor::zeros([32], (Kind::Int64, Device::Cpu));
+    let settings = Settings {
+        eps: 8.0 / 255.0,
+        alpha: 2.0 / 255.0,
+        steps: 7,
+    };
+    let mut group = criterion.benchmark_group("pgd7_32_images_resnet10_w16");
+    group.sample_size(10);
+    let mut attack = |name: &str, model: &dyn Classifier| {
+        let objective = Objective::CrossEntropy(&labels);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let made = descend(model, Branch::Adversarial, &images, &images, &objective, settings);
+                black_box(made.expect("an attack"))
+            });
+        });
+    };
+    attack("folded", &network.freeze());
+    attack("unfolded", &Unfolded(&network));
+    group.finish();
+}
+
+criterion_group!(benches, inner_attack);
+criterion_main!(benches);
