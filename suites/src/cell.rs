@@ -129,7 +129,7 @@ impl ModelRecord {
 pub struct Provenance {
     /// Version of this program.
     pub program: String,
-    /// Commit and `-dirty`, when built inside a checkout.
+    /// Commit it was built from; empty when built outside a checkout.
     pub commit: String,
     /// Version of libtorch.
     pub libtorch: String,

@@ -101,6 +101,15 @@ fn what_cannot_be_run_is_refused_before_any_work() {
     refused(&too_many, 2, &["50k", "ReLUs"]);
     let arch = place.run(&["run", "s.toml", "--out", "out", "--set", "network.arch=resnet81"]);
     refused(&arch, 2, &["resnet81", "resnet8"]);
+    let parity = place.run(&[
+        "run",
+        "s.toml",
+        "--out",
+        "out",
+        "--set",
+        "training.dialect=parity",
+    ]);
+    refused(&parity, 2, &["parity", "fixed"]);
     let images = place.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
     refused(&images, 2, &["999999"]);
     let suite = place.run(&["run", "cifar10-smal"]);
