@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         .init();
     let cli = Cli::parse();
     if matches!(cli.command, Command::Demo(_) | Command::Run(_) | Command::Eval(_)) {
-        Global::sleep_at_barriers();
+        Global::bound_spinning();
     }
     // tch's plain operations panic on a libtorch error. Nobody should have to read a
     // backtrace: a panic becomes one line and exit code 1.
