@@ -1,6 +1,7 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
 use crate::attack::AttackSpec;
+use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
@@ -93,18 +94,26 @@ impl Suite {
         let asked = Asked {
             corruptions: self.evaluation.corruptions.0.clone(),
             severities: self.evaluation.severities.clone(),
-            attacks: self.evaluation.attacks.clone(),
+            attacks: self.evaluation.attacks.0.clone(),
             seed: self.evaluation.seed,
+            branches: self.evaluation.branches.clone(),
+            save_images: self.evaluation.save_images,
         };
+        let trained = cells.clone();
         for model in models {
-            let parent = find(&cells, model)?.id.clone();
-            cells.extend(asked.cells(model, &parent, &data, world));
+            let cell = find(&trained, model)?;
+            let asked = asked.of(cell);
+            let surrogate = |name: &str| match name {
+                "teacher" => cell.parents.first().cloned(),
+                name => find(&trained, name).ok().map(|cell| cell.id.clone()),
+            };
+            cells.extend(asked.cells(model, &cell.id, &surrogate, &data, world)?);
         }
         let headline = self
             .evaluation
             .headline
             .clone()
-            .or_else(|| self.evaluation.attacks.last().cloned());
+            .or_else(|| self.evaluation.attacks.0.last().cloned());
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),
@@ -188,11 +197,53 @@ pub struct Asked {
     pub attacks: Vec<AttackSpec>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
+    /// Branches to go through; all of the model's when absent.
+    pub branches: Option<Vec<Branch>>,
+    /// Whether adversarial images are stored.
+    pub save_images: bool,
 }
 
 impl Asked {
+    /// What can be asked of one model: attacks that need a teacher are passed over for a
+    /// model that has none, and so are branches that it does not have.
+    fn of(&self, cell: &Cell) -> Self {
+        let CellSpec::Train(spec) = &cell.spec else {
+            return self.clone();
+        };
+        let has = |branch: &Branch| branch.banks().all(|bank| spec.norm.branches().contains(&bank));
+        let fits = |attack: &&AttackSpec| {
+            let through = attack.word("through").parse::<Branch>();
+            through.map_or(true, |branch| has(&branch))
+        };
+        let taught = |attack: &&AttackSpec| spec.stage != Stage::Teacher || !attack.needs_teacher();
+        let branches = self.branches.as_ref().map(|all| {
+            let own: Vec<Branch> = all.iter().copied().filter(has).collect();
+            if own.is_empty() {
+                spec.norm.branches().to_vec()
+            } else {
+                own
+            }
+        });
+        Self {
+            attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
+            branches,
+            ..self.clone()
+        }
+    }
+
     /// One evaluation cell a family of conditions: clean, each corruption, each attack.
-    pub fn cells(&self, model: &str, parent: &CellId, data: &DataSpec, world: &World) -> Vec<Cell> {
+    /// `surrogate` finds the cell (or file) of another network by its name in an attack.
+    ///
+    /// # Errors
+    /// When an attack names a network that is not there.
+    pub fn cells(
+        &self,
+        model: &str,
+        parent: &CellId,
+        surrogate: &dyn Fn(&str) -> Option<CellId>,
+        data: &DataSpec,
+        world: &World,
+    ) -> Result<Vec<Cell>, SuiteError> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
             if conditions[0].is_corrupted() {
@@ -202,10 +253,29 @@ impl Asked {
             if let Condition::Attack(spec) = &conditions[0] {
                 versions.extend(spec.versions());
             }
-            let seed = self.seed;
-            let spec = CellSpec::Evaluate(EvaluateSpec { conditions, seed });
+            let mut surrogates = BTreeMap::new();
+            if let Condition::Attack(spec) = &conditions[0] {
+                for name in spec.networks() {
+                    let id = surrogate(name).ok_or_else(|| {
+                        let why =
+                            format!("{spec} needs it beside {model}, and there is no network of that name");
+                        SuiteError::value("surrogate", name, why)
+                    })?;
+                    surrogates.insert(name.to_owned(), id);
+                }
+            }
+            let mut parents = vec![parent.clone()];
+            parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
+            let attacked = matches!(conditions[0], Condition::Attack(_));
+            let spec = CellSpec::Evaluate(EvaluateSpec {
+                conditions,
+                seed: self.seed,
+                branches: self.branches.clone(),
+                surrogates,
+                save_images: self.save_images && attacked,
+            });
             let name = format!("{model}/{name}");
-            identify(&name, model, vec![parent.clone()], data, spec, versions)
+            Ok(identify(&name, model, parents, data, spec, versions))
         };
         self.families().into_iter().map(cell).collect()
     }

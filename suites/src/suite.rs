@@ -2,7 +2,8 @@
 //!
 //! [`Suite`] is the raw form, exactly what somebody wrote; [`Suite::plan`] resolves it.
 
-use crate::attack::AttackSpec;
+use crate::attack::{self, AttackSpec};
+use crate::branch::Branch;
 use crate::branch::NormBanks;
 use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::error::{SuiteError, suggest};
@@ -146,7 +147,7 @@ pub struct Evaluation {
     #[serde(default = "every_severity")]
     pub severities: Vec<u8>,
     /// Attacks, each through every branch.
-    pub attacks: Vec<AttackSpec>,
+    pub attacks: Attacks,
     /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
     pub headline: Option<AttackSpec>,
     /// The model that others are compared with.
@@ -157,6 +158,31 @@ pub struct Evaluation {
     /// Seed of corruptions and attack starts.
     #[serde(default)]
     pub seed: u64,
+    /// Branches to go through; all of a model's when absent.
+    pub branches: Option<Vec<Branch>>,
+    /// Whether adversarial images are stored beside the outcomes.
+    #[serde(default)]
+    pub save_images: bool,
+}
+
+/// A list of attacks, written singly or by the name of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Attacks(pub Vec<AttackSpec>);
+
+impl TryFrom<Vec<String>> for Attacks {
+    type Error = SuiteError;
+    fn try_from(texts: Vec<String>) -> Result<Self, SuiteError> {
+        let mut attacks: Vec<AttackSpec> = Vec::new();
+        for text in texts {
+            for attack in attack::group(&text)? {
+                if !attacks.contains(&attack) {
+                    attacks.push(attack);
+                }
+            }
+        }
+        Ok(Self(attacks))
+    }
 }
 
 fn every_severity() -> Vec<u8> {

@@ -3,15 +3,18 @@
 use super::global::Global;
 use super::run::finish;
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::run::prepare::{Sizes, world};
 use crate::run::{Executor, Prepared, RunDirectory};
 use clap::Args;
+use rlnet_suites::attack::group;
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::plan::Asked;
-use rlnet_suites::{AttackSpec, CellId, Plan};
+use rlnet_suites::{AttackSpec, Branch, CellId, Plan};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Evaluate a model: clean, corrupted, attacked, through every branch
@@ -27,9 +30,19 @@ pub struct Eval {
     /// shapes, cifar10 or cifar100
     #[arg(long)]
     dataset: String,
-    /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255
+    /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255; or a group:
+    /// adaptive (rlnet attack list)
     #[arg(long = "attack", value_name = "ATTACK")]
-    attacks: Vec<AttackSpec>,
+    attacks: Vec<String>,
+    /// Another network that an attack follows, by the name it has there: teacher=FILE
+    #[arg(long = "surrogate", value_name = "NAME=FILE")]
+    surrogates: Vec<String>,
+    /// Norm branches to go through, with commas: clean, adversarial, ..., or all
+    #[arg(long, value_name = "BRANCH", default_value = "all")]
+    branch: String,
+    /// Store the adversarial images beside the outcomes (rlnet attack replay reads them)
+    #[arg(long)]
+    save_images: bool,
     /// benchmark (15), all (19), extra (4), none, or names with commas
     #[arg(long, default_value = "none")]
     corruptions: String,
@@ -53,14 +66,27 @@ pub struct Eval {
 impl Eval {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        let id = identity(&self.model)?;
+        let mut external = BTreeMap::from([(id.clone(), self.model.clone())]);
+        let mut surrogates = BTreeMap::new();
+        for text in &self.surrogates {
+            let (name, file) = text.split_once('=').ok_or_else(|| {
+                Error::Input(format!(
+                    "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
+                ))
+            })?;
+            let other = identity(Path::new(file))?;
+            external.insert(other.clone(), PathBuf::from(file));
+            surrogates.insert(name.to_owned(), other);
+        }
         let asked = Asked {
             corruptions: corruptions(&self.corruptions)?,
             severities: severities(&self.severity)?,
-            attacks: self.attacks.clone(),
+            attacks: self.attacks(&surrogates)?,
             seed: global.seed.unwrap_or(0),
+            branches: branches(&self.branch)?,
+            save_images: self.save_images,
         };
-        let bytes = std::fs::read(&self.model).map_err(|error| Error::reading(&self.model, error))?;
-        let id = CellId(blake3::hash(&bytes).to_hex()[..16].to_owned());
         let data = Prepared::load(
             &self.dataset,
             &global.data_dir(),
@@ -84,10 +110,16 @@ impl Eval {
             suite: format!("eval-{name}"),
             title: format!("{name} on {}", self.dataset),
             description: format!("Evaluation of one model file, blake3 {id}."),
-            headline: self.attacks.last().cloned(),
+            headline: asked.attacks.last().cloned(),
             baseline: None,
             evaluation_batch: self.batch as usize,
-            cells: asked.cells(&name, &id, &spec, &world(&data.checksum)),
+            cells: asked.cells(
+                &name,
+                &id,
+                &|name| surrogates.get(name).cloned(),
+                &spec,
+                &world(&data.checksum),
+            )?,
         };
         let out = self
             .out
@@ -98,7 +130,7 @@ impl Eval {
             directory: &directory,
             data: &data,
             device: global.open_device()?,
-            external: Some((id, self.model.clone())),
+            external,
             allowed: self.allowed.clone(),
         }
         .run(&plan, None)?;
@@ -108,6 +140,51 @@ impl Eval {
         ));
         finish(&out, global.json, executed.computed == 0)
     }
+}
+
+impl Eval {
+    /// The attacks asked for. Of a group, those that this model cannot take are left out, and
+    /// the command says so; one asked for by its own name is refused when it is run.
+    fn attacks(&self, surrogates: &BTreeMap<String, CellId>) -> Result<Vec<AttackSpec>> {
+        let mut attacks: Vec<AttackSpec> = Vec::new();
+        let script = is_torchscript(&self.model);
+        for text in &self.attacks {
+            let members = group(text)?;
+            let single = members.len() == 1;
+            for attack in members {
+                let lacks = if attack.needs_teacher() && !surrogates.contains_key("teacher") {
+                    Some("it needs --surrogate teacher=FILE")
+                } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
+                    Some("a TorchScript model's ReLUs cannot be changed")
+                } else if script && !["", "same"].contains(&attack.word("through")) {
+                    Some("a TorchScript model has one branch")
+                } else {
+                    None
+                };
+                match lacks {
+                    Some(why) if !single => announce(&format!("{attack} is left out: {why}")),
+                    _ if attacks.contains(&attack) => {}
+                    _ => attacks.push(attack),
+                }
+            }
+        }
+        Ok(attacks)
+    }
+}
+
+/// The identity of a model file: its checksum.
+fn identity(path: &Path) -> Result<CellId> {
+    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+    Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
+}
+
+/// The branches of `--branch`; nothing for all of the model's.
+fn branches(text: &str) -> Result<Option<Vec<Branch>>> {
+    if text == "all" {
+        return Ok(None);
+    }
+    let names = text.split(',').map(|name| Ok(name.trim().parse::<Branch>()?));
+    Ok(Some(names.collect::<Result<_>>()?))
 }
 
 /// A short name for a model file: its stem, or its cell for a run's model.

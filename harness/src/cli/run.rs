@@ -10,6 +10,7 @@ use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::train::Dialect;
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -85,7 +86,7 @@ impl Run {
             directory: &directory,
             data: &data,
             device: global.open_device()?,
-            external: None,
+            external: BTreeMap::new(),
             allowed: Vec::new(),
         }
         .run(&plan, self.only.as_deref())?;

@@ -4,6 +4,10 @@
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
+pub mod networks;
 pub mod preflight;
+pub mod saved;
 
 pub use evaluate::{Evaluated, EvaluationInput, evaluate};
+pub use networks::Networks;
+pub use saved::Saved;

@@ -124,6 +124,7 @@ fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> 
                     condition: condition.clone(),
                     label,
                     prediction: if margin > 0.0 { label } else { (label + 1) % 10 },
+                    rounded: if margin > 0.0 { label } else { (label + 1) % 10 },
                     margin: margin as f32,
                     loss: (1.0 + (-margin).exp()).ln() as f32,
                     norm,
