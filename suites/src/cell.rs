@@ -2,6 +2,7 @@
 
 use crate::branch::NormBanks;
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::train::TrainSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub struct EvaluateSpec {
     pub conditions: Vec<Condition>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
+    /// The files that corrupted images are read from; absent where they are generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<CorruptedFiles>,
 }
 
 /// What a cell computes.

@@ -3,6 +3,7 @@
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub const TRAIN_VERSION: u32 = 1;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
+/// Version of the reader of corrupted archives.
+pub const ARCHIVE_VERSION: u32 = 1;
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub struct World {
     pub corruptions_version: u32,
     /// What the corruptions are made with (stack, textures): part of a corrupted cell's identity.
     pub corruptions_setup: String,
+    /// The files of each corruption, where corrupted images are read and not made.
+    pub corrupted_files: BTreeMap<String, CorruptedFiles>,
 }
 
 impl Suite {
@@ -95,12 +100,7 @@ impl Suite {
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
-        let asked = Asked {
-            corruptions: self.evaluation.corruptions.0.clone(),
-            severities: self.evaluation.severities.clone(),
-            attacks: self.evaluation.attacks.clone(),
-            seed: self.evaluation.seed,
-        };
+        let asked = self.asked();
         for model in models {
             let parent = find(&cells, model)?.id.clone();
             cells.extend(asked.cells(model, &parent, &data, world));
@@ -124,6 +124,16 @@ impl Suite {
             evaluation_batch: self.evaluation.batch,
             cells,
         })
+    }
+
+    /// What the suite asks about a model, whoever trained it.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            corruptions: self.evaluation.corruptions.0.clone(),
+            severities: self.evaluation.severities.clone(),
+            attacks: self.evaluation.attacks.clone(),
+            seed: self.evaluation.seed,
+        }
     }
 
     /// One training cell with every default filled: its own setting, else the suite's, else
@@ -200,18 +210,29 @@ impl Asked {
     pub fn cells(&self, model: &str, parent: &CellId, data: &DataSpec, world: &World) -> Vec<Cell> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
+            let mut files = None;
             match &conditions[0] {
                 Condition::Clean => {}
-                Condition::Corruption { .. } => {
-                    let setup = format!("corruptions/{}", world.corruptions_setup);
-                    versions.insert(setup, world.corruptions_version);
-                }
+                Condition::Corruption { name, .. } => match world.corrupted_files.get(name) {
+                    Some(read) => {
+                        files = Some(read.clone());
+                        versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
+                    }
+                    None => {
+                        let setup = format!("corruptions/{}", world.corruptions_setup);
+                        versions.insert(setup, world.corruptions_version);
+                    }
+                },
                 Condition::Attack(spec) => {
                     versions.insert(format!("attack/{}", spec.name()), spec.entry().version);
                 }
             }
             let seed = self.seed;
-            let spec = CellSpec::Evaluate(EvaluateSpec { conditions, seed });
+            let spec = CellSpec::Evaluate(EvaluateSpec {
+                conditions,
+                seed,
+                files,
+            });
             let name = format!("{model}/{name}");
             identify(&name, model, vec![parent.clone()], data, spec, versions)
         };
@@ -334,6 +355,7 @@ mod tests {
             data_checksum: checksum.to_owned(),
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
+            corrupted_files: BTreeMap::new(),
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         suite.plan(&world).expect("a plan")
@@ -361,6 +383,33 @@ mod tests {
         assert!(!same(&[], "b", "teacher"));
         assert!(same(&["evaluation.seed=1"], "a", "teacher"));
         assert!(!same(&["evaluation.seed=1"], "a", "teacher/fog"));
+    }
+
+    #[test]
+    fn read_images_and_made_ones_are_different_cells_and_only_theirs_differ() {
+        let suite = Suite::parse(crate::catalog::find("demo").expect("demo"), "demo", &[]).expect("a suite");
+        let with = |checksum: Option<&str>| {
+            let files = checksum.map(|checksum| CorruptedFiles {
+                official: false,
+                checksums: BTreeMap::from([("fog.npy".to_owned(), checksum.to_owned())]),
+            });
+            let world = World {
+                data_checksum: "a".to_owned(),
+                corruptions_version: 1,
+                corruptions_setup: "release/procedural".to_owned(),
+                corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
+            };
+            suite.plan(&world).expect("a plan")
+        };
+        let (made, read, other) = (with(None), with(Some("1")), with(Some("2")));
+        assert_ne!(id(&made, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_ne!(id(&other, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_eq!(id(&made, "rlnet/snow"), id(&read, "rlnet/snow"));
+        assert_eq!(id(&made, "rlnet/clean"), id(&read, "rlnet/clean"));
+        // Old records, which know of no files, still read.
+        let text = serde_json::to_string(&made).expect("JSON");
+        assert!(!text.contains("\"files\""));
+        assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), made);
     }
 
     #[test]
