@@ -397,8 +397,7 @@ impl Suite {
             }
         }
         let asked = &self.evaluation;
-        if asked.corrupted == Origin::Official
-            && (asked.stack, asked.rng, asked.frost) != Default::default()
+        if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
         {
             return Err(whole(
                 "evaluation.corrupted is \"official\", so images are read and not made; leave out \
