@@ -19,7 +19,7 @@ pub mod train;
 
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
-pub use cell::{Cell, CellId, CellRecord, CellSpec, LayerRecord, ModelRecord, Provenance};
+pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};
 pub use condition::Condition;
 pub use corrupted::{Corrupted, CorruptedFiles};
 pub use epsilon::Epsilon;

@@ -1,9 +1,11 @@
 //! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
 //! metrics.
 
+pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
 pub mod preflight;
 
+pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, EvaluationInput, evaluate};

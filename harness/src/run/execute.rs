@@ -1,7 +1,8 @@
 //! Runs the cells of a plan that are missing, parents first.
 
+use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
-use super::prepare::{Prepared, generator};
+use super::prepare::Prepared;
 use super::provenance;
 use crate::attack::{Classifier, TorchScript};
 use crate::data::images_to_tensor;
@@ -16,7 +17,7 @@ use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
-use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, Plan, TrainSpec};
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -39,6 +40,8 @@ pub struct Executor<'a> {
     pub directory: &'a RunDirectory,
     /// The images.
     pub data: &'a Prepared,
+    /// Where corrupted images come from.
+    pub corrupted: &'a CorruptedSource,
     /// Where it runs.
     pub device: Device,
     /// A model that no cell of the plan makes: its id in evaluation cells, and its file.
@@ -150,7 +153,8 @@ impl Executor<'_> {
             &frozen
         };
         provenance.allowed = self.preflight(classifier)?;
-        let corruptions = generator();
+        let stream = self.directory.root().join("corrupted");
+        let corrupted = self.corrupted.images(spec, &stream, self.data)?;
         let total = (self.data.test.len() * spec.conditions.len()) as u64;
         let progress = Progress::new(&cell.name, "images", total, 0);
         let evaluated = evaluate(
@@ -159,7 +163,7 @@ impl Executor<'_> {
                 test: &self.data.test,
                 conditions: &spec.conditions,
                 branches: classifier.branches(),
-                corruptions: &corruptions,
+                corrupted,
                 batch,
                 seed: spec.seed,
             },
@@ -169,10 +173,7 @@ impl Executor<'_> {
         let work = self.directory.work(&cell.id)?;
         write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
         examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
-        if matches!(spec.conditions[0], Condition::Corruption { .. }) {
-            provenance.corruptions = serde_json::to_string(&corruptions.describe())
-                .map_err(|error| Error::Work(error.to_string()))?;
-        }
+        provenance.corruptions = self.corrupted.describe(spec)?;
         provenance.seconds = started.elapsed().as_secs_f64();
         provenance.peak_memory = provenance::peak_memory();
         // The model's own record travels with the training cell; an external one has none.
