@@ -3,6 +3,7 @@
 use crate::error::ReportError;
 use crate::parquet;
 use crate::run::Run;
+use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::{
     AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, ModelRecord, TrainSpec,
@@ -69,6 +70,8 @@ pub struct Runs {
     pub baseline: Option<String>,
     /// The attack whose accuracy is called AdvA.
     pub headline: Option<AttackSpec>,
+    /// What must be known before any number is read.
+    pub warnings: Vec<String>,
 }
 
 impl Runs {
@@ -99,13 +102,15 @@ impl Runs {
             }
         }
         let baseline = runs.iter().find_map(|run| run.plan.baseline.clone());
-        let baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let mut baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let warnings = sources::tell_apart(&runs, &mut models, &mut baseline);
         let headline = runs.iter().find_map(|run| run.plan.headline.clone());
         Ok(Self {
             runs,
             models,
             baseline,
             headline,
+            warnings: warnings.into_iter().collect(),
         })
     }
 
