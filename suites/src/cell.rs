@@ -2,6 +2,7 @@
 
 use crate::branch::{Branch, NormBanks};
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::train::TrainSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,6 +52,9 @@ pub struct EvaluateSpec {
     /// Whether adversarial images are stored beside the outcomes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub save_images: bool,
+    /// The files that corrupted images are read from; absent where they are generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<CorruptedFiles>,
 }
 
 /// What a cell computes.

@@ -4,6 +4,7 @@ use crate::attack::AttackSpec;
 use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 pub const TRAIN_VERSION: u32 = 1;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
+/// Version of the reader of corrupted archives.
+pub const ARCHIVE_VERSION: u32 = 1;
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,8 @@ pub struct World {
     pub corruptions_version: u32,
     /// What the corruptions are made with (stack, textures): part of a corrupted cell's identity.
     pub corruptions_setup: String,
+    /// The files of each corruption, where corrupted images are read and not made.
+    pub corrupted_files: BTreeMap<String, CorruptedFiles>,
 }
 
 impl Suite {
@@ -91,14 +96,7 @@ impl Suite {
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
-        let asked = Asked {
-            corruptions: self.evaluation.corruptions.0.clone(),
-            severities: self.evaluation.severities.clone(),
-            attacks: self.evaluation.attacks.0.clone(),
-            seed: self.evaluation.seed,
-            branches: self.evaluation.branches.clone(),
-            save_images: self.evaluation.save_images,
-        };
+        let asked = self.asked();
         let trained = cells.clone();
         for model in models {
             let cell = find(&trained, model)?;
@@ -128,6 +126,18 @@ impl Suite {
             evaluation_batch: self.evaluation.batch,
             cells,
         })
+    }
+
+    /// What the suite asks about a model, whoever trained it.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            corruptions: self.evaluation.corruptions.0.clone(),
+            severities: self.evaluation.severities.clone(),
+            attacks: self.evaluation.attacks.0.clone(),
+            seed: self.evaluation.seed,
+            branches: self.evaluation.branches.clone(),
+            save_images: self.evaluation.save_images,
+        }
     }
 
     /// One training cell with every default filled: its own setting, else the suite's, else
@@ -246,15 +256,22 @@ impl Asked {
     ) -> Result<Vec<Cell>, SuiteError> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
-            if conditions[0].is_corrupted() {
-                let setup = format!("corruptions/{}", world.corruptions_setup);
-                versions.insert(setup, world.corruptions_version);
-            }
-            if let Condition::Attack(spec) = &conditions[0] {
-                versions.extend(spec.versions());
+            let mut files = None;
+            if let Some((name, _)) = conditions[0].corruption() {
+                match world.corrupted_files.get(name) {
+                    Some(read) => {
+                        files = Some(read.clone());
+                        versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
+                    }
+                    None => {
+                        let setup = format!("corruptions/{}", world.corruptions_setup);
+                        versions.insert(setup, world.corruptions_version);
+                    }
+                }
             }
             let mut surrogates = BTreeMap::new();
             if let Condition::Attack(spec) = &conditions[0] {
+                versions.extend(spec.versions());
                 for name in spec.networks() {
                     let id = surrogate(name).ok_or_else(|| {
                         let why =
@@ -273,6 +290,7 @@ impl Asked {
                 branches: self.branches.clone(),
                 surrogates,
                 save_images: self.save_images && attacked,
+                files,
             });
             let name = format!("{model}/{name}");
             Ok(identify(&name, model, parents, data, spec, versions))
@@ -396,6 +414,7 @@ mod tests {
             data_checksum: checksum.to_owned(),
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
+            corrupted_files: BTreeMap::new(),
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         suite.plan(&world).expect("a plan")
@@ -423,6 +442,33 @@ mod tests {
         assert!(!same(&[], "b", "teacher"));
         assert!(same(&["evaluation.seed=1"], "a", "teacher"));
         assert!(!same(&["evaluation.seed=1"], "a", "teacher/fog"));
+    }
+
+    #[test]
+    fn read_images_and_made_ones_are_different_cells_and_only_theirs_differ() {
+        let suite = Suite::parse(crate::catalog::find("demo").expect("demo"), "demo", &[]).expect("a suite");
+        let with = |checksum: Option<&str>| {
+            let files = checksum.map(|checksum| CorruptedFiles {
+                official: false,
+                checksums: BTreeMap::from([("fog.npy".to_owned(), checksum.to_owned())]),
+            });
+            let world = World {
+                data_checksum: "a".to_owned(),
+                corruptions_version: 1,
+                corruptions_setup: "release/procedural".to_owned(),
+                corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
+            };
+            suite.plan(&world).expect("a plan")
+        };
+        let (made, read, other) = (with(None), with(Some("1")), with(Some("2")));
+        assert_ne!(id(&made, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_ne!(id(&other, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_eq!(id(&made, "rlnet/snow"), id(&read, "rlnet/snow"));
+        assert_eq!(id(&made, "rlnet/clean"), id(&read, "rlnet/clean"));
+        // Old records, which know of no files, still read.
+        let text = serde_json::to_string(&made).expect("JSON");
+        assert!(!text.contains("\"files\""));
+        assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), made);
     }
 
     #[test]

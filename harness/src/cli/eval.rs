@@ -1,19 +1,19 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
 use super::global::Global;
-use super::run::finish;
+use super::run::{CorruptedFolders, finish, read_suite};
 use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
-use crate::run::prepare::{Sizes, world};
-use crate::run::{Executor, Prepared, RunDirectory};
-use clap::Args;
+use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
+use clap::{Args, ValueEnum};
 use rlnet_suites::attack::group;
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
+use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::Asked;
-use rlnet_suites::{AttackSpec, Branch, CellId, Plan};
+use rlnet_suites::{AttackSpec, Branch, CellId, Corrupted, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -23,13 +23,21 @@ use std::path::{Path, PathBuf};
 /// (normalisation inside) and gives logits.
 ///
 /// Example: rlnet eval model.pt --dataset cifar10 --attack pgd:steps=20 --corruptions all --limit 500
+///
+/// Example: rlnet eval model.pt --suite official --corrupted-dir CIFAR-10-C
 #[derive(Debug, Args)]
 pub struct Eval {
     /// model.safetensors of a run, or a TorchScript file
     model: PathBuf,
-    /// shapes, cifar10 or cifar100
-    #[arg(long)]
-    dataset: String,
+    /// shapes, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
+    #[arg(long, required_unless_present = "suite")]
+    dataset: Option<String>,
+    /// Ask what this suite asks (of the catalogue, or a TOML file), whatever model it trains
+    #[arg(long, conflicts_with_all = ["dataset", "attacks", "corruptions", "severity", "rng", "stack"])]
+    suite: Option<String>,
+    /// Override a setting of the suite: data.dataset=cifar100
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "suite")]
+    sets: Vec<String>,
     /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255; or a group:
     /// adaptive (rlnet attack list)
     #[arg(long = "attack", value_name = "ATTACK")]
@@ -49,8 +57,17 @@ pub struct Eval {
     /// Severities, with commas or as a range
     #[arg(long, default_value = "1-5")]
     severity: String,
+    /// Libraries that generated corruptions imitate: those of the published files, or of 2023
+    #[arg(long, value_enum, default_value = "release")]
+    stack: StackName,
+    /// Draws of generated corruptions: an own generator for every image, or the reference
+    /// script's one stream (its images are written to the output folder first)
+    #[arg(long, value_enum, default_value = "keyed")]
+    rng: RngName,
+    #[command(flatten)]
+    corrupted: CorruptedFolders,
     /// Use only the first N test images
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// Images a batch; results do not depend on it
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,6 +78,28 @@ pub struct Eval {
     /// Where results go (default: out/eval-MODEL)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StackName {
+    Release,
+    Modern,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RngName {
+    Keyed,
+    Numpy,
+}
+
+/// What is asked, of which images.
+struct Question {
+    dataset: String,
+    limit: Option<u32>,
+    asked: Asked,
+    corrupted: Corrupted,
+    headline: Option<AttackSpec>,
+    what: String,
 }
 
 impl Eval {
@@ -79,28 +118,21 @@ impl Eval {
             external.insert(other.clone(), PathBuf::from(file));
             surrogates.insert(name.to_owned(), other);
         }
-        let asked = Asked {
-            corruptions: corruptions(&self.corruptions)?,
-            severities: severities(&self.severity)?,
-            attacks: self.attacks(&surrogates)?,
-            seed: global.seed.unwrap_or(0),
-            branches: branches(&self.branch)?,
-            save_images: self.save_images,
-        };
-        let data = Prepared::load(
-            &self.dataset,
-            &global.data_dir(),
-            Sizes {
-                train: None,
-                test: self.limit,
-                validation: 0.1,
-            },
-        )?;
+        let question = self.question(global, &surrogates)?;
+        let Question {
+            dataset,
+            limit,
+            asked,
+            ..
+        } = &question;
+        let data = Prepared::load_test(dataset, &global.data_dir(), *limit)?;
+        let folders = self.corrupted.folders();
+        let corrupted = CorruptedSource::new(question.corrupted, &folders, asked, &data)?;
         let name = name_of(&self.model);
         let spec = DataSpec {
-            dataset: self.dataset.clone(),
+            dataset: dataset.clone(),
             train: None,
-            test: self.limit,
+            test: *limit,
             validation: 0.1,
             seed: 0,
             checksum: data.checksum.clone(),
@@ -108,9 +140,9 @@ impl Eval {
         let plan = Plan {
             schema: rlnet_suites::suite::SCHEMA,
             suite: format!("eval-{name}"),
-            title: format!("{name} on {}", self.dataset),
-            description: format!("Evaluation of one model file, blake3 {id}."),
-            headline: asked.attacks.last().cloned(),
+            title: format!("{name} on {dataset}"),
+            description: format!("{} Model file, blake3 {id}.", question.what),
+            headline: question.headline.clone(),
             baseline: None,
             evaluation_batch: self.batch as usize,
             cells: asked.cells(
@@ -118,7 +150,7 @@ impl Eval {
                 &id,
                 &|name| surrogates.get(name).cloned(),
                 &spec,
-                &world(&data.checksum),
+                &corrupted.world(&data.checksum),
             )?,
         };
         let out = self
@@ -129,6 +161,7 @@ impl Eval {
         let executed = Executor {
             directory: &directory,
             data: &data,
+            corrupted: &corrupted,
             device: global.open_device()?,
             external,
             allowed: self.allowed.clone(),
@@ -139,6 +172,69 @@ impl Eval {
             executed.computed, executed.found
         ));
         finish(&out, global.json, executed.computed == 0)
+    }
+
+    /// The suite's question, or that of the options.
+    fn question(&self, global: &Global, surrogates: &BTreeMap<String, CellId>) -> Result<Question> {
+        if let Some(name) = &self.suite {
+            let mut sets = self.sets.clone();
+            sets.extend(self.limit.map(|n| format!("data.test={n}")));
+            sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
+            let suite = read_suite(name, &sets)?;
+            let mut asked = suite.asked();
+            asked.branches = branches(&self.branch)?.or(asked.branches);
+            asked.save_images |= self.save_images;
+            return Ok(Question {
+                dataset: suite.data.dataset.clone(),
+                limit: suite.data.test,
+                corrupted: suite.evaluation.corrupted(),
+                headline: suite
+                    .evaluation
+                    .headline
+                    .clone()
+                    .or_else(|| asked.attacks.last().cloned()),
+                asked,
+                what: format!("Evaluation of one model by suite {}.", suite.name),
+            });
+        }
+        let stack = match self.stack {
+            StackName::Release => Stack::Release,
+            StackName::Modern => Stack::Modern,
+        };
+        let draws = match self.rng {
+            RngName::Keyed => Draws::Keyed,
+            RngName::Numpy => Draws::Numpy,
+        };
+        let origin = match self.corrupted.corrupted_dir {
+            Some(_) => Origin::Official,
+            None => Origin::Generated,
+        };
+        if origin == Origin::Official && (stack, draws) != Default::default() {
+            return Err(Error::Input(
+                "--corrupted-dir: corrupted images are read, not made; leave --stack and --rng out".into(),
+            ));
+        }
+        let attacks = self.attacks(surrogates)?;
+        Ok(Question {
+            dataset: self.dataset.clone().unwrap_or_default(),
+            limit: self.limit,
+            asked: Asked {
+                corruptions: corruptions(&self.corruptions)?,
+                severities: severities(&self.severity)?,
+                attacks: attacks.clone(),
+                seed: global.seed.unwrap_or(0),
+                branches: branches(&self.branch)?,
+                save_images: self.save_images,
+            },
+            corrupted: Corrupted {
+                origin,
+                stack,
+                draws,
+                ..Corrupted::default()
+            },
+            headline: attacks.last().cloned(),
+            what: "Evaluation of one model.".to_owned(),
+        })
     }
 }
 

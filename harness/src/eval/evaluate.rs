@@ -1,5 +1,6 @@
 //! Test images through a condition and every branch, to one outcome row each.
 
+use super::corrupted::CorruptedImages;
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
 use super::networks::Networks;
@@ -9,7 +10,6 @@ use crate::attack::{self, Target, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use rlnet_corruptions::{Corruption, Generator, Severity};
 use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -24,11 +24,11 @@ pub struct EvaluationInput<'a> {
     pub conditions: &'a [Condition],
     /// Branches to go through.
     pub branches: &'a [Branch],
-    /// Makes the corrupted images.
-    pub corruptions: &'a Generator,
+    /// Where corrupted images come from.
+    pub corrupted: &'a CorruptedImages,
     /// Images a batch; results do not depend on it.
     pub batch: usize,
-    /// Seed of corruptions and attack starts.
+    /// Seed of attack starts.
     pub seed: u64,
     /// Whether adversarial images are kept.
     pub save_images: bool,
@@ -57,15 +57,19 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
     let shown = input.conditions.len() / 2;
     for (position, condition) in input.conditions.iter().enumerate() {
         let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
-        for from in (0..input.test.len()).step_by(input.batch) {
-            let n = input.batch.min(input.test.len() - from);
+        let count = match condition.corruption() {
+            Some((name, severity)) => input.corrupted.count(input.test, name, severity),
+            None => input.test.len(),
+        };
+        for from in (0..count).step_by(input.batch) {
+            let n = input.batch.min(count - from);
             let batch = Batch::new(input, condition, from, n)?;
             let mut shared = None;
             for (slot, &branch) in input.branches.iter().enumerate() {
                 let seen = batch.under(condition, branch, input, &mut shared)?;
                 rows[slot].extend(batch.judge(&seen, condition, branch, input)?);
                 if let Some(saved) = &mut saved {
-                    saved.push(condition, branch, batch.indices, batch.classes, &seen.images);
+                    saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
                 }
                 if position == shown && from == 0 && slot + 1 == input.branches.len() {
                     let count = (n as i64).min(COUNT as i64);
@@ -84,11 +88,11 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
 }
 
 /// A batch of test images, corrupted when the condition says so.
-struct Batch<'a> {
+struct Batch {
     images: Tensor,
     labels: Tensor,
-    indices: &'a [u32],
-    classes: &'a [u16],
+    indices: Vec<u32>,
+    classes: Vec<u16>,
 }
 
 /// Images as a model sees them under a condition, and what they cost.
@@ -109,40 +113,19 @@ impl Seen {
     }
 }
 
-impl<'a> Batch<'a> {
-    fn new(input: &EvaluationInput<'a>, condition: &Condition, from: usize, n: usize) -> Result<Self> {
-        let test = input.test;
-        let bytes = test.size * test.size * 3;
-        let mut pixels = test.images[from * bytes..(from + n) * bytes].to_vec();
-        let indices = &test.indices[from..from + n];
-        if let Some((name, severity)) = condition.corruption() {
-            let failed = |why: &dyn std::fmt::Display| Error::Input(format!("{condition}: {why}"));
-            let corruption: Corruption = name.parse().map_err(|why| failed(&why))?;
-            let severity = Severity::new(severity).map_err(|why| failed(&why))?;
-            let source = pixels.clone();
-            let keys: Vec<u64> = indices.iter().map(|&index| u64::from(index)).collect();
-            let size = (test.size, test.size);
-            input
-                .corruptions
-                .corrupt_batch(
-                    &source,
-                    size,
-                    &keys,
-                    corruption,
-                    severity,
-                    input.seed,
-                    &mut pixels,
-                )
-                .map_err(|why| failed(&why))?;
-        }
+impl Batch {
+    fn new(input: &EvaluationInput<'_>, condition: &Condition, from: usize, n: usize) -> Result<Self> {
+        let part = match condition.corruption() {
+            Some((name, severity)) => input.corrupted.batch(input.test, name, severity, from, n)?,
+            None => input.test.slice(from, n),
+        };
         let device = input.networks.device();
-        let classes = &test.labels[from..from + n];
-        let labels: Vec<i64> = classes.iter().map(|&label| i64::from(label)).collect();
+        let labels: Vec<i64> = part.labels.iter().map(|&label| i64::from(label)).collect();
         Ok(Self {
-            images: images_to_tensor(&pixels, n, test.size, device),
+            images: images_to_tensor(&part.images, part.len(), part.size, device),
             labels: Tensor::from_slice(&labels).to_device(device),
-            indices,
-            classes,
+            indices: part.indices,
+            classes: part.labels,
         })
     }
 
@@ -185,7 +168,7 @@ impl<'a> Batch<'a> {
             first,
             &self.images,
             &self.labels,
-            self.indices,
+            &self.indices,
             input.seed,
         )
         .through(branches)

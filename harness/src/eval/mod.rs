@@ -1,6 +1,7 @@
 //! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
 //! metrics.
 
+pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
@@ -8,6 +9,7 @@ pub mod networks;
 pub mod preflight;
 pub mod saved;
 
+pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, EvaluationInput, evaluate};
 pub use networks::Networks;
 pub use saved::Saved;

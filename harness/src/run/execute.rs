@@ -1,7 +1,8 @@
 //! Runs the cells of a plan that are missing, parents first.
 
+use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
-use super::prepare::{Prepared, generator};
+use super::prepare::Prepared;
 use super::provenance;
 use crate::attack::Classifier;
 use crate::data::images_to_tensor;
@@ -40,6 +41,8 @@ pub struct Executor<'a> {
     pub directory: &'a RunDirectory,
     /// The images.
     pub data: &'a Prepared,
+    /// Where corrupted images come from.
+    pub corrupted: &'a CorruptedSource,
     /// Where it runs.
     pub device: Device,
     /// Models that no cell of the plan makes: their ids in evaluation cells, and their files.
@@ -145,7 +148,8 @@ impl Executor<'_> {
             Some(branches) => branches.clone(),
             None => networks.branches().to_vec(),
         };
-        let corruptions = generator();
+        let stream = self.directory.root().join("corrupted");
+        let corrupted = self.corrupted.images(spec, &stream, self.data)?;
         let total = (self.data.test.len() * spec.conditions.len()) as u64;
         let progress = Progress::new(&cell.name, "images", total, 0);
         let evaluated = evaluate(
@@ -154,7 +158,7 @@ impl Executor<'_> {
                 test: &self.data.test,
                 conditions: &spec.conditions,
                 branches: &branches,
-                corruptions: &corruptions,
+                corrupted,
                 batch,
                 seed: spec.seed,
                 save_images: spec.save_images,
@@ -168,10 +172,7 @@ impl Executor<'_> {
         if let Some(saved) = &evaluated.saved {
             saved.write(&work)?;
         }
-        if spec.conditions[0].is_corrupted() {
-            provenance.corruptions = serde_json::to_string(&corruptions.describe())
-                .map_err(|error| Error::Work(error.to_string()))?;
-        }
+        provenance.corruptions = self.corrupted.describe(spec)?;
         provenance.seconds = started.elapsed().as_secs_f64();
         provenance.peak_memory = provenance::peak_memory();
         // The model's own record travels with the training cell; an external one has none.
