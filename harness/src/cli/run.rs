@@ -151,7 +151,7 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
                 )));
             }
             let arch: crate::nn::Arch = spec.arch.parse()?;
-            let layers = arch.relu_layers(image_size as u64);
+            let layers = arch.survey(image_size as u64, 10).layers;
             let total = layers.iter().map(rlnet_suites::LayerRecord::total).sum();
             if let Some(budget) = spec.budget {
                 budget.resolve(total)?;

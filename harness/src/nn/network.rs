@@ -2,10 +2,11 @@
 //! by every call.
 
 use super::arch::Arch;
+use super::body::{Body, Build, Quirks};
 use super::layers::{Folded, Mode};
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
-use super::resnet::{Quirks, ResNet, Seen};
+use super::pass::{Fold, Live, Quick, Seen, Survey, Taps};
 use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
 use tch::{Device, Tensor};
 
@@ -33,7 +34,7 @@ pub struct NetworkSpec {
 pub struct Forward {
     /// `[N, classes]`.
     pub logits: Tensor,
-    /// Stage outputs and activations, when asked for.
+    /// What was asked for besides.
     pub seen: Seen,
 }
 
@@ -42,8 +43,9 @@ pub struct Forward {
 pub struct Network {
     spec: NetworkSpec,
     params: Params,
-    body: ResNet,
+    body: Body,
     layers: Vec<LayerRecord>,
+    macs: u64,
     mask: ReluMask,
     activations: Vec<Activation>,
     mean: Tensor,
@@ -54,14 +56,15 @@ impl Network {
     /// A freshly initialised all-ReLU network.
     pub fn new(spec: NetworkSpec, seed: u64, device: Device) -> Self {
         let mut params = Params::new(device, seed);
-        let body = ResNet::new(
-            &mut params,
-            &spec.arch,
-            spec.classes as i64,
-            spec.norm,
-            spec.quirks,
-        );
-        let layers = spec.arch.relu_layers(spec.image_size);
+        let mut build = Build {
+            params: &mut params,
+            image_size: spec.image_size,
+            classes: spec.classes as i64,
+            norm: spec.norm,
+            quirks: spec.quirks,
+        };
+        let body = Body::new(&spec.arch, &mut build);
+        let Survey { layers, macs, .. } = body.survey(spec.image_size, &params);
         let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
         let channel = |values: &[f64; 3]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
@@ -75,6 +78,7 @@ impl Network {
             params,
             body,
             layers,
+            macs,
             mask: ReluMask::full(&sizes),
             activations: Vec::new(),
             mean,
@@ -97,6 +101,11 @@ impl Network {
     /// Its ReLU layers, every unit kept.
     pub fn layers(&self) -> &[LayerRecord] {
         &self.layers
+    }
+
+    /// Multiply-accumulates of one image, convolutions and head (norms fold away).
+    pub fn macs(&self) -> u64 {
+        self.macs
     }
 
     /// Units of each ReLU layer.
@@ -130,13 +139,14 @@ impl Network {
         self.activations = self.mask.activations(&shapes, self.params.device());
     }
 
-    /// Logits of images in `[0, 1]`, remembering stages and activations when asked to.
-    pub fn forward(&self, images: &Tensor, mode: Mode, taps: bool) -> Forward {
-        let xs = self.normalise(images);
-        let mut seen = Seen::default();
-        let tap = taps.then_some(&mut seen);
-        let logits = self.body.forward(&xs, &self.activations, mode, tap);
-        Forward { logits, seen }
+    /// Logits of images in `[0, 1]`, remembering what is asked for.
+    pub fn forward(&self, images: &Tensor, mode: Mode, taps: impl Into<Taps>) -> Forward {
+        let mut pass = Live::new(mode, &self.activations, taps.into());
+        let logits = self.body.run(&mut pass, &self.normalise(images));
+        Forward {
+            logits,
+            seen: pass.seen,
+        }
     }
 
     /// Logits in eval mode.
@@ -147,10 +157,14 @@ impl Network {
     /// The network as it is now, in eval mode, norms folded into the convolutions: what
     /// attacks and evaluations run. Later updates of the weights do not reach it.
     pub fn freeze(&self) -> Frozen<'_> {
-        let branches = self.spec.norm.branches();
+        let fold = |&branch: &Branch| {
+            let mut fold = Fold::new(branch);
+            self.body.run(&mut fold, &());
+            (branch, fold.folded)
+        };
         Frozen {
             network: self,
-            folded: branches.iter().map(|&b| (b, self.body.fold(b))).collect(),
+            folded: self.spec.norm.branches().iter().map(fold).collect(),
         }
     }
 
@@ -186,9 +200,7 @@ impl Frozen<'_> {
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
         let position = self.folded.iter().position(|(known, _)| *known == branch);
         let folded = &self.folded[position.unwrap_or(0)].1;
-        let xs = self.network.normalise(images);
-        self.network
-            .body
-            .forward_folded(&xs, &self.network.activations, folded)
+        let mut pass = Quick::new(folded, &self.network.activations);
+        self.network.body.run(&mut pass, &self.network.normalise(images))
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
 use crate::eval::{EvaluationInput, evaluate, examples};
 use crate::nn::model::{self, ModelHeader};
-use crate::nn::resnet::Quirks;
+use crate::nn::Quirks;
 use crate::nn::{Network, NetworkSpec};
 use crate::progress::{Progress, announce};
 use crate::train::stage::CHECKPOINT;
