@@ -7,6 +7,7 @@ use rlnet::attack::{Classifier, Objective};
 use rlnet::error::Result;
 use rlnet::nn::Quirks;
 use rlnet::nn::{Network, NetworkSpec, ReluMask};
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{Branch, NormBanks};
 use std::hint::black_box;
 use tch::{Device, Kind, Tensor};
@@ -45,6 +46,7 @@ fn inner_attack(criterion: &mut Criterion) {
     let images = Tensor::full([32, 3, 32, 32], 0.4, (Kind::Float, Device::Cpu));
     let labels = Tensor::zeros([32], (Kind::Int64, Device::Cpu));
     let settings = Settings {
+        norm: Norm::Linf,
         eps: 8.0 / 255.0,
         alpha: 2.0 / 255.0,
         steps: 7,
@@ -52,7 +54,7 @@ fn inner_attack(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pgd7_32_images_resnet10_w16");
     group.sample_size(10);
     let mut attack = |name: &str, model: &dyn Classifier| {
-        let objective = Objective::CrossEntropy(&labels);
+        let objective = Objective::CrossEntropy(labels.shallow_clone());
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let made = descend(model, Branch::Adversarial, &images, &images, &objective, settings);

@@ -62,6 +62,22 @@ pub enum Condition {
     Attack(AttackSpec),
 }
 
+impl Condition {
+    /// The corruption the image goes through, alone or under an attack: name and severity.
+    pub fn corruption(&self) -> Option<(&str, u8)> {
+        match self {
+            Self::Clean => None,
+            Self::Corruption { name, severity } => Some((name, *severity)),
+            Self::Attack(spec) => spec.base(),
+        }
+    }
+
+    /// Whether a corruption is involved.
+    pub fn is_corrupted(&self) -> bool {
+        self.corruption().is_some()
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

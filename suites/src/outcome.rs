@@ -22,7 +22,7 @@ pub struct Outcome {
     pub margin: f32,
     /// Cross entropy in nats.
     pub loss: f32,
-    /// Largest absolute change of a pixel value, in `[0, 1]`; 0 when the image is clean or corrupted.
+    /// Length of the perturbation in the attack's norm, images in `[0, 1]`; 0 without an attack.
     pub norm: f32,
     /// Forward passes spent on this image under this condition.
     pub forwards: u32,

@@ -74,13 +74,8 @@ impl Suite {
                 (None, None) => Vec::new(),
             };
             let spec = self.resolve(train, &cells)?;
-            let versions = BTreeMap::from([
-                ("train".to_owned(), TRAIN_VERSION),
-                (
-                    format!("attack/{}", spec.attack.name()),
-                    spec.attack.entry().version,
-                ),
-            ]);
+            let mut versions = BTreeMap::from([("train".to_owned(), TRAIN_VERSION)]);
+            versions.extend(spec.attack.versions());
             let name = train.name.get_ref();
             stages.insert(name, train.stage);
             let spec = CellSpec::Train(spec);
@@ -200,15 +195,12 @@ impl Asked {
     pub fn cells(&self, model: &str, parent: &CellId, data: &DataSpec, world: &World) -> Vec<Cell> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
-            match &conditions[0] {
-                Condition::Clean => {}
-                Condition::Corruption { .. } => {
-                    let setup = format!("corruptions/{}", world.corruptions_setup);
-                    versions.insert(setup, world.corruptions_version);
-                }
-                Condition::Attack(spec) => {
-                    versions.insert(format!("attack/{}", spec.name()), spec.entry().version);
-                }
+            if conditions[0].is_corrupted() {
+                let setup = format!("corruptions/{}", world.corruptions_setup);
+                versions.insert(setup, world.corruptions_version);
+            }
+            if let Condition::Attack(spec) = &conditions[0] {
+                versions.extend(spec.versions());
             }
             let seed = self.seed;
             let spec = CellSpec::Evaluate(EvaluateSpec { conditions, seed });

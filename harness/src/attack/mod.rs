@@ -3,62 +3,34 @@
 //! Attacks see images in `[0, 1]`, a branch and an objective; never a data set, a file or a
 //! parameter gradient.
 
+pub mod ball;
 pub mod classifier;
+mod draws;
+mod noise;
 pub mod objective;
 pub mod pgd;
+pub mod target;
 
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
+pub use target::{Draws, Spent, Target};
 
 use crate::error::Result;
-use rlnet_suites::{AttackSpec, Branch};
+use rlnet_suites::AttackSpec;
 use tch::Tensor;
 
-/// What an attack gives back for a batch.
-#[derive(Debug)]
-pub struct Adversarial {
-    /// `[N, 3, H, W]`, inside the ball and the box.
-    pub images: Tensor,
-    /// Forward passes spent on each image.
-    pub forwards: u32,
-    /// Backward passes spent on each image.
-    pub backwards: u32,
-}
-
-/// Runs an attack on a batch through one branch.
-///
-/// `images` `[N, 3, H, W]` in `[0, 1]`, `labels` `[N]` int64, `indices` the images'
-/// positions in the test set: random draws are keyed by (seed, attack, restart, index), so
-/// no image's result depends on the batch it came in.
+/// Runs an attack on a target: one image `[3, H, W]` inside ball and box for each of the
+/// target's, whether or not it fools. What it cost is on the target's account.
 ///
 /// # Errors
-/// When libtorch refuses an operation.
-pub fn run(
-    spec: &AttackSpec,
-    model: &dyn Classifier,
-    branch: Branch,
-    images: &Tensor,
-    labels: &Tensor,
-    indices: &[u32],
-    seed: u64,
-) -> Result<Adversarial> {
-    let objective = Objective::CrossEntropy(labels);
+/// When the attack is not defined for this model or data, or libtorch refuses an operation.
+pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> Result<Tensor> {
+    let objective = Objective::named(spec, &target.labels, teacher)?;
     match spec.name() {
-        "fgsm" => {
-            let eps = spec.size("eps");
-            let settings = pgd::Settings {
-                eps,
-                alpha: eps,
-                steps: 1,
-            };
-            let images = pgd::descend(model, branch, images, images, &objective, settings)?;
-            Ok(Adversarial {
-                images,
-                forwards: 1,
-                backwards: 1,
-            })
-        }
-        "pgd" => pgd::restarts(spec, model, branch, images, labels, indices, seed),
+        "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
+        "pgd" | "bim" => pgd::restarts(spec, target, &objective),
+        "mifgsm" => pgd::momentum(spec, target, &objective),
+        "noise" => noise::noise(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }

@@ -1,18 +1,23 @@
-//! Projected gradient descent in the Linf ball (Madry et al., ICLR 2018), as RLNet trains and
-//! evaluates with it: sign steps, projection onto ball and box, last iterate.
+//! Projected gradient descent (Madry et al., ICLR 2018), as RLNet trains and evaluates with
+//! it, and its relatives with one step, without a random start or with momentum.
 
-use super::{Adversarial, Classifier, Objective};
+use super::ball::{Ball, ascent, length, per_image};
+use super::draws::uniform;
+use super::target::Target;
+use super::{Classifier, Objective};
 use crate::error::Result;
-use rlnet_corruptions::random::KeyedRng;
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch};
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// Radius, step size and number of steps.
+/// Ball, step size and number of steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Radius of the ball, in `[0, 1]` pixel units.
+    /// Norm of the ball and of a step.
+    pub norm: Norm,
+    /// Radius of the ball, images in `[0, 1]`.
     pub eps: f64,
-    /// Size of a sign step.
+    /// Size of a step.
     pub alpha: f64,
     /// Number of steps.
     pub steps: usize,
@@ -22,14 +27,21 @@ impl Settings {
     /// The settings of a `pgd` specification.
     pub fn of(spec: &AttackSpec) -> Self {
         Self {
+            norm: spec.norm(),
             eps: spec.size("eps"),
             alpha: spec.size("alpha"),
             steps: spec.count("steps"),
         }
     }
+
+    fn step(&self, points: &Tensor, gradient: &Tensor, ball: &Ball) -> Tensor {
+        let _guard = no_grad_guard();
+        ball.project(&(points + ascent(gradient, self.norm) * self.alpha))
+    }
 }
 
-/// `x <- clip01(project(x + alpha * sign(gradient)))`, `steps` times, from `start`.
+/// `x <- project(x + alpha * direction(gradient))`, `steps` times, from `start`: the inner
+/// attack of training, of a whole batch at once.
 ///
 /// # Errors
 /// When libtorch refuses an operation.
@@ -38,31 +50,23 @@ pub fn descend(
     branch: Branch,
     images: &Tensor,
     start: &Tensor,
-    objective: &Objective<'_>,
+    objective: &Objective,
     settings: Settings,
 ) -> Result<Tensor> {
-    let (lowest, highest) = {
-        let _guard = no_grad_guard();
-        let lowest = (images - settings.eps).clamp_min(0.0);
-        let highest = (images + settings.eps).clamp_max(1.0);
-        (lowest, highest)
-    };
-    let mut xs = start.detach();
+    let ball = Ball::new(images, settings.eps, settings.norm);
+    let mut points = start.detach();
     for _ in 0..settings.steps {
-        let variable = xs.detach().set_requires_grad(true);
+        let variable = points.detach().set_requires_grad(true);
         let logits = model.logits(&variable, branch)?;
         // A sum, not a mean: each image's gradient is its own whatever the batch.
         let loss = objective.per_image(&logits).sum(Kind::Float);
         let gradient = Tensor::f_run_backward(&[&loss], &[&variable], false, false)?.remove(0);
-        let _guard = no_grad_guard();
-        let stepped = variable.detach() + gradient.sign() * settings.alpha;
-        // Ball and box at once: both are boxes around the same image.
-        xs = stepped.maximum(&lowest).minimum(&highest);
+        points = settings.step(&variable.detach(), &gradient, &ball);
     }
-    Ok(xs)
+    Ok(points)
 }
 
-/// A start uniform in the ball around each image and clipped to the box, keyed by
+/// A start uniform in the Linf ball around each image and clipped to the box, keyed by
 /// `(seed, purpose, key..., image)`.
 pub fn uniform_start(
     images: &Tensor,
@@ -73,72 +77,162 @@ pub fn uniform_start(
     indices: &[u32],
 ) -> Tensor {
     let _guard = no_grad_guard();
-    let per_image = images.numel() / indices.len().max(1);
-    let mut noise = Vec::with_capacity(images.numel());
-    let mut full_key = key.to_vec();
-    for &index in indices {
-        full_key.truncate(key.len());
-        full_key.push(u64::from(index));
-        let mut rng = KeyedRng::new(seed, purpose, &full_key);
-        // Two 32-bit draws a word: 24 bits are all an f32 in [-eps, eps] can hold.
-        for _ in 0..per_image.div_ceil(2) {
-            let word = rng.next_u64();
-            for half in [word >> 32, word & 0xffff_ffff] {
-                let unit = half as f64 / (1_u64 << 32) as f64;
-                noise.push((eps * (2.0 * unit - 1.0)) as f32);
-            }
-        }
-        noise.truncate(noise.len() - per_image % 2);
-    }
-    let noise = Tensor::from_slice(&noise)
-        .reshape(images.size())
-        .to_device(images.device());
-    (images + noise).clamp(0.0, 1.0)
+    (images + uniform(images, eps, seed, purpose, key, indices)).clamp(0.0, 1.0)
 }
 
-/// PGD at evaluation: every restart runs on every image; an image keeps the first iterate
-/// that fools the model, else the last one.
-pub(super) fn restarts(
-    spec: &AttackSpec,
-    model: &dyn Classifier,
-    branch: Branch,
-    images: &Tensor,
-    labels: &Tensor,
-    indices: &[u32],
-    seed: u64,
-) -> Result<Adversarial> {
+/// A start drawn uniformly from the ball of any norm, clipped to the box.
+///
+/// L2: a normal direction, its length `eps u^(1/d)` with `u` uniform. L1: exponential sizes
+/// with random signs, scaled the same way (both exact; Calafiore et al. 1998).
+pub(super) fn start_in_ball(target: &Target<'_>, settings: &Settings, key: &[u64]) -> Tensor {
+    let _guard = no_grad_guard();
+    let delta = match settings.norm {
+        Norm::Linf => target.uniform(settings.eps, "pgd", key),
+        norm => {
+            let direction = match norm {
+                Norm::L1 => {
+                    let drawn = target.uniform(1.0, "pgd", key);
+                    // 1 - |u| is uniform in (0, 1]: its logarithm is never infinite.
+                    (-drawn.abs()).log1p() * drawn.sign()
+                }
+                _ => target.normal("pgd", key),
+            };
+            let values = target.images.numel() / target.len().max(1);
+            let share: Vec<f32> = (0..target.len())
+                .map(|row| {
+                    let unit = target.rng("pgd radius", key, row).uniform();
+                    unit.powf(1.0 / values as f64) as f32
+                })
+                .collect();
+            let share = Tensor::from_slice(&share).to_device(direction.device());
+            let scale = share * settings.eps / length(&direction, norm).clamp_min(1e-12);
+            direction * per_image(&scale)
+        }
+    };
+    (&target.images + delta).clamp(0.0, 1.0)
+}
+
+/// PGD at evaluation. An image that a restart fooled takes no part in the next ones; with
+/// `keep=first` it leaves at the first iterate that fools.
+pub(super) fn restarts(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
     let settings = Settings::of(spec);
     let restarts = spec.count("restarts");
-    let objective = Objective::CrossEntropy(labels);
-    let mut kept: Option<(Tensor, Tensor)> = None;
-    for restart in 0..restarts {
-        let start = match spec.word("start") {
-            "zero" => images.shallow_clone(),
-            _ => uniform_start(images, settings.eps, seed, "pgd", &[restart as u64], indices),
-        };
-        let xs = descend(model, branch, images, &start, &objective, settings)?;
-        if restarts == 1 {
-            kept = Some((xs, Tensor::zeros([0], (Kind::Bool, images.device()))));
+    let first = spec.word("keep") == "first";
+    let zero = spec.word("start") == "zero" || spec.name() == "bim";
+    let kept = target.images.copy();
+    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, target.images.device()));
+    for restart in 0..restarts as u64 {
+        let active = target.take(&rows);
+        if active.is_empty() {
             break;
         }
-        let _guard = no_grad_guard();
-        let fooled = model
-            .logits(&xs, branch)?
-            .argmax(1, false)
-            .not_equal_tensor(labels);
-        kept = Some(match kept {
-            None => (xs, fooled),
-            Some((best, already)) => {
-                let keep_old = already.reshape([-1, 1, 1, 1]);
-                (best.where_self(&keep_old, &xs), already.logical_or(&fooled))
-            }
-        });
+        let start = if zero && restart == 0 {
+            active.images.shallow_clone()
+        } else {
+            start_in_ball(&active, &settings, &[restart])
+        };
+        let objective = objective.select(&rows);
+        let points = if first {
+            until_fooled(&active, start, &objective, &settings)?
+        } else {
+            to_the_end(&active, start, &objective, &settings)?
+        };
+        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+        if restart + 1 < restarts as u64 {
+            let fooled = active.fooled(&active.logits(&points)?);
+            rows = rows.index_select(0, &fooled.logical_not().nonzero().squeeze_dim(1));
+        }
     }
-    let images = kept.map_or_else(|| images.shallow_clone(), |(xs, _)| xs);
-    let steps = (settings.steps * restarts) as u32;
-    Ok(Adversarial {
-        images,
-        forwards: steps + if restarts > 1 { restarts as u32 } else { 0 },
-        backwards: steps,
-    })
+    Ok(kept)
+}
+
+fn to_the_end(
+    target: &Target<'_>,
+    start: Tensor,
+    objective: &Objective,
+    settings: &Settings,
+) -> Result<Tensor> {
+    let ball = Ball::new(&target.images, settings.eps, settings.norm);
+    let mut points = start;
+    for _ in 0..settings.steps {
+        let slope = target.slope(&points, objective)?;
+        points = settings.step(&points, &slope.gradient, &ball);
+    }
+    Ok(points)
+}
+
+/// Each image stops at the first iterate that fools the model: its gradient pass shows it.
+fn until_fooled(
+    target: &Target<'_>,
+    start: Tensor,
+    objective: &Objective,
+    settings: &Settings,
+) -> Result<Tensor> {
+    let kept = start.copy();
+    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, start.device()));
+    let mut points = start;
+    for _ in 0..settings.steps {
+        let active = target.take(&rows);
+        if active.is_empty() {
+            break;
+        }
+        let slope = active.slope(&points, &objective.select(&rows))?;
+        let going = active
+            .fooled(&slope.logits)
+            .logical_not()
+            .nonzero()
+            .squeeze_dim(1);
+        let ball = Ball::new(&active.images, settings.eps, settings.norm);
+        let all = settings.step(&points, &slope.gradient, &ball);
+        rows = rows.index_select(0, &going);
+        points = all.index_select(0, &going);
+        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+    }
+    Ok(kept)
+}
+
+/// One step of eps from the image (Goodfellow et al., ICLR 2015), from a random sign step of
+/// alpha with the rest of eps (R-FGSM, Tramer et al., ICLR 2018), or from a uniform start with
+/// a step of alpha beyond eps (Wong et al., ICLR 2020).
+pub(super) fn one_step(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
+    let (norm, eps, alpha) = (spec.norm(), spec.size("eps"), spec.size("alpha"));
+    let whole = Settings {
+        norm,
+        eps,
+        alpha: eps,
+        steps: 1,
+    };
+    let (start, settings) = match spec.name() {
+        "rfgsm" => {
+            let signs = target.uniform(1.0, "rfgsm", &[]).sign();
+            let start = (&target.images + signs * alpha).clamp(0.0, 1.0);
+            let alpha = (eps - alpha).max(0.0);
+            (start, Settings { alpha, ..whole })
+        }
+        "ffgsm" => {
+            let start = start_in_ball(target, &whole, &[0]);
+            (start, Settings { alpha, ..whole })
+        }
+        _ => (target.images.shallow_clone(), whole),
+    };
+    to_the_end(target, start, objective, &settings)
+}
+
+/// MI-FGSM (Dong et al., CVPR 2018): `g <- mu g + grad / mean|grad|`, a sign step along `g`.
+pub(super) fn momentum(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
+    let settings = Settings::of(spec);
+    let decay = spec.number("momentum");
+    let mut points = target.images.shallow_clone();
+    let mut accumulated = points.zeros_like();
+    let ball = Ball::new(&target.images, settings.eps, settings.norm);
+    for _ in 0..settings.steps {
+        let gradient = target.slope(&points, objective)?.gradient;
+        let size = gradient
+            .abs()
+            .mean_dim([1_i64, 2, 3].as_slice(), true, Kind::Float)
+            .clamp_min(1e-30);
+        accumulated = accumulated * decay + gradient / size;
+        points = settings.step(&points, &accumulated, &ball);
+    }
+    Ok(points)
 }

@@ -5,7 +5,7 @@ use super::{say, say_json};
 use crate::error::Result;
 use clap::{Args, Subcommand};
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE};
+use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm};
 use serde_json::json;
 
 /// Every attack with its parameters, defaults and source
@@ -32,12 +32,16 @@ enum Action {
 
 fn value(entry: &AttackEntry) -> serde_json::Value {
     let params = entry.params.iter();
+    let norm = entry
+        .name
+        .parse::<AttackSpec>()
+        .map_or(Norm::Linf, |spec| spec.norm());
     json!({
         "name": entry.name,
         "title": entry.title,
         "source": entry.source,
         "params": params
-            .map(|p| json!({"name": p.name, "default": p.default, "help": p.help}))
+            .map(|p| json!({"name": p.name, "default": p.preset.under(norm), "help": p.help}))
             .collect::<Vec<_>>(),
     })
 }
@@ -49,7 +53,7 @@ impl AttackCommand {
             Action::List if global.json => say_json(&json!(CATALOGUE.iter().map(value).collect::<Vec<_>>())),
             Action::List => {
                 for entry in CATALOGUE {
-                    say(&format!("{:<8} {}", entry.name, entry.title));
+                    say(&format!("{:<10} {}", entry.name, entry.title));
                 }
             }
             Action::Show { attack } if global.json => say_json(&value(attack.entry())),
@@ -62,7 +66,9 @@ impl AttackCommand {
                 for param in entry.params {
                     say(&format!(
                         "  {:<9} default {:<8} {}",
-                        param.name, param.default, param.help
+                        param.name,
+                        param.preset.under(attack.norm()),
+                        param.help
                     ));
                 }
             }

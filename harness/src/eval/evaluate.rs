@@ -2,11 +2,13 @@
 
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
-use crate::attack::{self, Classifier};
+use crate::attack::target::whole_lanes;
+use crate::attack::{self, Classifier, Target, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use rlnet_corruptions::{Corruption, Generator, Severity};
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{Branch, Condition, Outcome};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -78,10 +80,10 @@ impl<'a> Batch<'a> {
         let bytes = test.size * test.size * 3;
         let mut pixels = test.images[from * bytes..(from + n) * bytes].to_vec();
         let indices = &test.indices[from..from + n];
-        if let Condition::Corruption { name, severity } = condition {
+        if let Some((name, severity)) = condition.corruption() {
             let failed = |why: &dyn std::fmt::Display| Error::Input(format!("{condition}: {why}"));
             let corruption: Corruption = name.parse().map_err(|why| failed(&why))?;
-            let severity = Severity::new(*severity).map_err(|why| failed(&why))?;
+            let severity = Severity::new(severity).map_err(|why| failed(&why))?;
             let source = pixels.clone();
             let keys: Vec<u64> = indices.iter().map(|&index| u64::from(index)).collect();
             let size = (test.size, test.size);
@@ -117,27 +119,22 @@ impl<'a> Batch<'a> {
         branch: Branch,
         rows: &mut Vec<Outcome>,
     ) -> Result<Tensor> {
-        let (images, forwards, backwards) = match condition {
-            Condition::Attack(spec) => {
-                let made = attack::run(
-                    spec,
-                    input.model,
-                    branch,
-                    &self.images,
-                    &self.labels,
-                    self.indices,
-                    input.seed,
-                )?;
-                (made.images, made.forwards, made.backwards)
-            }
-            _ => (self.images.shallow_clone(), 0, 0),
+        let target = Target::new(
+            input.model,
+            branch,
+            &self.images,
+            &self.labels,
+            self.indices,
+            input.seed,
+        );
+        let (images, norm) = match condition {
+            Condition::Attack(spec) => (attack::run(spec, &target, None)?, spec.norm()),
+            _ => (self.images.shallow_clone(), Norm::Linf),
         };
+        let spent = target.spent();
         let _guard = no_grad_guard();
-        let logits = input.model.logits(&images, branch)?;
-        let norms = (&images - &self.images)
-            .abs()
-            .flatten(1, -1)
-            .amax([1_i64].as_slice(), false);
+        let logits = whole_lanes(input.model, &images, branch)?;
+        let norms = ball::length(&(&images - &self.images), norm);
         let (logits, width) = (floats(&logits), logits.size()[1] as usize);
         let norms = floats(&norms);
         for (position, row) in logits.chunks_exact(width).enumerate() {
@@ -158,8 +155,8 @@ impl<'a> Batch<'a> {
                 margin: verdict.margin,
                 loss: verdict.loss,
                 norm: norms[position],
-                forwards: forwards + 1,
-                backwards,
+                forwards: spent.forwards[position] + 1,
+                backwards: spent.backwards[position],
             });
         }
         Ok(images)

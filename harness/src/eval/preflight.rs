@@ -127,7 +127,7 @@ pub fn examine(
     }
     let variable = images.detach().copy().set_requires_grad(true);
     let logits = model.logits(&variable, branch)?;
-    let loss = Objective::CrossEntropy(labels)
+    let loss = Objective::CrossEntropy(labels.shallow_clone())
         .per_image(&logits)
         .sum(Kind::Float);
     if !loss.requires_grad() {

@@ -16,7 +16,7 @@ use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
-use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, Plan, TrainSpec};
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -169,7 +169,7 @@ impl Executor<'_> {
         let work = self.directory.work(&cell.id)?;
         write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
         examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
-        if matches!(spec.conditions[0], Condition::Corruption { .. }) {
+        if spec.conditions[0].is_corrupted() {
             provenance.corruptions = serde_json::to_string(&corruptions.describe())
                 .map_err(|error| Error::Work(error.to_string()))?;
         }

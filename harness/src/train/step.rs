@@ -165,10 +165,10 @@ impl Step<'_> {
             // Distillation attacks the distillation loss (RSLAD); a teacher attacks the labels.
             let objective = match &target {
                 Some(teacher) => Objective::Distillation {
-                    teacher,
+                    teacher: teacher.shallow_clone(),
                     temperature: self.spec.temperature,
                 },
-                None => Objective::CrossEntropy(&labels),
+                None => Objective::CrossEntropy(labels.shallow_clone()),
             };
             let settings = Settings::of(&self.spec.attack);
             let key = [u64::from(self.epoch)];

@@ -71,7 +71,7 @@ fn accuracy(
             let settings = Settings::of(&spec.attack);
             let indices = &split.indices[from..from + n];
             let start = pgd::uniform_start(&xs, settings.eps, spec.seed, "validation", &[], indices);
-            let objective = Objective::CrossEntropy(&labels);
+            let objective = Objective::CrossEntropy(labels.shallow_clone());
             xs = descend(model, branch, &xs, &start, &objective, settings)?;
         }
         let _guard = no_grad_guard();

@@ -1,73 +1,146 @@
-//! FGSM and zero-start PGD against two TorchScript models, image by image.
+//! Attacks against two TorchScript models, image by image, beside the reference libraries.
 
 use crate::shared::{cifar10_test, json, npy_f32, oracle};
-use rlnet::attack::{Classifier, TorchScript, run};
-use rlnet_suites::Branch;
+use rlnet::attack::{Classifier, Target, TorchScript, ball, run};
+use rlnet_suites::{AttackSpec, Branch};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Tolerances of the reference data: logits 1e-4, predictions identical; attacks agree on at
-/// least 254 of 256 images, and on 99.5 % of the pixels of the stored iterates within 1e-6.
-fn check(name: &str) {
-    let Some(path) = oracle(&format!("attacks/{name}.pt")) else {
-        return;
-    };
-    let Some((images, labels)) = cifar10_test(256) else {
-        return;
-    };
-    let reference = json(&format!("attacks/{name}.json")).expect("beside the model");
-    let model = TorchScript::load(&path, Device::Cpu).expect("a model");
-    let labels = Tensor::from_slice(&labels);
-    let indices: Vec<u32> = (0..256).collect();
-    let correct = |images: &Tensor| {
+/// A model, the first 256 test images, and what the references say of them.
+pub struct Bench {
+    /// Its name in the reference data.
+    pub name: &'static str,
+    /// The model.
+    pub model: TorchScript,
+    /// `[256, 3, 32, 32]`.
+    pub images: Tensor,
+    /// `[256]` int64.
+    pub labels: Tensor,
+    reference: serde_json::Value,
+}
+
+impl Bench {
+    /// Nothing, with a loud line, when the reference data is absent.
+    pub fn open(name: &'static str) -> Option<Self> {
+        let path = oracle(&format!("attacks/{name}.pt"))?;
+        let (images, labels) = cifar10_test(256)?;
+        Some(Self {
+            name,
+            model: TorchScript::load(&path, Device::Cpu).expect("a model"),
+            images,
+            labels: Tensor::from_slice(&labels),
+            reference: json(&format!("attacks/{name}.json")).expect("beside the model"),
+        })
+    }
+
+    /// The target of all images whose index `keep` takes.
+    pub fn target(&self, seed: u64) -> Target<'_> {
+        let indices: Vec<u32> = (0..256).collect();
+        Target::new(
+            &self.model,
+            Branch::Single,
+            &self.images,
+            &self.labels,
+            &indices,
+            seed,
+        )
+    }
+
+    /// Whether each image is classified rightly, 1 or 0.
+    pub fn correct(&self, images: &Tensor) -> Vec<i64> {
         let _guard = no_grad_guard();
-        let logits = model.logits(images, Branch::Single).expect("logits");
-        let right = logits.argmax(1, false).eq_tensor(&labels);
+        let logits = self.model.logits(images, Branch::Single).expect("logits");
+        let right = logits.argmax(1, false).eq_tensor(&self.labels);
         Vec::<i64>::try_from(right.to_kind(Kind::Int64)).expect("flags")
+    }
+
+    /// The reference's flags under a key: right when clean and under the attack.
+    pub fn flags(&self, key: &str) -> Vec<i64> {
+        serde_json::from_value(self.reference[key]["correct"].clone()).expect(key)
+    }
+
+    /// Runs an attack on all images: flags (right when clean and after it) and images. The
+    /// result must lie in ball and box.
+    pub fn attack(&self, text: &str, seed: u64) -> (Vec<i64>, Tensor) {
+        let spec: AttackSpec = text.parse().expect(text);
+        let made = run(&spec, &self.target(seed), None).expect(text);
+        let eps = spec.size("eps");
+        let away = ball::length(&(&made - &self.images), spec.norm())
+            .max()
+            .double_value(&[]);
+        assert!(
+            eps == 0.0 || away <= eps * (1.0 + 1e-5),
+            "{} {text}: {away} away",
+            self.name
+        );
+        assert!(made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0);
+        let clean = self.flags("clean");
+        let flags = self.correct(&made);
+        (flags.iter().zip(&clean).map(|(a, b)| a * b).collect(), made)
+    }
+
+    /// On how many of the 256 images two lists of flags agree.
+    pub fn agreement(&self, ours: &[i64], key: &str) -> usize {
+        let theirs = self.flags(key);
+        ours.iter().zip(&theirs).filter(|(a, b)| a == b).count()
+    }
+}
+
+/// Share of set flags.
+pub fn share(flags: &[i64]) -> f64 {
+    flags.iter().sum::<i64>() as f64 / flags.len() as f64
+}
+
+/// Tolerances of the reference data: logits 1e-4, predictions identical; deterministic
+/// attacks agree on at least 254 of 256 images, and on 99.5 % of the pixels of the stored
+/// iterates within 1e-6; MI-FGSM on 253; random starts within 1.5 points of the mean of three
+/// seeds.
+fn check(name: &'static str) {
+    let Some(bench) = Bench::open(name) else {
+        return;
     };
-    let flags =
-        |key: &str| -> Vec<i64> { serde_json::from_value(reference[key]["correct"].clone()).expect("flags") };
     {
         let _guard = no_grad_guard();
-        let logits = model.logits(&images, Branch::Single).expect("logits");
+        let logits = bench.model.logits(&bench.images, Branch::Single).expect("logits");
         let want = npy_f32(&format!("attacks/{name}_logits.npy")).expect("beside the model");
         let difference = (logits - want).abs().max().double_value(&[]);
         assert!(difference < 1e-4, "{name}: logits {difference}");
     }
-    let clean = correct(&images);
-    assert_eq!(clean, flags("clean"));
-    for (key, attack) in [
-        ("fgsm_linf_8", "fgsm"),
-        ("pgd20_linf_8_zero_start", "pgd:start=zero"),
+    assert_eq!(bench.correct(&bench.images), bench.flags("clean"));
+    for (key, attack, needed) in [
+        ("fgsm_linf_8", "fgsm", 254),
+        ("pgd20_linf_8_zero_start", "pgd:start=zero", 254),
+        ("pgd20_linf_8_zero_start", "bim:steps=20", 254),
+        ("pgd20_l2_0.5_zero_start", "pgd:norm=l2,start=zero", 254),
+        ("mifgsm10_linf_8_alpha_2", "mifgsm", 253),
+        ("mifgsm10_linf_8_alpha_0.8", "mifgsm:alpha=0.8/255", 253),
     ] {
-        let spec = attack.parse().expect("an attack");
-        let made = run(&spec, &model, Branch::Single, &images, &labels, &indices, 0).expect("a run");
-        let ours = correct(&made.images);
-        let agree = ours
-            .iter()
-            .zip(&clean)
-            .zip(flags(key))
-            .filter(|((ours, clean), want)| *ours * *clean == *want)
-            .count();
-        assert!(agree >= 254, "{name} {key}: {agree} of 256 agree");
-        let away = (&made.images - &images).abs().max().double_value(&[]);
-        assert!(away <= 8.0 / 255.0 + 1e-6, "{name} {key}: {away} from the image");
-        if key.starts_with("pgd") {
+        let (ours, made) = bench.attack(attack, 0);
+        let agree = bench.agreement(&ours, key);
+        assert!(agree >= needed, "{name} {attack}: {agree} of 256 agree");
+        if attack == "pgd:start=zero" {
             let want = npy_f32(&format!("attacks/{name}_pgd20_first16.npy")).expect("beside it");
-            let close = (made.images.narrow(0, 0, 16) - want).abs().le(1e-6);
+            let close = (made.narrow(0, 0, 16) - want).abs().le(1e-6);
             let share = close.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
             assert!(share >= 0.995, "{name}: {share} of the pixels agree");
         }
     }
-    // Random start: robust accuracy within 1.5 points of the reference's three seeds.
-    let spec = "pgd".parse().expect("an attack");
-    let made = run(&spec, &model, Branch::Single, &images, &labels, &indices, 0).expect("a run");
-    let ours = correct(&made.images).iter().sum::<i64>() as f64 / 256.0;
-    let seeds = [0, 1, 2].map(|seed| {
-        let key = format!("pgd20_linf_8_random_start_seed{seed}");
-        flags(&key).iter().sum::<i64>() as f64 / 256.0
-    });
+    let (ours, _) = bench.attack("pgd", 0);
+    let seeds = [0, 1, 2].map(|seed| share(&bench.flags(&format!("pgd20_linf_8_random_start_seed{seed}"))));
     let mean = seeds.iter().sum::<f64>() / 3.0;
-    assert!((ours - mean).abs() <= 0.015, "{name}: {ours} against {mean}");
+    assert!(
+        (share(&ours) - mean).abs() <= 0.015,
+        "{name}: {} against {mean}",
+        share(&ours)
+    );
+    // Early stopping can only break more; noise is no attack at all.
+    let (stopped, _) = bench.attack("pgd:keep=first", 0);
+    assert!(share(&stopped) <= share(&ours));
+    let (noisy, _) = bench.attack("noise", 0);
+    assert!(
+        share(&noisy) > share(&ours) + 0.1,
+        "{name}: noise {}",
+        share(&noisy)
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ use rlnet::nn::mask::Activation;
 use rlnet::nn::params::Params;
 use rlnet::train::loss::{cross_entropy, mean};
 use rlnet::train::sgd::Sgd;
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{Branch, NormBanks};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -93,11 +94,14 @@ fn pgd_follows_the_references_trace_step_by_step() {
     let net = TinyNet::new(&tensors, true);
     let images = &tensors["pgd.x"];
     let objectives = [
-        ("ce", Objective::CrossEntropy(&tensors["pgd.labels"])),
+        (
+            "ce",
+            Objective::CrossEntropy(tensors["pgd.labels"].shallow_clone()),
+        ),
         (
             "kl",
             Objective::Distillation {
-                teacher: &tensors["pgd.teacher_logits"],
+                teacher: tensors["pgd.teacher_logits"].shallow_clone(),
                 temperature: 4.0,
             },
         ),
@@ -105,6 +109,7 @@ fn pgd_follows_the_references_trace_step_by_step() {
     for (name, objective) in objectives {
         for steps in 1..=7 {
             let settings = Settings {
+                norm: Norm::Linf,
                 eps: 8.0 / 255.0,
                 alpha: 2.0 / 255.0,
                 steps,

@@ -1,11 +1,44 @@
 //! Attacks by name, with every parameter's default and range: `pgd:steps=20,eps=8/255`.
 
+mod catalogue;
+
+pub use catalogue::CATALOGUE;
+
+use crate::condition::check_corruption;
 use crate::epsilon::Epsilon;
 use crate::error::{SuiteError, suggest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+/// The norm a perturbation is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Norm {
+    /// Largest absolute change of a value.
+    Linf,
+    /// Euclidean length.
+    L2,
+    /// Sum of absolute changes.
+    L1,
+}
+
+impl Norm {
+    /// The name used in specifications.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linf => "linf",
+            Self::L2 => "l2",
+            Self::L1 => "l1",
+        }
+    }
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
 
 /// What a parameter's value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +47,33 @@ pub enum ParamKind {
     Count,
     /// A size in `[0, 1]` pixel units, best written as a fraction of 255.
     Size,
+    /// A number, 0 or more.
+    Number,
     /// One of a few words.
     Word(&'static [&'static str]),
+    /// `clean`, or a corruption with its severity: `fog/3`.
+    Base,
+    /// `self`, `all-relu`, `linear`, `teacher`, or a model's name.
+    Model,
+}
+
+/// A parameter's value when none is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// The same for every norm.
+    Always(&'static str),
+    /// For Linf, L2 and L1.
+    ByNorm([&'static str; 3]),
+}
+
+impl Preset {
+    /// The value under a norm.
+    pub fn under(self, norm: Norm) -> &'static str {
+        match self {
+            Self::Always(value) => value,
+            Self::ByNorm(values) => values[norm as usize],
+        }
+    }
 }
 
 /// One parameter of an attack.
@@ -26,7 +84,9 @@ pub struct Param {
     /// What it may be.
     pub kind: ParamKind,
     /// What it is when not written.
-    pub default: &'static str,
+    pub preset: Preset,
+    /// Left out of texts at its default, which means "as if this parameter did not exist".
+    pub neutral: bool,
     /// One line for `rlnet attack show`.
     pub help: &'static str,
 }
@@ -44,58 +104,16 @@ pub struct AttackEntry {
     pub params: &'static [Param],
     /// Bumped by hand when results change: part of every cell's identity.
     pub version: u32,
+    /// Attacks of the catalogue that it runs, whose versions count as well.
+    pub uses: &'static [&'static str],
 }
 
-const EPS: Param = Param {
-    name: "eps",
-    kind: ParamKind::Size,
-    default: "8/255",
-    help: "radius of the Linf ball around the image, in [0,1] pixel units",
-};
-
-/// Every attack that can be asked for.
-pub const CATALOGUE: &[AttackEntry] = &[
-    AttackEntry {
-        name: "fgsm",
-        title: "Fast gradient sign method, one step of eps, no random start",
-        source: "Goodfellow et al., ICLR 2015, arXiv 1412.6572",
-        params: &[EPS],
-        version: 1,
-    },
-    AttackEntry {
-        name: "pgd",
-        title: "Projected gradient descent in the Linf ball, last iterate, each image on its own",
-        source: "Madry et al., ICLR 2018, arXiv 1706.06083; defaults of RLNet's evaluation",
-        params: &[
-            EPS,
-            Param {
-                name: "alpha",
-                kind: ParamKind::Size,
-                default: "2/255",
-                help: "size of one sign step",
-            },
-            Param {
-                name: "steps",
-                kind: ParamKind::Count,
-                default: "20",
-                help: "number of steps",
-            },
-            Param {
-                name: "restarts",
-                kind: ParamKind::Count,
-                default: "1",
-                help: "independent random starts; an image counts as broken when any breaks it",
-            },
-            Param {
-                name: "start",
-                kind: ParamKind::Word(&["uniform", "zero"]),
-                default: "uniform",
-                help: "where the first step begins: uniform in the ball (keyed per image) or at the image",
-            },
-        ],
-        version: 1,
-    },
-];
+impl AttackEntry {
+    /// The entry of a name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        CATALOGUE.iter().find(|entry| entry.name == name)
+    }
+}
 
 /// An attack with all its parameters. Written with the defaults left out, stored in full.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,10 +130,31 @@ impl AttackSpec {
 
     /// The catalogue's entry.
     pub fn entry(&self) -> &'static AttackEntry {
-        CATALOGUE
-            .iter()
-            .find(|entry| entry.name == self.name)
-            .expect("a spec is only ever made from the catalogue")
+        AttackEntry::find(self.name).expect("a spec is only ever made from the catalogue")
+    }
+
+    /// The norm its perturbations are measured in.
+    pub fn norm(&self) -> Norm {
+        match self.word("norm") {
+            "l2" => Norm::L2,
+            "l1" => Norm::L1,
+            _ => Norm::Linf,
+        }
+    }
+
+    /// The corruption under the attack, when the ball is not around the clean image.
+    pub fn base(&self) -> Option<(&str, u8)> {
+        let (name, severity) = self.word("on").split_once('/')?;
+        Some((name, severity.parse().ok()?))
+    }
+
+    /// Name and version of each algorithm that decides the result.
+    pub fn versions(&self) -> impl Iterator<Item = (String, u32)> {
+        let entry = self.entry();
+        let used = entry.uses.iter().filter_map(|name| AttackEntry::find(name));
+        std::iter::once(entry)
+            .chain(used)
+            .map(|entry| (format!("attack/{}", entry.name), entry.version))
     }
 
     /// Every parameter with its value.
@@ -137,6 +176,14 @@ impl AttackSpec {
             .get(name)
             .and_then(|text| text.parse().ok())
             .unwrap_or(1)
+    }
+
+    /// A number parameter; 0 when this attack has no such parameter.
+    pub fn number(&self, name: &str) -> f64 {
+        self.params
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0)
     }
 
     /// A word parameter; empty when this attack has no such parameter.
@@ -177,13 +224,25 @@ impl AttackSpec {
                 value.parse::<Epsilon>()?;
                 true
             }
+            ParamKind::Number => value.parse::<f64>().is_ok_and(|x| x.is_finite() && x >= 0.0),
             ParamKind::Word(words) => words.contains(&value),
+            ParamKind::Base => match value.split_once('/') {
+                None => value == "clean",
+                Some((name, severity)) => {
+                    check_corruption(name)?;
+                    matches!(severity.parse::<u8>(), Ok(1..=5))
+                }
+            },
+            ParamKind::Model => !value.is_empty(),
         };
         if !fits {
             let want = match param.kind {
                 ParamKind::Count => "a whole number, 1 or more".to_owned(),
                 ParamKind::Size => "a size such as 8/255".to_owned(),
+                ParamKind::Number => "a number, 0 or more".to_owned(),
                 ParamKind::Word(words) => format!("one of: {}", words.join(", ")),
+                ParamKind::Base => "clean, or a corruption and its severity such as fog/3".to_owned(),
+                ParamKind::Model => "self, all-relu, linear, teacher or the name of a model".to_owned(),
             };
             return Err(SuiteError::value(
                 "attack parameter",
@@ -207,10 +266,14 @@ impl AttackSpec {
     }
 
     fn is_default(&self, name: &str, value: &str) -> bool {
-        self.entry()
-            .params
-            .iter()
-            .any(|param| param.name == name && param.default == value)
+        let norm = self.norm();
+        let mut params = self.entry().params.iter();
+        params.any(|param| param.name == name && param.preset.under(norm) == value)
+    }
+
+    fn is_neutral(&self, name: &str) -> bool {
+        let mut params = self.entry().params.iter();
+        params.any(|param| param.name == name && param.neutral)
     }
 }
 
@@ -223,11 +286,13 @@ fn join(name: &str, params: &[String]) -> String {
 }
 
 impl fmt::Display for AttackSpec {
-    /// The full form, every parameter written: two attacks are equal when their texts are.
+    /// The full form, every parameter written but those that are as if they did not exist:
+    /// two attacks are equal when their texts are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: Vec<String> = self
             .params
             .iter()
+            .filter(|(name, value)| !(self.is_neutral(name) && self.is_default(name, value)))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         f.write_str(&join(self.name, &all))
@@ -238,29 +303,27 @@ impl FromStr for AttackSpec {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
         let (name, params) = text.split_once(':').unwrap_or((text, ""));
-        let entry = CATALOGUE
-            .iter()
-            .find(|entry| entry.name == name.trim())
-            .ok_or_else(|| {
-                SuiteError::value(
-                    "attack",
-                    name,
-                    format!("not known; {}", suggest(name, CATALOGUE.iter().map(|e| e.name))),
-                )
-            })?;
+        let entry = AttackEntry::find(name.trim()).ok_or_else(|| {
+            let hint = suggest(name, CATALOGUE.iter().map(|entry| entry.name));
+            SuiteError::value("attack", name, format!("not known; {hint}"))
+        })?;
         let mut spec = Self {
             name: entry.name,
-            params: entry
-                .params
-                .iter()
-                .map(|param| (param.name, param.default.to_owned()))
-                .collect(),
+            params: BTreeMap::new(),
         };
         for part in params.split(',').filter(|part| !part.trim().is_empty()) {
             let (key, value) = part
                 .split_once('=')
                 .ok_or_else(|| SuiteError::value("attack parameter", part, "write it as name=value"))?;
             spec.set(key.trim(), value.trim())?;
+        }
+        // The norm decides the other defaults, so it is settled first.
+        let norm = entry.params.iter().filter(|param| param.name == "norm");
+        for param in norm.chain(entry.params) {
+            let default = param.preset.under(spec.norm());
+            spec.params
+                .entry(param.name)
+                .or_insert_with(|| default.to_owned());
         }
         Ok(spec)
     }
@@ -297,6 +360,28 @@ mod tests {
     }
 
     #[test]
+    fn the_norm_decides_the_defaults_that_depend_on_it() {
+        let spec: AttackSpec = "apgd-ce:norm=l2".parse().expect("apgd");
+        assert_eq!(spec.norm(), Norm::L2);
+        assert_eq!(spec.size("eps"), 0.5);
+        assert_eq!(spec.to_string(), "apgd-ce:eps=0.5,norm=l2,restarts=1,steps=100");
+        let cw: AttackSpec = "cw".parse().expect("cw");
+        assert_eq!(cw.norm(), Norm::L2);
+    }
+
+    #[test]
+    fn every_entry_of_the_catalogue_stands_by_its_own_rules() {
+        for entry in CATALOGUE {
+            let spec: AttackSpec = entry.name.parse().expect(entry.name);
+            for (name, value) in spec.params().clone() {
+                spec.with(name, &value).expect(name);
+            }
+            assert_eq!(spec.to_string().parse::<AttackSpec>().expect("its text"), spec);
+            assert_eq!(spec.versions().count(), 1 + entry.uses.len());
+        }
+    }
+
+    #[test]
     fn what_is_not_in_the_catalogue_is_refused_with_a_suggestion() {
         for (text, hint) in [
             ("pdg", "did you mean `pgd`"),
@@ -304,6 +389,10 @@ mod tests {
             ("pgd:steps=0", "1 or more"),
             ("pgd:start=middle", "uniform, zero"),
             ("pgd:eps=-1", "negative"),
+            ("pgd:on=fogg/3", "did you mean `fog`"),
+            ("pgd:on=fog/6", "fog/3"),
+            ("cw:norm=linf", "one of: l2"),
+            ("mifgsm:momentum=-1", "0 or more"),
         ] {
             let error = text.parse::<AttackSpec>().expect_err(text).to_string();
             assert!(error.contains(hint), "{text}: {error}");

@@ -1,0 +1,156 @@
+//! Balls around images: lengths, projections, directions of steepest ascent.
+
+use rlnet_suites::attack::Norm;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Keeps a division by a length finite, as PyTorch attack code does.
+const TINY: f64 = 1e-10;
+
+/// Share of the values that an L1 step moves: the largest 1 % of the gradient
+/// (Tramer and Boneh, NeurIPS 2019, "sparse L1 descent").
+const L1_SHARE: f64 = 0.01;
+
+/// The length of each perturbation `[N, ...]`, `[N]`.
+pub fn length(delta: &Tensor, norm: Norm) -> Tensor {
+    let flat = delta.flatten(1, -1);
+    let over = [1_i64];
+    match norm {
+        Norm::Linf => flat.abs().amax(over.as_slice(), false),
+        Norm::L2 => flat
+            .square()
+            .sum_dim_intlist(over.as_slice(), false, Kind::Float)
+            .sqrt(),
+        Norm::L1 => flat.abs().sum_dim_intlist(over.as_slice(), false, Kind::Float),
+    }
+}
+
+/// A value an image `[N]` shaped to multiply `[N, 3, H, W]`.
+pub fn per_image(values: &Tensor) -> Tensor {
+    values.reshape([-1, 1, 1, 1])
+}
+
+/// The intersection of the balls around some images with the box `[0, 1]`.
+#[derive(Debug)]
+pub struct Ball {
+    images: Tensor,
+    eps: f64,
+    norm: Norm,
+    /// For Linf the intersection is a box again: its lowest and highest corners.
+    corners: Option<(Tensor, Tensor)>,
+}
+
+impl Ball {
+    /// Around images `[N, 3, H, W]` in `[0, 1]`.
+    pub fn new(images: &Tensor, eps: f64, norm: Norm) -> Self {
+        let _guard = no_grad_guard();
+        Self {
+            images: images.shallow_clone(),
+            eps,
+            norm,
+            corners: (norm == Norm::Linf)
+                .then(|| ((images - eps).clamp_min(0.0), (images + eps).clamp_max(1.0))),
+        }
+    }
+
+    /// The nearest points inside: exact for Linf and L1; for L2 the radial projection followed
+    /// by the box, as AutoAttack and RobustBench do it (the box only shortens a perturbation,
+    /// so the result is inside both).
+    pub fn project(&self, points: &Tensor) -> Tensor {
+        let images = &self.images;
+        match (self.norm, &self.corners) {
+            (Norm::Linf, Some((lowest, highest))) => points.maximum(lowest).minimum(highest),
+            (Norm::L1, _) => images + l1_ball_and_box(&(points - images), images, self.eps),
+            _ => {
+                let delta = points - images;
+                let scale = (self.eps / (length(&delta, Norm::L2) + TINY)).clamp_max(1.0);
+                (images + delta * per_image(&scale)).clamp(0.0, 1.0)
+            }
+        }
+    }
+}
+
+/// The direction of unit length along which the loss grows fastest.
+pub fn ascent(gradient: &Tensor, norm: Norm) -> Tensor {
+    match norm {
+        Norm::Linf => gradient.sign(),
+        Norm::L2 => gradient / (per_image(&length(gradient, Norm::L2)) + TINY),
+        Norm::L1 => {
+            let flat = gradient.flatten(1, -1);
+            let count = ((flat.size()[1] as f64 * L1_SHARE).ceil() as i64).max(1);
+            let least = flat.abs().topk(count, 1, true, true).0.narrow(1, count - 1, 1);
+            let kept = flat.sign() * flat.abs().ge_tensor(&least).to_kind(flat.kind());
+            let sums = kept.abs().sum_dim_intlist([1_i64].as_slice(), true, Kind::Float);
+            (kept / (sums + TINY)).reshape(gradient.size())
+        }
+    }
+}
+
+/// The nearest perturbations with `sum |d| <= eps` and `images + d` in the box.
+///
+/// The answer is `d_i = sign(u_i) min(max(|u_i| - t, 0), r_i)` with `r_i` the room to the
+/// wall in the direction of `u_i` and one threshold `t >= 0` an image (Croce and Hein, ICML
+/// 2021, prop. 2.1). The sum falls with `t` from too much to zero, so `t` is found by
+/// bisection, in double precision, to the last bit that matters.
+fn l1_ball_and_box(delta: &Tensor, images: &Tensor, eps: f64) -> Tensor {
+    let u = delta.flatten(1, -1).to_kind(Kind::Double);
+    let x = images.flatten(1, -1).to_kind(Kind::Double);
+    let sign = u.sign();
+    let size = u.abs();
+    let room = x.ones_like().where_self(&u.gt(0.0), &x.zeros_like()) - &x;
+    let room = room.abs().minimum(&size);
+    let shrunk = |t: &Tensor| (&size - t).clamp_min(0.0).minimum(&room);
+    let sum = |d: &Tensor| d.sum_dim_intlist([1_i64].as_slice(), true, Kind::Double);
+    let mut low = Tensor::zeros([u.size()[0], 1], (Kind::Double, u.device()));
+    let inside = sum(&shrunk(&low)).le(eps);
+    let mut high = size.amax([1_i64].as_slice(), true);
+    // 60 halvings of at most 1 leave less than an f64 can tell apart in a sum of thousands.
+    for _ in 0..60 {
+        let middle = (&low + &high) * 0.5;
+        let over = sum(&shrunk(&middle)).gt(eps);
+        low = middle.where_self(&over, &low);
+        high = high.where_self(&over, &middle);
+    }
+    let threshold = high.zeros_like().where_self(&inside, &high);
+    (sign * shrunk(&threshold))
+        .to_kind(delta.kind())
+        .reshape(delta.size())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(values: &[f32]) -> Tensor {
+        Tensor::from_slice(values).reshape([1, 3, 1, 1])
+    }
+
+    fn close(ours: &Tensor, want: &[f32]) {
+        let away = (ours.flatten(0, -1) - Tensor::from_slice(want)).abs().max();
+        assert!(away.double_value(&[]) < 1e-6, "{ours} for {want:?}");
+    }
+
+    #[test]
+    fn projections_worked_by_hand() {
+        let x = image(&[0.5, 0.9, 0.0]);
+        let far = image(&[0.9, 1.3, -0.3]);
+        close(&Ball::new(&x, 0.2, Norm::Linf).project(&far), &[0.7, 1.0, 0.0]);
+        // delta (0.4, 0.4, -0.3) has length sqrt(0.41); scaled to 0.2, then the box.
+        let s = 0.2 / 0.41_f32.sqrt();
+        close(
+            &Ball::new(&x, 0.2, Norm::L2).project(&far),
+            &[0.5 + 0.4 * s, 1.0, 0.0],
+        );
+        // Room (0.5, 0.1, 0): the threshold that leaves 0.3 is 0.2, d = (0.2, 0.1, 0).
+        close(&Ball::new(&x, 0.3, Norm::L1).project(&far), &[0.7, 1.0, 0.0]);
+        // Inside already: only the box acts.
+        close(&Ball::new(&x, 9.0, Norm::L1).project(&far), &[0.9, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn ascent_directions_have_unit_length() {
+        let gradient = image(&[3.0, -4.0, 0.0]);
+        close(&ascent(&gradient, Norm::Linf), &[1.0, -1.0, 0.0]);
+        close(&ascent(&gradient, Norm::L2), &[0.6, -0.8, 0.0]);
+        close(&ascent(&gradient, Norm::L1), &[0.0, -1.0, 0.0]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Random noise of norm eps: the control. An attack that does no better than this finds
+//! nothing (Carlini et al. 2019, section 5.3).
+
+use super::ball::{length, per_image};
+use super::pgd::{Settings, start_in_ball};
+use super::target::Target;
+use crate::error::Result;
+use rlnet_suites::AttackSpec;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Draws until the image is fooled or the draws are used up; keeps the draw that fooled, else
+/// the last one.
+pub(super) fn noise(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let _guard = no_grad_guard();
+    let settings = Settings::of(spec);
+    let kept = target.images.copy();
+    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, kept.device()));
+    for draw in 0..spec.count("draws") as u64 {
+        let active = target.take(&rows);
+        if active.is_empty() {
+            break;
+        }
+        let points = match spec.word("kind") {
+            "gaussian" => {
+                let direction = active.normal("noise", &[draw]);
+                let scale = settings.eps / length(&direction, settings.norm).clamp_min(1e-12);
+                (&active.images + direction * per_image(&scale)).clamp(0.0, 1.0)
+            }
+            _ => start_in_ball(&active, &settings, &[draw]),
+        };
+        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+        let right = active.fooled(&active.logits(&points)?).logical_not();
+        rows = rows.index_select(0, &right.nonzero().squeeze_dim(1));
+    }
+    Ok(kept)
+}

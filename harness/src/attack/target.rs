@@ -1,0 +1,241 @@
+//! What an attack works on: some images, the model they are to fool, and the account of what
+//! was spent on each of them.
+
+use super::{Classifier, Objective};
+use crate::error::Result;
+use rlnet_suites::Branch;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Batches are filled up to a multiple of this many images before they go through a model.
+/// Matrix kernels treat the last few rows of an odd batch in another order of summation;
+/// with whole lanes an image's logits and gradients are the same bits in every batch
+/// (measured for libtorch 2.11 on CPUs with AVX2 and AVX-512; tested).
+const LANE: i64 = 8;
+
+/// Passes spent on each image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Forward passes.
+    pub forwards: Vec<u32>,
+    /// Backward passes.
+    pub backwards: Vec<u32>,
+}
+
+/// Where a run's random draws come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draws {
+    /// Keyed by (seed, attack, restart, image, iteration): no draw depends on the batch.
+    Keyed(u64),
+    /// libtorch's CPU generator, seeded per batch, as the AutoAttack reference draws: for
+    /// one-to-one comparison with it only.
+    Stream(u64),
+}
+
+/// Loss, logits and input gradient of each image at one point.
+#[derive(Debug)]
+pub struct Slope {
+    /// `[N]`.
+    pub loss: Tensor,
+    /// `[N, classes]`.
+    pub logits: Tensor,
+    /// `[N, 3, H, W]`.
+    pub gradient: Tensor,
+}
+
+/// Images to be perturbed and the model to be fooled.
+pub struct Target<'a> {
+    /// The model, one branch of it.
+    model: &'a dyn Classifier,
+    branch: Branch,
+    /// `[N, 3, H, W]`, in `[0, 1]`: the centres of the balls.
+    pub images: Tensor,
+    /// `[N]` int64.
+    pub labels: Tensor,
+    /// The images' positions in the test set: the keys of their random draws.
+    pub indices: Vec<u32>,
+    /// Where random draws come from.
+    pub draws: Draws,
+    /// Passes averaged for a verdict or a gradient.
+    eot: u32,
+    /// Each image's place in the account.
+    rows: Vec<usize>,
+    spent: Rc<RefCell<Spent>>,
+}
+
+impl<'a> Target<'a> {
+    /// A batch of images `[N, 3, H, W]` in `[0, 1]` with labels `[N]` (int64) on the model's
+    /// device; `indices` are their positions in the test set.
+    pub fn new(
+        model: &'a dyn Classifier,
+        branch: Branch,
+        images: &Tensor,
+        labels: &Tensor,
+        indices: &[u32],
+        seed: u64,
+    ) -> Self {
+        let n = indices.len();
+        Self {
+            model,
+            branch,
+            images: images.detach(),
+            labels: labels.shallow_clone(),
+            indices: indices.to_vec(),
+            draws: Draws::Keyed(seed),
+            eot: 1,
+            rows: (0..n).collect(),
+            spent: Rc::new(RefCell::new(Spent {
+                forwards: vec![0; n],
+                backwards: vec![0; n],
+            })),
+        }
+    }
+
+    /// The same target with every verdict and gradient averaged over `passes`.
+    pub fn averaged(mut self, passes: u32) -> Self {
+        self.eot = passes.max(1);
+        self
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether no image is left.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Some of the images (`keep` `[N]` bool), on the same account.
+    pub fn select(&self, keep: &Tensor) -> Self {
+        self.take(&keep.nonzero().squeeze_dim(1))
+    }
+
+    /// The images at `rows` `[M]` int64, on the same account.
+    pub fn take(&self, rows: &Tensor) -> Self {
+        let mut places = vec![0_i64; rows.numel()];
+        rows.to_device(tch::Device::Cpu)
+            .copy_data(&mut places, rows.numel());
+        let places = places.into_iter().map(|row| row as usize);
+        let (mut indices, mut kept) = (Vec::new(), Vec::new());
+        for place in places {
+            indices.push(self.indices[place]);
+            kept.push(self.rows[place]);
+        }
+        Self {
+            model: self.model,
+            branch: self.branch,
+            images: self.images.index_select(0, rows),
+            labels: self.labels.index_select(0, rows),
+            indices,
+            draws: self.draws,
+            eot: self.eot,
+            rows: kept,
+            spent: Rc::clone(&self.spent),
+        }
+    }
+
+    /// Logits `[N, classes]` of points `[N, 3, H, W]`, one point an image.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub fn logits(&self, points: &Tensor) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        let mut sum = whole_lanes(self.model, points, self.branch)?;
+        for _ in 1..self.eot {
+            sum += whole_lanes(self.model, points, self.branch)?;
+        }
+        self.charge(self.eot, 0);
+        Ok(sum / f64::from(self.eot))
+    }
+
+    /// Loss, logits and gradient at points `[N, 3, H, W]`, one point an image.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub fn slope(&self, points: &Tensor, objective: &Objective) -> Result<Slope> {
+        self.slope_of(points, |logits| objective.per_image(logits))
+    }
+
+    /// As [`Target::slope`], for any loss of the logits, one value an image.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub fn slope_of(&self, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
+        let mut total: Option<Slope> = None;
+        for _ in 0..self.eot {
+            let variable = points.detach().set_requires_grad(true);
+            let logits = whole_lanes(self.model, &variable, self.branch)?;
+            let per_image = loss(&logits);
+            // A sum, not a mean: each image's gradient is its own whatever the batch.
+            let sum = per_image.sum(Kind::Float);
+            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], false, false)?.remove(0);
+            let (loss, logits) = (per_image.detach(), logits.detach());
+            total = Some(match total {
+                None => Slope {
+                    loss,
+                    logits,
+                    gradient,
+                },
+                Some(before) => Slope {
+                    loss: before.loss + loss,
+                    logits: before.logits + logits,
+                    gradient: before.gradient + gradient,
+                },
+            });
+        }
+        self.charge(self.eot, self.eot);
+        let slope = total.unwrap_or_else(|| unreachable!("at least one pass is made"));
+        if self.eot == 1 {
+            return Ok(slope);
+        }
+        let passes = f64::from(self.eot);
+        Ok(Slope {
+            loss: slope.loss / passes,
+            logits: slope.logits / passes,
+            gradient: slope.gradient / passes,
+        })
+    }
+
+    /// Which images (`[N]` bool) these logits get wrong. A NaN counts as wrong; of equal
+    /// logits the lower class wins, as in every verdict of this program.
+    pub fn fooled(&self, logits: &Tensor) -> Tensor {
+        let largest = logits.amax([1_i64].as_slice(), true);
+        // argmax promises no order among equals: the first maximum is looked for.
+        let first = logits.ge_tensor(&largest).to_kind(Kind::Int64).argmax(1, false);
+        let nan = logits.isnan().any_dim(1, false);
+        first.not_equal_tensor(&self.labels).logical_or(&nan)
+    }
+
+    /// Passes spent so far, per image of the first target of this account.
+    pub fn spent(&self) -> Spent {
+        self.spent.borrow().clone()
+    }
+
+    fn charge(&self, forwards: u32, backwards: u32) {
+        let mut spent = self.spent.borrow_mut();
+        for &row in &self.rows {
+            spent.forwards[row] += forwards;
+            spent.backwards[row] += backwards;
+        }
+    }
+}
+
+/// A model's logits with the batch filled up to whole lanes; differentiable.
+///
+/// # Errors
+/// When libtorch refuses an operation.
+pub fn whole_lanes(model: &dyn Classifier, points: &Tensor, branch: Branch) -> Result<Tensor> {
+    let n = points.size()[0];
+    let missing = (LANE - n % LANE) % LANE;
+    if missing == 0 || n == 0 {
+        return model.logits(points, branch);
+    }
+    let filler = points.detach().narrow(0, 0, 1);
+    let mut shape = points.size();
+    shape[0] = missing;
+    let filled = Tensor::cat(&[points, &filler.expand(&shape, false)], 0);
+    Ok(model.logits(&filled, branch)?.narrow(0, 0, n))
+}
