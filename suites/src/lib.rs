@@ -11,8 +11,10 @@ pub mod cell;
 pub mod condition;
 pub mod epsilon;
 pub mod error;
+pub mod objective;
 pub mod outcome;
 pub mod plan;
+pub mod published;
 pub mod suite;
 pub mod train;
 

@@ -3,12 +3,13 @@
 use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
+use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::prepare::{Sizes, world};
 use crate::run::{Executed, Executor, Prepared, RunDirectory};
 use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::train::Dialect;
+use rlnet_suites::train::{Dialect, Stage};
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -152,9 +153,11 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
             }
             let arch: crate::nn::Arch = spec.arch.parse()?;
             let layers = arch.survey(image_size as u64, 10).layers;
-            let total = layers.iter().map(rlnet_suites::LayerRecord::total).sum();
-            if let Some(budget) = spec.budget {
-                budget.resolve(total)?;
+            let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
+            if spec.stage == Stage::Mask {
+                // What will be measured is not known yet; any weights show whether it fits.
+                let stand_in = vec![1.0; sizes.len()];
+                allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
             }
         }
     }

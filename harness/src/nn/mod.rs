@@ -6,6 +6,7 @@ pub mod budget;
 pub mod checkpoint;
 pub mod layers;
 pub mod mask;
+pub mod mask_file;
 pub mod mobilenet;
 pub mod model;
 pub mod network;
@@ -14,6 +15,9 @@ pub mod pass;
 pub mod resnet;
 pub mod vgg;
 pub mod wide_resnet;
+
+#[cfg(test)]
+mod tests;
 
 pub use arch::Arch;
 pub use body::Quirks;

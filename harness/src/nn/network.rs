@@ -135,8 +135,12 @@ impl Network {
     }
 
     fn rebuild_activations(&mut self) {
-        let shapes: Vec<[u64; 3]> = self.layers.iter().map(|layer| layer.shape).collect();
-        self.activations = self.mask.activations(&shapes, self.params.device());
+        self.activations = self.mask.activations(&self.layer_shapes(), self.params.device());
+    }
+
+    /// Channels, height and width of each ReLU layer.
+    pub fn layer_shapes(&self) -> Vec<[u64; 3]> {
+        self.layers.iter().map(|layer| layer.shape).collect()
     }
 
     /// Logits of images in `[0, 1]`, remembering what is asked for.
@@ -198,9 +202,14 @@ impl Frozen<'_> {
 
     /// Logits of images in `[0, 1]`. A single-norm network answers every branch.
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
+        self.logits_under(&self.network.activations, images, branch)
+    }
+
+    /// Logits under another mask's activations (see [`ReluMask::activations`]).
+    pub fn logits_under(&self, activations: &[Activation], images: &Tensor, branch: Branch) -> Tensor {
         let position = self.folded.iter().position(|(known, _)| *known == branch);
         let folded = &self.folded[position.unwrap_or(0)].1;
-        let mut pass = Quick::new(folded, &self.network.activations);
+        let mut pass = Quick::new(folded, activations);
         self.network.body.run(&mut pass, &self.network.normalise(images))
     }
 }

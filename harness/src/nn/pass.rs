@@ -8,7 +8,7 @@ use super::layers::{BankedNorm, Conv, Folded, Linear, Mode};
 use super::mask::Activation;
 use rlnet_suites::{Branch, LayerRecord};
 use std::fmt::Arguments;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// One way of going through a body, layer by layer in execution order.
 pub trait Pass {
@@ -77,7 +77,7 @@ impl Pool {
 }
 
 fn pooled(xs: &Tensor) -> Tensor {
-    xs.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)
+    xs.mean_dim([2_i64, 3].as_slice(), false, xs.kind())
 }
 
 /// What a forward pass is asked to remember besides the logits; each value includes those
