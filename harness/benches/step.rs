@@ -5,7 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rlnet::attack::pgd::{Settings, descend};
 use rlnet::attack::{Classifier, Objective};
 use rlnet::error::Result;
-use rlnet::nn::resnet::Quirks;
+use rlnet::nn::Quirks;
 use rlnet::nn::{Network, NetworkSpec, ReluMask};
 use rlnet_suites::attack::Norm;
 use rlnet_suites::{Branch, NormBanks};

@@ -48,6 +48,9 @@ impl Branch {
         }
     }
 
+    /// The branches that mix the banks of two others. They are gone through only when asked for.
+    pub const MIXED: [Self; 2] = [Self::CleanWithAdversarialAffine, Self::AdversarialWithCleanAffine];
+
     /// The banks a network must have for it.
     pub fn banks(self) -> impl Iterator<Item = Self> {
         let (statistics, affine) = self.parts();

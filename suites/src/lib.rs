@@ -12,8 +12,10 @@ pub mod condition;
 pub mod corrupted;
 pub mod epsilon;
 pub mod error;
+pub mod objective;
 pub mod outcome;
 pub mod plan;
+pub mod published;
 pub mod suite;
 pub mod train;
 

@@ -1,12 +1,13 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
 use crate::attack::AttackSpec;
-use crate::branch::Branch;
+use crate::branch::{Branch, NormBanks};
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
-use crate::suite::{Suite, Train};
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Score};
+use crate::suite::{StageSettings, Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,11 +161,22 @@ impl Suite {
         let robust = views.contains(&View::Adversarial);
         let own = &train.with;
         let all = &self.training;
+        // A mode stands for its parts: below what its own section spells out, above what a
+        // wider section says.
+        let part = |own_part: Option<f64>, all_part: Option<f64>, of: fn(&Mode) -> f64, method: f64| {
+            let mode = |settings: &StageSettings| settings.mode.map(|ModeName(mode)| of(mode));
+            own_part
+                .or_else(|| mode(own))
+                .or(all_part)
+                .or_else(|| mode(all))
+                .unwrap_or(method)
+        };
+        let named = own.mode.or(all.mode).map(|ModeName(mode)| mode);
         fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
             own.clone().or_else(|| all.clone()).unwrap_or(method)
         }
         let reference = StageDefaults::of(stage, robust);
-        Ok(TrainSpec {
+        let spec = TrainSpec {
             stage,
             arch: train
                 .arch
@@ -182,18 +194,77 @@ impl Suite {
             milestones: pick(&own.milestones, &all.milestones, reference.milestones),
             momentum: pick(&own.momentum, &all.momentum, 0.9),
             weight_decay: pick(&own.weight_decay, &all.weight_decay, 5e-4),
-            gamma: pick(&own.gamma, &all.gamma, reference.gamma),
-            alpha: pick(&own.alpha, &all.alpha, reference.alpha),
-            beta: pick(&own.beta, &all.beta, reference.beta),
+            gamma: part(own.gamma, all.gamma, |mode| mode.gamma, reference.gamma),
+            alpha: part(own.alpha, all.alpha, |mode| mode.alpha, reference.alpha),
+            beta: part(own.beta, all.beta, |mode| mode.beta, reference.beta),
+            attention: pick(
+                &own.attention,
+                &all.attention,
+                named.map_or(DEFAULT_ATTENTION, |mode| mode.attention).to_vec(),
+            ),
+            pram: pick(&own.pram, &all.pram, Pram::default()),
+            trades: part(own.trades, all.trades, |mode| mode.trades, 0.0),
+            jsd: pick(&own.jsd, &all.jsd, 0.0),
             temperature: pick(&own.temperature, &all.temperature, 4.0),
+            inner: pick(
+                &own.inner,
+                &all.inner,
+                named.map_or(Inner::default(), |mode| mode.inner),
+            ),
             attack: pick(&own.attack, &all.attack, "pgd:steps=7".parse()?),
             budget: train.budget,
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
+            score: pick(&own.score, &all.score, Score::default()),
+            granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
             select: pick(&own.select, &all.select, reference.select),
             dialect: pick(&own.dialect, &all.dialect, Dialect::Fixed),
             seed: pick(&own.seed, &all.seed, 0),
-        })
+        };
+        check_objective(train.name.get_ref(), &spec)?;
+        Ok(spec)
     }
+}
+
+/// Losses that a stage cannot have.
+fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
+    let refuse = |what: &'static str, value: &dyn std::fmt::Display, why: String| {
+        Err(SuiteError::value(what, value, why))
+    };
+    let weights = [spec.gamma, spec.alpha, spec.beta, spec.trades, spec.jsd];
+    if let Some(bad) = weights
+        .iter()
+        .find(|weight| !(**weight >= 0.0 && weight.is_finite()))
+    {
+        return refuse("loss weight", bad, format!("of `{name}`; weights are 0 or more"));
+    }
+    let distilled = spec.stage != Stage::Teacher;
+    if spec.gamma + spec.trades + if distilled { spec.alpha + spec.beta } else { 0.0 } == 0.0 {
+        return refuse(
+            "loss of",
+            &name,
+            "every weight is 0; nothing would be learnt".into(),
+        );
+    }
+    if spec.inner == Inner::Kl && !distilled {
+        let why = format!("`{name}` has no teacher; an attack on the KL needs one");
+        return refuse("inner", &"kl", why);
+    }
+    let plain = spec.norm == NormBanks::Single && spec.views == [View::Clean, View::Adversarial];
+    if spec.trades > 0.0 && (distilled || !plain) {
+        let why = format!(
+            "`{name}` must be a teacher with norm = \"single\" and views = [\"clean\", \"adversarial\"]: \
+             TRADES compares both on the same images through the same norms"
+        );
+        return refuse("trades", &spec.trades, why);
+    }
+    if spec.jsd > 0.0 && !spec.views.contains(&View::Augmix) {
+        return refuse(
+            "jsd",
+            &spec.jsd,
+            format!("`{name}` has no AugMix view to be consistent with"),
+        );
+    }
+    Ok(())
 }
 
 /// What is asked about a model.
@@ -481,6 +552,72 @@ mod tests {
         }
         let rlnet = find(&plan.cells, "rlnet").expect("a student");
         assert_eq!(rlnet.parents, [id(&plan, "teacher"), id(&plan, "mask")]);
+    }
+
+    /// Settings that came later stay out of the identity of cells that leave them alone.
+    #[test]
+    fn later_settings_at_their_defaults_change_no_identity() {
+        let base = plan(&[], "a");
+        let spec = serde_json::to_value(&find(&base.cells, "mask").expect("a cell").spec).expect("JSON");
+        for later in [
+            "attention",
+            "pram",
+            "trades",
+            "jsd",
+            "inner",
+            "score",
+            "granularity",
+        ] {
+            assert!(
+                !spec.to_string().contains(&format!("\"{later}\"")),
+                "{later}: {spec}"
+            );
+        }
+        let mask = |set: &str| id(&plan(&[set], "a"), "mask");
+        assert_eq!(mask("train.mask.with.score=own"), id(&base, "mask"));
+        assert_ne!(mask("train.mask.with.score=averaged"), id(&base, "mask"));
+    }
+
+    #[test]
+    fn a_mode_stands_for_its_parts_and_what_is_spelled_out_wins() {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let student = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+            let world = World {
+                data_checksum: "a".into(),
+                corruptions_version: 1,
+                corruptions_setup: String::new(),
+            };
+            let plan = suite.plan(&world)?;
+            match &find(&plan.cells, "rlnet")?.spec {
+                CellSpec::Train(spec) => Ok(spec.clone()),
+                CellSpec::Evaluate(_) => Err(SuiteError::value("model", "rlnet", "not trained")),
+            }
+        };
+        let spec = student(&["train.rlnet.with.mode=rslad+attn"]).expect("a plan");
+        assert_eq!((spec.gamma, spec.alpha, spec.beta), (0.0, 1.0, 1000.0));
+        assert_eq!((spec.attention, spec.inner), (vec![View::Clean], Inner::Kl));
+        let sets = [
+            "train.rlnet.with.mode=ce",
+            "training.gamma=0.25",
+            "train.rlnet.with.beta=7",
+        ];
+        let spec = student(&sets).expect("a plan");
+        assert_eq!(
+            (spec.gamma, spec.alpha, spec.beta, spec.inner),
+            (1.0, 0.0, 7.0, Inner::Ce)
+        );
+        for (bad, hint) in [
+            ("train.rlnet.with.trades=6", "must be a teacher"),
+            ("train.rlnet.with.gamma=-1", "0 or more"),
+            ("train.teacher.with.inner=kl", "no teacher"),
+            ("train.teacher.with.gamma=0", "nothing would be learnt"),
+            ("train.senet.with.jsd=1", "no AugMix"),
+        ] {
+            let error = student(&[bad]).expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::branch::NormBanks;
 use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::error::{SuiteError, suggest};
+use crate::objective::{Granularity, Inner, ModeName, Pram, Score};
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
@@ -109,6 +110,23 @@ pub struct StageSettings {
     pub alpha: Option<f64>,
     /// Weight of the attention transfer.
     pub beta: Option<f64>,
+    /// A named combination of loss terms; `gamma`, `alpha`, `beta`, `attention`, `inner` and
+    /// `trades` beside it override its parts.
+    pub mode: Option<ModeName>,
+    /// Roles of the attention term.
+    pub attention: Option<Vec<View>>,
+    /// Form of the attention term.
+    pub pram: Option<Pram>,
+    /// What the inner attack maximises.
+    pub inner: Option<Inner>,
+    /// Weight of TRADES' term.
+    pub trades: Option<f64>,
+    /// Weight of the Jensen-Shannon consistency.
+    pub jsd: Option<f64>,
+    /// How the mask stage scores units.
+    pub score: Option<Score>,
+    /// What a mask keeps or drops as one.
+    pub granularity: Option<Granularity>,
     /// Distillation temperature.
     pub temperature: Option<f64>,
     /// The inner attack.
@@ -381,10 +399,14 @@ impl Suite {
                     }
                 }
             }
-            if train.stage == Stage::Mask && train.budget.is_none() {
+            let counted = train.allocation.is_some_and(Allocation::has_counts);
+            if train.stage == Stage::Mask && train.budget.is_none() && !counted {
                 return Err(at(
                     train.name.span(),
-                    format!("`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\""),
+                    format!(
+                        "`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\", or \
+                             allocation = \"published:NAME\""
+                    ),
                 ));
             }
             if let Some(views) = &train.views

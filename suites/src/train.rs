@@ -4,6 +4,8 @@
 use crate::attack::AttackSpec;
 use crate::branch::NormBanks;
 use crate::error::SuiteError;
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Score, is_default};
+use crate::published::{self, PublishedBudget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -167,14 +169,71 @@ impl From<Budget> for String {
 }
 
 /// How a budget is shared among the layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Allocation {
-    /// SENet's measured sensitivities: deeper layers keep more (the w18 curve of the
-    /// published ResNet18 lists, read at each layer's relative depth).
+    /// SENet's sensitivities of ResNet18, by relative depth: deeper layers keep more (the w18
+    /// curve of the published ResNet18 lists).
     Sensitivity,
+    /// Sensitivities measured on the teacher and the held-out images.
+    Measured,
     /// The same share of every layer (a control).
     Uniform,
+    /// The same number of units in every layer, as far as they have them (a control).
+    Equal,
+    /// A published list by name: its own counts, or its proportions when there is a budget.
+    Published(&'static PublishedBudget),
+}
+
+impl Allocation {
+    const PUBLISHED: &'static str = "published:";
+
+    /// Whether it says how many units to keep, so that no budget is needed.
+    pub fn has_counts(self) -> bool {
+        matches!(self, Self::Published(_))
+    }
+}
+
+impl fmt::Display for Allocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sensitivity => f.write_str("sensitivity"),
+            Self::Measured => f.write_str("measured"),
+            Self::Uniform => f.write_str("uniform"),
+            Self::Equal => f.write_str("equal"),
+            Self::Published(list) => write!(f, "{}{}", Self::PUBLISHED, list.name),
+        }
+    }
+}
+
+impl FromStr for Allocation {
+    type Err = SuiteError;
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        if let Some(name) = text.strip_prefix(Self::PUBLISHED) {
+            return Ok(Self::Published(published::find(name)?));
+        }
+        [Self::Sensitivity, Self::Measured, Self::Uniform, Self::Equal]
+            .into_iter()
+            .find(|allocation| allocation.to_string() == text)
+            .ok_or_else(|| {
+                let message = "write sensitivity, measured, uniform, equal, or published:NAME with a name \
+                               of `rlnet model budgets`";
+                SuiteError::value("allocation", text, message)
+            })
+    }
+}
+
+impl TryFrom<String> for Allocation {
+    type Error = SuiteError;
+    fn try_from(text: String) -> Result<Self, SuiteError> {
+        text.parse()
+    }
+}
+
+impl From<Allocation> for String {
+    fn from(allocation: Allocation) -> Self {
+        allocation.to_string()
+    }
 }
 
 /// One training cell, with nothing left to default.
@@ -206,20 +265,50 @@ pub struct TrainSpec {
     pub alpha: f64,
     /// Weight of the attention transfer (stage `student`).
     pub beta: f64,
+    /// Roles whose features the attention term compares, those absent from `views` left out.
+    #[serde(default = "default_attention", skip_serializing_if = "is_default_attention")]
+    pub attention: Vec<View>,
+    /// The form of the attention term.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pram: Pram,
+    /// Weight of TRADES' term `KL_T(adversarial || clean)`, which replaces the mean over roles
+    /// (stage `teacher`, one norm bank); 0 is off.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trades: f64,
+    /// Weight of the Jensen-Shannon consistency of clean and AugMix predictions; 0 is off.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub jsd: f64,
     /// Distillation temperature.
     pub temperature: f64,
+    /// What the inner attack maximises.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub inner: Inner,
     /// The inner attack of the adversarial role, also used for validation.
     pub attack: AttackSpec,
     /// ReLUs to keep (stage `mask`).
     pub budget: Option<Budget>,
     /// How the budget is shared (stage `mask`).
     pub allocation: Allocation,
+    /// How units are scored (stage `mask`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub score: Score,
+    /// What is kept or dropped as one (stage `mask`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub granularity: Granularity,
     /// Which epoch is handed on.
     pub select: Select,
     /// `fixed` or `parity`.
     pub dialect: Dialect,
     /// Seed of initialisation, order, augmentation and attack starts.
     pub seed: u64,
+}
+
+fn default_attention() -> Vec<View> {
+    DEFAULT_ATTENTION.to_vec()
+}
+
+fn is_default_attention(views: &[View]) -> bool {
+    views == DEFAULT_ATTENTION
 }
 
 impl TrainSpec {
@@ -243,6 +332,22 @@ impl TrainSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn allocations_read_as_people_write_them() {
+        for text in [
+            "sensitivity",
+            "measured",
+            "uniform",
+            "equal",
+            "published:ResNet18_c100_relu50k",
+        ] {
+            assert_eq!(text.parse::<Allocation>().expect(text).to_string(), text);
+        }
+        for bad in ["proportional", "published:", "published:ResNet18_relu1k"] {
+            assert!(bad.parse::<Allocation>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn budgets_read_as_people_write_them() {

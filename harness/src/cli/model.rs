@@ -86,9 +86,10 @@ impl ModelCommand {
                 classes,
             } => {
                 let mut record = read(model, *image_size, *classes)?;
-                if let Some(budget) = budget.or(*reduction) {
+                let budget = budget.or(*reduction);
+                if budget.is_some() || allocation.has_counts() {
                     let sizes: Vec<u64> = record.layers.iter().map(|layer| layer.total()).collect();
-                    let keep = allocate(&sizes, budget.resolve(record.total())?, *allocation)?;
+                    let keep = allocate(&sizes, budget, *allocation, None)?;
                     for (layer, keep) in record.layers.iter_mut().zip(keep) {
                         layer.kept = keep;
                     }

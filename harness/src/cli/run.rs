@@ -3,13 +3,14 @@
 use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
+use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
 use crate::run::prepare::Sizes;
 use crate::run::{CorruptedSource, Executed, Executor, Prepared, RunDirectory};
 use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::train::Dialect;
+use rlnet_suites::train::{Dialect, Stage};
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -188,10 +189,12 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
                 )));
             }
             let arch: crate::nn::Arch = spec.arch.parse()?;
-            let layers = arch.relu_layers(image_size as u64);
-            let total = layers.iter().map(rlnet_suites::LayerRecord::total).sum();
-            if let Some(budget) = spec.budget {
-                budget.resolve(total)?;
+            let layers = arch.survey(image_size as u64, 10).layers;
+            let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
+            if spec.stage == Stage::Mask {
+                // What will be measured is not known yet; any weights show whether it fits.
+                let stand_in = vec![1.0; sizes.len()];
+                allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
             }
         }
     }

@@ -80,22 +80,24 @@ impl Networks {
             "" | "self" => self.model.as_ref(),
             name => self.find(spec, name)?,
         };
-        let have = network.branches();
         // A single-norm network answers every branch.
-        if have != [Branch::Single] {
-            for branch in branches {
-                if !branch.banks().all(|bank| have.contains(&bank)) {
-                    return Err(Error::Input(format!(
-                        "{spec}: the network it follows has no branch {branch}, only {}",
-                        have.iter()
-                            .map(|branch| branch.name())
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    )));
-                }
-            }
+        if network.branches() != [Branch::Single] {
+            within(
+                branches,
+                network.branches(),
+                &format!("{spec}: the network it follows"),
+            )?;
         }
         Ok(network)
+    }
+
+    /// The branches, when the model has them.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn check<'a>(&self, branches: &'a [Branch]) -> Result<&'a [Branch]> {
+        within(branches, self.branches(), "the model")?;
+        Ok(branches)
     }
 
     /// The teacher's logits of clean images, through its first branch, for attacks that use them.
@@ -124,6 +126,20 @@ impl Networks {
 pub fn is_torchscript(path: &Path) -> bool {
     path.extension()
         .is_none_or(|extension| extension != "safetensors")
+}
+
+fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
+    let names = |branches: &[Branch]| branches.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
+    match asked
+        .iter()
+        .find(|branch| !branch.banks().all(|bank| have.contains(&bank)))
+    {
+        None => Ok(()),
+        Some(branch) => Err(Error::Input(format!(
+            "{whose} has no branch {branch}, only {}",
+            names(have)
+        ))),
+    }
 }
 
 fn open(file: &Path, device: Device) -> Result<(Box<dyn Classifier>, Option<ModelRecord>)> {

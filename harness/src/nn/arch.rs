@@ -1,28 +1,33 @@
-//! Architectures by name, and what can be said of them without building them.
+//! Architectures by name.
 
+use super::body::{Body, Build, Quirks};
+use super::params::Params;
+use super::pass::Survey;
+use super::{mobilenet, resnet, vgg, wide_resnet};
 use rlnet_suites::error::suggest;
-use rlnet_suites::{LayerRecord, SuiteError};
+use rlnet_suites::{NormBanks, SuiteError};
 use std::fmt;
 use std::str::FromStr;
 
-/// A residual network of basic blocks (He et al., CVPR 2016), in the layout of the method:
-/// 3x3 stride-1 stem without pooling, stages of doubling width, global average pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An architecture that can be built.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arch {
     name: String,
-    /// Channels of the stem and of the first stage.
-    pub width: u64,
-    /// Basic blocks of each stage; every stage but the first halves the resolution.
-    pub blocks: Vec<u64>,
+    plan: Plan,
 }
 
-/// Known depths: name, blocks a stage, default width.
-const RESNETS: &[(&str, &[u64], u64)] = &[
-    ("resnet8", &[1, 1, 1], 16),
-    ("resnet10", &[1, 1, 1, 1], 64),
-    ("resnet18", &[2, 2, 2, 2], 64),
-    ("resnet34", &[3, 4, 6, 3], 64),
-];
+/// A family and its numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// Residual network of basic blocks.
+    ResNet(resnet::Plan),
+    /// Pre-activation wide residual network.
+    WideResNet(wide_resnet::Plan),
+    /// Plain convolutions and pooling.
+    Vgg(vgg::Plan),
+    /// Inverted residuals.
+    MobileNet(mobilenet::Plan),
+}
 
 impl Arch {
     /// The name, as it was written.
@@ -30,92 +35,74 @@ impl Arch {
         &self.name
     }
 
+    /// What it stands for.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The ReLU layers in execution order, every unit kept; parameters (one norm bank) and
+    /// multiply-accumulates. Nothing is initialised.
+    pub fn survey(&self, image_size: u64, classes: u64) -> Survey {
+        let mut params = Params::shapes();
+        let mut build = Build {
+            params: &mut params,
+            image_size,
+            classes: classes as i64,
+            norm: NormBanks::Single,
+            quirks: Quirks::default(),
+        };
+        let body = Body::new(self, &mut build);
+        body.survey(image_size, &params)
+    }
+
     /// One line for each architecture that can be asked for.
     pub fn catalogue() -> Vec<(String, String)> {
-        RESNETS
-            .iter()
-            .map(|(name, blocks, width)| {
-                let blocks: Vec<String> = blocks.iter().map(u64::to_string).collect();
-                let text = format!(
-                    "residual network, basic blocks {}, width {width}; `{name}-wN` for width N",
-                    blocks.join("-")
-                );
-                ((*name).to_owned(), text)
-            })
-            .collect()
-    }
-
-    /// The ReLU layers in execution order: stem, then two a block (after the first norm,
-    /// after the residual sum), every unit kept.
-    pub fn relu_layers(&self, image_size: u64) -> Vec<LayerRecord> {
-        let layer = |name: String, channels, side| LayerRecord {
-            name,
-            shape: [channels, side, side],
-            kept: channels * side * side,
-        };
-        let mut layers = vec![layer("stem".into(), self.width, image_size)];
-        for (stage, &blocks) in self.blocks.iter().enumerate() {
-            for block in 0..blocks {
-                for half in ["a", "b"] {
-                    let name = format!("layer{}.{block}.{half}", stage + 1);
-                    layers.push(layer(name, self.width << stage, shrink(image_size, stage)));
-                }
-            }
-        }
-        layers
-    }
-
-    /// Multiply-accumulates of one image, convolutions and head (norms fold away).
-    pub fn macs(&self, image_size: u64, classes: u64) -> u64 {
-        let mut macs = 3 * 9 * self.width * image_size * image_size;
-        let mut from = self.width;
-        for (stage, &blocks) in self.blocks.iter().enumerate() {
-            let to = self.width << stage;
-            let area = shrink(image_size, stage).pow(2);
-            for block in 0..blocks {
-                macs += (from * to + to * to) * 9 * area;
-                if block == 0 && from != to {
-                    macs += from * to * area;
-                }
-                from = to;
-            }
-        }
-        macs + from * classes
+        [
+            resnet::Plan::catalogue(),
+            wide_resnet::Plan::catalogue(),
+            vgg::Plan::catalogue(),
+            mobilenet::Plan::catalogue(),
+        ]
+        .concat()
     }
 }
 
-/// Side of the feature maps of a stage: halved, rounding up, once a stage after the first.
-fn shrink(image_size: u64, stage: usize) -> u64 {
-    (0..stage).fold(image_size, |side, _| side.div_ceil(2))
+/// The width in a suffix `wN`; `default` without one.
+pub(super) fn width(family: &str, suffix: Option<&str>, default: u64) -> Result<u64, String> {
+    let Some(suffix) = suffix else {
+        return Ok(default);
+    };
+    suffix
+        .strip_prefix('w')
+        .and_then(|digits| digits.parse().ok())
+        .filter(|width| (1..=1024).contains(width))
+        .ok_or_else(|| format!("write {family}, or {family}-wN with a width N from 1 to 1024"))
 }
 
 impl FromStr for Arch {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
-        let (family, suffix) = text.split_once('-').unwrap_or((text, ""));
-        let (_, blocks, default) = RESNETS
-            .iter()
-            .find(|(name, _, _)| *name == family)
-            .ok_or_else(|| {
-                let hint = suggest(family, RESNETS.iter().map(|(name, _, _)| *name));
-                SuiteError::value("architecture", text, format!("not known; {hint}"))
-            })?;
-        let width = if suffix.is_empty() {
-            *default
-        } else {
-            suffix
-                .strip_prefix('w')
-                .and_then(|digits| digits.parse().ok())
-                .filter(|width| (1..=1024).contains(width))
-                .ok_or_else(|| {
-                    let message = format!("write {family}, or {family}-wN with a width N from 1 to 1024");
-                    SuiteError::value("architecture", text, message)
-                })?
+        let parsed = || -> Result<Option<Plan>, String> {
+            if let Some(plan) = resnet::Plan::parse(text)? {
+                return Ok(Some(Plan::ResNet(plan)));
+            }
+            if let Some(plan) = wide_resnet::Plan::parse(text)? {
+                return Ok(Some(Plan::WideResNet(plan)));
+            }
+            if let Some(plan) = vgg::Plan::parse(text)? {
+                return Ok(Some(Plan::Vgg(plan)));
+            }
+            Ok(mobilenet::Plan::parse(text)?.map(Plan::MobileNet))
         };
+        let refused = |why: String| SuiteError::value("architecture", text, why);
+        let plan = parsed().map_err(refused)?.ok_or_else(|| {
+            let catalogue = Self::catalogue();
+            let hint = suggest(text, catalogue.iter().map(|(name, _)| name.as_str()));
+            refused(format!("not known; {hint}"))
+        })?;
         Ok(Self {
             name: text.to_owned(),
-            width,
-            blocks: blocks.to_vec(),
+            plan,
         })
     }
 }
@@ -129,28 +116,104 @@ impl fmt::Display for Arch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rlnet_suites::LayerRecord;
 
-    #[test]
-    fn all_relu_counts_are_the_published_ones() {
-        for (arch, size, count) in [
-            ("resnet18", 32, 557_056),
-            ("resnet18", 64, 2_228_224),
-            ("resnet34", 32, 966_656),
-            ("resnet34", 64, 3_866_624),
-        ] {
-            let layers = arch.parse::<Arch>().expect(arch).relu_layers(size);
-            let total: u64 = layers.iter().map(LayerRecord::total).sum();
-            assert_eq!(total, count, "{arch} at {size}");
+    /// Units of every ReLU layer as `C * H²`, from the reference's code (its released
+    /// networks, layer by layer).
+    fn layers(arch: &str, size: u64) -> Vec<u64> {
+        let of = |pairs: &[(u64, u64, usize)]| -> Vec<u64> {
+            let layer = |&(channels, side, times): &(u64, u64, usize)| vec![channels * side * side; times];
+            pairs.iter().flat_map(layer).collect()
+        };
+        // Side at full resolution.
+        let s = if size == 224 { 56 } else { size };
+        match arch {
+            "resnet18" if size == 224 => {
+                of(&[(64, 112, 1), (64, 56, 4), (128, 28, 4), (256, 14, 4), (512, 7, 4)])
+            }
+            "resnet18" => of(&[(64, s, 5), (128, s / 2, 4), (256, s / 4, 4), (512, s / 8, 4)]),
+            "resnet34" => of(&[(64, s, 7), (128, s / 2, 8), (256, s / 4, 12), (512, s / 8, 6)]),
+            "wrn-22-8" => of(&[(16, s, 1), (128, s, 6), (256, s / 2, 6), (512, s / 4, 6)]),
+            "vgg16-bn" => {
+                let last = if size == 32 { 4 } else { s / 16 };
+                of(&[
+                    (64, s, 2),
+                    (128, s / 2, 2),
+                    (256, s / 4, 3),
+                    (512, s / 8, 3),
+                    (512, last, 3),
+                ])
+            }
+            _ => of(&[
+                (16, s / 2, 3),
+                (48, s / 2, 2),
+                (72, s / 2, 3),
+                (72, s / 4, 1),
+                (96, s / 4, 5),
+                (96, s / 8, 1),
+                (192, s / 8, 8),
+                (288, s / 8, 5),
+                (288, s / 16, 1),
+                (480, s / 16, 6),
+                (1280, s / 16, 1),
+            ]),
         }
     }
 
     #[test]
-    fn macs_and_names() {
-        // 0.56 GMAC: the usual figure for CIFAR's ResNet18.
-        let macs = "resnet18".parse::<Arch>().expect("known").macs(32, 10);
-        assert_eq!(macs, 555_422_720);
-        assert!("resnet19".parse::<Arch>().is_err());
-        assert!("resnet18-x3".parse::<Arch>().is_err());
-        assert_eq!("resnet10-w16".parse::<Arch>().expect("known").width, 16);
+    fn relu_counts_macs_and_parameters_are_the_known_ones() {
+        // ReLUs: counted in the reference's classes. Parameters with 10 classes: 11.17 M and
+        // 21.28 M for CIFAR's ResNets, 17.16 M for WRN-22-8 and 14.73 M for VGG16-BN are the
+        // usual figures. MACs: 0.56 G for CIFAR's ResNet18; 1.81 G and 15.35 G for ResNet18
+        // and the convolutions of VGG16 at 224 are the usual figures.
+        #[rustfmt::skip]
+        let table = [
+            ("resnet18", 32, 557_056, 555_422_720, 11_173_962),
+            ("resnet18", 64, 2_228_224, 2_221_675_520, 11_173_962),
+            ("resnet18", 224, 2_308_096, 1_813_566_464, 11_181_642),
+            ("resnet34", 32, 966_656, 1_159_402_496, 21_282_122),
+            ("resnet34", 64, 3_866_624, 4_637_594_624, 21_282_122),
+            ("wrn-22-8", 32, 1_392_640, 2_454_115_328, 17_158_106),
+            ("wrn-22-8", 64, 5_570_560, 9_816_445_952, 17_158_106),
+            ("vgg16-bn", 32, 294_912, 398_136_320, 14_728_266),
+            ("vgg16-bn", 64, 1_105_920, 1_252_791_296, 14_728_266),
+            ("mobilenetv2-x0.5", 32, 194_432, 6_408_448, 697_546),
+            ("mobilenetv2-x0.5", 64, 777_728, 25_595_392, 697_546),
+        ];
+        for (arch, size, relus, macs, parameters) in table {
+            let survey = arch.parse::<Arch>().expect(arch).survey(size, 10);
+            let got: Vec<u64> = survey.layers.iter().map(LayerRecord::total).collect();
+            assert_eq!(got, layers(arch, size), "{arch} at {size}");
+            assert_eq!(got.iter().sum::<u64>(), relus, "{arch} at {size}");
+            assert_eq!(survey.macs, macs, "{arch} at {size}");
+            assert_eq!(survey.parameters, parameters, "{arch} at {size}");
+        }
+        // VGG16 at 224: 13 convolutions of the ImageNet network, and this head.
+        let vgg = "vgg16-bn".parse::<Arch>().expect("known").survey(224, 10);
+        assert_eq!(vgg.macs, 15_346_630_656 + 5_120);
+    }
+
+    #[test]
+    fn names_are_read_and_wrong_ones_say_what_to_write() {
+        for (name, _) in Arch::catalogue() {
+            assert_eq!(name.parse::<Arch>().expect("in the catalogue").name(), name);
+        }
+        for name in ["resnet10-w16", "wrn-10-1", "vgg16-bn-w8", "mobilenetv2-x0.25"] {
+            name.parse::<Arch>().expect(name);
+        }
+        for (bad, hint) in [
+            ("resnet19", "did you mean `resnet1"),
+            ("resnet18-x3", "resnet18-wN"),
+            ("resnet18-w0", "1 to 1024"),
+            ("wrn-23-8", "6n + 4"),
+            ("wrn", "wrn-D-K"),
+            ("vgg16", "vgg16-bn"),
+            ("vgg16-bn-8", "vgg16-bn-wN"),
+            ("mobilenetv2-0.5", "mobilenetv2-xF"),
+            ("mobilenetv2-xnan", "mobilenetv2-xF"),
+        ] {
+            let error = bad.parse::<Arch>().expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
     }
 }

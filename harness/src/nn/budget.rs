@@ -5,7 +5,7 @@
 //! the reference's sensitivity_list.yaml), recovered from the lists themselves.
 
 use rlnet_suites::SuiteError;
-use rlnet_suites::train::Allocation;
+use rlnet_suites::train::{Allocation, Budget};
 
 /// SENet's ReLU sensitivities of ResNet18's 17 layers, from the published Tiny-ImageNet 150k
 /// list (no layer of it is capped, so it shows the weights themselves). Sums to 1.
@@ -14,48 +14,94 @@ const W18: [f64; 17] = [
     0.081432, 0.082766, 0.086233, 0.094095, 0.099020, 0.099863, 0.100000,
 ];
 
-/// Units to keep in each layer of `sizes`, `budget` in all.
+/// Units to keep in each layer of `sizes` (units a layer, in execution order). Without a
+/// budget, a published list gives its own counts, `floor(share * units)`.
+///
+/// `measured` are the layers' measured sensitivities, asked for by [`Allocation::Measured`].
 ///
 /// # Errors
-/// When the budget is larger than all the layers together.
-pub fn allocate(sizes: &[u64], budget: u64, rule: Allocation) -> Result<Vec<u64>, SuiteError> {
-    let total: u64 = sizes.iter().sum();
-    if budget > total {
-        let message = format!("this network has {total} ReLUs in all");
-        return Err(SuiteError::value("budget", budget, message));
+/// When the budget is larger than all the layers together, when there is neither a budget nor
+/// a list, when a list is for another number of layers, or sensitivities are missing.
+pub fn allocate(
+    sizes: &[u64],
+    budget: Option<Budget>,
+    rule: Allocation,
+    measured: Option<&[f64]>,
+) -> Result<Vec<u64>, SuiteError> {
+    let refuse = |why: String| SuiteError::value("allocation", rule, why);
+    if let Allocation::Published(list) = rule {
+        if list.keep.len() != sizes.len() {
+            return Err(refuse(format!(
+                "it is for {} with {} ReLU layers, this network has {}",
+                list.arch,
+                list.keep.len(),
+                sizes.len()
+            )));
+        }
+        if budget.is_none() {
+            let counts = list.keep.iter().zip(sizes);
+            return Ok(counts
+                .map(|(share, &n)| (share * n as f64).floor() as u64)
+                .collect());
+        }
     }
+    let budget = budget.ok_or_else(|| refuse("needs a budget: 50k, or a reduction: 11.14x".into()))?;
+    let budget = budget.resolve(sizes.iter().sum())?;
     let weights: Vec<f64> = match rule {
-        // Uniform: the same share of every layer.
         Allocation::Uniform => sizes.iter().map(|&n| n as f64).collect(),
+        Allocation::Equal => vec![1.0; sizes.len()],
         Allocation::Sensitivity => (0..sizes.len()).map(|l| sensitivity(l, sizes.len())).collect(),
+        Allocation::Published(list) => list
+            .keep
+            .iter()
+            .zip(sizes)
+            .map(|(share, &n)| share * n as f64)
+            .collect(),
+        Allocation::Measured => match measured {
+            Some(weights) if weights.len() == sizes.len() => weights.to_vec(),
+            _ => {
+                let why = "needs a trained all-ReLU network to be measured on; `rlnet model sensitivity` shows \
+                           its sensitivities";
+                return Err(refuse(why.into()));
+            }
+        },
     };
+    Ok(share(sizes, &weights, budget))
+}
+
+/// The rule: every layer gets its weight's share of what remains, at most all its units; what
+/// a capped layer leaves goes to the others by weight. `budget` is at most the sum of `sizes`.
+fn share(sizes: &[u64], weights: &[f64], budget: u64) -> Vec<u64> {
     let mut exact = vec![0.0; sizes.len()];
     let mut open: Vec<usize> = (0..sizes.len()).collect();
     let mut remaining = budget as f64;
     // Each round either caps a layer or is the last.
-    loop {
-        let weight: f64 = open.iter().map(|&l| weights[l]).sum();
-        let capped: Vec<usize> = open
-            .iter()
-            .copied()
-            .filter(|&l| weights[l] / weight * remaining >= sizes[l] as f64)
-            .collect();
-        if capped.is_empty() {
-            for &l in &open {
-                exact[l] = weights[l] / weight * remaining;
+    while !open.is_empty() {
+        let sum: f64 = open.iter().map(|&l| weights[l]).sum();
+        // Layers that nothing distinguishes share by size.
+        let shares: Vec<f64> = if sum > 0.0 {
+            open.iter().map(|&l| weights[l] / sum * remaining).collect()
+        } else {
+            let units: u64 = open.iter().map(|&l| sizes[l]).sum();
+            open.iter()
+                .map(|&l| sizes[l] as f64 / units.max(1) as f64 * remaining)
+                .collect()
+        };
+        let mut still = Vec::new();
+        for (&l, &share) in open.iter().zip(&shares) {
+            exact[l] = share.min(sizes[l] as f64);
+            if share < sizes[l] as f64 {
+                still.push(l);
+            } else {
+                remaining -= sizes[l] as f64;
             }
+        }
+        if still.len() == open.len() {
             break;
         }
-        for &l in &capped {
-            exact[l] = sizes[l] as f64;
-            remaining -= sizes[l] as f64;
-        }
-        open.retain(|l| !capped.contains(l));
-        if open.is_empty() {
-            break;
-        }
+        open = still;
     }
-    Ok(round(&exact, sizes, budget))
+    round(&exact, sizes, budget)
 }
 
 /// The W18 curve at layer `l` of `n`, by relative depth; W18 itself when `n` is 17.
@@ -93,43 +139,137 @@ fn round(exact: &[f64], sizes: &[u64], budget: u64) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Arch, ReluMask};
+    use rlnet_suites::LayerRecord;
+    use rlnet_suites::published::{self, PublishedBudget};
 
-    fn resnet18(stem: u64) -> Vec<u64> {
-        let mut sizes = vec![stem; 5];
-        for stage in 1..4 {
-            sizes.extend([stem >> stage; 4]);
+    /// Layer sizes of the list's network on its own data set.
+    fn sizes_of(list: &PublishedBudget) -> Vec<u64> {
+        let arch: Arch = list.arch.parse().expect("an architecture");
+        let layers = arch.survey(list.image_size, 10).layers;
+        layers.iter().map(LayerRecord::total).collect()
+    }
+
+    /// Whole units of each list, and what the reference's strict threshold leaves of them, one
+    /// fewer a layer: both counted from the reference's file.
+    const COUNTS: [(&str, u64, u64); 20] = [
+        ("ResNet18_c100_relu82k", 82_650, 82_633),
+        ("ResNet18_c100_relu50k", 49_967, 49_950),
+        ("ResNet18_c100_relu25k", 25_321, 25_304),
+        ("ResNet18_c100_relu100k", 99_982, 99_965),
+        ("ResNet18_c100_relu120k", 119_762, 119_745),
+        ("ResNet34_C100_relu200k", 200_139, 200_106),
+        ("ResNet34_C100_relu80k", 79_965, 79_932),
+        ("ResNet34_C100_relu50k", 50_098, 50_065),
+        ("ResNet34_C100_relu25k", 25_059, 25_026),
+        ("VGG16bn_C10_relu29k", 28_795, 28_782),
+        ("VGG16bn_C10_relu49k", 48_540, 48_527),
+        ("VGG16bn_C10_relu120k", 119_698, 119_685),
+        ("VGG16bn_C10_relu12.5k", 5_671, 5_658),
+        ("ResNet18_C10_relu150k", 148_892, 148_875),
+        ("ResNet18_C10_relu82k", 82_650, 82_633),
+        ("WRN22_8_C100_relu240k", 239_426, 239_407),
+        ("WRN22_8_C100_relu300k", 299_305, 299_286),
+        ("ResNet18_imagenet_relu300k", 301_852, 301_835),
+        ("ResNet18_tiny_imagenet_relu150k", 149_991, 149_974),
+        ("ResNet18_tiny_imagenet_relu300k", 299_990, 299_973),
+    ];
+
+    #[test]
+    fn every_published_list_keeps_what_was_counted_from_it() {
+        assert_eq!(published::budgets().len(), COUNTS.len());
+        for (name, whole, strict) in COUNTS {
+            let list = published::find(name).expect(name);
+            let sizes = sizes_of(list);
+            let keep = allocate(&sizes, None, Allocation::Published(list), None).expect(name);
+            assert_eq!(keep.iter().sum::<u64>(), whole, "{name}");
+            assert_eq!(list.relus, whole, "{name}");
+            // No two scores alike: the strict threshold loses the threshold itself.
+            let scores: Vec<Vec<f64>> = sizes
+                .iter()
+                .map(|&n| (0..n).map(|u| u as f64).collect())
+                .collect();
+            assert_eq!(
+                ReluMask::above_threshold(&scores, &keep)
+                    .kept()
+                    .iter()
+                    .sum::<u64>(),
+                strict,
+                "{name}"
+            );
         }
-        sizes
+    }
+
+    /// Largest difference of the rule to a list, as a share of a layer's units.
+    fn worst(name: &str, budget: u64) -> f64 {
+        let list = published::find(name).expect(name);
+        let sizes = sizes_of(list);
+        let keep =
+            allocate(&sizes, Some(Budget::Count(budget)), Allocation::Sensitivity, None).expect("fits");
+        assert_eq!(keep.iter().sum::<u64>(), budget);
+        let off = |((&keep, &size), &share): ((&u64, &u64), &f64)| (keep as f64 / size as f64 - share).abs();
+        keep.iter()
+            .zip(&sizes)
+            .zip(&list.keep)
+            .map(off)
+            .fold(0.0, f64::max)
     }
 
     #[test]
-    fn the_published_resnet18_lists_follow_the_rule() {
-        // c100_relu100k and tiny_imagenet_relu300k, keep ratios as published.
-        let ratios_100k = [
-            0.00967, 0.0313, 0.036, 0.04236, 0.0466, 0.12, 0.165, 0.172, 0.188, 0.45555, 0.5505, 0.56, 0.583,
-            1.0, 1.0, 1.0, 1.0,
-        ];
-        let keep = allocate(&resnet18(65_536), 100_000, Allocation::Sensitivity).expect("fits");
-        assert_eq!(keep.iter().sum::<u64>(), 100_000);
-        for ((&keep, size), ratio) in keep.iter().zip(resnet18(65_536)).zip(ratios_100k) {
-            let got = keep as f64 / size as f64;
-            assert!(
-                (got - ratio).abs() < 0.005 * ratio + 2e-4,
-                "{got} against {ratio}"
-            );
+    fn the_rule_gives_the_published_resnet18_lists_back() {
+        // Lists of six digits to six digits; lists of two or three to the second.
+        for (name, budget, tolerance) in [
+            ("ResNet18_tiny_imagenet_relu150k", 150_000, 1e-5),
+            ("ResNet18_tiny_imagenet_relu300k", 300_000, 1e-5),
+            ("ResNet18_c100_relu100k", 100_000, 0.004),
+            ("ResNet18_c100_relu120k", 120_000, 0.006),
+            ("ResNet18_C10_relu150k", 150_000, 0.02),
+            ("ResNet18_imagenet_relu300k", 300_000, 0.02),
+        ] {
+            let worst = worst(name, budget);
+            assert!(worst < tolerance, "{name}: {worst}");
         }
+        // And one that is known not to follow it.
+        assert!(worst("ResNet18_c100_relu82k", 82_650) > 0.2);
     }
 
     #[test]
     fn any_budget_is_met_exactly_and_no_layer_overflows() {
         let sizes = [1024, 512, 512, 7];
+        let rules = [
+            Allocation::Sensitivity,
+            Allocation::Uniform,
+            Allocation::Equal,
+            Allocation::Measured,
+        ];
         for budget in [1, 2, 100, 1027, 2054, 2055] {
-            for rule in [Allocation::Sensitivity, Allocation::Uniform] {
-                let keep = allocate(&sizes, budget, rule).expect("fits");
-                assert_eq!(keep.iter().sum::<u64>(), budget);
-                assert!(keep.iter().zip(sizes).all(|(&k, n)| k <= n));
+            for rule in rules {
+                let measured = [0.0, 3.0, 0.0, 1.0];
+                let keep =
+                    allocate(&sizes, Some(Budget::Count(budget)), rule, Some(&measured)).expect("fits");
+                assert_eq!(keep.iter().sum::<u64>(), budget, "{rule}");
+                assert!(keep.iter().zip(sizes).all(|(&k, n)| k <= n), "{rule}");
             }
         }
-        assert!(allocate(&sizes, 2056, Allocation::Uniform).is_err());
+        let equal = allocate(&sizes, Some(Budget::Count(307)), Allocation::Equal, None).expect("fits");
+        assert_eq!(equal, [100, 100, 100, 7]);
+        let uniform =
+            allocate(&sizes, Some(Budget::Reduction(2.0)), Allocation::Uniform, None).expect("fits");
+        assert_eq!(uniform, [512, 256, 256, 4]);
+    }
+
+    #[test]
+    fn what_cannot_be_shared_is_refused() {
+        let sizes = [1024, 512, 512, 7];
+        let list = Allocation::Published(published::find("ResNet18_c100_relu50k").expect("a list"));
+        for (budget, rule, hint) in [
+            (Some(Budget::Count(2056)), Allocation::Uniform, "1 to 2055"),
+            (None, Allocation::Uniform, "needs a budget"),
+            (None, list, "17 ReLU layers, this network has 4"),
+            (Some(Budget::Count(9)), Allocation::Measured, "trained"),
+        ] {
+            let error = allocate(&sizes, budget, rule, None).expect_err(hint).to_string();
+            assert!(error.contains(hint), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Convolution with banks of batch norm, and the linear head.
+//! The layers every architecture is made of: convolution, banks of batch norm, linear head.
 
 use super::params::Params;
 use rlnet_suites::{Branch, NormBanks};
@@ -71,88 +71,217 @@ impl BankedNorm {
         &self.banks[position.unwrap_or(0)]
     }
 
+    /// The banks that give a branch its statistics and its scales and shifts: one and the
+    /// same for every branch that is trained.
+    fn parts(&self, branch: Branch) -> (&Bank, &Bank) {
+        let (statistics, affine) = branch.parts();
+        (self.bank(statistics), self.bank(affine))
+    }
+
+    /// In eval mode the norm is `scale * x + shift`, both `[C]`:
+    /// `scale = g / sqrt(var + eps)`, `shift = bias - mean * scale`.
+    fn affine(&self, branch: Branch) -> (Tensor, Tensor) {
+        let (statistics, affine) = self.parts(branch);
+        let scale = &affine.weight / (&statistics.var + EPS).sqrt();
+        let shift = &affine.bias - &statistics.mean * &scale;
+        (scale, shift)
+    }
+
     /// Normalises `[N, C, H, W]`.
     pub fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        let bank = self.bank(mode.branch());
+        let (statistics, affine) = self.parts(mode.branch());
         xs.batch_norm(
-            Some(&bank.weight),
-            Some(&bank.bias),
-            Some(&bank.mean),
-            Some(&bank.var),
+            Some(&affine.weight),
+            Some(&affine.bias),
+            Some(&statistics.mean),
+            Some(&statistics.var),
             matches!(mode, Mode::Train(_)),
             MOMENTUM,
             EPS,
             true,
         )
     }
-}
 
-/// A 2-D convolution without bias, followed by batch norm.
-#[derive(Debug)]
-pub struct ConvNorm {
-    weight: Tensor,
-    norm: BankedNorm,
-    stride: i64,
-    padding: i64,
-}
-
-impl ConvNorm {
-    /// `kernel` x `kernel`, padding `kernel / 2`, Kaiming-normal (fan-out, ReLU gain): the
-    /// initialisation of the method's ResNets.
-    #[expect(clippy::too_many_arguments, reason = "the parameters of a convolution")]
-    pub fn new(
-        params: &mut Params,
-        conv: &str,
-        bn: &str,
-        from: i64,
-        to: i64,
-        kernel: i64,
-        stride: i64,
-        norm: NormBanks,
-    ) -> Self {
-        let std = (2.0 / (to * kernel * kernel) as f64).sqrt();
-        Self {
-            weight: params.normal(&format!("{conv}.weight"), &[to, from, kernel, kernel], std),
-            norm: BankedNorm::new(params, bn, to, norm),
-            stride,
-            padding: kernel / 2,
+    /// One branch in eval mode as an affine map a channel: what remains of a norm that no
+    /// convolution precedes. Takes no gradient.
+    pub fn fold(&self, branch: Branch) -> Folded {
+        let _guard = no_grad_guard();
+        let (scale, shift) = self.affine(branch);
+        Folded::Affine {
+            scale: scale.reshape([1, -1, 1, 1]),
+            shift: shift.reshape([1, -1, 1, 1]),
         }
+    }
+}
+
+/// The shape of a 2-D convolution with padding `kernel / 2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Input channels.
+    pub from: i64,
+    /// Output channels.
+    pub to: i64,
+    /// Side of the kernel.
+    pub kernel: i64,
+    /// Stride in both directions.
+    pub stride: i64,
+    /// 1, or as many as channels (depthwise).
+    pub groups: i64,
+    /// Whether it adds a bias of its own.
+    pub bias: bool,
+}
+
+impl ConvShape {
+    /// A dense convolution without bias.
+    pub fn new(from: i64, to: i64, kernel: i64, stride: i64) -> Self {
+        Self {
+            from,
+            to,
+            kernel,
+            stride,
+            groups: 1,
+            bias: false,
+        }
+    }
+
+    /// One 3x3 filter a channel.
+    pub fn depthwise(channels: i64, stride: i64) -> Self {
+        Self {
+            groups: channels,
+            ..Self::new(channels, channels, 3, stride)
+        }
+    }
+
+    /// The same with a bias.
+    pub fn with_bias(self) -> Self {
+        Self { bias: true, ..self }
+    }
+
+    /// Side of the output for an input of side `side`.
+    pub fn side(&self, side: u64) -> u64 {
+        let (kernel, stride) = (self.kernel as u64, self.stride as u64);
+        (side + 2 * (kernel / 2) - kernel) / stride + 1
+    }
+
+    /// Multiply-accumulates of one output position.
+    pub fn macs(&self) -> u64 {
+        (self.to * (self.from / self.groups) * self.kernel * self.kernel) as u64
+    }
+}
+
+/// A 2-D convolution, with the batch norm that follows it, if one does.
+#[derive(Debug)]
+pub struct Conv {
+    shape: ConvShape,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    norm: Option<BankedNorm>,
+}
+
+impl Conv {
+    /// A convolution that nothing normalises. Weights from N(0, 2 / (k² * C_out)), which is
+    /// Kaiming-normal with fan-out and ReLU gain: the initialisation of every network of the
+    /// method. A bias starts at zero.
+    pub fn plain(params: &mut Params, name: &str, shape: ConvShape) -> Self {
+        let ConvShape { from, to, kernel, .. } = shape;
+        let std = (2.0 / (to * kernel * kernel) as f64).sqrt();
+        let size = [to, from / shape.groups, kernel, kernel];
+        let weight = params.normal(&format!("{name}.weight"), &size, std);
+        let bias = shape
+            .bias
+            .then(|| params.constant(&format!("{name}.bias"), &[to], 0.0, true));
+        Self {
+            shape,
+            weight,
+            bias,
+            norm: None,
+        }
+    }
+
+    /// A convolution followed by batch norm, whose parameters are named `bn`.
+    pub fn normed(params: &mut Params, name: &str, bn: &str, shape: ConvShape, norm: NormBanks) -> Self {
+        let conv = Self::plain(params, name, shape);
+        Self {
+            norm: Some(BankedNorm::new(params, bn, shape.to, norm)),
+            ..conv
+        }
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
     }
 
     /// Convolution, then norm.
     pub fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        let ys = self.convolve(xs, &self.weight, None);
-        self.norm.forward(&ys, mode)
+        let ys = self.convolve(xs, &self.weight, self.bias.as_ref());
+        match &self.norm {
+            Some(norm) => norm.forward(&ys, mode),
+            None => ys,
+        }
     }
 
     fn convolve(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let (stride, padding) = (self.stride, self.padding);
-        xs.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], 1)
+        let (stride, padding) = (self.shape.stride, self.shape.kernel / 2);
+        let groups = self.shape.groups;
+        xs.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
     }
 
-    /// Eval-mode norm folded into the convolution: `w' = w * g / sqrt(var + eps)`,
-    /// `b' = bias - mean * g / sqrt(var + eps)`. Takes no gradient.
+    /// Eval-mode norm folded into the convolution: `w' = scale * w`,
+    /// `b' = scale * b + shift`. Takes no gradient.
     pub fn fold(&self, branch: Branch) -> Folded {
         let _guard = no_grad_guard();
-        let bank = self.norm.bank(branch);
-        let scale = &bank.weight / (&bank.var + EPS).sqrt();
-        Folded {
+        let Some(norm) = &self.norm else {
+            return Folded::Conv {
+                weight: self.weight.detach(),
+                bias: self.bias.as_ref().map(Tensor::detach),
+            };
+        };
+        let (scale, shift) = norm.affine(branch);
+        let bias = match &self.bias {
+            Some(bias) => shift + bias * &scale,
+            None => shift,
+        };
+        Folded::Conv {
             weight: &self.weight * scale.reshape([-1, 1, 1, 1]),
-            bias: &bank.bias - &bank.mean * scale,
+            bias: Some(bias),
         }
     }
 
     /// The same layer with a folded norm.
-    pub fn forward_folded(&self, xs: &Tensor, folded: &Folded) -> Tensor {
-        self.convolve(xs, &folded.weight, Some(&folded.bias))
+    pub(super) fn forward_folded(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        self.convolve(xs, weight, bias)
     }
 }
 
-/// A convolution's weight and bias with one branch's norm folded in.
+/// A layer with one branch's norm folded in: eval mode, constants.
 #[derive(Debug)]
-pub struct Folded {
-    weight: Tensor,
-    bias: Tensor,
+pub enum Folded {
+    /// A convolution and its norm.
+    Conv {
+        /// `[C_out, C_in / groups, k, k]`.
+        weight: Tensor,
+        /// `[C_out]`.
+        bias: Option<Tensor>,
+    },
+    /// A norm that follows no convolution: `scale * x + shift`, both `[1, C, 1, 1]`.
+    Affine {
+        /// Factor a channel.
+        scale: Tensor,
+        /// Offset a channel.
+        shift: Tensor,
+    },
+}
+
+/// How a linear head starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadInit {
+    /// PyTorch's default: U(±1/sqrt(fan_in)) for weight and bias (ResNet).
+    Default,
+    /// PyTorch's default weight, zero bias (WRN).
+    ZeroBias,
+    /// Weight from N(0, 0.01²), zero bias (VGG, MobileNetV2).
+    Small,
 }
 
 /// The classifier head.
@@ -163,12 +292,24 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// PyTorch's default initialisation: U(±1/sqrt(fan_in)) for weight and bias.
+    /// PyTorch's default initialisation.
     pub fn new(params: &mut Params, name: &str, from: i64, to: i64) -> Self {
+        Self::with(params, name, from, to, HeadInit::Default)
+    }
+
+    /// With a chosen initialisation.
+    pub fn with(params: &mut Params, name: &str, from: i64, to: i64, init: HeadInit) -> Self {
         let bound = 1.0 / (from as f64).sqrt();
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         Self {
-            weight: params.uniform(&format!("{name}.weight"), &[to, from], bound),
-            bias: params.uniform(&format!("{name}.bias"), &[to], bound),
+            weight: match init {
+                HeadInit::Small => params.normal(&weight, &[to, from], 0.01),
+                _ => params.uniform(&weight, &[to, from], bound),
+            },
+            bias: match init {
+                HeadInit::Default => params.uniform(&bias, &[to], bound),
+                _ => params.constant(&bias, &[to], 0.0, true),
+            },
         }
     }
 
@@ -180,5 +321,10 @@ impl Linear {
     /// The same without tracking the parameters' gradients.
     pub fn forward_frozen(&self, xs: &Tensor) -> Tensor {
         xs.linear(&self.weight.detach(), Some(&self.bias.detach()))
+    }
+
+    /// Multiply-accumulates of one image; also its number of classes times inputs.
+    pub fn macs(&self) -> u64 {
+        self.weight.numel() as u64
     }
 }

@@ -31,14 +31,44 @@ impl ReluMask {
 
     /// Exactly `keep[l]` units of each layer, at random.
     pub fn random(sizes: &[u64], keep: &[u64], seed: u64) -> Self {
-        let layers = sizes
+        let scores = Self::lots(sizes, seed);
+        Self::top(&scores, keep)
+    }
+
+    /// Whole channels of each layer at random, as many as fit into `keep[l]` units.
+    pub fn random_channels(shapes: &[[u64; 3]], keep: &[u64], seed: u64) -> Self {
+        let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+        Self::top_channels(&Self::lots(&sizes, seed), shapes, keep)
+    }
+
+    /// A score a unit, drawn by lot: the unit's place, from the back, in a random order.
+    fn lots(sizes: &[u64], seed: u64) -> Vec<Vec<f64>> {
+        let layer = |(layer, &size): (usize, &u64)| {
+            let mut lots = vec![0.0; size as usize];
+            let order = KeyedRng::new(seed, "initial mask", &[layer as u64]).permutation(size as usize);
+            for (place, &unit) in order.iter().enumerate() {
+                lots[unit] = -(place as f64);
+            }
+            lots
+        };
+        sizes.iter().enumerate().map(layer).collect()
+    }
+
+    /// The `keep[l]` units with the largest scores in each layer, exactly; ties go to the
+    /// lower flat index. (The reference keeps `keep - 1`: [`ReluMask::above_threshold`].)
+    pub fn top(scores: &[Vec<f64>], keep: &[u64]) -> Self {
+        let layers = scores
             .iter()
             .zip(keep)
-            .enumerate()
-            .map(|(layer, (&size, &keep))| {
-                let mut units = vec![0; size as usize];
-                let order = KeyedRng::new(seed, "initial mask", &[layer as u64]).permutation(size as usize);
-                for &unit in order.iter().take(keep as usize) {
+            .map(|(scores, &keep)| {
+                let mut order: Vec<usize> = (0..scores.len()).collect();
+                let k = (keep as usize).min(scores.len());
+                if k > 0 && k < scores.len() {
+                    let by_score = |&a: &usize, &b: &usize| scores[b].total_cmp(&scores[a]).then(a.cmp(&b));
+                    order.select_nth_unstable_by(k - 1, by_score);
+                }
+                let mut units = vec![0; scores.len()];
+                for &unit in order.iter().take(k) {
                     units[unit] = 1;
                 }
                 units
@@ -47,23 +77,69 @@ impl ReluMask {
         Self { layers }
     }
 
-    /// The `keep` units with the largest scores in each layer, exactly; ties go to the lower
-    /// flat index. (The reference keeps `keep - 1`, or fewer with ties: defect B2.)
-    pub fn top(scores: &[Vec<f64>], keep: &[u64]) -> Self {
+    /// The reference's rule (defect B2): units with a score above the `keep`-th largest,
+    /// strictly, so `keep - 1` of them, or fewer with ties.
+    pub fn above_threshold(scores: &[Vec<f64>], keep: &[u64]) -> Self {
         let layers = scores
             .iter()
             .zip(keep)
             .map(|(scores, &keep)| {
-                let mut order: Vec<usize> = (0..scores.len()).collect();
-                order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-                let mut units = vec![0; scores.len()];
-                for &unit in order.iter().take(keep as usize) {
-                    units[unit] = 1;
-                }
-                units
+                let mut sorted = scores.clone();
+                sorted.sort_by(|a, b| b.total_cmp(a));
+                let threshold = match keep as usize {
+                    0 => f64::INFINITY,
+                    k => sorted.get(k - 1).copied().unwrap_or(f64::NEG_INFINITY),
+                };
+                scores.iter().map(|&score| u8::from(score > threshold)).collect()
             })
             .collect();
         Self { layers }
+    }
+
+    /// Whole channels: in each layer as many of those with the largest summed score as fit
+    /// into `keep[l]` units. Ties go to the lower channel. `shapes` are `[C, H, W]`.
+    pub fn top_channels(scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> Self {
+        let areas = shapes.iter().map(|[_, h, w]| ((h * w) as usize).max(1));
+        let sums: Vec<Vec<f64>> = scores
+            .iter()
+            .zip(areas.clone())
+            .map(|(scores, area)| scores.chunks(area).map(|channel| channel.iter().sum()).collect())
+            .collect();
+        let channels: Vec<u64> = keep
+            .iter()
+            .zip(areas.clone())
+            .map(|(&k, area)| k / area as u64)
+            .collect();
+        let layers = Self::top(&sums, &channels).layers;
+        let spread = |(channels, area): (Vec<u8>, usize)| {
+            channels
+                .into_iter()
+                .flat_map(|kept| std::iter::repeat_n(kept, area))
+                .collect()
+        };
+        Self {
+            layers: layers.into_iter().zip(areas).map(spread).collect(),
+        }
+    }
+
+    /// Whether every channel of every layer is kept or dropped as a whole.
+    pub fn is_channel_wise(&self, shapes: &[[u64; 3]]) -> bool {
+        self.layers.iter().zip(shapes).all(|(units, [_, h, w])| {
+            let area = ((h * w) as usize).max(1);
+            units
+                .chunks(area)
+                .all(|channel| channel.iter().all(|&unit| unit == channel[0]))
+        })
+    }
+
+    /// The same mask with every unit of one layer dropped.
+    #[must_use]
+    pub fn without_layer(&self, layer: usize) -> Self {
+        let mut mask = self.clone();
+        if let Some(units) = mask.layers.get_mut(layer) {
+            units.fill(0);
+        }
+        mask
     }
 
     /// The units of each layer.
@@ -169,8 +245,26 @@ mod tests {
         let scores = vec![vec![1.0, 3.0, 3.0, 3.0, 0.0]];
         assert_eq!(ReluMask::top(&scores, &[2]).layers()[0], [0, 1, 1, 0, 0]);
         assert_eq!(ReluMask::top(&scores, &[0]).layers()[0], [0; 5]);
+        assert_eq!(ReluMask::above_threshold(&scores, &[2]).layers()[0], [0; 5]);
+        assert_eq!(
+            ReluMask::above_threshold(&scores, &[5]).layers()[0],
+            [1, 1, 1, 1, 0]
+        );
+        assert_eq!(ReluMask::above_threshold(&scores, &[0]).layers()[0], [0; 5]);
         let random = ReluMask::random(&[100, 7], &[13, 7], 1);
         assert_eq!(random.kept(), [13, 7]);
         assert!((ReluMask::full(&[5]).hamming(&ReluMask::top(&scores, &[2])) - 0.6).abs() < 1e-12);
+    }
+
+    #[test]
+    fn channels_are_kept_whole_and_never_more_than_the_count() {
+        let shapes = [[3, 1, 2]];
+        let scores = vec![vec![9.0, 0.0, 4.0, 4.0, 5.0, 5.0]];
+        let mask = ReluMask::top_channels(&scores, &shapes, &[5]);
+        assert_eq!(mask.layers()[0], [1, 1, 0, 0, 1, 1]);
+        assert!(mask.is_channel_wise(&shapes));
+        assert!(!ReluMask::top(&scores, &[3]).is_channel_wise(&shapes));
+        assert_eq!(mask.without_layer(0).kept(), [0]);
+        assert_eq!(ReluMask::top_channels(&scores, &shapes, &[1]).kept(), [0]);
     }
 }

@@ -1,15 +1,26 @@
 //! Networks whose ReLUs can be masked and whose norms come in banks.
 
 pub mod arch;
+pub mod body;
 pub mod budget;
 pub mod checkpoint;
 pub mod layers;
 pub mod mask;
+pub mod mask_file;
+pub mod mobilenet;
 pub mod model;
 pub mod network;
 pub mod params;
+pub mod pass;
 pub mod resnet;
+pub mod vgg;
+pub mod wide_resnet;
+
+#[cfg(test)]
+mod tests;
 
 pub use arch::Arch;
+pub use body::Quirks;
 pub use mask::ReluMask;
 pub use network::{Forward, Frozen, Network, NetworkSpec};
+pub use pass::Taps;

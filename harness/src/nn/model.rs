@@ -1,9 +1,9 @@
 //! A trained network as a file: weights, mask, and all that is needed to build it again.
 
 use super::arch::Arch;
+use super::body::Quirks;
 use super::checkpoint::Tensors;
 use super::network::{Network, NetworkSpec};
-use super::resnet::Quirks;
 use crate::error::{Error, Result};
 use rlnet_suites::{ModelRecord, NormBanks};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct ModelHeader {
     pub banked_shortcut: bool,
     /// Whether blocks that keep their shape add their input.
     pub identity_skip: bool,
+    /// Whether stage outputs are handed out through the norm that follows them.
+    #[serde(default)]
+    pub normed_stages: bool,
 }
 
 impl ModelHeader {
@@ -41,7 +44,7 @@ impl ModelHeader {
                 classes: classes.to_vec(),
                 norm: spec.norm,
                 parameters: network.params().count(),
-                macs: spec.arch.macs(spec.image_size, spec.classes as u64),
+                macs: network.macs(),
                 layers: network.mask().records(network.layers()),
                 epoch,
             },
@@ -50,6 +53,7 @@ impl ModelHeader {
             std: spec.std,
             banked_shortcut: spec.quirks.banked_shortcut,
             identity_skip: spec.quirks.identity_skip,
+            normed_stages: spec.quirks.normed_stages,
         }
     }
 
@@ -62,6 +66,7 @@ impl ModelHeader {
             quirks: Quirks {
                 banked_shortcut: self.banked_shortcut,
                 identity_skip: self.identity_skip,
+                normed_stages: self.normed_stages,
             },
             mean: self.mean,
             std: self.std,

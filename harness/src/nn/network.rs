@@ -2,10 +2,11 @@
 //! by every call.
 
 use super::arch::Arch;
+use super::body::{Body, Build, Quirks};
 use super::layers::{Folded, Mode};
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
-use super::resnet::{Quirks, ResNet, Seen};
+use super::pass::{Fold, Live, Quick, Seen, Survey, Taps};
 use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
 use std::borrow::Borrow;
 use tch::{Device, Tensor};
@@ -34,7 +35,7 @@ pub struct NetworkSpec {
 pub struct Forward {
     /// `[N, classes]`.
     pub logits: Tensor,
-    /// Stage outputs and activations, when asked for.
+    /// What was asked for besides.
     pub seen: Seen,
 }
 
@@ -43,8 +44,9 @@ pub struct Forward {
 pub struct Network {
     spec: NetworkSpec,
     params: Params,
-    body: ResNet,
+    body: Body,
     layers: Vec<LayerRecord>,
+    macs: u64,
     mask: ReluMask,
     activations: Vec<Activation>,
     mean: Tensor,
@@ -55,14 +57,15 @@ impl Network {
     /// A freshly initialised all-ReLU network.
     pub fn new(spec: NetworkSpec, seed: u64, device: Device) -> Self {
         let mut params = Params::new(device, seed);
-        let body = ResNet::new(
-            &mut params,
-            &spec.arch,
-            spec.classes as i64,
-            spec.norm,
-            spec.quirks,
-        );
-        let layers = spec.arch.relu_layers(spec.image_size);
+        let mut build = Build {
+            params: &mut params,
+            image_size: spec.image_size,
+            classes: spec.classes as i64,
+            norm: spec.norm,
+            quirks: spec.quirks,
+        };
+        let body = Body::new(&spec.arch, &mut build);
+        let Survey { layers, macs, .. } = body.survey(spec.image_size, &params);
         let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
         let channel = |values: &[f64; 3]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
@@ -76,6 +79,7 @@ impl Network {
             params,
             body,
             layers,
+            macs,
             mask: ReluMask::full(&sizes),
             activations: Vec::new(),
             mean,
@@ -98,6 +102,11 @@ impl Network {
     /// Its ReLU layers, every unit kept.
     pub fn layers(&self) -> &[LayerRecord] {
         &self.layers
+    }
+
+    /// Multiply-accumulates of one image, convolutions and head (norms fold away).
+    pub fn macs(&self) -> u64 {
+        self.macs
     }
 
     /// Units of each ReLU layer.
@@ -127,17 +136,22 @@ impl Network {
     }
 
     fn rebuild_activations(&mut self) {
-        let shapes: Vec<[u64; 3]> = self.layers.iter().map(|layer| layer.shape).collect();
-        self.activations = self.mask.activations(&shapes, self.params.device());
+        self.activations = self.mask.activations(&self.layer_shapes(), self.params.device());
     }
 
-    /// Logits of images in `[0, 1]`, remembering stages and activations when asked to.
-    pub fn forward(&self, images: &Tensor, mode: Mode, taps: bool) -> Forward {
-        let xs = self.normalise(images);
-        let mut seen = Seen::default();
-        let tap = taps.then_some(&mut seen);
-        let logits = self.body.forward(&xs, &self.activations, mode, tap);
-        Forward { logits, seen }
+    /// Channels, height and width of each ReLU layer.
+    pub fn layer_shapes(&self) -> Vec<[u64; 3]> {
+        self.layers.iter().map(|layer| layer.shape).collect()
+    }
+
+    /// Logits of images in `[0, 1]`, remembering what is asked for.
+    pub fn forward(&self, images: &Tensor, mode: Mode, taps: impl Into<Taps>) -> Forward {
+        let mut pass = Live::new(mode, &self.activations, taps.into());
+        let logits = self.body.run(&mut pass, &self.normalise(images));
+        Forward {
+            logits,
+            seen: pass.seen,
+        }
     }
 
     /// Logits in eval mode.
@@ -148,12 +162,17 @@ impl Network {
     /// The network as it is now, in eval mode, norms folded into the convolutions: what
     /// attacks and evaluations run. Later updates of the weights do not reach it.
     pub fn freeze(&self) -> Frozen<&Self> {
-        Frozen::of(self)
+        Frozen::of(self, self.spec.norm.branches())
     }
 
-    /// As [`Network::freeze`], for a network that will not be trained any more.
+    /// As [`Network::freeze`], for a network that will not be trained any more; it also
+    /// answers the branches that mix two banks.
     pub fn into_frozen(self) -> Frozen<Self> {
-        Frozen::of(self)
+        let banks = self.spec.norm.branches();
+        let mut branches = banks.to_vec();
+        let mixed = Branch::MIXED.into_iter();
+        branches.extend(mixed.filter(|branch| branch.banks().all(|bank| banks.contains(&bank))));
+        Frozen::of(self, &branches)
     }
 
     fn normalise(&self, images: &Tensor) -> Tensor {
@@ -169,10 +188,14 @@ pub struct Frozen<N> {
 }
 
 impl<N: Borrow<Network>> Frozen<N> {
-    fn of(network: N) -> Self {
+    fn of(network: N, branches: &[Branch]) -> Self {
         let inner = network.borrow();
-        let branches = inner.spec.norm.branches();
-        let folded = branches.iter().map(|&b| (b, inner.body.fold(b))).collect();
+        let fold = |&branch: &Branch| {
+            let mut fold = Fold::new(branch);
+            inner.body.run(&mut fold, &());
+            (branch, fold.folded)
+        };
+        let folded = branches.iter().map(fold).collect();
         Self { network, folded }
     }
 
@@ -193,10 +216,15 @@ impl<N: Borrow<Network>> Frozen<N> {
 
     /// Logits of images in `[0, 1]`. A single-norm network answers every branch.
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
+        self.logits_under(&self.network.borrow().activations, images, branch)
+    }
+
+    /// Logits under another mask's activations (see [`ReluMask::activations`]).
+    pub fn logits_under(&self, activations: &[Activation], images: &Tensor, branch: Branch) -> Tensor {
         let position = self.folded.iter().position(|(known, _)| *known == branch);
         let folded = &self.folded[position.unwrap_or(0)].1;
         let network = self.network.borrow();
-        let xs = network.normalise(images);
-        network.body.forward_folded(&xs, &network.activations, folded)
+        let mut pass = Quick::new(folded, activations);
+        network.body.run(&mut pass, &network.normalise(images))
     }
 }

@@ -22,7 +22,8 @@ pub struct Param {
 pub struct Params {
     items: Vec<Param>,
     device: Device,
-    seed: u64,
+    /// None when only shapes are wanted.
+    seed: Option<u64>,
 }
 
 impl Params {
@@ -31,7 +32,17 @@ impl Params {
         Self {
             items: Vec::new(),
             device,
-            seed,
+            seed: Some(seed),
+        }
+    }
+
+    /// An empty list whose tensors will have shapes and no values of their own: enough to
+    /// count with, at no cost.
+    pub fn shapes() -> Self {
+        Self {
+            items: Vec::new(),
+            device: Device::Cpu,
+            seed: None,
         }
     }
 
@@ -61,38 +72,39 @@ impl Params {
     /// A convolution or linear weight drawn from N(0, std), keyed by its name so that adding
     /// a layer elsewhere changes nothing here.
     pub fn normal(&mut self, name: &str, shape: &[i64], std: f64) -> Tensor {
-        let mut rng = KeyedRng::new(self.seed, "init", &[hash(name)]);
-        let n: i64 = shape.iter().product();
-        let values: Vec<f32> = (0..n).map(|_| (std * rng.normal()) as f32).collect();
-        self.add(name, &values, shape, true)
+        self.drawn(name, shape, |rng| std * rng.normal())
     }
 
     /// A weight drawn from U(-bound, bound).
     pub fn uniform(&mut self, name: &str, shape: &[i64], bound: f64) -> Tensor {
-        let mut rng = KeyedRng::new(self.seed, "init", &[hash(name)]);
+        self.drawn(name, shape, |rng| bound * (2.0 * rng.uniform() - 1.0))
+    }
+
+    fn drawn(&mut self, name: &str, shape: &[i64], draw: impl Fn(&mut KeyedRng) -> f64) -> Tensor {
         let n: i64 = shape.iter().product();
-        let values: Vec<f32> = (0..n)
-            .map(|_| (bound * (2.0 * rng.uniform() - 1.0)) as f32)
-            .collect();
-        self.add(name, &values, shape, true)
+        let values = self.seed.map(|seed| {
+            let mut rng = KeyedRng::new(seed, "init", &[hash(name)]);
+            (0..n).map(|_| draw(&mut rng) as f32).collect::<Vec<f32>>()
+        });
+        let tensor = match values {
+            Some(values) => Tensor::from_slice(&values).reshape(shape),
+            None => Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false),
+        };
+        self.add(name, tensor, true)
     }
 
     /// A tensor filled with one value.
-    pub fn constant(&mut self, name: &str, shape: &[i64], value: f32, trainable: bool) -> Tensor {
-        let n: i64 = shape.iter().product();
-        self.add(name, &vec![value; n as usize], shape, trainable)
+    pub fn constant(&mut self, name: &str, shape: &[i64], value: f64, trainable: bool) -> Tensor {
+        let tensor = Tensor::full(shape, value, (Kind::Float, Device::Cpu));
+        self.add(name, tensor, trainable)
     }
 
-    fn add(&mut self, name: &str, values: &[f32], shape: &[i64], trainable: bool) -> Tensor {
+    fn add(&mut self, name: &str, tensor: Tensor, trainable: bool) -> Tensor {
         debug_assert!(
             self.items.iter().all(|param| param.name != name),
             "two tensors named {name}"
         );
-        let tensor = Tensor::from_slice(values)
-            .reshape(shape)
-            .to_device(self.device)
-            .to_kind(Kind::Float)
-            .set_requires_grad(trainable);
+        let tensor = tensor.to_device(self.device).set_requires_grad(trainable);
         self.items.push(Param {
             name: name.to_owned(),
             tensor: tensor.shallow_clone(),

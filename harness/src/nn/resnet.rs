@@ -1,176 +1,149 @@
-//! The residual network, written once for training, evaluation and attacks.
+//! Residual networks of basic blocks (He et al., CVPR 2016), in the layout of the method:
+//! 3x3 stride-1 stem without pooling (ImageNet's stem from 128 pixels on), stages of doubling
+//! width, global average pool.
+//!
+//! ReLU layers: the stem, then two a block (`a` after the first norm, `b` after the residual
+//! sum). Stages: the outputs of the stages after their last ReLU; not the stem.
 
-use super::arch::Arch;
-use super::layers::{ConvNorm, Folded, Linear, Mode};
-use super::mask::Activation;
-use super::params::Params;
-use rlnet_suites::{Branch, NormBanks};
-use tch::Tensor;
+use super::body::{Build, Quirks};
+use super::layers::{Conv, ConvShape, Linear};
+use super::pass::{Pass, Pool};
+use rlnet_suites::NormBanks;
 
-/// How the reference's networks differ from the paper's; the default is the paper's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quirks {
-    /// The shortcut's norm has a bank a branch. The reference's teacher shares one (defect B1).
-    pub banked_shortcut: bool,
-    /// Blocks that keep their shape add their input. The reference's students do not (defect B23).
-    pub identity_skip: bool,
+/// What a name like `resnet18-w16` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Channels of the stem and of the first stage.
+    pub width: u64,
+    /// Basic blocks of each stage; every stage but the first halves the resolution.
+    pub blocks: &'static [u64],
 }
 
-impl Default for Quirks {
-    fn default() -> Self {
-        Self {
-            banked_shortcut: true,
-            identity_skip: true,
-        }
+/// Known depths: name, blocks a stage, default width.
+const DEPTHS: &[(&str, &[u64], u64)] = &[
+    ("resnet8", &[1, 1, 1], 16),
+    ("resnet10", &[1, 1, 1, 1], 64),
+    ("resnet18", &[2, 2, 2, 2], 64),
+    ("resnet34", &[3, 4, 6, 3], 64),
+];
+
+impl Plan {
+    /// Reads `resnet18` or `resnet18-w16`; none when the name is of another family.
+    ///
+    /// # Errors
+    /// When the name is of this family and its suffix cannot be read.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        let (depth, suffix) = match text.split_once('-') {
+            Some((depth, suffix)) => (depth, Some(suffix)),
+            None => (text, None),
+        };
+        let Some((_, blocks, default)) = DEPTHS.iter().find(|(name, _, _)| *name == depth) else {
+            return Ok(None);
+        };
+        let width = super::arch::width(depth, suffix, *default)?;
+        Ok(Some(Self { width, blocks }))
+    }
+
+    /// One line for each depth.
+    pub fn catalogue() -> Vec<(String, String)> {
+        let line = |(name, blocks, width): &(&str, &[u64], u64)| {
+            let blocks: Vec<String> = blocks.iter().map(u64::to_string).collect();
+            let text = format!(
+                "residual network, basic blocks {}, width {width}; `{name}-wN` for width N",
+                blocks.join("-")
+            );
+            ((*name).to_owned(), text)
+        };
+        DEPTHS.iter().map(line).collect()
     }
 }
 
 #[derive(Debug)]
 struct Block {
-    first: ConvNorm,
-    second: ConvNorm,
-    shortcut: Option<ConvNorm>,
+    first: Conv,
+    second: Conv,
+    shortcut: Option<Conv>,
 }
 
-/// Stem, stages of basic blocks, global average pool, linear head.
+/// Stem, stages of basic blocks, head.
 #[derive(Debug)]
 pub struct ResNet {
-    stem: ConvNorm,
+    stem: Conv,
+    pool: Option<Pool>,
     stages: Vec<Vec<Block>>,
     head: Linear,
     quirks: Quirks,
 }
 
-/// What runs the convolutions of a forward pass.
-#[derive(Clone, Copy)]
-enum Exec<'a> {
-    Layers(Mode),
-    Folded(&'a [Folded]),
-}
-
-/// What a forward pass is asked to remember besides the logits.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Output of each stage, after its last activation.
-    pub stages: Vec<Tensor>,
-    /// Output of each (masked) ReLU layer, in execution order.
-    pub activations: Vec<Tensor>,
-}
-
 impl ResNet {
-    /// Builds the network in `params`.
-    pub fn new(params: &mut Params, arch: &Arch, classes: i64, norm: NormBanks, quirks: Quirks) -> Self {
-        let width = arch.width as i64;
-        let stem = ConvNorm::new(params, "conv1", "bn1", 3, width, 3, 1, norm);
-        let shortcut_norm = if quirks.banked_shortcut {
-            norm
+    /// Builds the network.
+    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
+        let width = plan.width as i64;
+        let imagenet = build.imagenet_stem();
+        let (kernel, stride) = if imagenet { (7, 2) } else { (3, 1) };
+        let stem = ConvShape::new(3, width, kernel, stride);
+        let stem = Conv::normed(build.params, "conv1", "bn1", stem, build.norm);
+        let shortcut_norm = if build.quirks.banked_shortcut {
+            build.norm
         } else {
             NormBanks::Single
         };
         let mut from = width;
         let mut stages = Vec::new();
-        for (stage, &blocks) in arch.blocks.iter().enumerate() {
+        for (stage, &blocks) in plan.blocks.iter().enumerate() {
             let to = width << stage;
             let mut built = Vec::new();
             for block in 0..blocks {
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
                 let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
-                let mut conv = |conv: &str, bn: &str, from, kernel, stride, norm| {
-                    ConvNorm::new(params, &name(conv), &name(bn), from, to, kernel, stride, norm)
+                let mut conv = |conv: &str, bn: &str, shape: ConvShape, norm| {
+                    Conv::normed(build.params, &name(conv), &name(bn), shape, norm)
                 };
                 built.push(Block {
-                    first: conv("conv1", "bn1", from, 3, stride, norm),
-                    second: conv("conv2", "bn2", to, 3, 1, norm),
-                    shortcut: (stride != 1 || from != to)
-                        .then(|| conv("shortcut.conv", "shortcut.bn", from, 1, stride, shortcut_norm)),
+                    first: conv("conv1", "bn1", ConvShape::new(from, to, 3, stride), build.norm),
+                    second: conv("conv2", "bn2", ConvShape::new(to, to, 3, 1), build.norm),
+                    shortcut: (stride != 1 || from != to).then(|| {
+                        let shape = ConvShape::new(from, to, 1, stride);
+                        conv("shortcut.conv", "shortcut.bn", shape, shortcut_norm)
+                    }),
                 });
                 from = to;
             }
             stages.push(built);
         }
-        let head = Linear::new(params, "linear", from, classes);
         Self {
             stem,
+            pool: imagenet.then_some(Pool::STEM),
             stages,
-            head,
-            quirks,
+            head: Linear::new(build.params, "linear", from, build.classes),
+            quirks: build.quirks,
         }
     }
 
-    /// Logits of normalised images; `seen` receives what it asks for.
-    pub fn forward(
-        &self,
-        xs: &Tensor,
-        activations: &[Activation],
-        mode: Mode,
-        seen: Option<&mut Seen>,
-    ) -> Tensor {
-        let pooled = self.body(xs, activations, Exec::Layers(mode), seen);
-        self.head.forward(&pooled)
-    }
-
-    /// Logits through folded convolutions: eval mode, no parameter gradients.
-    pub fn forward_folded(&self, xs: &Tensor, activations: &[Activation], folded: &[Folded]) -> Tensor {
-        let pooled = self.body(xs, activations, Exec::Folded(folded), None);
-        self.head.forward_frozen(&pooled)
-    }
-
-    /// The folded convolutions of one branch, in execution order.
-    pub fn fold(&self, branch: Branch) -> Vec<Folded> {
-        let blocks = self.stages.iter().flatten();
-        let inner = blocks.flat_map(|block| {
-            [Some(&block.first), Some(&block.second), block.shortcut.as_ref()]
-                .into_iter()
-                .flatten()
-        });
-        std::iter::once(&self.stem)
-            .chain(inner)
-            .map(|conv| conv.fold(branch))
-            .collect()
-    }
-
-    fn body(
-        &self,
-        xs: &Tensor,
-        activations: &[Activation],
-        exec: Exec<'_>,
-        mut seen: Option<&mut Seen>,
-    ) -> Tensor {
-        let mut next_conv = 0;
-        let mut next_relu = 0;
-        let mut conv = |layer: &ConvNorm, xs: &Tensor| {
-            next_conv += 1;
-            match exec {
-                Exec::Layers(mode) => layer.forward(xs, mode),
-                Exec::Folded(folded) => layer.forward_folded(xs, &folded[next_conv - 1]),
-            }
-        };
-        let mut relu = |xs: Tensor, seen: &mut Option<&mut Seen>| {
-            let ys = activations[next_relu].forward(xs);
-            next_relu += 1;
-            if let Some(seen) = seen {
-                seen.activations.push(ys.shallow_clone());
-            }
-            ys
-        };
-        let stem = conv(&self.stem, xs);
-        let mut xs = relu(stem, &mut seen);
-        for stage in &self.stages {
-            for block in stage {
-                let inner = conv(&block.first, &xs);
-                let inner = relu(inner, &mut seen);
-                let outer = conv(&block.second, &inner);
+    /// Sends images through.
+    pub fn run<P: Pass>(&self, pass: &mut P, images: &P::Map) -> P::Map {
+        let stem = pass.conv(&self.stem, images);
+        let mut xs = pass.relu(format_args!("stem"), stem);
+        if let Some(pool) = self.pool {
+            xs = pass.max_pool(pool, &xs);
+        }
+        for (stage, blocks) in (1..).zip(&self.stages) {
+            for (number, block) in blocks.iter().enumerate() {
+                let inner = pass.conv(&block.first, &xs);
+                let inner = pass.relu(format_args!("layer{stage}.{number}.a"), inner);
+                let outer = pass.conv(&block.second, &inner);
                 let sum = match &block.shortcut {
-                    Some(shortcut) => outer + conv(shortcut, &xs),
-                    None if self.quirks.identity_skip => outer + &xs,
+                    Some(shortcut) => {
+                        let skip = pass.conv(shortcut, &xs);
+                        pass.add(outer, &skip)
+                    }
+                    None if self.quirks.identity_skip => pass.add(outer, &xs),
                     None => outer,
                 };
-                xs = relu(sum, &mut seen);
+                xs = pass.relu(format_args!("layer{stage}.{number}.b"), sum);
             }
-            if let Some(seen) = &mut seen {
-                seen.stages.push(xs.shallow_clone());
-            }
+            pass.stage(&xs, None);
         }
-        xs.mean_dim([2_i64, 3].as_slice(), false, tch::Kind::Float)
+        pass.head(&self.head, &xs)
     }
 }

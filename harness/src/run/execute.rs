@@ -9,8 +9,8 @@ use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
 use crate::eval::{EvaluationInput, Networks, evaluate, examples};
+use crate::nn::Quirks;
 use crate::nn::model::{self, ModelHeader};
-use crate::nn::resnet::Quirks;
 use crate::nn::{Network, NetworkSpec};
 use crate::progress::{Progress, announce};
 use crate::train::stage::CHECKPOINT;
@@ -145,7 +145,7 @@ impl Executor<'_> {
         let networks = Networks::load(&self.model_file(parent), &spec.conditions, &files, self.device)?;
         provenance.allowed = self.preflight(networks.model())?;
         let branches = match &spec.branches {
-            Some(branches) => branches.clone(),
+            Some(branches) => networks.check(branches)?.to_vec(),
             None => networks.branches().to_vec(),
         };
         let stream = self.directory.root().join("corrupted");

@@ -1,6 +1,7 @@
 //! The method's losses. Source: the reference code's formulas; the paper calls the attention
 //! transfer PRAM loss.
 
+use rlnet_suites::objective::Pram;
 use tch::{Kind, Tensor};
 
 /// Cross entropy, mean over the batch. `logits` `[N, classes]`, `labels` `[N]` int64.
@@ -11,10 +12,70 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
 /// `T² / N * Σ p_t (log p_t - log p_s)`, both softened by the temperature `T`
 /// (Hinton et al., 2015). The teacher is the target and a constant.
 pub fn distillation(student: &Tensor, teacher: &Tensor, temperature: f64) -> Tensor {
-    let n = student.size()[0] as f64;
-    let target = (teacher.detach() / temperature).log_softmax(1, Kind::Float);
-    let log_p = (student / temperature).log_softmax(1, Kind::Float);
-    (target.exp() * (target - log_p)).sum(Kind::Float) * (temperature * temperature / n)
+    divergence(student, &teacher.detach(), temperature)
+}
+
+/// The same with gradient through both sides.
+fn divergence(logits: &Tensor, target: &Tensor, temperature: f64) -> Tensor {
+    let n = logits.size()[0] as f64;
+    let target = (target / temperature).log_softmax(1, logits.kind());
+    let log_p = (logits / temperature).log_softmax(1, logits.kind());
+    (target.exp() * (target - log_p)).sum(logits.kind()) * (temperature * temperature / n)
+}
+
+/// `CE(clean) + lambda * KL_T(adversarial || clean)`, gradient through both logits (Zhang et
+/// al., TRADES, ICML 2019, with the reference's temperature).
+pub fn trades(
+    clean: &Tensor,
+    adversarial: &Tensor,
+    labels: &Tensor,
+    lambda: f64,
+    temperature: f64,
+) -> Tensor {
+    cross_entropy(clean, labels) + divergence(adversarial, clean, temperature) * lambda
+}
+
+/// Jensen-Shannon divergence of several views' predictions of the same images, mean over the
+/// batch: the mean KL of each to their mixture (Hendrycks et al., AugMix, ICLR 2020).
+pub fn jensen_shannon(views: &[&Tensor]) -> Tensor {
+    let probabilities: Vec<Tensor> = views
+        .iter()
+        .map(|logits| logits.softmax(1, logits.kind()))
+        .collect();
+    let mixture = mean(probabilities.iter().map(Tensor::shallow_clone).collect());
+    // AugMix's bounds: the logarithm of a prediction that underflowed stays finite.
+    let log_mixture = mixture.clamp(1e-7, 1.0).log();
+    let terms = probabilities.iter().zip(views).map(|(p, logits)| {
+        let n = logits.size()[0] as f64;
+        (p * (logits.log_softmax(1, logits.kind()) - &log_mixture)).sum(logits.kind()) / n
+    });
+    mean(terms.collect())
+}
+
+/// The attention term in one of its forms; beta stays outside.
+pub fn pram(form: Pram, student: &[Tensor], teacher: &[Tensor]) -> Tensor {
+    match form {
+        Pram::Attention => attention_transfer(student, teacher),
+        Pram::SenetBatch => senet(student, teacher, |map| map.flatten(0, -1).unsqueeze(0)),
+        Pram::SenetImage => senet(student, teacher, |map| map.flatten(1, -1)),
+    }
+}
+
+/// SENet's formula (Kundu et al., ICLR 2023): `1/2 Σ_l ‖s/‖s‖ - t/‖t‖‖`, Euclidean norms over
+/// the rows that `rows` makes of a map, mean over rows. Teacher maps are constants.
+fn senet(student: &[Tensor], teacher: &[Tensor], rows: fn(&Tensor) -> Tensor) -> Tensor {
+    let length = |rows: &Tensor| rows.norm_scalaropt_dim(2, [1_i64].as_slice(), true);
+    let unit = |map: &Tensor| {
+        let rows = rows(map);
+        let norm = length(&rows);
+        // Keeps an all-zero map at zero.
+        rows / norm.clamp_min(1e-12)
+    };
+    let terms = student.iter().zip(teacher).map(|(student, teacher)| {
+        let difference = unit(student) - unit(&teacher.detach());
+        length(&difference).mean(student.kind()) * 0.5
+    });
+    mean_or_sum(terms.collect(), false)
 }
 
 /// Attention transfer (Zagoruyko and Komodakis, ICLR 2017), summed over the layers: each map
@@ -47,4 +108,21 @@ fn mean_or_sum(terms: Vec<Tensor>, mean: bool) -> Tensor {
         .reduce(|sum, term| sum + term)
         .unwrap_or_else(|| Tensor::from(0.0_f32));
     if mean && n > 1 { sum / n as f64 } else { sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jensen_shannon_of_predictions_worked_by_hand() {
+        // p = (1/2, 1/2), q = (3/4, 1/4), mixture (5/8, 3/8).
+        let logits = |p: [f64; 2]| Tensor::from_slice(&p).log().reshape([1, 2]);
+        let (p, q) = (logits([0.5, 0.5]), logits([0.75, 0.25]));
+        let kl = |p: [f64; 2]| p[0] * (p[0] / 0.625).ln() + p[1] * (p[1] / 0.375).ln();
+        let want = (kl([0.5, 0.5]) + kl([0.75, 0.25])) / 2.0;
+        let got = jensen_shannon(&[&p, &q]).double_value(&[]);
+        assert!((got - want).abs() < 1e-12, "{got} against {want}");
+        assert!(jensen_shannon(&[&p, &p]).double_value(&[]).abs() < 1e-12);
+    }
 }

@@ -3,6 +3,7 @@
 pub mod curves;
 pub mod loss;
 pub mod score;
+pub mod sensitivity;
 pub mod sgd;
 pub mod stage;
 pub mod state;

@@ -1,10 +1,11 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
 use super::curves::EpochMeans;
-use super::score::Scores;
+use super::score::{Scores, average};
+use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
 use super::state::{Header, State};
-use super::step::{Step, clean_count};
+use super::step::{Step, clean_count, splits};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
@@ -12,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use crate::progress::Progress;
-use rlnet_suites::train::{Dialect, Select, Stage, View};
+use rlnet_suites::objective::{Granularity, Score};
+use rlnet_suites::train::{Allocation, Dialect, Select, Stage, View};
 use rlnet_suites::{CurvePoint, TrainSpec};
 use std::path::Path;
 use std::sync::Arc;
@@ -80,16 +82,19 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
             spec.epochs
         );
     }
-    let keep = match spec.budget {
-        Some(budget) if spec.stage == Stage::Mask => {
-            let sizes = state.network.layer_sizes();
-            let total = sizes.iter().sum();
-            allocate(&sizes, budget.resolve(total)?, spec.allocation)?
-        }
-        _ => Vec::new(),
+    let keep = if spec.stage == Stage::Mask {
+        keep(input, &state.network)?
+    } else {
+        Vec::new()
     };
     if spec.stage == Stage::Mask && state.header.epoch == 0 {
-        let mask = ReluMask::random(&state.network.layer_sizes(), &keep, spec.seed);
+        let sizes = state.network.layer_sizes();
+        let mask = match spec.granularity {
+            Granularity::Unit => ReluMask::random(&sizes, &keep, spec.seed),
+            Granularity::Channel => {
+                ReluMask::random_channels(&state.network.layer_shapes(), &keep, spec.seed)
+            }
+        };
         state.network.set_mask(mask)?;
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
@@ -113,6 +118,31 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     })
 }
 
+/// Units to keep in each layer of a mask stage.
+fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
+    let spec = input.spec;
+    let measured = match (spec.allocation, input.teacher) {
+        (Allocation::Measured, Some(teacher)) => Some(sensitivities(teacher, input.validation)),
+        _ => None,
+    };
+    let sizes = network.layer_sizes();
+    Ok(allocate(
+        &sizes,
+        spec.budget,
+        spec.allocation,
+        measured.as_deref(),
+    )?)
+}
+
+/// The mask that the scores of an epoch ask for.
+fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
+    match (spec.granularity, spec.dialect) {
+        (Granularity::Channel, _) => ReluMask::top_channels(scores, shapes, keep),
+        (Granularity::Unit, Dialect::Fixed) => ReluMask::top(scores, keep),
+        (Granularity::Unit, Dialect::Parity) => ReluMask::above_threshold(scores, keep),
+    }
+}
+
 /// The state before the first epoch.
 fn begin(input: &StageInput<'_>) -> Result<State> {
     let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
@@ -130,6 +160,7 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
         sgd,
         best: Vec::new(),
         previous_mask: None,
+        scores: None,
     })
 }
 
@@ -165,7 +196,7 @@ fn one_epoch(
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
         shared_crop: spec.dialect == Dialect::Fixed,
-        augmix_count: if spec.is_robust() { |n| n / 2 } else { |n| n },
+        augmix_count: if splits(spec) { |n| n / 2 } else { |n| n },
     };
     let step = Step {
         spec,
@@ -195,7 +226,12 @@ fn one_epoch(
     };
     point("lr".into(), step.lr);
     if spec.stage == Stage::Mask {
-        let mask = scores.mask(keep);
+        let mut values = scores.values();
+        if spec.score == Score::Averaged {
+            values = average(state.scores.take(), values);
+            state.scores = Some(values.clone());
+        }
+        let mask = select(spec, &values, &state.network.layer_shapes(), keep);
         point("mask/hamming_lag1".into(), mask.hamming(state.network.mask()));
         if let Some(previous) = &state.previous_mask {
             point("mask/hamming_lag2".into(), mask.hamming(previous));

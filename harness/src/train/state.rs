@@ -40,6 +40,8 @@ pub struct State {
     pub best: Vec<Tensor>,
     /// The mask of the epoch before this one, for the lag-2 distance.
     pub previous_mask: Option<ReluMask>,
+    /// The running average of the scores, when they are averaged.
+    pub scores: Option<Vec<Vec<f64>>>,
 }
 
 impl State {
@@ -81,6 +83,9 @@ impl State {
         if let Some(mask) = &self.previous_mask {
             tensors.put_mask("previous_mask/", mask);
         }
+        for (layer, scores) in self.scores.iter().flatten().enumerate() {
+            tensors.put_scores(format!("score/{layer:03}"), scores);
+        }
         tensors.save(path, &self.header)
     }
 
@@ -120,6 +125,10 @@ impl State {
         self.network.set_mask(tensors.get_mask("mask/", layers)?)?;
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
+        }
+        if tensors.has("score/000") {
+            let layer = |layer| tensors.get_scores(&format!("score/{layer:03}"));
+            self.scores = Some((0..layers).map(layer).collect::<Result<_>>()?);
         }
         self.header = header;
         Ok(())

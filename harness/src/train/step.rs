@@ -1,7 +1,7 @@
 //! One training step of any stage: the roles' forward passes, the inner attack, the losses.
 
 use super::curves::EpochMeans;
-use super::loss::{attention_transfer, cross_entropy, distillation, mean};
+use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
 use super::score::Scores;
 use super::sgd::Sgd;
 use crate::attack::Objective;
@@ -9,8 +9,9 @@ use crate::attack::pgd::{Settings, descend, uniform_start};
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
-use crate::nn::{Forward, Network};
+use crate::nn::{Forward, Network, Taps};
 use rlnet_suites::TrainSpec;
+use rlnet_suites::objective::{Inner, Score};
 use rlnet_suites::train::{Stage, View};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -31,12 +32,18 @@ pub struct Step<'a> {
 /// How many leading images of a batch play the clean (and AugMix) role. The rest are
 /// attacked; without an adversarial role every image is clean. (Reference: floor(B / 2).)
 pub fn clean_count(spec: &TrainSpec, batch: usize) -> usize {
-    if spec.is_robust() { batch / 2 } else { batch }
+    if splits(spec) { batch / 2 } else { batch }
+}
+
+/// Whether roles share a batch out between them. TRADES has the same images play both roles.
+pub fn splits(spec: &TrainSpec) -> bool {
+    spec.is_robust() && spec.trades == 0.0
 }
 
 /// One role's student pass and what it is judged against.
 struct Role {
     view: View,
+    images: Tensor,
     output: Forward,
     labels: Tensor,
     /// Teacher's logits on the clean view, through its clean branch.
@@ -57,7 +64,7 @@ impl Step<'_> {
         means: &mut EpochMeans,
     ) -> Result<()> {
         let first = clean_count(self.spec, batch.len());
-        if first == 0 || (self.spec.is_robust() && first == batch.len()) {
+        if first == 0 || (splits(self.spec) && first == batch.len()) {
             return Ok(());
         }
         let device = self.network.params().device();
@@ -66,12 +73,12 @@ impl Step<'_> {
         let taught = self.teach(&clean);
         let roles = self.roles(batch, &clean, &labels, first, taught.as_ref())?;
 
-        let ce = mean(
-            roles
-                .iter()
-                .map(|role| cross_entropy(&role.output.logits, &role.labels))
-                .collect(),
-        );
+        let ce = if self.spec.trades > 0.0 {
+            self.trades(&roles)
+        } else {
+            let term = |role: &Role| cross_entropy(&role.output.logits, &role.labels);
+            mean(roles.iter().map(term).collect())
+        };
         let mut total = &ce * self.spec.gamma;
         let kl = roles
             .iter()
@@ -85,7 +92,11 @@ impl Step<'_> {
             means.add("loss/kl", kl.double_value(&[]), batch.len() as f64);
             total += kl * self.spec.alpha;
         }
-        if let Some(attention) = self.attention(batch, &roles, taught.as_ref(), first) {
+        if let Some(jsd) = self.consistency(&roles) {
+            means.add("loss/jsd", jsd.double_value(&[]), batch.len() as f64);
+            total += jsd * self.spec.jsd;
+        }
+        if let Some(attention) = self.attention(&roles, taught.as_ref()) {
             means.add("loss/attention", attention.double_value(&[]), batch.len() as f64);
             total += attention * self.spec.beta;
         }
@@ -103,8 +114,12 @@ impl Step<'_> {
         sgd.zero_grad();
         total.backward();
         if let (Stage::Mask, Some(taught)) = (self.spec.stage, &taught) {
-            let clean = &roles[0].output.seen.activations;
-            scores.add(&taught.seen.activations, clean);
+            let seen = &roles[0].output.seen;
+            let student = match self.spec.score {
+                Score::Preactivation => &seen.inputs,
+                Score::Own | Score::Averaged => &seen.activations,
+            };
+            scores.add(&taught.seen.activations, student);
         }
         sgd.step(self.lr);
 
@@ -119,9 +134,22 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Whether the student's features are needed besides its logits.
-    fn taps(&self) -> bool {
-        self.teacher.is_some() && (self.spec.beta > 0.0 || self.spec.stage == Stage::Mask)
+    /// What a role's pass must remember: features to compare, activations to score.
+    fn taps(&self, view: View) -> Taps {
+        if self.teacher.is_none() {
+            return Taps::Nothing;
+        }
+        if self.spec.stage == Stage::Mask && view == View::Clean {
+            return match self.spec.score {
+                Score::Preactivation => Taps::Inputs,
+                Score::Own | Score::Averaged => Taps::Activations,
+            };
+        }
+        if self.spec.beta > 0.0 && self.spec.attention.contains(&view) {
+            Taps::Stages
+        } else {
+            Taps::Nothing
+        }
     }
 
     /// The teacher's pass over all clean views: eval mode, clean branch, constants.
@@ -129,7 +157,7 @@ impl Step<'_> {
         let _guard = no_grad_guard();
         let teacher = self.teacher?;
         let branch = teacher.spec().norm.branch_of(View::Clean);
-        Some(teacher.forward(clean, Mode::Eval(branch), self.taps()))
+        Some(teacher.forward(clean, Mode::Eval(branch), self.taps(View::Clean)))
     }
 
     /// Student passes in the reference's order: clean, AugMix, then the attack in eval mode
@@ -144,79 +172,104 @@ impl Step<'_> {
     ) -> Result<Vec<Role>> {
         let norm = self.network.spec().norm;
         let (n, h) = (batch.len() as i64, first as i64);
-        let (front, back) = ((0, h), (h, n - h));
-        let role = |view: View, images: &Tensor, (from, length): (i64, i64), taps: bool| Role {
+        let (front, back) = if splits(self.spec) {
+            ((0, h), (h, n - h))
+        } else {
+            ((0, n), (0, n))
+        };
+        let role = |view: View, images: Tensor, (from, length): (i64, i64)| Role {
             view,
             output: self
                 .network
-                .forward(images, Mode::Train(norm.branch_of(view)), taps),
+                .forward(&images, Mode::Train(norm.branch_of(view)), self.taps(view)),
+            images,
             labels: labels.narrow(0, from, length),
             target: taught.map(|taught| taught.logits.narrow(0, from, length)),
         };
-        let mut roles = vec![role(View::Clean, &clean.narrow(0, 0, h), front, self.taps())];
+        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, h), front)];
         if self.spec.views.contains(&View::Augmix) {
-            let images = batch.augmix_tensor(clean.device());
-            roles.push(role(View::Augmix, &images, front, self.spec.beta > 0.0));
+            roles.push(role(View::Augmix, batch.augmix_tensor(clean.device()), front));
         }
         if self.spec.is_robust() {
-            let images = clean.narrow(0, h, n - h);
-            let labels = labels.narrow(0, h, n - h);
-            let target = taught.map(|taught| taught.logits.narrow(0, h, n - h));
-            // Distillation attacks the distillation loss (RSLAD); a teacher attacks the labels.
-            let objective = match &target {
+            let (from, length) = back;
+            let images = clean.narrow(0, from, length);
+            let target = taught.map(|taught| taught.logits.narrow(0, from, length));
+            let frozen = self.network.freeze();
+            let branch = norm.branch_of(View::Adversarial);
+            // Distillation attacks the distillation loss (RSLAD), TRADES the distance to its
+            // own clean predictions, anything else the labels.
+            let target = match self.spec.inner {
+                Inner::Ce => None,
+                Inner::Auto | Inner::Kl => target.or_else(|| {
+                    let _guard = no_grad_guard();
+                    (self.spec.trades > 0.0).then(|| frozen.logits(&images, branch))
+                }),
+            };
+            let objective = match target {
                 Some(teacher) => Objective::Distillation {
-                    teacher: teacher.shallow_clone(),
+                    teacher,
                     temperature: self.spec.temperature,
                 },
-                None => Objective::CrossEntropy(labels.shallow_clone()),
+                None => Objective::CrossEntropy(labels.narrow(0, from, length)),
             };
             let settings = Settings::of(&self.spec.attack);
             let key = [u64::from(self.epoch)];
-            let indices = &batch.indices[first..];
+            let indices = &batch.indices[from as usize..];
             let seed = self.spec.seed;
             let start = uniform_start(&images, settings.eps, seed, "train", &key, indices);
-            let frozen = self.network.freeze();
-            let branch = norm.branch_of(View::Adversarial);
             let attacked = descend(&frozen, branch, &images, &start, &objective, settings)?;
-            roles.push(role(View::Adversarial, &attacked, back, false));
+            roles.push(role(View::Adversarial, attacked, back));
         }
         Ok(roles)
     }
 
-    /// Mean attention transfer over the clean and AugMix roles; the teacher sees the same
-    /// images through its clean branch.
-    fn attention(
-        &self,
-        batch: &Batch,
-        roles: &[Role],
-        taught: Option<&Forward>,
-        first: usize,
-    ) -> Option<Tensor> {
+    /// TRADES' loss of the clean and the adversarial role, which are the same images.
+    fn trades(&self, roles: &[Role]) -> Tensor {
+        let (clean, last) = (&roles[0], &roles[roles.len() - 1]);
+        loss::trades(
+            &clean.output.logits,
+            &last.output.logits,
+            &clean.labels,
+            self.spec.trades,
+            self.spec.temperature,
+        )
+    }
+
+    /// Jensen-Shannon consistency of the clean and AugMix predictions of the same images.
+    fn consistency(&self, roles: &[Role]) -> Option<Tensor> {
+        let augmix = roles.iter().find(|role| role.view == View::Augmix)?;
+        (self.spec.jsd > 0.0).then(|| jensen_shannon(&[&roles[0].output.logits, &augmix.output.logits]))
+    }
+
+    /// Mean attention term over the roles asked for. The teacher sees the same images, clean
+    /// and AugMix ones through its clean branch, adversarial ones through its adversarial one.
+    fn attention(&self, roles: &[Role], taught: Option<&Forward>) -> Option<Tensor> {
         let (teacher, taught) = (self.teacher?, taught?);
         if self.spec.beta == 0.0 {
             return None;
         }
-        let front: Vec<Tensor> = taught
-            .seen
-            .stages
+        let term = |role: &Role| {
+            let target: Vec<Tensor> = if role.view == View::Clean {
+                let n = role.labels.size()[0];
+                taught.seen.stages.iter().map(|map| map.narrow(0, 0, n)).collect()
+            } else {
+                let _guard = no_grad_guard();
+                let view = match role.view {
+                    View::Adversarial => View::Adversarial,
+                    View::Clean | View::Augmix => View::Clean,
+                };
+                let branch = teacher.spec().norm.branch_of(view);
+                teacher
+                    .forward(&role.images, Mode::Eval(branch), Taps::Stages)
+                    .seen
+                    .stages
+            };
+            pram(self.spec.pram, &role.output.seen.stages, &target)
+        };
+        let asked = roles
             .iter()
-            .map(|map| map.narrow(0, 0, first as i64))
-            .collect();
-        let terms = roles
-            .iter()
-            .filter_map(|role| match role.view {
-                View::Clean => Some(attention_transfer(&role.output.seen.stages, &front)),
-                View::Augmix => {
-                    let _guard = no_grad_guard();
-                    let images = batch.augmix_tensor(taught.logits.device());
-                    let branch = teacher.spec().norm.branch_of(View::Clean);
-                    let seen = teacher.forward(&images, Mode::Eval(branch), true).seen;
-                    drop(_guard);
-                    Some(attention_transfer(&role.output.seen.stages, &seen.stages))
-                }
-                View::Adversarial => None,
-            })
-            .collect();
-        Some(mean(terms))
+            .filter(|role| self.spec.attention.contains(&role.view));
+        let terms: Vec<Tensor> = asked.map(term).collect();
+        (!terms.is_empty()).then(|| mean(terms))
     }
 }

@@ -1,6 +1,7 @@
 //! Scores and masks, bit for bit.
 
 use crate::shared::{json, tensors};
+use rlnet::nn::ReluMask;
 use rlnet::train::score::Scores;
 use tch::Tensor;
 
@@ -25,6 +26,10 @@ fn scores_select_the_references_exact_masks() {
         let want = Vec::<u8>::try_from(tensors[&format!("mask_exact_{n}")].flatten(0, -1));
         assert_eq!(mask.layers()[0], want.expect("bytes"), "case {n}");
         assert_eq!(mask.kept(), [keep]);
+        // The reference's own rule, with its one unit fewer.
+        let official = ReluMask::above_threshold(&scores.values(), &[keep]);
+        let want = Vec::<u8>::try_from(tensors[&format!("mask_official_{n}")].flatten(0, -1));
+        assert_eq!(official.layers()[0], want.expect("bytes"), "official case {n}");
         let sums = Tensor::from_slice(&scores.values()[0]);
         let stored = tensors[&format!("score_{n}")].flatten(0, -1);
         assert!(crate::shared::relative(&sums, &stored) < 1e-6, "case {n}");

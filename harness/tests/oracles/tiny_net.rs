@@ -5,7 +5,7 @@ use rlnet::attack::pgd::{Settings, descend};
 use rlnet::attack::{Classifier, Objective};
 use rlnet::error::Result;
 use rlnet::nn::ReluMask;
-use rlnet::nn::layers::{ConvNorm, Linear, Mode};
+use rlnet::nn::layers::{Conv, ConvShape, Linear, Mode};
 use rlnet::nn::mask::Activation;
 use rlnet::nn::params::Params;
 use rlnet::train::loss::{cross_entropy, mean};
@@ -17,7 +17,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 struct TinyNet {
     params: Params,
-    convs: [ConvNorm; 2],
+    convs: [Conv; 2],
     head: Linear,
     activations: Vec<Activation>,
 }
@@ -26,8 +26,20 @@ impl TinyNet {
     fn new(tensors: &BTreeMap<String, Tensor>, masked: bool) -> Self {
         let mut params = Params::new(Device::Cpu, 0);
         let convs = [
-            ConvNorm::new(&mut params, "conv1", "bn1", 3, 8, 3, 2, NormBanks::Dual),
-            ConvNorm::new(&mut params, "conv2", "bn2", 8, 12, 3, 2, NormBanks::Dual),
+            Conv::normed(
+                &mut params,
+                "conv1",
+                "bn1",
+                ConvShape::new(3, 8, 3, 2),
+                NormBanks::Dual,
+            ),
+            Conv::normed(
+                &mut params,
+                "conv2",
+                "bn2",
+                ConvShape::new(8, 12, 3, 2),
+                NormBanks::Dual,
+            ),
         ];
         let head = Linear::new(&mut params, "linear", 12, 10);
         let shapes = [[8, 16, 16], [12, 8, 8]];

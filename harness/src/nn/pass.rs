@@ -1,0 +1,318 @@
+//! What can go through a network's body: images (layer by layer, or with norms folded), a
+//! branch to fold, or only shapes to count.
+//!
+//! An architecture writes its forward pass once, over [`Pass`]. So what is attacked, what is
+//! folded and what is counted cannot drift apart from what is trained.
+
+use super::layers::{BankedNorm, Conv, Folded, Linear, Mode};
+use super::mask::Activation;
+use rlnet_suites::{Branch, LayerRecord};
+use std::fmt::Arguments;
+use tch::Tensor;
+
+/// One way of going through a body, layer by layer in execution order.
+pub trait Pass {
+    /// What flows between layers: `[N, C, H, W]` or what stands for it.
+    type Map;
+    /// A convolution and its norm.
+    fn conv(&mut self, layer: &Conv, xs: &Self::Map) -> Self::Map;
+    /// A norm that follows no convolution.
+    fn norm(&mut self, layer: &BankedNorm, xs: &Self::Map) -> Self::Map;
+    /// The next (masked) ReLU layer.
+    fn relu(&mut self, name: Arguments<'_>, xs: Self::Map) -> Self::Map;
+    /// A residual sum.
+    fn add(&mut self, a: Self::Map, b: &Self::Map) -> Self::Map;
+    /// Max pooling; its comparisons are not counted among the ReLUs.
+    fn max_pool(&mut self, pool: Pool, xs: &Self::Map) -> Self::Map;
+    /// The end of a stage, whose output the attention transfer compares, seen through
+    /// `through` when there is one (a quirk of the reference's WRN students).
+    fn stage(&mut self, _xs: &Self::Map, _through: Option<&BankedNorm>) {}
+    /// Global average pool and linear head: the logits.
+    fn head(&mut self, layer: &Linear, xs: &Self::Map) -> Self::Map;
+}
+
+/// A max pooling window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Side of the window.
+    pub kernel: i64,
+    /// Step of the window.
+    pub stride: i64,
+    /// Padding on every side.
+    pub padding: i64,
+}
+
+impl Pool {
+    /// The usual halving: 2x2, stride 2.
+    pub const HALVE: Self = Self {
+        kernel: 2,
+        stride: 2,
+        padding: 0,
+    };
+    /// The ImageNet stem's: 3x3, stride 2, padding 1.
+    pub const STEM: Self = Self {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+    };
+
+    fn run(self, xs: &Tensor) -> Tensor {
+        let Self {
+            kernel,
+            stride,
+            padding,
+        } = self;
+        xs.max_pool2d(
+            [kernel, kernel],
+            [stride, stride],
+            [padding, padding],
+            [1, 1],
+            false,
+        )
+    }
+
+    fn side(self, side: u64) -> u64 {
+        (side + 2 * self.padding as u64 - self.kernel as u64) / self.stride as u64 + 1
+    }
+}
+
+fn pooled(xs: &Tensor) -> Tensor {
+    xs.mean_dim([2_i64, 3].as_slice(), false, xs.kind())
+}
+
+/// What a forward pass is asked to remember besides the logits; each value includes those
+/// before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taps {
+    /// Nothing.
+    Nothing,
+    /// Outputs of the stages.
+    Stages,
+    /// Outputs of the ReLU layers.
+    Activations,
+    /// Inputs of the ReLU layers.
+    Inputs,
+}
+
+/// `true` asks for stages and activations.
+impl From<bool> for Taps {
+    fn from(taps: bool) -> Self {
+        if taps { Self::Activations } else { Self::Nothing }
+    }
+}
+
+/// What a forward pass remembered.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Output of each stage; see the architectures for what they call one.
+    pub stages: Vec<Tensor>,
+    /// Output of each (masked) ReLU layer, in execution order.
+    pub activations: Vec<Tensor>,
+    /// Input of each (masked) ReLU layer, in execution order.
+    pub inputs: Vec<Tensor>,
+}
+
+/// Images through the layers as they train.
+pub struct Live<'a> {
+    mode: Mode,
+    activations: std::slice::Iter<'a, Activation>,
+    taps: Taps,
+    /// What was asked for.
+    pub seen: Seen,
+}
+
+impl<'a> Live<'a> {
+    /// A pass in `mode` with a mask in force.
+    pub fn new(mode: Mode, activations: &'a [Activation], taps: Taps) -> Self {
+        Self {
+            mode,
+            activations: activations.iter(),
+            taps,
+            seen: Seen::default(),
+        }
+    }
+}
+
+impl Pass for Live<'_> {
+    type Map = Tensor;
+
+    fn conv(&mut self, layer: &Conv, xs: &Tensor) -> Tensor {
+        layer.forward(xs, self.mode)
+    }
+
+    fn norm(&mut self, layer: &BankedNorm, xs: &Tensor) -> Tensor {
+        layer.forward(xs, self.mode)
+    }
+
+    fn relu(&mut self, _name: Arguments<'_>, xs: Tensor) -> Tensor {
+        if self.taps >= Taps::Inputs {
+            self.seen.inputs.push(xs.shallow_clone());
+        }
+        let ys = activate(&mut self.activations, xs);
+        if self.taps >= Taps::Activations {
+            self.seen.activations.push(ys.shallow_clone());
+        }
+        ys
+    }
+
+    fn add(&mut self, a: Tensor, b: &Tensor) -> Tensor {
+        a + b
+    }
+
+    fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
+        pool.run(xs)
+    }
+
+    fn stage(&mut self, xs: &Tensor, through: Option<&BankedNorm>) {
+        if self.taps >= Taps::Stages {
+            let seen = match through {
+                Some(norm) => norm.forward(xs, self.mode),
+                None => xs.shallow_clone(),
+            };
+            self.seen.stages.push(seen);
+        }
+    }
+
+    fn head(&mut self, layer: &Linear, xs: &Tensor) -> Tensor {
+        layer.forward(&pooled(xs))
+    }
+}
+
+/// The mask has one activation a ReLU layer (`Network::set_mask` sees to it); a body that
+/// asks for more would fall back on the plain ReLU.
+fn activate(activations: &mut std::slice::Iter<'_, Activation>, xs: Tensor) -> Tensor {
+    activations.next().unwrap_or(&Activation::Relu).forward(xs)
+}
+
+/// Images through folded layers: eval mode, no gradient but the images'.
+pub struct Quick<'a> {
+    folded: std::slice::Iter<'a, Folded>,
+    activations: std::slice::Iter<'a, Activation>,
+}
+
+impl<'a> Quick<'a> {
+    /// A pass through what [`Fold`] made of the same body.
+    pub fn new(folded: &'a [Folded], activations: &'a [Activation]) -> Self {
+        Self {
+            folded: folded.iter(),
+            activations: activations.iter(),
+        }
+    }
+}
+
+impl Pass for Quick<'_> {
+    type Map = Tensor;
+
+    fn conv(&mut self, layer: &Conv, xs: &Tensor) -> Tensor {
+        match self.folded.next() {
+            Some(Folded::Conv { weight, bias }) => layer.forward_folded(xs, weight, bias.as_ref()),
+            other => unreachable!("a convolution was folded to {other:?}"),
+        }
+    }
+
+    fn norm(&mut self, _layer: &BankedNorm, xs: &Tensor) -> Tensor {
+        match self.folded.next() {
+            Some(Folded::Affine { scale, shift }) => shift.addcmul(xs, scale),
+            other => unreachable!("a norm was folded to {other:?}"),
+        }
+    }
+
+    fn relu(&mut self, _name: Arguments<'_>, xs: Tensor) -> Tensor {
+        activate(&mut self.activations, xs)
+    }
+
+    fn add(&mut self, a: Tensor, b: &Tensor) -> Tensor {
+        a + b
+    }
+
+    fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
+        pool.run(xs)
+    }
+
+    fn head(&mut self, layer: &Linear, xs: &Tensor) -> Tensor {
+        layer.forward_frozen(&pooled(xs))
+    }
+}
+
+/// Folds the norms of one branch, in execution order.
+pub struct Fold {
+    branch: Branch,
+    /// The folded layers so far.
+    pub folded: Vec<Folded>,
+}
+
+impl Fold {
+    /// Folds `branch`.
+    pub fn new(branch: Branch) -> Self {
+        Self {
+            branch,
+            folded: Vec::new(),
+        }
+    }
+}
+
+impl Pass for Fold {
+    type Map = ();
+
+    fn conv(&mut self, layer: &Conv, _xs: &()) {
+        self.folded.push(layer.fold(self.branch));
+    }
+
+    fn norm(&mut self, layer: &BankedNorm, _xs: &()) {
+        self.folded.push(layer.fold(self.branch));
+    }
+
+    fn relu(&mut self, _name: Arguments<'_>, _xs: ()) {}
+    fn add(&mut self, _a: (), _b: &()) {}
+    fn max_pool(&mut self, _pool: Pool, _xs: &()) {}
+    fn head(&mut self, _layer: &Linear, _xs: &()) {}
+}
+
+/// Shapes through the body: its ReLU layers and what one image costs.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The ReLU layers in execution order, every unit kept.
+    pub layers: Vec<LayerRecord>,
+    /// Multiply-accumulates of one image: convolutions and head (norms fold away).
+    pub macs: u64,
+    /// Trainable scalars.
+    pub parameters: u64,
+}
+
+impl Pass for Survey {
+    /// Channels, height, width.
+    type Map = [u64; 3];
+
+    fn conv(&mut self, layer: &Conv, &[_, h, w]: &[u64; 3]) -> [u64; 3] {
+        let shape = layer.shape();
+        let (h, w) = (shape.side(h), shape.side(w));
+        self.macs += shape.macs() * h * w;
+        [shape.to as u64, h, w]
+    }
+
+    fn norm(&mut self, _layer: &BankedNorm, xs: &[u64; 3]) -> [u64; 3] {
+        *xs
+    }
+
+    fn relu(&mut self, name: Arguments<'_>, xs: [u64; 3]) -> [u64; 3] {
+        self.layers.push(LayerRecord {
+            name: name.to_string(),
+            shape: xs,
+            kept: xs.iter().product(),
+        });
+        xs
+    }
+
+    fn add(&mut self, a: [u64; 3], _b: &[u64; 3]) -> [u64; 3] {
+        a
+    }
+
+    fn max_pool(&mut self, pool: Pool, &[c, h, w]: &[u64; 3]) -> [u64; 3] {
+        [c, pool.side(h), pool.side(w)]
+    }
+
+    fn head(&mut self, layer: &Linear, xs: &[u64; 3]) -> [u64; 3] {
+        self.macs += layer.macs();
+        [layer.macs() / xs[0], 1, 1]
+    }
+}

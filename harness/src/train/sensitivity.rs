@@ -1,0 +1,44 @@
+//! How much each ReLU layer matters to a trained network, measured.
+//!
+//! The sensitivity of a layer is what the predictions lose when all its ReLUs are dropped at
+//! once: the mean over images of `KL(p || p without the layer)`, in nats. A layer's share of a
+//! budget is proportional to it, as in SENet (Kundu et al., ICLR 2023), which takes its
+//! sensitivities from a sparsely trained proxy instead; judging a layer by leaving it out is
+//! DeepReDuce's (Jha et al., ICML 2021) and, for filters, Li et al.'s (ICLR 2017).
+
+use crate::data::{Split, images_to_tensor};
+use crate::nn::Network;
+use rlnet_suites::train::View;
+use tch::{Kind, no_grad_guard};
+
+/// Held-out images measured on, from the front.
+pub const IMAGES: usize = 512;
+const BATCH: usize = 128;
+
+/// The sensitivity of every ReLU layer, in execution order: eval mode, clean branch. Kept
+/// ReLUs of the present mask are what is dropped; the network is left as it is.
+pub fn sensitivities(network: &Network, split: &Split) -> Vec<f64> {
+    let _guard = no_grad_guard();
+    let frozen = network.freeze();
+    let branch = network.spec().norm.branch_of(View::Clean);
+    let shapes = network.layer_shapes();
+    let images = split.take(IMAGES);
+    let mut sums = vec![0.0; shapes.len()];
+    for from in (0..images.len()).step_by(BATCH) {
+        let n = BATCH.min(images.len() - from);
+        let bytes = images.image_bytes();
+        let pixels = &images.images[from * bytes..(from + n) * bytes];
+        let xs = images_to_tensor(pixels, n, images.size, frozen.device());
+        let log_p = frozen.logits(&xs, branch).log_softmax(1, Kind::Double);
+        for (layer, sum) in sums.iter_mut().enumerate() {
+            let mask = network.mask().without_layer(layer);
+            let activations = mask.activations(&shapes, frozen.device());
+            let without = frozen.logits_under(&activations, &xs, branch);
+            let log_q = without.log_softmax(1, Kind::Double);
+            let divergence = (log_p.exp() * (&log_p - log_q)).sum(Kind::Double);
+            // Rounding can leave a divergence of zero below it.
+            *sum += divergence.double_value(&[]).max(0.0);
+        }
+    }
+    sums.iter().map(|sum| sum / images.len().max(1) as f64).collect()
+}

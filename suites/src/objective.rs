@@ -1,0 +1,152 @@
+//! What a stage minimises, by the names the reference gives its modes.
+
+use crate::error::{SuiteError, suggest};
+use crate::train::View;
+use serde::{Deserialize, Serialize};
+
+/// The loss of the attention term (weight beta).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pram {
+    /// Attention transfer, what the reference code runs: mean square over channels, unit
+    /// length an image, mean squared difference.
+    #[default]
+    Attention,
+    /// SENet's formula, norms over the whole batch: `1/2 Σ ‖s/‖s‖ - t/‖t‖‖`.
+    SenetBatch,
+    /// SENet's formula, norms an image, then the mean over images.
+    SenetImage,
+}
+
+/// What the inner attack of training maximises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inner {
+    /// `kl` where there is a teacher, else `ce`.
+    #[default]
+    Auto,
+    /// Cross entropy to the labels.
+    Ce,
+    /// KL to the teacher's clean logits (RSLAD).
+    Kl,
+}
+
+/// How the mask stage scores a unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Score {
+    /// Difference of the unit's activation, in its present state, to the teacher's (the
+    /// reference). A dropped unit scores higher than a kept one, so part of the mask flips with
+    /// period 2 (defect B28).
+    #[default]
+    Own,
+    /// The same, averaged over epochs with weight 0.9 on the past: flips average out.
+    Averaged,
+    /// Difference of the unit's input to the teacher's activation: every unit is scored as if
+    /// it were dropped, whatever its state.
+    Preactivation,
+}
+
+/// What a mask keeps or drops as one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Granularity {
+    /// Single units.
+    #[default]
+    Unit,
+    /// Whole channels: as many as fit in the layer's count.
+    Channel,
+}
+
+/// A named combination of loss terms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mode {
+    /// Its name.
+    pub name: &'static str,
+    /// Weight of the cross entropy, mean over roles.
+    pub gamma: f64,
+    /// Weight of the distillation, mean over roles.
+    pub alpha: f64,
+    /// Weight of the attention term, mean over `attention`.
+    pub beta: f64,
+    /// Roles whose features are compared.
+    pub attention: &'static [View],
+    /// What the inner attack maximises.
+    pub inner: Inner,
+    /// Weight of TRADES' consistency term; 0 is off.
+    pub trades: f64,
+}
+
+const CLEAN: &[View] = &[View::Clean];
+const BOTH: &[View] = &[View::Clean, View::Augmix];
+const ALL: &[View] = &[View::Clean, View::Augmix, View::Adversarial];
+
+/// Attention roles of a stage that names no mode: the reference's headline.
+pub const DEFAULT_ATTENTION: &[View] = BOTH;
+
+const fn mode(name: &'static str, weights: [f64; 3], attention: &'static [View], inner: Inner) -> Mode {
+    let [gamma, alpha, beta] = weights;
+    Mode {
+        name,
+        gamma,
+        alpha,
+        beta,
+        attention,
+        inner,
+        trades: 0.0,
+    }
+}
+
+/// The modes. Names up to `ce` are the reference's; its weights are those of its commands
+/// (gamma = alpha = 0.5 wherever both terms are there, beta = 1000).
+pub const MODES: [Mode; 11] = [
+    mode("rslad", [0.0, 1.0, 0.0], BOTH, Inner::Kl),
+    mode("rslad+ce", [0.5, 0.5, 0.0], BOTH, Inner::Kl),
+    mode("rslad+attn", [0.0, 1.0, 1000.0], CLEAN, Inner::Kl),
+    mode("rslad+attn+augattn", [0.0, 1.0, 1000.0], BOTH, Inner::Kl),
+    mode("rslad+attn+augattn+advattn", [0.0, 1.0, 1000.0], ALL, Inner::Kl),
+    mode("rslad+attn+augattn+ce", [0.5, 0.5, 1000.0], BOTH, Inner::Kl),
+    mode(
+        "rslad+attn+augattn+advattn+ce",
+        [0.5, 0.5, 1000.0],
+        ALL,
+        Inner::Kl,
+    ),
+    // The reference calls it pgd, kl and ard, and runs the same thing (defect B29).
+    mode("ce", [1.0, 0.0, 0.0], BOTH, Inner::Ce),
+    // SENet's natural fine-tuning, no attack (reference README, CIFAR-10).
+    mode("senet", [0.1, 0.5, 1000.0], CLEAN, Inner::Auto),
+    Mode {
+        trades: 1.0,
+        ..mode("trades-1", [1.0, 0.0, 0.0], CLEAN, Inner::Auto)
+    },
+    Mode {
+        trades: 6.0,
+        ..mode("trades-6", [1.0, 0.0, 0.0], CLEAN, Inner::Auto)
+    },
+];
+
+/// A mode in a suite: its name.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ModeName(pub &'static Mode);
+
+impl TryFrom<String> for ModeName {
+    type Error = SuiteError;
+    fn try_from(text: String) -> Result<Self, SuiteError> {
+        MODES
+            .iter()
+            .find(|mode| mode.name == text)
+            .map(Self)
+            .ok_or_else(|| {
+                let hint = suggest(&text, MODES.iter().map(|mode| mode.name));
+                SuiteError::value("loss mode", &text, hint)
+            })
+    }
+}
+
+/// For `skip_serializing_if`: settings at their default stay out of a cell's identity, so
+/// cells of before the setting existed keep theirs.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
