@@ -12,6 +12,8 @@ mod noise;
 pub mod objective;
 pub mod pgd;
 pub mod target;
+#[cfg(test)]
+mod toy;
 
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;

@@ -4,8 +4,8 @@
 
 use super::replays;
 use super::search::{Found, search};
-use crate::attack::ball::{Ball, per_image};
 use crate::attack::Objective;
+use crate::attack::ball::{Ball, per_image};
 use crate::attack::target::Target;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
@@ -105,11 +105,10 @@ impl Sparsity {
         let flat = gradient.flatten(1, -1);
         let size = flat.abs();
         let values = size.size()[1];
-        let sorted = size.sort(1, false).0;
-        let place = (values as f64 - &self.moved)
-            .clamp(0.0, (values - 1) as f64)
-            .to_kind(Kind::Int64);
-        let least = sorted.gather(1, &place.unsqueeze(1), false);
+        let count = (values - (values as f64 - &self.moved).to_kind(Kind::Int64)).clamp(1, values);
+        // The longest list that any image needs; what each takes of it is its own.
+        let sorted = size.topk(count.max().int64_value(&[]), 1, true, true).0;
+        let least = sorted.gather(1, &(count - 1).unsqueeze(1), false);
         let signs = flat.sign() * size.ge_tensor(&least).to_kind(flat.kind());
         let count = nonzero(&signs).clamp_min(1.0);
         signs.reshape(gradient.size()) / per_image(&count)

@@ -5,10 +5,12 @@
 mod l1;
 mod schedule;
 mod search;
+#[cfg(test)]
+mod tests;
 
+use super::Objective;
 use super::ball::{Ball, length, per_image};
 use super::target::{Draws, Target};
-use super::Objective;
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
@@ -41,7 +43,9 @@ pub(super) fn auto_pgd(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor>
     // Likeliest first; equal logits in the order of the classes, as in every verdict.
     let ranking = clean.sort_stable(true, 1, true).1;
     let ranks: Vec<Option<i64>> = match spec.name() {
-        "apgd-t" => (1..=(spec.count("targets") as i64).min(classes - 1)).map(Some).collect(),
+        "apgd-t" => (1..=(spec.count("targets") as i64).min(classes - 1))
+            .map(Some)
+            .collect(),
         _ => vec![None],
     };
     for rank in ranks {

@@ -117,17 +117,26 @@ mod tests {
         for losses in [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0], [3.0, 1.5, 3.0], [4.0, 1.8, 4.0]] {
             history.observe(&row(losses));
         }
-        assert_eq!(halves(history.check(4, &row([4.0, 2.0, 4.0]))), [false, true, false]);
+        assert_eq!(
+            halves(history.check(4, &row([4.0, 2.0, 4.0]))),
+            [false, true, false]
+        );
         // Image 1 rises twice in two steps; images 0 and 2 fall once, image 2 without a new
         // best. Image 1 halved at the last check, so a stalled best alone does not halve it.
         for losses in [[5.0, 1.9, 3.0], [6.0, 2.0, 3.5]] {
             history.observe(&row(losses));
         }
-        assert_eq!(halves(history.check(2, &row([6.0, 2.0, 4.0]))), [false, false, true]);
+        assert_eq!(
+            halves(history.check(2, &row([6.0, 2.0, 4.0]))),
+            [false, false, true]
+        );
         // Every loss rises, but only image 0 finds a better one: image 1 kept its step, so it
         // halves now; image 2 has just halved.
         history.observe(&row([7.0, 2.0 + 1e-3, 3.6]));
-        assert_eq!(halves(history.check(1, &row([7.0, 2.0, 4.0]))), [false, true, false]);
+        assert_eq!(
+            halves(history.check(1, &row([7.0, 2.0, 4.0]))),
+            [false, true, false]
+        );
         // The wrapped index: the first step's loss 0.5 fell from 1, but is above zero.
         for (wraps, halve) in [(true, false), (false, true)] {
             let mut history = History::new(&row([1.0; 3]), wraps);

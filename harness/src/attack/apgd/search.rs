@@ -3,9 +3,9 @@
 use super::l1::Sparsity;
 use super::schedule::{History, Windows};
 use super::{replays, steepest, step};
+use crate::attack::Objective;
 use crate::attack::ball::{Ball, per_image};
 use crate::attack::target::Target;
-use crate::attack::Objective;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -48,9 +48,10 @@ pub(super) fn search(
             let hit = now.nonzero().squeeze_dim(1);
             if hit.numel() > 0 {
                 let places = rows.index_select(0, &hit);
-                let _ = adversarial
-                    .shallow_clone()
-                    .index_copy_(0, &places, &state.points.index_select(0, &hit));
+                let _ =
+                    adversarial
+                        .shallow_clone()
+                        .index_copy_(0, &places, &state.points.index_select(0, &hit));
                 let _ = fooled.shallow_clone().index_fill_(0, &places, 1);
                 let going = now.logical_not().nonzero().squeeze_dim(1);
                 rows = rows.index_select(0, &going);
