@@ -6,7 +6,7 @@ use super::judge::judge;
 use super::networks::Networks;
 use super::saved::Saved;
 use crate::attack::target::whole_lanes;
-use crate::attack::{self, Target, ball};
+use crate::attack::{self, Target, autoattack, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -61,6 +61,7 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
             Some((name, severity)) => input.corrupted.count(input.test, name, severity),
             None => input.test.len(),
         };
+        let mut broken_by = vec![Vec::new(); input.branches.len()];
         for from in (0..count).step_by(input.batch) {
             let n = input.batch.min(count - from);
             let batch = Batch::new(input, condition, from, n)?;
@@ -71,6 +72,7 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
                 if let Some(saved) = &mut saved {
                     saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
                 }
+                broken_by[slot].extend(seen.spent.broken_by);
                 if position == shown && from == 0 && slot + 1 == input.branches.len() {
                     let count = (n as i64).min(COUNT as i64);
                     examples = to_bytes(&seen.images.narrow(0, 0, count));
@@ -79,6 +81,14 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
             progress.advance(n as u64, &condition.to_string());
         }
         outcomes.extend(rows.into_iter().flatten());
+        if let Condition::Attack(spec) = condition {
+            for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
+                if spec.name() == "autoattack" {
+                    let line = autoattack::survivors(spec, broken_by)?;
+                    progress.note(&format!("{condition}, branch {branch}: {line}"));
+                }
+            }
+        }
     }
     Ok(Evaluated {
         outcomes,
@@ -171,8 +181,7 @@ impl Batch {
             &self.indices,
             input.seed,
         )
-        .through(branches)
-        .averaged(spec.count("eot") as u32);
+        .through(branches);
         let teacher = input.networks.taught(spec, &self.images)?;
         let images = attack::run(spec, &target, teacher.as_ref())?;
         Ok(Seen {
