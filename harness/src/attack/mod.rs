@@ -5,7 +5,11 @@
 
 pub mod ball;
 pub mod classifier;
+mod cw;
+mod deepfool;
 mod draws;
+mod fmn;
+pub mod nearest;
 mod noise;
 pub mod objective;
 pub mod pgd;
@@ -30,6 +34,9 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
         "pgd" | "bim" => pgd::restarts(spec, target, &objective),
         "mifgsm" => pgd::momentum(spec, target, &objective),
+        "cw" => cw::cw(spec, target),
+        "deepfool" => deepfool::deepfool(spec, target),
+        "fmn" => fmn::fmn(spec, target),
         "noise" => noise::noise(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }

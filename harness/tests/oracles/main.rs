@@ -4,6 +4,7 @@
 mod attacks;
 mod losses;
 mod masks;
+mod minimum_norm;
 mod networks;
 mod shared;
 mod tiny_net;
