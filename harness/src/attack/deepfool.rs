@@ -12,6 +12,11 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// Keeps a division by a gradient's length finite (Foolbox's constant).
 const TINY: f64 = 1e-8;
 
+/// Every step goes this much further (L2 length; the authors' code). Without it the path can
+/// end on the boundary itself, with steps that f32 rounds away, and never cross it. A Linf
+/// step is lengthened by the sign vector of the same L2 length.
+const NUDGE: f64 = 1e-4;
+
 /// The first adversarial on each image's path; an image leaves when it is there.
 pub(super) fn deepfool(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
     let (norm, reach) = (spec.norm(), 1.0 + spec.number("overshoot"));
@@ -66,6 +71,11 @@ fn step(losses: &Tensor, gradients: &Tensor, norm: Norm) -> Tensor {
     let sizes = length(&gradients.flatten(0, 1), dual).reshape([n, k]) + TINY;
     let distances = losses.abs() / &sizes;
     let (distance, best) = distances.min_dim(1, true);
+    let values = shape[2..].iter().product::<i64>() as f64;
+    let distance = match norm {
+        Norm::Linf => distance + NUDGE / values.sqrt(),
+        _ => distance + NUDGE,
+    };
     let size = sizes.gather(1, &best, false);
     let place = best.reshape([n, 1, 1, 1, 1]);
     let mut one = shape.clone();

@@ -13,6 +13,7 @@ pub mod nearest;
 mod noise;
 pub mod objective;
 pub mod pgd;
+mod radius;
 pub mod target;
 
 pub use classifier::{Classifier, TorchScript};
@@ -38,6 +39,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         "deepfool" => deepfool::deepfool(spec, target),
         "fmn" => fmn::fmn(spec, target),
         "noise" => noise::noise(spec, target),
+        "radius" => radius::radius(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }
