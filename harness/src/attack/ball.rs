@@ -39,10 +39,18 @@ pub fn per_image(values: &Tensor) -> Tensor {
 #[derive(Debug)]
 pub struct Ball {
     images: Tensor,
-    eps: f64,
+    eps: Radius,
     norm: Norm,
     /// For Linf the intersection is a box again: its lowest and highest corners.
     corners: Option<(Tensor, Tensor)>,
+}
+
+/// One radius for all images, or one each.
+#[derive(Debug)]
+enum Radius {
+    Same(f64),
+    /// `[N]`.
+    Each(Tensor),
 }
 
 impl Ball {
@@ -51,10 +59,23 @@ impl Ball {
         let _guard = no_grad_guard();
         Self {
             images: images.shallow_clone(),
-            eps,
+            eps: Radius::Same(eps),
             norm,
             corners: (norm == Norm::Linf)
                 .then(|| ((images - eps).clamp_min(0.0), (images + eps).clamp_max(1.0))),
+        }
+    }
+
+    /// As [`Ball::new`], a radius `[N]` for each image.
+    pub fn each(images: &Tensor, eps: &Tensor, norm: Norm) -> Self {
+        let _guard = no_grad_guard();
+        let wide = per_image(eps);
+        Self {
+            images: images.shallow_clone(),
+            eps: Radius::Each(eps.shallow_clone()),
+            norm,
+            corners: (norm == Norm::Linf)
+                .then(|| ((images - &wide).clamp_min(0.0), (images + &wide).clamp_max(1.0))),
         }
     }
 
@@ -65,10 +86,21 @@ impl Ball {
         let images = &self.images;
         match (self.norm, &self.corners) {
             (Norm::Linf, Some((lowest, highest))) => points.maximum(lowest).minimum(highest),
-            (Norm::L1, _) => images + l1_ball_and_box(&(points - images), images, self.eps),
+            (Norm::L1, _) => {
+                let eps = match &self.eps {
+                    Radius::Same(eps) => Tensor::from(*eps).to_device(images.device()),
+                    Radius::Each(eps) => eps.to_kind(Kind::Double),
+                };
+                images + l1_ball_and_box(&(points - images), images, &eps.reshape([-1, 1]))
+            }
             _ => {
                 let delta = points - images;
-                let scale = (self.eps / (length(&delta, Norm::L2) + TINY)).clamp_max(1.0);
+                let away = length(&delta, Norm::L2) + TINY;
+                let scale = match &self.eps {
+                    Radius::Same(eps) => *eps / away,
+                    Radius::Each(eps) => eps / away,
+                };
+                let scale = scale.clamp_max(1.0);
                 (images + delta * per_image(&scale)).clamp(0.0, 1.0)
             }
         }
@@ -91,13 +123,14 @@ pub fn ascent(gradient: &Tensor, norm: Norm) -> Tensor {
     }
 }
 
-/// The nearest perturbations with `sum |d| <= eps` and `images + d` in the box.
+/// The nearest perturbations with `sum |d| <= eps` (`[N, 1]` or `[1, 1]`, double) and
+/// `images + d` in the box.
 ///
 /// The answer is `d_i = sign(u_i) min(max(|u_i| - t, 0), r_i)` with `r_i` the room to the
 /// wall in the direction of `u_i` and one threshold `t >= 0` an image (Croce and Hein, ICML
 /// 2021, prop. 2.1). The sum falls with `t`, in straight pieces, from too much to zero, so
 /// Newton's method inside a bracket finds `t` in a few rounds, in double precision.
-fn l1_ball_and_box(delta: &Tensor, images: &Tensor, eps: f64) -> Tensor {
+fn l1_ball_and_box(delta: &Tensor, images: &Tensor, eps: &Tensor) -> Tensor {
     let u = delta.flatten(1, -1).to_kind(Kind::Double);
     let x = images.flatten(1, -1).to_kind(Kind::Double);
     let size = u.abs();
@@ -108,14 +141,14 @@ fn l1_ball_and_box(delta: &Tensor, images: &Tensor, eps: f64) -> Tensor {
     let mut high = size.amax([1_i64].as_slice(), true);
     let mut threshold = low.copy();
     // Inside already, or found: such an image's threshold stays, whatever the others need.
-    let mut found = sum(&room).le(eps);
+    let mut found = sum(&room).le_tensor(eps);
     for _ in 0..ROUNDS {
         if found.all().int64_value(&[]) == 1 {
             break;
         }
         let left = &size - &threshold;
         let excess = sum(&left.clamp_min(0.0).minimum(&room)) - eps;
-        found = found.logical_or(&excess.abs().le(eps * CLOSE));
+        found = found.logical_or(&excess.abs().le_tensor(&(eps * CLOSE)));
         let over = excess.gt(0.0);
         low = threshold.where_self(&over, &low);
         high = high.where_self(&over, &threshold);
@@ -160,6 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn a_radius_each_is_the_same_ball_image_by_image() {
+        let x = Tensor::cat(&[image(&[0.5, 0.9, 0.0]), image(&[0.2, 0.4, 0.6])], 0);
+        let far = Tensor::cat(&[image(&[0.9, 1.3, -0.3]), image(&[0.9, -1.0, 0.7])], 0);
+        let radii = [0.2_f32, 0.35];
+        for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+            let both = Ball::each(&x, &Tensor::from_slice(&radii), norm).project(&far);
+            for (row, &radius) in radii.iter().enumerate() {
+                let one = |all: &Tensor| all.narrow(0, row as i64, 1);
+                let alone = Ball::new(&one(&x), f64::from(radius), norm).project(&one(&far));
+                assert_eq!(one(&both), alone, "{norm} {row}");
+            }
+        }
+    }
+
+    #[test]
     fn ascent_directions_have_unit_length() {
         let gradient = image(&[3.0, -4.0, 0.0]);
         close(&ascent(&gradient, Norm::Linf), &[1.0, -1.0, 0.0]);
@@ -186,8 +234,9 @@ mod tests {
             Tensor::from_slice(&u).reshape(shape),
         );
         let eps = 3.0;
-        let nearest = l1_ball_and_box(&delta, &images, eps);
-        let alone = l1_ball_and_box(&delta.narrow(0, 30, 1), &images.narrow(0, 30, 1), eps);
+        let radius = Tensor::from(eps);
+        let nearest = l1_ball_and_box(&delta, &images, &radius);
+        let alone = l1_ball_and_box(&delta.narrow(0, 30, 1), &images.narrow(0, 30, 1), &radius);
         assert_eq!(alone, nearest.narrow(0, 30, 1), "another batch, another point");
         let d = Vec::<f32>::try_from(nearest.flatten(0, -1)).expect("values");
         let mut shortened = 0;

@@ -7,10 +7,15 @@ mod apgd;
 pub mod autoattack;
 pub mod ball;
 pub mod classifier;
+mod cw;
+mod deepfool;
 mod draws;
+mod fmn;
+pub mod nearest;
 mod noise;
 pub mod objective;
 pub mod pgd;
+mod radius;
 pub mod target;
 #[cfg(test)]
 mod toy;
@@ -57,9 +62,13 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
         "pgd" | "bim" => pgd::restarts(spec, target, &objective),
         "mifgsm" => pgd::momentum(spec, target, &objective),
+        "cw" => cw::cw(spec, target),
+        "deepfool" => deepfool::deepfool(spec, target),
+        "fmn" => fmn::fmn(spec, target),
         "noise" => noise::noise(spec, target),
         "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
         "autoattack" => autoattack::autoattack(spec, target),
+        "radius" => radius::radius(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }

@@ -15,7 +15,8 @@ pub struct Bench {
     pub images: Tensor,
     /// `[256]` int64.
     pub labels: Tensor,
-    reference: serde_json::Value,
+    /// What the references say, by key.
+    pub reference: serde_json::Value,
 }
 
 impl Bench {

@@ -5,6 +5,7 @@ mod attacks;
 mod autoattack;
 mod losses;
 mod masks;
+mod minimum_norm;
 mod networks;
 mod shared;
 mod tiny_net;

@@ -1,0 +1,171 @@
+//! The L2 attack of Carlini and Wagner (S&P 2017): Adam on squared distance plus `c` times a
+//! hinge of the logit margin, in a space where the box needs no constraint; `c` is searched
+//! for each image.
+
+use super::nearest::Nearest;
+use super::objective::margin;
+use super::target::Target;
+use crate::error::Result;
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Pixels are drawn this much towards grey, so that black and white have a finite tanh
+/// argument (the authors' constant).
+const INSIDE: f64 = 0.999999;
+
+/// Adam's decays and its guard against a division by zero (Kingma and Ba, ICLR 2015).
+const BETAS: (f64, f64) = (0.9, 0.999);
+const ADAM_TINY: f64 = 1e-8;
+
+/// Progress is looked at this many times in a run of Adam, and an image whose loss is not
+/// below this share of what it was leaves the run (the authors' constants; they look at the
+/// batch's total, which would make results depend on the batch).
+const LOOKS: usize = 10;
+const PROGRESS: f64 = 0.9999;
+
+/// From this many search steps on, the last one uses the smallest constant that succeeded
+/// (the authors' rule), at most the number that follows.
+const LONG_SEARCH: usize = 10;
+const LARGEST: f64 = 1e10;
+
+/// What a run of Adam is given.
+struct Settings {
+    steps: usize,
+    lr: f64,
+    kappa: f64,
+}
+
+/// The nearest adversarial met in all runs.
+pub(super) fn cw(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let search = spec.count("search");
+    let settings = Settings {
+        steps: spec.count("steps"),
+        lr: spec.number("lr"),
+        kappa: spec.number("kappa"),
+    };
+    let (mut nearest, rows) = Nearest::of_clean(target, Norm::L2)?;
+    if rows.numel() == 0 {
+        return Ok(nearest.points);
+    }
+    let mut constant = rows.to_kind(Kind::Double).zeros_like().fill_(spec.number("c"));
+    let mut low = constant.zeros_like();
+    let mut high = constant.full_like(f64::INFINITY);
+    for step in 0..search {
+        if search >= LONG_SEARCH && step + 1 == search {
+            constant = high.clamp_max(LARGEST);
+        }
+        let found = minimise(target, &rows, &constant, &settings, &mut nearest)?;
+        high = constant.where_self(&found, &high);
+        low = low.where_self(&found, &constant);
+        let middle = (&low + &high) * 0.5;
+        constant = middle.where_self(&high.isfinite(), &(&constant * 10.0));
+    }
+    Ok(nearest.points)
+}
+
+/// One run of Adam with constants `[M]` from the images at `rows` `[M]`: which of them were
+/// adversarial at some step, `[M]` bool.
+fn minimise(
+    target: &Target<'_>,
+    rows: &Tensor,
+    constants: &Tensor,
+    settings: &Settings,
+    nearest: &mut Nearest,
+) -> Result<Tensor> {
+    let mut found = constants.isnan();
+    // Positions within `rows` of the images still in the run.
+    let mut places = Tensor::arange(rows.numel() as i64, (Kind::Int64, rows.device()));
+    let mut active = target.take(rows);
+    let mut here = rows.shallow_clone();
+    let mut constant = constants.to_kind(Kind::Float);
+    let origin = ((&active.images * 2.0 - 1.0) * INSIDE).atanh();
+    let mut space = Space::new(origin);
+    let mut before = constant.full_like(f64::INFINITY);
+    let look = settings.steps.div_ceil(LOOKS);
+    for step in 0..settings.steps {
+        let points = space.points();
+        let slope = active.slope_of(&points, |logits| {
+            (settings.kappa - margin(logits, &active.labels)).clamp_min(0.0) * &constant
+        })?;
+        let _guard = no_grad_guard();
+        let away = &points - &space.start;
+        let fooled = active.fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
+        let _ = nearest.offer(&here, &active.images, &points, &fooled);
+        let known = found.index_select(0, &places).logical_or(&fooled);
+        let _ = found.index_copy_(0, &places, &known);
+        space.step(&(slope.gradient + &away * 2.0), settings.lr, step);
+        if step % look == 0 {
+            let loss = slope.loss
+                + away
+                    .square()
+                    .sum_dim_intlist([1_i64, 2, 3].as_slice(), false, Kind::Float);
+            let going = loss.le_tensor(&(&before * PROGRESS)).nonzero().squeeze_dim(1);
+            if going.numel() == 0 {
+                break;
+            }
+            active = active.take(&going);
+            space.take(&going);
+            here = here.index_select(0, &going);
+            places = places.index_select(0, &going);
+            constant = constant.index_select(0, &going);
+            before = loss.index_select(0, &going);
+        }
+    }
+    Ok(found)
+}
+
+/// Logits with the true class's raised by the margin asked for: what still fools them fools
+/// with that margin.
+fn handicapped(logits: &Tensor, labels: &Tensor, kappa: f64) -> Tensor {
+    let raise = Tensor::full(
+        [labels.numel() as i64, 1],
+        kappa,
+        (logits.kind(), logits.device()),
+    );
+    logits.scatter_add(1, &labels.unsqueeze(1), &raise)
+}
+
+/// Images as `(1 + tanh w) / 2`, and Adam's memory of `w`.
+struct Space {
+    w: Tensor,
+    /// The images as this space can hold them.
+    start: Tensor,
+    mean: Tensor,
+    square: Tensor,
+}
+
+impl Space {
+    fn new(w: Tensor) -> Self {
+        Self {
+            start: (w.tanh() + 1.0) * 0.5,
+            mean: w.zeros_like(),
+            square: w.zeros_like(),
+            w,
+        }
+    }
+
+    fn points(&self) -> Tensor {
+        (self.w.tanh() + 1.0) * 0.5
+    }
+
+    /// One step of Adam along a loss's gradient with respect to the images.
+    fn step(&mut self, gradient: &Tensor, lr: f64, step: usize) {
+        let inner = (1.0 - self.w.tanh().square()) * 0.5;
+        let gradient: Tensor = gradient * inner;
+        let gradient = gradient.nan_to_num(0.0, 0.0, 0.0);
+        let (b1, b2) = BETAS;
+        self.mean = &self.mean * b1 + &gradient * (1.0 - b1);
+        self.square = &self.square * b2 + gradient.square() * (1.0 - b2);
+        let time = step as i32 + 1;
+        let mean = &self.mean / (1.0 - b1.powi(time));
+        let square = &self.square / (1.0 - b2.powi(time));
+        self.w = &self.w - mean / (square.sqrt() + ADAM_TINY) * lr;
+    }
+
+    fn take(&mut self, rows: &Tensor) {
+        for tensor in [&mut self.w, &mut self.start, &mut self.mean, &mut self.square] {
+            *tensor = tensor.index_select(0, rows);
+        }
+    }
+}

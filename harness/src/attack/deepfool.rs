@@ -1,0 +1,92 @@
+//! DeepFool (Moosavi-Dezfooli et al., CVPR 2016): a step to the nearest boundary of the
+//! linearised model, again and again until the class changes.
+
+use super::ball::{length, per_image};
+use super::nearest::Nearest;
+use super::target::Target;
+use crate::error::Result;
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Keeps a division by a gradient's length finite (Foolbox's constant).
+const TINY: f64 = 1e-8;
+
+/// Every step goes this much further (L2 length; the authors' code). Without it the path can
+/// end on the boundary itself, with steps that f32 rounds away, and never cross it. A Linf
+/// step is lengthened by the sign vector of the same L2 length.
+const NUDGE: f64 = 1e-4;
+
+/// The first adversarial on each image's path; an image leaves when it is there.
+pub(super) fn deepfool(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let (norm, reach) = (spec.norm(), 1.0 + spec.number("overshoot"));
+    let (mut nearest, mut rows) = Nearest::of_clean(target, norm)?;
+    let mut candidates = None;
+    let mut sum = target.images.index_select(0, &rows).zeros_like();
+    let mut points = target.images.index_select(0, &rows);
+    for _ in 0..spec.count("steps") {
+        let active = target.take(&rows);
+        if active.is_empty() {
+            return Ok(nearest.points);
+        }
+        let classes: &Tensor = match &mut candidates {
+            Some(classes) => classes,
+            none => none.insert(ranked(&active, spec.count("candidates"))?),
+        };
+        let labels = active.labels.unsqueeze(1);
+        let slopes = active.slopes_of(&points, |logits| {
+            logits.gather(1, classes, false) - logits.gather(1, &labels, false)
+        })?;
+        let _guard = no_grad_guard();
+        sum += step(&slopes.losses, &slopes.gradients, norm);
+        points = (&active.images + &sum * reach).clamp(0.0, 1.0);
+        let fooled = active.fooled(&active.logits(&points)?);
+        let _ = nearest.offer(&rows, &active.images, &points, &fooled);
+        let going = fooled.logical_not().nonzero().squeeze_dim(1);
+        rows = rows.index_select(0, &going);
+        sum = sum.index_select(0, &going);
+        points = points.index_select(0, &going);
+        candidates = candidates.map(|classes| classes.index_select(0, &going));
+    }
+    Ok(nearest.points)
+}
+
+/// The likeliest wrong classes of each clean image, `[N, candidates - 1]`: the true class is
+/// the remaining candidate.
+fn ranked(target: &Target<'_>, candidates: usize) -> Result<Tensor> {
+    let logits = target.logits(&target.images)?;
+    let others = logits.size()[1] - 1;
+    let count = (candidates as i64 - 1).clamp(1, others);
+    let wrong = logits.scatter_value(1, &target.labels.unsqueeze(1), f64::NEG_INFINITY);
+    Ok(wrong.topk(count, 1, true, true).1)
+}
+
+/// The shortest step to one of the linearised boundaries `losses + gradients * step = 0`,
+/// losses `[N, K]`, gradients `[N, K, 3, H, W]` (ibid., eq. 8 for L2, section 3.4 for Linf).
+fn step(losses: &Tensor, gradients: &Tensor, norm: Norm) -> Tensor {
+    let shape = gradients.size();
+    let (n, k) = (shape[0], shape[1]);
+    let gradients = gradients.nan_to_num(0.0, 0.0, 0.0);
+    let dual = if norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
+    let sizes = length(&gradients.flatten(0, 1), dual).reshape([n, k]) + TINY;
+    let distances = losses.abs() / &sizes;
+    let (distance, best) = distances.min_dim(1, true);
+    let values = shape[2..].iter().product::<i64>() as f64;
+    let distance = match norm {
+        Norm::Linf => distance + NUDGE / values.sqrt(),
+        _ => distance + NUDGE,
+    };
+    let size = sizes.gather(1, &best, false);
+    let place = best.reshape([n, 1, 1, 1, 1]);
+    let mut one = shape.clone();
+    one[1] = 1;
+    let gradient = gradients
+        .gather(1, &place.expand(&one, false), false)
+        .squeeze_dim(1);
+    if norm == Norm::Linf {
+        gradient.sign() * per_image(&distance)
+    } else {
+        gradient * per_image(&(distance / size))
+    }
+    .to_kind(Kind::Float)
+}

@@ -1,0 +1,113 @@
+//! The fast minimum-norm attack (Pintor et al., NeurIPS 2021): normalised gradient steps on
+//! the logit margin inside a ball whose radius shrinks while the image is adversarial and
+//! grows while it is not.
+
+use super::Objective;
+use super::ball::{Ball, length, per_image};
+use super::nearest::Nearest;
+use super::target::{Slope, Target};
+use crate::error::Result;
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use std::f64::consts::PI;
+use tch::{Tensor, no_grad_guard};
+
+/// Last step size as a share of the first (the authors' default).
+const LAST_STEP: f64 = 0.01;
+
+/// Last share by which the radius changes (the authors' default).
+const LAST_GAMMA: f64 = 0.001;
+
+/// Keeps a division by a gradient's length finite.
+const TINY: f64 = 1e-12;
+
+/// Norm, length and pace of a search.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// Norm that is minimised.
+    pub norm: Norm,
+    /// Number of gradient steps.
+    pub steps: usize,
+    /// First step size, L2 length of a step in images in `[0, 1]`.
+    pub alpha: f64,
+    /// First share by which the radius changes.
+    pub gamma: f64,
+}
+
+/// The attack of a specification.
+pub(super) fn fmn(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let settings = Settings {
+        norm: spec.norm(),
+        steps: spec.count("steps"),
+        alpha: spec.number("alpha"),
+        gamma: spec.number("gamma"),
+    };
+    let (mut nearest, rows) = Nearest::of_clean(target, settings.norm)?;
+    search(target, &rows, &settings, &mut nearest)?;
+    Ok(nearest.points)
+}
+
+/// Offers `nearest` what the attack meets from the images at `rows`, which the model must get
+/// right. No image's path depends on another's.
+pub(super) fn search(
+    target: &Target<'_>,
+    rows: &Tensor,
+    settings: &Settings,
+    nearest: &mut Nearest,
+) -> Result<()> {
+    let active = target.take(rows);
+    if active.is_empty() {
+        return Ok(());
+    }
+    let images = &active.images;
+    let objective = Objective::Margin(active.labels.shallow_clone());
+    let farthest = length(&images.maximum(&(1.0 - images)), settings.norm);
+    let mut radius = farthest.full_like(f64::INFINITY);
+    let mut points = images.shallow_clone();
+    for step in 0..=settings.steps {
+        if step == settings.steps {
+            // The last step's verdict: a forward pass is enough.
+            let fooled = active.fooled(&active.logits(&points)?);
+            let _ = nearest.offer(rows, images, &points, &fooled);
+            break;
+        }
+        let slope = active.slope(&points, &objective)?;
+        let _guard = no_grad_guard();
+        let fooled = active.fooled(&slope.logits);
+        let distance = nearest.offer(rows, images, &points, &fooled);
+        let best = nearest.distance.index_select(0, rows);
+        let cosine = (1.0 + (PI * step as f64 / settings.steps as f64).cos()) / 2.0;
+        let gamma = LAST_GAMMA + (settings.gamma - LAST_GAMMA) * cosine;
+        let alpha = settings.alpha * (LAST_STEP + (1.0 - LAST_STEP) * cosine);
+        radius = adapted(&radius, &slope, &fooled, &distance, &best, gamma, settings.norm).minimum(&farthest);
+        // Where a model gives no usable gradient the point stays, and the radius goes on.
+        let gradient = slope.gradient.nan_to_num(0.0, 0.0, 0.0);
+        let size = length(&gradient, Norm::L2).clamp_min(TINY);
+        let stepped = &points + gradient * per_image(&(alpha / size));
+        points = Ball::each(images, &radius, settings.norm).project(&stepped);
+    }
+    Ok(())
+}
+
+/// The next radius `[N]`: less by a share while adversarial and never beyond the best; more
+/// by a share when an adversarial is known; until one is, the distance at which the margin,
+/// taken as linear, vanishes (ibid., algorithm 1, lines 5 to 10).
+fn adapted(
+    radius: &Tensor,
+    slope: &Slope,
+    fooled: &Tensor,
+    distance: &Tensor,
+    best: &Tensor,
+    gamma: f64,
+    norm: Norm,
+) -> Tensor {
+    let dual = match norm {
+        Norm::Linf => Norm::L1,
+        Norm::L2 => Norm::L2,
+        Norm::L1 => Norm::Linf,
+    };
+    let steepness = length(&slope.gradient, dual).clamp_min(TINY);
+    let guessed = (distance + slope.loss.abs() / steepness).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
+    let grown = (radius * (1.0 + gamma)).where_self(&best.isfinite(), &guessed);
+    (radius * (1.0 - gamma)).minimum(best).where_self(fooled, &grown)
+}

@@ -1,0 +1,5 @@
+//! What must hold of every attack, on models small enough to know the truth.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod minimum_norm;
+mod toys;
