@@ -94,10 +94,24 @@ fn attack_name(spec: &AttackSpec) -> String {
     if spec.word("start") == "zero" {
         name.push_str(", zero start");
     }
-    match spec.params().get("eps") {
-        Some(eps) => format!("{name}, {eps}"),
-        None => name,
+    let extras: Vec<(&str, &str)> = spec.extras().collect();
+    if let Some((_, norm)) = extras.iter().find(|(what, _)| *what == "norm") {
+        name.push_str(&format!(" {}", norm.to_uppercase()));
     }
+    if let Some(eps) = spec.params().get("eps") {
+        name.push_str(&format!(", {eps}"));
+    }
+    for (what, value) in extras {
+        name.push_str(&match what {
+            "norm" => String::new(),
+            "through" => format!(", through {value}"),
+            "surrogate" => format!(", from {value}"),
+            "loss" => format!(", {value} loss"),
+            "keep" => ", first hit".to_owned(),
+            other => format!(", {other} {value}"),
+        });
+    }
+    name
 }
 
 /// `clean, natural and adversarial`.
@@ -144,6 +158,14 @@ mod tests {
             ("0.40 s".into(), "3 min 20 s".into(), "2 h 5 min".into())
         );
         assert_eq!(bytes(59_650_000), "59.6 MB");
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_is_named() {
+        let name = |text: &str| attack(&text.parse().expect(text), &[]);
+        assert_eq!(name("agnostic"), "PGD-50, 8/255, first hit, through all");
+        assert_eq!(name("apgd-ce:norm=l2"), "APGD-CE-100 L2, 0.5");
+        assert_eq!(name("joint"), "PGD-50, 8/255, first hit, on gaussian_noise/3");
     }
 
     #[test]

@@ -588,6 +588,7 @@ mod tests {
                 data_checksum: "a".into(),
                 corruptions_version: 1,
                 corruptions_setup: String::new(),
+                corrupted_files: BTreeMap::new(),
             };
             let plan = suite.plan(&world)?;
             match &find(&plan.cells, "rlnet")?.spec {

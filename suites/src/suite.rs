@@ -427,6 +427,17 @@ impl Suite {
                     format!("`{name}` needs at least 1 epoch and 6 images a batch"),
                 ));
             }
+            if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
+                && !attack.can_train()
+            {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
+                         may be set; Linf, one uniform start) or ffgsm"
+                    ),
+                ));
+            }
             earlier.push((name, train.stage));
         }
         let evaluated = self
@@ -534,6 +545,8 @@ mod tests {
             ("data.test", "key=value"),
             ("evaluation.severities=[0]", "1 to 5"),
             ("train.rlnet.views=[\"augmix\"]", "clean"),
+            ("training.attack=square", "cannot train with square"),
+            ("training.attack=\"pgd:norm=l2\"", "cannot train with pgd"),
             ("evaluation.corrupted=offical", "official"),
         ] {
             let error = set(&[bad]).expect_err(bad).to_string();

@@ -149,6 +149,22 @@ impl AttackSpec {
         Some((name, severity.parse().ok()?))
     }
 
+    /// Parameters that would be left out at their default, and are not at it: what sets this
+    /// attack apart from the plain one.
+    pub fn extras(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let params = self.params.iter();
+        params
+            .filter(|(name, value)| self.is_neutral(name) && !self.is_default(name, value))
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Whether training can use it as its inner attack: sign steps from one uniform start.
+    pub fn can_train(&self) -> bool {
+        let plain =
+            self.extras().next().is_none() && self.word("start") != "zero" && self.count("restarts") == 1;
+        ["pgd", "ffgsm"].contains(&self.name) && plain
+    }
+
     /// Whether it follows or distils from the teacher of the attacked model.
     pub fn needs_teacher(&self) -> bool {
         self.word("surrogate") == "teacher" || self.word("loss") == "kl-teacher"
