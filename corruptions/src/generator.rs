@@ -208,7 +208,11 @@ impl Generator {
             stack: self.options.stack,
             textures: &self.options.textures,
         };
-        (entry.run)(&job, rng, scratch, out)
+        match (entry.channel, rng.as_keyed()) {
+            (Some(channel), Some(rng)) => channel(&job).send(pixels, rng, out),
+            _ => (entry.run)(&job, rng, scratch, out)?,
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod noise;
 mod weather;
 
 use crate::corruption::Group;
+use crate::kernels::channel::Channel;
 use crate::{Error, ParameterSet, RandomSource, Result, Severity, Stack, Textures};
 
 /// One corruption: what it is called and how it is made.
@@ -18,6 +19,9 @@ pub(crate) struct Entry {
     /// True if nothing is drawn at random.
     pub deterministic: bool,
     pub run: fn(&Job<'_>, &mut dyn RandomSource, &mut Scratch, &mut [u8]) -> Result<()>,
+    /// For noise that treats every byte on its own: the same law as a table, from which a
+    /// keyed source draws. A source that replays a stream takes `run`.
+    pub channel: Option<fn(&Job<'_>) -> &'static Channel>,
 }
 
 /// One image to corrupt.

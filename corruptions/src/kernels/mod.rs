@@ -1,6 +1,7 @@
 //! Arithmetic shared by several corruptions, each piece as the library it imitates does it.
 
 pub(crate) mod affine;
+pub(crate) mod channel;
 pub(crate) mod edges;
 pub(crate) mod gaussian;
 pub(crate) mod hsv;

@@ -16,6 +16,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Disk radius and the sigma that smooths its edge, in pixels.

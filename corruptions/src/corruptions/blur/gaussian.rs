@@ -11,6 +11,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Standard deviation in pixels.

@@ -16,6 +16,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// Blur sigma, largest offset delta, iterations.

@@ -16,6 +16,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Step and number of factors. `arange` includes its end point for some of these rows

@@ -17,6 +17,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// The side that the multiples below refer to. (244 is the reference's slip for 224.)

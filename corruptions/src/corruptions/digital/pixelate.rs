@@ -14,6 +14,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// The smaller image's size over the image's.

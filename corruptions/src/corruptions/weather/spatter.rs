@@ -17,6 +17,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: false,
     run,
+    channel: None,
 };
 
 #[derive(Clone, Copy)]
