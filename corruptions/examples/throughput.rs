@@ -23,19 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut total = 0.0;
     let size = (side, side);
     for corruption in Corruption::ALL {
-        // What is made once a process (frost's pictures) is no image's cost.
+        // What is made once a process (frost's pictures, tables of noise) is no image's cost.
         let (one, stride) = (indices.len().min(1), 3 * side * side);
-        let first = &images[..one * stride];
-        let made = &mut out[..one * stride];
-        generator.corrupt_batch(
-            first,
-            size,
-            &indices[..one],
-            corruption,
-            Severity::ALL[0],
-            0,
-            made,
-        )?;
+        for severity in Severity::ALL {
+            let made = &mut out[..one * stride];
+            let first = &images[..one * stride];
+            generator.corrupt_batch(first, size, &indices[..one], corruption, severity, 0, made)?;
+        }
         let (start, before) = (Instant::now(), cpu_seconds());
         for severity in Severity::ALL {
             generator.corrupt_batch(&images, size, &indices, corruption, severity, 0, &mut out)?;

@@ -8,6 +8,9 @@ mod digital;
 mod noise;
 mod weather;
 
+use std::any::Any;
+use std::rc::Rc;
+
 use crate::corruption::Group;
 use crate::kernels::channel::Channel;
 use crate::{Error, ParameterSet, RandomSource, Result, Severity, Stack, Textures};
@@ -66,9 +69,31 @@ pub(crate) struct Scratch {
     pub singles: Pool<f32>,
     pub bytes: Pool<u8>,
     pub words: Pool<i32>,
+    pub counts: Pool<u32>,
     pub flags: Pool<bool>,
     /// For the kernels themselves, so that a corruption can hold slices of the others.
     pub kernel: Pool<f64>,
+    plan: Option<(Cell, Rc<dyn Any>)>,
+}
+
+/// What a plan depends on: corruption, size, severity, parameter set, stack.
+type Cell = (&'static str, usize, usize, Severity, ParameterSet, Stack);
+
+impl Scratch {
+    /// What is the same for every image of a cell and size: kernels, maps, tables. Made for
+    /// the first image, kept until another cell's plan is asked for.
+    pub fn plan<T: 'static>(&mut self, job: &Job<'_>, make: impl FnOnce() -> T) -> Rc<T> {
+        let cell = (job.name, job.width, job.height, job.severity, job.set, job.stack);
+        if let Some((of, plan)) = &self.plan
+            && *of == cell
+            && let Ok(plan) = Rc::clone(plan).downcast()
+        {
+            return plan;
+        }
+        let plan = Rc::new(make());
+        self.plan = Some((cell, Rc::<T>::clone(&plan)));
+        plan
+    }
 }
 
 /// A buffer handed out in pieces.

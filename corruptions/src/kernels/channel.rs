@@ -43,12 +43,14 @@ impl Channel {
             let own = (word << 8 >> 8) < entry >> 8;
             (if own { column } else { entry }) as u8
         };
-        for (out, bytes) in out.chunks_mut(2).zip(bytes.chunks(2)) {
-            let mut word = rng.next_u64();
-            for (out, &x) in out.iter_mut().zip(bytes) {
-                *out = receive(x, word as u32);
-                word >>= 32;
-            }
+        let (pairs, last) = bytes.as_chunks::<2>();
+        let (out_pairs, out_last) = out.as_chunks_mut::<2>();
+        for (out, &[a, b]) in out_pairs.iter_mut().zip(pairs) {
+            let word = rng.next_u64();
+            *out = [receive(a, word as u32), receive(b, (word >> 32) as u32)];
+        }
+        for (out, &x) in out_last.iter_mut().zip(last) {
+            *out = receive(x, rng.next_u64() as u32);
         }
     }
 }
@@ -143,7 +145,9 @@ mod tests {
             assert_eq!(followed(&alias(&shares)), shares);
             for k in 1..255 {
                 let exact = law[k] - law[k - 1];
-                assert!((shares[k] as f64 / (1_u64 << 32) as f64 - exact).abs() <= 1.0 / (1_u64 << 32) as f64);
+                assert!(
+                    (shares[k] as f64 / (1_u64 << 32) as f64 - exact).abs() <= 1.0 / (1_u64 << 32) as f64
+                );
             }
         }
     }

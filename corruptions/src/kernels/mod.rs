@@ -5,6 +5,7 @@ pub(crate) mod channel;
 pub(crate) mod edges;
 pub(crate) mod gaussian;
 pub(crate) mod hsv;
+pub(crate) mod lines;
 pub(crate) mod motion;
 pub(crate) mod unit;
 pub(crate) mod zoom;

@@ -4,7 +4,7 @@
 //! (v * 257); the sum is rounded to a quantum; the quantum goes back to eight bits by
 //! division, which truncates. A build with HDRI, or ImageMagick 7, may round instead.
 
-use super::replicate;
+use super::{lines, replicate};
 use crate::corruptions::Pool;
 
 /// Blurs `bytes` (height x width x channels) in place along `angle` degrees.
@@ -36,15 +36,11 @@ pub(crate) fn blur(
             }
         }
     }
+    let offset = |tap: &Tap| tap.y * padded_stride as isize + tap.x * channels as isize;
+    let lines: Vec<lines::Tap> = taps.iter().map(|tap| (offset(tap), tap.weight)).collect();
     for (y, out) in bytes.chunks_exact_mut(stride).enumerate() {
-        sums.fill(0.0);
-        for tap in &taps {
-            let row = (up + y).wrapping_add_signed(tap.y) * padded_stride;
-            let column = left.wrapping_add_signed(tap.x) * channels;
-            for (sum, value) in sums.iter_mut().zip(&padded[row + column..]) {
-                *sum += tap.weight * value;
-            }
-        }
+        let start = (up + y) * padded_stride + left * channels;
+        lines::correlate(padded, start, &lines, sums);
         for (out, sum) in out.iter_mut().zip(&*sums) {
             let quantum = (sum + 0.5).clamp(0.0, 65_535.0) as u32;
             *out = (quantum / 257) as u8;

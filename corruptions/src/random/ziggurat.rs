@@ -98,7 +98,10 @@ mod tests {
             right += f64::from(u8::from(z > TAIL));
         }
         let expected = n as f64 / 200.0;
-        let chi2: f64 = cells.iter().map(|count| (count - expected).powi(2) / expected).sum();
+        let chi2: f64 = cells
+            .iter()
+            .map(|count| (count - expected).powi(2) / expected)
+            .sum();
         // 199 degrees of freedom; five standard deviations.
         assert!(chi2 < 199.0 + 5.0 * (2.0 * 199.0_f64).sqrt(), "{chi2}");
         let tail = n as f64 * normal_below(-TAIL);

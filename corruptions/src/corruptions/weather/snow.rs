@@ -85,9 +85,14 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     } else {
         let across = Axis::new(job.width, parameters.zoom);
         let down = Axis::new(job.height, parameters.zoom);
-        sample(noise, (&across, &down), 1, lines, |at, value| {
-            layer[at] = flake(value);
-        });
+        sample(
+            noise.as_chunks().0,
+            (&across, &down),
+            lines.as_chunks_mut().0,
+            |at, [value]| {
+                layer[at] = flake(value);
+            },
+        );
     }
     let angle = rng.uniform_in(-135.0, -45.0);
     let size = (job.width, job.height);
