@@ -67,8 +67,9 @@ impl Job<'_> {
 pub(crate) struct Scratch {
     pub doubles: Pool<f64>,
     pub singles: Pool<f32>,
+    pub distances: Pool<f32>,
     pub bytes: Pool<u8>,
-    pub words: Pool<i32>,
+    pub shorts: Pool<i16>,
     pub counts: Pool<u32>,
     pub flags: Pool<bool>,
     /// For the kernels themselves, so that a corruption can hold slices of the others.

@@ -3,6 +3,7 @@
 pub(crate) mod affine;
 pub(crate) mod channel;
 pub(crate) mod edges;
+pub(crate) mod frame;
 pub(crate) mod gaussian;
 pub(crate) mod hsv;
 pub(crate) mod lines;
