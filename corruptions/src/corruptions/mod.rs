@@ -70,6 +70,7 @@ pub(crate) struct Scratch {
     pub distances: Pool<f32>,
     pub bytes: Pool<u8>,
     pub shorts: Pool<i16>,
+    pub words: Pool<i32>,
     pub counts: Pool<u32>,
     pub flags: Pool<bool>,
     /// For the kernels themselves, so that a corruption can hold slices of the others.

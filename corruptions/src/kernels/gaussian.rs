@@ -74,6 +74,11 @@ impl Gaussian {
         Self::new(sigma, 4.0, Border::Replicate, stack)
     }
 
+    /// True if the kernel is its centre tap alone.
+    pub fn is_identity(&self) -> bool {
+        self.half.len() == 1
+    }
+
     /// Blurs `data` (height x width x channels) in place.
     pub fn apply(
         &self,
