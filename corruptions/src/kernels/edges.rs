@@ -70,7 +70,7 @@ pub(crate) fn canny(
         count -= 1;
         let i = pending[count] as usize;
         for row in [i - stride, i, i + stride] {
-            for i in row - 1..=row + 1 {
+            for i in [row - 1, row, row + 1] {
                 if edges[i] == WEAK {
                     edges[i] = EDGE;
                     pending[count] = i as u32;
