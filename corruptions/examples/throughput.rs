@@ -1,7 +1,7 @@
 //! Seconds for each corruption: five severities over 10,000 images of 32x32, all cores.
 //!
-//! `cargo run -p rlnet-corruptions --example throughput [-- IMAGES [SIZE [FILE]]]` where FILE holds
-//! the images as RGB bytes; without it, they are drawn.
+//! `cargo run -p rlnet-corruptions --example throughput [-- IMAGES [SIZE [FILE [CORRUPTION]]]]` where
+//! FILE holds the images as RGB bytes; without it (or with `-`), they are drawn.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,28 +14,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count = arguments.next().map_or(Ok(10_000), |text| text.parse())?;
     let side = arguments.next().map_or(Ok(32), |text| text.parse())?;
     let images = match arguments.next() {
-        Some(file) => std::fs::read(file)?,
-        None => drawn(count, side),
+        Some(file) if file != "-" => std::fs::read(file)?,
+        _ => drawn(count, side),
     };
+    let only = arguments
+        .next()
+        .map(|name| name.parse::<Corruption>())
+        .transpose()?;
     let indices: Vec<u64> = (0..count as u64).collect();
     let mut out = vec![0; images.len()];
     let generator = Generator::default();
     let mut total = 0.0;
     let size = (side, side);
-    for corruption in Corruption::ALL {
-        // What is made once a process (frost's pictures) is no image's cost.
+    for corruption in Corruption::ALL
+        .into_iter()
+        .filter(|&c| only.is_none_or(|name| name == c))
+    {
+        // What is made once a process (frost's pictures, tables of noise) is no image's cost.
         let (one, stride) = (indices.len().min(1), 3 * side * side);
-        let first = &images[..one * stride];
-        let made = &mut out[..one * stride];
-        generator.corrupt_batch(
-            first,
-            size,
-            &indices[..one],
-            corruption,
-            Severity::ALL[0],
-            0,
-            made,
-        )?;
+        for severity in Severity::ALL {
+            let made = &mut out[..one * stride];
+            let first = &images[..one * stride];
+            generator.corrupt_batch(first, size, &indices[..one], corruption, severity, 0, made)?;
+        }
         let (start, before) = (Instant::now(), cpu_seconds());
         for severity in Severity::ALL {
             generator.corrupt_batch(&images, size, &indices, corruption, severity, 0, &mut out)?;

@@ -8,7 +8,11 @@ mod digital;
 mod noise;
 mod weather;
 
+use std::any::Any;
+use std::rc::Rc;
+
 use crate::corruption::Group;
+use crate::kernels::channel::Channel;
 use crate::{Error, ParameterSet, RandomSource, Result, Severity, Stack, Textures};
 
 /// One corruption: what it is called and how it is made.
@@ -18,6 +22,9 @@ pub(crate) struct Entry {
     /// True if nothing is drawn at random.
     pub deterministic: bool,
     pub run: fn(&Job<'_>, &mut dyn RandomSource, &mut Scratch, &mut [u8]) -> Result<()>,
+    /// For noise that treats every byte on its own: the same law as a table, from which a
+    /// keyed source draws. A source that replays a stream takes `run`.
+    pub channel: Option<fn(&Job<'_>) -> &'static Channel>,
 }
 
 /// One image to corrupt.
@@ -60,11 +67,35 @@ impl Job<'_> {
 pub(crate) struct Scratch {
     pub doubles: Pool<f64>,
     pub singles: Pool<f32>,
+    pub distances: Pool<f32>,
     pub bytes: Pool<u8>,
+    pub shorts: Pool<i16>,
     pub words: Pool<i32>,
+    pub counts: Pool<u32>,
     pub flags: Pool<bool>,
     /// For the kernels themselves, so that a corruption can hold slices of the others.
     pub kernel: Pool<f64>,
+    plan: Option<(Cell, Rc<dyn Any>)>,
+}
+
+/// What a plan depends on: corruption, size, severity, parameter set, stack.
+type Cell = (&'static str, usize, usize, Severity, ParameterSet, Stack);
+
+impl Scratch {
+    /// What is the same for every image of a cell and size: kernels, maps, tables. Made for
+    /// the first image, kept until another cell's plan is asked for.
+    pub fn plan<T: 'static>(&mut self, job: &Job<'_>, make: impl FnOnce() -> T) -> Rc<T> {
+        let cell = (job.name, job.width, job.height, job.severity, job.set, job.stack);
+        if let Some((of, plan)) = &self.plan
+            && *of == cell
+            && let Ok(plan) = Rc::clone(plan).downcast()
+        {
+            return plan;
+        }
+        let plan = Rc::new(make());
+        self.plan = Some((cell, Rc::<T>::clone(&plan)));
+        plan
+    }
 }
 
 /// A buffer handed out in pieces.

@@ -53,33 +53,38 @@ fn inverse(m: &Affine) -> Affine {
     [a, b, -a * m[2] - b * m[5], c, e, -c * m[2] - e * m[5]]
 }
 
-/// Warps an RGB image by `map`.
-pub(crate) fn warp(image: &[f32], (width, height): (usize, usize), map: &Affine, out: &mut [f32]) {
+/// Warps an image by `map`. `columns` is working memory for two numbers a column.
+pub(crate) fn warp<const C: usize>(
+    image: &[[f32; C]],
+    (width, height): (usize, usize),
+    map: &Affine,
+    columns: &mut [[i32; 2]],
+    out: &mut [[f32; C]],
+) {
     // Ten fraction bits for the parts, five for the position.
     // Adding and taking away 1.5 * 2^52 rounds half to even, without a library call.
     const MAGIC: f64 = 6_755_399_441_055_744.0;
     let fixed = |v: f64| (v * 1024.0 + MAGIC - MAGIC) as i32;
     let inverse = inverse(map);
-    for (y, line) in out.chunks_exact_mut(3 * width).enumerate() {
-        let row = |k: usize| fixed(inverse[k + 1] * y as f64 + inverse[k + 2]) + 16;
-        let (row_x, row_y) = (row(0), row(3));
-        for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
-            let at = |row: i32, k: usize| row.saturating_add(fixed(inverse[k] * x as f64)) >> 5;
-            let (px, py) = (at(row_x, 0), at(row_y, 3));
+    for (x, column) in columns.iter_mut().enumerate() {
+        *column = [0, 3].map(|k| fixed(inverse[k] * x as f64));
+    }
+    for (y, line) in out.chunks_exact_mut(width).enumerate() {
+        let row = [0, 3].map(|k| fixed(inverse[k + 1] * y as f64 + inverse[k + 2]) + 16);
+        for (pixel, column) in line.iter_mut().zip(&*columns) {
+            let at = |k: usize| row[k].saturating_add(column[k]) >> 5;
             let tap = |position: i32, n: usize| {
                 let whole = (position >> 5) as isize;
                 let part = (position & 31) as f32 / 32.0;
                 let at = [reflect101(whole, n), reflect101(whole + 1, n)];
                 (at, [1.0 - part, part])
             };
-            let (columns, across) = tap(px, width);
-            let (rows, down) = tap(py, height);
-            for (c, out) in pixel.iter_mut().enumerate() {
-                let value = |j: usize, i: usize| {
-                    image[3 * (rows[j] * width + columns[i]) + c] * (down[j] * across[i])
-                };
-                *out = value(0, 0) + value(0, 1) + value(1, 0) + value(1, 1);
-            }
+            let (columns, across) = tap(at(0), width);
+            let (rows, down) = tap(at(1), height);
+            let value = |j: usize, i: usize| (&image[rows[j] * width + columns[i]], down[j] * across[i]);
+            let corners = [value(0, 0), value(0, 1), value(1, 0), value(1, 1)];
+            let [a, b, c, d] = corners.map(|(pixel, weight)| pixel.map(|value| value * weight));
+            *pixel = std::array::from_fn(|k| a[k] + b[k] + c[k] + d[k]);
         }
     }
 }

@@ -74,6 +74,11 @@ impl Gaussian {
         Self::new(sigma, 4.0, Border::Replicate, stack)
     }
 
+    /// True if the kernel is its centre tap alone.
+    pub fn is_identity(&self) -> bool {
+        self.half.len() == 1
+    }
+
     /// Blurs `data` (height x width x channels) in place.
     pub fn apply(
         &self,
@@ -90,41 +95,63 @@ impl Gaussian {
         let stride = width * channels;
         let [columns, padded] = pool.take([stride * height, stride + 2 * radius * channels]);
         for (y, out) in columns.chunks_exact_mut(stride).enumerate() {
-            let row = |offset: isize| {
-                let y = self.border.index(y as isize + offset, height);
-                &data[y * stride..][..stride]
-            };
-            scale(out, row(0), self.half[0]);
-            for j in (1..=radius).rev() {
-                add_pair(out, row(-(j as isize)), row(j as isize), self.half[j]);
-            }
+            let y = y as isize;
+            self.weigh(out, |offset| {
+                &data[self.border.index(y + offset, height) * stride..][..stride]
+            });
             store(out, storage);
         }
         for (row, out) in columns.chunks_exact(stride).zip(data.chunks_exact_mut(stride)) {
-            for (x, pixel) in padded.chunks_exact_mut(channels).enumerate() {
-                let x = self.border.index(x as isize - radius as isize, width);
-                pixel.copy_from_slice(&row[x * channels..][..channels]);
+            let (before, rest) = padded.split_at_mut(radius * channels);
+            let (inside, after) = rest.split_at_mut(stride);
+            inside.copy_from_slice(row);
+            let pixel = |x: isize| &row[self.border.index(x, width) * channels..][..channels];
+            for (x, out) in before.chunks_exact_mut(channels).enumerate() {
+                out.copy_from_slice(pixel(x as isize - radius as isize));
             }
-            scale(out, &padded[radius * channels..], self.half[0]);
-            for j in (1..=radius).rev() {
-                let (left, right) = ((radius - j) * channels, (radius + j) * channels);
-                add_pair(out, &padded[left..], &padded[right..], self.half[j]);
+            for (x, out) in after.chunks_exact_mut(channels).enumerate() {
+                out.copy_from_slice(pixel((width + x) as isize));
             }
+            self.weigh(out, |offset| {
+                &padded[(radius * channels).wrapping_add_signed(offset * channels as isize)..]
+            });
             store(out, storage);
+        }
+    }
+
+    /// The weighted sum of the lines at offsets `-radius..=radius`: the centre, then the
+    /// pairs from the outermost inwards, a few at a time to spare memory.
+    fn weigh<'a>(&self, out: &mut [f64], line: impl Fn(isize) -> &'a [f64]) {
+        let radius = self.half.len() - 1;
+        let pair = |j: usize| (line(-(j as isize)), line(j as isize), self.half[j]);
+        for (out, value) in out.iter_mut().zip(line(0)) {
+            *out = value * self.half[0];
+        }
+        let mut j = radius;
+        while j > 0 {
+            j -= match j {
+                1 => add_pairs(out, [pair(j)]),
+                2 => add_pairs(out, [pair(j), pair(j - 1)]),
+                3 => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2)]),
+                _ => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2), pair(j - 3)]),
+            };
         }
     }
 }
 
-fn scale(out: &mut [f64], row: &[f64], weight: f64) {
-    for (out, value) in out.iter_mut().zip(row) {
-        *out = value * weight;
+/// Adds weighted pairs of lines in the order given; says how many.
+fn add_pairs<const K: usize>(out: &mut [f64], pairs: [(&[f64], &[f64], f64); K]) -> usize {
+    let n = out.len();
+    // Equal lengths, so that the compiler drops the checks below.
+    let pairs = pairs.map(|(left, right, weight)| (&left[..n], &right[..n], weight));
+    for (x, out) in out.iter_mut().enumerate() {
+        let mut sum = *out;
+        for (left, right, weight) in pairs {
+            sum += (left[x] + right[x]) * weight;
+        }
+        *out = sum;
     }
-}
-
-fn add_pair(out: &mut [f64], left: &[f64], right: &[f64], weight: f64) {
-    for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
-        *out += (left + right) * weight;
-    }
+    K
 }
 
 fn store(values: &mut [f64], storage: Storage) {

@@ -4,7 +4,7 @@
 //! (v * 257); the sum is rounded to a quantum; the quantum goes back to eight bits by
 //! division, which truncates. A build with HDRI, or ImageMagick 7, may round instead.
 
-use super::replicate;
+use super::lines;
 use crate::corruptions::Pool;
 
 /// Blurs `bytes` (height x width x channels) in place along `angle` degrees.
@@ -26,27 +26,35 @@ pub(crate) fn blur(
     let stride = width * channels;
     let padded_stride = (left + width + right) * channels;
     let [padded, sums] = pool.take([padded_stride * (up + height + down), stride]);
-    for (y, row) in padded.chunks_exact_mut(padded_stride).enumerate() {
-        let y = replicate(y as isize - up as isize, height);
-        let source = &bytes[y * stride..][..stride];
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            let x = replicate(x as isize - left as isize, width);
-            for (out, &value) in pixel.iter_mut().zip(&source[x * channels..]) {
-                *out = f64::from(value) * 257.0;
-            }
+    let inside = |y: usize| (up + y) * padded_stride;
+    for (y, source) in bytes.chunks_exact(stride).enumerate() {
+        let row = &mut padded[inside(y)..][..padded_stride];
+        let (before, rest) = row.split_at_mut(left * channels);
+        let (line, after) = rest.split_at_mut(stride);
+        for (out, &value) in line.iter_mut().zip(source) {
+            *out = f64::from(value) * 257.0;
+        }
+        for pixel in before.chunks_exact_mut(channels) {
+            pixel.copy_from_slice(&line[..channels]);
+        }
+        for pixel in after.chunks_exact_mut(channels) {
+            pixel.copy_from_slice(&line[stride - channels..]);
         }
     }
+    for y in 0..up {
+        padded.copy_within(inside(0)..inside(1), y * padded_stride);
+    }
+    for y in height..height + down {
+        padded.copy_within(inside(height - 1)..inside(height), inside(y));
+    }
+    let offset = |tap: &Tap| tap.y * padded_stride as isize + tap.x * channels as isize;
+    let lines: Vec<lines::Tap> = taps.iter().map(|tap| (offset(tap), tap.weight)).collect();
     for (y, out) in bytes.chunks_exact_mut(stride).enumerate() {
-        sums.fill(0.0);
-        for tap in &taps {
-            let row = (up + y).wrapping_add_signed(tap.y) * padded_stride;
-            let column = left.wrapping_add_signed(tap.x) * channels;
-            for (sum, value) in sums.iter_mut().zip(&padded[row + column..]) {
-                *sum += tap.weight * value;
-            }
-        }
+        let start = (up + y) * padded_stride + left * channels;
+        lines::correlate(padded, start, &lines, sums);
         for (out, sum) in out.iter_mut().zip(&*sums) {
-            let quantum = (sum + 0.5).clamp(0.0, 65_535.0) as u32;
+            // No sum of weights that add up to 1 leaves the range by as much as a half.
+            let quantum = (sum + 0.5) as i32;
             *out = (quantum / 257) as u8;
         }
     }

@@ -42,35 +42,36 @@ impl Axis {
     }
 }
 
-/// Calls `visit(output index, value)` for every value of the zoomed image, row by row.
+/// Calls `visit(output index, pixel)` for every pixel of the zoomed image, row by row.
 /// `lines` is working memory for two rows.
-pub(crate) fn sample(
-    image: &[f64],
+pub(crate) fn sample<const C: usize>(
+    image: &[[f64; C]],
     (horizontal, vertical): (&Axis, &Axis),
-    channels: usize,
-    lines: &mut [f64],
-    mut visit: impl FnMut(usize, f64),
+    lines: &mut [[f64; C]],
+    mut visit: impl FnMut(usize, [f64; C]),
 ) {
-    let stride = horizontal.taps.len() * channels;
-    let (upper, lower) = lines[..2 * stride].split_at_mut(stride);
+    let width = horizontal.taps.len();
+    let (upper, lower) = lines[..2 * width].split_at_mut(width);
     let mut index = 0;
     for y in &vertical.taps {
         // (value * vertical weight) * horizontal weight, the vertical product once a row.
         for (line, k) in [(&mut *upper, 0), (&mut *lower, 1)] {
-            for (out, value) in line.iter_mut().zip(&image[y.at[k] * stride..]) {
+            let row = image[y.at[k] * width..][..width].as_flattened();
+            for (out, value) in line.as_flattened_mut().iter_mut().zip(row) {
                 *out = value * y.weight[k];
             }
         }
         for x in &horizontal.taps {
-            let [left, right] = x.at.map(|at| at * channels);
-            for c in 0..channels {
-                let sum = upper[left + c] * x.weight[0]
-                    + upper[right + c] * x.weight[1]
-                    + lower[left + c] * x.weight[0]
-                    + lower[right + c] * x.weight[1];
-                visit(index, sum);
-                index += 1;
-            }
+            let [left, right] = x.at;
+            let corners = [upper[left], upper[right], lower[left], lower[right]];
+            let [a, b] = x.weight;
+            visit(
+                index,
+                std::array::from_fn(|c| {
+                    corners[0][c] * a + corners[1][c] * b + corners[2][c] * a + corners[3][c] * b
+                }),
+            );
+            index += 1;
         }
     }
 }

@@ -76,6 +76,25 @@ impl KeyedRng {
         }
     }
 
+    /// As many whole numbers in `[0, n)` as `out` has room for, without bias; `n` is at least
+    /// 1. Not the numbers that [`Self::below`] would give: a word serves two of them.
+    pub fn fill_below(&mut self, n: u32, out: &mut [u32]) {
+        let rejected = n.wrapping_neg() % n;
+        let (mut word, mut left) = (0, 0);
+        for value in out {
+            *value = loop {
+                if left == 0 {
+                    (word, left) = (self.next_u64(), 2);
+                }
+                let product = (word & 0xffff_ffff) * u64::from(n);
+                (word, left) = (word >> 32, left - 1);
+                if product as u32 >= rejected {
+                    break (product >> 32) as u32;
+                }
+            };
+        }
+    }
+
     /// Standard normal (Marsaglia's polar method; the second value is kept for the next call).
     pub fn normal(&mut self) -> f64 {
         if let Some(value) = self.cached_normal.take() {

@@ -6,6 +6,7 @@
 pub mod keyed;
 pub mod numpy;
 mod poisson;
+mod ziggurat;
 
 pub use keyed::KeyedRng;
 pub use numpy::NumpyRng;
@@ -46,6 +47,12 @@ pub trait RandomSource {
         self.uniform() < p / (p + (1.0 - p))
     }
 
+    /// The keyed generator behind this source, if it is one: it replays no stream, so a
+    /// corruption is free in how it draws, as long as the distribution is the same.
+    fn as_keyed(&mut self) -> Option<&mut KeyedRng> {
+        None
+    }
+
     /// As many uniforms in `[low, high)` as `out` has room for. One dynamic call instead
     /// of thousands.
     fn fill_uniform(&mut self, low: f64, high: f64, out: &mut [f64]) {
@@ -58,6 +65,13 @@ pub trait RandomSource {
     fn fill_normal(&mut self, out: &mut [f64]) {
         for value in out {
             *value = self.normal();
+        }
+    }
+
+    /// As many whole numbers in `[0, n)` as `out` has room for; `n` is at least 1.
+    fn fill_below(&mut self, n: u32, out: &mut [u32]) {
+        for value in out {
+            *value = self.below(u64::from(n)) as u32;
         }
     }
 
@@ -91,6 +105,18 @@ impl RandomSource for KeyedRng {
 
     fn poisson(&mut self, lambda: f64) -> u64 {
         poisson::draw(lambda, || Self::uniform(self))
+    }
+
+    fn as_keyed(&mut self) -> Option<&mut KeyedRng> {
+        Some(self)
+    }
+
+    fn fill_normal(&mut self, out: &mut [f64]) {
+        ziggurat::fill(self, out);
+    }
+
+    fn fill_below(&mut self, n: u32, out: &mut [u32]) {
+        Self::fill_below(self, n, out);
     }
 }
 

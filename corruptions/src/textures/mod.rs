@@ -13,6 +13,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use md5::{Digest, Md5};
+
 use crate::{ParameterSet, Result};
 
 /// The originals: file name, width, height, MD5. The draw among them is uniform, and the
@@ -93,12 +95,22 @@ impl Textures {
         self.0.folder.is_some()
     }
 
-    /// Which they are, for provenance: `original (MD5 checked)` or `procedural`.
+    /// Which they are, for provenance: two sets with one description hold the same bytes.
+    ///
+    /// ```
+    /// use rlnet_corruptions::Textures;
+    /// assert_eq!(Textures::default().describe(), "procedural v1");
+    /// ```
+    ///
+    /// The originals say `original, 5 files, MD5 7258f303`: the first digits of the MD5 over
+    /// the published MD5 sums that the files were checked against.
     pub fn describe(&self) -> String {
         if self.are_original() {
-            "original (MD5 checked)".to_owned()
+            let sums = ORIGINALS.map(|(_, _, _, md5)| md5).concat();
+            let digest = format!("{:x}", Md5::digest(sums));
+            format!("original, {} files, MD5 {}", ORIGINALS.len(), &digest[..8])
         } else {
-            format!("procedural, version {}", procedural::VERSION)
+            format!("procedural v{}", procedural::VERSION)
         }
     }
 

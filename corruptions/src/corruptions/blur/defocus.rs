@@ -7,8 +7,8 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
-use crate::kernels::reflect101;
 use crate::kernels::unit::{byte, unit};
+use crate::kernels::{lines, reflect101};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -16,6 +16,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Disk radius and the sigma that smooths its edge, in pixels.
@@ -27,14 +28,9 @@ const PARAMETERS: [[(f64, f64); 5]; 3] = [
 
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (radius, alias) = job.pick(&PARAMETERS);
-    let taps = disk(radius, alias);
-    let reach = taps
-        .iter()
-        .map(|tap| tap.x.unsigned_abs().max(tap.y.unsigned_abs()))
-        .max()
-        .unwrap_or(0);
+    let plan = scratch.plan(job, || Plan::new(&disk(radius, alias), job.width));
+    let (reach, padded_stride) = (plan.reach, plan.padded_stride);
     let stride = 3 * job.width;
-    let padded_stride = 3 * (job.width + 2 * reach);
     let [padded, sums] = scratch
         .doubles
         .take([padded_stride * (job.height + 2 * reach), stride]);
@@ -48,19 +44,36 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
         }
     }
     for (y, out) in out.chunks_exact_mut(stride).enumerate() {
-        sums.fill(0.0);
-        for tap in &taps {
-            let row = (reach + y).wrapping_add_signed(tap.y) * padded_stride;
-            let column = 3 * reach.wrapping_add_signed(tap.x);
-            for (sum, value) in sums.iter_mut().zip(&padded[row + column..]) {
-                *sum += tap.weight * value;
-            }
-        }
+        lines::correlate(padded, (reach + y) * padded_stride + 3 * reach, &plan.taps, sums);
         for (out, sum) in out.iter_mut().zip(&*sums) {
             *out = byte(*sum);
         }
     }
     Ok(())
+}
+
+/// The kernel for images of one width.
+struct Plan {
+    /// Pixels it reaches beyond the border.
+    reach: usize,
+    padded_stride: usize,
+    taps: Vec<lines::Tap>,
+}
+
+impl Plan {
+    fn new(disk: &[Tap], width: usize) -> Self {
+        let far = disk
+            .iter()
+            .map(|tap| tap.x.unsigned_abs().max(tap.y.unsigned_abs()));
+        let reach = far.max().unwrap_or(0);
+        let padded_stride = 3 * (width + 2 * reach);
+        let offset = |tap: &Tap| tap.y * padded_stride as isize + 3 * tap.x;
+        Self {
+            reach,
+            padded_stride,
+            taps: disk.iter().map(|tap| (offset(tap), tap.weight)).collect(),
+        }
+    }
 }
 
 struct Tap {

@@ -11,6 +11,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Standard deviation in pixels.
@@ -21,11 +22,11 @@ const SIGMA: [[f64; 5]; 3] = [
 ];
 
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+    let blur = scratch.plan(job, || Gaussian::replicated(job.pick(&SIGMA), job.stack));
     let [image] = scratch.doubles.take([out.len()]);
     for (value, &x) in image.iter_mut().zip(job.pixels) {
         *value = unit(x);
     }
-    let blur = Gaussian::replicated(job.pick(&SIGMA), job.stack);
     let size = (job.width, job.height);
     blur.apply(image, size, 3, Storage::Double, &mut scratch.kernel);
     for (out, value) in out.iter_mut().zip(image) {

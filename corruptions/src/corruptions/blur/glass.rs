@@ -16,22 +16,26 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// Blur sigma, largest offset delta, iterations.
-const PARAMETERS: [[(f64, i64, u32); 5]; 3] = [
+const PARAMETERS: [[(f64, usize, u32); 5]; 3] = [
     [(0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)],
     [(0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)],
     [(0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2)],
 ];
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let (sigma, delta, iterations) = job.pick(&PARAMETERS);
-    let (width, height) = (job.width as i64, job.height as i64);
-    let blur = Gaussian::replicated(sigma, job.stack);
+    let (sigma, reach, iterations) = job.pick(&PARAMETERS);
+    let blur = scratch.plan(job, || Gaussian::replicated(sigma, job.stack));
     let [image] = scratch.doubles.take([out.len()]);
     out.copy_from_slice(job.pixels);
     let mut pass = |bytes: &mut [u8]| {
+        // Bytes to the unit interval and back are the same bytes.
+        if blur.is_identity() {
+            return;
+        }
         for (value, &x) in image.iter_mut().zip(&*bytes) {
             *value = unit(x);
         }
@@ -42,14 +46,21 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         }
     };
     pass(out);
+    // Rows and columns visited, none if the image is too small.
+    let visited = |n: usize| (n + 1).saturating_sub(2 * reach + 1);
+    let (rows, columns) = (visited(job.height), visited(job.width));
+    let [shifts] = scratch.counts.take([2 * columns]);
     for _ in 0..iterations {
-        for y in (delta + 1..=height - delta).rev() {
-            for x in (delta + 1..=width - delta).rev() {
-                let dx = rng.randint(-delta, delta);
-                let dy = rng.randint(-delta, delta);
-                let from = 3 * ((y + dy) * width + x + dx) as usize;
-                let to = 3 * (y * width + x) as usize;
-                out.copy_within(from..from + 3, to);
+        for y in (reach + 1..reach + 1 + rows).rev() {
+            // From -delta to delta - 1, dx before dy.
+            rng.fill_below(2 * reach as u32, shifts);
+            let row = (reach + 1..reach + 1 + columns).rev();
+            for (x, shift) in row.zip(shifts.chunks_exact(2)) {
+                let [dx, dy] = [shift[0], shift[1]].map(|shift| shift as usize);
+                let from = 3 * ((y + dy - reach) * job.width + x + dx - reach);
+                let to = 3 * (y * job.width + x);
+                let pixel = [out[from], out[from + 1], out[from + 2]];
+                out[to..to + 3].copy_from_slice(&pixel);
             }
         }
     }

@@ -10,6 +10,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// Radius and sigma. CIFAR's severities 3 and 4 give identical bytes: the longer radius

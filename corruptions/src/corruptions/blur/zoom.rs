@@ -7,7 +7,7 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
-use crate::kernels::unit::{byte_f32, unit, unit_f32};
+use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::zoom::{Axis, sample};
 use crate::{RandomSource, Result};
 
@@ -16,6 +16,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Blur,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Step and number of factors. `arange` includes its end point for some of these rows
@@ -27,25 +28,49 @@ const PARAMETERS: [[(f64, u32); 5]; 3] = [
 ];
 
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let (step, count) = job.pick(&PARAMETERS);
-    let [image, lines] = scratch.doubles.take([out.len(), 6 * job.width]);
-    for (value, &byte) in image.iter_mut().zip(job.pixels) {
-        *value = f64::from(unit(byte) as f32);
-    }
-    let [total] = scratch.singles.take([out.len()]);
+    let plan = scratch.plan(job, || Plan::new(job));
+    // Pixels of four values, the last of them idle: they fill vector registers.
+    let [image, lines] = scratch.doubles.take([4 * job.area(), 8 * job.width]);
+    let (image, lines) = (image.as_chunks_mut::<4>().0, lines.as_chunks_mut().0);
+    let [total] = scratch.singles.take([4 * job.area()]);
+    let total = total.as_chunks_mut::<4>().0;
+    let pixels = job.pixels.as_chunks::<3>().0;
     // The first factor is 1 and its zoom the image itself.
-    for (total, &byte) in total.iter_mut().zip(job.pixels) {
-        *total = unit_f32(byte);
+    for ((value, total), &[r, g, b]) in image.iter_mut().zip(&mut *total).zip(pixels) {
+        *total = [unit_f32(r), unit_f32(g), unit_f32(b), 0.0];
+        *value = total.map(f64::from);
     }
-    let step = (1.0 + step) - 1.0;
-    for i in 1..count {
-        let factor = 1.0 + f64::from(i) * step;
-        let axes = (&Axis::new(job.width, factor), &Axis::new(job.height, factor));
-        sample(image, axes, 3, lines, |at, value| total[at] += value as f32);
+    for (across, down) in &plan.zooms {
+        sample(image, (across, down), lines, |at, pixel| {
+            let total = &mut total[at];
+            *total = std::array::from_fn(|c| total[c] + pixel[c] as f32);
+        });
     }
-    let terms = (count + 1) as f32;
-    for ((out, &x), total) in out.iter_mut().zip(job.pixels).zip(&*total) {
-        *out = byte_f32((unit_f32(x) + total) / terms);
+    let made = out.as_chunks_mut::<3>().0;
+    for ((out, pixel), total) in made.iter_mut().zip(pixels).zip(total) {
+        *out = std::array::from_fn(|c| byte_f32((unit_f32(pixel[c]) + total[c]) / plan.terms));
     }
     Ok(())
+}
+
+/// The maps of all zooms but the first, across and down.
+struct Plan {
+    zooms: Vec<(Axis, Axis)>,
+    /// Images that are averaged.
+    terms: f32,
+}
+
+impl Plan {
+    fn new(job: &Job<'_>) -> Self {
+        let (step, count) = job.pick(&PARAMETERS);
+        let step = (1.0 + step) - 1.0;
+        let axes = |i| {
+            let factor = 1.0 + f64::from(i) * step;
+            (Axis::new(job.width, factor), Axis::new(job.height, factor))
+        };
+        Self {
+            zooms: (1..count).map(axes).collect(),
+            terms: (count + 1) as f32,
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// What is left of the distance to the mean.

@@ -17,6 +17,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// The side that the multiples below refer to. (244 is the reference's slip for 224.)
@@ -57,9 +58,13 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         return Err(job.refuse("the affine map needs at least 3 pixels each way"));
     }
 
-    let [image, warped] = scratch.singles.take([out.len(), out.len()]);
-    for (value, &x) in image.iter_mut().zip(job.pixels) {
-        *value = unit_f32(x);
+    let smooth = scratch.plan(job, || Gaussian::new(sigma, 3.0, Border::Symmetric, job.stack));
+    // Pixels of four values, the last of them idle: they fill vector registers.
+    let [image, warped] = scratch.singles.take([4 * job.area(); 2]);
+    let (image, warped) = (image.as_chunks_mut::<4>().0, warped.as_chunks_mut::<4>().0);
+    let made = out.as_chunks_mut::<3>().0;
+    for (value, &[r, g, b]) in image.iter_mut().zip(job.pixels.as_chunks::<3>().0) {
+        *value = [unit_f32(r), unit_f32(g), unit_f32(b), 0.0];
     }
     // The reference takes (rows, columns) for (x, y) here; that matters for other than
     // square images only.
@@ -70,10 +75,17 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         [cx - reach, cy - reach],
     ];
     let to = from.map(|point| point.map(|c| c + rng.uniform_in(-jitter, jitter) as f32));
-    affine::warp(image, (width, height), &affine::through(from, to), warped);
+    let [columns] = scratch.words.take([2 * width]);
+    let columns = columns.as_chunks_mut().0;
+    affine::warp(
+        image,
+        (width, height),
+        &affine::through(from, to),
+        columns,
+        warped,
+    );
 
     let [dx, dy] = scratch.doubles.take([job.area(), job.area()]);
-    let smooth = Gaussian::new(sigma, 3.0, Border::Symmetric, job.stack);
     for shift in [&mut *dx, &mut *dy] {
         rng.fill_uniform(-1.0, 1.0, shift);
         if alpha == 0.0 {
@@ -83,25 +95,25 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     }
     // The scripts multiply by an amplitude of 0 too: no shift, the warped image as it is.
     if alpha == 0.0 {
-        for (out, &value) in out.iter_mut().zip(&*warped) {
-            *out = byte_f32(value);
+        for (out, &[r, g, b, _]) in made.iter_mut().zip(&*warped) {
+            *out = [r, g, b].map(byte_f32);
         }
         return Ok(());
     }
-    let pixels = out.chunks_exact_mut(3).zip(dx.iter().zip(&*dy));
-    for (i, (pixel, (dx, dy))) in pixels.enumerate() {
-        let shift = |shift: f64| f64::from((shift * alpha) as f32);
-        let y = Taps::new((i / width) as f64 + shift(*dy), height, job.stack);
-        let x = Taps::new((i % width) as f64 + shift(*dx), width, job.stack);
-        for (c, out) in pixel.iter_mut().enumerate() {
-            let mut sum = 0.0;
-            for (row, weight) in y.at.into_iter().zip(y.weight) {
-                for (column, across) in x.at.into_iter().zip(x.weight) {
-                    let value = f64::from(warped[3 * (row * width + column) + c]);
-                    sum += value * weight * across;
+    let shifts = dx.chunks_exact(width).zip(dy.chunks_exact(width));
+    for ((y, line), (dx, dy)) in made.chunks_exact_mut(width).enumerate().zip(shifts) {
+        for ((x, out), (dx, dy)) in line.iter_mut().enumerate().zip(dx.iter().zip(dy)) {
+            let shift = |shift: f64| f64::from((shift * alpha) as f32);
+            let rows = Taps::new(y as f64 + shift(*dy), height, job.stack);
+            let columns = Taps::new(x as f64 + shift(*dx), width, job.stack);
+            let mut sum = [0.0; 4];
+            for (row, down) in rows.at.into_iter().zip(rows.weight) {
+                for (column, across) in columns.at.into_iter().zip(columns.weight) {
+                    let pixel = warped[row * width + column];
+                    sum = std::array::from_fn(|c| sum[c] + f64::from(pixel[c]) * down * across);
                 }
             }
-            *out = byte_f32(sum as f32);
+            *out = [sum[0], sum[1], sum[2]].map(|value| byte_f32(value as f32));
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Quality, as the IJG scale counts it.

@@ -14,6 +14,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Digital,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// The smaller image's size over the image's.
@@ -30,33 +31,46 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
     if columns == 0 || rows == 0 {
         return Err(job.refuse(format!("nothing is left of it at factor {factor}")));
     }
-    let (across, down) = (boxes(job.width, columns), boxes(job.height, rows));
-    let [narrow, reduced] = scratch.bytes.take([3 * columns * job.height, 3 * columns * rows]);
-    let lines = narrow.chunks_exact_mut(3 * columns);
-    for (line, source) in lines.zip(job.pixels.chunks_exact(3 * job.width)) {
-        for (pixel, taps) in line.chunks_exact_mut(3).zip(&across) {
-            for (c, out) in pixel.iter_mut().enumerate() {
-                *out = taps.mean(|x| source[3 * x + c]);
+    let plan = scratch.plan(job, || [boxes(job.width, columns), boxes(job.height, rows)]);
+    let [across, down] = &*plan;
+    // Each axis goes down and up at once: the rounding in between is a pixel's own.
+    let stride = 3 * job.width;
+    let [narrow] = scratch.bytes.take([out.len()]);
+    for (line, source) in narrow
+        .chunks_exact_mut(stride)
+        .zip(job.pixels.chunks_exact(stride))
+    {
+        let source = source.as_chunks::<3>().0;
+        for (out, taps) in line.as_chunks_mut::<3>().0.iter_mut().zip(across) {
+            *out = match source[taps.first..][..taps.count] {
+                [pixel] => pixel,
+                [a, b] => std::array::from_fn(|c| halfway(a[c], b[c])),
+                ref pixels => std::array::from_fn(|c| taps.mean(pixels.iter().map(|pixel| pixel[c]))),
+            };
+        }
+    }
+    for (line, taps) in out.chunks_exact_mut(stride).zip(down) {
+        let row = |k: usize| &narrow[(taps.first + k) * stride..][..stride];
+        match taps.count {
+            1 => line.copy_from_slice(row(0)),
+            2 => {
+                for ((out, &a), &b) in line.iter_mut().zip(row(0)).zip(row(1)) {
+                    *out = halfway(a, b);
+                }
             }
-        }
-    }
-    for (line, taps) in reduced.chunks_exact_mut(3 * columns).zip(&down) {
-        for (i, out) in line.iter_mut().enumerate() {
-            *out = taps.mean(|y| narrow[3 * columns * y + i]);
-        }
-    }
-    let nearest =
-        |i: usize, n: usize, k: usize| (((i as f64 + 0.5) * (k as f64 / n as f64)) as usize).min(k - 1);
-    for (y, line) in out.chunks_exact_mut(3 * job.width).enumerate() {
-        let source = &reduced[3 * columns * nearest(y, job.height, rows)..][..3 * columns];
-        for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
-            pixel.copy_from_slice(&source[3 * nearest(x, job.width, columns)..][..3]);
+            count => {
+                for (i, out) in line.iter_mut().enumerate() {
+                    *out = taps.mean((0..count).map(|k| row(k)[i]));
+                }
+            }
         }
     }
     Ok(())
 }
 
-/// Source pixels `first..first + count` and the fixed-point weight of each.
+/// The box that an output position shows: source pixels `first..first + count` and the
+/// fixed-point weight of each.
+#[derive(Clone, Copy)]
 struct Taps {
     first: usize,
     count: usize,
@@ -67,18 +81,22 @@ struct Taps {
 const PRECISION: u32 = 32 - 8 - 2;
 
 impl Taps {
-    fn mean(&self, value: impl Fn(usize) -> u8) -> u8 {
-        let sum: u32 = (self.first..self.first + self.count)
-            .map(|i| u32::from(value(i)) * self.weight)
-            .sum();
+    fn mean(&self, values: impl Iterator<Item = u8>) -> u8 {
+        let sum: u32 = values.map(|value| u32::from(value) * self.weight).sum();
         ((sum + (1 << (PRECISION - 1))) >> PRECISION).min(255) as u8
     }
 }
 
+/// [`Taps::mean`] of two: their weight is exactly a half.
+fn halfway(a: u8, b: u8) -> u8 {
+    ((u16::from(a) + u16::from(b) + 1) >> 1) as u8
+}
+
+/// The boxes of `n` output positions, by way of `k` pixels.
 fn boxes(n: usize, k: usize) -> Vec<Taps> {
     let scale = n as f64 / k as f64;
     let half = 0.5 * scale;
-    (0..k)
+    let reduced: Vec<Taps> = (0..k)
         .map(|i| {
             let centre = (i as f64 + 0.5) * scale;
             let first = (centre - half + 0.5).max(0.0) as usize;
@@ -90,5 +108,7 @@ fn boxes(n: usize, k: usize) -> Vec<Taps> {
                 weight: (f64::from(1 << PRECISION) / count as f64 + 0.5) as u32,
             }
         })
-        .collect()
+        .collect();
+    let nearest = |i: usize| (((i as f64 + 0.5) * (k as f64 / n as f64)) as usize).min(k - 1);
+    (0..n).map(|i| reduced[nearest(i)]).collect()
 }

@@ -12,6 +12,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// Factor and summand.

@@ -6,6 +6,7 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::channel::{Channel, Channels};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -13,6 +14,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Noise,
     deterministic: false,
     run,
+    channel: Some(channel),
 };
 
 /// Probability that a value is flipped.
@@ -34,4 +36,15 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         };
     }
     Ok(())
+}
+
+fn channel(job: &Job<'_>) -> &'static Channel {
+    static CHANNELS: Channels = Channels::new();
+    let amount = job.pick(&AMOUNT);
+    CHANNELS.get(job, |x| {
+        std::array::from_fn(|k| {
+            let kept = if k >= usize::from(x) { 1.0 - amount } else { 0.0 };
+            0.5 * amount + kept
+        })
+    })
 }

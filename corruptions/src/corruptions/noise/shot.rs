@@ -2,6 +2,7 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::channel::{Channel, Channels};
 use crate::kernels::unit::{UNIT, byte};
 use crate::{RandomSource, Result};
 
@@ -10,6 +11,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Noise,
     deterministic: false,
     run,
+    channel: Some(channel),
 };
 
 /// Photons at full white.
@@ -27,4 +29,28 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         *out = byte(*count / photons);
     }
     Ok(())
+}
+
+fn channel(job: &Job<'_>) -> &'static Channel {
+    static CHANNELS: Channels = Channels::new();
+    let photons = job.pick(&PHOTONS);
+    CHANNELS.get(job, |x| {
+        let mean = UNIT[usize::from(x)] * photons;
+        // P(count = 0), then P(count) = P(count - 1) mean / count; counts above `photons`
+        // are all white.
+        let (mut law, mut probability) = ([0.0; 256], (-mean).exp());
+        let mut below = 0.0;
+        for count in 0..=photons as u32 {
+            if count > 0 {
+                probability *= mean / f64::from(count);
+            }
+            below += probability;
+            law[usize::from(byte(f64::from(count) / photons))] = below;
+        }
+        // Bytes that no count gives.
+        for k in 1..256 {
+            law[k] = law[k].max(law[k - 1]);
+        }
+        law
+    })
 }

@@ -2,6 +2,7 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
+use crate::kernels::channel::{Channel, Channels, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
@@ -10,6 +11,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: false,
     run,
+    channel: Some(channel),
 };
 
 /// Standard deviation of the factor.
@@ -28,4 +30,15 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
         *out = byte(x + x * (sigma * *n));
     }
     Ok(())
+}
+
+fn channel(job: &Job<'_>) -> &'static Channel {
+    static CHANNELS: Channels = Channels::new();
+    let sigma = job.pick(&SIGMA);
+    // Truncation gives at most k as long as 255 Y stays below k + 1. (Black stays black: its
+    // quotient is infinite.)
+    CHANNELS.get(job, |x| {
+        let x = f64::from(x);
+        std::array::from_fn(|k| normal_below((k as f64 + 1.0 - x) / (sigma * x)))
+    })
 }

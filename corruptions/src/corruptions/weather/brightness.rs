@@ -10,6 +10,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Weather,
     deterministic: true,
     run,
+    channel: None,
 };
 
 /// What is added.

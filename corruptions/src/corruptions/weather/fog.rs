@@ -14,6 +14,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Weather,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// Strength, and the factor by which the amplitude decays from level to level.

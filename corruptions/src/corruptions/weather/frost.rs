@@ -12,6 +12,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Weather,
     deterministic: false,
     run,
+    channel: None,
 };
 
 /// Weight of the image and of the frost.

@@ -12,6 +12,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Weather,
     deterministic: false,
     run,
+    channel: None,
 };
 
 #[derive(Clone, Copy)]
@@ -84,9 +85,14 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     } else {
         let across = Axis::new(job.width, parameters.zoom);
         let down = Axis::new(job.height, parameters.zoom);
-        sample(noise, (&across, &down), 1, lines, |at, value| {
-            layer[at] = flake(value);
-        });
+        sample(
+            noise.as_chunks().0,
+            (&across, &down),
+            lines.as_chunks_mut().0,
+            |at, [value]| {
+                layer[at] = flake(value);
+            },
+        );
     }
     let angle = rng.uniform_in(-135.0, -45.0);
     let size = (job.width, job.height);
@@ -107,11 +113,11 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
 }
 
 /// OpenCV's single-precision grey value. The fused form reproduces all stored outputs of the
-/// modern stack. The plain form of the release stack is an assumption: the reference reports
-/// a few bytes of difference, but none occurs in its stored images.
+/// modern stack. The release stack has the order of OpenCV 3 and 4.0 (`RGB2Gray<float>`, SSE2),
+/// which starts from blue and rounds every product; its stored images are the same bytes.
 fn grey([r, g, b]: [f32; 3], stack: Stack) -> f32 {
     match stack {
-        Stack::Release => r * 0.299 + g * 0.587 + b * 0.114,
+        Stack::Release => (b * 0.114 + g * 0.587) + r * 0.299,
         Stack::Modern => b.mul_add(0.114, g.mul_add(0.587, r * 0.299)),
     }
 }

@@ -6,10 +6,11 @@
 
 use crate::corruption::Group;
 use crate::corruptions::{Entry, Job, Scratch};
-use crate::kernels::edges::{canny, chamfer};
+use crate::kernels::edges::{Gradients, SIDE, canny, chamfer};
+use crate::kernels::frame::Frame;
 use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::reflect101;
-use crate::kernels::unit::{byte_f32, unit_f32};
+use crate::kernels::unit::byte_f32;
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -17,6 +18,7 @@ pub(crate) const ENTRY: Entry = Entry {
     group: Group::Extra,
     deterministic: false,
     run,
+    channel: None,
 };
 
 #[derive(Clone, Copy)]
@@ -80,108 +82,169 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     let parameters = job.pick(&PARAMETERS);
     let (mean, sd) = parameters.noise;
     let size = (job.width, job.height);
+    let plan = scratch.plan(job, || Plan::new(&parameters, job));
     let [layer] = scratch.doubles.take([job.area()]);
     rng.fill_normal(layer);
     for value in layer.iter_mut() {
         *value = mean + sd * *value;
     }
-    let smooth = Gaussian::replicated(parameters.sigma, job.stack);
-    smooth.apply(layer, size, 1, Storage::Double, &mut scratch.kernel);
+    plan.smooth
+        .apply(layer, size, 1, Storage::Double, &mut scratch.kernel);
     let threshold = parameters.threshold;
-    match parameters.liquid {
-        Water(strength) => {
-            let [liquid, relief, spare] = scratch.bytes.take([job.area(); 3]);
-            for (out, &value) in liquid.iter_mut().zip(&*layer) {
-                // A cast as in C: levels above 255 wrap around.
-                let level = if value < threshold { 0.0 } else { value };
-                *out = (level * 255.0) as i64 as u8;
-            }
-            let [distance] = scratch.singles.take([job.area()]);
-            let [edge] = scratch.flags.take([job.area()]);
-            let padded = (job.width + 4) * (job.height + 4);
-            let [gradient, magnitude, stack, padded] =
-                scratch
-                    .words
-                    .take([2 * job.area(), job.area(), job.area(), padded]);
-            canny(liquid, size, (50, 150), [gradient, magnitude, stack], edge);
-            chamfer(edge, size, padded, distance);
-            shade(distance, size, relief, spare);
-            water(job, liquid, relief, strength as f32, out);
-        }
-        Mud(sigma) => {
+    // A pixel Y is X keep + tint.
+    let [keep, tint] = scratch.singles.take([out.len(), out.len()]);
+    match (parameters.liquid, &plan.soften) {
+        (Mud(_), Some(soften)) => {
             for value in layer.iter_mut() {
                 *value = f64::from(u8::from(*value > threshold));
             }
-            let soften = Gaussian::replicated(sigma, job.stack);
             soften.apply(layer, size, 1, Storage::Single, &mut scratch.kernel);
             let colour = MUD.map(|c| (f64::from(c) / 255.0) as f32);
-            let pixels = out.chunks_exact_mut(3).zip(job.pixels.chunks_exact(3));
-            for ((out, pixel), &cover) in pixels.zip(&*layer) {
+            let pixels = keep
+                .as_chunks_mut::<3>()
+                .0
+                .iter_mut()
+                .zip(tint.as_chunks_mut::<3>().0);
+            for ((keep, tint), &cover) in pixels.zip(&*layer) {
                 let cover = if cover < 0.8 { 0.0 } else { cover as f32 };
-                for ((out, &x), colour) in out.iter_mut().zip(pixel).zip(colour) {
-                    *out = byte_f32(unit_f32(x) * (1.0 - cover) + colour * cover);
-                }
+                *keep = [1.0 - cover; 3];
+                *tint = colour.map(|c| c * cover);
             }
         }
+        (liquid, _) => {
+            let strength = if let Water(strength) = liquid {
+                strength
+            } else {
+                0.0
+            };
+            let frame = Frame {
+                width: job.width,
+                height: job.height,
+            };
+            let [water, relief, spare, edges] = scratch.bytes.take([frame.area(); 4]);
+            for (y, row) in layer.chunks_exact(job.width).enumerate() {
+                for (out, &value) in water[frame.row(y)..].iter_mut().zip(row) {
+                    // A cast as in C: levels above 255 wrap around.
+                    let level = if value < threshold { 0.0 } else { value };
+                    *out = (level * 255.0) as i32 as u8;
+                }
+            }
+            let [x, y, magnitude] = scratch.shorts.take([frame.area(); 3]);
+            let [pending] = scratch.counts.take([frame.area()]);
+            let gradients = Gradients {
+                x,
+                y,
+                magnitude,
+                pending,
+            };
+            canny(frame, water, (50, 150), gradients, edges);
+            let [distance] = scratch.distances.take([frame.area()]);
+            chamfer(frame, edges, distance);
+            shade(frame, distance, relief, spare);
+            keep.fill(1.0);
+            wet(frame, water, relief, strength as f32, tint);
+        }
+    }
+    let values = out.iter_mut().zip(job.pixels).zip(keep.iter().zip(&*tint));
+    for ((out, &x), (keep, tint)) in values {
+        *out = byte_f32(f32::from(x) / 255.0 * keep + tint);
     }
     Ok(())
 }
 
-/// Adds water in proportion to liquid times relief, scaled to a largest value of 1.
-fn water(job: &Job<'_>, liquid: &[u8], relief: &[u8], strength: f32, out: &mut [u8]) {
+/// The blurs of a cell: of the noise, and of the edges of mud.
+struct Plan {
+    smooth: Gaussian,
+    soften: Option<Gaussian>,
+}
+
+impl Plan {
+    fn new(parameters: &Parameters, job: &Job<'_>) -> Self {
+        Self {
+            smooth: Gaussian::replicated(parameters.sigma, job.stack),
+            soften: match parameters.liquid {
+                Water(_) => None,
+                Mud(sigma) => Some(Gaussian::replicated(sigma, job.stack)),
+            },
+        }
+    }
+}
+
+/// The tint of water: in proportion to liquid times relief, scaled to a largest value of 1.
+fn wet(frame: Frame, water: &[u8], relief: &[u8], strength: f32, tint: &mut [f32]) {
     let colour = WATER.map(|c| (f64::from(c) / 255.0) as f32);
-    let amount = |i: usize| f32::from(liquid[i]) * f32::from(relief[i]);
-    let largest = (0..job.area()).map(amount).fold(0.0, f32::max);
+    let rows = |y: usize| {
+        let row = |plane| &<[u8]>::split_at(plane, frame.row(y)).1[..frame.width];
+        let amount = |(&a, &b): (&u8, &u8)| u16::from(a) * u16::from(b);
+        row(water).iter().zip(row(relief)).map(amount)
+    };
+    let largest = (0..frame.height).flat_map(rows).max().unwrap_or(0);
     // Without any liquid the reference divides 0 by 0 and returns black; this returns the
     // image. It never occurred in thousands of draws.
-    let largest = if largest == 0.0 { 1.0 } else { largest };
-    let pixels = out.chunks_exact_mut(3).zip(job.pixels.chunks_exact(3));
-    for (i, (out, pixel)) in pixels.enumerate() {
-        let amount = amount(i) / largest * strength;
-        for ((out, &x), colour) in out.iter_mut().zip(pixel).zip(colour) {
-            *out = byte_f32(unit_f32(x) + amount * colour);
+    let largest = f32::from(largest.max(1));
+    for (y, line) in tint.chunks_exact_mut(3 * frame.width).enumerate() {
+        for (tint, amount) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows(y)) {
+            let amount = f32::from(amount) / largest * strength;
+            *tint = colour.map(|c| amount * c);
         }
     }
 }
 
 /// From the distance to an edge to the relief of the drops: smoothed, equalised, embossed
 /// and smoothed again, in bytes.
-fn shade(distance: &mut [f32], size: (usize, usize), relief: &mut [u8], spare: &mut [u8]) {
+fn shade(frame: Frame, distance: &mut [f32], relief: &mut [u8], spare: &mut [u8]) {
+    const FARTHEST: f32 = 20.0 * SIDE;
     for value in distance.iter_mut() {
-        *value = value.min(20.0);
+        *value = if *value < FARTHEST { *value } else { FARTHEST };
     }
-    for (i, out) in relief.iter_mut().enumerate() {
-        let sum: f64 = around(i, size).map(|at| f64::from(distance[at])).iter().sum();
-        *out = (sum * (1.0 / 9.0)) as f32 as u8;
+    frame.extend(distance, reflect101);
+    for y in 0..frame.height {
+        let outs = relief[frame.row(y)..].iter_mut();
+        for (out, [a, b, c]) in outs.zip(windows(frame.around(distance, y))) {
+            // Whole numbers below 2^24: exact in any order.
+            let sum = (a[0] + a[1] + a[2]) + (b[0] + b[1] + b[2]) + (c[0] + c[1] + c[2]);
+            let mean = f64::from(sum) / f64::from(SIDE) * (1.0 / 9.0);
+            *out = mean as f32 as i32 as u8;
+        }
     }
-    equalise(relief);
-    const EMBOSS: [i32; 9] = [-2, -1, 0, -1, 1, 1, 0, 1, 2];
-    for (i, out) in spare.iter_mut().enumerate() {
-        let taps = around(i, size).into_iter().zip(EMBOSS);
-        let sum: i32 = taps.map(|(at, weight)| weight * i32::from(relief[at])).sum();
-        *out = sum.clamp(0, 255) as u8;
+    equalise(frame, relief);
+    frame.extend(relief, reflect101);
+    for y in 0..frame.height {
+        let outs = spare[frame.row(y)..].iter_mut();
+        for (out, [a, b, c]) in outs.zip(windows(frame.around(relief, y))) {
+            let [a, b, c] = [a, b, c].map(|row| [row[0], row[1], row[2]].map(i16::from));
+            let sum = b[1] + b[2] + c[1] + 2 * c[2] - 2 * a[0] - a[1] - b[0];
+            *out = sum.clamp(0, 255) as u8;
+        }
     }
-    for (i, out) in relief.iter_mut().enumerate() {
-        let sum: u32 = around(i, size).map(|at| u32::from(spare[at])).iter().sum();
-        *out = ((2 * sum + 9) / 18) as u8;
+    frame.extend(spare, reflect101);
+    for y in 0..frame.height {
+        let outs = relief[frame.row(y)..].iter_mut();
+        for (out, [a, b, c]) in outs.zip(windows(frame.around(spare, y))) {
+            let [a, b, c] = [a, b, c].map(|row| u16::from(row[0]) + u16::from(row[1]) + u16::from(row[2]));
+            *out = ((2 * (a + b + c) + 9) / 18) as u8;
+        }
     }
 }
 
-/// Indices of the 3x3 pixels around pixel `i`, border mirrored.
-fn around(i: usize, (width, height): (usize, usize)) -> [usize; 9] {
-    let (y, x) = ((i / width) as isize, (i % width) as isize);
-    let rows = [-1, 0, 1].map(|d| reflect101(y + d, height) * width);
-    let columns = [-1, 0, 1].map(|d| reflect101(x + d, width));
-    std::array::from_fn(|k| rows[k / 3] + columns[k % 3])
+/// The 3x3 neighbourhoods along three rows.
+fn windows<T>([above, here, below]: [&[T]; 3]) -> impl Iterator<Item = [&[T]; 3]> {
+    let rows = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
+    rows.map(|((a, b), c)| [a, b, c])
 }
 
 /// OpenCV's histogram equalisation: the first level present becomes 0.
-fn equalise(bytes: &mut [u8]) {
-    let mut histogram = [0_u32; 256];
-    for &byte in &*bytes {
-        histogram[usize::from(byte)] += 1;
+fn equalise(frame: Frame, plane: &mut [u8]) {
+    let rows = (0..frame.height).map(|y| frame.row(y));
+    // Two histograms: neighbours are often equal, and would wait for each other.
+    let mut halves = [[0_u32; 256]; 2];
+    for start in rows.clone() {
+        for (i, &byte) in plane[start..][..frame.width].iter().enumerate() {
+            halves[i & 1][usize::from(byte)] += 1;
+        }
     }
-    let total = bytes.len() as u32;
+    let histogram: [u32; 256] = std::array::from_fn(|level| halves[0][level] + halves[1][level]);
+    let total = (frame.width * frame.height) as u32;
     let first = histogram.iter().position(|&n| n > 0).unwrap_or(0);
     if histogram[first] == total {
         return;
@@ -190,10 +253,14 @@ fn equalise(bytes: &mut [u8]) {
     let mut table = [0; 256];
     let mut sum = 0;
     for level in first + 1..256 {
-        sum += histogram[level];
-        table[level] = (sum as f32 * scale).round_ties_even().min(255.0) as u8;
+        if histogram[level] > 0 {
+            sum += histogram[level];
+            table[level] = (sum as f32 * scale).round_ties_even().min(255.0) as u8;
+        }
     }
-    for byte in bytes {
-        *byte = table[usize::from(*byte)];
+    for start in rows {
+        for byte in &mut plane[start..][..frame.width] {
+            *byte = table[usize::from(*byte)];
+        }
     }
 }
