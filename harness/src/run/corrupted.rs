@@ -58,6 +58,17 @@ impl CorruptedSource {
                 severities: &asked.severities,
             };
             let (images, files) = CorruptedImages::open(folder, &wanted)?;
+            let official = files.values().filter(|files| files.official).count();
+            if official < files.len() {
+                announce(&format!(
+                    "{}: {} of {} corruptions do not have published checksums{}; the report says so",
+                    folder.display(),
+                    files.len() - official,
+                    files.len(),
+                    made_by(folder)
+                        .map_or_else(String::new, |how| format!(" (made by rlnet corrupt: {how})")),
+                ));
+            }
             source.read = Some(Archive {
                 folder: folder.clone(),
                 images,
