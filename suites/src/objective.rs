@@ -106,7 +106,12 @@ pub const MODES: [Mode; 11] = [
     mode("rslad+attn+augattn", [0.0, 1.0, 1000.0], BOTH, Inner::Kl),
     mode("rslad+attn+augattn+advattn", [0.0, 1.0, 1000.0], ALL, Inner::Kl),
     mode("rslad+attn+augattn+ce", [0.5, 0.5, 1000.0], BOTH, Inner::Kl),
-    mode("rslad+attn+augattn+advattn+ce", [0.5, 0.5, 1000.0], ALL, Inner::Kl),
+    mode(
+        "rslad+attn+augattn+advattn+ce",
+        [0.5, 0.5, 1000.0],
+        ALL,
+        Inner::Kl,
+    ),
     // The reference calls it pgd, kl and ard, and runs the same thing (defect B29).
     mode("ce", [1.0, 0.0, 0.0], BOTH, Inner::Ce),
     // SENet's natural fine-tuning, no attack (reference README, CIFAR-10).

@@ -1,9 +1,9 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
 use crate::attack::AttackSpec;
+use crate::branch::NormBanks;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
-use crate::branch::NormBanks;
 use crate::error::SuiteError;
 use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Score};
 use crate::suite::{StageSettings, Suite, Train};
@@ -213,12 +213,19 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         Err(SuiteError::value(what, value, why))
     };
     let weights = [spec.gamma, spec.alpha, spec.beta, spec.trades, spec.jsd];
-    if let Some(bad) = weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
+    if let Some(bad) = weights
+        .iter()
+        .find(|weight| !(**weight >= 0.0 && weight.is_finite()))
+    {
         return refuse("loss weight", bad, format!("of `{name}`; weights are 0 or more"));
     }
     let distilled = spec.stage != Stage::Teacher;
     if spec.gamma + spec.trades + if distilled { spec.alpha + spec.beta } else { 0.0 } == 0.0 {
-        return refuse("loss of", &name, "every weight is 0; nothing would be learnt".into());
+        return refuse(
+            "loss of",
+            &name,
+            "every weight is 0; nothing would be learnt".into(),
+        );
     }
     if spec.inner == Inner::Kl && !distilled {
         let why = format!("`{name}` has no teacher; an attack on the KL needs one");
@@ -233,7 +240,11 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         return refuse("trades", &spec.trades, why);
     }
     if spec.jsd > 0.0 && !spec.views.contains(&View::Augmix) {
-        return refuse("jsd", &spec.jsd, format!("`{name}` has no AugMix view to be consistent with"));
+        return refuse(
+            "jsd",
+            &spec.jsd,
+            format!("`{name}` has no AugMix view to be consistent with"),
+        );
     }
     Ok(())
 }
@@ -433,8 +444,19 @@ mod tests {
     fn later_settings_at_their_defaults_change_no_identity() {
         let base = plan(&[], "a");
         let spec = serde_json::to_value(&find(&base.cells, "mask").expect("a cell").spec).expect("JSON");
-        for later in ["attention", "pram", "trades", "jsd", "inner", "score", "granularity"] {
-            assert!(!spec.to_string().contains(&format!("\"{later}\"")), "{later}: {spec}");
+        for later in [
+            "attention",
+            "pram",
+            "trades",
+            "jsd",
+            "inner",
+            "score",
+            "granularity",
+        ] {
+            assert!(
+                !spec.to_string().contains(&format!("\"{later}\"")),
+                "{later}: {spec}"
+            );
         }
         let mask = |set: &str| id(&plan(&[set], "a"), "mask");
         assert_eq!(mask("train.mask.with.score=own"), id(&base, "mask"));
@@ -461,9 +483,16 @@ mod tests {
         let spec = student(&["train.rlnet.with.mode=rslad+attn"]).expect("a plan");
         assert_eq!((spec.gamma, spec.alpha, spec.beta), (0.0, 1.0, 1000.0));
         assert_eq!((spec.attention, spec.inner), (vec![View::Clean], Inner::Kl));
-        let sets = ["train.rlnet.with.mode=ce", "training.gamma=0.25", "train.rlnet.with.beta=7"];
+        let sets = [
+            "train.rlnet.with.mode=ce",
+            "training.gamma=0.25",
+            "train.rlnet.with.beta=7",
+        ];
         let spec = student(&sets).expect("a plan");
-        assert_eq!((spec.gamma, spec.alpha, spec.beta, spec.inner), (1.0, 0.0, 7.0, Inner::Ce));
+        assert_eq!(
+            (spec.gamma, spec.alpha, spec.beta, spec.inner),
+            (1.0, 0.0, 7.0, Inner::Ce)
+        );
         for (bad, hint) in [
             ("train.rlnet.with.trades=6", "must be a teacher"),
             ("train.rlnet.with.gamma=-1", "0 or more"),

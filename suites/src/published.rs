@@ -100,7 +100,9 @@ mod tests {
             assert_eq!(find(&budget.name.to_lowercase()).expect("by name"), budget);
             assert!(budget.keep.iter().all(|share| *share > 0.0 && *share <= 1.0));
         }
-        let error = find("ResNet18_C10_relu50k").expect_err("not published").to_string();
+        let error = find("ResNet18_C10_relu50k")
+            .expect_err("not published")
+            .to_string();
         assert!(error.contains("relu150k") || error.contains("relu50k"), "{error}");
     }
 }

@@ -339,8 +339,10 @@ impl Suite {
             if train.stage == Stage::Mask && train.budget.is_none() && !counted {
                 return Err(at(
                     train.name.span(),
-                    format!("`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\", or \
-                             allocation = \"published:NAME\""),
+                    format!(
+                        "`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\", or \
+                             allocation = \"published:NAME\""
+                    ),
                 ));
             }
             if let Some(views) = &train.views

@@ -335,7 +335,13 @@ mod tests {
 
     #[test]
     fn allocations_read_as_people_write_them() {
-        for text in ["sensitivity", "measured", "uniform", "equal", "published:ResNet18_c100_relu50k"] {
+        for text in [
+            "sensitivity",
+            "measured",
+            "uniform",
+            "equal",
+            "published:ResNet18_c100_relu50k",
+        ] {
             assert_eq!(text.parse::<Allocation>().expect(text).to_string(), text);
         }
         for bad in ["proportional", "published:", "published:ResNet18_relu1k"] {

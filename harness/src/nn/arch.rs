@@ -4,8 +4,8 @@ use super::body::{Body, Build, Quirks};
 use super::params::Params;
 use super::pass::Survey;
 use super::{mobilenet, resnet, vgg, wide_resnet};
-use rlnet_suites::{NormBanks, SuiteError};
 use rlnet_suites::error::suggest;
+use rlnet_suites::{NormBanks, SuiteError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -128,31 +128,12 @@ mod tests {
         // Side at full resolution.
         let s = if size == 224 { 56 } else { size };
         match arch {
-            "resnet18" if size == 224 => of(&[
-                (64, 112, 1),
-                (64, 56, 4),
-                (128, 28, 4),
-                (256, 14, 4),
-                (512, 7, 4),
-            ]),
-            "resnet18" => of(&[
-                (64, s, 5),
-                (128, s / 2, 4),
-                (256, s / 4, 4),
-                (512, s / 8, 4),
-            ]),
-            "resnet34" => of(&[
-                (64, s, 7),
-                (128, s / 2, 8),
-                (256, s / 4, 12),
-                (512, s / 8, 6),
-            ]),
-            "wrn-22-8" => of(&[
-                (16, s, 1),
-                (128, s, 6),
-                (256, s / 2, 6),
-                (512, s / 4, 6),
-            ]),
+            "resnet18" if size == 224 => {
+                of(&[(64, 112, 1), (64, 56, 4), (128, 28, 4), (256, 14, 4), (512, 7, 4)])
+            }
+            "resnet18" => of(&[(64, s, 5), (128, s / 2, 4), (256, s / 4, 4), (512, s / 8, 4)]),
+            "resnet34" => of(&[(64, s, 7), (128, s / 2, 8), (256, s / 4, 12), (512, s / 8, 6)]),
+            "wrn-22-8" => of(&[(16, s, 1), (128, s, 6), (256, s / 2, 6), (512, s / 4, 6)]),
             "vgg16-bn" => {
                 let last = if size == 32 { 4 } else { s / 16 };
                 of(&[

@@ -40,7 +40,9 @@ pub fn allocate(
         }
         if budget.is_none() {
             let counts = list.keep.iter().zip(sizes);
-            return Ok(counts.map(|(share, &n)| (share * n as f64).floor() as u64).collect());
+            return Ok(counts
+                .map(|(share, &n)| (share * n as f64).floor() as u64)
+                .collect());
         }
     }
     let budget = budget.ok_or_else(|| refuse("needs a budget: 50k, or a reduction: 11.14x".into()))?;
@@ -49,7 +51,12 @@ pub fn allocate(
         Allocation::Uniform => sizes.iter().map(|&n| n as f64).collect(),
         Allocation::Equal => vec![1.0; sizes.len()],
         Allocation::Sensitivity => (0..sizes.len()).map(|l| sensitivity(l, sizes.len())).collect(),
-        Allocation::Published(list) => list.keep.iter().zip(sizes).map(|(share, &n)| share * n as f64).collect(),
+        Allocation::Published(list) => list
+            .keep
+            .iter()
+            .zip(sizes)
+            .map(|(share, &n)| share * n as f64)
+            .collect(),
         Allocation::Measured => match measured {
             Some(weights) if weights.len() == sizes.len() => weights.to_vec(),
             _ => {
@@ -76,7 +83,9 @@ fn share(sizes: &[u64], weights: &[f64], budget: u64) -> Vec<u64> {
             open.iter().map(|&l| weights[l] / sum * remaining).collect()
         } else {
             let units: u64 = open.iter().map(|&l| sizes[l]).sum();
-            open.iter().map(|&l| sizes[l] as f64 / units.max(1) as f64 * remaining).collect()
+            open.iter()
+                .map(|&l| sizes[l] as f64 / units.max(1) as f64 * remaining)
+                .collect()
         };
         let mut still = Vec::new();
         for (&l, &share) in open.iter().zip(&shares) {
@@ -176,8 +185,18 @@ mod tests {
             assert_eq!(keep.iter().sum::<u64>(), whole, "{name}");
             assert_eq!(list.relus, whole, "{name}");
             // No two scores alike: the strict threshold loses the threshold itself.
-            let scores: Vec<Vec<f64>> = sizes.iter().map(|&n| (0..n).map(|u| u as f64).collect()).collect();
-            assert_eq!(ReluMask::above_threshold(&scores, &keep).kept().iter().sum::<u64>(), strict, "{name}");
+            let scores: Vec<Vec<f64>> = sizes
+                .iter()
+                .map(|&n| (0..n).map(|u| u as f64).collect())
+                .collect();
+            assert_eq!(
+                ReluMask::above_threshold(&scores, &keep)
+                    .kept()
+                    .iter()
+                    .sum::<u64>(),
+                strict,
+                "{name}"
+            );
         }
     }
 
@@ -185,22 +204,28 @@ mod tests {
     fn worst(name: &str, budget: u64) -> f64 {
         let list = published::find(name).expect(name);
         let sizes = sizes_of(list);
-        let keep = allocate(&sizes, Some(Budget::Count(budget)), Allocation::Sensitivity, None).expect("fits");
+        let keep =
+            allocate(&sizes, Some(Budget::Count(budget)), Allocation::Sensitivity, None).expect("fits");
         assert_eq!(keep.iter().sum::<u64>(), budget);
         let off = |((&keep, &size), &share): ((&u64, &u64), &f64)| (keep as f64 / size as f64 - share).abs();
-        keep.iter().zip(&sizes).zip(&list.keep).map(off).fold(0.0, f64::max)
+        keep.iter()
+            .zip(&sizes)
+            .zip(&list.keep)
+            .map(off)
+            .fold(0.0, f64::max)
     }
 
     #[test]
     fn the_rule_gives_the_published_resnet18_lists_back() {
-        // Lists of six digits to six digits; lists of two or three to the second.
+        // Lists of six digits to a unit of the smallest layer (1 in 32,768); the others to what
+        // their two to five digits leave.
         for (name, budget, tolerance) in [
-            ("ResNet18_tiny_imagenet_relu150k", 150_000, 1e-5),
-            ("ResNet18_tiny_imagenet_relu300k", 300_000, 1e-5),
-            ("ResNet18_c100_relu100k", 100_000, 0.004),
-            ("ResNet18_c100_relu120k", 120_000, 0.006),
-            ("ResNet18_C10_relu150k", 150_000, 0.02),
-            ("ResNet18_imagenet_relu300k", 300_000, 0.02),
+            ("ResNet18_tiny_imagenet_relu150k", 150_000, 4e-5),
+            ("ResNet18_tiny_imagenet_relu300k", 300_000, 4e-5),
+            ("ResNet18_c100_relu100k", 100_000, 0.001),
+            ("ResNet18_c100_relu120k", 120_000, 0.002),
+            ("ResNet18_C10_relu150k", 150_000, 0.011),
+            ("ResNet18_imagenet_relu300k", 300_000, 0.006),
         ] {
             let worst = worst(name, budget);
             assert!(worst < tolerance, "{name}: {worst}");
@@ -221,14 +246,16 @@ mod tests {
         for budget in [1, 2, 100, 1027, 2054, 2055] {
             for rule in rules {
                 let measured = [0.0, 3.0, 0.0, 1.0];
-                let keep = allocate(&sizes, Some(Budget::Count(budget)), rule, Some(&measured)).expect("fits");
+                let keep =
+                    allocate(&sizes, Some(Budget::Count(budget)), rule, Some(&measured)).expect("fits");
                 assert_eq!(keep.iter().sum::<u64>(), budget, "{rule}");
                 assert!(keep.iter().zip(sizes).all(|(&k, n)| k <= n), "{rule}");
             }
         }
         let equal = allocate(&sizes, Some(Budget::Count(307)), Allocation::Equal, None).expect("fits");
         assert_eq!(equal, [100, 100, 100, 7]);
-        let uniform = allocate(&sizes, Some(Budget::Reduction(2.0)), Allocation::Uniform, None).expect("fits");
+        let uniform =
+            allocate(&sizes, Some(Budget::Reduction(2.0)), Allocation::Uniform, None).expect("fits");
         assert_eq!(uniform, [512, 256, 256, 4]);
     }
 

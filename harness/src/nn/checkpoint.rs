@@ -167,7 +167,9 @@ impl Tensors {
     pub fn get_scores(&self, name: &str) -> Result<Vec<f64>> {
         let (dtype, _, bytes) = self.item(name)?;
         if *dtype != Dtype::F64 {
-            return Err(Error::Input(format!("tensor `{name}` is {dtype:?}, scores are F64")));
+            return Err(Error::Input(format!(
+                "tensor `{name}` is {dtype:?}, scores are F64"
+            )));
         }
         let (words, _) = bytes.as_chunks::<8>();
         Ok(words.iter().map(|word| f64::from_le_bytes(*word)).collect())

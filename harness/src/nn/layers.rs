@@ -216,14 +216,7 @@ impl Conv {
     fn convolve(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let (stride, padding) = (self.shape.stride, self.shape.kernel / 2);
         let groups = self.shape.groups;
-        xs.conv2d(
-            weight,
-            bias,
-            [stride, stride],
-            [padding, padding],
-            [1, 1],
-            groups,
-        )
+        xs.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
     }
 
     /// Eval-mode norm folded into the convolution: `w' = scale * w`,

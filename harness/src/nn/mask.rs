@@ -105,10 +105,17 @@ impl ReluMask {
             .zip(areas.clone())
             .map(|(scores, area)| scores.chunks(area).map(|channel| channel.iter().sum()).collect())
             .collect();
-        let channels: Vec<u64> = keep.iter().zip(areas.clone()).map(|(&k, area)| k / area as u64).collect();
+        let channels: Vec<u64> = keep
+            .iter()
+            .zip(areas.clone())
+            .map(|(&k, area)| k / area as u64)
+            .collect();
         let layers = Self::top(&sums, &channels).layers;
         let spread = |(channels, area): (Vec<u8>, usize)| {
-            channels.into_iter().flat_map(|kept| std::iter::repeat_n(kept, area)).collect()
+            channels
+                .into_iter()
+                .flat_map(|kept| std::iter::repeat_n(kept, area))
+                .collect()
         };
         Self {
             layers: layers.into_iter().zip(areas).map(spread).collect(),
@@ -119,7 +126,9 @@ impl ReluMask {
     pub fn is_channel_wise(&self, shapes: &[[u64; 3]]) -> bool {
         self.layers.iter().zip(shapes).all(|(units, [_, h, w])| {
             let area = ((h * w) as usize).max(1);
-            units.chunks(area).all(|channel| channel.iter().all(|&unit| unit == channel[0]))
+            units
+                .chunks(area)
+                .all(|channel| channel.iter().all(|&unit| unit == channel[0]))
         })
     }
 
@@ -237,7 +246,10 @@ mod tests {
         assert_eq!(ReluMask::top(&scores, &[2]).layers()[0], [0, 1, 1, 0, 0]);
         assert_eq!(ReluMask::top(&scores, &[0]).layers()[0], [0; 5]);
         assert_eq!(ReluMask::above_threshold(&scores, &[2]).layers()[0], [0; 5]);
-        assert_eq!(ReluMask::above_threshold(&scores, &[5]).layers()[0], [1, 1, 1, 1, 0]);
+        assert_eq!(
+            ReluMask::above_threshold(&scores, &[5]).layers()[0],
+            [1, 1, 1, 1, 0]
+        );
         assert_eq!(ReluMask::above_threshold(&scores, &[0]).layers()[0], [0; 5]);
         let random = ReluMask::random(&[100, 7], &[13, 7], 1);
         assert_eq!(random.kept(), [13, 7]);

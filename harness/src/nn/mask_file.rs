@@ -108,7 +108,11 @@ pub fn load(path: &Path, network: &Network) -> Result<ReluMask> {
     }
     let count = network.layers().len();
     if tensors.len() != count {
-        let why = format!("it has {} layers, {} has {count}", tensors.len(), network.spec().arch);
+        let why = format!(
+            "it has {} layers, {} has {count}",
+            tensors.len(),
+            network.spec().arch
+        );
         return Err(broken(why));
     }
     let layer = |(number, layer): (usize, &LayerRecord)| {
@@ -122,7 +126,10 @@ pub fn load(path: &Path, network: &Network) -> Result<ReluMask> {
         if bits.len() == c * h * w {
             Ok(bits)
         } else if bits.len() == c {
-            Ok(bits.into_iter().flat_map(|bit| std::iter::repeat_n(bit, h * w)).collect())
+            Ok(bits
+                .into_iter()
+                .flat_map(|bit| std::iter::repeat_n(bit, h * w))
+                .collect())
         } else {
             let shape = view.shape();
             Err(broken(format!(
@@ -197,8 +204,12 @@ mod tests {
             let error = load(&path, &network("resnet8-w8")).expect_err("another network");
             assert!(error.to_string().contains("resnet8-w4"), "{error}");
         }
-        let unit = std::fs::metadata(folder.path().join("unit")).expect("a file").len();
-        let channel = std::fs::metadata(folder.path().join("channel")).expect("a file").len();
+        let unit = std::fs::metadata(folder.path().join("unit"))
+            .expect("a file")
+            .len();
+        let channel = std::fs::metadata(folder.path().join("channel"))
+            .expect("a file")
+            .len();
         assert!(channel < unit);
     }
 
@@ -208,7 +219,12 @@ mod tests {
         let net = network("resnet8-w4");
         let path = folder.path().join("foreign");
         let write = |value: f32, layers: usize| {
-            let layer = |size: &u64| vec![value; *size as usize].iter().flat_map(|v| v.to_le_bytes()).collect();
+            let layer = |size: &u64| {
+                vec![value; *size as usize]
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect()
+            };
             let data: Vec<Vec<u8>> = net.layer_sizes().iter().take(layers).map(layer).collect();
             let views = data.iter().enumerate().map(|(number, data)| {
                 let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data).expect("a view");
@@ -218,11 +234,24 @@ mod tests {
         };
         let count = net.layers().len();
         write(1.0, count);
-        assert_eq!(load(&path, &net).expect("ones"), ReluMask::full(&net.layer_sizes()));
+        assert_eq!(
+            load(&path, &net).expect("ones"),
+            ReluMask::full(&net.layer_sizes())
+        );
         write(0.5, count);
-        assert!(load(&path, &net).expect_err("halves").to_string().contains("0 and 1"));
+        assert!(
+            load(&path, &net)
+                .expect_err("halves")
+                .to_string()
+                .contains("0 and 1")
+        );
         write(1.0, count - 1);
-        assert!(load(&path, &net).expect_err("short").to_string().contains("layers"));
+        assert!(
+            load(&path, &net)
+                .expect_err("short")
+                .to_string()
+                .contains("layers")
+        );
         std::fs::write(&path, b"not a mask").expect("written");
         assert!(load(&path, &net).is_err());
     }

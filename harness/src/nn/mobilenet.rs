@@ -92,7 +92,13 @@ impl MobileNet {
         let norm = build.norm;
         let params = &mut *build.params;
         let mut conv = |name: &str, shape: ConvShape| {
-            Conv::normed(params, &format!("{name}.conv"), &format!("{name}.bn"), shape, norm)
+            Conv::normed(
+                params,
+                &format!("{name}.conv"),
+                &format!("{name}.bn"),
+                shape,
+                norm,
+            )
         };
         let mut from = plan.scaled(32.0);
         let stem = conv("stem", ConvShape::new(3, from, 3, 2));

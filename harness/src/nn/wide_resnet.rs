@@ -45,9 +45,11 @@ impl Plan {
                     factor,
                 }))
             }
-            _ => Err("write wrn-D-K with a depth D of 10, 16, 22, 28, ... (6n + 4, up to 100) and a \
+            _ => Err(
+                "write wrn-D-K with a depth D of 10, 16, 22, 28, ... (6n + 4, up to 100) and a \
                       widening factor K from 1 to 32: wrn-22-8"
-                .into()),
+                    .into(),
+            ),
         }
     }
 
@@ -98,9 +100,8 @@ impl WideResNet {
                     before: BankedNorm::new(params, &name("bn1"), from, build.norm),
                     first: Conv::normed(params, &name("conv1"), &name("bn2"), first, build.norm),
                     second: Conv::plain(params, &name("conv2"), ConvShape::new(to, to, 3, 1)),
-                    shortcut: (from != to).then(|| {
-                        Conv::plain(params, &name("shortcut"), ConvShape::new(from, to, 1, stride))
-                    }),
+                    shortcut: (from != to)
+                        .then(|| Conv::plain(params, &name("shortcut"), ConvShape::new(from, to, 1, stride))),
                 });
                 from = to;
             }

@@ -25,14 +25,23 @@ fn divergence(logits: &Tensor, target: &Tensor, temperature: f64) -> Tensor {
 
 /// `CE(clean) + lambda * KL_T(adversarial || clean)`, gradient through both logits (Zhang et
 /// al., TRADES, ICML 2019, with the reference's temperature).
-pub fn trades(clean: &Tensor, adversarial: &Tensor, labels: &Tensor, lambda: f64, temperature: f64) -> Tensor {
+pub fn trades(
+    clean: &Tensor,
+    adversarial: &Tensor,
+    labels: &Tensor,
+    lambda: f64,
+    temperature: f64,
+) -> Tensor {
     cross_entropy(clean, labels) + divergence(adversarial, clean, temperature) * lambda
 }
 
 /// Jensen-Shannon divergence of several views' predictions of the same images, mean over the
 /// batch: the mean KL of each to their mixture (Hendrycks et al., AugMix, ICLR 2020).
 pub fn jensen_shannon(views: &[&Tensor]) -> Tensor {
-    let probabilities: Vec<Tensor> = views.iter().map(|logits| logits.softmax(1, logits.kind())).collect();
+    let probabilities: Vec<Tensor> = views
+        .iter()
+        .map(|logits| logits.softmax(1, logits.kind()))
+        .collect();
     let mixture = mean(probabilities.iter().map(Tensor::shallow_clone).collect());
     // AugMix's bounds: the logarithm of a prediction that underflowed stays finite.
     let log_mixture = mixture.clamp(1e-7, 1.0).log();

@@ -2,9 +2,9 @@
 
 use super::curves::EpochMeans;
 use super::score::{Scores, average};
+use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
 use super::state::{Header, State};
-use super::sensitivity::sensitivities;
 use super::step::{Step, clean_count, splits};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};

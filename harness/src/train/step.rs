@@ -266,7 +266,9 @@ impl Step<'_> {
             };
             pram(self.spec.pram, &role.output.seen.stages, &target)
         };
-        let asked = roles.iter().filter(|role| self.spec.attention.contains(&role.view));
+        let asked = roles
+            .iter()
+            .filter(|role| self.spec.attention.contains(&role.view));
         let terms: Vec<Tensor> = asked.map(term).collect();
         (!terms.is_empty()).then(|| mean(terms))
     }

@@ -50,7 +50,11 @@ impl Inputs {
     }
 
     fn senet(&self, form: Pram) -> Tensor {
-        pram(form, &self.maps("feat_student_clean"), &self.maps("feat_teacher_clean")) * 1000.0
+        pram(
+            form,
+            &self.maps("feat_student_clean"),
+            &self.maps("feat_teacher_clean"),
+        ) * 1000.0
     }
 
     fn both_attentions(&self) -> Tensor {

@@ -26,8 +26,20 @@ impl TinyNet {
     fn new(tensors: &BTreeMap<String, Tensor>, masked: bool) -> Self {
         let mut params = Params::new(Device::Cpu, 0);
         let convs = [
-            Conv::normed(&mut params, "conv1", "bn1", ConvShape::new(3, 8, 3, 2), NormBanks::Dual),
-            Conv::normed(&mut params, "conv2", "bn2", ConvShape::new(8, 12, 3, 2), NormBanks::Dual),
+            Conv::normed(
+                &mut params,
+                "conv1",
+                "bn1",
+                ConvShape::new(3, 8, 3, 2),
+                NormBanks::Dual,
+            ),
+            Conv::normed(
+                &mut params,
+                "conv2",
+                "bn2",
+                ConvShape::new(8, 12, 3, 2),
+                NormBanks::Dual,
+            ),
         ];
         let head = Linear::new(&mut params, "linear", 12, 10);
         let shapes = [[8, 16, 16], [12, 8, 8]];
