@@ -6,7 +6,9 @@ mod data;
 mod demo;
 mod doctor;
 mod eval;
+mod export;
 mod global;
+mod import;
 mod model;
 mod report;
 mod run;
@@ -38,6 +40,8 @@ enum Command {
     Report(report::Report),
     Suite(suite::SuiteCommand),
     Model(model::ModelCommand),
+    Export(export::Export),
+    Import(import::Import),
     Attack(attack::AttackCommand),
     Corrupt(corrupt::CorruptCommand),
     Data(data::DataCommand),
@@ -93,6 +97,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Report(command) => command.run(global),
         Command::Suite(command) => command.run(global),
         Command::Model(command) => command.run(global),
+        Command::Export(command) => command.run(global),
+        Command::Import(command) => command.run(global),
         Command::Attack(command) => command.run(global),
         Command::Corrupt(command) => command.run(global),
         Command::Data(command) => command.run(global),

@@ -4,14 +4,16 @@ use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
-use crate::nn::model::{self, ModelHeader};
-use crate::nn::{Arch, Network, NetworkSpec};
+use crate::nn::{Arch, model};
+use crate::run::Prepared;
+use crate::run::prepare::Sizes;
+use crate::train::sensitivity::{IMAGES, sensitivities};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::cost::PrivateCost;
 use rlnet_suites::train::{Allocation, Budget};
-use rlnet_suites::{ModelRecord, NormBanks};
+use rlnet_suites::{ModelRecord, NormBanks, published};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// Architectures; per-layer ReLUs, parameters, MACs and private-inference cost
@@ -39,8 +41,8 @@ enum Action {
         /// How many times fewer ReLUs: 11.14x
         #[arg(long)]
         reduction: Option<Budget>,
-        /// sensitivity or uniform
-        #[arg(long, default_value = "sensitivity", value_parser = allocation)]
+        /// sensitivity, uniform, equal, or published:NAME (see `rlnet model budgets`)
+        #[arg(long, default_value = "sensitivity")]
         allocation: Allocation,
         /// Side of the input in pixels
         #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(8..=512))]
@@ -49,14 +51,25 @@ enum Action {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=10000))]
         classes: u64,
     },
-}
-
-fn allocation(text: &str) -> std::result::Result<Allocation, String> {
-    match text {
-        "sensitivity" => Ok(Allocation::Sensitivity),
-        "uniform" => Ok(Allocation::Uniform),
-        _ => Err("write sensitivity or uniform".into()),
-    }
+    /// The published lists of ReLUs to keep in each layer
+    ///
+    /// Example: rlnet model budgets
+    Budgets,
+    /// How much each ReLU layer matters to a trained model, measured on held-out images
+    ///
+    /// The mean KL of the predictions with the layer to those with all its ReLUs dropped.
+    ///
+    /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --dataset cifar10 --budget 50k
+    Sensitivity {
+        /// A model.safetensors, best an all-ReLU one
+        model: PathBuf,
+        /// shapes, cifar10 or cifar100
+        #[arg(long)]
+        dataset: String,
+        /// Share this many ReLUs among the layers: 50k, or 11.14x
+        #[arg(long)]
+        budget: Option<Budget>,
+    },
 }
 
 impl ModelCommand {
@@ -72,7 +85,7 @@ impl ModelCommand {
                     say_json(&json!(items.collect::<Vec<_>>()));
                 } else {
                     for (name, text) in archs {
-                        say(&format!("{name:<10} {text}"));
+                        say(&format!("{name:<17} {text}"));
                     }
                 }
                 Ok(())
@@ -96,11 +109,89 @@ impl ModelCommand {
                 }
                 print(&record, global.json)
             }
+            Action::Budgets => {
+                budgets(global.json);
+                Ok(())
+            }
+            Action::Sensitivity {
+                model,
+                dataset,
+                budget,
+            } => sensitivity(model, dataset, *budget, global),
         }
     }
 }
 
-/// A trained model's record, or a fresh network's.
+fn budgets(as_json: bool) {
+    let lists = published::budgets();
+    if as_json {
+        let items = lists.iter().map(|list| {
+            json!({
+                "name": list.name, "arch": list.arch, "dataset": list.dataset,
+                "image_size": list.image_size, "relus": list.relus, "note": list.note, "keep": list.keep,
+            })
+        });
+        say_json(&json!(items.collect::<Vec<_>>()));
+        return;
+    }
+    for list in lists {
+        let text = format!(
+            "{:<32} {:<9} at {:>3} {:>8} ReLUs  {}",
+            list.name, list.arch, list.image_size, list.relus, list.note
+        );
+        say(text.trim_end());
+    }
+}
+
+fn sensitivity(path: &Path, dataset: &str, budget: Option<Budget>, global: &Global) -> Result<()> {
+    let (network, header) = model::load(path, global.open_device()?)?;
+    let sizes = Sizes {
+        train: None,
+        test: None,
+        validation: 0.1,
+    };
+    let data = Prepared::load(dataset, &global.data_dir(), sizes)?;
+    if data.size as u64 != network.spec().image_size {
+        return Err(Error::Input(format!(
+            "{dataset} has images of {} pixels, {} was trained at {}; name the data set it was trained on",
+            data.size,
+            path.display(),
+            network.spec().image_size
+        )));
+    }
+    let measured = sensitivities(&network, &data.validation);
+    let units = network.layer_sizes();
+    let keep = budget
+        .map(|budget| allocate(&units, Some(budget), Allocation::Measured, Some(&measured)))
+        .transpose()?;
+    let sum: f64 = measured.iter().sum();
+    let rows = header.record.layers.iter().zip(&measured).enumerate();
+    if global.json {
+        let items = rows.map(|(l, (layer, nats))| {
+            let keep = keep.as_ref().map(|keep| keep[l]);
+            json!({"layer": layer.name, "units": layer.total(), "nats": nats, "keep": keep})
+        });
+        say_json(&json!({"images": IMAGES.min(data.validation.len()), "layers": items.collect::<Vec<_>>()}));
+        return Ok(());
+    }
+    say(&format!(
+        "{:<24} {:>10} {:>10} {:>8} {:>10}",
+        "layer", "units", "nats", "weight", "keep"
+    ));
+    for (l, (layer, nats)) in rows {
+        let keep = keep.as_ref().map_or(String::new(), |keep| keep[l].to_string());
+        let weight = if sum > 0.0 { 100.0 * nats / sum } else { 0.0 };
+        let row = format!(
+            "{:<24} {:>10} {nats:>10.5} {weight:>7.2}% {keep:>10}",
+            layer.name,
+            layer.total()
+        );
+        say(row.trim_end());
+    }
+    Ok(())
+}
+
+/// A trained model's record, or that of an architecture.
 fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
     let path = Path::new(model);
     if path
@@ -110,21 +201,17 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         return Ok(model::load(path, Device::Cpu)?.1.record);
     }
     let arch: Arch = model.parse()?;
-    let network = Network::new(
-        NetworkSpec {
-            arch,
-            image_size,
-            classes: classes as usize,
-            norm: NormBanks::Single,
-            quirks: Default::default(),
-            mean: [0.0; 3],
-            std: [1.0; 3],
-        },
-        0,
-        Device::Cpu,
-    );
-    let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
-    Ok(ModelHeader::of(&network, &names, "", 0).record)
+    let survey = arch.survey(image_size, classes);
+    Ok(ModelRecord {
+        arch: model.to_owned(),
+        image_size: image_size as u32,
+        classes: (0..classes).map(|class| class.to_string()).collect(),
+        norm: NormBanks::Single,
+        parameters: survey.parameters,
+        macs: survey.macs,
+        layers: survey.layers,
+        epoch: 0,
+    })
 }
 
 fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
@@ -147,13 +234,13 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
         return Ok(());
     }
     say(&format!(
-        "{:<16} {:>14} {:>10} {:>10} {:>8}",
+        "{:<22} {:>14} {:>10} {:>10} {:>8}",
         "layer", "C x H x W", "units", "kept", "share"
     ));
     for layer in &record.layers {
         let [c, h, w] = layer.shape;
         say(&format!(
-            "{:<16} {:>14} {:>10} {:>10} {:>7.2}%",
+            "{:<22} {:>14} {:>10} {:>10} {:>7.2}%",
             layer.name,
             format!("{c} x {h} x {w}"),
             layer.total(),
@@ -162,7 +249,7 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
         ));
     }
     say(&format!(
-        "{:<16} {:>14} {total:>10} {kept:>10}  {reduction:.2}x fewer",
+        "{:<22} {:>14} {total:>10} {kept:>10}  {reduction:.2}x fewer",
         "total", ""
     ));
     say(&format!(

@@ -217,14 +217,15 @@ mod tests {
 
     #[test]
     fn the_rule_gives_the_published_resnet18_lists_back() {
-        // Lists of six digits to six digits; lists of two or three to the second.
+        // Lists of six digits to a unit of the smallest layer (1 in 32,768); the others to what
+        // their two to five digits leave.
         for (name, budget, tolerance) in [
-            ("ResNet18_tiny_imagenet_relu150k", 150_000, 1e-5),
-            ("ResNet18_tiny_imagenet_relu300k", 300_000, 1e-5),
-            ("ResNet18_c100_relu100k", 100_000, 0.004),
-            ("ResNet18_c100_relu120k", 120_000, 0.006),
-            ("ResNet18_C10_relu150k", 150_000, 0.02),
-            ("ResNet18_imagenet_relu300k", 300_000, 0.02),
+            ("ResNet18_tiny_imagenet_relu150k", 150_000, 4e-5),
+            ("ResNet18_tiny_imagenet_relu300k", 300_000, 4e-5),
+            ("ResNet18_c100_relu100k", 100_000, 0.001),
+            ("ResNet18_c100_relu120k", 120_000, 0.002),
+            ("ResNet18_C10_relu150k", 150_000, 0.011),
+            ("ResNet18_imagenet_relu300k", 300_000, 0.006),
         ] {
             let worst = worst(name, budget);
             assert!(worst < tolerance, "{name}: {worst}");
