@@ -9,7 +9,11 @@ mod draws;
 mod noise;
 pub mod objective;
 pub mod pgd;
+mod square;
+mod stream;
 pub mod target;
+#[cfg(test)]
+mod toy;
 
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
@@ -31,6 +35,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         "pgd" | "bim" => pgd::restarts(spec, target, &objective),
         "mifgsm" => pgd::momentum(spec, target, &objective),
         "noise" => noise::noise(spec, target),
+        "square" => square::square(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }
