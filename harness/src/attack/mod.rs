@@ -6,6 +6,7 @@
 pub mod ball;
 pub mod classifier;
 mod draws;
+mod fab;
 mod noise;
 pub mod objective;
 pub mod pgd;
@@ -35,6 +36,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         "pgd" | "bim" => pgd::restarts(spec, target, &objective),
         "mifgsm" => pgd::momentum(spec, target, &objective),
         "noise" => noise::noise(spec, target),
+        "fab" | "fab-t" => fab::fab(spec, target),
         "square" => square::square(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
