@@ -12,10 +12,13 @@ mod deepfool;
 mod draws;
 mod fmn;
 pub mod nearest;
+mod fab;
 mod noise;
 pub mod objective;
 pub mod pgd;
 mod radius;
+mod square;
+mod stream;
 pub mod target;
 #[cfg(test)]
 mod toy;
@@ -69,6 +72,8 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
         "autoattack" => autoattack::autoattack(spec, target),
         "radius" => radius::radius(spec, target),
+        "fab" | "fab-t" => fab::fab(spec, target),
+        "square" => square::square(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }

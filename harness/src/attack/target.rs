@@ -315,6 +315,31 @@ impl<'a> Target<'a> {
         })
     }
 
+    /// Several losses of one forward pass, each one value an image, with their gradients:
+    /// `visit(loss [N], gradient [N, 3, H, W])` sees one after the other. Costs one backward
+    /// pass a loss. A single forward pass, whatever number of passes is averaged elsewhere.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub fn slopes_of(
+        &self,
+        points: &Tensor,
+        losses: impl Fn(&Tensor) -> Vec<Tensor>,
+        mut visit: impl FnMut(Tensor, Tensor),
+    ) -> Result<()> {
+        let variable = points.detach().set_requires_grad(true);
+        let logits = whole_lanes(self.model, &variable, self.branch)?;
+        let losses = losses(&logits);
+        for (place, loss) in losses.iter().enumerate() {
+            let sum = loss.sum(Kind::Float);
+            let again = place + 1 < losses.len();
+            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], again, false)?.remove(0);
+            visit(loss.detach(), gradient);
+        }
+        self.charge(1, losses.len() as u32);
+        Ok(())
+    }
+
     /// Which images (`[N]` bool) these logits get wrong. A NaN counts as wrong; of equal
     /// logits the lower class wins, as in every verdict of this program.
     pub fn fooled(&self, logits: &Tensor) -> Tensor {
