@@ -3,6 +3,8 @@
 //! Attacks see images in `[0, 1]`, a branch and an objective; never a data set, a file or a
 //! parameter gradient.
 
+mod apgd;
+pub mod autoattack;
 pub mod ball;
 pub mod classifier;
 mod cw;
@@ -15,6 +17,8 @@ pub mod objective;
 pub mod pgd;
 mod radius;
 pub mod target;
+#[cfg(test)]
+mod toy;
 
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
@@ -22,7 +26,12 @@ pub use target::{Draws, Spent, Target};
 
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
+use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
+
+/// Held while libtorch's one random stream is replayed: two runs at once would draw from it
+/// in turns.
+static STREAM: Mutex<()> = Mutex::new(());
 
 /// Runs an attack on a target: one image `[3, H, W]` inside ball and box for each of the
 /// target's, whether or not it fools. What it cost is on the target's account.
@@ -30,6 +39,24 @@ use tch::Tensor;
 /// # Errors
 /// When the attack is not defined for this model or data, or libtorch refuses an operation.
 pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> Result<Tensor> {
+    if target.is_empty() {
+        return Ok(target.images.copy());
+    }
+    let compat = spec.word("compat") == "autoattack";
+    let draws = match target.draws {
+        Draws::Keyed(seed) if compat => Draws::Stream(seed),
+        draws => draws,
+    };
+    let _turn = compat.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
+    let passes = target.passes().max(spec.count("eot") as u32);
+    dispatch(spec, &target.drawing(draws, passes), teacher)
+}
+
+/// One attack, or one of an attack's parts. The reference seeds its stream for each anew.
+fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> Result<Tensor> {
+    if let Draws::Stream(seed) = target.draws {
+        tch::manual_seed(seed as i64);
+    }
     let objective = Objective::named(spec, &target.labels, teacher)?;
     match spec.name() {
         "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
@@ -40,6 +67,8 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         "fmn" => fmn::fmn(spec, target),
         "noise" => noise::noise(spec, target),
         "radius" => radius::radius(spec, target),
+        "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
+        "autoattack" => autoattack::autoattack(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }

@@ -14,13 +14,16 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// (measured for libtorch 2.11 on CPUs with AVX2 and AVX-512; tested).
 const LANE: i64 = 8;
 
-/// Passes spent on each image.
+/// Passes spent on each image, and what broke it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Forward passes.
     pub forwards: Vec<u32>,
     /// Backward passes.
     pub backwards: Vec<u32>,
+    /// For an attack made of several: the one that broke the image, `clean` when the image was
+    /// wrong from the start. Nothing for an image that held, and for other attacks.
+    pub broken_by: Vec<Option<&'static str>>,
 }
 
 /// Where a run's random draws come from.
@@ -97,6 +100,7 @@ impl<'a> Target<'a> {
             spent: Rc::new(RefCell::new(Spent {
                 forwards: vec![0; n],
                 backwards: vec![0; n],
+                broken_by: vec![None; n],
             })),
         }
     }
@@ -105,6 +109,26 @@ impl<'a> Target<'a> {
     pub fn averaged(mut self, passes: u32) -> Self {
         self.eot = passes.max(1);
         self
+    }
+
+    /// The same images on the same account, with other draws and other passes per verdict.
+    pub(super) fn drawing(&self, draws: Draws, passes: u32) -> Self {
+        Self {
+            model: self.model,
+            branch: self.branch,
+            images: self.images.shallow_clone(),
+            labels: self.labels.shallow_clone(),
+            indices: self.indices.clone(),
+            draws,
+            eot: passes.max(1),
+            rows: self.rows.clone(),
+            spent: Rc::clone(&self.spent),
+        }
+    }
+
+    /// Passes averaged for a verdict or a gradient.
+    pub(super) fn passes(&self) -> u32 {
+        self.eot
     }
 
     /// Number of images.
@@ -260,6 +284,16 @@ impl<'a> Target<'a> {
         self.spent.borrow().clone()
     }
 
+    /// Writes down which part of an attack broke some of the images (`which` `[N]` bool).
+    pub(super) fn broken(&self, which: &Tensor, by: &'static str) {
+        let mut spent = self.spent.borrow_mut();
+        for (&row, broken) in self.rows.iter().zip(flags(which)) {
+            if broken {
+                spent.broken_by[row] = Some(by);
+            }
+        }
+    }
+
     fn charge(&self, forwards: u32, backwards: u32) {
         let mut spent = self.spent.borrow_mut();
         for &row in &self.rows {
@@ -267,6 +301,14 @@ impl<'a> Target<'a> {
             spent.backwards[row] += backwards;
         }
     }
+}
+
+/// A tensor of flags `[N]` as a list.
+fn flags(tensor: &Tensor) -> Vec<bool> {
+    let tensor = tensor.to_device(tch::Device::Cpu).to_kind(Kind::Uint8);
+    let mut values = vec![0_u8; tensor.numel()];
+    tensor.copy_data(&mut values, tensor.numel());
+    values.into_iter().map(|flag| flag != 0).collect()
 }
 
 /// A model's logits with the batch filled up to whole lanes; differentiable.

@@ -3,7 +3,7 @@
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
 use crate::attack::target::whole_lanes;
-use crate::attack::{self, Classifier, Target, ball};
+use crate::attack::{self, Classifier, Spent, Target, autoattack, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -49,11 +49,13 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
     let shown = input.conditions.len() / 2;
     for (position, condition) in input.conditions.iter().enumerate() {
         let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
+        let mut broken_by = vec![Vec::new(); input.branches.len()];
         for from in (0..input.test.len()).step_by(input.batch) {
             let n = input.batch.min(input.test.len() - from);
             let batch = Batch::new(input, condition, from, n)?;
             for (slot, &branch) in input.branches.iter().enumerate() {
-                let made = batch.through(input, condition, branch, &mut rows[slot])?;
+                let (made, spent) = batch.through(input, condition, branch, &mut rows[slot])?;
+                broken_by[slot].extend(spent.broken_by);
                 if position == shown && from == 0 && slot + 1 == input.branches.len() {
                     let count = (n as i64).min(COUNT as i64);
                     examples = to_bytes(&made.narrow(0, 0, count));
@@ -62,6 +64,14 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
             progress.advance(n as u64, &condition.to_string());
         }
         outcomes.extend(rows.into_iter().flatten());
+        if let Condition::Attack(spec) = condition {
+            for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
+                if spec.name() == "autoattack" {
+                    let line = autoattack::survivors(spec, broken_by)?;
+                    progress.note(&format!("{condition}, branch {branch}: {line}"));
+                }
+            }
+        }
     }
     Ok(Evaluated { outcomes, examples })
 }
@@ -111,14 +121,14 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// One row an image; gives back the images as the model saw them.
+    /// One row an image; gives back the images as the model saw them, and what they cost.
     fn through(
         &self,
         input: &EvaluationInput<'_>,
         condition: &Condition,
         branch: Branch,
         rows: &mut Vec<Outcome>,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Spent)> {
         let target = Target::new(
             input.model,
             branch,
@@ -159,7 +169,7 @@ impl<'a> Batch<'a> {
                 backwards: spent.backwards[position],
             });
         }
-        Ok(images)
+        Ok((images, spent))
     }
 }
 

@@ -59,6 +59,20 @@ impl Bench {
         serde_json::from_value(self.reference[key]["correct"].clone()).expect(key)
     }
 
+    /// What the reference's AutoAttack left: its attacks in order with the share of images
+    /// that each left, and the flags at the end.
+    pub fn union(&self, key: &str) -> (Vec<(String, f64)>, Vec<i64>) {
+        let entry = &self.reference[key];
+        let stages = entry["stages"].as_array().expect(key).iter().map(|stage| {
+            let name = stage["attack"].as_str().expect("a name").to_owned();
+            (name, stage["accuracy_after"].as_f64().expect("a share"))
+        });
+        (
+            stages.collect(),
+            serde_json::from_value(entry["robust"].clone()).expect(key),
+        )
+    }
+
     /// Runs an attack on all images: flags (right when clean and after it) and images. The
     /// result must lie in ball and box.
     pub fn attack(&self, text: &str, seed: u64) -> (Vec<i64>, Tensor) {

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 mod attacks;
+mod autoattack;
 mod losses;
 mod masks;
 mod minimum_norm;

@@ -1,0 +1,149 @@
+//! Auto-PGD (Croce and Hein, ICML 2020, arXiv 2003.01690): no step size to choose, the best
+//! point kept. On cross entropy, on DLR, and on targeted DLR, one run a target class; L1 with
+//! sparse steps and a radius that shrinks to its size (Croce and Hein, ICML 2021).
+
+mod l1;
+mod schedule;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use super::Objective;
+use super::ball::{Ball, length, per_image};
+use super::target::{Draws, Target};
+use crate::error::{Error, Result};
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+pub(super) use search::Found;
+use search::search;
+use tch::{Kind, Tensor, no_grad_guard};
+
+/// Keeps a division by a length finite (the constant of the AutoAttack reference).
+const TINY: f64 = 1e-12;
+
+/// `apgd-ce`, `apgd-dlr` or `apgd-t`. An image that is wrong already, or that a run fooled,
+/// takes no part in the next runs; each keeps its first adversarial, the others come back as
+/// they were.
+pub(super) fn auto_pgd(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let clean = target.logits(&target.images)?;
+    let classes = clean.size()[1];
+    let needed = match spec.name() {
+        "apgd-t" => 4,
+        "apgd-dlr" => 3,
+        _ => 2,
+    };
+    if classes < needed {
+        return Err(Error::Input(format!(
+            "{}: its loss needs {needed} classes, this model has {classes}; use apgd-ce",
+            spec.name()
+        )));
+    }
+    let kept = target.images.copy();
+    let right = target.fooled(&clean).logical_not();
+    let mut rows = right.nonzero().squeeze_dim(1);
+    // Likeliest first; equal logits in the order of the classes, as in every verdict.
+    let ranking = clean.sort_stable(true, 1, true).1;
+    let ranks: Vec<Option<i64>> = match spec.name() {
+        "apgd-t" => (1..=(spec.count("targets") as i64).min(classes - 1))
+            .map(Some)
+            .collect(),
+        _ => vec![None],
+    };
+    for rank in ranks {
+        for restart in 0..spec.count("restarts") as u64 {
+            let active = target.take(&rows);
+            if active.is_empty() {
+                return Ok(kept);
+            }
+            let labels = active.labels.shallow_clone();
+            let objective = match rank {
+                Some(rank) => Objective::TargetedDlr {
+                    labels,
+                    targets: ranking.index_select(0, &rows).select(1, rank),
+                },
+                None if spec.name() == "apgd-dlr" => Objective::Dlr(labels),
+                None => Objective::CrossEntropy(labels),
+            };
+            let mut key = vec![restart];
+            key.extend(rank.map(|rank| rank as u64));
+            let found = one_run(spec, &active, &objective, &key)?;
+            let fooled = found.fooled.nonzero().squeeze_dim(1);
+            let _ = kept.shallow_clone().index_copy_(
+                0,
+                &rows.index_select(0, &fooled),
+                &found.adversarial.index_select(0, &fooled),
+            );
+            rows = rows.index_select(0, &found.fooled.logical_not().nonzero().squeeze_dim(1));
+        }
+    }
+    Ok(kept)
+}
+
+/// One random start and its search.
+fn one_run(spec: &AttackSpec, target: &Target<'_>, objective: &Objective, key: &[u64]) -> Result<Found> {
+    let (norm, eps, steps) = (spec.norm(), spec.size("eps"), spec.count("steps"));
+    if norm == Norm::L1 {
+        return l1::shrinking(spec.name(), target, objective, eps, steps, key);
+    }
+    within(spec.name(), target, objective, norm, &alike(target, eps), steps, key)
+}
+
+/// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1).
+pub(super) fn within(
+    purpose: &str,
+    target: &Target<'_>,
+    objective: &Objective,
+    norm: Norm,
+    eps: &Tensor,
+    steps: usize,
+    key: &[u64],
+) -> Result<Found> {
+    let start = on_the_sphere(purpose, target, norm, eps, key);
+    search(target, objective, norm, eps, steps, &start, true)
+}
+
+/// The same radius for every image, `[N]`.
+fn alike(target: &Target<'_>, radius: f64) -> Tensor {
+    Tensor::full(
+        [target.len() as i64],
+        radius,
+        (Kind::Float, target.images.device()),
+    )
+}
+
+/// A random direction scaled to the sphere of radius eps, then the box.
+fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: &Tensor, key: &[u64]) -> Tensor {
+    let _guard = no_grad_guard();
+    let drawn = match norm {
+        Norm::Linf => target.uniform(1.0, purpose, key),
+        _ => target.normal(purpose, key),
+    };
+    let unit = &drawn / per_image(&(length(&drawn, norm) + TINY));
+    (&target.images + unit * per_image(eps)).clamp(0.0, 1.0)
+}
+
+/// The steepest direction of unit length. Each gradient is first divided by its largest
+/// value: a tiny gradient (a saturated softmax) must not be taken for none. A gradient that
+/// is not a number moves nothing.
+fn steepest(gradient: &Tensor, norm: Norm) -> Tensor {
+    let gradient = gradient.nan_to_num(0.0, None, None);
+    if norm == Norm::Linf {
+        return gradient.sign();
+    }
+    let largest = length(&gradient, Norm::Linf);
+    let divisor = largest.ones_like().where_self(&largest.eq(0.0), &largest);
+    let scaled = gradient / per_image(&divisor);
+    &scaled / per_image(&(length(&scaled, norm) + TINY))
+}
+
+/// Whether the reference's own reading of its first checkpoint is to be replayed.
+fn replays(target: &Target<'_>) -> bool {
+    matches!(target.draws, Draws::Stream(_))
+}
+
+/// Points of the search before the ball is applied: momentum 0.75, none at the first step.
+fn step(points: &Tensor, previous: &Tensor, along: &Tensor, ball: &Ball, first: bool) -> Tensor {
+    let weight = if first { 1.0 } else { 0.75 };
+    let ahead = ball.project(&(points + along));
+    ball.project(&(points + (ahead - points) * weight + (points - previous) * (1.0 - weight)))
+}

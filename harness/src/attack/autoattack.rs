@@ -1,0 +1,182 @@
+//! AutoAttack (Croce and Hein, ICML 2020): the union of its attacks, each on the images that
+//! the earlier ones left, always from the original image.
+
+use super::dispatch;
+use super::target::Target;
+use crate::error::{Error, Result};
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use tch::{Tensor, no_grad_guard};
+
+/// The attacks of a version, in the reference's order.
+///
+/// # Errors
+/// When one of them is not defined for the norm.
+pub fn stages(spec: &AttackSpec) -> Result<Vec<AttackSpec>> {
+    let l1 = spec.norm() == Norm::L1;
+    let texts: &[&str] = match spec.word("version") {
+        "plus" => &[
+            "apgd-ce:restarts=5",
+            "apgd-dlr:restarts=5",
+            "fab:restarts=5",
+            "square",
+            "apgd-t",
+            "fab-t",
+        ],
+        "rand" => &["apgd-ce:eot=20", "apgd-dlr:eot=20"],
+        // In L1 more starts and fewer targets (Croce and Hein, ICML 2021).
+        _ if l1 => &["apgd-ce:restarts=5", "apgd-t:targets=5", "fab-t", "square"],
+        _ => &["apgd-ce", "apgd-t", "fab-t", "square"],
+    };
+    let mut stages = Vec::new();
+    for text in texts {
+        let separator = if text.contains(':') { ',' } else { ':' };
+        let norm = spec.norm();
+        let stage: AttackSpec = format!("{text}{separator}norm={norm}")
+            .parse()
+            .map_err(|why| Error::Input(format!("autoattack:norm={norm} runs {text}: {why}")))?;
+        let eps = spec.params().get("eps").map_or("", String::as_str);
+        stages.push(stage.with("eps", eps)?.with("compat", spec.word("compat"))?);
+    }
+    Ok(stages)
+}
+
+/// Points `[N, 3, H, W]`: of each broken image the adversarial of the attack that broke it,
+/// of the others the image itself. The target's account names what broke each.
+pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let stages = stages(spec)?;
+    let clean = target.logits(&target.images)?;
+    let (classes, needed) = (
+        clean.size()[1],
+        if spec.word("version") == "rand" { 3 } else { 4 },
+    );
+    if classes < needed {
+        return Err(Error::Input(format!(
+            "autoattack: its DLR losses need {needed} classes, this model has {classes}; \
+             use apgd-ce, fab and square one by one"
+        )));
+    }
+    let wrong = target.fooled(&clean);
+    target.broken(&wrong, "clean");
+    let kept = target.images.copy();
+    let mut rows = wrong.logical_not().nonzero().squeeze_dim(1);
+    for stage in &stages {
+        let active = target.take(&rows);
+        if active.is_empty() {
+            break;
+        }
+        let passes = active.passes().max(stage.count("eot") as u32);
+        let active = active.drawing(active.draws, passes);
+        let made = dispatch(stage, &active, None)?;
+        let _guard = no_grad_guard();
+        let fooled = active.fooled(&active.logits(&made)?);
+        active.broken(&fooled, stage.name());
+        let hit = fooled.nonzero().squeeze_dim(1);
+        let _ = kept
+            .shallow_clone()
+            .index_copy_(0, &rows.index_select(0, &hit), &made.index_select(0, &hit));
+        rows = rows.index_select(0, &fooled.logical_not().nonzero().squeeze_dim(1));
+    }
+    Ok(kept)
+}
+
+/// Accuracy in percent after each attack, from what broke each image: `clean 53.52, apgd-ce
+/// 26.95, ...`.
+///
+/// # Errors
+/// When one of the attacks is not defined for the norm.
+pub fn survivors(spec: &AttackSpec, broken_by: &[Option<&'static str>]) -> Result<String> {
+    let mut left = broken_by.len();
+    let mut parts = Vec::new();
+    let names = stages(spec)?;
+    for name in std::iter::once("clean").chain(names.iter().map(AttackSpec::name)) {
+        left -= broken_by.iter().filter(|by| **by == Some(name)).count();
+        parts.push(format!(
+            "{name} {:.2}",
+            100.0 * left as f64 / broken_by.len().max(1) as f64
+        ));
+    }
+    Ok(parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::run;
+    use crate::attack::toy::{Linear, images, target};
+
+    /// Each image's draws are its own, so the union is exact: what the members break one by
+    /// one, and no image in two batches does otherwise.
+    #[test]
+    fn the_union_is_the_members_together() {
+        let model = Linear::random(5, 3 * 4 * 4);
+        let (x, labels) = images(&model, 24, 4, 4);
+        // A fifth of the labels is wrong: clean errors.
+        let labels = (&labels
+            + Tensor::arange(24, (tch::Kind::Int64, x.device()))
+                .remainder(5)
+                .eq(0))
+        .remainder(5);
+        for text in VERSIONS {
+            let spec: AttackSpec = text.parse().expect(text);
+            let whole = target(&model, &x, &labels, 0, 24);
+            let made = run(&spec, &whole, None).expect(text);
+            let fooled = whole.fooled(&whole.logits(&made).expect("logits"));
+            let broken_by = whole.spent().broken_by;
+            let marked: Vec<bool> = broken_by.iter().map(Option::is_some).collect();
+            assert_eq!(marked, Vec::<bool>::try_from(&fooled).expect("flags"));
+            let mut union = whole.fooled(&whole.logits(&x).expect("logits"));
+            for stage in stages(&spec).expect(text) {
+                let alone = target(&model, &x, &labels, 0, 24);
+                let points = run(&stage, &alone, None).expect(text);
+                union = union.logical_or(&alone.fooled(&alone.logits(&points).expect("logits")));
+            }
+            assert_eq!(union, fooled, "{text}");
+            let broken = union.sum(tch::Kind::Int64).int64_value(&[]);
+            assert!(
+                (6..24).contains(&broken),
+                "{text}: {broken} of 24 broken shows nothing"
+            );
+            for batch in [1, 7] {
+                for from in (0..24).step_by(batch) {
+                    let n = batch.min(24 - from);
+                    let part = target(&model, &x, &labels, from as i64, n as i64);
+                    let points = run(&spec, &part, None).expect(text);
+                    assert_eq!(
+                        points,
+                        made.narrow(0, from as i64, n as i64),
+                        "{text} batch {batch}"
+                    );
+                    assert_eq!(part.spent().broken_by[..], broken_by[from..from + n]);
+                }
+            }
+        }
+    }
+
+    const VERSIONS: &[&str] = &["autoattack:version=rand,eps=0.02"];
+
+    #[test]
+    fn survivors_are_counted_stage_by_stage() {
+        let spec: AttackSpec = "autoattack:version=rand".parse().expect("rand");
+        let broken_by = [
+            Some("clean"),
+            None,
+            Some("apgd-dlr"),
+            Some("apgd-ce"),
+            Some("apgd-dlr"),
+        ];
+        assert_eq!(
+            survivors(&spec, &broken_by).expect("a line"),
+            "clean 80.00, apgd-ce 60.00, apgd-dlr 20.00"
+        );
+    }
+
+    #[test]
+    fn too_few_classes_are_refused() {
+        let model = Linear::random(3, 3 * 2 * 2);
+        let (x, labels) = images(&model, 2, 2, 2);
+        let spec: AttackSpec = "autoattack".parse().expect("autoattack");
+        let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err("3 classes");
+        assert!(error.to_string().contains("4 classes"), "{error}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Auto-PGD and AutoAttack beside the AutoAttack reference, image by image: the reference's
+//! random stream is replayed (`compat=autoattack`), all 256 images in one batch.
+
+use crate::attacks::{Bench, share};
+use rlnet::attack::run;
+use rlnet_suites::AttackSpec;
+
+/// At least 99 % of the 256 images agree.
+const ALIKE: usize = 254;
+
+fn replay(name: &'static str, attacks: &[(&str, &str)]) {
+    let Some(bench) = Bench::open(name) else {
+        return;
+    };
+    for (attack, norm) in attacks {
+        let (norm_key, eps) = if *norm == "l2" {
+            ("l2", "0.5")
+        } else {
+            ("linf", "8")
+        };
+        let key = format!("autoattack_individual_{norm_key}_{eps}_{attack}");
+        let (ours, _) = bench.attack(&format!("{attack}:norm={norm},compat=autoattack"), 0);
+        let agree = bench.agreement(&ours, &key);
+        assert!(agree >= ALIKE, "{name} {attack} {norm}: {agree} of 256 agree");
+    }
+}
+
+#[test]
+fn auto_pgd_on_the_standard_model() {
+    let attacks = ["apgd-ce", "apgd-dlr", "apgd-t"];
+    let both = attacks
+        .iter()
+        .flat_map(|&attack| [(attack, "linf"), (attack, "l2")]);
+    replay("standard", &both.collect::<Vec<_>>());
+}
+
+#[test]
+fn auto_pgd_on_the_robust_model() {
+    replay(
+        "robust",
+        &[
+            ("apgd-ce", "linf"),
+            ("apgd-ce", "l2"),
+            ("apgd-dlr", "linf"),
+            ("apgd-dlr", "l2"),
+            ("apgd-t", "linf"),
+        ],
+    );
+}
+
+/// Half a minute of one core.
+#[test]
+#[ignore = "long; run with --ignored"]
+fn targeted_auto_pgd_on_the_robust_model_in_l2() {
+    replay("robust", &[("apgd-t", "l2")]);
+}
+
+/// Keyed draws are other draws: accuracies within two points of the reference's, and each
+/// within a point of our own under another seed.
+#[test]
+fn keyed_draws_find_as_much() {
+    let Some(bench) = Bench::open("robust") else {
+        return;
+    };
+    for (attack, key) in [
+        ("apgd-ce", "autoattack_individual_linf_8_apgd-ce"),
+        ("apgd-ce:norm=l2", "autoattack_individual_l2_0.5_apgd-ce"),
+        ("apgd-dlr", "autoattack_individual_linf_8_apgd-dlr"),
+    ] {
+        let ours = share(&bench.attack(attack, 1).0);
+        let theirs = share(&bench.flags(key));
+        assert!((ours - theirs).abs() <= 0.02, "{attack}: {ours} against {theirs}");
+    }
+    // In L1 there are no reference numbers; the sparse search must beat sparse PGD.
+    let ours = share(&bench.attack("apgd-ce:norm=l1", 0).0);
+    let pgd = share(&bench.attack("pgd:norm=l1", 0).0);
+    assert!(ours < pgd, "L1: {ours} by apgd-ce, {pgd} by pgd");
+}
+
+/// AutoAttack as a whole: what each of its attacks leaves, and the flags at the end, robust
+/// accuracy within half a point.
+fn union(name: &'static str, attack: &str, key: &str) {
+    let Some(bench) = Bench::open(name) else {
+        return;
+    };
+    let (stages, flags) = bench.union(key);
+    let spec: AttackSpec = format!("{attack}compat=autoattack").parse().expect(attack);
+    let target = bench.target(0);
+    let made = run(&spec, &target, None).expect(attack);
+    let ours = bench.correct(&made);
+    let agree = ours.iter().zip(&flags).filter(|(a, b)| a == b).count();
+    assert!(agree >= ALIKE, "{name} {attack}: {agree} of 256 agree");
+    let apart = (share(&ours) - share(&flags)).abs();
+    assert!(apart <= 0.005, "{name} {attack}: {apart} apart");
+    let broken_by = target.spent().broken_by;
+    let mut left = share(&bench.flags("clean"));
+    for (stage, after) in stages {
+        let broken = broken_by.iter().filter(|by| **by == Some(stage.as_str())).count();
+        left -= broken as f64 / 256.0;
+        assert!(
+            (left - after).abs() <= 0.005,
+            "{name} {stage}: {left} left, {after} in the reference"
+        );
+    }
+}
+
+/// The first attack breaks every image, so the others have nothing to do.
+#[test]
+fn autoattack_on_the_standard_model() {
+    union("standard", "autoattack:", "autoattack_standard_linf_8");
+}
+
+/// Four minutes of one core, all three.
+#[test]
+#[ignore = "long; run with --ignored"]
+fn autoattack_as_a_whole() {
+    union("standard", "autoattack:norm=l2,", "autoattack_standard_l2_0.5");
+    union("robust", "autoattack:", "autoattack_standard_linf_8");
+    union("robust", "autoattack:norm=l2,", "autoattack_standard_l2_0.5");
+}
