@@ -67,37 +67,43 @@ fn exact(model: &Toy, image: &[f64], label: usize, norm: Norm) -> f64 {
     nearest
 }
 
-/// How far each attack may be from the truth: DeepFool overdoes its sum of steps by 2 %.
+/// How far each attack may be from the truth: a share, and what DeepFool's step is lengthened
+/// by (its documentation), both overdone by 2 %.
 #[test]
 fn on_a_linear_model_every_attack_finds_the_nearest_adversarial() {
     let model = Toy::linear(1, 5, 60);
     let (images, labels) = images(&model, 1, [24, 3, 4, 5], 0.1);
     let target = target(&model, &images, &labels, 0, 24);
     let classes: Vec<i64> = (&labels).try_into().expect("labels");
-    for (text, above) in [
-        ("deepfool", 1.021),
-        ("deepfool:norm=linf", 1.021),
-        ("cw:search=9,steps=200,c=0.1", 1.01),
-        ("fmn", 1.01),
-        ("fmn:norm=l2", 1.01),
-        ("fmn:norm=l1", 1.02),
-        ("radius", 1.01),
-        ("radius:norm=l2", 1.01),
+    let mut failures = Vec::new();
+    for (text, share, more) in [
+        ("deepfool", 1.0201, 1.021e-4),
+        ("deepfool:norm=linf", 1.0201, 1.021e-4 / 60_f64.sqrt()),
+        ("cw:search=9,steps=200,c=0.1", 1.01, 0.0),
+        ("fmn", 1.01, 0.0),
+        ("fmn:norm=l2", 1.01, 0.0),
+        ("fmn:norm=l1", 1.02, 0.0),
+        ("radius", 1.01, 0.0),
+        ("radius:norm=l2", 1.01, 0.0),
     ] {
         let spec = spec(text);
         let made = run(&spec, &target, None).expect(text);
         let fooled = target.fooled(&target.logits(&made).expect("logits"));
         assert!(fooled.all().int64_value(&[]) == 1, "{text}: {fooled}");
         let found = values(&ball::length(&(&made - &images), spec.norm()));
-        let mut worst = 0.0_f64;
         for (row, found) in found.into_iter().enumerate() {
-            let truth = exact(&model, &values(&images.get(row as i64)), classes[row] as usize, spec.norm());
-            assert!(found >= truth * (1.0 - 1e-4), "{text} image {row}: {found} below {truth}");
-            worst = worst.max(found / truth);
+            let image = values(&images.get(row as i64));
+            let truth = exact(&model, &image, classes[row] as usize, spec.norm());
+            assert!(
+                found >= truth * (1.0 - 1e-4) - 1e-7,
+                "{text} image {row}: {found} below {truth}"
+            );
+            if found > truth * share + more {
+                failures.push(format!("{text} image {row}: {found} for {truth}"));
+            }
         }
-        println!("{text}: {worst}");
-        assert!(worst <= above, "{text}: {worst} times the nearest");
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
