@@ -5,10 +5,11 @@
 use std::fs;
 
 use rlnet_corruptions::archive::{
-    Dataset, FolderImage, NpyReader, NpyWriter, Published, Source, Status, compare_files,
-    compare_regenerated, contact_sheet, generate_archive, generate_folders, verify_dir, write_png,
+    Dataset, FolderImage, NpyReader, NpyWriter, Published, Source, Status, TreeContent, TreeFormat,
+    compare_files, compare_regenerated, contact_sheet, generate_archive, generate_folders, verify_dir,
+    verify_own, write_jpeg, write_png,
 };
-use rlnet_corruptions::{Corruption, Error, Generator, Image, NumpyRng, Severity};
+use rlnet_corruptions::{Corruption, Error, Generator, Image, NumpyRng, Options, Severity, Stack};
 
 fn images(count: usize) -> Vec<u8> {
     (0..count * 3072).map(|i| (i * 7 % 251) as u8).collect()
@@ -186,37 +187,93 @@ fn a_tree_of_png_files_and_a_sheet() {
         image: &image,
         index: 5,
     };
-    let names = [Corruption::Pixelate, Corruption::Frost];
     let generator = Generator::default();
-    let count = generate_folders(
-        &generator,
-        &[item],
-        folder.path(),
-        (&names, &Severity::ALL),
-        8,
-        &|_| true,
-    )
-    .unwrap();
-    assert_eq!(count, 10);
+    let content = TreeContent {
+        images: &[item],
+        corruptions: &[Corruption::Pixelate, Corruption::Frost],
+        severities: &Severity::ALL,
+        seed: 8,
+        format: TreeFormat::Png,
+    };
+    let make =
+        |content: &TreeContent<'_>| generate_folders(&generator, content, folder.path(), &|_, _, _| {});
+    let levels = make(&content).unwrap();
+    assert_eq!(levels.len(), 10);
+    assert!(levels.iter().all(|level| level.made));
     let file = folder.path().join("frost/3/n01443537/val_0.png");
-    let read = Image::decode(&fs::read(file).unwrap()).unwrap();
+    let read = Image::decode(&fs::read(&file).unwrap()).unwrap();
     let severity = Severity::new(3).unwrap();
     let expected = generator.corrupt_keyed(&image, Corruption::Frost, severity, 8, 5);
     assert_eq!(read, expected.unwrap());
 
-    let outside = FolderImage { class: "..", ..item };
-    let refused = generate_folders(
-        &generator,
-        &[outside],
-        folder.path(),
-        (&names, &Severity::ALL),
-        8,
-        &|_| true,
+    // Nothing is made twice; what was damaged is made again, the same.
+    fs::write(&file, b"damaged").unwrap();
+    let verdict = |name: &str| {
+        let all = verify_own(folder.path(), &mut |_| {}).unwrap();
+        all.into_iter().find(|part| part.0 == name).unwrap().1
+    };
+    assert_eq!(
+        (verdict("frost/3"), verdict("frost/2")),
+        (Some(false), Some(true))
     );
-    assert!(refused.is_err());
+    let again = make(&content).unwrap();
+    let made: Vec<&str> = again
+        .iter()
+        .filter(|level| level.made)
+        .map(|level| level.name.as_str())
+        .collect();
+    assert_eq!(made, ["frost/3"]);
+    assert_eq!(
+        again.iter().map(|l| &l.md5).collect::<Vec<_>>(),
+        levels.iter().map(|l| &l.md5).collect::<Vec<_>>()
+    );
+    assert_eq!(verdict("frost/3"), Some(true));
+
+    // Another way of making, a path out of the tree, somebody else's files: refused.
+    let other = make(&TreeContent { seed: 9, ..content }).unwrap_err().to_string();
+    assert!(other.contains("source.seed is 8 there, 9 here"), "{other}");
+    let outside = FolderImage { class: "..", ..item };
+    assert!(
+        make(&TreeContent {
+            images: &[outside],
+            ..content
+        })
+        .is_err()
+    );
+    fs::remove_file(folder.path().join("provenance.json")).unwrap();
+    let foreign = make(&content).unwrap_err().to_string();
+    assert!(
+        foreign.contains("pixelate/1") && foreign.contains("overwritten"),
+        "{foreign}"
+    );
 
     let sheet = contact_sheet(&generator, &image, 1).unwrap();
     let path = folder.path().join("sheet.png");
     write_png(&sheet, &path).unwrap();
     assert_eq!(Image::decode(&fs::read(path).unwrap()).unwrap(), sheet);
+}
+
+/// What is written as JPEG reads back as the codec's own arithmetic says: a file of quality q
+/// of an image equals the corruption jpeg_compression at that quality, in the modern stack.
+#[test]
+fn a_jpeg_tree_holds_what_the_published_codec_settings_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::from_raw(32, 32, images(1)).unwrap();
+    let path = folder.path().join("a.JPEG");
+    let modern = Generator::new(Options {
+        stack: Stack::Modern,
+        ..Options::default()
+    });
+    // Qualities of the 32 x 32 set, severities 1 to 5.
+    for (severity, quality) in Severity::ALL.into_iter().zip([80, 65, 58, 50, 40]) {
+        write_jpeg(&image, quality, &path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let read = Image::decode(&bytes).unwrap();
+        let expected = modern
+            .corrupt_keyed(&image, Corruption::JpegCompression, severity, 0, 0)
+            .unwrap();
+        assert_eq!(read, expected, "quality {quality}");
+        let short = Image::decode(&bytes[..bytes.len() / 2]).unwrap_err().to_string();
+        assert!(short.contains("cut short"), "{short}");
+    }
 }

@@ -24,8 +24,14 @@ pub fn subject(analysis: &Analysis) -> Option<&Model> {
         .or_else(|| runs.models.first())
 }
 
-/// The answer, sentence by sentence.
+/// The answer, sentence by sentence, warnings first.
 pub fn sentences(analysis: &Analysis) -> Vec<String> {
+    let mut sentences = analysis.runs.warnings.clone();
+    sentences.extend(answer(analysis));
+    sentences
+}
+
+fn answer(analysis: &Analysis) -> Vec<String> {
     let Some(model) = subject(analysis) else {
         return vec!["This run evaluates no model.".to_owned()];
     };

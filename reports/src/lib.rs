@@ -16,6 +16,7 @@ mod parquet;
 pub mod render;
 pub mod run;
 pub mod runs;
+pub mod sources;
 pub mod store;
 pub mod tables;
 pub mod words;

@@ -3,6 +3,7 @@
 use crate::error::ReportError;
 use crate::parquet;
 use crate::run::Run;
+use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::{
     AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, ModelRecord, TrainSpec,
@@ -69,6 +70,8 @@ pub struct Runs {
     pub baseline: Option<String>,
     /// The attack whose accuracy is called AdvA.
     pub headline: Option<AttackSpec>,
+    /// What must be known before any number is read.
+    pub warnings: Vec<String>,
 }
 
 impl Runs {
@@ -99,13 +102,15 @@ impl Runs {
             }
         }
         let baseline = runs.iter().find_map(|run| run.plan.baseline.clone());
-        let baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let mut baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let warnings = sources::tell_apart(&runs, &mut models, &mut baseline);
         let headline = runs.iter().find_map(|run| run.plan.headline.clone());
         Ok(Self {
             runs,
             models,
             baseline,
             headline,
+            warnings: warnings.into_iter().collect(),
         })
     }
 
@@ -192,11 +197,16 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         .filter(|(_, id)| finished(id))
         .map(|(condition, _)| condition.clone())
         .collect();
-    let branches = match run.banks(name) {
-        Some(banks) => banks.branches().to_vec(),
-        // An imported network has no training cell; its rows say what branches it has.
-        None => branches_of(&rows).map_err(polars)?,
-    };
+    let mut records = run.records.iter().filter(|record| record.cell.model == name);
+    let record = records.find_map(|record| record.model.clone());
+    // Rows say which branches were gone through; before there are any, the network does. Banks
+    // keep their order.
+    let banks = run.banks(name).or(record.as_ref().map(|record| record.norm));
+    let mut branches = branches_of(&rows).map_err(polars)?;
+    if let Some(banks) = banks {
+        let seen = |branch: &&Branch| branches.is_empty() || branches.contains(branch);
+        branches = banks.branches().iter().filter(seen).copied().collect();
+    }
     let taken = models.iter().any(|other| other.name == name);
     models.push(Model {
         name: if taken {
@@ -206,11 +216,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         },
         run: index,
         trained: trained.cloned(),
-        record: run
-            .records
-            .iter()
-            .find(|record| record.cell.name == name)
-            .and_then(|record| record.model.clone()),
+        record,
         branches,
         planned,
         measured,

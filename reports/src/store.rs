@@ -11,12 +11,13 @@ use std::path::Path;
 
 /// Columns of `outcomes.parquet`. `label` and `prediction` are 16 bits in memory; polars
 /// without its small-integer features has no such column, and compression evens it out.
-const OUTCOME_COLUMNS: [(&str, DataType); 10] = [
+const OUTCOME_COLUMNS: [(&str, DataType); 11] = [
     ("image", DataType::UInt32),
     ("branch", DataType::String),
     ("condition", DataType::String),
     ("label", DataType::UInt32),
     ("prediction", DataType::UInt32),
+    ("rounded", DataType::UInt32),
     ("margin", DataType::Float32),
     ("loss", DataType::Float32),
     ("norm", DataType::Float32),
@@ -48,6 +49,7 @@ pub fn outcome_frame(rows: &[Outcome]) -> Result<DataFrame, ReportError> {
         "condition" => conditions,
         "label" => rows.iter().map(|row| u32::from(row.label)).collect::<Vec<u32>>(),
         "prediction" => rows.iter().map(|row| u32::from(row.prediction)).collect::<Vec<u32>>(),
+        "rounded" => rows.iter().map(|row| u32::from(row.rounded)).collect::<Vec<u32>>(),
         "margin" => rows.iter().map(|row| row.margin).collect::<Vec<f32>>(),
         "loss" => rows.iter().map(|row| row.loss).collect::<Vec<f32>>(),
         "norm" => rows.iter().map(|row| row.norm).collect::<Vec<f32>>(),
@@ -87,6 +89,7 @@ pub fn read_outcome_rows(path: &Path) -> Result<Vec<Outcome>, ReportError> {
     let condition = strs(&frame, "condition").map_err(polars)?;
     let label = u32s(&frame, "label").map_err(polars)?;
     let prediction = u32s(&frame, "prediction").map_err(polars)?;
+    let rounded = u32s(&frame, "rounded").map_err(polars)?;
     let margin = f32s(&frame, "margin").map_err(polars)?;
     let loss = f32s(&frame, "loss").map_err(polars)?;
     let norm = f32s(&frame, "norm").map_err(polars)?;
@@ -113,6 +116,7 @@ pub fn read_outcome_rows(path: &Path) -> Result<Vec<Outcome>, ReportError> {
             condition,
             label: class(label[i])?,
             prediction: class(prediction[i])?,
+            rounded: class(rounded[i])?,
             margin: margin[i],
             loss: loss[i],
             norm: norm[i],
@@ -174,6 +178,7 @@ mod tests {
                     condition: text.parse().expect("a condition"),
                     label: (image % 7) as u16,
                     prediction: (image % 5) as u16,
+                    rounded: (image % 3) as u16,
                     margin: image as f32 - 20.5,
                     loss: 0.1 * image as f32,
                     norm: 8.0 / 255.0,

@@ -72,6 +72,7 @@ fn row(image: u32, branch: Branch, condition: &Condition, right: bool, norm: f32
         condition: condition.clone(),
         label: 3,
         prediction: if right { 3 } else { 4 },
+        rounded: if right { 3 } else { 4 },
         margin: if right { 1.0 } else { -1.0 },
         loss: 1.0,
         norm,

@@ -17,6 +17,13 @@ pub enum Branch {
     Natural,
     /// Adversarial images.
     Adversarial,
+    /// Statistics of the clean bank with scales and shifts of the adversarial one: which of
+    /// the two carries robustness (Zhang et al. 2024, arXiv 2403.19150)?
+    #[serde(rename = "clean-with-adversarial-affine")]
+    CleanWithAdversarialAffine,
+    /// Statistics of the adversarial bank with scales and shifts of the clean one.
+    #[serde(rename = "adversarial-with-clean-affine")]
+    AdversarialWithCleanAffine,
 }
 
 impl Branch {
@@ -27,7 +34,24 @@ impl Branch {
             Self::Clean => "clean",
             Self::Natural => "natural",
             Self::Adversarial => "adversarial",
+            Self::CleanWithAdversarialAffine => "clean-with-adversarial-affine",
+            Self::AdversarialWithCleanAffine => "adversarial-with-clean-affine",
         }
+    }
+
+    /// The banks it is made of: statistics first, then scales and shifts.
+    pub fn parts(self) -> (Self, Self) {
+        match self {
+            Self::CleanWithAdversarialAffine => (Self::Clean, Self::Adversarial),
+            Self::AdversarialWithCleanAffine => (Self::Adversarial, Self::Clean),
+            bank => (bank, bank),
+        }
+    }
+
+    /// The banks a network must have for it.
+    pub fn banks(self) -> impl Iterator<Item = Self> {
+        let (statistics, affine) = self.parts();
+        [statistics, affine].into_iter()
     }
 }
 
@@ -40,7 +64,14 @@ impl fmt::Display for Branch {
 impl FromStr for Branch {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
-        let all = [Self::Single, Self::Clean, Self::Natural, Self::Adversarial];
+        let all = [
+            Self::Single,
+            Self::Clean,
+            Self::Natural,
+            Self::Adversarial,
+            Self::CleanWithAdversarialAffine,
+            Self::AdversarialWithCleanAffine,
+        ];
         all.into_iter()
             .find(|branch| branch.name() == text)
             .ok_or_else(|| SuiteError::value("branch", text, suggest(text, all.map(Branch::name))))

@@ -4,6 +4,8 @@
 pub const CATALOGUE: &[(&str, &str)] = &[
     ("demo", include_str!("../catalog/demo.toml")),
     ("cifar10-small", include_str!("../catalog/cifar10-small.toml")),
+    ("official", include_str!("../catalog/official.toml")),
+    ("official-parity", include_str!("../catalog/official-parity.toml")),
 ];
 
 /// The text of a suite of the catalogue.

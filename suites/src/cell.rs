@@ -1,7 +1,8 @@
 //! Cells: the units of work, identified by their content, and what is recorded of each.
 
-use crate::branch::NormBanks;
+use crate::branch::{Branch, NormBanks};
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::train::TrainSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,13 +36,25 @@ pub struct DataSpec {
     pub checksum: String,
 }
 
-/// One evaluation: a model under a family of conditions, through all of its branches.
+/// One evaluation: a model under a family of conditions, through its branches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluateSpec {
     /// Conditions, in order.
     pub conditions: Vec<Condition>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
+    /// The branches gone through; all of the model's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branches: Option<Vec<Branch>>,
+    /// Other networks the attacks need, by the name they have in the attack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub surrogates: BTreeMap<String, CellId>,
+    /// Whether adversarial images are stored beside the outcomes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub save_images: bool,
+    /// The files that corrupted images are read from; absent where they are generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<CorruptedFiles>,
 }
 
 /// What a cell computes.

@@ -9,6 +9,7 @@ pub mod branch;
 pub mod catalog;
 pub mod cell;
 pub mod condition;
+pub mod corrupted;
 pub mod epsilon;
 pub mod error;
 pub mod outcome;
@@ -18,8 +19,9 @@ pub mod train;
 
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
-pub use cell::{Cell, CellId, CellRecord, CellSpec, LayerRecord, ModelRecord, Provenance};
+pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};
 pub use condition::Condition;
+pub use corrupted::{Corrupted, CorruptedFiles};
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
 pub use outcome::{CurvePoint, Outcome};

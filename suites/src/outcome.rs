@@ -18,6 +18,9 @@ pub struct Outcome {
     pub label: u16,
     /// Class with the largest logit; ties go to the lower class.
     pub prediction: u16,
+    /// Its class once the image is rounded to 8 bits: the same for every image but an
+    /// adversarial one.
+    pub rounded: u16,
     /// True logit minus the largest other logit: positive when right.
     pub margin: f32,
     /// Cross entropy in nats.

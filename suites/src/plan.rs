@@ -1,8 +1,10 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
 use crate::attack::AttackSpec;
+use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
+use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 pub const TRAIN_VERSION: u32 = 1;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
+/// Version of the reader of corrupted archives.
+pub const ARCHIVE_VERSION: u32 = 1;
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ pub struct World {
     pub corruptions_version: u32,
     /// What the corruptions are made with (stack, textures): part of a corrupted cell's identity.
     pub corruptions_setup: String,
+    /// The files of each corruption, where corrupted images are read and not made.
+    pub corrupted_files: BTreeMap<String, CorruptedFiles>,
 }
 
 impl Suite {
@@ -90,21 +96,22 @@ impl Suite {
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
-        let asked = Asked {
-            corruptions: self.evaluation.corruptions.0.clone(),
-            severities: self.evaluation.severities.clone(),
-            attacks: self.evaluation.attacks.clone(),
-            seed: self.evaluation.seed,
-        };
+        let asked = self.asked();
+        let trained = cells.clone();
         for model in models {
-            let parent = find(&cells, model)?.id.clone();
-            cells.extend(asked.cells(model, &parent, &data, world));
+            let cell = find(&trained, model)?;
+            let asked = asked.of(cell);
+            let surrogate = |name: &str| match name {
+                "teacher" => cell.parents.first().cloned(),
+                name => find(&trained, name).ok().map(|cell| cell.id.clone()),
+            };
+            cells.extend(asked.cells(model, &cell.id, &surrogate, &data, world)?);
         }
         let headline = self
             .evaluation
             .headline
             .clone()
-            .or_else(|| self.evaluation.attacks.last().cloned());
+            .or_else(|| self.evaluation.attacks.0.last().cloned());
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),
@@ -119,6 +126,18 @@ impl Suite {
             evaluation_batch: self.evaluation.batch,
             cells,
         })
+    }
+
+    /// What the suite asks about a model, whoever trained it.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            corruptions: self.evaluation.corruptions.0.clone(),
+            severities: self.evaluation.severities.clone(),
+            attacks: self.evaluation.attacks.0.clone(),
+            seed: self.evaluation.seed,
+            branches: self.evaluation.branches.clone(),
+            save_images: self.evaluation.save_images,
+        }
     }
 
     /// One training cell with every default filled: its own setting, else the suite's, else
@@ -188,24 +207,93 @@ pub struct Asked {
     pub attacks: Vec<AttackSpec>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
+    /// Branches to go through; all of the model's when absent.
+    pub branches: Option<Vec<Branch>>,
+    /// Whether adversarial images are stored.
+    pub save_images: bool,
 }
 
 impl Asked {
+    /// What can be asked of one model: attacks that need a teacher are passed over for a
+    /// model that has none, and so are branches that it does not have.
+    fn of(&self, cell: &Cell) -> Self {
+        let CellSpec::Train(spec) = &cell.spec else {
+            return self.clone();
+        };
+        let has = |branch: &Branch| branch.banks().all(|bank| spec.norm.branches().contains(&bank));
+        let fits = |attack: &&AttackSpec| {
+            let through = attack.word("through").parse::<Branch>();
+            through.map_or(true, |branch| has(&branch))
+        };
+        let taught = |attack: &&AttackSpec| spec.stage != Stage::Teacher || !attack.needs_teacher();
+        let branches = self.branches.as_ref().map(|all| {
+            let own: Vec<Branch> = all.iter().copied().filter(has).collect();
+            if own.is_empty() {
+                spec.norm.branches().to_vec()
+            } else {
+                own
+            }
+        });
+        Self {
+            attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
+            branches,
+            ..self.clone()
+        }
+    }
+
     /// One evaluation cell a family of conditions: clean, each corruption, each attack.
-    pub fn cells(&self, model: &str, parent: &CellId, data: &DataSpec, world: &World) -> Vec<Cell> {
+    /// `surrogate` finds the cell (or file) of another network by its name in an attack.
+    ///
+    /// # Errors
+    /// When an attack names a network that is not there.
+    pub fn cells(
+        &self,
+        model: &str,
+        parent: &CellId,
+        surrogate: &dyn Fn(&str) -> Option<CellId>,
+        data: &DataSpec,
+        world: &World,
+    ) -> Result<Vec<Cell>, SuiteError> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
-            if conditions[0].is_corrupted() {
-                let setup = format!("corruptions/{}", world.corruptions_setup);
-                versions.insert(setup, world.corruptions_version);
+            let mut files = None;
+            if let Some((name, _)) = conditions[0].corruption() {
+                match world.corrupted_files.get(name) {
+                    Some(read) => {
+                        files = Some(read.clone());
+                        versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
+                    }
+                    None => {
+                        let setup = format!("corruptions/{}", world.corruptions_setup);
+                        versions.insert(setup, world.corruptions_version);
+                    }
+                }
             }
+            let mut surrogates = BTreeMap::new();
             if let Condition::Attack(spec) = &conditions[0] {
                 versions.extend(spec.versions());
+                for name in spec.networks() {
+                    let id = surrogate(name).ok_or_else(|| {
+                        let why =
+                            format!("{spec} needs it beside {model}, and there is no network of that name");
+                        SuiteError::value("surrogate", name, why)
+                    })?;
+                    surrogates.insert(name.to_owned(), id);
+                }
             }
-            let seed = self.seed;
-            let spec = CellSpec::Evaluate(EvaluateSpec { conditions, seed });
+            let mut parents = vec![parent.clone()];
+            parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
+            let attacked = matches!(conditions[0], Condition::Attack(_));
+            let spec = CellSpec::Evaluate(EvaluateSpec {
+                conditions,
+                seed: self.seed,
+                branches: self.branches.clone(),
+                surrogates,
+                save_images: self.save_images && attacked,
+                files,
+            });
             let name = format!("{model}/{name}");
-            identify(&name, model, vec![parent.clone()], data, spec, versions)
+            Ok(identify(&name, model, parents, data, spec, versions))
         };
         self.families().into_iter().map(cell).collect()
     }
@@ -326,6 +414,7 @@ mod tests {
             data_checksum: checksum.to_owned(),
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
+            corrupted_files: BTreeMap::new(),
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         suite.plan(&world).expect("a plan")
@@ -353,6 +442,33 @@ mod tests {
         assert!(!same(&[], "b", "teacher"));
         assert!(same(&["evaluation.seed=1"], "a", "teacher"));
         assert!(!same(&["evaluation.seed=1"], "a", "teacher/fog"));
+    }
+
+    #[test]
+    fn read_images_and_made_ones_are_different_cells_and_only_theirs_differ() {
+        let suite = Suite::parse(crate::catalog::find("demo").expect("demo"), "demo", &[]).expect("a suite");
+        let with = |checksum: Option<&str>| {
+            let files = checksum.map(|checksum| CorruptedFiles {
+                official: false,
+                checksums: BTreeMap::from([("fog.npy".to_owned(), checksum.to_owned())]),
+            });
+            let world = World {
+                data_checksum: "a".to_owned(),
+                corruptions_version: 1,
+                corruptions_setup: "release/procedural".to_owned(),
+                corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
+            };
+            suite.plan(&world).expect("a plan")
+        };
+        let (made, read, other) = (with(None), with(Some("1")), with(Some("2")));
+        assert_ne!(id(&made, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_ne!(id(&other, "rlnet/fog"), id(&read, "rlnet/fog"));
+        assert_eq!(id(&made, "rlnet/snow"), id(&read, "rlnet/snow"));
+        assert_eq!(id(&made, "rlnet/clean"), id(&read, "rlnet/clean"));
+        // Old records, which know of no files, still read.
+        let text = serde_json::to_string(&made).expect("JSON");
+        assert!(!text.contains("\"files\""));
+        assert_eq!(serde_json::from_str::<Plan>(&text).expect("a plan"), made);
     }
 
     #[test]

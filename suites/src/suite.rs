@@ -2,9 +2,11 @@
 //!
 //! [`Suite`] is the raw form, exactly what somebody wrote; [`Suite::plan`] resolves it.
 
-use crate::attack::AttackSpec;
+use crate::attack::{self, AttackSpec};
+use crate::branch::Branch;
 use crate::branch::NormBanks;
 use crate::condition::{BENCHMARK, EXTRA, check_corruption};
+use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::error::{SuiteError, suggest};
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
@@ -27,12 +29,15 @@ pub struct Suite {
     pub description: String,
     /// The images.
     pub data: Data,
-    /// The network all stages share, unless they say otherwise.
+    /// The network all stages share, unless they say otherwise. A suite that trains nothing
+    /// may leave it out.
+    #[serde(default)]
     pub network: Network,
     /// Settings all stages share, unless they say otherwise.
     #[serde(default)]
     pub training: StageSettings,
-    /// The training cells, in order.
+    /// The training cells, in order. None: the suite only measures, whatever model it is given.
+    #[serde(default)]
     pub train: Vec<Train>,
     /// What is measured.
     pub evaluation: Evaluation,
@@ -42,7 +47,7 @@ pub struct Suite {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// `shapes`, `cifar10`, `cifar100`.
+    /// A data set, as in `rlnet data list`.
     pub dataset: String,
     /// Training images used, from the front; all when absent.
     pub train: Option<u32>,
@@ -70,6 +75,16 @@ pub struct Network {
 
 fn dual() -> NormBanks {
     NormBanks::Dual
+}
+
+impl Default for Network {
+    /// The paper's.
+    fn default() -> Self {
+        Self {
+            arch: "resnet18".to_owned(),
+            norm: dual(),
+        }
+    }
 }
 
 /// Settings of a stage; what is absent comes from `[training]`, then from the method.
@@ -145,8 +160,20 @@ pub struct Evaluation {
     /// Severities of each corruption.
     #[serde(default = "every_severity")]
     pub severities: Vec<u8>,
+    /// Where corrupted images come from.
+    #[serde(default)]
+    pub corrupted: Origin,
+    /// Which libraries generated images imitate.
+    #[serde(default)]
+    pub stack: Stack,
+    /// Where the draws of generated images come from.
+    #[serde(default)]
+    pub rng: Draws,
+    /// Which frost textures generated images may have.
+    #[serde(default)]
+    pub frost: Frost,
     /// Attacks, each through every branch.
-    pub attacks: Vec<AttackSpec>,
+    pub attacks: Attacks,
     /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
     pub headline: Option<AttackSpec>,
     /// The model that others are compared with.
@@ -157,6 +184,43 @@ pub struct Evaluation {
     /// Seed of corruptions and attack starts.
     #[serde(default)]
     pub seed: u64,
+    /// Branches to go through; all of a model's when absent.
+    pub branches: Option<Vec<Branch>>,
+    /// Whether adversarial images are stored beside the outcomes.
+    #[serde(default)]
+    pub save_images: bool,
+}
+
+/// A list of attacks, written singly or by the name of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Attacks(pub Vec<AttackSpec>);
+
+impl TryFrom<Vec<String>> for Attacks {
+    type Error = SuiteError;
+    fn try_from(texts: Vec<String>) -> Result<Self, SuiteError> {
+        let mut attacks: Vec<AttackSpec> = Vec::new();
+        for text in texts {
+            for attack in attack::group(&text)? {
+                if !attacks.contains(&attack) {
+                    attacks.push(attack);
+                }
+            }
+        }
+        Ok(Self(attacks))
+    }
+}
+
+impl Evaluation {
+    /// What is said of corrupted images.
+    pub fn corrupted(&self) -> Corrupted {
+        Corrupted {
+            origin: self.corrupted,
+            stack: self.stack,
+            draws: self.rng,
+            frost: self.frost,
+        }
+    }
 }
 
 fn every_severity() -> Vec<u8> {
@@ -358,6 +422,15 @@ impl Suite {
                 ));
             }
         }
+        let asked = &self.evaluation;
+        if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
+        {
+            return Err(whole(
+                "evaluation.corrupted is \"official\", so images are read and not made; leave out \
+                 stack, rng and frost, which say how images are made"
+                    .into(),
+            ));
+        }
         if self.evaluation.batch == 0 {
             return Err(whole("evaluation.batch is 0; 100 is usual".into()));
         }
@@ -439,6 +512,7 @@ mod tests {
             ("data.test", "key=value"),
             ("evaluation.severities=[0]", "1 to 5"),
             ("train.rlnet.views=[\"augmix\"]", "clean"),
+            ("evaluation.corrupted=offical", "official"),
         ] {
             let error = set(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

@@ -2,16 +2,21 @@
 //!
 //! The published tree holds JPEG files, quality 85, written after the corruption: a second,
 //! uncontrolled corruption that reads back differently in every decoder. This one holds
-//! PNG files, so what is read is what was made. It is therefore not byte-comparable with
-//! the published one; nor are its images, which were cut from another source.
+//! PNG files, so what is read is what was made; JPEG files as the original has them can be
+//! asked for. Neither is byte-comparable with the published tree, whose images were cut from
+//! another source.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use md5::{Digest, Md5};
 use rayon::prelude::*;
 
-use super::write_png;
+use super::ledger::{Ledger, Setup};
+use super::verify::md5_of;
+use super::{Source, write_jpeg, write_png};
 use crate::{Corruption, Error, Generator, Image, Result, Severity};
 
 /// One image of a tree.
@@ -27,45 +32,234 @@ pub struct FolderImage<'a> {
     pub index: u64,
 }
 
-/// Writes every image under every one of `corruptions` and `severities` into `folder`.
-/// `progress` is called with the number of files written so far, from any thread; where it
-/// returns false the work stops early, which is not an error.
+/// How the images of a tree are stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TreeFormat {
+    /// Lossless.
+    #[default]
+    Png,
+    /// JPEG of quality 85, chroma halved, optimised Huffman tables: as the published tree.
+    Jpeg85,
+}
+
+impl TreeFormat {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg85 => "jpeg, quality 85, 4:2:0",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg85 => "JPEG",
+        }
+    }
+}
+
+/// What goes into a tree.
+#[derive(Debug, Clone, Copy)]
+pub struct TreeContent<'a> {
+    /// The images.
+    pub images: &'a [FolderImage<'a>],
+    /// Under which corruptions.
+    pub corruptions: &'a [Corruption],
+    /// At which severities.
+    pub severities: &'a [Severity],
+    /// Seed of the keyed draws.
+    pub seed: u64,
+    /// How they are stored.
+    pub format: TreeFormat,
+}
+
+/// A folder `<corruption>/<severity>` of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Level {
+    /// `fog/3`.
+    pub name: String,
+    /// Where.
+    pub path: PathBuf,
+    /// What [`folder_md5`] says of it.
+    pub md5: String,
+    /// False for one that an earlier call had finished.
+    pub made: bool,
+}
+
+/// Writes every image under every corruption and severity into `folder`, with a
+/// `provenance.json` beside them. Each `<corruption>/<severity>` appears whole or not at all;
+/// those an earlier call finished in the same way are kept. A folder made in another way is
+/// refused, and so is overwriting what no `provenance.json` accounts for. `progress` is called
+/// with (name of the level, files done, files to do), from any thread.
 pub fn generate_folders(
     generator: &Generator,
-    images: &[FolderImage<'_>],
+    content: &TreeContent<'_>,
     folder: impl AsRef<Path>,
-    (corruptions, severities): (&[Corruption], &[Severity]),
-    seed: u64,
-    progress: &(dyn Fn(u64) -> bool + Sync),
-) -> Result<u64> {
+    progress: &(dyn Fn(&str, u64, u64) + Sync),
+) -> Result<Vec<Level>> {
     let folder = folder.as_ref();
+    let images = content.images;
     // Names become paths: none may leave the tree.
-    let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "..";
+    let plain = |name: &str| !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.');
     if let Some(bad) = images.iter().find(|i| !plain(i.class) || !plain(i.name)) {
         let why = format!("{:?}/{:?} is not a class and a file name", bad.class, bad.name);
         return Err(Error::archive(folder, why));
     }
-    let written = AtomicU64::new(0);
-    let stopped = AtomicBool::new(false);
-    for &corruption in corruptions {
-        for &severity in severities {
-            let level = folder.join(corruption.name()).join(severity.to_string());
-            for image in images {
-                let class = level.join(image.class);
-                fs::create_dir_all(&class).map_err(Error::io(&class))?;
+    let levels: Vec<(Corruption, Severity, String)> = content
+        .corruptions
+        .iter()
+        .flat_map(|&c| {
+            content
+                .severities
+                .iter()
+                .map(move |&s| (c, s, format!("{c}/{s}")))
+        })
+        .collect();
+    fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let mut ledger = Ledger::open(
+        folder,
+        setup(generator, content),
+        levels.iter().map(|level| level.2.as_str()),
+    )?;
+    let done = AtomicU64::new(0);
+    let total = (levels.len() * images.len()) as u64;
+    let mut written = Vec::new();
+    for (corruption, severity, name) in levels {
+        let path = folder.join(&name);
+        let found = ledger.finished(&name)?;
+        let made = found.is_none();
+        let md5 = match found {
+            Some(md5) => {
+                done.fetch_add(images.len() as u64, Ordering::Relaxed);
+                md5
             }
-            images.par_iter().try_for_each(|item| {
-                if stopped.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                let made = generator.corrupt_keyed(item.image, corruption, severity, seed, item.index)?;
-                write_png(&made, level.join(item.class).join(format!("{}.png", item.name)))?;
-                if !progress(written.fetch_add(1, Ordering::Relaxed) + 1) {
-                    stopped.store(true, Ordering::Relaxed);
-                }
-                Ok(())
-            })?;
+            None => {
+                let one = || {
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    progress(&name, done, total);
+                };
+                write_level(generator, content, (corruption, severity), &path, &one)?;
+                let md5 = folder_md5(&path)?;
+                ledger.add(&name, &md5)?;
+                md5
+            }
+        };
+        written.push(Level {
+            name,
+            path,
+            md5,
+            made,
+        });
+    }
+    Ok(written)
+}
+
+/// One `<corruption>/<severity>`, under a temporary name until it is whole.
+fn write_level(
+    generator: &Generator,
+    content: &TreeContent<'_>,
+    (corruption, severity): (Corruption, Severity),
+    path: &Path,
+    one: &(dyn Fn() + Sync),
+) -> Result<()> {
+    let temporary = path.with_file_name(format!(".{severity}.part"));
+    // What a killed process left, and what was damaged: the record says that it is ours.
+    for stale in [temporary.as_path(), path] {
+        if stale.exists() {
+            fs::remove_dir_all(stale).map_err(Error::io(stale))?;
         }
     }
-    Ok(written.into_inner())
+    let classes: BTreeSet<&str> = content.images.iter().map(|image| image.class).collect();
+    for class in classes {
+        let class = temporary.join(class);
+        fs::create_dir_all(&class).map_err(Error::io(&class))?;
+    }
+    content.images.par_iter().try_for_each(|item| {
+        let made = generator.corrupt_keyed(item.image, corruption, severity, content.seed, item.index)?;
+        let name = format!("{}.{}", item.name, content.format.extension());
+        let file = temporary.join(item.class).join(name);
+        match content.format {
+            TreeFormat::Png => write_png(&made, file)?,
+            TreeFormat::Jpeg85 => write_jpeg(&made, 85, file)?,
+        }
+        one();
+        Ok(())
+    })?;
+    fs::rename(&temporary, path).map_err(Error::io(path))
+}
+
+fn setup(generator: &Generator, content: &TreeContent<'_>) -> Setup {
+    let (mut pixels, mut names) = (Md5::new(), Md5::new());
+    for item in content.images {
+        pixels.update(item.image.data());
+        names.update(format!("{}/{} {}\n", item.class, item.name, item.index));
+    }
+    let size = content.images.first();
+    Setup {
+        generator: generator.describe(),
+        source: Source::Keyed { seed: content.seed },
+        images: content.images.len(),
+        width: size.map_or(0, |item| item.image.width()),
+        height: size.map_or(0, |item| item.image.height()),
+        images_md5: format!("{:x}", pixels.finalize()),
+        labels_md5: format!("{:x}", names.finalize()),
+        stream: None,
+        format: Some(content.format.name().to_owned()),
+    }
+}
+
+/// The image files of `<folder>/<class>/`, sorted: class and file name. Other files and
+/// hidden ones are left out.
+///
+/// # Errors
+/// When a folder cannot be read, or a name is not Unicode.
+pub fn image_files(folder: impl AsRef<Path>) -> Result<Vec<(String, String)>> {
+    let folder = folder.as_ref();
+    let mut files = Vec::new();
+    for class in names_in(folder)? {
+        let inside = folder.join(&class);
+        if inside.is_dir() {
+            let is_image = |name: &String| {
+                let extension = name
+                    .rsplit_once('.')
+                    .map(|(_, extension)| extension.to_ascii_lowercase());
+                matches!(extension.as_deref(), Some("png" | "jpeg" | "jpg"))
+            };
+            let found = names_in(&inside)?.into_iter().filter(is_image);
+            files.extend(found.map(|name| (class.clone(), name)));
+        }
+    }
+    Ok(files)
+}
+
+/// Names in a folder, sorted, without hidden ones.
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let name = entry.map_err(Error::io(folder))?.file_name();
+        let name = name
+            .into_string()
+            .map_err(|name| Error::archive(folder, format!("the name {name:?} in it is not Unicode")))?;
+        if !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Identity of `<folder>/<class>/<file>`: the MD5 of the lines "class/file MD5 of the file", sorted.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn folder_md5(folder: impl AsRef<Path>) -> Result<String> {
+    let folder = folder.as_ref();
+    let lines = image_files(folder)?
+        .par_iter()
+        .map(|(class, file)| {
+            let md5 = md5_of(&folder.join(class).join(file))?;
+            Ok(format!("{class}/{file} {md5}\n"))
+        })
+        .collect::<Result<Vec<String>>>()?;
+    Ok(format!("{:x}", Md5::digest(lines.concat())))
 }

@@ -129,6 +129,7 @@ pub fn generate_archive(
         images_md5: format!("{:x}", Md5::digest(dataset.images)),
         labels_md5: format!("{:x}", Md5::digest(dataset.labels)),
         stream: streamed.then(|| corruptions.to_vec()),
+        format: None,
     };
     let names = corruptions.iter().map(|corruption| corruption.name());
     let mut ledger = Ledger::open(folder, setup, names.clone().chain(["labels"]))?;

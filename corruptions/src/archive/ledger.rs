@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Source, verify::md5_of};
+use super::{Source, folder_md5, verify::md5_of};
 use crate::{Corruption, Description, Error, Result};
 
 /// Everything that can change a byte of an archive.
@@ -24,6 +24,9 @@ pub(super) struct Setup {
     /// The order of one continuing stream; absent where files do not depend on each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Vec<Corruption>>,
+    /// How the files of a tree of images are stored; absent for arrays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,8 +51,9 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Opens the record of `folder` or starts one. Refuses a folder made in another way, and
-    /// one that has any of `names` but no record: those files are somebody else's.
-    pub fn open<'a>(folder: &Path, setup: Setup, mut names: impl Iterator<Item = &'a str>) -> Result<Self> {
+    /// one that has any of `names` but no record: those files are somebody else's. A name is
+    /// that of an array, without `.npy`, or a folder `fog/3` of images.
+    pub fn open<'a>(folder: &Path, setup: Setup, names: impl Iterator<Item = &'a str>) -> Result<Self> {
         let path = folder.join("provenance.json");
         let files = match fs::read(&path) {
             Ok(bytes) => {
@@ -68,10 +72,10 @@ impl Ledger {
                 found.files
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if let Some(name) = names.find(|name| folder.join(format!("{name}.npy")).exists()) {
+                if let Some(place) = names.map(|name| place(folder, name)).find(|place| place.exists()) {
                     let why = "it is there, but no provenance.json says how it was made; it will not \
                                be overwritten: choose another folder";
-                    return Err(Error::archive(&folder.join(format!("{name}.npy")), why));
+                    return Err(Error::archive(&place, why));
                 }
                 Vec::new()
             }
@@ -87,9 +91,9 @@ impl Ledger {
 
     /// The MD5 of a finished file that still has it.
     pub fn finished(&self, name: &str) -> Result<Option<String>> {
-        let file = self.path.with_file_name(format!("{name}.npy"));
+        let place = place(self.path.parent().unwrap_or(Path::new(".")), name);
         match self.record.files.iter().find(|file| file.name == name) {
-            Some(known) if file.exists() && md5_of(&file)? == known.md5 => Ok(Some(known.md5.clone())),
+            Some(known) if place.exists() && sum(&place)? == known.md5 => Ok(Some(known.md5.clone())),
             _ => Ok(None),
         }
     }
@@ -112,6 +116,77 @@ impl Ledger {
         fs::write(&temporary, text + "\n").map_err(Error::io(&temporary))?;
         fs::rename(&temporary, &self.path).map_err(Error::io(&self.path))
     }
+}
+
+fn place(folder: &Path, name: &str) -> PathBuf {
+    match name.contains('/') {
+        true => folder.join(name),
+        false => folder.join(format!("{name}.npy")),
+    }
+}
+
+fn sum(place: &Path) -> Result<String> {
+    match place.is_dir() {
+        true => folder_md5(place),
+        false => md5_of(place),
+    }
+}
+
+/// What `folder/provenance.json` says: the settings, and MD5 or level checksum of each finished
+/// part by name; nothing where there is no such record.
+pub(super) fn read(folder: &Path) -> Option<(Setup, Vec<(String, String)>)> {
+    let bytes = fs::read(folder.join("provenance.json")).ok()?;
+    let record: Record = serde_json::from_slice(&bytes).ok()?;
+    let files = record.files.into_iter().map(|file| (file.name, file.md5));
+    Some((record.setup, files.collect()))
+}
+
+/// Compares what this program made in `folder` with the checksums it wrote down: each part's
+/// name and whether it still has its checksum (`None`: it is gone).
+///
+/// # Errors
+/// When there is no `provenance.json` of this program, or a file cannot be read.
+pub fn verify_own(
+    folder: impl AsRef<Path>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<(String, Option<bool>)>> {
+    let folder = folder.as_ref();
+    let (_, files) = read(folder).ok_or_else(|| {
+        Error::archive(
+            folder,
+            "no provenance.json of this program says what its files should be",
+        )
+    })?;
+    files
+        .into_iter()
+        .map(|(name, md5)| {
+            progress(&name);
+            let place = place(folder, &name);
+            let same = match place.exists() {
+                true => Some(sum(&place)? == md5),
+                false => None,
+            };
+            Ok((name, same))
+        })
+        .collect()
+}
+
+/// How the images of `folder` were made, by its `provenance.json`, in a few words:
+/// `release stack, procedural, version 1 frost, keyed draws of seed 0`. Nothing for a folder
+/// this program did not make.
+pub fn made_by(folder: impl AsRef<Path>) -> Option<String> {
+    let (setup, _) = read(folder.as_ref())?;
+    let draws = match setup.source {
+        Source::Keyed { seed } => format!("keyed draws of seed {seed}"),
+        Source::Numpy { seed } => format!("a NumPy stream of seed {seed}"),
+    };
+    let (stack, textures) = (setup.generator.stack, setup.generator.textures);
+    let format = setup
+        .format
+        .map_or_else(String::new, |format| format!(", {format}"));
+    Some(format!(
+        "{stack} stack, frost textures {textures}, {draws}{format}"
+    ))
 }
 
 /// The settings that differ, each with both values.

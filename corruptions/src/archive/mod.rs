@@ -12,9 +12,10 @@ mod published;
 mod sheet;
 mod verify;
 
-pub use folders::{FolderImage, generate_folders};
+pub use folders::{FolderImage, Level, TreeContent, TreeFormat, folder_md5, generate_folders, image_files};
 pub use generate::{Dataset, Progress, Source, Written, generate_archive};
+pub use ledger::{made_by, verify_own};
 pub use npy::{NpyReader, NpyWriter};
-pub use published::Published;
-pub use sheet::{contact_sheet, write_png};
-pub use verify::{Difference, FileStatus, Status, compare_files, compare_regenerated, verify_dir};
+pub use published::{PUBLISHED_TARS, Published};
+pub use sheet::{contact_sheet, write_jpeg, write_png};
+pub use verify::{Difference, FileStatus, Status, compare_files, compare_regenerated, md5_of, verify_dir};

@@ -1,7 +1,10 @@
-//! A picture of all nineteen corruptions at all five severities.
+//! A picture of all nineteen corruptions at all five severities; picture files.
 
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::Path;
+
+use image::ImageEncoder;
 
 use crate::{Corruption, Error, Generator, Image, Result, Severity};
 
@@ -38,21 +41,45 @@ pub fn contact_sheet(generator: &Generator, image: &Image, seed: u64) -> Result<
 /// Writes `image` as a PNG file, under a temporary name until it is whole.
 pub fn write_png(image: &Image, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let mut bytes = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut bytes)
+        .write_image(image.data(), width, height, image::ExtendedColorType::Rgb8)
+        .map_err(|error| Error::archive(path, error.to_string()))?;
+    write_whole(path, &bytes)
+}
+
+/// Writes `image` as a JPEG file as Pillow's `save(..., quality, optimize=True)` does: the
+/// standard quantisation tables at `quality` (1 to 100), accurate integer transform, chroma
+/// halved both ways, optimised Huffman tables, one scan.
+pub fn write_jpeg(image: &Image, quality: u8, path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let encode = || {
+        let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+        // Plain libjpeg-turbo: no trellis, no progression, the standard's tables.
+        encoder.set_fastest_defaults();
+        encoder.set_size(image.width(), image.height());
+        encoder.set_quality(f32::from(quality));
+        encoder.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+        encoder.set_optimize_coding(true);
+        let mut started = encoder.start_compress(Vec::new())?;
+        started.write_scanlines(image.data())?;
+        started.finish()
+    };
+    // The binding unwinds on a fatal error of the C library.
+    let bytes = catch_unwind(encode)
+        .map_err(|_| Error::archive(path, "this image cannot be stored as JPEG"))?
+        .map_err(Error::io(path))?;
+    write_whole(path, &bytes)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let temporary = path.with_file_name(name);
-    let (width, height) = (image.width() as u32, image.height() as u32);
-    let saved = image::save_buffer_with_format(
-        &temporary,
-        image.data(),
-        width,
-        height,
-        image::ColorType::Rgb8,
-        image::ImageFormat::Png,
-    );
-    if let Err(error) = saved {
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|error| {
         let _ = fs::remove_file(&temporary);
-        return Err(Error::archive(path, error.to_string()));
-    }
-    fs::rename(&temporary, path).map_err(Error::io(path))
+        Error::io(path)(error)
+    })
 }

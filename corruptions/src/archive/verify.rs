@@ -97,7 +97,11 @@ fn verify_file(path: &Path, name: &str, expected: &str) -> Result<Status> {
     }
 }
 
-pub(super) fn md5_of(path: &Path) -> Result<String> {
+/// The MD5 of a file, in hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn md5_of(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let mut digest = Md5::new();
     let mut buffer = vec![0; 1 << 20];

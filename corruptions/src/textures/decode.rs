@@ -58,6 +58,12 @@ fn png(bytes: &[u8]) -> Result<Image> {
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Image> {
+    // The C library fills a file that was cut short with grey and goes on. Entropy-coded data
+    // never holds a marker, so a whole file has an end marker after its last start of scan.
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    if last(0xd9) <= last(0xda) {
+        return Err(Error::Decode("the JPEG file is cut short".to_owned()));
+    }
     let decode = || {
         let mut decoder = mozjpeg::Decompress::builder().from_mem(bytes)?.rgb()?;
         let (width, height) = (decoder.width(), decoder.height());

@@ -1,8 +1,9 @@
 //! What an attack and an evaluation know of a model.
 
 use crate::error::{Error, Result, first_line};
-use crate::nn::Frozen;
+use crate::nn::{Frozen, Network};
 use rlnet_suites::Branch;
+use std::borrow::Borrow;
 use std::path::Path;
 use tch::{CModule, Device, IValue, Tensor};
 
@@ -19,7 +20,7 @@ pub trait Classifier {
     fn device(&self) -> Device;
 }
 
-impl Classifier for Frozen<'_> {
+impl<N: Borrow<Network>> Classifier for Frozen<N> {
     fn logits(&self, images: &Tensor, branch: Branch) -> Result<Tensor> {
         Ok(Frozen::logits(self, images, branch))
     }

@@ -48,8 +48,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         draws => draws,
     };
     let _turn = compat.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
-    let passes = target.passes().max(spec.count("eot") as u32);
-    dispatch(spec, &target.drawing(draws, passes), teacher)
+    dispatch(spec, &target.drawing(draws, spec.count("eot") as u32), teacher)
 }
 
 /// One attack, or one of an attack's parts. The reference seeds its stream for each anew.

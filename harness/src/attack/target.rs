@@ -1,8 +1,9 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
+use super::objective::margin;
 use super::{Classifier, Objective};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use rlnet_suites::Branch;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,6 +25,17 @@ pub struct Spent {
     /// For an attack made of several: the one that broke the image, `clean` when the image was
     /// wrong from the start. Nothing for an image that held, and for other attacks.
     pub broken_by: Vec<Option<&'static str>>,
+}
+
+impl Spent {
+    /// Nothing, on `n` images.
+    pub fn none(n: usize) -> Self {
+        Self {
+            forwards: vec![0; n],
+            backwards: vec![0; n],
+            broken_by: vec![None; n],
+        }
+    }
 }
 
 /// Where a run's random draws come from.
@@ -58,9 +70,9 @@ pub struct Slopes {
 
 /// Images to be perturbed and the model to be fooled.
 pub struct Target<'a> {
-    /// The model, one branch of it.
     model: &'a dyn Classifier,
-    branch: Branch,
+    /// The branches that have to be fooled by the same point.
+    branches: Vec<Branch>,
     /// `[N, 3, H, W]`, in `[0, 1]`: the centres of the balls.
     pub images: Tensor,
     /// `[N]` int64.
@@ -90,18 +102,14 @@ impl<'a> Target<'a> {
         let n = indices.len();
         Self {
             model,
-            branch,
+            branches: vec![branch],
             images: images.detach(),
             labels: labels.shallow_clone(),
             indices: indices.to_vec(),
             draws: Draws::Keyed(seed),
             eot: 1,
             rows: (0..n).collect(),
-            spent: Rc::new(RefCell::new(Spent {
-                forwards: vec![0; n],
-                backwards: vec![0; n],
-                broken_by: vec![None; n],
-            })),
+            spent: Rc::new(RefCell::new(Spent::none(n))),
         }
     }
 
@@ -111,24 +119,29 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// The same images on the same account, with other draws and other passes per verdict.
+    /// The same target, to be fooled in every one of these branches by one point: losses are
+    /// summed over them, and the logits of an image are those of the branch that holds out
+    /// best. (For a defence that picks a branch at random this follows the expectation
+    /// exactly, where sampling it would only estimate it.)
+    pub fn through(mut self, branches: &[Branch]) -> Self {
+        self.branches = branches.to_vec();
+        self
+    }
+
+    /// The same images on the same account, with other draws and at least so many passes a
+    /// verdict.
     pub(super) fn drawing(&self, draws: Draws, passes: u32) -> Self {
         Self {
             model: self.model,
-            branch: self.branch,
+            branches: self.branches.clone(),
             images: self.images.shallow_clone(),
             labels: self.labels.shallow_clone(),
             indices: self.indices.clone(),
             draws,
-            eot: passes.max(1),
+            eot: self.eot.max(passes),
             rows: self.rows.clone(),
             spent: Rc::clone(&self.spent),
         }
-    }
-
-    /// Passes averaged for a verdict or a gradient.
-    pub(super) fn passes(&self) -> u32 {
-        self.eot
     }
 
     /// Number of images.
@@ -159,7 +172,7 @@ impl<'a> Target<'a> {
         }
         Self {
             model: self.model,
-            branch: self.branch,
+            branches: self.branches.clone(),
             images: self.images.index_select(0, rows),
             labels: self.labels.index_select(0, rows),
             indices,
@@ -176,12 +189,28 @@ impl<'a> Target<'a> {
     /// When libtorch refuses an operation.
     pub fn logits(&self, points: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
-        let mut sum = whole_lanes(self.model, points, self.branch)?;
-        for _ in 1..self.eot {
-            sum += whole_lanes(self.model, points, self.branch)?;
+        let mut best: Option<Tensor> = None;
+        for &branch in &self.branches {
+            let mut sum = whole_lanes(self.model, points, branch)?;
+            for _ in 1..self.eot {
+                sum += whole_lanes(self.model, points, branch)?;
+            }
+            let logits = sum / f64::from(self.eot);
+            best = Some(self.holding_out(best, logits));
         }
-        self.charge(self.eot, 0);
-        Ok(sum / f64::from(self.eot))
+        self.charge(self.passes(), 0);
+        best.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
+    }
+
+    fn passes(&self) -> u32 {
+        self.eot * self.branches.len() as u32
+    }
+
+    /// For each image the logits with the larger margin of the true class.
+    fn holding_out(&self, before: Option<Tensor>, logits: Tensor) -> Tensor {
+        let Some(before) = before else { return logits };
+        let better = margin(&logits, &self.labels).lt_tensor(&margin(&before, &self.labels));
+        logits.where_self(&better.unsqueeze(1), &before)
     }
 
     /// Loss, logits and gradient at points `[N, 3, H, W]`, one point an image.
@@ -198,38 +227,50 @@ impl<'a> Target<'a> {
     /// When libtorch refuses an operation.
     pub fn slope_of(&self, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
         let mut total: Option<Slope> = None;
-        for _ in 0..self.eot {
-            let variable = points.detach().set_requires_grad(true);
-            let logits = whole_lanes(self.model, &variable, self.branch)?;
-            let per_image = loss(&logits);
-            // A sum, not a mean: each image's gradient is its own whatever the batch.
-            let sum = per_image.sum(Kind::Float);
-            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], false, false)?.remove(0);
-            let (loss, logits) = (per_image.detach(), logits.detach());
+        for &branch in &self.branches {
+            let slope = self.slope_in(branch, points, &loss)?;
             total = Some(match total {
-                None => Slope {
-                    loss,
-                    logits,
-                    gradient,
-                },
+                None => slope,
                 Some(before) => Slope {
-                    loss: before.loss + loss,
-                    logits: before.logits + logits,
-                    gradient: before.gradient + gradient,
+                    loss: before.loss + slope.loss,
+                    gradient: before.gradient + slope.gradient,
+                    logits: self.holding_out(Some(before.logits), slope.logits),
                 },
             });
         }
-        self.charge(self.eot, self.eot);
-        let slope = total.unwrap_or_else(|| unreachable!("at least one pass is made"));
-        if self.eot == 1 {
-            return Ok(slope);
+        self.charge(self.passes(), self.passes());
+        total.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
+    }
+
+    /// The mean over the passes through one branch.
+    fn slope_in(&self, branch: Branch, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
+        let pass = || -> Result<Slope> {
+            let variable = points.detach().set_requires_grad(true);
+            let logits = whole_lanes(self.model, &variable, branch)?;
+            let loss = loss(&logits);
+            // A sum, not a mean: each image's gradient is its own whatever the batch.
+            let sum = loss.sum(Kind::Float);
+            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], false, false)?.remove(0);
+            Ok(Slope {
+                loss: loss.detach(),
+                logits: logits.detach(),
+                gradient,
+            })
+        };
+        let mut slope = pass()?;
+        for _ in 1..self.eot {
+            let next = pass()?;
+            slope.loss += next.loss;
+            slope.logits += next.logits;
+            slope.gradient += next.gradient;
         }
-        let passes = f64::from(self.eot);
-        Ok(Slope {
-            loss: slope.loss / passes,
-            logits: slope.logits / passes,
-            gradient: slope.gradient / passes,
-        })
+        if self.eot > 1 {
+            let passes = f64::from(self.eot);
+            slope.loss /= passes;
+            slope.logits /= passes;
+            slope.gradient /= passes;
+        }
+        Ok(slope)
     }
 
     /// `K` losses of the logits, `[N, K]`, and the gradient of each: one forward pass and `K`

@@ -2,11 +2,16 @@
 
 use super::global::Global;
 use super::{say, say_json};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::eval::{Networks, Saved, evaluate};
 use clap::{Args, Subcommand};
+use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm};
+use rlnet_suites::CellRecord;
+use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Every attack with its parameters, defaults and source
 #[derive(Debug, Args)]
@@ -27,6 +32,20 @@ enum Action {
     Show {
         /// Its name, or a full specification
         attack: AttackSpec,
+    },
+    /// Show a model the adversarial images an evaluation stored, and compare what it says
+    ///
+    /// CELL is a cell of a run made with --save-images (or save_images = true in a suite).
+    /// Without --model the attacked model must be in the same run; its flags are then compared
+    /// with the stored ones, image by image, and any difference is an error.
+    ///
+    /// Example: rlnet attack replay out/eval-model/cells/0123456789abcdef --model model.pt
+    Replay {
+        /// The evaluation cell's folder
+        cell: PathBuf,
+        /// Another model's file, to see how the images transfer to it
+        #[arg(long, value_name = "FILE")]
+        model: Option<PathBuf>,
     },
 }
 
@@ -50,10 +69,21 @@ impl AttackCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
+            Action::Replay { cell, model } => return replay(cell, model.as_deref(), global),
             Action::List if global.json => say_json(&json!(CATALOGUE.iter().map(value).collect::<Vec<_>>())),
             Action::List => {
                 for entry in CATALOGUE {
                     say(&format!("{:<10} {}", entry.name, entry.title));
+                }
+                say(&format!(
+                    "\nAdapted to norm branches and masks (all of them: {}):",
+                    adaptive::GROUP
+                ));
+                for named in adaptive::ATTACKS {
+                    say(&format!(
+                        "{:<18} {}\n{:<18} {}",
+                        named.name, named.spec, "", named.asks
+                    ));
                 }
             }
             Action::Show { attack } if global.json => say_json(&value(attack.entry())),
@@ -75,4 +105,77 @@ impl AttackCommand {
         }
         Ok(())
     }
+}
+
+/// What a model says of stored images, beside what was said of them when they were made.
+fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
+    let path = cell.join("cell.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::reading(&path, error))?;
+    let record: CellRecord =
+        serde_json::from_str(&text).map_err(|error| Error::reading(&path, format!("not a cell: {error}")))?;
+    let saved = Saved::read(cell)?;
+    let rows =
+        read_outcome_rows(&cell.join("outcomes.parquet")).map_err(|error| Error::Input(error.to_string()))?;
+    let own = cell
+        .with_file_name(&record.cell.parents[0].0)
+        .join("model.safetensors");
+    let model = other.unwrap_or(&own);
+    let networks = Networks::load(model, &[], &BTreeMap::new(), global.open_device()?)?;
+    let mut branches = Vec::new();
+    let mut differ = 0;
+    for (attacked, images) in saved.images() {
+        // A single-norm network answers for every branch.
+        let branch = if networks.branches().contains(&attacked) {
+            attacked
+        } else {
+            networks.branches()[0]
+        };
+        let (mut right, mut right_rounded) = (0, 0);
+        for (row, verdict) in evaluate::replay(&networks, branch, &images, saved.labels())?
+            .into_iter()
+            .enumerate()
+        {
+            let label = saved.labels()[row];
+            right += u32::from(verdict.0 == label);
+            right_rounded += u32::from(verdict.1 == label);
+            let image = saved.indices()[row];
+            let stored = rows
+                .iter()
+                .find(|row| row.image == image && row.branch == attacked);
+            differ += usize::from(stored.is_none_or(|row| (row.prediction, row.rounded) != verdict));
+        }
+        branches.push((attacked, right, right_rounded));
+    }
+    let n = saved.labels().len();
+    let share = |right: u32| 100.0 * f64::from(right) / n.max(1) as f64;
+    let compared = other.is_none();
+    if global.json {
+        say_json(&json!({
+            "condition": record.cell.name,
+            "images": n,
+            "branches": branches.iter().map(|(branch, right, rounded)| json!({
+                "branch": branch.name(),
+                "accuracy": share(*right),
+                "accuracy_8bit": share(*rounded),
+            })).collect::<Vec<_>>(),
+            "differ": compared.then_some(differ),
+        }));
+    } else {
+        say(&format!("{}: {n} images", record.cell.name));
+        for (branch, right, rounded) in &branches {
+            say(&format!(
+                "  made against {branch}: {:.2} % right, {:.2} % after rounding to 8 bits",
+                share(*right),
+                share(*rounded)
+            ));
+        }
+    }
+    if compared && differ > 0 {
+        return Err(Error::Work(format!(
+            "{differ} of {} predictions differ from those stored in {}: another machine, libtorch or model file",
+            n * branches.len(),
+            cell.display()
+        )));
+    }
+    Ok(())
 }

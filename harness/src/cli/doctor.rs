@@ -2,7 +2,7 @@
 
 use super::global::Global;
 use super::{say, say_json};
-use crate::data::{NAMES, load};
+use crate::data::{LoadOptions, NAMES, load_with};
 use crate::device::{CudaState, cuda_state, libtorch_folder};
 use crate::error::Result;
 use clap::Args;
@@ -27,9 +27,13 @@ impl Doctor {
         let memory = memory_gib();
         let folder = libtorch_folder().map(|path| path.display().to_string());
         let data_dir = global.data_dir();
+        let options = LoadOptions {
+            test_only: true,
+            ..LoadOptions::default()
+        };
         let data: Vec<(&str, bool)> = NAMES
             .iter()
-            .map(|name| (*name, load(name, &data_dir).is_ok()))
+            .map(|name| (*name, load_with(name, &data_dir, options).is_ok()))
             .collect();
         let mut slow = Vec::new();
         if !matches!(cuda, CudaState::Devices(_)) {
@@ -76,7 +80,7 @@ impl Doctor {
         say(&format!("data       in {}", data_dir.display()));
         for (name, found) in data {
             say(&format!(
-                "  {name:<9} {}",
+                "  {name:<14} {}",
                 if found { "found" } else { "not found" }
             ));
         }

@@ -1,17 +1,20 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
 use super::global::Global;
-use super::run::finish;
+use super::run::{CorruptedFolders, finish, read_suite};
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
-use crate::run::prepare::{Sizes, world};
-use crate::run::{Executor, Prepared, RunDirectory};
-use clap::Args;
+use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
+use clap::{Args, ValueEnum};
+use rlnet_suites::attack::group;
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
+use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::Asked;
-use rlnet_suites::{AttackSpec, CellId, Plan};
+use rlnet_suites::{AttackSpec, Branch, CellId, Corrupted, Plan};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Evaluate a model: clean, corrupted, attacked, through every branch
@@ -20,24 +23,51 @@ use std::path::{Path, PathBuf};
 /// (normalisation inside) and gives logits.
 ///
 /// Example: rlnet eval model.pt --dataset cifar10 --attack pgd:steps=20 --corruptions all --limit 500
+///
+/// Example: rlnet eval model.pt --suite official --corrupted-dir CIFAR-10-C
 #[derive(Debug, Args)]
 pub struct Eval {
     /// model.safetensors of a run, or a TorchScript file
     model: PathBuf,
-    /// shapes, cifar10 or cifar100
-    #[arg(long)]
-    dataset: String,
-    /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255
+    /// shapes, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
+    #[arg(long, required_unless_present = "suite")]
+    dataset: Option<String>,
+    /// Ask what this suite asks (of the catalogue, or a TOML file), whatever model it trains
+    #[arg(long, conflicts_with_all = ["dataset", "attacks", "corruptions", "severity", "rng", "stack"])]
+    suite: Option<String>,
+    /// Override a setting of the suite: data.dataset=cifar100
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "suite")]
+    sets: Vec<String>,
+    /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255; or a group:
+    /// adaptive (rlnet attack list)
     #[arg(long = "attack", value_name = "ATTACK")]
-    attacks: Vec<AttackSpec>,
+    attacks: Vec<String>,
+    /// Another network that an attack follows, by the name it has there: teacher=FILE
+    #[arg(long = "surrogate", value_name = "NAME=FILE")]
+    surrogates: Vec<String>,
+    /// Norm branches to go through, with commas: clean, adversarial, ..., or all
+    #[arg(long, value_name = "BRANCH", default_value = "all")]
+    branch: String,
+    /// Store the adversarial images beside the outcomes (rlnet attack replay reads them)
+    #[arg(long)]
+    save_images: bool,
     /// benchmark (15), all (19), extra (4), none, or names with commas
     #[arg(long, default_value = "none")]
     corruptions: String,
     /// Severities, with commas or as a range
     #[arg(long, default_value = "1-5")]
     severity: String,
+    /// Libraries that generated corruptions imitate: those of the published files, or of 2023
+    #[arg(long, value_enum, default_value = "release")]
+    stack: StackName,
+    /// Draws of generated corruptions: an own generator for every image, or the reference
+    /// script's one stream (its images are written to the output folder first)
+    #[arg(long, value_enum, default_value = "keyed")]
+    rng: RngName,
+    #[command(flatten)]
+    corrupted: CorruptedFolders,
     /// Use only the first N test images
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// Images a batch; results do not depend on it
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -50,31 +80,59 @@ pub struct Eval {
     out: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StackName {
+    Release,
+    Modern,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RngName {
+    Keyed,
+    Numpy,
+}
+
+/// What is asked, of which images.
+struct Question {
+    dataset: String,
+    limit: Option<u32>,
+    asked: Asked,
+    corrupted: Corrupted,
+    headline: Option<AttackSpec>,
+    what: String,
+}
+
 impl Eval {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let asked = Asked {
-            corruptions: corruptions(&self.corruptions)?,
-            severities: severities(&self.severity)?,
-            attacks: self.attacks.clone(),
-            seed: global.seed.unwrap_or(0),
-        };
-        let bytes = std::fs::read(&self.model).map_err(|error| Error::reading(&self.model, error))?;
-        let id = CellId(blake3::hash(&bytes).to_hex()[..16].to_owned());
-        let data = Prepared::load(
-            &self.dataset,
-            &global.data_dir(),
-            Sizes {
-                train: None,
-                test: self.limit,
-                validation: 0.1,
-            },
-        )?;
+        let id = identity(&self.model)?;
+        let mut external = BTreeMap::from([(id.clone(), self.model.clone())]);
+        let mut surrogates = BTreeMap::new();
+        for text in &self.surrogates {
+            let (name, file) = text.split_once('=').ok_or_else(|| {
+                Error::Input(format!(
+                    "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
+                ))
+            })?;
+            let other = identity(Path::new(file))?;
+            external.insert(other.clone(), PathBuf::from(file));
+            surrogates.insert(name.to_owned(), other);
+        }
+        let question = self.question(global, &surrogates)?;
+        let Question {
+            dataset,
+            limit,
+            asked,
+            ..
+        } = &question;
+        let data = Prepared::load_test(dataset, &global.data_dir(), *limit)?;
+        let folders = self.corrupted.folders();
+        let corrupted = CorruptedSource::new(question.corrupted, &folders, asked, &data)?;
         let name = name_of(&self.model);
         let spec = DataSpec {
-            dataset: self.dataset.clone(),
+            dataset: dataset.clone(),
             train: None,
-            test: self.limit,
+            test: *limit,
             validation: 0.1,
             seed: 0,
             checksum: data.checksum.clone(),
@@ -82,12 +140,18 @@ impl Eval {
         let plan = Plan {
             schema: rlnet_suites::suite::SCHEMA,
             suite: format!("eval-{name}"),
-            title: format!("{name} on {}", self.dataset),
-            description: format!("Evaluation of one model file, blake3 {id}."),
-            headline: self.attacks.last().cloned(),
+            title: format!("{name} on {dataset}"),
+            description: format!("{} Model file, blake3 {id}.", question.what),
+            headline: question.headline.clone(),
             baseline: None,
             evaluation_batch: self.batch as usize,
-            cells: asked.cells(&name, &id, &spec, &world(&data.checksum)),
+            cells: asked.cells(
+                &name,
+                &id,
+                &|name| surrogates.get(name).cloned(),
+                &spec,
+                &corrupted.world(&data.checksum),
+            )?,
         };
         let out = self
             .out
@@ -97,8 +161,9 @@ impl Eval {
         let executed = Executor {
             directory: &directory,
             data: &data,
+            corrupted: &corrupted,
             device: global.open_device()?,
-            external: Some((id, self.model.clone())),
+            external,
             allowed: self.allowed.clone(),
         }
         .run(&plan, None)?;
@@ -108,6 +173,114 @@ impl Eval {
         ));
         finish(&out, global.json, executed.computed == 0)
     }
+
+    /// The suite's question, or that of the options.
+    fn question(&self, global: &Global, surrogates: &BTreeMap<String, CellId>) -> Result<Question> {
+        if let Some(name) = &self.suite {
+            let mut sets = self.sets.clone();
+            sets.extend(self.limit.map(|n| format!("data.test={n}")));
+            sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
+            let suite = read_suite(name, &sets)?;
+            let mut asked = suite.asked();
+            asked.branches = branches(&self.branch)?.or(asked.branches);
+            asked.save_images |= self.save_images;
+            return Ok(Question {
+                dataset: suite.data.dataset.clone(),
+                limit: suite.data.test,
+                corrupted: suite.evaluation.corrupted(),
+                headline: suite
+                    .evaluation
+                    .headline
+                    .clone()
+                    .or_else(|| asked.attacks.last().cloned()),
+                asked,
+                what: format!("Evaluation of one model by suite {}.", suite.name),
+            });
+        }
+        let stack = match self.stack {
+            StackName::Release => Stack::Release,
+            StackName::Modern => Stack::Modern,
+        };
+        let draws = match self.rng {
+            RngName::Keyed => Draws::Keyed,
+            RngName::Numpy => Draws::Numpy,
+        };
+        let origin = match self.corrupted.corrupted_dir {
+            Some(_) => Origin::Official,
+            None => Origin::Generated,
+        };
+        if origin == Origin::Official && (stack, draws) != Default::default() {
+            return Err(Error::Input(
+                "--corrupted-dir: corrupted images are read, not made; leave --stack and --rng out".into(),
+            ));
+        }
+        let attacks = self.attacks(surrogates)?;
+        Ok(Question {
+            dataset: self.dataset.clone().unwrap_or_default(),
+            limit: self.limit,
+            asked: Asked {
+                corruptions: corruptions(&self.corruptions)?,
+                severities: severities(&self.severity)?,
+                attacks: attacks.clone(),
+                seed: global.seed.unwrap_or(0),
+                branches: branches(&self.branch)?,
+                save_images: self.save_images,
+            },
+            corrupted: Corrupted {
+                origin,
+                stack,
+                draws,
+                ..Corrupted::default()
+            },
+            headline: attacks.last().cloned(),
+            what: "Evaluation of one model.".to_owned(),
+        })
+    }
+}
+
+impl Eval {
+    /// The attacks asked for. Of a group, those that this model cannot take are left out, and
+    /// the command says so; one asked for by its own name is refused when it is run.
+    fn attacks(&self, surrogates: &BTreeMap<String, CellId>) -> Result<Vec<AttackSpec>> {
+        let mut attacks: Vec<AttackSpec> = Vec::new();
+        let script = is_torchscript(&self.model);
+        for text in &self.attacks {
+            let members = group(text)?;
+            let single = members.len() == 1;
+            for attack in members {
+                let lacks = if attack.needs_teacher() && !surrogates.contains_key("teacher") {
+                    Some("it needs --surrogate teacher=FILE")
+                } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
+                    Some("a TorchScript model's ReLUs cannot be changed")
+                } else if script && !["", "same"].contains(&attack.word("through")) {
+                    Some("a TorchScript model has one branch")
+                } else {
+                    None
+                };
+                match lacks {
+                    Some(why) if !single => announce(&format!("{attack} is left out: {why}")),
+                    _ if attacks.contains(&attack) => {}
+                    _ => attacks.push(attack),
+                }
+            }
+        }
+        Ok(attacks)
+    }
+}
+
+/// The identity of a model file: its checksum.
+fn identity(path: &Path) -> Result<CellId> {
+    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+    Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
+}
+
+/// The branches of `--branch`; nothing for all of the model's.
+fn branches(text: &str) -> Result<Option<Vec<Branch>>> {
+    if text == "all" {
+        return Ok(None);
+    }
+    let names = text.split(',').map(|name| Ok(name.trim().parse::<Branch>()?));
+    Ok(Some(names.collect::<Result<_>>()?))
 }
 
 /// A short name for a model file: its stem, or its cell for a run's model.

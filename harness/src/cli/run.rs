@@ -4,12 +4,14 @@ use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::progress::announce;
-use crate::run::prepare::{Sizes, world};
-use crate::run::{Executed, Executor, Prepared, RunDirectory};
+use crate::run::corrupted::Folders;
+use crate::run::prepare::Sizes;
+use crate::run::{CorruptedSource, Executed, Executor, Prepared, RunDirectory};
 use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::train::Dialect;
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +39,30 @@ pub struct Run {
     /// Show what is done and what would run
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    corrupted: CorruptedFolders,
+}
+
+/// Where corrupted images, or what they are made of, are found.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CorruptedFolders {
+    /// Read corrupted images from this folder: CIFAR-10-C, CIFAR-100-C, Tiny-ImageNet-C, or
+    /// what rlnet corrupt made
+    #[arg(long, value_name = "DIR")]
+    pub corrupted_dir: Option<PathBuf>,
+    /// Folder of the reference's frost photographs (default: pictures made by a formula)
+    #[arg(long, value_name = "DIR")]
+    pub frost_textures: Option<PathBuf>,
+}
+
+impl CorruptedFolders {
+    /// As the run needs them.
+    pub fn folders(&self) -> Folders {
+        Folders {
+            corrupted: self.corrupted_dir.clone(),
+            frost: self.frost_textures.clone(),
+        }
+    }
 }
 
 impl Run {
@@ -49,6 +75,7 @@ impl Run {
             only: None,
             limit: None,
             dry_run: false,
+            corrupted: CorruptedFolders::default(),
         }
     }
 
@@ -62,6 +89,12 @@ impl Run {
             sets.push(format!("evaluation.seed={seed}"));
         }
         let suite = read_suite(&self.suite, &sets)?;
+        if suite.train.is_empty() {
+            return Err(Error::Input(format!(
+                "suite {0} trains nothing; it measures a model that is there: rlnet eval MODEL --suite {1}",
+                suite.name, self.suite
+            )));
+        }
         let data = Prepared::load(
             &suite.data.dataset,
             &global.data_dir(),
@@ -71,7 +104,10 @@ impl Run {
                 validation: suite.data.validation,
             },
         )?;
-        let plan = suite.plan(&world(&data.checksum))?;
+        let asked = suite.asked();
+        let folders = self.corrupted.folders();
+        let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
+        let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
         let out = self
             .out
@@ -84,8 +120,9 @@ impl Run {
         let executed = Executor {
             directory: &directory,
             data: &data,
+            corrupted: &corrupted,
             device: global.open_device()?,
-            external: None,
+            external: BTreeMap::new(),
             allowed: Vec::new(),
         }
         .run(&plan, self.only.as_deref())?;

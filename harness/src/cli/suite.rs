@@ -3,8 +3,9 @@
 use super::global::Global;
 use super::run::{check, read_suite};
 use super::{say, say_json};
+use crate::data::image_size;
 use crate::error::{Error, Result};
-use crate::run::prepare::world;
+use crate::run::corrupted::unread_world;
 use clap::{Args, Subcommand};
 use rlnet_suites::{CellSpec, Plan, catalog};
 use serde_json::json;
@@ -63,9 +64,10 @@ impl SuiteCommand {
 
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
 fn resolve(name: &str) -> Result<Plan> {
-    let plan = read_suite(name, &[])?.plan(&world("data not read"))?;
-    // Every data set of this version has 32 x 32 images.
-    check(&plan, 32)?;
+    let suite = read_suite(name, &[])?;
+    let plan = suite.plan(&unread_world(&suite.asked(), suite.evaluation.corrupted()))?;
+    // Pictures of one's own are measured when they are read.
+    check(&plan, image_size(&suite.data.dataset).unwrap_or(32))?;
     Ok(plan)
 }
 

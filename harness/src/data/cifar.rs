@@ -86,16 +86,19 @@ pub fn load(official: &Official, data_dir: &Path, options: LoadOptions) -> Resul
         provenance += "; NOT the official bytes";
     }
     let test = split(official, &read.split_off(official.train.len()))?;
+    let train = split(official, &read)?;
     Ok(Dataset {
         name: official.name.to_owned(),
         classes: official.classes.iter().map(|&c| c.to_owned()).collect(),
         size: SIDE,
-        train: split(official, &read)?,
+        train_len: train.len(),
+        train,
         test,
         mean: official.mean,
         std: official.std,
         checksum: hex_sha1(identity.as_bytes()),
         provenance,
+        tree: None,
     })
 }
 

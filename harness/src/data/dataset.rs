@@ -5,10 +5,10 @@ use std::path::Path;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::error::suggest;
 
-use super::{DataError, cifar, shapes};
+use super::{DataError, Tree, cifar, imagefolder, shapes, tiny};
 
-/// Names that [`load`] understands.
-pub const NAMES: [&str; 3] = ["shapes", "cifar10", "cifar100"];
+/// Names that [`load`] understands, besides `imagefolder:PATH`.
+pub const NAMES: [&str; 4] = ["shapes", "cifar10", "cifar100", tiny::NAME];
 
 /// Images of one split: `u8` RGB, N x H x W x 3 contiguous, with labels and positions in the
 /// official order.
@@ -52,12 +52,21 @@ impl Split {
     /// The first `n` images, or all of them when there are fewer.
     #[must_use]
     pub fn take(&self, n: usize) -> Self {
-        let n = n.min(self.len());
+        self.slice(0, n.min(self.len()))
+    }
+
+    /// The `n` images from place `from` on.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[must_use]
+    pub fn slice(&self, from: usize, n: usize) -> Self {
+        let bytes = self.image_bytes();
         Self {
             size: self.size,
-            images: self.images[..n * self.image_bytes()].to_vec(),
-            labels: self.labels[..n].to_vec(),
-            indices: self.indices[..n].to_vec(),
+            images: self.images[from * bytes..(from + n) * bytes].to_vec(),
+            labels: self.labels[from..from + n].to_vec(),
+            indices: self.indices[from..from + n].to_vec(),
         }
     }
 
@@ -83,33 +92,39 @@ impl Split {
 /// A named data set: both splits, the class names and what the network normalises with.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// One of [`NAMES`].
+    /// One of [`NAMES`], or `imagefolder:PATH`.
     pub name: String,
     /// Class names in label order.
     pub classes: Vec<String>,
     /// Side of the square images, in pixels.
     pub size: usize,
-    /// Training images.
+    /// Training images; none when only the test images were asked for.
     pub train: Split,
+    /// Number of training images, loaded or not.
+    pub train_len: usize,
     /// Test images; never used to choose anything (see [`holdout`]).
     pub test: Split,
     /// Channel means in `[0, 1]` space, for normalisation.
     pub mean: [f64; 3],
     /// Channel standard deviations in `[0, 1]` space, for normalisation.
     pub std: [f64; 3],
-    /// Identity of the images and labels used, SHA-1 in hex. The binary and the python version of
-    /// CIFAR have the same one.
+    /// Identity of the images and labels of both splits, SHA-1 in hex. The binary and the python
+    /// version of CIFAR have the same one.
     pub checksum: String,
     /// One line for a person: where the images came from, and what is unusual about them.
     pub provenance: String,
+    /// Folders and file names, where the images are files.
+    pub tree: Option<Tree>,
 }
 
-/// What [`load_with`] tolerates.
+/// What [`load_with`] tolerates, and leaves out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Accept files whose checksum is not the official one. The data set's `checksum` and
     /// `provenance` then say so.
     pub allow_modified: bool,
+    /// Leave the training images out where that saves work; the checksum stays that of the whole.
+    pub test_only: bool,
 }
 
 /// Loads a data set by name, official files only.
@@ -129,13 +144,27 @@ pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
 /// As [`load`].
 pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     match name {
-        "shapes" => Ok(shapes::default_dataset()),
+        "shapes" => Ok(shapes::default_dataset(options.test_only)),
         "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
         "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
-        _ => Err(DataError::UnknownName {
-            name: name.to_owned(),
-            suggestion: suggest(name, NAMES),
-        }),
+        tiny::NAME => tiny::load(data_dir, options),
+        _ => match name.strip_prefix(imagefolder::PREFIX) {
+            Some(path) => imagefolder::load(Path::new(path), options),
+            None => Err(DataError::UnknownName {
+                name: name.to_owned(),
+                suggestion: suggest(name, NAMES.into_iter().chain(["imagefolder:PATH"])),
+            }),
+        },
+    }
+}
+
+/// Side of a data set's images in pixels, known before it is read; `None` for pictures of
+/// one's own and unknown names.
+pub fn image_size(name: &str) -> Option<usize> {
+    match name {
+        "shapes" | "cifar10" | "cifar100" => Some(32),
+        tiny::NAME => Some(tiny::SIDE),
+        _ => None,
     }
 }
 

@@ -102,6 +102,32 @@ pub enum DataError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A picture file is not what a data set needs.
+    #[error("reading {}: {problem}", .file.display())]
+    Picture {
+        /// The file being read.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A folder of pictures is not laid out as it should be.
+    #[error("reading {}: {problem}", .folder.display())]
+    Folder {
+        /// The folder being read.
+        folder: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A line of a text file says something impossible.
+    #[error("reading {}, line {line}: {problem}; unpack the official archive again", .file.display())]
+    Line {
+        /// The file being read.
+        file: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 fn list(paths: &[PathBuf]) -> String {

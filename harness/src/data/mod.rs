@@ -16,10 +16,14 @@ pub mod batches;
 pub mod cifar;
 pub mod dataset;
 pub mod error;
+pub mod imagefolder;
+pub mod pictures;
 pub mod shapes;
 pub mod tensor;
+pub mod tiny;
 
 pub use batches::{Batch, ViewSpec, epoch};
-pub use dataset::{Dataset, LoadOptions, NAMES, Split, holdout, load, load_with};
+pub use dataset::{Dataset, LoadOptions, NAMES, Split, holdout, image_size, load, load_with};
 pub use error::DataError;
+pub use pictures::Tree;
 pub use tensor::images_to_tensor;

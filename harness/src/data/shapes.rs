@@ -31,9 +31,20 @@ const TURN: f64 = 0.5;
 /// Least distance of object and ground in RGB space, each channel in `[0, 1]`.
 const CONTRAST: f64 = 0.45;
 
-/// The set that the name `shapes` stands for: [`TRAIN`] and [`TEST`] images of seed 0.
-pub fn default_dataset() -> Dataset {
-    generate(TRAIN, TEST, 0)
+/// Checksum of the default set, so that the test images alone can be drawn under its name.
+const CHECKSUM: &str = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
+
+/// The set that the name `shapes` stands for: [`TRAIN`] and [`TEST`] images of seed 0, or its
+/// test images only.
+pub fn default_dataset(test_only: bool) -> Dataset {
+    if !test_only {
+        return generate(TRAIN, TEST, 0);
+    }
+    Dataset {
+        train_len: TRAIN,
+        checksum: CHECKSUM.to_owned(),
+        ..generate(0, TEST, 0)
+    }
 }
 
 /// Draws `train` and `test` images from `seed`. Labels go round (`i % 10`), so any ten
@@ -54,8 +65,10 @@ pub fn generate(train: usize, test: usize, seed: u64) -> Dataset {
             train.len(),
             test.len()
         ),
+        train_len: train.len(),
         train,
         test,
+        tree: None,
         // Measured on the default set, all channels alike by symmetry of the draw, and rounded.
         mean: [0.5; 3],
         std: [0.27; 3],
@@ -171,6 +184,15 @@ mod tests {
         assert_eq!(generate(20, 10, 0).checksum, small.checksum);
         assert_ne!(generate(20, 10, 1).checksum, small.checksum);
         assert_ne!(small.train.image(0), small.test.image(0));
+    }
+
+    #[test]
+    fn the_test_images_alone_go_under_the_name_of_the_whole() {
+        let (whole, test) = (default_dataset(false), default_dataset(true));
+        assert_eq!(whole.checksum, test.checksum);
+        assert_eq!(whole.test, test.test);
+        assert!(test.train.is_empty());
+        assert_eq!(whole.train_len, test.train_len);
     }
 
     #[test]

@@ -1,152 +1,229 @@
 //! Test images through a condition and every branch, to one outcome row each.
 
+use super::corrupted::CorruptedImages;
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
+use super::networks::Networks;
+use super::saved::Saved;
 use crate::attack::target::whole_lanes;
-use crate::attack::{self, Classifier, Spent, Target, autoattack, ball};
+use crate::attack::{self, Target, autoattack, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use rlnet_corruptions::{Corruption, Generator, Severity};
 use rlnet_suites::attack::Norm;
-use rlnet_suites::{Branch, Condition, Outcome};
+use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What is evaluated, and how.
 pub struct EvaluationInput<'a> {
-    /// The model.
-    pub model: &'a dyn Classifier,
+    /// The model, and the networks that attacks on it may follow.
+    pub networks: &'a Networks,
     /// Test images.
     pub test: &'a Split,
     /// The conditions, in order.
     pub conditions: &'a [Condition],
     /// Branches to go through.
     pub branches: &'a [Branch],
-    /// Makes the corrupted images.
-    pub corruptions: &'a Generator,
+    /// Where corrupted images come from.
+    pub corrupted: &'a CorruptedImages,
     /// Images a batch; results do not depend on it.
     pub batch: usize,
-    /// Seed of corruptions and attack starts.
+    /// Seed of attack starts.
     pub seed: u64,
+    /// Whether adversarial images are kept.
+    pub save_images: bool,
 }
 
-/// Rows, and a strip of examples.
+/// Rows, and what can be looked at.
 pub struct Evaluated {
     /// One row per condition, branch and image, in this order.
     pub outcomes: Vec<Outcome>,
     /// The first images under the middle condition, `[N, size, size, 3]` bytes; an attack's
     /// are those made against the last branch (the adversarial one).
     pub examples: Vec<u8>,
+    /// Adversarial images, when they were asked for.
+    pub saved: Option<Saved>,
 }
 
 /// Evaluates.
 ///
 /// # Errors
-/// When a corruption cannot take these images, or libtorch refuses an operation.
+/// When a corruption cannot take these images, an attack is not defined for the model, or
+/// libtorch refuses an operation.
 pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Evaluated> {
     let mut outcomes = Vec::new();
     let mut examples = Vec::new();
+    let mut saved = input.save_images.then(Saved::default);
     let shown = input.conditions.len() / 2;
     for (position, condition) in input.conditions.iter().enumerate() {
         let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
         let mut broken_by = vec![Vec::new(); input.branches.len()];
-        for from in (0..input.test.len()).step_by(input.batch) {
-            let n = input.batch.min(input.test.len() - from);
+        let count = match condition.corruption() {
+            Some((name, severity)) => input.corrupted.count(input.test, name, severity),
+            None => input.test.len(),
+        };
+        for from in (0..count).step_by(input.batch) {
+            let n = input.batch.min(count - from);
             let batch = Batch::new(input, condition, from, n)?;
+            let mut shared = None;
             for (slot, &branch) in input.branches.iter().enumerate() {
-                let (made, spent) = batch.through(input, condition, branch, &mut rows[slot])?;
-                broken_by[slot].extend(spent.broken_by);
+                let seen = batch.under(condition, branch, input, &mut shared)?;
+                broken_by[slot].extend_from_slice(&seen.spent.broken_by);
+                rows[slot].extend(batch.judge(&seen, condition, branch, input)?);
+                if let Some(saved) = &mut saved {
+                    saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
+                }
                 if position == shown && from == 0 && slot + 1 == input.branches.len() {
                     let count = (n as i64).min(COUNT as i64);
-                    examples = to_bytes(&made.narrow(0, 0, count));
+                    examples = to_bytes(&seen.images.narrow(0, 0, count));
                 }
             }
             progress.advance(n as u64, &condition.to_string());
         }
         outcomes.extend(rows.into_iter().flatten());
-        if let Condition::Attack(spec) = condition {
-            for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
-                if spec.name() == "autoattack" {
-                    let line = autoattack::survivors(spec, broken_by)?;
-                    progress.note(&format!("{condition}, branch {branch}: {line}"));
-                }
+        for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
+            if let Some(line) = union(condition, broken_by)? {
+                progress.note(&format!("{condition}, branch {branch}: {line}"));
             }
         }
     }
-    Ok(Evaluated { outcomes, examples })
+    Ok(Evaluated {
+        outcomes,
+        examples,
+        saved,
+    })
+}
+
+/// What each attack of a union left, when it was the judged branch itself that was attacked.
+fn union(condition: &Condition, broken_by: &[Option<&'static str>]) -> Result<Option<String>> {
+    match condition {
+        Condition::Attack(spec)
+            if spec.name() == "autoattack"
+                && spec.word("through") == "same"
+                && spec.word("surrogate") == "self" =>
+        {
+            autoattack::survivors(spec, broken_by).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A batch of test images, corrupted when the condition says so.
-struct Batch<'a> {
+struct Batch {
     images: Tensor,
     labels: Tensor,
-    indices: &'a [u32],
-    classes: &'a [u16],
+    indices: Vec<u32>,
+    classes: Vec<u16>,
 }
 
-impl<'a> Batch<'a> {
-    fn new(input: &EvaluationInput<'a>, condition: &Condition, from: usize, n: usize) -> Result<Self> {
-        let test = input.test;
-        let bytes = test.size * test.size * 3;
-        let mut pixels = test.images[from * bytes..(from + n) * bytes].to_vec();
-        let indices = &test.indices[from..from + n];
-        if let Some((name, severity)) = condition.corruption() {
-            let failed = |why: &dyn std::fmt::Display| Error::Input(format!("{condition}: {why}"));
-            let corruption: Corruption = name.parse().map_err(|why| failed(&why))?;
-            let severity = Severity::new(severity).map_err(|why| failed(&why))?;
-            let source = pixels.clone();
-            let keys: Vec<u64> = indices.iter().map(|&index| u64::from(index)).collect();
-            let size = (test.size, test.size);
-            input
-                .corruptions
-                .corrupt_batch(
-                    &source,
-                    size,
-                    &keys,
-                    corruption,
-                    severity,
-                    input.seed,
-                    &mut pixels,
-                )
-                .map_err(|why| failed(&why))?;
+/// Images as a model sees them under a condition, and what they cost.
+#[derive(Debug)]
+struct Seen {
+    images: Tensor,
+    norm: Norm,
+    spent: attack::Spent,
+}
+
+impl Seen {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            images: self.images.shallow_clone(),
+            norm: self.norm,
+            spent: self.spent.clone(),
         }
-        let device = input.model.device();
-        let classes = &test.labels[from..from + n];
-        let labels: Vec<i64> = classes.iter().map(|&label| i64::from(label)).collect();
+    }
+}
+
+impl Batch {
+    fn new(input: &EvaluationInput<'_>, condition: &Condition, from: usize, n: usize) -> Result<Self> {
+        let part = match condition.corruption() {
+            Some((name, severity)) => input.corrupted.batch(input.test, name, severity, from, n)?,
+            None => input.test.slice(from, n),
+        };
+        let device = input.networks.device();
+        let labels: Vec<i64> = part.labels.iter().map(|&label| i64::from(label)).collect();
         Ok(Self {
-            images: images_to_tensor(&pixels, n, test.size, device),
+            images: images_to_tensor(&part.images, part.len(), part.size, device),
             labels: Tensor::from_slice(&labels).to_device(device),
-            indices,
-            classes,
+            indices: part.indices,
+            classes: part.labels,
         })
     }
 
-    /// One row an image; gives back the images as the model saw them, and what they cost.
-    fn through(
+    /// The images under a condition. `shared` holds what does not depend on the branch.
+    fn under(
         &self,
-        input: &EvaluationInput<'_>,
         condition: &Condition,
         branch: Branch,
-        rows: &mut Vec<Outcome>,
-    ) -> Result<(Tensor, Spent)> {
+        input: &EvaluationInput<'_>,
+        shared: &mut Option<Seen>,
+    ) -> Result<Seen> {
+        let Condition::Attack(spec) = condition else {
+            return Ok(Seen {
+                images: self.images.shallow_clone(),
+                norm: Norm::Linf,
+                spent: attack::Spent::none(self.indices.len()),
+            });
+        };
+        if spec.word("through") == "same" || spec.word("through").is_empty() {
+            return self.attack(spec, &[branch], input);
+        }
+        if shared.is_none() {
+            let branches = match spec.word("through") {
+                "all" => input.networks.branches().to_vec(),
+                name => vec![name.parse()?],
+            };
+            *shared = Some(self.attack(spec, &branches, input)?);
+        }
+        shared
+            .as_ref()
+            .map(Seen::shallow_clone)
+            .ok_or_else(|| Error::Work(format!("{spec}: no image was made")))
+    }
+
+    fn attack(&self, spec: &AttackSpec, branches: &[Branch], input: &EvaluationInput<'_>) -> Result<Seen> {
+        let followed = input.networks.followed(spec, branches)?;
+        let first = branches[0];
         let target = Target::new(
-            input.model,
-            branch,
+            followed,
+            first,
             &self.images,
             &self.labels,
-            self.indices,
+            &self.indices,
             input.seed,
-        );
-        let (images, norm) = match condition {
-            Condition::Attack(spec) => (attack::run(spec, &target, None)?, spec.norm()),
-            _ => (self.images.shallow_clone(), Norm::Linf),
-        };
-        let spent = target.spent();
+        )
+        .through(branches)
+        .averaged(spec.count("eot") as u32);
+        let teacher = input.networks.taught(spec, &self.images)?;
+        let images = attack::run(spec, &target, teacher.as_ref())?;
+        Ok(Seen {
+            images,
+            norm: spec.norm(),
+            spent: target.spent(),
+        })
+    }
+
+    /// One row an image.
+    fn judge(
+        &self,
+        seen: &Seen,
+        condition: &Condition,
+        branch: Branch,
+        input: &EvaluationInput<'_>,
+    ) -> Result<Vec<Outcome>> {
         let _guard = no_grad_guard();
-        let logits = whole_lanes(input.model, &images, branch)?;
-        let norms = ball::length(&(&images - &self.images), norm);
-        let (logits, width) = (floats(&logits), logits.size()[1] as usize);
-        let norms = floats(&norms);
+        let model = input.networks.model();
+        let logits = whole_lanes(model, &seen.images, branch)?;
+        let width = logits.size()[1] as usize;
+        let logits = floats(&logits);
+        // Clean and corrupted images are whole bytes; an adversarial one is judged again as
+        // the 8-bit image that could be stored or sent.
+        let rounded = match condition {
+            Condition::Attack(_) => Some(floats(&whole_lanes(model, &eight_bits(&seen.images), branch)?)),
+            _ => None,
+        };
+        let norms = floats(&ball::length(&(&seen.images - &self.images), seen.norm));
+        let mut rows = Vec::with_capacity(self.indices.len());
         for (position, row) in logits.chunks_exact(width).enumerate() {
             let label = self.classes[position];
             if usize::from(label) >= width {
@@ -156,21 +233,64 @@ impl<'a> Batch<'a> {
                 )));
             }
             let verdict = judge(row, label);
+            let rounded = rounded
+                .as_ref()
+                .map(|all| judge(&all[position * width..][..width], label));
             rows.push(Outcome {
                 image: self.indices[position],
                 branch,
                 condition: condition.clone(),
                 label,
                 prediction: verdict.prediction,
+                rounded: rounded.map_or(verdict.prediction, |verdict| verdict.prediction),
                 margin: verdict.margin,
                 loss: verdict.loss,
                 norm: norms[position],
-                forwards: spent.forwards[position] + 1,
-                backwards: spent.backwards[position],
+                forwards: seen.spent.forwards[position] + 1,
+                backwards: seen.spent.backwards[position],
             });
         }
-        Ok((images, spent))
+        Ok(rows)
     }
+}
+
+/// What a model says of stored images `[N, 3, H, W]`: each image's class as it is and
+/// rounded to 8 bits.
+///
+/// # Errors
+/// When the model cannot take the images.
+pub fn replay(
+    networks: &Networks,
+    branch: Branch,
+    images: &Tensor,
+    labels: &[u16],
+) -> Result<Vec<(u16, u16)>> {
+    const BATCH: i64 = 128;
+    let _guard = no_grad_guard();
+    let mut said = Vec::with_capacity(labels.len());
+    for from in (0..labels.len() as i64).step_by(BATCH as usize) {
+        let n = BATCH.min(labels.len() as i64 - from);
+        let batch = images.narrow(0, from, n).to_device(networks.device());
+        let whole = whole_lanes(networks.model(), &batch, branch)?;
+        let rounded = whole_lanes(networks.model(), &eight_bits(&batch), branch)?;
+        let width = whole.size()[1] as usize;
+        let (whole, rounded) = (floats(&whole), floats(&rounded));
+        for (row, &label) in labels[from as usize..][..n as usize].iter().enumerate() {
+            if usize::from(label) >= width {
+                return Err(Error::Input(format!(
+                    "the model gives {width} logits, but an image has label {label}"
+                )));
+            }
+            let said_of = |all: &[f32]| judge(&all[row * width..][..width], label).prediction;
+            said.push((said_of(&whole), said_of(&rounded)));
+        }
+    }
+    Ok(said)
+}
+
+/// Images as 8 bits a value can hold them.
+fn eight_bits(images: &Tensor) -> Tensor {
+    (images * 255.0).round() / 255.0
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {

@@ -1,9 +1,15 @@
 //! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
 //! metrics.
 
+pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
+pub mod networks;
 pub mod preflight;
+pub mod saved;
 
+pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, EvaluationInput, evaluate};
+pub use networks::Networks;
+pub use saved::Saved;

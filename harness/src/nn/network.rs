@@ -7,6 +7,7 @@ use super::mask::{Activation, ReluMask};
 use super::params::Params;
 use super::resnet::{Quirks, ResNet, Seen};
 use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
+use std::borrow::Borrow;
 use tch::{Device, Tensor};
 
 /// What a network is made of, besides its weights.
@@ -146,12 +147,13 @@ impl Network {
 
     /// The network as it is now, in eval mode, norms folded into the convolutions: what
     /// attacks and evaluations run. Later updates of the weights do not reach it.
-    pub fn freeze(&self) -> Frozen<'_> {
-        let branches = self.spec.norm.branches();
-        Frozen {
-            network: self,
-            folded: branches.iter().map(|&b| (b, self.body.fold(b))).collect(),
-        }
+    pub fn freeze(&self) -> Frozen<&Self> {
+        Frozen::of(self)
+    }
+
+    /// As [`Network::freeze`], for a network that will not be trained any more.
+    pub fn into_frozen(self) -> Frozen<Self> {
+        Frozen::of(self)
     }
 
     fn normalise(&self, images: &Tensor) -> Tensor {
@@ -159,36 +161,42 @@ impl Network {
     }
 }
 
-/// A network in eval mode with folded norms.
+/// A network, borrowed or owned, in eval mode with folded norms.
 #[derive(Debug)]
-pub struct Frozen<'a> {
-    network: &'a Network,
+pub struct Frozen<N> {
+    network: N,
     folded: Vec<(Branch, Vec<Folded>)>,
 }
 
-impl Frozen<'_> {
+impl<N: Borrow<Network>> Frozen<N> {
+    fn of(network: N) -> Self {
+        let inner = network.borrow();
+        let branches = inner.spec.norm.branches();
+        let folded = branches.iter().map(|&b| (b, inner.body.fold(b))).collect();
+        Self { network, folded }
+    }
+
     /// The branches.
     pub fn branches(&self) -> &'static [Branch] {
-        self.network.spec.norm.branches()
+        self.network.borrow().spec.norm.branches()
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.network.spec.classes
+        self.network.borrow().spec.classes
     }
 
     /// Where it lives.
     pub fn device(&self) -> Device {
-        self.network.params.device()
+        self.network.borrow().params.device()
     }
 
     /// Logits of images in `[0, 1]`. A single-norm network answers every branch.
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
         let position = self.folded.iter().position(|(known, _)| *known == branch);
         let folded = &self.folded[position.unwrap_or(0)].1;
-        let xs = self.network.normalise(images);
-        self.network
-            .body
-            .forward_folded(&xs, &self.network.activations, folded)
+        let network = self.network.borrow();
+        let xs = network.normalise(images);
+        network.body.forward_folded(&xs, &network.activations, folded)
     }
 }

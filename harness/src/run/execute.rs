@@ -1,13 +1,14 @@
 //! Runs the cells of a plan that are missing, parents first.
 
+use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
-use super::prepare::{Prepared, generator};
+use super::prepare::Prepared;
 use super::provenance;
-use crate::attack::{Classifier, TorchScript};
+use crate::attack::Classifier;
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
-use crate::eval::{EvaluationInput, evaluate, examples};
+use crate::eval::{EvaluationInput, Networks, evaluate, examples};
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::resnet::Quirks;
 use crate::nn::{Network, NetworkSpec};
@@ -17,7 +18,8 @@ use crate::train::{StageInput, train};
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
@@ -39,10 +41,12 @@ pub struct Executor<'a> {
     pub directory: &'a RunDirectory,
     /// The images.
     pub data: &'a Prepared,
+    /// Where corrupted images come from.
+    pub corrupted: &'a CorruptedSource,
     /// Where it runs.
     pub device: Device,
-    /// A model that no cell of the plan makes: its id in evaluation cells, and its file.
-    pub external: Option<(CellId, PathBuf)>,
+    /// Models that no cell of the plan makes: their ids in evaluation cells, and their files.
+    pub external: BTreeMap<CellId, PathBuf>,
     /// Preflight findings that do not refuse a model.
     pub allowed: Vec<Finding>,
 }
@@ -134,34 +138,30 @@ impl Executor<'_> {
         let started = Instant::now();
         let mut provenance = provenance::start(self.device);
         let parent = &cell.parents[0];
-        let file = self.model_file(parent);
-        let network;
-        let frozen;
-        let script;
-        let mut record = None;
-        let classifier: &dyn Classifier = if is_torchscript(&file) {
-            script = TorchScript::load(&file, self.device)?;
-            &script
-        } else {
-            let (loaded, header) = model::load(&file, self.device)?;
-            network = loaded;
-            record = Some(header.record);
-            frozen = network.freeze();
-            &frozen
+        let files = spec.surrogates.iter();
+        let files = files
+            .map(|(name, id)| (name.clone(), self.model_file(id)))
+            .collect();
+        let networks = Networks::load(&self.model_file(parent), &spec.conditions, &files, self.device)?;
+        provenance.allowed = self.preflight(networks.model())?;
+        let branches = match &spec.branches {
+            Some(branches) => branches.clone(),
+            None => networks.branches().to_vec(),
         };
-        provenance.allowed = self.preflight(classifier)?;
-        let corruptions = generator();
+        let stream = self.directory.root().join("corrupted");
+        let corrupted = self.corrupted.images(spec, &stream, self.data)?;
         let total = (self.data.test.len() * spec.conditions.len()) as u64;
         let progress = Progress::new(&cell.name, "images", total, 0);
         let evaluated = evaluate(
             &EvaluationInput {
-                model: classifier,
+                networks: &networks,
                 test: &self.data.test,
                 conditions: &spec.conditions,
-                branches: classifier.branches(),
-                corruptions: &corruptions,
+                branches: &branches,
+                corrupted,
                 batch,
                 seed: spec.seed,
+                save_images: spec.save_images,
             },
             &progress,
         )?;
@@ -169,17 +169,17 @@ impl Executor<'_> {
         let work = self.directory.work(&cell.id)?;
         write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
         examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
-        if spec.conditions[0].is_corrupted() {
-            provenance.corruptions = serde_json::to_string(&corruptions.describe())
-                .map_err(|error| Error::Work(error.to_string()))?;
+        if let Some(saved) = &evaluated.saved {
+            saved.write(&work)?;
         }
+        provenance.corruptions = self.corrupted.describe(spec)?;
         provenance.seconds = started.elapsed().as_secs_f64();
         provenance.peak_memory = provenance::peak_memory();
         // The model's own record travels with the training cell; an external one has none.
-        let external = self.external.as_ref().is_some_and(|(id, _)| id == parent);
+        let external = self.external.contains_key(parent);
         let mut record = CellRecord {
             cell: cell.clone(),
-            model: record.filter(|_| external),
+            model: networks.record().filter(|_| external).cloned(),
             rows: evaluated.outcomes.len() as u64,
             provenance,
         };
@@ -204,21 +204,15 @@ impl Executor<'_> {
     }
 
     fn model_file(&self, id: &CellId) -> PathBuf {
-        match &self.external {
-            Some((external, path)) if external == id => path.clone(),
-            _ => self.directory.cell(id).join("model.safetensors"),
+        match self.external.get(id) {
+            Some(path) => path.clone(),
+            None => self.directory.cell(id).join("model.safetensors"),
         }
     }
 }
 
 fn report_error(error: rlnet_reports::ReportError) -> Error {
     Error::Work(error.to_string())
-}
-
-/// Anything that is not safetensors is taken for TorchScript.
-pub fn is_torchscript(path: &Path) -> bool {
-    path.extension()
-        .is_none_or(|extension| extension != "safetensors")
 }
 
 /// The cells to run: all, or those whose name matches and all they need.

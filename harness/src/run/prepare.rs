@@ -1,9 +1,7 @@
 //! A suite's images, loaded, cut to size and split, and what they mean for cells' identities.
 
-use crate::data::{Dataset, Split, holdout, load};
+use crate::data::{Dataset, LoadOptions, Split, Tree, holdout, load_with};
 use crate::error::{Error, Result};
-use rlnet_corruptions::{Generator, Options};
-use rlnet_suites::plan::World;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +25,8 @@ pub struct Prepared {
     pub validation: Split,
     /// Test images.
     pub test: Split,
+    /// Folders and file names, where the images are files.
+    pub tree: Option<Tree>,
 }
 
 /// How many images a suite takes.
@@ -46,17 +46,8 @@ impl Prepared {
     /// # Errors
     /// When the data is missing, damaged, or smaller than asked for.
     pub fn load(dataset: &str, data_dir: &Path, sizes: Sizes) -> Result<Self> {
-        let all: Dataset = load(dataset, data_dir).map_err(|error| Error::Input(error.to_string()))?;
-        let cut = |split: &Split, wanted: Option<u32>, what: &str| match wanted {
-            Some(n) if n as usize > split.len() => Err(Error::Input(format!(
-                "{dataset} has {} {what} images, {n} were asked for",
-                split.len()
-            ))),
-            Some(n) => Ok(split.take(n as usize)),
-            None => Ok(split.take(split.len())),
-        };
-        let train = cut(&all.train, sizes.train, "training")?;
-        let test = cut(&all.test, sizes.test, "test")?;
+        let all = read(dataset, data_dir, LoadOptions::default())?;
+        let train = cut(dataset, &all.train, sizes.train, "training")?;
         let (train, validation) = holdout(&train, sizes.validation, 0);
         if train.is_empty() || validation.is_empty() {
             return Err(Error::Input(format!(
@@ -66,7 +57,25 @@ impl Prepared {
                 validation.len()
             )));
         }
+        Self::of(all, dataset, sizes.test, train, validation)
+    }
+
+    /// Loads the test images of a data set only; the checksum is that of the whole.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_test(dataset: &str, data_dir: &Path, test: Option<u32>) -> Result<Self> {
+        let options = LoadOptions {
+            test_only: true,
+            ..LoadOptions::default()
+        };
+        let all = read(dataset, data_dir, options)?;
+        Self::of(all, dataset, test, Split::default(), Split::default())
+    }
+
+    fn of(all: Dataset, dataset: &str, test: Option<u32>, train: Split, validation: Split) -> Result<Self> {
         Ok(Self {
+            test: cut(dataset, &all.test, test, "test")?,
             name: all.name,
             classes: all.classes,
             size: all.size,
@@ -75,22 +84,23 @@ impl Prepared {
             checksum: all.checksum,
             train: Arc::new(train),
             validation,
-            test,
+            tree: all.tree,
         })
     }
 }
 
-/// The corruption generator of generated (on the fly) suites.
-pub fn generator() -> Generator {
-    Generator::new(Options::default())
+fn read(dataset: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset> {
+    load_with(dataset, data_dir, options).map_err(|error| Error::Input(error.to_string()))
 }
 
-/// What plans need to know.
-pub fn world(checksum: &str) -> World {
-    let description = generator().describe();
-    World {
-        data_checksum: checksum.to_owned(),
-        corruptions_version: rlnet_corruptions::VERSION,
-        corruptions_setup: format!("{}/{}", description.stack, description.textures),
+/// The first `wanted` images, all when none.
+fn cut(dataset: &str, split: &Split, wanted: Option<u32>, what: &str) -> Result<Split> {
+    match wanted {
+        Some(n) if n as usize > split.len() => Err(Error::Input(format!(
+            "{dataset} has {} {what} images, {n} were asked for",
+            split.len()
+        ))),
+        Some(n) => Ok(split.take(n as usize)),
+        None => Ok(split.take(split.len())),
     }
 }

@@ -4,7 +4,6 @@ use crate::attack::pgd::{self, Settings, descend};
 use crate::attack::{Classifier, Objective};
 use crate::data::{Split, images_to_tensor};
 use crate::error::Result;
-use crate::nn::Frozen;
 use rlnet_suites::{Branch, TrainSpec};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -28,7 +27,7 @@ pub struct Accuracy {
 ///
 /// # Errors
 /// When libtorch refuses an operation.
-pub fn validate(model: &Frozen<'_>, split: &Split, spec: &TrainSpec) -> Result<Vec<Accuracy>> {
+pub fn validate(model: &dyn Classifier, split: &Split, spec: &TrainSpec) -> Result<Vec<Accuracy>> {
     model
         .branches()
         .iter()
@@ -50,7 +49,7 @@ pub fn validate(model: &Frozen<'_>, split: &Split, spec: &TrainSpec) -> Result<V
 }
 
 fn accuracy(
-    model: &Frozen<'_>,
+    model: &dyn Classifier,
     split: &Split,
     images: usize,
     branch: Branch,

@@ -161,6 +161,6 @@ fn stroke(reading: Reading) -> Stroke {
     match reading {
         Reading::Oracle | Reading::Fixed(Branch::Single | Branch::Adversarial) => Stroke::Solid,
         Reading::Fixed(Branch::Clean | Branch::Natural) => Stroke::Dashed,
-        Reading::Worst => Stroke::Dotted,
+        Reading::Worst | Reading::Fixed(_) => Stroke::Dotted,
     }
 }

@@ -30,6 +30,7 @@ pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
         data_checksum: "synthetic".into(),
         corruptions_version: 1,
         corruptions_setup: "fixed".into(),
+        corrupted_files: Default::default(),
     };
     let suite = Suite::parse(text, "the suite", &sets).expect("a valid suite");
     suite.plan(&world).expect("a plan")
@@ -124,6 +125,7 @@ fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> 
                     condition: condition.clone(),
                     label,
                     prediction: if margin > 0.0 { label } else { (label + 1) % 10 },
+                    rounded: if margin > 0.0 { label } else { (label + 1) % 10 },
                     margin: margin as f32,
                     loss: (1.0 + (-margin).exp()).ln() as f32,
                     norm,

@@ -1,5 +1,6 @@
 //! Attacks by name, with every parameter's default and range: `pgd:steps=20,eps=8/255`.
 
+pub mod adaptive;
 mod catalogue;
 
 pub use catalogue::CATALOGUE;
@@ -146,6 +147,19 @@ impl AttackSpec {
     pub fn base(&self) -> Option<(&str, u8)> {
         let (name, severity) = self.word("on").split_once('/')?;
         Some((name, severity.parse().ok()?))
+    }
+
+    /// Whether it follows or distils from the teacher of the attacked model.
+    pub fn needs_teacher(&self) -> bool {
+        self.word("surrogate") == "teacher" || self.word("loss") == "kl-teacher"
+    }
+
+    /// Names of the networks it needs beside the attacked one.
+    pub fn networks(&self) -> impl Iterator<Item = &str> {
+        let surrogate = self.word("surrogate");
+        let own = ["", "self", "all-relu", "linear", "teacher"].contains(&surrogate);
+        let teacher = self.needs_teacher().then_some("teacher");
+        (!own).then_some(surrogate).into_iter().chain(teacher)
     }
 
     /// Name and version of each algorithm that decides the result.
@@ -303,8 +317,20 @@ impl FromStr for AttackSpec {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
         let (name, params) = text.split_once(':').unwrap_or((text, ""));
+        if let Some(named) = adaptive::find(name.trim()) {
+            let whole = format!(
+                "{}{}{params}",
+                named.spec,
+                if named.spec.contains(':') { "," } else { ":" }
+            );
+            return whole.parse();
+        }
         let entry = AttackEntry::find(name.trim()).ok_or_else(|| {
-            let hint = suggest(name, CATALOGUE.iter().map(|entry| entry.name));
+            let known = CATALOGUE.iter().map(|entry| entry.name);
+            let hint = suggest(
+                name,
+                known.chain(adaptive::ATTACKS.iter().map(|named| named.name)),
+            );
             SuiteError::value("attack", name, format!("not known; {hint}"))
         })?;
         let mut spec = Self {
@@ -327,6 +353,22 @@ impl FromStr for AttackSpec {
         }
         Ok(spec)
     }
+}
+
+/// The attacks that a text names: one, or all of a group (`adaptive`, with parameters for
+/// all: `adaptive:eps=4/255`).
+///
+/// # Errors
+/// When the text is neither an attack nor a group.
+pub fn group(text: &str) -> Result<Vec<AttackSpec>, SuiteError> {
+    let (name, params) = text.split_once(':').unwrap_or((text, ""));
+    if name.trim() != adaptive::GROUP {
+        return Ok(vec![text.parse()?]);
+    }
+    let named = adaptive::ATTACKS.iter();
+    named
+        .map(|named| format!("{}:{params}", named.name).parse())
+        .collect()
 }
 
 impl Serialize for AttackSpec {

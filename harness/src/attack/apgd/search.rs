@@ -69,15 +69,13 @@ pub(super) fn search(
             state.look_back(&active.images, &mut windows);
         }
         state.advance(&ball, made == 0);
-        logits = if made + 1 < steps {
+        logits = if leave && made + 1 == steps {
+            // Nobody asks for more than the verdict at the last point.
+            active.logits(&state.points)?
+        } else {
             let slope = active.slope(&state.points, &objective)?;
             state.observe(slope.loss, slope.gradient);
             slope.logits
-        } else {
-            // Nobody follows the gradient at the last point.
-            let logits = active.logits(&state.points)?;
-            state.observe(objective.per_image(&logits), state.gradient.shallow_clone());
-            logits
         };
     }
     Ok(Found {

@@ -8,7 +8,10 @@
 
 use super::*;
 
-const ANYTHING: LoadOptions = LoadOptions { allow_modified: true };
+const ANYTHING: LoadOptions = LoadOptions {
+    allow_modified: true,
+    test_only: false,
+};
 
 /// Records of CIFAR-10 (one label byte) or CIFAR-100 (two), with pixels that tell them apart.
 fn records(labels: &[u8], label_bytes: usize) -> Vec<u8> {

@@ -1,0 +1,244 @@
+//! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
+
+use super::{Look, byte_labels, dataset, names, test_images, while_writing};
+use crate::cli::eval::severities;
+use crate::cli::global::Global;
+use crate::cli::{say, say_json};
+use crate::data::{Dataset, Tree};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use clap::{Args, ValueEnum};
+use rlnet_corruptions::archive::{
+    FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders,
+};
+use rlnet_corruptions::{Corruption, Generator, Image, Severity};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+#[derive(Debug, Args)]
+pub struct Make {
+    /// cifar10, cifar100, shapes, tiny-imagenet or imagefolder:PATH
+    #[arg(required = true)]
+    dataset: Option<String>,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
+    /// benchmark (15), all (19), extra (4), or names with commas
+    #[arg(long, default_value = "all")]
+    names: String,
+    /// A .npy file holds all five, 1-5; of a tree of image files any can be made
+    #[arg(long, default_value = "1-5")]
+    severity: String,
+    /// Where random draws come from (their seed is --seed, default 0)
+    #[arg(long, value_enum, default_value = "keyed")]
+    rng: Rng,
+    /// How the image files of a tree are stored (default: png)
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Use only the first N test images
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rng {
+    /// A generator for every image: parallel, and any part can be made alone
+    Keyed,
+    /// One NumPy stream over everything, as the reference script draws: serial
+    Numpy,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Without loss: what is read is what was made
+    Png,
+    /// Quality 85, chroma halved, as Tiny-ImageNet-C was stored
+    #[value(alias = "jpeg-q85")]
+    Jpeg,
+}
+
+/// What was made, for people and for `--json`.
+struct Made {
+    kind: &'static str,
+    /// Name, whether made now, MD5.
+    parts: Vec<(String, bool, String)>,
+    json: Value,
+}
+
+impl Make {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let started = Instant::now();
+        // Required, but only where there is no subcommand, which clap's types cannot say.
+        let (Some(name), Some(out)) = (&self.dataset, &self.out) else {
+            return Err(Error::Input(
+                "name a data set and --out, see rlnet corrupt --help".into(),
+            ));
+        };
+        let names = names(&self.names)?;
+        let severities = severities(&self.severity)?;
+        let seed = global.seed.unwrap_or(0);
+        let source = match self.rng {
+            Rng::Keyed => Source::Keyed { seed },
+            Rng::Numpy => Source::Numpy {
+                seed: u32::try_from(seed)
+                    .map_err(|_| Error::Input(format!("--seed {seed}: NumPy takes 0 to 4294967295")))?,
+            },
+        };
+        let generator = self.look.generator(None)?;
+        let data = test_images(name, global, self.limit)?;
+        let made = match &data.tree {
+            Some(tree) => self.tree(&generator, &data, tree, (&names, &severities), seed, out)?,
+            None => self.arrays(&generator, &data, (&names, &severities), source, out)?,
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let new = made.parts.iter().filter(|part| part.1).count();
+        if global.json {
+            say_json(&json!({
+                "folder": out,
+                "dataset": name,
+                "images": data.test.len(),
+                "generator": generator.describe(),
+                "source": source,
+                "files": made.json,
+                "made": new,
+                "seconds": seconds,
+            }));
+            return Ok(());
+        }
+        for (name, made, md5) in &made.parts {
+            let state = if *made { "made" } else { "found" };
+            say(&format!("{name:<18} {state:<6} MD5 {md5}"));
+        }
+        let found = made.parts.len() - new;
+        say(&format!(
+            "{}: {new} {kind} made, {found} found finished, {} images a severity, {seconds:.1} s\n\
+             This is a generated set, not the official archive: say so where you use it.",
+            out.display(),
+            data.test.len(),
+            kind = made.kind,
+        ));
+        Ok(())
+    }
+
+    /// The layout of CIFAR-10-C.
+    fn arrays(
+        &self,
+        generator: &Generator,
+        data: &Dataset,
+        (names, severities): (&[Corruption], &[u8]),
+        source: Source,
+        out: &Path,
+    ) -> Result<Made> {
+        if severities != [1, 2, 3, 4, 5] {
+            return Err(Error::Input(format!(
+                "--severity {}: a file of the official layout holds all five severities; leave the \
+                 option out and read the rows you need (severity s is rows N(s-1) to Ns-1)",
+                self.severity
+            )));
+        }
+        if self.format.is_some() {
+            return Err(Error::Input(format!(
+                "--format: {} is stored as .npy files, not as image files; leave the option out",
+                data.name
+            )));
+        }
+        let labels = byte_labels(&data.test)?;
+        let mut bar: Option<Progress> = None;
+        let mut before = 0;
+        let images = dataset(&data.test, &labels);
+        let written = generate_archive(generator, &images, out, names, source, &mut |at| {
+            let bar = bar.get_or_insert_with(|| {
+                before = at.kept;
+                Progress::new("corrupt", "images", at.total, at.kept)
+            });
+            bar.advance(at.done - before, &format!("{}/{}", at.corruption, at.severity));
+            before = at.done;
+        })
+        .map_err(while_writing)?;
+        if let Some(bar) = bar {
+            bar.finish();
+        }
+        let parts = written
+            .iter()
+            .map(|file| (file.name.to_owned(), file.made, file.md5.clone()));
+        Ok(Made {
+            kind: "files",
+            parts: parts.collect(),
+            json: serde_json::to_value(&written).unwrap_or_default(),
+        })
+    }
+
+    /// The layout of Tiny-ImageNet-C.
+    fn tree(
+        &self,
+        generator: &Generator,
+        data: &Dataset,
+        tree: &Tree,
+        (names, severities): (&[Corruption], &[u8]),
+        seed: u64,
+        out: &Path,
+    ) -> Result<Made> {
+        if self.rng == Rng::Numpy {
+            return Err(Error::Input(
+                "--rng numpy: the script of Tiny-ImageNet-C draws in six processes that share one state, \
+                 so there is no one stream to follow; use --rng keyed"
+                    .into(),
+            ));
+        }
+        let severities: Vec<Severity> = severities.iter().filter_map(|&s| Severity::new(s).ok()).collect();
+        let test = &data.test;
+        let pictures: Vec<Image> = (0..test.len())
+            .map(|at| Image::from_raw(test.size, test.size, test.image(at).to_vec()))
+            .collect::<rlnet_corruptions::Result<_>>()
+            .map_err(while_writing)?;
+        let images: Vec<FolderImage<'_>> = pictures
+            .iter()
+            .enumerate()
+            .map(|(at, image)| FolderImage {
+                class: &tree.folders[usize::from(test.labels[at])],
+                name: &tree.names[test.indices[at] as usize],
+                image,
+                index: u64::from(test.indices[at]),
+            })
+            .collect();
+        let content = TreeContent {
+            images: &images,
+            corruptions: names,
+            severities: &severities,
+            seed,
+            format: match self.format {
+                Some(Format::Jpeg) => TreeFormat::Jpeg85,
+                _ => TreeFormat::Png,
+            },
+        };
+        let total = (names.len() * severities.len() * images.len()) as u64;
+        let bar = Mutex::new((Progress::new("corrupt", "images", total, 0), 0));
+        let levels = generate_folders(generator, &content, out, &|level, done, _| {
+            // Threads arrive out of order; the bar only moves forwards.
+            if let Ok(mut bar) = bar.lock()
+                && done > bar.1
+            {
+                let step = done - bar.1;
+                bar.1 = done;
+                bar.0.advance(step, level);
+            }
+        })
+        .map_err(while_writing)?;
+        if let Ok((bar, _)) = bar.into_inner() {
+            bar.finish();
+        }
+        let parts = levels
+            .iter()
+            .map(|level| (level.name.clone(), level.made, level.md5.clone()));
+        Ok(Made {
+            kind: "folders",
+            parts: parts.collect(),
+            json: serde_json::to_value(&levels).unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! `rlnet corrupt preview`: one image under everything.
+
+use super::{Look, input, test_images, while_writing};
+use crate::cli::global::Global;
+use crate::cli::{say, say_json};
+use crate::error::{Error, Result};
+use clap::Args;
+use rlnet_corruptions::archive::{contact_sheet, write_png};
+use rlnet_corruptions::{Image, ParameterSet};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Draw an image under all 19 corruptions (rows) at all 5 severities (columns)
+///
+/// Example: rlnet corrupt preview --dataset shapes --index 3 --out sheet.png
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// A PNG or JPEG file of 32x32, 64x64 or 224x224 pixels
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "dataset",
+        conflicts_with = "dataset"
+    )]
+    image: Option<PathBuf>,
+    /// A data set to take a test image of
+    #[arg(long)]
+    dataset: Option<String>,
+    /// Which test image
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
+    index: usize,
+    /// The PNG file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Severity numbers for an image of another size: cifar, tiny-imagenet or imagenet
+    #[arg(long, value_name = "SET")]
+    parameters: Option<ParameterSet>,
+    #[command(flatten)]
+    look: Look,
+}
+
+impl Preview {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let generator = self.look.generator(self.parameters)?;
+        let image = match (&self.image, &self.dataset) {
+            (Some(path), _) => {
+                let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+                Image::decode(&bytes).map_err(|why| Error::reading(path, why))?
+            }
+            (None, name) => {
+                let name = name.as_deref().unwrap_or("shapes");
+                let test = test_images(name, global, None)?.test;
+                if self.index >= test.len() {
+                    let why = format!("--index {}: {name} has {} test images", self.index, test.len());
+                    return Err(Error::Input(why));
+                }
+                Image::from_raw(test.size, test.size, test.image(self.index).to_vec())
+                    .map_err(|why| input(name, why))?
+            }
+        };
+        let sheet = contact_sheet(&generator, &image, global.seed.unwrap_or(0))
+            .map_err(|why| input("preview", why))?;
+        write_png(&sheet, &self.out).map_err(while_writing)?;
+        let (width, height) = (sheet.width(), sheet.height());
+        if global.json {
+            say_json(&json!({"file": self.out, "width": width, "height": height}));
+        } else {
+            say(&format!(
+                "{}: {width} x {height} pixels, 19 corruptions by 5 severities",
+                self.out.display()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! `rlnet corrupt verify`: is this the published archive, or what this program made?
+
+use super::{byte_labels, dataset, input, test_images};
+use crate::cli::global::Global;
+use crate::cli::{say, say_json};
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::progress::{Progress, announce};
+use clap::Args;
+use rlnet_corruptions::archive::{
+    Difference, FileStatus, PUBLISHED_TARS, Published, Source, Status, compare_regenerated, made_by, md5_of,
+    verify_dir, verify_own,
+};
+use rlnet_corruptions::{Corruption, Generator};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Compare a folder with the published checksums, file by file
+///
+/// Exit code 1 when a file that is there differs. With the data set at hand, a file without
+/// random draws that differs is also compared with a regeneration. Files of the eleven random
+/// corruptions equal the published ones only if they are the published ones.
+///
+/// A folder that rlnet corrupt made of other images (a tree of Tiny-ImageNet, the first images
+/// only, shapes) is compared with the checksums in its own provenance.json: nobody publishes
+/// checksums of such files. Of Tiny-ImageNet-C only those of the packed archives are published:
+/// name the .tar file.
+///
+/// Example: rlnet corrupt verify CIFAR-10-C --against cifar10-c
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Folder of .npy files or of image files, or a published .tar file
+    folder: PathBuf,
+    /// cifar10-c or cifar100-c (default: the one whose labels.npy is there, else cifar10-c)
+    #[arg(long, value_name = "ARCHIVE")]
+    against: Option<Published>,
+}
+
+impl Verify {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        if self.folder.is_file() {
+            return self.packed(global);
+        }
+        let published = self.against.or_else(|| Published::of_folder(&self.folder));
+        if published.is_none() && made_by(&self.folder).is_some() {
+            return self.own(global);
+        }
+        if published.is_none() && self.folder.join("fog").is_dir() {
+            return Err(Error::Input(format!(
+                "verify: {} holds image files, of which no checksums are published; name the packed \
+                 archive (Tiny-ImageNet-C.tar) instead",
+                self.folder.display()
+            )));
+        }
+        let published = published.unwrap_or(Published::Cifar10C);
+        let total = Published::names().count() as u64;
+        let bar = Progress::new("verify", "files", total, 0);
+        let report = verify_dir(&self.folder, published, &mut |name| bar.advance(1, name))
+            .map_err(|why| input("verify", why))?;
+        bar.finish();
+
+        let differing = |file: &&FileStatus| matches!(file.status, Status::Differs { .. });
+        let regenerable = |file: &FileStatus| {
+            file.name
+                .parse()
+                .ok()
+                .filter(|corruption: &Corruption| corruption.is_deterministic())
+        };
+        let source = report
+            .iter()
+            .filter(differing)
+            .find_map(regenerable)
+            .and_then(|_| {
+                test_images(published.name().trim_end_matches("-c"), global, None)
+                    .inspect_err(|why| announce(&format!("not compared with a regeneration: {why}")))
+                    .ok()
+            });
+        let mut rows = Vec::new();
+        for file in &report {
+            let difference = match (&file.status, &source, regenerable(file)) {
+                (Status::Differs { .. }, Some(test), Some(corruption)) => {
+                    Some(compare(&test.test, corruption, &self.folder)?)
+                }
+                _ => None,
+            };
+            rows.push(describe(file, difference));
+        }
+        let count = |status: &str| rows.iter().filter(|row| row["status"] == status).count();
+        let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
+        if global.json {
+            say_json(&json!({"against": published.name(), "folder": self.folder, "files": rows}));
+        } else {
+            for row in &rows {
+                let text = |key: &str| row[key].as_str().unwrap_or_default();
+                say(format!("{:<18} {:<8} {}", text("name"), text("status"), text("note")).trim_end());
+            }
+            let name = published.name();
+            say(&format!(
+                "{name}: {equal} equal, {differ} differ, {missing} missing"
+            ));
+        }
+        match differ {
+            0 => Ok(()),
+            _ => Err(Error::Work(format!(
+                "{}: {differ} of {} files there are not those of {}",
+                self.folder.display(),
+                equal + differ,
+                published.name()
+            ))),
+        }
+    }
+
+    /// What this program made, against what it wrote down.
+    fn own(&self, global: &Global) -> Result<()> {
+        let parts = verify_own(&self.folder, &mut |_| {}).map_err(|why| input("verify", why))?;
+        let status = |same: &Option<bool>| match same {
+            Some(true) => "equal",
+            Some(false) => "differs",
+            None => "missing",
+        };
+        let count = |wanted: &str| parts.iter().filter(|part| status(&part.1) == wanted).count();
+        let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
+        let made = made_by(&self.folder).unwrap_or_default();
+        if global.json {
+            let rows = parts
+                .iter()
+                .map(|(name, same)| json!({"name": name, "status": status(same)}));
+            let rows: Vec<Value> = rows.collect();
+            say_json(
+                &json!({"against": "provenance.json", "folder": self.folder, "made_by": made, "files": rows}),
+            );
+        } else {
+            for (name, same) in &parts {
+                say(&format!("{name:<22} {}", status(same)));
+            }
+            say(&format!(
+                "made by rlnet corrupt ({made}), not a published archive; against its own \
+                 provenance.json: {equal} equal, {differ} differ, {missing} missing"
+            ));
+        }
+        match differ + missing {
+            0 => Ok(()),
+            _ => Err(Error::Work(format!(
+                "{}: {differ} parts differ from its provenance.json, {missing} are missing; make them \
+                 again with the same rlnet corrupt command",
+                self.folder.display()
+            ))),
+        }
+    }
+
+    /// A published archive as it was downloaded.
+    fn packed(&self, global: &Global) -> Result<()> {
+        let md5 = md5_of(&self.folder).map_err(|why| input("verify", why))?;
+        let known = PUBLISHED_TARS.iter().find(|tar| tar.1 == md5);
+        if global.json {
+            let name = known.map(|tar| tar.0);
+            say_json(&json!({"file": self.folder, "md5": md5, "published": name}));
+        } else if let Some((name, _, record)) = known {
+            say(&format!(
+                "{}: equal to {name} of Zenodo record {record}",
+                self.folder.display()
+            ));
+        }
+        match known {
+            Some(_) => Ok(()),
+            None => Err(Error::Work(format!(
+                "{}: MD5 {md5} is that of no published archive ({}); download it again",
+                self.folder.display(),
+                PUBLISHED_TARS.map(|tar| tar.0).join(", ")
+            ))),
+        }
+    }
+}
+
+/// A corruption's file against a regeneration in the manner of the published files.
+fn compare(test: &Split, corruption: Corruption, folder: &Path) -> Result<Difference> {
+    let labels = byte_labels(test)?;
+    let path = folder.join(format!("{corruption}.npy"));
+    let (generator, source) = (Generator::default(), Source::Keyed { seed: 0 });
+    compare_regenerated(&generator, &dataset(test, &labels), corruption, source, path)
+        .map_err(|why| input("verify", why))
+}
+
+/// A verdict as a row: name, status, MD5s, and a note for people.
+fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
+    let random = file
+        .name
+        .parse::<Corruption>()
+        .is_ok_and(|corruption| !corruption.is_deterministic());
+    let (status, md5, mut note) = match &file.status {
+        Status::Equal => ("equal", Some(file.expected), String::new()),
+        Status::Missing => ("missing", None, String::new()),
+        Status::Differs { md5 } => {
+            let note = format!("MD5 {md5}, published {}", file.expected);
+            ("differs", Some(md5.as_str()), note)
+        }
+        Status::Malformed { why } => ("differs", None, why.clone()),
+    };
+    if let Some(difference) = difference {
+        note += &format!(
+            "; {:.4} % of its bytes ({}) differ from a regeneration, by {} at most",
+            100.0 * difference.fraction(),
+            difference.differing,
+            difference.largest
+        );
+    } else if random && status == "differs" {
+        note += "; random draws, published without a seed: can match in distribution only";
+    }
+    json!({
+        "name": file.name,
+        "status": status,
+        "md5": md5,
+        "published": file.expected,
+        "note": note,
+        "differing_fraction": difference.map(|difference| difference.fraction()),
+    })
+}

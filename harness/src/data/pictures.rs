@@ -1,0 +1,255 @@
+//! Picture files to a split: listed, read and decoded side by side, hashed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use rlnet_corruptions::Image;
+use sha1::{Digest, Sha1};
+
+use super::{DataError, Split};
+
+/// One picture file and its class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub file: PathBuf,
+    pub label: u16,
+}
+
+/// The names of a data set's folders and test files, by which trees of corrupted images
+/// (`<corruption>/<severity>/<class>/<name>`) are matched with its test images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Folder of each class, in label order: a WordNet id.
+    pub folders: Vec<String>,
+    /// File name without extension of each test image, by official position.
+    pub names: Vec<String>,
+}
+
+/// What reading pictures gives.
+pub(super) struct Read {
+    /// The split; without pixels, labels and positions when nothing was to be decoded.
+    pub split: Split,
+    /// One line a file, with label and SHA-1 of its bytes, in order.
+    pub listing: String,
+}
+
+/// Reads pictures: their pixels if `decode`, in any case the hash of their bytes. `side` is the
+/// side they must have; without it, that of the first.
+pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> Result<Read, DataError> {
+    let Some(first) = pictures.first() else {
+        return Ok(Read {
+            split: Split::default(),
+            listing: String::new(),
+        });
+    };
+    let size = match (side, decode) {
+        (Some(side), _) => side,
+        (None, true) => decoded(&first.file, &bytes_of(&first.file)?)?.width(),
+        (None, false) => 0,
+    };
+    let stride = 3 * size * size;
+    let one = |picture: &Picture, out: Option<&mut [u8]>| {
+        let bytes = bytes_of(&picture.file)?;
+        if let Some(out) = out {
+            let image = decoded(&picture.file, &bytes)?;
+            if (image.width(), image.height()) != (size, size) {
+                return Err(DataError::Picture {
+                    file: picture.file.clone(),
+                    problem: format!(
+                        "it has {} x {} pixels, not {size} x {size} as {}; all images of a set must \
+                         be square and of one size",
+                        image.width(),
+                        image.height(),
+                        side.map_or_else(|| first.file.display().to_string(), |_| "the data set".into())
+                    ),
+                });
+            }
+            out.copy_from_slice(image.data());
+        }
+        let name = picture.file.file_name().unwrap_or_default().to_string_lossy();
+        Ok(format!("{name} {} {:x}\n", picture.label, Sha1::digest(&bytes)))
+    };
+    let mut images = vec![0; if decode { pictures.len() * stride } else { 0 }];
+    let lines: Vec<String> = if decode {
+        images
+            .par_chunks_exact_mut(stride.max(1))
+            .zip(pictures)
+            .map(|(out, picture)| one(picture, Some(out)))
+            .collect::<Result<_, _>>()?
+    } else {
+        pictures
+            .par_iter()
+            .map(|picture| one(picture, None))
+            .collect::<Result<_, _>>()?
+    };
+    let split = match decode {
+        true => Split {
+            size,
+            images,
+            labels: pictures.iter().map(|picture| picture.label).collect(),
+            indices: (0..pictures.len() as u32).collect(),
+        },
+        false => Split::default(),
+    };
+    Ok(Read {
+        split,
+        listing: lines.concat(),
+    })
+}
+
+/// SHA-1 of listings, in hex: the identity of a data set of files.
+pub(super) fn checksum(listings: &[&str]) -> String {
+    let mut sha1 = Sha1::new();
+    for listing in listings {
+        sha1.update((listing.len() as u64).to_le_bytes());
+        sha1.update(listing);
+    }
+    format!("{:x}", sha1.finalize())
+}
+
+pub(super) fn bytes_of(file: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(file).map_err(|source| DataError::Io {
+        file: file.to_path_buf(),
+        source,
+    })
+}
+
+fn decoded(file: &Path, bytes: &[u8]) -> Result<Image, DataError> {
+    Image::decode(bytes).map_err(|why| DataError::Picture {
+        file: file.to_path_buf(),
+        problem: why.to_string(),
+    })
+}
+
+/// Names inside a folder, sorted so that numbers count: `n_9` before `n_10`. Hidden ones are
+/// left out.
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, DataError> {
+    let io = |source| DataError::Io {
+        file: folder.to_path_buf(),
+        source,
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        match name.into_string() {
+            Ok(name) if !name.starts_with('.') => names.push(name),
+            Ok(_) => {}
+            Err(name) => {
+                return Err(DataError::Picture {
+                    file: folder.join(name),
+                    problem: "its name is not Unicode; rename it".to_owned(),
+                });
+            }
+        }
+    }
+    names.sort_by_cached_key(|name| natural(name));
+    Ok(names)
+}
+
+/// A sort key in which runs of digits compare as numbers.
+pub fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut key: Vec<(u64, String)> = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let text = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (words, after) = after.split_at(text);
+        // Numbers too long for a u64 come last among their like, in text order.
+        key.push((
+            number
+                .parse()
+                .unwrap_or(if number.is_empty() { 0 } else { u64::MAX }),
+            words.to_owned(),
+        ));
+        rest = after;
+    }
+    // Names that differ in leading zeros only.
+    key.push((0, name.to_owned()));
+    key
+}
+
+/// File name without extension, when it is that of a picture.
+pub fn picture_stem(name: &str) -> Option<&str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let known = ["png", "jpeg", "jpg"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    (known && !stem.is_empty()).then_some(stem)
+}
+
+/// The first of every class, then the second of every class, and so on: any part from the
+/// front then has every class alike. Files stand class by class in folders, and no other order
+/// of them is official.
+pub(super) fn interleave(classes: Vec<Vec<PathBuf>>) -> Vec<Picture> {
+    let most = classes.iter().map(Vec::len).max().unwrap_or(0);
+    let mut pictures = Vec::new();
+    for place in 0..most {
+        for (label, files) in classes.iter().enumerate() {
+            if let Some(file) = files.get(place) {
+                pictures.push(Picture {
+                    file: file.clone(),
+                    label: label as u16,
+                });
+            }
+        }
+    }
+    pictures
+}
+
+/// The pictures in each of the class folders `folder/<class>/<inside>`, in natural order; two
+/// files that differ in extension only are refused.
+pub(super) fn class_pictures(
+    folder: &Path,
+    classes: &[String],
+    inside: &str,
+) -> Result<Vec<Vec<PathBuf>>, DataError> {
+    classes
+        .par_iter()
+        .map(|class| {
+            let place = folder.join(class).join(inside);
+            let mut files = Vec::new();
+            let mut seen: BTreeMap<String, String> = BTreeMap::new();
+            for name in names_in(&place)? {
+                let Some(stem) = picture_stem(&name) else { continue };
+                if let Some(other) = seen.insert(stem.to_owned(), name.clone()) {
+                    return Err(DataError::Picture {
+                        file: place.join(&name),
+                        problem: format!("{other} has the same name but for the extension; keep one of them"),
+                    });
+                }
+                files.push(place.join(name));
+            }
+            Ok(files)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_count() {
+        let mut names = vec!["val_10", "val_9", "val_9a", "b", "val_09", "a1b2", "a1b10"];
+        names.sort_by_cached_key(|name| natural(name));
+        assert_eq!(
+            names,
+            ["a1b2", "a1b10", "b", "val_09", "val_9", "val_9a", "val_10"]
+        );
+    }
+
+    #[test]
+    fn interleaving_gives_every_class_its_turn_and_loses_nothing() {
+        let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let mixed = interleave(vec![files(&["a", "b", "c"]), files(&["d"]), files(&["e", "f"])]);
+        let order: String = mixed.iter().map(|p| p.file.display().to_string()).collect();
+        assert_eq!(order, "adebfc");
+        assert_eq!(
+            mixed.iter().map(|p| p.label).collect::<Vec<_>>(),
+            [0, 1, 2, 0, 2, 0]
+        );
+    }
+}

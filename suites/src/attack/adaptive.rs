@@ -1,0 +1,109 @@
+//! Attacks made for networks with norm branches and masks, by name.
+//!
+//! An attacker who knows the defence chooses the branch, attacks all branches at once, and
+//! follows easier networks with the same weights (Tramer et al., NeurIPS 2020: an evaluation
+//! must be adapted to the defence). Each name stands for an attack of the catalogue with some
+//! parameters set; further ones may follow: `agnostic:eps=4/255`.
+
+/// An attack with a name of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedAttack {
+    /// The name.
+    pub name: &'static str,
+    /// What it stands for.
+    pub spec: &'static str,
+    /// What it asks, and what an honest robust accuracy answers.
+    pub asks: &'static str,
+}
+
+/// The group of all of them.
+pub const GROUP: &str = "adaptive";
+
+/// The attacks of the group.
+pub const ATTACKS: &[NamedAttack] = &[
+    NamedAttack {
+        name: "white-box",
+        spec: "pgd:steps=50,keep=first",
+        asks: "each branch on its own; the worst of the branches is the branch-choice attack",
+    },
+    NamedAttack {
+        name: "agnostic",
+        spec: "pgd:steps=50,keep=first,through=all",
+        asks: "one perturbation against all branches; their mean is the random-branch defence, whose expectation it follows exactly",
+    },
+    NamedAttack {
+        name: "cross-clean",
+        spec: "pgd:steps=50,through=clean",
+        asks: "made on the clean branch: must not beat the white-box attack of another branch",
+    },
+    NamedAttack {
+        name: "cross-adversarial",
+        spec: "pgd:steps=50,through=adversarial",
+        asks: "made on the adversarial branch: must not beat the white-box attack of another branch",
+    },
+    NamedAttack {
+        name: "teacher-transfer",
+        spec: "pgd:steps=50,surrogate=teacher",
+        asks: "made on the all-ReLU teacher: must be weaker than white-box",
+    },
+    NamedAttack {
+        name: "all-relu-transfer",
+        spec: "pgd:steps=50,surrogate=all-relu",
+        asks: "made on the same weights with every ReLU: must be weaker than white-box",
+    },
+    NamedAttack {
+        name: "linear-transfer",
+        spec: "pgd:steps=50,surrogate=linear",
+        asks: "made on the same weights without ReLUs: must be weaker than white-box",
+    },
+    NamedAttack {
+        name: "loss-dlr",
+        spec: "pgd:steps=50,keep=first,loss=dlr",
+        asks: "another loss: must find about what cross entropy finds",
+    },
+    NamedAttack {
+        name: "loss-margin",
+        spec: "pgd:steps=50,keep=first,loss=margin",
+        asks: "another loss: must find about what cross entropy finds",
+    },
+    NamedAttack {
+        name: "loss-kl-teacher",
+        spec: "pgd:steps=50,keep=first,loss=kl-teacher",
+        asks: "the loss of the training's inner attack: networks trained against it can look better under it",
+    },
+    NamedAttack {
+        name: "joint",
+        spec: "pgd:steps=50,keep=first,on=gaussian_noise/3",
+        asks: "an attack on a naturally corrupted image: both shifts at once",
+    },
+];
+
+/// The attack of a name.
+pub fn find(name: &str) -> Option<&'static NamedAttack> {
+    ATTACKS.iter().find(|named| named.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::{AttackSpec, group};
+
+    #[test]
+    fn names_stand_for_attacks_and_take_further_parameters() {
+        let all = group("adaptive:eps=4/255").expect("the group");
+        assert_eq!(all.len(), ATTACKS.len());
+        assert!(all.iter().all(|attack| attack.params()["eps"] == "4/255"));
+        let one: AttackSpec = "agnostic".parse().expect("a name");
+        assert_eq!(
+            one,
+            "pgd:keep=first,steps=50,through=all".parse().expect("in full")
+        );
+        assert!(
+            "agnostik"
+                .parse::<AttackSpec>()
+                .expect_err("a typo")
+                .to_string()
+                .contains("agnostic")
+        );
+    }
+}

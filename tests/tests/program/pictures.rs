@@ -1,0 +1,469 @@
+//! Data sets of picture files: Tiny-ImageNet and folders of one's own, trained on, evaluated,
+//! corrupted into trees, read back.
+
+use crate::archives::{corrupted_rows, eval, plan};
+use crate::harness::{Place, Said, shared};
+use rlnet_corruptions::Image;
+use rlnet_corruptions::archive::{write_jpeg, write_png};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Class folders; not in sorted order, as in the official file.
+const WNIDS: [&str; 3] = ["n03", "n01", "n02"];
+
+/// A picture that tells its class by a stripe, and itself by its ground.
+fn picture(side: usize, class: usize, number: usize) -> Image {
+    let mut data = Vec::with_capacity(side * side * 3);
+    for y in 0..side {
+        for x in 0..side {
+            let stripe = if x / 4 % 3 == class { 200 } else { 30 };
+            data.extend([stripe, (number * 37 % 251) as u8, (y * 3 % 256) as u8]);
+        }
+    }
+    Image::from_raw(side, side, data).expect("an image")
+}
+
+/// Tiny-ImageNet's layout with three classes, 20 training and 5 validation pictures of each.
+fn tiny(place: &Place) -> String {
+    place.write("d/tiny-imagenet-200/wnids.txt", WNIDS.join("\n"));
+    place.write(
+        "d/tiny-imagenet-200/words.txt",
+        "n01\tgoldfish, Carassius\nn02\tslug\n",
+    );
+    let root = place.path("d/tiny-imagenet-200");
+    let mut annotations = String::new();
+    for (class, wnid) in ["n01", "n02", "n03"].into_iter().enumerate() {
+        let folder = root.join("train").join(wnid).join("images");
+        fs::create_dir_all(&folder).expect("a folder");
+        for number in 0..20 {
+            let file = folder.join(format!("{wnid}_{number}.JPEG"));
+            write_jpeg(&picture(64, class, number), 90, file).expect("a file");
+        }
+    }
+    fs::create_dir_all(root.join("val/images")).expect("a folder");
+    for number in 0..15 {
+        // Mixed classes, and an order that is not that of the names' text.
+        let class = number * 2 % 3;
+        let name = format!("val_{number}.JPEG");
+        write_jpeg(
+            &picture(64, class, 100 + number),
+            90,
+            root.join("val/images").join(&name),
+        )
+        .expect("a file");
+        annotations += &format!("{name}\t{}\t0\t0\t63\t63\n", ["n01", "n02", "n03"][class]);
+    }
+    fs::write(root.join("val/val_annotations.txt"), annotations).expect("a file");
+    place.path("d").display().to_string()
+}
+
+const SUITE: &str = r#"
+schema = 1
+name = "tiny-set"
+title = "Seconds long"
+description = "Pictures of 64 x 64 through training with every view."
+[data]
+dataset = "tiny-imagenet"
+[network]
+arch = "resnet8-w4"
+[training]
+batch = 16
+epochs = 1
+attack = "pgd:steps=1,alpha=5/255"
+[[train]]
+name = "teacher"
+stage = "teacher"
+[evaluation]
+corruptions = ["fog"]
+severities = [3]
+attacks = ["fgsm"]
+"#;
+
+fn json(said: &Said) -> Value {
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    serde_json::from_str(&said.stdout).expect("JSON on stdout")
+}
+
+fn refused(said: &Said, hints: &[&str]) {
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    for hint in hints {
+        assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
+    }
+    assert!(!said.stderr.contains("internal:"), "{}", said.stderr);
+}
+
+fn trained(place: &Place, data: &str, suite: &str) -> String {
+    place.write("s.toml", suite);
+    place.ok(&[
+        "run",
+        "s.toml",
+        "--out",
+        "trained",
+        "--data-dir",
+        data,
+        "--threads",
+        "1",
+    ]);
+    let cells = plan(place, "trained").cells;
+    let cell = cells.iter().find(|cell| cell.name == "teacher").expect("a cell");
+    let file = place.path(&format!("trained/cells/{}/model.safetensors", cell.id));
+    file.display().to_string()
+}
+
+#[test]
+fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
+    let place = Place::new();
+    let data = tiny(&place);
+    let verified = json(&place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data, "--json"]));
+    assert_eq!(
+        (
+            &verified["train"],
+            &verified["test"],
+            &verified["classes"],
+            &verified["size"]
+        ),
+        (&60.into(), &15.into(), &3.into(), &64.into())
+    );
+    let list = place.ok(&["data", "list", "--data-dir", &data]).stdout;
+    assert!(
+        list.contains("60 training and 15 test images, 3 classes"),
+        "{list}"
+    );
+
+    // A suite: AugMix, crops and attacks on 64 x 64 pictures; the labels are ranks of ids.
+    let model = trained(&place, &data, SUITE);
+    let rows = corrupted_rows(&place, "trained");
+    let fog: Vec<_> = rows
+        .iter()
+        .filter(|row| row.condition.to_string() == "fog/3")
+        .collect();
+    let labels: Vec<u16> = fog.iter().take(15).map(|row| row.label).collect();
+    assert_eq!(labels, (0..15).map(|n| n * 2 % 3).collect::<Vec<u16>>());
+
+    // A tree of PNG files gives every answer of images made on the fly.
+    let names = ["--names", "fog,glass_blur,frost"];
+    let corrupt = [
+        "corrupt",
+        "tiny-imagenet",
+        "--data-dir",
+        &data,
+        "--severity",
+        "2,5",
+    ];
+    let made = json(&place.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
+    assert_eq!(made["made"], 6);
+    assert!(place.path("tree/fog/5/n03/val_1.png").exists());
+    assert!(!place.path("tree/fog/1").exists());
+    let ask = [
+        "--dataset",
+        "tiny-imagenet",
+        "--data-dir",
+        &data,
+        "--corruptions",
+        "fog,glass_blur,frost",
+    ];
+    let ask = [&ask[..], &["--severity", "2,5"]].concat();
+    let run = |out: &str, more: &[&str]| {
+        let said = eval(&place, &model, out, &[&ask[..], more].concat());
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        (corrupted_rows(&place, out), said.stderr)
+    };
+    let (on_the_fly, _) = run("made", &[]);
+    assert_eq!(
+        on_the_fly.len(),
+        3 * 2 * 2 * 15,
+        "corruptions, severities, branches, images"
+    );
+    assert_eq!(run("read", &["--corrupted-dir", "tree"]).0, on_the_fly);
+    let few = run("few", &["--corrupted-dir", "tree", "--limit", "4"]).0;
+    assert!(few.iter().all(|row| row.image < 4) && few.len() == 48);
+
+    // Files of the original's kind are another corruption on top.
+    place.ok(&[&corrupt[..], &names, &["--out", "lossy", "--format", "jpeg"]].concat());
+    assert!(place.path("lossy/fog/5/n03/val_1.JPEG").exists());
+    let (lossy, _) = run("lossy-read", &["--corrupted-dir", "lossy"]);
+    assert!(lossy != on_the_fly);
+    let apart = lossy
+        .iter()
+        .zip(&on_the_fly)
+        .map(|(a, b)| (a.margin - b.margin).abs());
+    assert!(apart.fold(0.0, f32::max) < 2.0, "but not another image");
+
+    // Pictures under other names, as in the published archive: their folder is their label.
+    copy(
+        &place.path("tree"),
+        &place.path("other/Tiny-ImageNet-C"),
+        &|name| name.replace("val_", "test_"),
+    );
+    let (other, said) = run("other-read", &["--corrupted-dir", "other"]);
+    assert!(said.contains("not the test images"), "{said}");
+    assert_eq!(
+        other, on_the_fly,
+        "these happen to be the same pictures in the same order"
+    );
+
+    // Nothing is made twice, damage is found, and made good.
+    let again = json(&place.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
+    assert_eq!(again["made"], 0);
+    let verify = ["corrupt", "verify", "tree"];
+    assert!(place.ok(&verify).stdout.contains("6 equal, 0 differ, 0 missing"));
+    fs::write(place.path("tree/frost/2/n01/val_0.png"), b"no").expect("a file");
+    let said = place.run(&verify);
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.contains("5 equal, 1 differ"), "{}", said.stdout);
+    let bad = eval(
+        &place,
+        &model,
+        "bad",
+        &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
+    );
+    refused(&bad, &["val_0.png", "neither a PNG nor a JPEG"]);
+    place.ok(&[&corrupt[..], &names, &["--out", "tree"]].concat());
+    assert!(place.ok(&verify).stdout.contains("6 equal"));
+
+    // What is missing or foreign is refused.
+    fs::remove_file(place.path("tree/frost/2/n01/val_0.png")).expect("a file");
+    let bad = eval(
+        &place,
+        &model,
+        "bad2",
+        &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
+    );
+    refused(&bad, &["frost/2 has no n01/val_0.png"]);
+    let bad = eval(
+        &place,
+        &model,
+        "bad3",
+        &[&ask[..], &["--corrupted-dir", "d"]].concat(),
+    );
+    refused(&bad, &["a folder of each corruption"]);
+    fs::create_dir_all(place.path("other/Tiny-ImageNet-C/fog/2/n99")).expect("a folder");
+    fs::copy(
+        place.path("other/Tiny-ImageNet-C/fog/2/n03/test_1.png"),
+        place.path("other/Tiny-ImageNet-C/fog/2/n99/test_1.png"),
+    )
+    .expect("a copy");
+    let bad = eval(
+        &place,
+        &model,
+        "bad4",
+        &[&ask[..], &["--corrupted-dir", "other"]].concat(),
+    );
+    refused(&bad, &["no class n99"]);
+    refused(
+        &place.run(&[&corrupt[..], &["--out", "x", "--rng", "numpy"]].concat()),
+        &["--rng keyed"],
+    );
+    let arrays = [
+        "corrupt", "shapes", "--limit", "4", "--out", "y", "--format", "jpeg",
+    ];
+    refused(&place.run(&arrays), &["--format", ".npy"]);
+}
+
+/// Copies a tree, renaming files.
+fn copy(from: &Path, to: &Path, rename: &dyn Fn(&str) -> String) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to.join(name), rename);
+        } else if name != "provenance.json" {
+            fs::copy(entry.path(), to.join(rename(&name))).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
+    let place = Place::new();
+    let data = tiny(&place);
+    let root = place.path("d/tiny-imagenet-200");
+    let verify = || place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data]);
+    let first = verify().stdout;
+    let check = |file: &str, text: &[u8], hints: &[&str]| {
+        let path = root.join(file);
+        let before = fs::read(&path).ok();
+        fs::write(&path, text).expect("a file");
+        refused(
+            &verify(),
+            &[&[file.rsplit('/').next().expect("a name")], hints].concat(),
+        );
+        match before {
+            Some(bytes) => fs::write(&path, bytes).expect("a file"),
+            None => fs::remove_file(&path).expect("a file"),
+        }
+    };
+    let annotations = fs::read_to_string(root.join("val/val_annotations.txt")).expect("a file");
+    let unknown = annotations.replacen("val_2.JPEG\tn02", "val_2.JPEG\tn77", 1);
+    check("val/val_annotations.txt", unknown.as_bytes(), &["line 3", "n77"]);
+    let twice = format!("{annotations}val_3.JPEG\tn01\n");
+    check("val/val_annotations.txt", twice.as_bytes(), &["line 16", "twice"]);
+    check("val/val_annotations.txt", b"val_0.JPEG n01\n", &["line 1", "tab"]);
+    check(
+        "val/val_annotations.txt",
+        b"../../x.png\tn01\n",
+        &["line 1", "name of a picture"],
+    );
+    check("val/val_annotations.txt", b"", &["names no picture"]);
+    check("wnids.txt", b"n01\nn01\n", &["line 2", "twice"]);
+    check("wnids.txt", b"../n01\n", &["line 1", "WordNet"]);
+    check("wnids.txt", &[0xff, 0xfe], &["not text"]);
+    let whole = fs::read(root.join("val/images/val_4.JPEG")).expect("a file");
+    check("val/images/val_4.JPEG", &whole[..whole.len() / 2], &["cut short"]);
+    check("val/images/val_4.JPEG", b"", &["neither a PNG nor a JPEG"]);
+    write_png(&picture(32, 0, 0), place.path("small.png")).expect("a file");
+    let small = fs::read(place.path("small.png")).expect("a file");
+    check(
+        "train/n02/images/n02_7.JPEG",
+        &small,
+        &["32 x 32 pixels, not 64 x 64"],
+    );
+    check("train/n02/images/n02_7.png", &small, &["same name"]);
+    let named = "n01\nn02\nn03\nn04\n";
+    let path = root.join("wnids.txt");
+    fs::write(&path, named).expect("a file");
+    refused(&verify(), &["n04"]);
+    fs::write(&path, WNIDS.join("\n")).expect("a file");
+    fs::remove_file(root.join("val/images/val_4.JPEG")).expect("a file");
+    refused(&verify(), &["val_4.JPEG"]);
+    fs::write(root.join("val/images/val_4.JPEG"), whole).expect("a file");
+    assert_eq!(verify().stdout, first);
+    let nowhere = place.run(&["data", "verify", "tiny-imagenet", "--data-dir", "nowhere"]);
+    refused(&nowhere, &["tiny-imagenet-200", "--data-dir"]);
+}
+
+#[test]
+fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
+    let place = Place::new();
+    let mut files = 0;
+    for (part, count) in [("train", 24), ("test", 6)] {
+        for (class, name) in ["ants", "bees"].into_iter().enumerate() {
+            let folder = place.path("mine").join(part).join(name);
+            fs::create_dir_all(&folder).expect("a folder");
+            for number in 0..count {
+                let image = picture(32, class, number + 50 * usize::from(part == "test"));
+                if number % 2 == 0 {
+                    write_png(&image, folder.join(format!("a{number}.png"))).expect("a file");
+                } else {
+                    write_jpeg(&image, 95, folder.join(format!("a{number}.jpg"))).expect("a file");
+                }
+                files += 1;
+            }
+        }
+    }
+    assert_eq!(files, 60);
+    let suite = SUITE.replace("tiny-imagenet", "imagefolder:mine");
+    let model = trained(&place, "no-data", &suite);
+    let ask = [
+        "--dataset",
+        "imagefolder:mine",
+        "--corruptions",
+        "contrast",
+        "--severity",
+        "3",
+    ];
+    assert_eq!(eval(&place, &model, "made", &ask).code, 0);
+    let rows = corrupted_rows(&place, "made");
+    // Classes take turns, so that the first images hold all of them.
+    let labels: Vec<u16> = rows.iter().take(12).map(|row| row.label).collect();
+    assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+    place.ok(&[
+        "corrupt",
+        "imagefolder:mine",
+        "--out",
+        "tree",
+        "--names",
+        "contrast",
+    ]);
+    assert!(place.path("tree/contrast/3/bees/a5.png").exists());
+    assert_eq!(
+        eval(
+            &place,
+            &model,
+            "read",
+            &[&ask[..], &["--corrupted-dir", "tree"]].concat()
+        )
+        .code,
+        0
+    );
+    assert_eq!(corrupted_rows(&place, "read"), rows);
+    let preview = [
+        "corrupt",
+        "preview",
+        "--dataset",
+        "imagefolder:mine",
+        "--index",
+        "3",
+        "--out",
+        "p.png",
+    ];
+    place.ok(&preview);
+
+    // The class folders alone are a test set, for evaluation only.
+    let flat = [
+        "--dataset",
+        "imagefolder:mine/test",
+        "--corruptions",
+        "contrast",
+        "--severity",
+        "3",
+    ];
+    assert_eq!(eval(&place, &model, "flat", &flat).code, 0);
+    assert_eq!(corrupted_rows(&place, "flat"), rows);
+    place.write("f.toml", SUITE.replace("tiny-imagenet", "imagefolder:mine/test"));
+    refused(
+        &place.run(&["run", "f.toml"]),
+        &["imagefolder:mine/test", "too few to train"],
+    );
+
+    let verify = |name: &str| place.run(&["data", "verify", name]);
+    refused(&verify("imagefolder:nowhere"), &["nowhere", "no such folder"]);
+    refused(&verify("imagefolder:mine/test/ants"), &["two classes or more"]);
+    let odd = Image::from_raw(32, 16, vec![9; 32 * 16 * 3]).expect("an image");
+    write_png(&odd, place.path("mine/test/bees/odd.png")).expect("a file");
+    refused(
+        &verify("imagefolder:mine"),
+        &["odd.png", "32 x 16 pixels", "square"],
+    );
+    fs::remove_file(place.path("mine/test/bees/odd.png")).expect("a file");
+    fs::create_dir_all(place.path("mine/test/wasps")).expect("a folder");
+    refused(&verify("imagefolder:mine"), &["wasps", "no PNG or JPEG"]);
+    write_png(&picture(32, 0, 0), place.path("mine/test/wasps/a.png")).expect("a file");
+    refused(&verify("imagefolder:mine"), &["different classes", "wasps"]);
+}
+
+/// The real pictures, when they are there: grey JPEG files among them.
+#[test]
+fn real_pictures_are_read_as_they_are() {
+    let place = Place::new();
+    let Some(packed) = shared("data/tiny-imagenet-200-subset20.tar.xz") else {
+        return;
+    };
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-xJf").arg(packed).arg("-C").arg(place.path(""));
+    assert!(tar.status().expect("tar").success());
+    let root = place.path("").display().to_string();
+    let said = json(&place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &root, "--json"]));
+    assert_eq!(
+        (&said["train"], &said["test"], &said["classes"]),
+        (&1000.into(), &1000.into(), &20.into())
+    );
+    assert!(
+        said["provenance"]
+            .as_str()
+            .is_some_and(|text| text.contains("20 of 200 classes"))
+    );
+    let corrupt = [
+        "corrupt",
+        "tiny-imagenet",
+        "--data-dir",
+        &root,
+        "--limit",
+        "30",
+        "--out",
+        "c",
+    ];
+    place.ok(&[&corrupt[..], &["--names", "all", "--severity", "3"]].concat());
+    assert_eq!(fs::read_dir(place.path("c")).expect("a folder").count(), 20);
+}
