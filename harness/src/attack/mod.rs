@@ -10,12 +10,15 @@ pub mod classifier;
 mod cw;
 mod deepfool;
 mod draws;
+mod fab;
 mod fmn;
 pub mod nearest;
 mod noise;
 pub mod objective;
 pub mod pgd;
 mod radius;
+mod square;
+mod stream;
 pub mod target;
 #[cfg(test)]
 mod toy;
@@ -68,6 +71,8 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         "radius" => radius::radius(spec, target),
         "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
         "autoattack" => autoattack::autoattack(spec, target),
+        "fab" | "fab-t" => fab::fab(spec, target),
+        "square" => square::square(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }
 }

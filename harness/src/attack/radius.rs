@@ -9,7 +9,7 @@
 use super::Objective;
 use super::apgd;
 use super::ball::length;
-use super::fmn;
+use super::{fab, fmn};
 use super::nearest::Nearest;
 use super::target::Target;
 use crate::error::Result;
@@ -20,6 +20,10 @@ use tch::Tensor;
 /// FMN's pace inside this attack: its authors' defaults.
 const ALPHA: f64 = 1.0;
 const GAMMA: f64 = 0.05;
+
+/// FAB-T's target classes, as in AutoAttack: where the nearest boundary is not the one with the
+/// likeliest wrong class, a search that follows the margin ends at the wrong one.
+const TARGETS: usize = 9;
 
 /// An attack inside balls of given radii `[N]`, one an image, told the nearest adversarials
 /// known (`[N, 3, H, W]`; the clean image where there is none) and the round (the key of its
@@ -44,6 +48,16 @@ pub(super) fn radius(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
         gamma: GAMMA,
     };
     fmn::search(target, &rows, &settings, &mut nearest)?;
+    let settings = fab::Settings {
+        norm,
+        steps,
+        restarts: 1,
+        targets: Some(TARGETS),
+        enough: None,
+        compat: false,
+    };
+    let boundary = fab::nearest(&target.take(&rows), settings)?;
+    nearest.merge(&rows, &boundary.points, &boundary.distance);
     let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
         auto_pgd(target, radii, guides, norm, steps, round)
     };

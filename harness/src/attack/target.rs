@@ -59,15 +59,6 @@ pub struct Slope {
     pub gradient: Tensor,
 }
 
-/// Several losses of each image at one point, with a gradient each.
-#[derive(Debug)]
-pub struct Slopes {
-    /// `[N, K]`.
-    pub losses: Tensor,
-    /// `[N, K, 3, H, W]`.
-    pub gradients: Tensor,
-}
-
 /// Images to be perturbed and the model to be fooled.
 pub struct Target<'a> {
     model: &'a dyn Classifier,
@@ -273,41 +264,39 @@ impl<'a> Target<'a> {
         Ok(slope)
     }
 
-    /// `K` losses of the logits, `[N, K]`, and the gradient of each: one forward pass and `K`
-    /// backward passes.
+    /// Several losses of the same logits, each one value an image, with their gradients:
+    /// `visit(loss [N], gradient [N, 3, H, W])` sees one after the other, averaged over the
+    /// passes and summed over the branches as by [`Target::slope_of`]. One forward pass, and
+    /// one backward pass a loss.
     ///
     /// # Errors
     /// When libtorch refuses an operation.
-    pub fn slopes_of(&self, points: &Tensor, losses: impl Fn(&Tensor) -> Tensor) -> Result<Slopes> {
-        let mut total: Option<Slopes> = None;
-        let mut count = 0;
-        for _ in 0..self.eot {
-            let variable = points.detach().set_requires_grad(true);
-            let values = losses(&whole_lanes(self.model, &variable, self.branch)?);
-            count = values.size()[1];
-            let mut gradients = Vec::new();
-            for column in 0..count {
-                let sum = values.select(1, column).sum(Kind::Float);
-                let more = column + 1 < count;
-                let gradient = Tensor::f_run_backward(&[&sum], &[&variable], more, false)?.remove(0);
-                gradients.push(gradient);
+    pub fn slopes_of(
+        &self,
+        points: &Tensor,
+        losses: impl Fn(&Tensor) -> Vec<Tensor>,
+        mut visit: impl FnMut(Tensor, Tensor),
+    ) -> Result<()> {
+        let variable = points.detach().set_requires_grad(true);
+        let mut sums: Vec<Tensor> = Vec::new();
+        for &branch in &self.branches {
+            for _ in 0..self.eot {
+                let each = losses(&whole_lanes(self.model, &variable, branch)?);
+                sums = match sums.is_empty() {
+                    true => each,
+                    false => sums.iter().zip(each).map(|(sum, loss)| sum + loss).collect(),
+                };
             }
-            let (losses, gradients) = (values.detach(), Tensor::stack(&gradients, 1));
-            total = Some(match total {
-                None => Slopes { losses, gradients },
-                Some(before) => Slopes {
-                    losses: before.losses + losses,
-                    gradients: before.gradients + gradients,
-                },
-            });
         }
-        self.charge(self.eot, self.eot * count as u32);
-        let total = total.unwrap_or_else(|| unreachable!("at least one pass is made"));
-        let passes = f64::from(self.eot);
-        Ok(Slopes {
-            losses: total.losses / passes,
-            gradients: total.gradients / passes,
-        })
+        for (place, sum) in sums.iter().enumerate() {
+            let loss = sum / f64::from(self.eot);
+            let total = loss.sum(Kind::Float);
+            let again = place + 1 < sums.len();
+            let gradient = Tensor::f_run_backward(&[&total], &[&variable], again, false)?.remove(0);
+            visit(loss.detach(), gradient);
+        }
+        self.charge(self.passes(), self.passes() * sums.len() as u32);
+        Ok(())
     }
 
     /// Which images (`[N]` bool) these logits get wrong. A NaN counts as wrong; of equal

@@ -8,4 +8,5 @@ mod masks;
 mod minimum_norm;
 mod networks;
 mod shared;
+mod square_fab;
 mod tiny_net;
