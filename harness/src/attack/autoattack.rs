@@ -65,8 +65,7 @@ pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tenso
         if active.is_empty() {
             break;
         }
-        let passes = active.passes().max(stage.count("eot") as u32);
-        let active = active.drawing(active.draws, passes);
+        let active = active.drawing(active.draws, stage.count("eot") as u32);
         let made = dispatch(stage, &active, None)?;
         let _guard = no_grad_guard();
         let fooled = active.fooled(&active.logits(&made)?);

@@ -234,7 +234,7 @@ mod tests {
             Tensor::from_slice(&u).reshape(shape),
         );
         let eps = 3.0;
-        let radius = Tensor::from(eps);
+        let radius = Tensor::from(eps).reshape([1, 1]);
         let nearest = l1_ball_and_box(&delta, &images, &radius);
         let alone = l1_ball_and_box(&delta.narrow(0, 30, 1), &images.narrow(0, 30, 1), &radius);
         assert_eq!(alone, nearest.narrow(0, 30, 1), "another batch, another point");

@@ -34,11 +34,17 @@ pub(super) fn deepfool(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor>
             none => none.insert(ranked(&active, spec.count("candidates"))?),
         };
         let labels = active.labels.unsqueeze(1);
-        let slopes = active.slopes_of(&points, |logits| {
-            logits.gather(1, classes, false) - logits.gather(1, &labels, false)
+        let differences = |logits: &Tensor| {
+            let all = logits.gather(1, classes, false) - logits.gather(1, &labels, false);
+            all.unbind(1)
+        };
+        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+        active.slopes_of(&points, differences, |loss, gradient| {
+            losses.push(loss);
+            gradients.push(gradient);
         })?;
         let _guard = no_grad_guard();
-        sum += step(&slopes.losses, &slopes.gradients, norm);
+        sum += step(&Tensor::stack(&losses, 1), &Tensor::stack(&gradients, 1), norm);
         points = (&active.images + &sum * reach).clamp(0.0, 1.0);
         let fooled = active.fooled(&active.logits(&points)?);
         let _ = nearest.offer(&rows, &active.images, &points, &fooled);

@@ -91,7 +91,8 @@ pub(super) fn search(
 
 /// The next radius `[N]`: less by a share while adversarial and never beyond the best; more
 /// by a share when an adversarial is known; until one is, the distance at which the margin,
-/// taken as linear, vanishes (ibid., algorithm 1, lines 5 to 10).
+/// taken as linear, vanishes (ibid., algorithm 1, lines 5 to 10), and a share more: without
+/// that the path can end on the boundary itself, where f32 rounds all further steps away.
 fn adapted(
     radius: &Tensor,
     slope: &Slope,
@@ -108,6 +109,8 @@ fn adapted(
     };
     let steepness = length(&slope.gradient, dual).clamp_min(TINY);
     let guessed = (distance + slope.loss.abs() / steepness).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
-    let grown = (radius * (1.0 + gamma)).where_self(&best.isfinite(), &guessed);
-    (radius * (1.0 - gamma)).minimum(best).where_self(fooled, &grown)
+    let grown = radius.where_self(&best.isfinite(), &guessed) * (1.0 + gamma);
+    (radius * (1.0 - gamma))
+        .minimum(best)
+        .where_self(fooled, &grown)
 }

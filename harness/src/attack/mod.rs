@@ -10,9 +10,9 @@ pub mod classifier;
 mod cw;
 mod deepfool;
 mod draws;
+mod fab;
 mod fmn;
 pub mod nearest;
-mod fab;
 mod noise;
 pub mod objective;
 pub mod pgd;
@@ -51,8 +51,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         draws => draws,
     };
     let _turn = compat.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
-    let passes = target.passes().max(spec.count("eot") as u32);
-    dispatch(spec, &target.drawing(draws, passes), teacher)
+    dispatch(spec, &target.drawing(draws, spec.count("eot") as u32), teacher)
 }
 
 /// One attack, or one of an attack's parts. The reference seeds its stream for each anew.
@@ -69,9 +68,9 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         "deepfool" => deepfool::deepfool(spec, target),
         "fmn" => fmn::fmn(spec, target),
         "noise" => noise::noise(spec, target),
+        "radius" => radius::radius(spec, target),
         "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
         "autoattack" => autoattack::autoattack(spec, target),
-        "radius" => radius::radius(spec, target),
         "fab" | "fab-t" => fab::fab(spec, target),
         "square" => square::square(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),

@@ -68,16 +68,15 @@ impl Nearest {
         distance
     }
 
-    /// Takes what another search of the same images found where it is nearer.
-    pub fn merge(&mut self, rows: &Tensor, other: &Self) {
+    /// Takes what another search from rows `[M]` found, at these distances `[M]` (infinite
+    /// where it found nothing), where it is nearer.
+    pub fn merge(&mut self, rows: &Tensor, points: &Tensor, distance: &Tensor) {
         let _guard = no_grad_guard();
         let known = self.distance.index_select(0, rows);
-        let better = other.distance.lt_tensor(&known);
+        let better = distance.lt_tensor(&known);
         let kept = self.points.index_select(0, rows);
-        let points = other.points.where_self(&per_image(&better), &kept);
+        let points = points.where_self(&per_image(&better), &kept);
         let _ = self.points.index_copy_(0, rows, &points);
-        let _ = self
-            .distance
-            .index_copy_(0, rows, &known.minimum(&other.distance));
+        let _ = self.distance.index_copy_(0, rows, &known.minimum(distance));
     }
 }

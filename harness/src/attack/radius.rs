@@ -5,23 +5,30 @@
 //! any radius, the share of images whose distance is beyond it, can only fall with the radius,
 //! and no image is called broken on the strength of an interpolation.
 
+
 use super::Objective;
-use super::ball::{Ball, ascent, length, per_image};
-use super::fmn;
+use super::apgd;
+use super::ball::length;
+use super::{fab, fmn};
 use super::nearest::Nearest;
 use super::target::Target;
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::Tensor;
 
 /// FMN's pace inside this attack: its authors' defaults.
 const ALPHA: f64 = 1.0;
 const GAMMA: f64 = 0.05;
 
-/// An attack inside balls of given radii `[N]`, one an image, in a numbered round (the key of
-/// its random draws): points `[N, 3, H, W]`, adversarial where it succeeded.
-pub(super) type Within<'a> = &'a dyn Fn(&Target<'_>, &Tensor, u64) -> Result<Tensor>;
+/// FAB-T's target classes, as in AutoAttack: where the nearest boundary is not the one with the
+/// likeliest wrong class, a search that follows the margin ends at the wrong one.
+const TARGETS: usize = 9;
+
+/// An attack inside balls of given radii `[N]`, one an image, told the nearest adversarials
+/// known (`[N, 3, H, W]`; the clean image where there is none) and the round (the key of its
+/// random draws): points `[N, 3, H, W]` in ball and box, adversarial where it succeeded.
+pub(super) type Within<'a> = &'a dyn Fn(&Target<'_>, &Tensor, &Tensor, u64) -> Result<Tensor>;
 
 /// While nothing is known to hold, the next radius tried is this share of the best distance:
 /// minimum-norm attacks are seldom further off, and a failure there is the closest bracket.
@@ -41,7 +48,19 @@ pub(super) fn radius(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
         gamma: GAMMA,
     };
     fmn::search(target, &rows, &settings, &mut nearest)?;
-    let within = |target: &Target<'_>, radii: &Tensor, round: u64| descend(target, radii, norm, steps, round);
+    let settings = fab::Settings {
+        norm,
+        steps,
+        restarts: 1,
+        targets: Some(TARGETS),
+        enough: None,
+        compat: false,
+    };
+    let boundary = fab::nearest(&target.take(&rows), settings)?;
+    nearest.merge(&rows, &boundary.points, &boundary.distance);
+    let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
+        auto_pgd(target, radii, guides, norm, steps, round)
+    };
     narrow(target, rows, norm, spec.count("brackets"), &within, &mut nearest)?;
     Ok(nearest.points)
 }
@@ -77,7 +96,8 @@ pub(super) fn narrow(
         let found = nearest.distance.index_select(0, &rows).isfinite();
         let middle = (&low + &high) * 0.5;
         let radii = middle.maximum(&(&high * SHORTER)).where_self(&found, &middle);
-        let points = within(&active, &radii, round)?;
+        let guides = nearest.points.index_select(0, &rows);
+        let points = within(&active, &radii, &guides, round)?;
         let fooled = active.fooled(&active.logits(&points)?);
         let _ = nearest.offer(&rows, &active.images, &points, &fooled);
         low = low.where_self(&fooled, &radii);
@@ -85,37 +105,46 @@ pub(super) fn narrow(
     Ok(())
 }
 
-/// Projected gradient ascent of the margin from a random start, a ball an image; an image
-/// leaves at its first adversarial.
-fn descend(target: &Target<'_>, radii: &Tensor, norm: Norm, steps: usize, round: u64) -> Result<Tensor> {
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, radii.device()));
-    let ball = Ball::each(&target.images, radii, norm);
-    let drawn = match norm {
-        Norm::Linf => target.uniform(1.0, "radius", &[round]),
-        _ => target.normal("radius", &[round]),
-    };
-    let unit = &drawn / per_image(&length(&drawn, norm).clamp_min(1e-12));
-    let mut points = ball.project(&(&target.images + unit * per_image(radii)));
-    let kept = points.copy();
-    // A path of 2.5 radii (Madry et al., ICLR 2018, appendix).
-    let sizes = radii * (2.5 / steps as f64);
-    for _ in 0..steps {
-        let active = target.take(&rows);
-        if active.is_empty() {
-            break;
-        }
-        let slope = active.slope(&points, &Objective::Margin(active.labels.shallow_clone()))?;
-        let _guard = no_grad_guard();
-        let going = active
-            .fooled(&slope.logits)
-            .logical_not()
-            .nonzero()
-            .squeeze_dim(1);
-        let along = ascent(&slope.gradient, norm) * per_image(&sizes.index_select(0, &rows));
-        let ball = Ball::each(&active.images, &radii.index_select(0, &rows), norm);
-        points = ball.project(&(&points + along)).index_select(0, &going);
-        rows = rows.index_select(0, &going);
-        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+/// Auto-PGD on cross entropy, and where it fails on targeted DLR: the target is the likeliest
+/// wrong class at the nearest adversarial known (`guides`), the boundary to be approached.
+/// With fewer than four classes DLR is not defined, and the logit margin takes its place.
+fn auto_pgd(
+    target: &Target<'_>,
+    radii: &Tensor,
+    guides: &Tensor,
+    norm: Norm,
+    steps: usize,
+    round: u64,
+) -> Result<Tensor> {
+    let labels = target.labels.shallow_clone();
+    let first = apgd::within(
+        "radius ce",
+        target,
+        &Objective::CrossEntropy(labels),
+        norm,
+        radii,
+        steps,
+        &[round],
+    )?;
+    let left = first.fooled.logical_not().nonzero().squeeze_dim(1);
+    let rest = target.take(&left);
+    if rest.is_empty() {
+        return Ok(first.adversarial);
     }
-    Ok(kept)
+    let labels = rest.labels.shallow_clone();
+    let logits = rest.logits(&guides.index_select(0, &left))?;
+    let objective = if logits.size()[1] < 4 {
+        Objective::Margin(labels)
+    } else {
+        let wrong = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+        let targets = wrong.sort_stable(true, 1, true).1.select(1, 0);
+        Objective::TargetedDlr { labels, targets }
+    };
+    let radii = radii.index_select(0, &left);
+    let second = apgd::within("radius dlr", &rest, &objective, norm, &radii, steps, &[round])?;
+    let _ = first
+        .adversarial
+        .shallow_clone()
+        .index_copy_(0, &left, &second.adversarial);
+    Ok(first.adversarial)
 }

@@ -59,15 +59,6 @@ pub struct Slope {
     pub gradient: Tensor,
 }
 
-/// Several losses of each image at one point, with a gradient each.
-#[derive(Debug)]
-pub struct Slopes {
-    /// `[N, K]`.
-    pub losses: Tensor,
-    /// `[N, K, 3, H, W]`.
-    pub gradients: Tensor,
-}
-
 /// Images to be perturbed and the model to be fooled.
 pub struct Target<'a> {
     model: &'a dyn Classifier,
@@ -128,7 +119,8 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// The same images on the same account, with other draws and other passes per verdict.
+    /// The same images on the same account, with other draws and at least so many passes a
+    /// verdict.
     pub(super) fn drawing(&self, draws: Draws, passes: u32) -> Self {
         Self {
             model: self.model,
@@ -137,15 +129,10 @@ impl<'a> Target<'a> {
             labels: self.labels.shallow_clone(),
             indices: self.indices.clone(),
             draws,
-            eot: passes.max(1),
+            eot: self.eot.max(passes),
             rows: self.rows.clone(),
             spent: Rc::clone(&self.spent),
         }
-    }
-
-    /// Passes averaged for a verdict or a gradient.
-    pub(super) fn passes(&self) -> u32 {
-        self.eot
     }
 
     /// Number of images.
@@ -202,12 +189,11 @@ impl<'a> Target<'a> {
             let logits = sum / f64::from(self.eot);
             best = Some(self.holding_out(best, logits));
         }
-        self.charge(self.cost(), 0);
+        self.charge(self.passes(), 0);
         best.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
     }
 
-    /// Passes of one verdict or gradient over all branches.
-    fn cost(&self) -> u32 {
+    fn passes(&self) -> u32 {
         self.eot * self.branches.len() as u32
     }
 
@@ -243,7 +229,7 @@ impl<'a> Target<'a> {
                 },
             });
         }
-        self.charge(self.cost(), self.cost());
+        self.charge(self.passes(), self.passes());
         total.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
     }
 
@@ -278,46 +264,10 @@ impl<'a> Target<'a> {
         Ok(slope)
     }
 
-    /// `K` losses of the logits, `[N, K]`, and the gradient of each: one forward pass and `K`
-    /// backward passes.
-    ///
-    /// # Errors
-    /// When libtorch refuses an operation.
-    pub fn slopes_of(&self, points: &Tensor, losses: impl Fn(&Tensor) -> Tensor) -> Result<Slopes> {
-        let mut total: Option<Slopes> = None;
-        let mut count = 0;
-        for _ in 0..self.eot {
-            let variable = points.detach().set_requires_grad(true);
-            let values = losses(&whole_lanes(self.model, &variable, self.branches[0])?);
-            count = values.size()[1];
-            let mut gradients = Vec::new();
-            for column in 0..count {
-                let sum = values.select(1, column).sum(Kind::Float);
-                let more = column + 1 < count;
-                let gradient = Tensor::f_run_backward(&[&sum], &[&variable], more, false)?.remove(0);
-                gradients.push(gradient);
-            }
-            let (losses, gradients) = (values.detach(), Tensor::stack(&gradients, 1));
-            total = Some(match total {
-                None => Slopes { losses, gradients },
-                Some(before) => Slopes {
-                    losses: before.losses + losses,
-                    gradients: before.gradients + gradients,
-                },
-            });
-        }
-        self.charge(self.eot, self.eot * count as u32);
-        let total = total.unwrap_or_else(|| unreachable!("at least one pass is made"));
-        let passes = f64::from(self.eot);
-        Ok(Slopes {
-            losses: total.losses / passes,
-            gradients: total.gradients / passes,
-        })
-    }
-
-    /// Several losses of one forward pass, each one value an image, with their gradients:
-    /// `visit(loss [N], gradient [N, 3, H, W])` sees one after the other. Costs one backward
-    /// pass a loss. A single forward pass, whatever number of passes is averaged elsewhere.
+    /// Several losses of the same logits, each one value an image, with their gradients:
+    /// `visit(loss [N], gradient [N, 3, H, W])` sees one after the other, averaged over the
+    /// passes and summed over the branches as by [`Target::slope_of`]. One forward pass, and
+    /// one backward pass a loss.
     ///
     /// # Errors
     /// When libtorch refuses an operation.
@@ -328,15 +278,24 @@ impl<'a> Target<'a> {
         mut visit: impl FnMut(Tensor, Tensor),
     ) -> Result<()> {
         let variable = points.detach().set_requires_grad(true);
-        let logits = whole_lanes(self.model, &variable, self.branch)?;
-        let losses = losses(&logits);
-        for (place, loss) in losses.iter().enumerate() {
-            let sum = loss.sum(Kind::Float);
-            let again = place + 1 < losses.len();
-            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], again, false)?.remove(0);
+        let mut sums: Vec<Tensor> = Vec::new();
+        for &branch in &self.branches {
+            for _ in 0..self.eot {
+                let each = losses(&whole_lanes(self.model, &variable, branch)?);
+                sums = match sums.is_empty() {
+                    true => each,
+                    false => sums.iter().zip(each).map(|(sum, loss)| sum + loss).collect(),
+                };
+            }
+        }
+        for (place, sum) in sums.iter().enumerate() {
+            let loss = sum / f64::from(self.eot);
+            let total = loss.sum(Kind::Float);
+            let again = place + 1 < sums.len();
+            let gradient = Tensor::f_run_backward(&[&total], &[&variable], again, false)?.remove(0);
             visit(loss.detach(), gradient);
         }
-        self.charge(1, losses.len() as u32);
+        self.charge(self.passes(), self.passes() * sums.len() as u32);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What must hold of every attack, on models small enough to know the truth.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod catalogue;
 mod minimum_norm;
 mod toys;

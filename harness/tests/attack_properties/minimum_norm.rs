@@ -67,45 +67,58 @@ fn exact(model: &Toy, image: &[f64], label: usize, norm: Norm) -> f64 {
     nearest
 }
 
-/// How far each attack may be from the truth: DeepFool overdoes its sum of steps by 2 %.
+/// How far each attack may be from the truth: a share, and a length: what DeepFool lengthens
+/// a step by (its documentation; both overdone by 2 %), and what Adam's step can resolve.
+///
+/// C&W and FMN follow the likeliest wrong class, whose boundary need not be the nearest: they
+/// are exact between two classes. The others look at every class.
 #[test]
 fn on_a_linear_model_every_attack_finds_the_nearest_adversarial() {
-    let model = Toy::linear(1, 5, 60);
+    near_the_truth(
+        5,
+        &[
+            ("deepfool", 1.0201, 1.021e-4),
+            ("deepfool:norm=linf", 1.0201, 1.021e-4 / 60_f64.sqrt()),
+            ("radius:steps=50", 1.01, 0.0),
+            ("radius:steps=50,norm=l2", 1.01, 0.0),
+        ],
+    );
+    near_the_truth(
+        2,
+        &[
+            ("cw:search=9,steps=400,c=0.01,lr=0.001", 1.01, 5e-4),
+            ("fmn", 1.01, 0.0),
+            ("fmn:norm=l2", 1.01, 0.0),
+            ("fmn:norm=l1", 1.02, 0.0),
+        ],
+    );
+}
+
+fn near_the_truth(classes: i64, attacks: &[(&str, f64, f64)]) {
+    let model = Toy::linear(1, classes, 60);
     let (images, labels) = images(&model, 1, [24, 3, 4, 5], 0.1);
     let target = target(&model, &images, &labels, 0, 24);
     let classes: Vec<i64> = (&labels).try_into().expect("labels");
-    for (text, above) in [
-        ("deepfool", 1.0201),
-        ("deepfool:norm=linf", 1.0201),
-        ("cw:search=9,steps=200,c=0.1", 1.01),
-        ("fmn", 1.01),
-        ("fmn:norm=l2", 1.01),
-        ("fmn:norm=l1", 1.02),
-        ("radius", 1.01),
-        ("radius:norm=l2", 1.01),
-    ] {
+    let mut failures = Vec::new();
+    for &(text, share, more) in attacks {
         let spec = spec(text);
         let made = run(&spec, &target, None).expect(text);
         let fooled = target.fooled(&target.logits(&made).expect("logits"));
         assert!(fooled.all().int64_value(&[]) == 1, "{text}: {fooled}");
         let found = values(&ball::length(&(&made - &images), spec.norm()));
-        let mut worst = 0.0_f64;
         for (row, found) in found.into_iter().enumerate() {
-            let truth = exact(
-                &model,
-                &values(&images.get(row as i64)),
-                classes[row] as usize,
-                spec.norm(),
-            );
+            let image = values(&images.get(row as i64));
+            let truth = exact(&model, &image, classes[row] as usize, spec.norm());
             assert!(
-                found >= truth * (1.0 - 1e-4),
+                found >= truth * (1.0 - 1e-4) - 1e-7,
                 "{text} image {row}: {found} below {truth}"
             );
-            worst = worst.max(found / truth);
+            if found > truth * share + more {
+                failures.push(format!("{text} image {row}: {found} for {truth}"));
+            }
         }
-        println!("{text}: {worst}");
-        assert!(worst <= above, "{text}: {worst} times the nearest");
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
@@ -149,9 +162,7 @@ fn no_images_two_classes_and_black_and_white_are_no_trouble() {
 
 fn model_labels(model: &Toy, images: &Tensor) -> Tensor {
     use rlnet::attack::Classifier;
-    let logits = model
-        .logits(images, rlnet_suites::Branch::Single)
-        .expect("logits");
+    let logits = model.logits(images, rlnet_suites::Branch::Single).expect("logits");
     logits.argmax(1, false)
 }
 

@@ -386,7 +386,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             number(
                 "overshoot",
                 "0.02",
-                "share by which the sum of steps is overdone at the end",
+                "share by which the sum of steps is overdone",
             ),
             ON,
         ],

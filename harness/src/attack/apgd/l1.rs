@@ -2,7 +2,7 @@
 //! 3): sparse steps whose sparsity follows the best point's, and a radius that starts three
 //! times too large.
 
-use super::replays;
+use super::{alike, replays};
 use super::search::{Found, search};
 use crate::attack::Objective;
 use crate::attack::ball::{Ball, per_image};
@@ -38,10 +38,10 @@ pub(super) fn shrinking(
     let part = ((0.3 * steps as f64).ceil() as usize).min((steps - 1) / 2);
     for radius in [3.0 * eps, 2.0 * eps] {
         let inside = inside(target, radius, &points);
-        points = search(target, objective, Norm::L1, radius, part, &inside, false)?.best;
+        points = search(target, objective, Norm::L1, &alike(target, radius), part, &inside, false)?.best;
     }
     let inside = inside(target, eps, &points);
-    search(target, objective, Norm::L1, eps, steps - 2 * part, &inside, true)
+    search(target, objective, Norm::L1, &alike(target, eps), steps - 2 * part, &inside, true)
 }
 
 fn inside(target: &Target<'_>, radius: f64, points: &Tensor) -> Tensor {
@@ -117,7 +117,7 @@ impl Sparsity {
     /// After a step, at a check: `size` is eps again where the best perturbation (`delta`)
     /// has become sparser, and a third smaller where not. Tells who goes back to the best
     /// point.
-    pub(super) fn step(&mut self, delta: &Tensor, size: &mut Tensor, eps: f64) -> Option<Tensor> {
+    pub(super) fn step(&mut self, delta: &Tensor, size: &mut Tensor, eps: &Tensor) -> Option<Tensor> {
         self.passed += 1;
         if self.passed < self.every {
             return None;
@@ -125,8 +125,8 @@ impl Sparsity {
         self.passed = 0;
         let now = nonzero(delta);
         let sparser = (&now / &self.before).lt(SAME);
-        let shrunk = (&*size / SPARSER).clamp(LEAST * eps, eps);
-        *size = (size.ones_like() * eps).where_self(&sparser, &shrunk);
+        let shrunk = (&*size / SPARSER).maximum(&(eps * LEAST)).minimum(eps);
+        *size = eps.where_self(&sparser, &shrunk);
         self.moved = &now / SPARSER;
         self.before = now;
         Some(sparser)

@@ -14,8 +14,9 @@ use super::target::{Draws, Target};
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
-use search::{Found, search};
-use tch::{Tensor, no_grad_guard};
+pub(super) use search::Found;
+use search::search;
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// Keeps a division by a length finite (the constant of the AutoAttack reference).
 const TINY: f64 = 1e-12;
@@ -84,19 +85,41 @@ fn one_run(spec: &AttackSpec, target: &Target<'_>, objective: &Objective, key: &
     if norm == Norm::L1 {
         return l1::shrinking(spec.name(), target, objective, eps, steps, key);
     }
-    let start = on_the_sphere(spec.name(), target, norm, eps, key);
+    within(spec.name(), target, objective, norm, &alike(target, eps), steps, key)
+}
+
+/// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1).
+pub(super) fn within(
+    purpose: &str,
+    target: &Target<'_>,
+    objective: &Objective,
+    norm: Norm,
+    eps: &Tensor,
+    steps: usize,
+    key: &[u64],
+) -> Result<Found> {
+    let start = on_the_sphere(purpose, target, norm, eps, key);
     search(target, objective, norm, eps, steps, &start, true)
 }
 
+/// The same radius for every image, `[N]`.
+fn alike(target: &Target<'_>, radius: f64) -> Tensor {
+    Tensor::full(
+        [target.len() as i64],
+        radius,
+        (Kind::Float, target.images.device()),
+    )
+}
+
 /// A random direction scaled to the sphere of radius eps, then the box.
-fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: f64, key: &[u64]) -> Tensor {
+fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: &Tensor, key: &[u64]) -> Tensor {
     let _guard = no_grad_guard();
     let drawn = match norm {
         Norm::Linf => target.uniform(1.0, purpose, key),
         _ => target.normal(purpose, key),
     };
     let unit = &drawn / per_image(&(length(&drawn, norm) + TINY));
-    (&target.images + unit * eps).clamp(0.0, 1.0)
+    (&target.images + unit * per_image(eps)).clamp(0.0, 1.0)
 }
 
 /// The steepest direction of unit length. Each gradient is first divided by its largest

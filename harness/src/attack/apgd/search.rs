@@ -11,22 +11,23 @@ use rlnet_suites::attack::Norm;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// What a search found.
-pub(super) struct Found {
+pub(in crate::attack) struct Found {
     /// Which images it fooled, `[N]` bool.
-    pub(super) fooled: Tensor,
+    pub(in crate::attack) fooled: Tensor,
     /// The first adversarial of each of these, `[N, 3, H, W]`; the start of the others.
-    pub(super) adversarial: Tensor,
+    pub(in crate::attack) adversarial: Tensor,
     /// The points of highest loss, `[N, 3, H, W]`; only of a search that nobody leaves.
     pub(super) best: Tensor,
 }
 
-/// Searches the ball from `start`. With `leave`, an image leaves at its first adversarial;
-/// without, every image makes all steps and only `best` counts.
+/// Searches balls of radii `eps` (`[N]`), one an image, from `start`. With `leave`, an image
+/// leaves at its first adversarial; without, every image makes all steps and only `best`
+/// counts.
 pub(super) fn search(
     target: &Target<'_>,
     objective: &Objective,
     norm: Norm,
-    eps: f64,
+    eps: &Tensor,
     steps: usize,
     start: &Tensor,
     leave: bool,
@@ -36,7 +37,7 @@ pub(super) fn search(
     let fooled = rows.zeros_like().to_kind(Kind::Bool);
     let all = rows.copy();
     let (mut active, mut objective) = (target.take(&all), objective.select(&all));
-    let mut ball = Ball::new(&active.images, eps, norm);
+    let mut ball = Ball::each(&active.images, eps, norm);
     let slope = active.slope(start, &objective)?;
     let mut state = State::new(&active, start, norm, eps, slope.loss, slope.gradient);
     state.sparsity = (norm == Norm::L1).then(|| Sparsity::new(start, &active.images, steps));
@@ -58,7 +59,7 @@ pub(super) fn search(
                 active = active.take(&going);
                 objective = objective.select(&going);
                 state.select(&going);
-                ball = Ball::new(&active.images, eps, norm);
+                ball = Ball::each(&active.images, &state.eps, norm);
             }
         }
         if made == steps || active.is_empty() {
@@ -68,15 +69,13 @@ pub(super) fn search(
             state.look_back(&active.images, &mut windows);
         }
         state.advance(&ball, made == 0);
-        logits = if made + 1 < steps {
+        logits = if leave && made + 1 == steps {
+            // Nobody asks for more than the verdict at the last point.
+            active.logits(&state.points)?
+        } else {
             let slope = active.slope(&state.points, &objective)?;
             state.observe(slope.loss, slope.gradient);
             slope.logits
-        } else {
-            // Nobody follows the gradient at the last point.
-            let logits = active.logits(&state.points)?;
-            state.observe(objective.per_image(&logits), state.gradient.shallow_clone());
-            logits
         };
     }
     Ok(Found {
@@ -89,7 +88,8 @@ pub(super) fn search(
 /// Where each image's search stands, all `[N, ...]`.
 struct State {
     norm: Norm,
-    eps: f64,
+    /// Radius, `[N]`.
+    eps: Tensor,
     points: Tensor,
     previous: Tensor,
     gradient: Tensor,
@@ -108,22 +108,22 @@ impl State {
         target: &Target<'_>,
         start: &Tensor,
         norm: Norm,
-        eps: f64,
+        eps: &Tensor,
         loss: Tensor,
         gradient: Tensor,
     ) -> Self {
         let _guard = no_grad_guard();
         // The first step is as large as the ball (L1: its radius).
-        let first = if norm == Norm::L1 { eps } else { 2.0 * eps };
+        let size = if norm == Norm::L1 { eps.copy() } else { eps * 2.0 };
         Self {
             norm,
-            eps,
+            eps: eps.shallow_clone(),
             points: start.copy(),
             previous: start.copy(),
             best: start.copy(),
             best_gradient: gradient.copy(),
             gradient,
-            size: loss.ones_like() * first,
+            size,
             history: History::new(&loss, replays(target)),
             best_loss: loss,
             sparsity: None,
@@ -132,6 +132,7 @@ impl State {
 
     fn select(&mut self, rows: &Tensor) {
         for tensor in [
+            &mut self.eps,
             &mut self.points,
             &mut self.previous,
             &mut self.gradient,
@@ -176,7 +177,7 @@ impl State {
     fn look_back(&mut self, images: &Tensor, windows: &mut Windows) {
         let _guard = no_grad_guard();
         let back = match &mut self.sparsity {
-            Some(sparsity) => sparsity.step(&(&self.best - images), &mut self.size, self.eps),
+            Some(sparsity) => sparsity.step(&(&self.best - images), &mut self.size, &self.eps),
             None => windows.step().map(|window| {
                 let halve = self.history.check(window, &self.best_loss);
                 self.size = (&self.size * 0.5).where_self(&halve, &self.size);

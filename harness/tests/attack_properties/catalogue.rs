@@ -1,0 +1,83 @@
+//! Every attack of the catalogue, on random models.
+
+use crate::toys::{Toy, images, target};
+use rlnet::attack::{ball, run};
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::{CATALOGUE, Norm, ParamKind};
+use tch::{Kind, Tensor};
+
+/// Each attack in each of its norms, with few steps.
+fn attacks() -> Vec<AttackSpec> {
+    let mut all = Vec::new();
+    for entry in CATALOGUE {
+        let norm = entry.params.iter().find(|param| param.name == "norm");
+        let Some(ParamKind::Word(norms)) = norm.map(|norm| norm.kind) else {
+            panic!("{} has no norm", entry.name);
+        };
+        for norm in norms {
+            let mut spec: AttackSpec = format!("{}:norm={norm}", entry.name).parse().expect(entry.name);
+            for (name, few) in [
+                ("steps", "6"),
+                ("search", "2"),
+                ("queries", "20"),
+                ("draws", "2"),
+                ("targets", "3"),
+                ("brackets", "2"),
+            ] {
+                spec = spec.with(name, few).unwrap_or(spec);
+            }
+            all.push(spec);
+        }
+    }
+    // Its parts are here; whole it has no small setting.
+    all.retain(|spec| spec.name() != "autoattack");
+    all
+}
+
+/// Radii at which some of the toys' images fall.
+fn radius(norm: Norm) -> &'static str {
+    match norm {
+        Norm::Linf => "0.02",
+        Norm::L2 => "0.1",
+        Norm::L1 => "0.5",
+    }
+}
+
+#[test]
+fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
+    let mut broken = std::collections::BTreeMap::new();
+    for seed in 0..6 {
+        let classes = 4 + seed as i64 % 3;
+        let shape = [9, 3, 3 + seed as i64, 4];
+        let values = 3 * shape[2] * shape[3];
+        let model = if seed % 2 == 0 {
+            Toy::linear(seed, classes, values)
+        } else {
+            Toy::rectified(seed, classes, values)
+        };
+        // Strong contrast: many values lie on the walls of the box.
+        let (images, labels) = images(&model, seed, shape, if seed < 3 { 0.1 } else { 0.6 });
+        // The last image is wrong already.
+        let last = Tensor::arange(9, (Kind::Int64, labels.device())).eq(8).to_kind(Kind::Int64);
+        let labels = (labels + last).remainder(classes);
+        for spec in attacks() {
+            let spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
+            let target = target(&model, &images, &labels, 0, 9);
+            let made = run(&spec, &target, None).expect(spec.name());
+            assert_eq!(made.size(), images.size());
+            assert!(made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0, "{spec}");
+            let eps = spec.size("eps");
+            let away = ball::length(&(&made - &images), spec.norm()).max().double_value(&[]);
+            assert!(eps == 0.0 || away <= eps * (1.0 + 1e-5), "{spec}: {away} away");
+            let fooled = target.fooled(&target.logits(&made).expect("logits"));
+            let fooled = fooled.narrow(0, 0, 8).to_kind(Kind::Int64).sum(Kind::Int64);
+            *broken.entry((spec.name(), spec.norm())).or_insert(0) += fooled.int64_value(&[]);
+            let again = run(&spec, &crate::toys::target(&model, &images, &labels, 0, 9), None);
+            assert_eq!(again.expect(spec.name()), made, "{spec} twice");
+        }
+    }
+    // An attack that breaks nothing on these models does not work; noise is the control.
+    for ((name, norm), count) in broken {
+        assert!(name == "noise" || count > 0, "{name} in {norm} broke none of 48 images");
+    }
+}
