@@ -5,13 +5,12 @@
 //! any radius, the share of images whose distance is beyond it, can only fall with the radius,
 //! and no image is called broken on the strength of an interpolation.
 
-
 use super::Objective;
 use super::apgd;
 use super::ball::length;
-use super::{fab, fmn};
 use super::nearest::Nearest;
 use super::target::Target;
+use super::{fab, fmn};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
