@@ -24,7 +24,7 @@ fn the_nearest_adversarial_of_a_linear_model_is_found() {
     let logits = x.flatten(1, -1).matmul(&model.weights.tr());
     let y = logits.argmax(1, false);
     for norm in [Norm::Linf, Norm::L2, Norm::L1] {
-        let mut exact = vec![f64::INFINITY; 12];
+        let mut exact = [f64::INFINITY; 12];
         for (row, exact) in exact.iter_mut().enumerate() {
             let label = y.int64_value(&[row as i64]);
             for other in (0..4).filter(|&other| other != label) {
