@@ -8,9 +8,12 @@ pub mod autoattack;
 pub mod ball;
 pub mod classifier;
 mod draws;
+mod fab;
 mod noise;
 pub mod objective;
 pub mod pgd;
+mod square;
+mod stream;
 pub mod target;
 #[cfg(test)]
 mod toy;
@@ -58,6 +61,8 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         "mifgsm" => pgd::momentum(spec, target, &objective),
         "noise" => noise::noise(spec, target),
         "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
+        "fab" | "fab-t" => fab::fab(spec, target),
+        "square" => square::square(spec, target),
         "autoattack" => autoattack::autoattack(spec, target),
         other => unreachable!("the catalogue of attacks has no `{other}`"),
     }

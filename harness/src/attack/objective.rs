@@ -118,7 +118,7 @@ impl Objective {
 }
 
 /// Each image's logit of its class, `[N]`.
-fn class(logits: &Tensor, classes: &Tensor) -> Tensor {
+pub(super) fn class(logits: &Tensor, classes: &Tensor) -> Tensor {
     logits.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1)
 }
 

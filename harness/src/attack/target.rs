@@ -264,6 +264,39 @@ impl<'a> Target<'a> {
         Ok(slope)
     }
 
+    /// Several losses of one forward pass, each one value an image, with their gradients,
+    /// summed over the branches: `visit(loss [N], gradient [N, 3, H, W])` sees one after the
+    /// other. Costs one backward pass a loss. A single pass through each branch, whatever
+    /// number of passes is averaged elsewhere.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub fn slopes_of(
+        &self,
+        points: &Tensor,
+        losses: impl Fn(&Tensor) -> Vec<Tensor>,
+        mut visit: impl FnMut(Tensor, Tensor),
+    ) -> Result<()> {
+        let variable = points.detach().set_requires_grad(true);
+        let mut total: Vec<Tensor> = Vec::new();
+        for &branch in &self.branches {
+            let here = losses(&whole_lanes(self.model, &variable, branch)?);
+            total = match total.is_empty() {
+                true => here,
+                false => total.iter().zip(&here).map(|(a, b)| a + b).collect(),
+            };
+        }
+        for (place, loss) in total.iter().enumerate() {
+            let sum = loss.sum(Kind::Float);
+            let again = place + 1 < total.len();
+            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], again, false)?.remove(0);
+            visit(loss.detach(), gradient);
+        }
+        let branches = self.branches.len() as u32;
+        self.charge(branches, branches * total.len() as u32);
+        Ok(())
+    }
+
     /// Which images (`[N]` bool) these logits get wrong. A NaN counts as wrong; of equal
     /// logits the lower class wins, as in every verdict of this program.
     pub fn fooled(&self, logits: &Tensor) -> Tensor {

@@ -7,4 +7,5 @@ mod losses;
 mod masks;
 mod networks;
 mod shared;
+mod square_fab;
 mod tiny_net;

@@ -1,0 +1,263 @@
+//! Fast adaptive boundary attack (Croce and Hein, ICML 2020, arXiv 1907.02044): the nearest
+//! adversarial, by steps onto the linearised boundary that are pulled towards the image.
+//!
+//! `fab` steps towards the boundary that looks nearest; `fab-t` makes one run for each of the
+//! likeliest wrong classes and needs one gradient a step.
+
+mod plane;
+
+use super::ball::{length, per_image};
+use super::objective::class;
+use super::stream::TorchStream;
+use super::target::{Draws, Target};
+use crate::error::{Error, Result};
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use tch::{Kind, Tensor};
+
+/// Share of the step that starts at the image, at most (the reference's alpha_max).
+const PULL: f64 = 0.1;
+/// How far a step goes beyond the linearised boundary (eta).
+const OVERSHOOT: f64 = 1.05;
+/// What is kept of a perturbation that fools, before the search goes on (beta).
+const BACKWARD: f64 = 0.9;
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// The norm that is made small.
+    pub(super) norm: Norm,
+    /// Iterations of a run.
+    pub(super) steps: usize,
+    /// Runs; the first starts at the image, others at half the radius known so far.
+    pub(super) restarts: usize,
+    /// Target classes, the likeliest wrong ones first; none for the untargeted attack.
+    pub(super) targets: Option<usize>,
+    /// An image is done when its perturbation is no longer than this.
+    pub(super) enough: Option<f64>,
+    /// Random starts follow the reference's stream.
+    pub(super) compat: bool,
+}
+
+/// The nearest adversarial of each image.
+pub(super) struct Nearest {
+    /// `[N, 3, H, W]`; the clean image where none was found.
+    pub(super) points: Tensor,
+    /// Lengths of the perturbations `[N]`: 0 where the clean image is misclassified, infinite
+    /// where no adversarial was found.
+    pub(super) distance: Tensor,
+}
+
+impl Nearest {
+    /// Which images have an adversarial, `[N]` bool.
+    #[allow(dead_code, reason = "for robustness curves")]
+    pub(super) fn found(&self) -> Tensor {
+        self.distance.isfinite()
+    }
+}
+
+/// FAB inside a ball: the adversarial where one was found within eps, else the clean image.
+pub(super) fn fab(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+    let eps = spec.size("eps");
+    let settings = Settings {
+        norm: spec.norm(),
+        steps: spec.count("steps"),
+        restarts: spec.count("restarts"),
+        targets: (spec.name() == "fab-t").then(|| spec.count("targets")),
+        enough: Some(eps),
+        compat: spec.word("compat") == "autoattack",
+    };
+    let nearest = nearest(target, settings)?;
+    let near = nearest.distance.le(eps).reshape([-1, 1, 1, 1]);
+    Ok(nearest.points.where_self(&near, &target.images))
+}
+
+/// The nearest adversarial that the runs find, at any distance.
+///
+/// # Errors
+/// When the model has one class only, or libtorch refuses an operation.
+pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest> {
+    let images = &target.images;
+    let mut best = Nearest {
+        points: images.copy(),
+        distance: Tensor::zeros([target.len() as i64], (Kind::Float, images.device())),
+    };
+    if target.is_empty() {
+        return Ok(best);
+    }
+    let logits = target.logits(images)?;
+    let classes = logits.size()[1];
+    if classes < 2 {
+        return Err(Error::Input(format!(
+            "FAB needs a model with two classes or more, this one has {classes}: there is no boundary to go to"
+        )));
+    }
+    let right = target.fooled(&logits).logical_not();
+    let _ = best.distance.masked_fill_(&right, f64::INFINITY);
+    let mut rows = right.nonzero().squeeze_dim(1);
+    let ranked = likeliest_wrong(&logits, &target.labels);
+    let runs = settings
+        .targets
+        .map_or(1, |targets| targets.min(classes as usize - 1));
+    let (Draws::Keyed(seed) | Draws::Stream(seed)) = target.draws;
+    let mut stream = settings.compat.then(|| TorchStream::new(seed));
+    for rank in 0..runs {
+        for restart in 0..settings.restarts {
+            let active = target.take(&rows);
+            if active.is_empty() {
+                return Ok(best);
+            }
+            let aims = settings
+                .targets
+                .map(|_| ranked.select(1, rank as i64).index_select(0, &rows));
+            let known = best.distance.index_select(0, &rows);
+            let start = match restart {
+                0 => active.images.shallow_clone(),
+                _ => {
+                    let key = [rank as u64, restart as u64];
+                    random_start(&active, &settings, &known, key, &mut stream)
+                }
+            };
+            let (points, distance) = run(&active, aims.as_ref(), start, &settings)?;
+            let nearer = distance.lt_tensor(&known).nonzero().squeeze_dim(1);
+            let places = rows.index_select(0, &nearer);
+            let _ = best
+                .points
+                .index_copy_(0, &places, &points.index_select(0, &nearer));
+            let _ = best
+                .distance
+                .index_copy_(0, &places, &distance.index_select(0, &nearer));
+            if let Some(enough) = settings.enough {
+                rows = rows.index_select(0, &distance.gt(enough).nonzero().squeeze_dim(1));
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// The wrong classes of each image, the likeliest first: `[N, classes - 1]`.
+fn likeliest_wrong(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let wrong = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+    let order = wrong.argsort_stable(true, 1, true);
+    order.narrow(1, 0, logits.size()[1] - 1)
+}
+
+/// A random point at half the distance known so far, or at half of eps where that is less.
+fn random_start(
+    target: &Target<'_>,
+    settings: &Settings,
+    known: &Tensor,
+    key: [u64; 2],
+    stream: &mut Option<TorchStream>,
+) -> Tensor {
+    let (size, device) = (target.images.size(), target.images.device());
+    let direction = match (settings.norm, stream) {
+        (Norm::Linf, Some(stream)) => stream.rand(&size, device) * 2.0 - 1.0,
+        (_, Some(stream)) => stream.randn(&size, device),
+        (Norm::Linf, None) => target.uniform(1.0, "fab", &key),
+        (_, None) => target.normal("fab", &key),
+    };
+    // Without an eps, the reference's default radii bound the starts.
+    let most = settings.enough.unwrap_or(match settings.norm {
+        Norm::Linf => 0.3,
+        Norm::L2 => 1.0,
+        Norm::L1 => 5.0,
+    });
+    let radius = known.clamp_max(most) * 0.5 / length(&direction, settings.norm);
+    (&target.images + direction * per_image(&radius)).clamp(0.0, 1.0)
+}
+
+/// One run from `start`: the nearest adversarial met on the way and its distance, infinite
+/// where there was none. All images are classified rightly; `aims` are their target classes.
+fn run(
+    target: &Target<'_>,
+    aims: Option<&Tensor>,
+    start: Tensor,
+    settings: &Settings,
+) -> Result<(Tensor, Tensor)> {
+    let images = &target.images;
+    let origin = images.flatten(1, -1);
+    let mut best = images.copy();
+    let mut distance = Tensor::full(
+        [target.len() as i64],
+        f64::INFINITY,
+        (Kind::Float, images.device()),
+    );
+    let mut points = start;
+    for _ in 0..settings.steps {
+        let (gap, normal) = match aims {
+            Some(aims) => {
+                let slope = target.slope_of(&points, |logits| {
+                    class(logits, aims) - class(logits, &target.labels)
+                })?;
+                (slope.loss, slope.gradient)
+            }
+            None => nearest_boundary(target, &points, settings.norm)?,
+        };
+        // Where a model gives NaN the point stays: it counts as fooled already.
+        let gap = gap.nan_to_num(0.0, 0.0, 0.0);
+        let w = normal.nan_to_num(0.0, 0.0, 0.0).flatten(1, -1);
+        let here = points.flatten(1, -1);
+        let from_origin = &gap + dot(&w, &(&origin - &here));
+        let step = plane::onto(&here, &w, &gap, settings.norm);
+        let direct = plane::onto(&origin, &w, &from_origin, settings.norm);
+        let a = length(&step, settings.norm).clamp_min(1e-8);
+        let b = length(&direct, settings.norm).clamp_min(1e-8);
+        let pull = (&a / (&a + b)).clamp_max(PULL).unsqueeze(1);
+        let moved: Tensor = (here + step * OVERSHOOT) * (1.0 - &pull) + (&origin + direct * OVERSHOOT) * pull;
+        points = moved.clamp(0.0, 1.0).reshape(images.size());
+        let fooled = target.fooled(&target.logits(&points)?);
+        let away = length(&(&points - images), settings.norm);
+        let nearer = fooled.logical_and(&away.lt_tensor(&distance));
+        distance = away.where_self(&nearer, &distance);
+        best = points.where_self(&nearer.reshape([-1, 1, 1, 1]), &best);
+        let back = images + (&points - images) * BACKWARD;
+        points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &points);
+    }
+    Ok((best, distance))
+}
+
+/// Of the linearised boundaries with the other classes the nearest one: logit difference
+/// `[N]` and its gradient `[N, 3, H, W]`.
+fn nearest_boundary(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<(Tensor, Tensor)> {
+    let dual = match norm {
+        Norm::Linf => Norm::L1,
+        Norm::L2 => Norm::L2,
+        Norm::L1 => Norm::Linf,
+    };
+    let mut nearest: Option<(Tensor, Tensor, Tensor)> = None;
+    target.slopes_of(
+        points,
+        |logits| {
+            let classes = logits.size()[1];
+            let others = (1..classes).map(|shift| {
+                let other = (&target.labels + shift).remainder(classes);
+                class(logits, &other) - class(logits, &target.labels)
+            });
+            others.collect()
+        },
+        |gap, gradient| {
+            let distance = gap.abs() / (length(&gradient, dual) + 1e-12);
+            nearest = Some(match nearest.take() {
+                None => (distance, gap, gradient),
+                Some((least, old_gap, old_gradient)) => {
+                    let nearer = distance.lt_tensor(&least);
+                    (
+                        distance.where_self(&nearer, &least),
+                        gap.where_self(&nearer, &old_gap),
+                        gradient.where_self(&nearer.reshape([-1, 1, 1, 1]), &old_gradient),
+                    )
+                }
+            });
+        },
+    )?;
+    let (_, gap, gradient) = nearest.unwrap_or_else(|| unreachable!("there are two classes or more"));
+    Ok((gap, gradient))
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> Tensor {
+    (a * b).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
+}
+
+#[cfg(test)]
+mod tests;

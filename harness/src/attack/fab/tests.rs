@@ -1,0 +1,118 @@
+//! FAB on a linear model, whose nearest adversarial is known.
+
+use super::*;
+use crate::attack::toy::{Linear, images, target};
+
+fn settings(norm: Norm, targets: Option<usize>) -> Settings {
+    Settings {
+        norm,
+        steps: 30,
+        restarts: 1,
+        targets,
+        enough: None,
+        compat: false,
+    }
+}
+
+/// Distance of a linear boundary: logit difference over the dual length of its normal. The
+/// images are far from the walls for Linf and L2, so that the formula is exact.
+#[test]
+fn the_nearest_adversarial_of_a_linear_model_is_found() {
+    let model = Linear::random(4, 3 * 6 * 8);
+    let (x, _) = images(&model, 12, 6, 8);
+    let x = x * 0.2 + 0.4;
+    let logits = x.flatten(1, -1).matmul(&model.weights.tr());
+    let y = logits.argmax(1, false);
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        let mut exact = vec![f64::INFINITY; 12];
+        for (row, exact) in exact.iter_mut().enumerate() {
+            let label = y.int64_value(&[row as i64]);
+            for other in (0..4).filter(|&other| other != label) {
+                let normal = model.weights.get(other) - model.weights.get(label);
+                let dual = match norm {
+                    Norm::Linf => normal.abs().sum(Kind::Float),
+                    Norm::L2 => normal.square().sum(Kind::Float).sqrt(),
+                    Norm::L1 => normal.abs().max(),
+                };
+                let gap =
+                    logits.double_value(&[row as i64, label]) - logits.double_value(&[row as i64, other]);
+                *exact = exact.min(gap / dual.double_value(&[]));
+            }
+        }
+        for targets in [None, Some(9)] {
+            let target = target(&model, &x, &y, 0, 12);
+            let nearest = nearest(&target, settings(norm, targets)).expect("nearest");
+            assert_eq!(nearest.found().all().int64_value(&[]), 1);
+            assert!(
+                target
+                    .fooled(&target.logits(&nearest.points).expect("logits"))
+                    .all()
+                    .int64_value(&[])
+                    == 1
+            );
+            let away = length(&(&nearest.points - &x), norm);
+            assert!(away.equal(&nearest.distance));
+            for (row, exact) in exact.iter().enumerate() {
+                let found = nearest.distance.double_value(&[row as i64]);
+                // The walls can only make an L1 perturbation longer.
+                let over = if norm == Norm::L1 { f64::INFINITY } else { 1.001 };
+                assert!(
+                    found > exact * 0.9999 && (found < exact * over),
+                    "{norm} {targets:?}: {found} for {exact}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_gets_the_same_points_in_every_batch() {
+    let model = Linear::random(4, 3 * 5 * 7);
+    let (x, y) = images(&model, 11, 5, 7);
+    for text in [
+        "fab-t:eps=0.02,steps=8,restarts=2",
+        "fab:norm=l2,eps=0.4,steps=8,restarts=2",
+        "fab-t:norm=l1,eps=1,steps=8",
+    ] {
+        let spec: AttackSpec = text.parse().expect(text);
+        let whole = fab(&spec, &target(&model, &x, &y, 0, 11)).expect(text);
+        let away = length(&(&whole - &x), spec.norm());
+        assert!(away.max().double_value(&[]) <= spec.size("eps") * (1.0 + 1e-6));
+        let moved = away.gt(0.0).sum(Kind::Int64).int64_value(&[]);
+        assert!(
+            (1..11).contains(&moved),
+            "{text}: {moved} of 11 fooled tell nothing"
+        );
+        for (first, n) in (0..11).map(|first| (first, 1)).chain([(0, 7), (4, 7)]) {
+            let part = fab(&spec, &target(&model, &x, &y, first, n)).expect(text);
+            assert!(
+                part.equal(&whole.narrow(0, first, n)),
+                "{text}: from {first}, {n}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_or_undefined_from_the_start() {
+    let model = Linear::random(2, 3 * 4 * 4);
+    let (x, y) = images(&model, 5, 4, 4);
+    let wrong = 1 - &y;
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        let all_wrong = target(&model, &x, &wrong, 0, 5);
+        let nearest = nearest(&all_wrong, settings(norm, Some(9))).expect("nothing to do");
+        assert!(nearest.points.equal(&x) && nearest.distance.max().double_value(&[]) == 0.0);
+        assert_eq!(all_wrong.spent().forwards, [1; 5]);
+    }
+    // Two classes have one target: 1 + 30 (forward, forward and backward) passes.
+    let two = target(&model, &x, &y, 0, 5);
+    let found = nearest(&two, settings(Norm::L2, Some(9)))
+        .expect("one target")
+        .found();
+    assert_eq!(found.all().int64_value(&[]), 1);
+    assert_eq!((two.spent().forwards[0], two.spent().backwards[0]), (61, 30));
+    assert!(nearest(&target(&model, &x, &y, 0, 0), settings(Norm::L1, None)).is_ok());
+    let one = Linear::random(1, 3 * 4 * 4);
+    let error = nearest(&target(&one, &x, &y.zeros_like(), 0, 5), settings(Norm::L2, None));
+    assert!(matches!(error, Err(Error::Input(why)) if why.contains("two classes")));
+}

@@ -1,0 +1,195 @@
+//! Where Square starts and which points it tries: section 4 of the paper, in the form of the
+//! AutoAttack reference.
+
+use super::dice::Dice;
+use crate::attack::ball::{Ball, length, per_image};
+use crate::attack::target::Target;
+use rlnet_suites::attack::Norm;
+use tch::{Kind, Tensor};
+
+/// Keeps a division by a length finite (the constant of the reference).
+const TINY: f64 = 1e-12;
+
+/// The images, their balls, and the proposal of points in them.
+pub(super) struct Moves {
+    images: Tensor,
+    ball: Ball,
+    norm: Norm,
+    eps: f64,
+    channels: i64,
+    height: i64,
+    width: i64,
+    /// The L2 pattern of the last side asked for.
+    pattern: Option<(i64, Tensor)>,
+}
+
+impl Moves {
+    pub(super) fn new(target: &Target<'_>, norm: Norm, eps: f64) -> Self {
+        let size = target.images.size();
+        Self {
+            images: target.images.shallow_clone(),
+            ball: Ball::new(&target.images, eps, norm),
+            norm,
+            eps,
+            channels: size[1],
+            height: size[2],
+            width: size[3],
+            pattern: None,
+        }
+    }
+
+    /// Leaves out the images whose row is not among `rows`.
+    pub(super) fn keep(&mut self, rows: &Tensor) {
+        self.images = self.images.index_select(0, rows);
+        self.ball = Ball::new(&self.images, self.eps, self.norm);
+    }
+
+    /// The first points. Linf: vertical stripes of width 1, a sign a channel and column. L2:
+    /// a grid of patterns, a sign a channel and patch.
+    pub(super) fn start(&mut self, dice: &mut Dice) -> Tensor {
+        let (n, c, device) = (self.images.size()[0], self.channels, self.images.device());
+        match self.norm {
+            Norm::Linf => {
+                let signs = dice.signs(n, [c, 1, self.width], false, device);
+                (&self.images + signs * self.eps).clamp(0.0, 1.0)
+            }
+            _ => {
+                // Five patches across the shorter side.
+                let side = (self.height.min(self.width) / 5).max(1);
+                let (down, across) = (self.height / side, self.width / side);
+                let (top, left) = ((self.height - side * down) / 2, (self.width - side * across) / 2);
+                let delta = self.images.zeros_like();
+                for row in 0..down {
+                    for column in 0..across {
+                        let patch = self.patch(side, dice);
+                        let mut place =
+                            delta
+                                .narrow(2, top + row * side, side)
+                                .narrow(3, left + column * side, side);
+                        place.copy_(&patch);
+                    }
+                }
+                self.on_the_sphere(&delta)
+            }
+        }
+    }
+
+    /// A point beside each of `points`, changed in a patch that covers `share` of the pixels.
+    pub(super) fn next(&mut self, points: &Tensor, share: f64, dice: &mut Dice) -> Tensor {
+        let pixels = (self.channels * self.height * self.width) as f64;
+        let side = (share * pixels / self.channels as f64).sqrt().round_ties_even() as i64;
+        let shorter = self.height.min(self.width);
+        match self.norm {
+            Norm::Linf => self.next_linf(points, side.clamp(1, shorter), dice),
+            _ => {
+                // Odd, so that a pattern has a middle, and inside the image.
+                let side = side.max(3) | 1;
+                let most = shorter - (1 - shorter % 2);
+                self.next_l2(points, side.min(most), dice)
+            }
+        }
+    }
+
+    /// A square moves by 2 eps in each channel, up or down: to a face of the ball.
+    fn next_linf(&self, points: &Tensor, side: i64, dice: &mut Dice) -> Tensor {
+        let device = points.device();
+        let [tops, lefts] = dice.corners([self.height - side, self.width - side], device);
+        let signs = dice.signs(points.size()[0], [self.channels, 1, 1], true, device);
+        let covered = |first: &Tensor, length: i64| {
+            let at = Tensor::arange(length, (Kind::Int64, device)).unsqueeze(0) - first.unsqueeze(1);
+            at.ge(0).logical_and(&at.lt(side)).to_kind(Kind::Float)
+        };
+        let rows = covered(&tops, self.height).reshape([-1, 1, self.height, 1]);
+        let columns = covered(&lefts, self.width).reshape([-1, 1, 1, self.width]);
+        self.ball
+            .project(&(points + rows * (signs * (2.0 * self.eps)) * columns))
+    }
+
+    /// One window gets a new pattern and the squared length that a second window gives up,
+    /// with what the ball still has room for.
+    fn next_l2(&mut self, points: &Tensor, side: i64, dice: &mut Dice) -> Tensor {
+        let (n, c, device) = (points.size()[0], self.channels, points.device());
+        let delta = points - &self.images;
+        let rooms = [self.height - side, self.width - side];
+        let [gaining, losing] = [dice.corners(rooms, device), dice.corners(rooms, device)]
+            .map(|corners| self.window(&corners, side, n));
+        let flat = delta.flatten(2, 3);
+        let old = flat.gather(2, &gaining, false);
+        let size = |window: &Tensor| {
+            let squares = window.square();
+            squares
+                .sum_dim_intlist([2_i64].as_slice(), true, Kind::Float)
+                .sqrt()
+        };
+        let mask = flat
+            .zeros_like()
+            .scatter_value(2, &gaining, 1.0)
+            .scatter_value(2, &losing, 1.0);
+        let whole = length(&flat, Norm::L2).reshape([-1, 1, 1]);
+        let windows = length(&(&flat * mask), Norm::L2).reshape([-1, 1, 1]);
+        let patch = self.patch(side, dice).flatten(2, 3) + &old / (size(&old) + TINY);
+        let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
+        let new = &patch / (size(&patch) + TINY) * (room + windows.square()).sqrt();
+        let moved = flat
+            .scatter_value(2, &losing, 0.0)
+            .scatter(2, &gaining, &new)
+            .reshape(points.size());
+        self.on_the_sphere(&moved)
+    }
+
+    /// The places of a window's pixels in a flattened channel, `[images, channels, side^2]`.
+    fn window(&self, corners: &[Tensor; 2], side: i64, images: i64) -> Tensor {
+        let along = Tensor::arange(side, (Kind::Int64, self.images.device()));
+        let rows = corners[0].reshape([-1, 1, 1]) + along.reshape([1, -1, 1]);
+        let columns = corners[1].reshape([-1, 1, 1]) + along.reshape([1, 1, -1]);
+        (rows * self.width + columns)
+            .reshape([-1, 1, side * side])
+            .expand([images, self.channels, side * side], false)
+    }
+
+    /// The points at distance eps in these directions, then the box.
+    fn on_the_sphere(&self, delta: &Tensor) -> Tensor {
+        let unit = delta / (per_image(&length(delta, Norm::L2)) + TINY);
+        (&self.images + unit * self.eps).clamp(0.0, 1.0)
+    }
+
+    /// The pattern of a side, turned or not, with a sign a channel: `[images, channels, side,
+    /// side]`.
+    fn patch(&mut self, side: i64, dice: &mut Dice) -> Tensor {
+        let (n, device) = (self.images.size()[0], self.images.device());
+        if self.pattern.as_ref().is_none_or(|(known, _)| *known != side) {
+            self.pattern = Some((side, pattern(side).to_device(device)));
+        }
+        let upright = self.pattern.as_ref().map(|(_, pattern)| pattern.shallow_clone());
+        let upright = upright.unwrap_or_else(|| unreachable!("made above"));
+        let turned = dice.turns(device).reshape([-1, 1, 1, 1]);
+        let eta = upright.transpose(2, 3).where_self(&turned, &upright);
+        eta * dice.signs(n, [self.channels, 1, 1], false, device)
+    }
+}
+
+/// Two opposite pyramids, one above the other, of unit length: `[1, 1, side, side]`.
+pub(super) fn pattern(side: i64) -> Tensor {
+    let upper = pyramid(side / 2, side);
+    let lower = pyramid(side - side / 2, side);
+    let both = Tensor::cat(&[upper, -lower], 0);
+    unit(&both).reshape([1, 1, side, side])
+}
+
+/// Nested rectangles around the middle, the k-th adding `1 / k^2`; of unit length.
+fn pyramid(height: i64, width: i64) -> Tensor {
+    let layers = (height / 2).max(width / 2) + 1;
+    let mut values = Vec::with_capacity((height * width) as usize);
+    for row in 0..height {
+        for column in 0..width {
+            let ring = (row - height / 2).abs().max((column - width / 2).abs());
+            let added = (ring..layers).map(|k| 1.0 / ((k + 1) as f32).powi(2));
+            values.push(added.fold(0.0_f32, |sum, layer| sum + layer));
+        }
+    }
+    unit(&Tensor::from_slice(&values).reshape([height, width]))
+}
+
+fn unit(values: &Tensor) -> Tensor {
+    values / values.square().sum(Kind::Float).sqrt()
+}

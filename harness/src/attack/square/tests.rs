@@ -1,0 +1,142 @@
+//! Square on a linear model, where every step can be followed.
+
+use super::moves::pattern;
+use super::*;
+use crate::attack::ball::length;
+use crate::attack::toy::{Linear, images, target};
+use rlnet_suites::AttackSpec;
+
+fn spec(text: &str) -> AttackSpec {
+    text.parse().expect(text)
+}
+
+#[test]
+fn patches_shrink_as_in_the_reference() {
+    for (iteration, share) in [
+        (0, 0.8),
+        (10, 0.8),
+        (11, 0.4),
+        (51, 0.2),
+        (4999, 0.00625),
+        (9000, 0.0015625),
+    ] {
+        assert_eq!(patch_share(0.8, iteration), share, "{iteration}");
+    }
+}
+
+#[test]
+fn the_pattern_of_side_three_worked_by_hand() {
+    let (a, b) = (1.6875_f32.sqrt(), 1.875_f32.sqrt());
+    let rows = [
+        [0.25 / a, 1.25 / a, 0.25 / a],
+        [-0.25 / b, -0.25 / b, -0.25 / b],
+        [-0.25 / b, -1.25 / b, -0.25 / b],
+    ];
+    let want = Tensor::from_slice2(&rows) / 2.0_f64.sqrt();
+    let away = (pattern(3).reshape([3, 3]) - want).abs().max();
+    assert!(away.double_value(&[]) < 1e-6);
+}
+
+/// A stream is followed whatever the budget, so a longer search can only have a lower loss;
+/// images that stand to the end cost exactly the budget.
+#[test]
+fn the_loss_never_rises_and_queries_are_counted() {
+    let model = Linear::random(5, 3 * 10 * 14);
+    let (x, y) = images(&model, 6, 10, 14);
+    for text in ["square:eps=0.001", "square:norm=l2,eps=0.01"] {
+        let spec = spec(text);
+        let mut before = Tensor::full([6], f64::INFINITY, tch::kind::FLOAT_CPU);
+        for budget in [1, 2, 5, 20, 60, 120] {
+            let target = target(&model, &x, &y, 0, 6);
+            let mut moves = Moves::new(&target, spec.norm(), spec.size("eps"));
+            let mut dice = Dice::keyed(&target, 0);
+            let found = search(&target, &mut moves, &mut dice, 0.8, budget).expect("search");
+            let spent = target.spent();
+            assert_eq!(spent.backwards, [0; 6]);
+            let right = Vec::<bool>::try_from(&found.right).expect("flags");
+            for (forwards, right) in spent.forwards.iter().zip(right) {
+                let used = *forwards as usize;
+                assert!(
+                    if right { used == budget } else { used <= budget },
+                    "{used} of {budget}"
+                );
+            }
+            let loss = -margin(&target.logits(&found.points).expect("logits"), &y);
+            assert!(
+                loss.le_tensor(&before).all().int64_value(&[]) == 1,
+                "{loss} after {before}"
+            );
+            let away = length(&(&found.points - &x), spec.norm()).max().double_value(&[]);
+            // One unit in the last place of a pixel near 1 comes on top.
+            assert!(away <= spec.size("eps") + 1.2e-7, "{away}");
+            before = loss;
+        }
+    }
+}
+
+#[test]
+fn the_whole_attack_spends_at_most_its_budget() {
+    let model = Linear::random(5, 3 * 8 * 8);
+    let (x, y) = images(&model, 5, 8, 8);
+    // Images 3 and 4 are wrong from the start: one query shows it.
+    let y = &y + Tensor::from_slice(&[0_i64, 0, 0, 1, 1]);
+    let y = y.remainder(5);
+    for (queries, restarts) in [(1, 1), (2, 1), (30, 1), (30, 2)] {
+        let spec = spec(&format!(
+            "square:eps=0.00001,queries={queries},restarts={restarts}"
+        ));
+        let target = target(&model, &x, &y, 0, 5);
+        let made = square(&spec, &target).expect("square");
+        assert_eq!(
+            target.spent().forwards,
+            [queries * restarts, queries * restarts, queries * restarts, 1, 1]
+        );
+        assert!(made.equal(&x), "what was not fooled comes back clean");
+    }
+    let none = target(&model, &x, &y, 0, 0);
+    assert_eq!(square(&spec("square"), &none).expect("nothing").size()[0], 0);
+}
+
+#[test]
+fn an_image_gets_the_same_points_in_every_batch() {
+    let model = Linear::random(4, 3 * 9 * 12);
+    let (x, y) = images(&model, 23, 9, 12);
+    for text in [
+        "square:eps=0.03,queries=30",
+        "square:norm=l2,eps=0.8,queries=30,restarts=2",
+    ] {
+        let spec = spec(text);
+        let whole = square(&spec, &target(&model, &x, &y, 0, 23)).expect(text);
+        let moved = length(&(&whole - &x), spec.norm()).gt(0.0);
+        let moved = moved.sum(Kind::Int64).int64_value(&[]);
+        assert!(
+            (1..23).contains(&moved),
+            "{text}: {moved} of 23 fooled tell nothing"
+        );
+        for size in [1, 7] {
+            for first in (0..23).step_by(size) {
+                let n = (size as i64).min(23 - first);
+                let part = square(&spec, &target(&model, &x, &y, first, n)).expect(text);
+                assert!(
+                    part.equal(&whole.narrow(0, first, n)),
+                    "{text}: from {first}, {n}"
+                );
+            }
+        }
+    }
+}
+
+/// The reference's random stream does not depend on our batches of lanes.
+#[test]
+fn the_replayed_stream_repeats_itself() {
+    let model = Linear::random(4, 3 * 9 * 9);
+    let (x, y) = images(&model, 9, 9, 9);
+    for text in [
+        "square:eps=0.02,queries=40,compat=autoattack",
+        "square:norm=l2,eps=0.5,queries=40,compat=autoattack",
+    ] {
+        let once = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
+        let again = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
+        assert!(once.equal(&again), "{text}");
+    }
+}

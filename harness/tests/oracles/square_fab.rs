@@ -1,0 +1,175 @@
+//! Square and FAB beside the AutoAttack reference, image by image. The reference ran each
+//! attack with seed 0 in one batch of 256 images, on those that are classified rightly.
+
+use crate::attacks::{Bench, share};
+use crate::shared::json;
+use rlnet::attack::{ball, run};
+use rlnet_suites::AttackSpec;
+use tch::{Kind, Tensor};
+
+/// Square with the reference's stream replayed, so the whole batch is needed.
+fn square(name: &'static str, attack: &str, key: &str) {
+    let Some(bench) = Bench::open(name) else {
+        return;
+    };
+    let (ours, _) = bench.attack(attack, 0);
+    let agree = bench.agreement(&ours, key);
+    eprintln!("{name} {attack}: {agree} of 256 agree, accuracy {}", share(&ours));
+    assert!(agree >= 254, "{name} {attack}: {agree} of 256 agree");
+}
+
+#[test]
+fn square_linf_on_the_standard_model() {
+    square(
+        "standard",
+        "square:compat=autoattack",
+        "autoattack_individual_linf_8_square",
+    );
+}
+
+/// With own draws an image: one attack within 2 points of the reference's accuracy.
+#[test]
+fn square_with_draws_of_its_own() {
+    let Some(bench) = Bench::open("standard") else {
+        return;
+    };
+    let (ours, _) = bench.attack("square", 0);
+    let theirs = share(&bench.flags("autoattack_individual_linf_8_square"));
+    eprintln!("standard square: accuracy {} for {theirs}", share(&ours));
+    assert!(
+        (share(&ours) - theirs).abs() <= 0.02,
+        "{} for {theirs}",
+        share(&ours)
+    );
+}
+
+/// Minutes: `cargo test -p rlnet --test oracles square_in_full -- --ignored --nocapture`.
+#[test]
+#[ignore = "two minutes of one core"]
+fn square_in_full_linf() {
+    square(
+        "robust",
+        "square:compat=autoattack",
+        "autoattack_individual_linf_8_square",
+    );
+}
+
+#[test]
+#[ignore = "three minutes of one core"]
+fn square_in_full_l2() {
+    for name in ["standard", "robust"] {
+        square(
+            name,
+            "square:norm=l2,compat=autoattack",
+            "autoattack_individual_l2_0.5_square",
+        );
+    }
+}
+
+/// FAB-T draws nothing, so any images can be compared: the first `n`. Flags agree on 99 %;
+/// the successes' median length agrees within 1 %.
+fn fab_t(name: &'static str, norm: &str, n: i64) {
+    let Some(bench) = Bench::open(name) else {
+        return;
+    };
+    let spec: AttackSpec = format!("fab-t:norm={norm}").parse().expect("fab-t");
+    let rows = Tensor::arange(n, (Kind::Int64, tch::Device::Cpu));
+    let target = bench.target(0).take(&rows);
+    let made = run(&spec, &target, None).expect("fab-t");
+    let right = target
+        .fooled(&target.logits(&made).expect("logits"))
+        .logical_not();
+    let ours = Vec::<i64>::try_from(right.to_kind(Kind::Int64)).expect("flags");
+    let key = match norm {
+        "l2" => "autoattack_individual_l2_0.5_fab-t",
+        _ => "autoattack_individual_linf_8_fab-t",
+    };
+    let theirs = bench.flags(key);
+    let agree = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+    let off = n as usize - agree;
+    eprintln!(
+        "{name} fab-t {norm}: {agree} of {n} agree, accuracy {}",
+        share(&ours)
+    );
+    assert!(
+        off as f64 <= (0.01 * n as f64).floor(),
+        "{name} {norm}: {agree} of {n} agree"
+    );
+
+    let away = ball::length(&(&made - &target.images), spec.norm());
+    let away = Vec::<f64>::try_from(away.to_kind(Kind::Double)).expect("lengths");
+    assert!(
+        away.iter()
+            .all(|&length| length <= spec.size("eps") * (1.0 + 1e-5))
+    );
+    if norm == "l2" {
+        let reference = json(&format!("attacks/{name}.json")).expect("beside the model");
+        let lengths: Vec<f64> = serde_json::from_value(reference[key]["l2_norm"].clone()).expect("lengths");
+        let (ours, theirs) = (median(&away), median(&lengths[..n as usize]));
+        eprintln!("{name} fab-t {norm}: median length {ours} for {theirs}");
+        assert!((ours / theirs - 1.0).abs() < 0.01, "{name}: {ours} for {theirs}");
+        let close = away
+            .iter()
+            .zip(&lengths)
+            .filter(|(a, b)| (*a - *b).abs() < 0.02 * *b + 1e-3);
+        let close = close.count();
+        eprintln!("{name} fab-t {norm}: {close} of {n} lengths within 2 %");
+    }
+}
+
+/// Of the perturbations that are there: what failed came back clean.
+fn median(lengths: &[f64]) -> f64 {
+    let mut sorted: Vec<f64> = lengths.iter().copied().filter(|&length| length > 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    assert!(n > 0, "no success");
+    (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
+}
+
+#[test]
+fn fab_t_on_the_first_images() {
+    for name in ["standard", "robust"] {
+        for norm in ["linf", "l2"] {
+            fab_t(name, norm, 32);
+        }
+    }
+}
+
+#[test]
+#[ignore = "three minutes of one core"]
+fn fab_t_in_full() {
+    for name in ["standard", "robust"] {
+        for norm in ["linf", "l2"] {
+            fab_t(name, norm, 256);
+        }
+    }
+}
+
+/// All classes at once find what one target at a time finds, up to a few images.
+#[test]
+fn fab_without_targets_is_about_as_strong() {
+    let Some(bench) = Bench::open("standard") else {
+        return;
+    };
+    let rows = Tensor::arange(24, (Kind::Int64, tch::Device::Cpu));
+    for (norm, key) in [
+        ("linf", "autoattack_individual_linf_8_fab-t"),
+        ("l2", "autoattack_individual_l2_0.5_fab-t"),
+        ("l1", ""),
+    ] {
+        let spec: AttackSpec = format!("fab:norm={norm},steps=30").parse().expect("fab");
+        let target = bench.target(0).take(&rows);
+        let made = run(&spec, &target, None).expect("fab");
+        let fooled = target.fooled(&target.logits(&made).expect("logits"));
+        let broken = fooled.sum(Kind::Int64).int64_value(&[]);
+        let away = ball::length(&(&made - &target.images), spec.norm())
+            .max()
+            .double_value(&[]);
+        eprintln!("standard fab {norm}: {broken} of 24 broken, at most {away} away");
+        assert!(away <= spec.size("eps") * (1.0 + 1e-5));
+        if !key.is_empty() {
+            let theirs = 24 - bench.flags(key)[..24].iter().sum::<i64>();
+            assert!(broken >= theirs - 1, "{norm}: {broken} broken, {theirs} by fab-t");
+        }
+    }
+}
