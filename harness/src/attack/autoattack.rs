@@ -136,7 +136,10 @@ mod tests {
             }
             assert_eq!(union, members, "{text}");
             let count = union.iter().filter(|&&broken| broken).count();
-            assert!((4..10).contains(&count), "{text}: {count} of 10 broken shows nothing");
+            assert!(
+                (4..10).contains(&count),
+                "{text}: {count} of 10 broken shows nothing"
+            );
             let part = target(&model, &x, &labels, 3, 4);
             let points = run(&spec, &part, None).expect(text);
             assert_eq!(points, made.narrow(0, 3, 4), "{text}");
