@@ -9,12 +9,12 @@ use tch::{Device, Tensor};
 
 /// The stream after `torch.manual_seed(seed)`.
 #[derive(Debug, Clone)]
-pub(super) struct TorchStream(NumpyRng);
+pub(super) struct TorchStream(Box<NumpyRng>);
 
 impl TorchStream {
     /// libtorch keeps the lower 32 bits of a seed.
     pub(super) fn new(seed: u64) -> Self {
-        Self(NumpyRng::new(seed as u32))
+        Self(Box::new(NumpyRng::new(seed as u32)))
     }
 
     /// One draw of `torch.rand`: 24 bits of one word.
@@ -38,7 +38,7 @@ impl TorchStream {
         for block in values.chunks_exact_mut(BLOCK) {
             box_muller(block);
         }
-        if count >= BLOCK && count % BLOCK != 0 {
+        if count >= BLOCK && !count.is_multiple_of(BLOCK) {
             let end = &mut values[count - BLOCK..];
             end.fill_with(|| self.unit());
             box_muller(end);

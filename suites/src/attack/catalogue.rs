@@ -321,7 +321,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         params: &[
             NORM_2,
             EPS,
-            count("queries", "5000", "forward passes an image, at most"),
+            count("queries", "5000", "forward passes an image and restart, at most"),
             RESTARTS,
             number("p", "0.8", "share of the pixels changed at first"),
             COMPAT,

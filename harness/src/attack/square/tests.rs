@@ -67,8 +67,8 @@ fn the_loss_never_rises_and_queries_are_counted() {
                 "{loss} after {before}"
             );
             let away = length(&(&found.points - &x), spec.norm()).max().double_value(&[]);
-            // One unit in the last place of a pixel near 1 comes on top.
-            assert!(away <= spec.size("eps") + 1.2e-7, "{away}");
+            // The rounding of the pixels comes on top.
+            assert!(away <= spec.size("eps") + 1e-6, "{away}");
             before = loss;
         }
     }
