@@ -32,9 +32,11 @@ pub fn stages(spec: &AttackSpec) -> Result<Vec<AttackSpec>> {
     for text in texts {
         let separator = if text.contains(':') { ',' } else { ':' };
         let norm = spec.norm();
-        let stage: AttackSpec = format!("{text}{separator}norm={norm}")
-            .parse()
-            .map_err(|why| Error::Input(format!("autoattack:norm={norm} runs {text}: {why}")))?;
+        let stage: AttackSpec = format!("{text}{separator}norm={norm}").parse().map_err(|why| {
+            Error::Input(format!(
+                "autoattack:norm={norm} needs {text}: {why}; ask for its other attacks one by one"
+            ))
+        })?;
         let eps = spec.params().get("eps").map_or("", String::as_str);
         stages.push(stage.with("eps", eps)?.with("compat", spec.word("compat"))?);
     }
@@ -164,11 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn too_few_classes_are_refused() {
+    fn what_is_undefined_is_refused() {
         let model = Linear::random(3, 3 * 2 * 2);
         let (x, labels) = images(&model, 2, 2, 2);
-        let spec: AttackSpec = "autoattack".parse().expect("autoattack");
-        let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err("3 classes");
-        assert!(error.to_string().contains("4 classes"), "{error}");
+        for (text, why) in [("autoattack", "4 classes"), ("autoattack:norm=l1", "square")] {
+            let spec: AttackSpec = text.parse().expect(text);
+            let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err(text);
+            assert!(error.to_string().contains(why), "{error}");
+        }
     }
 }
