@@ -32,9 +32,11 @@ pub fn stages(spec: &AttackSpec) -> Result<Vec<AttackSpec>> {
     for text in texts {
         let separator = if text.contains(':') { ',' } else { ':' };
         let norm = spec.norm();
-        let stage: AttackSpec = format!("{text}{separator}norm={norm}")
-            .parse()
-            .map_err(|why| Error::Input(format!("autoattack:norm={norm} runs {text}: {why}")))?;
+        let stage: AttackSpec = format!("{text}{separator}norm={norm}").parse().map_err(|why| {
+            Error::Input(format!(
+                "autoattack:norm={norm} needs {text}: {why}; ask for its other attacks one by one"
+            ))
+        })?;
         let eps = spec.params().get("eps").map_or("", String::as_str);
         stages.push(stage.with("eps", eps)?.with("compat", spec.word("compat"))?);
     }
@@ -103,56 +105,49 @@ mod tests {
     use super::*;
     use crate::attack::run;
     use crate::attack::toy::{Linear, images, target};
+    use tch::Kind;
 
     /// Each image's draws are its own, so the union is exact: what the members break one by
-    /// one, and no image in two batches does otherwise.
+    /// one, and no image does otherwise in a smaller batch.
     #[test]
     fn the_union_is_the_members_together() {
+        const N: i64 = 10;
         let model = Linear::random(5, 3 * 4 * 4);
-        let (x, labels) = images(&model, 24, 4, 4);
-        // A fifth of the labels is wrong: clean errors.
-        let labels = (&labels
-            + Tensor::arange(24, (tch::Kind::Int64, x.device()))
-                .remainder(5)
-                .eq(0))
-        .remainder(5);
-        for text in VERSIONS {
+        let (x, labels) = images(&model, N, 4, 4);
+        // The first two labels are wrong: clean errors.
+        let wrong = Tensor::arange(N, (Kind::Int64, x.device())).lt(2);
+        let labels = (labels + wrong.to_kind(Kind::Int64)).remainder(5);
+        let alone = || target(&model, &x, &labels, 0, N);
+        let fooled = |target: &Target<'_>, points: &Tensor| -> Vec<bool> {
+            Vec::try_from(target.fooled(&target.logits(points).expect("logits"))).expect("flags")
+        };
+        for text in ["autoattack:version=rand,eps=0.02", "autoattack:eps=0.02"] {
             let spec: AttackSpec = text.parse().expect(text);
-            let whole = target(&model, &x, &labels, 0, 24);
+            let whole = alone();
             let made = run(&spec, &whole, None).expect(text);
-            let fooled = whole.fooled(&whole.logits(&made).expect("logits"));
+            let union = fooled(&whole, &made);
             let broken_by = whole.spent().broken_by;
-            let marked: Vec<bool> = broken_by.iter().map(Option::is_some).collect();
-            assert_eq!(marked, Vec::<bool>::try_from(&fooled).expect("flags"));
-            let mut union = whole.fooled(&whole.logits(&x).expect("logits"));
+            assert!(broken_by.iter().map(Option::is_some).eq(union.iter().copied()));
+            let mut members = fooled(&whole, &x);
             for stage in stages(&spec).expect(text) {
-                let alone = target(&model, &x, &labels, 0, 24);
-                let points = run(&stage, &alone, None).expect(text);
-                union = union.logical_or(&alone.fooled(&alone.logits(&points).expect("logits")));
-            }
-            assert_eq!(union, fooled, "{text}");
-            let broken = union.sum(tch::Kind::Int64).int64_value(&[]);
-            assert!(
-                (6..24).contains(&broken),
-                "{text}: {broken} of 24 broken shows nothing"
-            );
-            for batch in [1, 7] {
-                for from in (0..24).step_by(batch) {
-                    let n = batch.min(24 - from);
-                    let part = target(&model, &x, &labels, from as i64, n as i64);
-                    let points = run(&spec, &part, None).expect(text);
-                    assert_eq!(
-                        points,
-                        made.narrow(0, from as i64, n as i64),
-                        "{text} batch {batch}"
-                    );
-                    assert_eq!(part.spent().broken_by[..], broken_by[from..from + n]);
+                let target = alone();
+                let broken = fooled(&target, &run(&stage, &target, None).expect(text));
+                for (any, broken) in members.iter_mut().zip(broken) {
+                    *any |= broken;
                 }
             }
+            assert_eq!(union, members, "{text}");
+            let count = union.iter().filter(|&&broken| broken).count();
+            assert!(
+                (4..10).contains(&count),
+                "{text}: {count} of 10 broken shows nothing"
+            );
+            let part = target(&model, &x, &labels, 3, 4);
+            let points = run(&spec, &part, None).expect(text);
+            assert_eq!(points, made.narrow(0, 3, 4), "{text}");
+            assert_eq!(part.spent().broken_by[..], broken_by[3..7]);
         }
     }
-
-    const VERSIONS: &[&str] = &["autoattack:version=rand,eps=0.02"];
 
     #[test]
     fn survivors_are_counted_stage_by_stage() {
@@ -171,11 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn too_few_classes_are_refused() {
+    fn what_is_undefined_is_refused() {
         let model = Linear::random(3, 3 * 2 * 2);
         let (x, labels) = images(&model, 2, 2, 2);
-        let spec: AttackSpec = "autoattack".parse().expect("autoattack");
-        let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err("3 classes");
-        assert!(error.to_string().contains("4 classes"), "{error}");
+        for (text, why) in [("autoattack", "4 classes"), ("autoattack:norm=l1", "square")] {
+            let spec: AttackSpec = text.parse().expect(text);
+            let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err(text);
+            assert!(error.to_string().contains(why), "{error}");
+        }
     }
 }
