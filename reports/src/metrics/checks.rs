@@ -10,6 +10,7 @@ use crate::error::ReportError;
 use crate::metrics::answers::{Tally, by_image};
 use crate::metrics::paired::McNemar;
 use crate::metrics::reading::Reading;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius, same_kind};
 use crate::parquet;
 use crate::runs::{Model, Runs};
 use crate::words;
@@ -99,12 +100,12 @@ fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<
             let weak = Condition::Attack(other.clone());
             let no_fewer_steps = attack.count("steps") >= other.count("steps");
             let same_radius = (attack.size("eps") - other.size("eps")).abs() < 1e-9;
-            if same_radius && other.name() == "fgsm" && attack.name() == "pgd" {
+            // Radii in different norms, surrogates and roundings are not ordered.
+            let ordered = same_kind(attack, other) && !is_minimum_norm(attack);
+            let same_norm = Norm::of(attack) == Norm::of(other);
+            if same_radius && same_norm && other.name() == "fgsm" && attack.name() == "pgd" {
                 pairs.push(("steps-weaken", weak, strong.clone()));
-            } else if attack.name() == other.name()
-                && no_fewer_steps
-                && attack.size("eps") > other.size("eps") + 1e-9
-            {
+            } else if ordered && no_fewer_steps && attack.size("eps") > other.size("eps") + 1e-9 {
                 pairs.push(("radius-weakens", weak, strong.clone()));
             }
         }
@@ -136,10 +137,9 @@ fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<
 
 /// A perturbation larger than the attack's radius.
 fn outside_the_ball(model: &Model, attack: &AttackSpec) -> Result<Option<Flag>, ReportError> {
-    let eps = attack.size("eps");
-    if eps <= 0.0 {
+    let Some(eps) = radius(attack) else {
         return Ok(None);
-    }
+    };
     let query = || {
         let frame = model
             .rows
