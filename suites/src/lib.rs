@@ -11,8 +11,10 @@ pub mod cell;
 pub mod condition;
 pub mod epsilon;
 pub mod error;
+pub mod gate;
 pub mod outcome;
 pub mod plan;
+pub mod results;
 pub mod suite;
 pub mod train;
 
@@ -22,7 +24,9 @@ pub use cell::{Cell, CellId, CellRecord, CellSpec, LayerRecord, ModelRecord, Pro
 pub use condition::Condition;
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
+pub use gate::Gate;
 pub use outcome::{CurvePoint, Outcome};
 pub use plan::Plan;
+pub use results::Literature;
 pub use suite::Suite;
 pub use train::TrainSpec;

@@ -1,12 +1,14 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod compare;
 mod corrupt;
 mod data;
 mod demo;
 mod doctor;
 mod eval;
 mod global;
+mod history;
 mod model;
 mod report;
 mod run;
@@ -36,6 +38,8 @@ enum Command {
     Run(run::Run),
     Eval(eval::Eval),
     Report(report::Report),
+    Compare(compare::Compare),
+    History(history::History),
     Suite(suite::SuiteCommand),
     Model(model::ModelCommand),
     Attack(attack::AttackCommand),
@@ -91,6 +95,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Run(command) => command.run(global),
         Command::Eval(command) => command.run(global),
         Command::Report(command) => command.run(global),
+        Command::Compare(command) => command.run(global),
+        Command::History(command) => command.run(global),
         Command::Suite(command) => command.run(global),
         Command::Model(command) => command.run(global),
         Command::Attack(command) => command.run(global),

@@ -17,6 +17,7 @@ pub mod paired;
 pub mod reading;
 pub mod resampled;
 pub mod robust;
+pub mod steps;
 pub mod threat;
 pub mod triple;
 

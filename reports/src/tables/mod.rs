@@ -12,6 +12,7 @@ mod json;
 mod latex;
 mod markdown;
 pub mod provenance;
+pub mod published;
 pub mod robust;
 
 use crate::metrics::mce::Ratio;
@@ -218,6 +219,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         comparison::comparison(analysis),
         comparison::resampled(analysis),
         comparison::oracle_gap(analysis),
+        published::published(analysis),
         errors::mce(analysis),
         errors::ce(analysis),
         accuracy::corruptions(analysis),
@@ -232,6 +234,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
+        provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),
     ];
