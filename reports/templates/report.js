@@ -5,7 +5,7 @@
   function number(text) {
     var plain = text.replace(/,/g, "").replace(/\u2212/g, "-").replace(/^</, "");
     var value = parseFloat(plain);
-    return /^[-+]?[0-9.]/.test(plain) && !isNaN(value) ? value : null;
+    return /^[-+]?[0-9.]/.test(plain) && Number.isFinite(value) ? value : null;
   }
   function said(cell) {
     var copy = cell.cloneNode(true);

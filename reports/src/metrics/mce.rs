@@ -7,7 +7,6 @@
 //! subtracts each network's clean error. All are shown side by side, by name: numbers under
 //! two definitions cannot be compared.
 
-use crate::error::ReportError;
 use crate::metrics::anchors::{ANCHORS, Anchor};
 use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
 use crate::metrics::estimate::{Known, Unknown};
@@ -208,18 +207,15 @@ impl Measured {
     }
 }
 
-/// Measures every reading of every model.
-///
-/// # Errors
-/// Never by itself; what is missing is absent.
-pub fn measure(runs: &Runs, grids: &[Grid], bootstrap: &Bootstrap) -> Result<Vec<Measured>, ReportError> {
+/// Measures every reading of every model; what is missing is absent.
+pub fn measure(runs: &Runs, grids: &[Grid], bootstrap: &Bootstrap) -> Vec<Measured> {
     let mut all = Vec::new();
     for (model, grid) in runs.models.iter().zip(grids) {
         for reading in Reading::of(&model.branches) {
             all.push(of(model, grid, reading, bootstrap));
         }
     }
-    Ok(all)
+    all
 }
 
 /// One reading of one model.

@@ -69,16 +69,16 @@ impl Analysis {
     /// # Errors
     /// When a query fails.
     pub fn of(runs: Runs) -> Result<Self, ReportError> {
-        let tally = Tally::of(&runs)?;
-        let triples = triple::triples(&runs, &tally)?;
         let grids: Vec<Grid> = runs.models.iter().map(Grid::of).collect::<Result<_, _>>()?;
+        let tally = Tally::of(&runs, &grids);
+        let triples = triple::triples(&runs, &grids, &tally);
         let images = grids.iter().map(|grid| grid.images.len()).max().unwrap_or(0);
         let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
-        let measured = mce::measure(&runs, &grids, &bootstrap)?;
+        let measured = mce::measure(&runs, &grids, &bootstrap);
         Ok(Self {
             gaps: triple::gaps(&triples),
-            comparisons: compare::comparisons(&runs, &triples)?,
-            flags: checks::flags(&runs, &tally)?,
+            comparisons: compare::comparisons(&runs, &grids, &triples),
+            flags: checks::flags(&runs, &grids, &tally),
             resampled: resampled::comparisons(&runs, &grids, &measured, &bootstrap),
             link: Link::default(),
             grids,
