@@ -29,6 +29,8 @@ pub struct Resampled {
     pub baseline: f64,
     /// Model minus baseline, with its interval.
     pub difference: Ratio,
+    /// Images that both answered.
+    pub images: u64,
     /// Two-sided p-value.
     pub p: f64,
     /// The same after Holm's adjustment over the table.
@@ -106,7 +108,7 @@ struct Pair<'a> {
 impl Pair<'_> {
     fn found(&self, measure: String, more_is_better: bool, of: (f64, f64), steps: &[f64]) -> Resampled {
         let (low, high) = interval(steps);
-        let p = p_value(steps);
+        let p = p_value(of.0 - of.1, steps);
         Resampled {
             model: self.model.to_owned(),
             reading: self.reading,
@@ -119,6 +121,7 @@ impl Pair<'_> {
                 low,
                 high,
             },
+            images: self.grids.0.images.len() as u64,
             p,
             adjusted: p,
         }

@@ -2,7 +2,7 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::metrics::bootstrap::RESAMPLES;
-use crate::metrics::{Analysis, Measure, Reading};
+use crate::metrics::{Analysis, Difference, Measure, Reading};
 use crate::words;
 
 /// One row a model, reading and measure, against the baseline.
@@ -72,7 +72,7 @@ pub fn resampled(analysis: &Analysis) -> Table {
         Column::new("measure", "Measure", "", Kind::Text),
         Column::new("value", "Its own", "%", Kind::Number(1)),
         Column::new("baseline", baseline.as_str(), "%", Kind::Number(1)),
-        Column::new("difference", "Difference", "points", Kind::Ratio),
+        Column::new("difference", "Difference", "points", Kind::Points),
         Column::new("p", "p", "", Kind::P),
         Column::new("p_holm", "p (Holm)", "", Kind::P),
         Column::new("verdict", "In words", "", Kind::Text),
@@ -88,7 +88,14 @@ pub fn resampled(analysis: &Analysis) -> Table {
             Cell::text(&found.measure),
             Cell::of(Value::Number(100.0 * found.this)),
             Cell::of(Value::Number(100.0 * found.baseline)),
-            Cell::of(Value::Ratio(found.difference)),
+            Cell::of(Value::Points(Difference {
+                value: found.difference.value,
+                low: found.difference.low,
+                high: found.difference.high,
+                p: found.p,
+                images: found.images,
+                test: "paired bootstrap over images".to_owned(),
+            })),
             Cell::of(Value::P(found.p)),
             Cell::of(Value::P(found.adjusted)),
             Cell::text(found.verdict()),
@@ -98,7 +105,7 @@ pub fn resampled(analysis: &Analysis) -> Table {
         id: "bootstrap",
         title: format!("Against the baseline {baseline}, by bootstrap"),
         caption: format!(
-            "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
+            "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
         ),
         columns,
         rows: rows.collect(),
