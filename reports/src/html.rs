@@ -13,6 +13,8 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
+/// Sorting and filtering of tables: the page's only script, inlined.
+const SCRIPT: &str = include_str!("../templates/report.js");
 
 #[derive(Serialize)]
 struct PageTable {
@@ -122,7 +124,7 @@ pub fn page(
         .iter()
         .filter_map(|figure| Some((figure.id, Value::from_safe_string(figure.inline()?))));
     template
-        .render(context! { page => to_template(page), drawings => Value::from_pairs(drawings) })
+        .render(context! { page => to_template(page), drawings => Value::from_pairs(drawings), script => Value::from_safe_string(SCRIPT.to_owned()) })
         .map_err(failed)
 }
 

@@ -7,6 +7,8 @@ use crate::files;
 use crate::format::Format;
 use crate::html;
 use crate::metrics::Analysis;
+use crate::metrics::Link;
+use crate::model_card;
 use crate::runs::Runs;
 use crate::tables::{self, Table};
 use std::path::{Path, PathBuf};
@@ -34,7 +36,22 @@ pub struct Rendered {
 /// When a folder is not a run, a file is damaged, the runs do not fit together, or a file
 /// cannot be written.
 pub fn render(dirs: &[PathBuf], out: &Path, formats: &[Format]) -> Result<Rendered, ReportError> {
-    write(&Analysis::of(Runs::load(dirs)?)?, out, formats)
+    render_over(dirs, out, formats, Link::default())
+}
+
+/// As [`render`], with private inference costed over a network link.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_over(
+    dirs: &[PathBuf],
+    out: &Path,
+    formats: &[Format],
+    link: Link,
+) -> Result<Rendered, ReportError> {
+    let mut analysis = Analysis::of(Runs::load(dirs)?)?;
+    analysis.link = link;
+    write(&analysis, out, formats)
 }
 
 /// Writes the report of an analysis into `out/report`.
@@ -57,6 +74,14 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
                 let path = folder.join("tables").join(format!("{}.{extension}", table.id));
                 put(path, text.as_bytes())?;
             }
+        }
+    }
+    if formats.contains(&Format::Json) {
+        files::create_folder(&folder.join("model_cards"))?;
+        for card in model_card::cards(analysis) {
+            let text = serde_json::to_string_pretty(&card.json)
+                .map_err(|error| ReportError::make(format!("card `{}`", card.file), error))?;
+            put(folder.join("model_cards").join(&card.file), text.as_bytes())?;
         }
     }
     let mut index = folder.clone();

@@ -2,6 +2,8 @@
 //! whole reports of a synthetic run.
 
 mod end_to_end;
+mod gate;
+mod history;
 mod metrics;
 mod runs;
 #[allow(dead_code)]

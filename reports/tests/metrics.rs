@@ -212,3 +212,123 @@ fn attacks_that_help_or_leave_their_ball_are_flagged() {
         2
     );
 }
+
+#[test]
+fn joint_accuracy_and_overlap_are_counted_image_by_image() {
+    use rlnet_reports::metrics::robust;
+    let analysis = analysis(rows);
+    let two = analysis.grid("two").expect("measured");
+    let of = |texts: &[&str]| -> Vec<Condition> {
+        let parsed = texts.iter().map(|text| text.parse().expect("a condition"));
+        parsed.collect()
+    };
+    let clean = Reading::Fixed(Branch::Clean);
+    let count = |reading, texts: &[&str]| {
+        let found = robust::joint(two, reading, &of(texts)).expect("measured");
+        (found.right, found.images)
+    };
+    // Clean branch: clean 1110, snow/1 1100, fog/2 1000, fgsm 0100.
+    assert_eq!(count(clean, &["clean", "snow/1"]), (2, 4));
+    assert_eq!(count(clean, &["clean", "snow/1", "fog/2"]), (1, 4));
+    assert_eq!(count(clean, &["clean", "fgsm"]), (1, 4));
+    assert_eq!(count(clean, &["clean", "fgsm", "fog/2"]), (0, 4));
+    // Oracle: clean 1110 through the clean branch, fgsm 1100 through the adversarial one.
+    assert_eq!(count(Reading::Oracle, &["clean", "fgsm"]), (2, 4));
+    let [fgsm, fog] = &of(&["fgsm", "fog/2"])[..] else {
+        panic!("two conditions")
+    };
+    // Right when clean: 0, 1, 2. fgsm breaks 0 and 2, fog/2 breaks 1 and 2.
+    let overlap = robust::overlap(two, clean, fgsm, fog).expect("measured");
+    assert_eq!((overlap.both, overlap.first, overlap.second), (1, 1, 1));
+}
+
+#[test]
+fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
+    use rlnet_reports::metrics::robust;
+    let suite = SUITE.replace(
+        "attacks = [\"fgsm\"]",
+        "attacks = [\"fgsm:eps=2/255\", \"fgsm:eps=8/255\"]",
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Image 3 is wrong when clean. The small attack breaks image 0; the large one, badly
+    // tuned, does not, but breaks image 1.
+    let rows = |_: &Cell, conditions: &[Condition]| {
+        let mut rows = Vec::new();
+        for condition in conditions {
+            let (right, norm) = match condition {
+                Condition::Attack(spec) if spec.size("eps") < 0.01 => ("0110", 2.0 / 255.0),
+                Condition::Attack(_) => ("1010", 8.0 / 255.0),
+                _ => ("1110", 0.0),
+            };
+            for branch in [Branch::Single, Branch::Clean, Branch::Adversarial] {
+                let right = right.bytes().zip(0..);
+                rows.extend(right.map(|(r, image)| row(image, branch, condition, r == b'1', norm)));
+            }
+        }
+        rows
+    };
+    write_run_of(
+        folder.path(),
+        &plan_of(&suite, &["evaluation.headline=fgsm"]),
+        |_| true,
+        rows,
+    );
+    let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
+    let analysis = Analysis::of(runs).expect("an analysis");
+    let grid = analysis.grid("one").expect("measured");
+    let curves = robust::curves(grid, Reading::Fixed(Branch::Single));
+    let points: Vec<(f64, u64)> = curves[0]
+        .points
+        .iter()
+        .map(|(radius, share)| ((255.0 * radius).round(), share.right))
+        .collect();
+    // Alone the large attack would leave 2 of 4: more than the small one's break allows.
+    assert_eq!(points, [(0.0, 3), (2.0, 2), (8.0, 1)]);
+    // Distances 2/255, 8/255, never, 0: the median lies between the two sizes.
+    let median = 255.0 * curves[0].median.expect("half are broken");
+    assert!((median - 5.0).abs() < 1e-4, "{median}");
+}
+
+#[test]
+fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
+    use rlnet_reports::metrics::mce::{Base, Definition};
+    let analysis = analysis(rows);
+    let classes = rlnet_reports::metrics::classes::by_class(
+        analysis.grid("two").expect("measured"),
+        Reading::Oracle,
+        &[Condition::Clean],
+    );
+    // All four images are of class 3.
+    let classes = classes.expect("measured");
+    assert_eq!((classes.len(), classes[&3].right), (1, 3));
+    let two = analysis.errors("two", Reading::Oracle).expect("measured");
+    let one = analysis.errors("one", Reading::Oracle).expect("measured");
+    // Fog and snow: errors 3/8 and 6/8 against 4/8 and 8/8; clean 1/4 against 2/4.
+    let of = |relative| Definition {
+        base: Base::Baseline,
+        over: 15,
+        relative,
+    };
+    let fog = 9;
+    let snow = 7;
+    let ce = |relative, at| of(relative).ce(at, &two.profile, Some(&one.profile));
+    assert_eq!(ce(false, fog), Ok(0.75));
+    assert_eq!(ce(false, snow), Ok(0.75));
+    // (6/8 - 1/4) / (8/8 - 2/4) = 1; on fog the baseline loses nothing.
+    assert_eq!(ce(true, snow), Ok(1.0));
+    assert!(
+        ce(true, fog)
+            .expect_err("no loss")
+            .0
+            .contains("loses nothing on fog")
+    );
+    // Two of fifteen corruptions make no mean over fifteen.
+    let missing = of(false)
+        .mce(&two.profile, Some(&one.profile))
+        .expect_err("thirteen missing");
+    assert!(
+        missing.0.contains("has no error rate on gaussian_noise"),
+        "{}",
+        missing.0
+    );
+}

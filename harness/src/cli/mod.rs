@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod compare;
 mod corrupt;
 mod data;
 mod demo;
@@ -8,6 +9,7 @@ mod doctor;
 mod eval;
 mod export;
 mod global;
+mod history;
 mod import;
 mod model;
 mod report;
@@ -38,6 +40,8 @@ enum Command {
     Run(run::Run),
     Eval(eval::Eval),
     Report(report::Report),
+    Compare(compare::Compare),
+    History(history::History),
     Suite(suite::SuiteCommand),
     Model(model::ModelCommand),
     Export(export::Export),
@@ -95,6 +99,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Run(command) => command.run(global),
         Command::Eval(command) => command.run(global),
         Command::Report(command) => command.run(global),
+        Command::Compare(command) => command.run(global),
+        Command::History(command) => command.run(global),
         Command::Suite(command) => command.run(global),
         Command::Model(command) => command.run(global),
         Command::Export(command) => command.run(global),

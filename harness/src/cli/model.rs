@@ -9,7 +9,7 @@ use crate::run::Prepared;
 use crate::run::prepare::Sizes;
 use crate::train::sensitivity::{IMAGES, sensitivities};
 use clap::{Args, Subcommand};
-use rlnet_reports::metrics::cost::PrivateCost;
+use rlnet_reports::metrics::cost::{Link, PrivateCost};
 use rlnet_suites::train::{Allocation, Budget};
 use rlnet_suites::{ModelRecord, NormBanks, published};
 use serde_json::json;
@@ -217,7 +217,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
 fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
     let (kept, total) = (record.kept(), record.total());
     let reduction = total as f64 / kept.max(1) as f64;
-    let cost = PrivateCost::of(kept);
+    let cost = PrivateCost::of(kept, Link::default());
     if as_json {
         let value = serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()))?;
         say_json(&json!({

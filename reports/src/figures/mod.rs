@@ -5,7 +5,9 @@ mod bearing;
 mod canvas;
 mod corruptions;
 mod dashes;
+mod history;
 mod layers;
+mod pareto;
 mod radius;
 mod severity;
 mod strip;
@@ -15,6 +17,7 @@ mod training;
 use crate::error::ReportError;
 use crate::metrics::{Analysis, Reading};
 use canvas::{Canvas, Drawn, PALETTE, SCALE, Stroke};
+pub(crate) use history::{Series, history};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -93,6 +96,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
         radius::figure(analysis)?,
         corruptions::figure(analysis)?,
         severity::figure(analysis)?,
+        pareto::figure(analysis)?,
         strip::figure(analysis)?,
         layers::figure(analysis)?,
         training::figure(analysis)?,

@@ -6,7 +6,8 @@ use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
 use super::sweeps::families;
 use super::{Draw, Figure, color, make, stroke};
 use crate::error::ReportError;
-use crate::metrics::{Analysis, Reading};
+use crate::metrics::threat::{Norm, radius};
+use crate::metrics::{Analysis, Reading, robust};
 use crate::words;
 use plotters::prelude::DrawingBackend;
 use rlnet_suites::{AttackSpec, Branch, Condition};
@@ -14,13 +15,20 @@ use rlnet_suites::{AttackSpec, Branch, Condition};
 struct Line {
     model: usize,
     reading: Reading,
-    /// Radius in 1/255, percent right, low, high.
+    /// Radius (in 1/255 for Linf), percent right, low, high.
     points: Vec<(f64, f64, f64, f64)>,
+}
+
+/// A family of attacks: its title, its norm, and a line per model and reading.
+struct Sweep {
+    title: String,
+    norm: Norm,
+    lines: Vec<Line>,
 }
 
 struct Sweeps {
     models: Vec<String>,
-    panels: Vec<(String, Vec<Line>)>,
+    panels: Vec<Sweep>,
 }
 
 const TOP: f64 = 12.0;
@@ -31,14 +39,16 @@ const PANEL_STEP: f64 = PANEL_HEIGHT + 82.0;
 
 /// The figure, when some family of attacks was made at two radii or more.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
-    let attacks = analysis.runs.attacks();
+    let attacks: Vec<AttackSpec> = analysis.runs.attacks();
+    let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| radius(a).is_some()).cloned().collect();
     let mut panels = Vec::new();
-    for (name, family) in families(&attacks) {
+    for (title, family) in families(&bounded) {
+        let norm = Norm::of(&family[0]);
         let lines = lines(analysis, &family);
-        if lines.iter().any(|line| line.points.len() > 2) {
-            panels.push((name, lines));
-        }
+        panels.push(Sweep { title, norm, lines });
     }
+    panels.extend(together(analysis));
+    panels.retain(|panel| panel.lines.iter().any(|line| line.points.len() > 2));
     if panels.is_empty() {
         return Ok(None);
     }
@@ -52,7 +62,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
         words::list(&models)
     );
-    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Upright bars are 95 % Wilson intervals.".to_owned();
+    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.".to_owned();
     make(
         "radius",
         "Accuracy against attack radius",
@@ -61,6 +71,43 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         &Sweeps { models, panels },
     )
     .map(Some)
+}
+
+/// One panel a norm: what survives every attack of it, monotone by construction.
+fn together(analysis: &Analysis) -> Vec<Sweep> {
+    let mut panels: Vec<Sweep> = Vec::new();
+    for (index, (model, grid)) in analysis.runs.models.iter().zip(&analysis.grids).enumerate() {
+        for reading in Reading::of(&model.branches) {
+            if reading == Reading::Oracle {
+                continue;
+            }
+            for curve in robust::curves(grid, reading) {
+                let scale = scale(&curve.norm);
+                let points = curve.points.iter();
+                let line = Line {
+                    model: index,
+                    reading,
+                    points: points
+                        .map(|(size, e)| (scale * size, 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
+                        .collect(),
+                };
+                match panels.iter_mut().find(|panel| panel.norm == curve.norm) {
+                    Some(panel) => panel.lines.push(line),
+                    None => panels.push(Sweep {
+                        title: format!("Every {} attack together", curve.norm),
+                        norm: curve.norm,
+                        lines: vec![line],
+                    }),
+                }
+            }
+        }
+    }
+    panels
+}
+
+/// What radii are multiplied by to be drawn.
+fn scale(norm: &Norm) -> f64 {
+    if norm.in_steps() { 255.0 } else { 1.0 }
 }
 
 fn lines(analysis: &Analysis, family: &[AttackSpec]) -> Vec<Line> {
@@ -76,7 +123,12 @@ fn lines(analysis: &Analysis, family: &[AttackSpec]) -> Vec<Line> {
                 .map(|attack| (attack.size("eps"), Condition::Attack(attack.clone())));
             let points = clean.into_iter().chain(attacked).filter_map(|(eps, condition)| {
                 let e = analysis.tally.accuracy(model, reading, &condition).ok()?;
-                Some((255.0 * eps, 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
+                Some((
+                    scale(&Norm::of(&family[0])) * eps,
+                    100.0 * e.value,
+                    100.0 * e.low,
+                    100.0 * e.high,
+                ))
             });
             lines.push(Line {
                 model: index,
@@ -110,7 +162,7 @@ impl Sweeps {
     fn readings(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut readings: Vec<Reading> = Vec::new();
-        for line in self.panels.iter().flat_map(|(_, lines)| lines) {
+        for line in self.panels.iter().flat_map(|panel| &panel.lines) {
             if !readings.contains(&line.reading) {
                 readings.push(line.reading);
             }
@@ -169,7 +221,7 @@ impl Draw for Sweeps {
             TOP + legend_height(&models, (LEFT, RIGHT)),
         )?;
         let top = self.top();
-        for (i, (name, lines)) in self.panels.iter().enumerate() {
+        for (i, Sweep { title, norm, lines }) in self.panels.iter().enumerate() {
             let top = top + PANEL_STEP * i as f64 + 30.0;
             let radii = lines
                 .iter()
@@ -184,21 +236,18 @@ impl Draw for Sweeps {
                 across: (-0.03 * largest, 1.03 * largest),
                 up: (0.0, 100.0),
             };
-            canvas.bold(name, (LEFT, top - 16.0), SMALL, Anchor::Start)?;
+            canvas.bold(title, (LEFT, top - 16.0), SMALL, Anchor::Start)?;
             panel.rows(canvas, &ticks(0.0, 100.0, 5), plain)?;
             let label = |radius: f64| {
                 if radius == 0.0 {
                     "clean".to_owned()
                 } else {
-                    format!("{}/255", plain(radius))
+                    norm.size(radius / scale(norm))
                 }
             };
             panel.columns(canvas, &radii, label)?;
-            panel.titles(
-                canvas,
-                "Radius of the attack (L\u{221e}, pixel values in [0, 1])",
-                "Accuracy (%)",
-            )?;
+            let across = format!("Radius of the attack ({norm}, pixel values in [0, 1])");
+            panel.titles(canvas, &across, "Accuracy (%)")?;
             for line in lines {
                 let ends: Vec<(f64, f64, f64)> = line.points.iter().map(|p| (p.0, p.2, p.3)).collect();
                 panel.intervals(canvas, &ends, color(line.model))?;

@@ -1,78 +1,46 @@
-//! Right answers: the rows of a model under a reading, one answer an image and condition,
-//! and how many of them are right under each condition.
+//! Right answers: one an image and condition, and how many of them are right under each
+//! condition.
 
-use crate::error::ReportError;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
-use crate::parquet;
 use crate::runs::{Model, Runs};
-use polars::prelude::*;
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
-
-/// The answers of a model under a reading, to the rows that `only` picks: columns `image`,
-/// `at`, `corruption`, `by_name`, `by_severity`, `right`.
-pub fn answers(model: &Model, reading: Reading, only: Expr) -> LazyFrame {
-    let rest = ["image", "at", "corruption", "by_name", "by_severity"].map(col);
-    let rows = model.rows.clone().lazy().filter(only);
-    let rows = match reading.on(&model.branches) {
-        Reading::Fixed(branch) => rows.filter(col("branch").eq(lit(branch.name()))),
-        Reading::Oracle => rows.filter(col("own").eq(lit(1_u32))),
-        // The rest follows from image and condition.
-        Reading::Worst => rows.group_by([col("slot")]).agg(
-            [
-                &[col("right").min()][..],
-                &rest.clone().map(|column| column.first()),
-            ]
-            .concat(),
-        ),
-    };
-    rows.select([&rest[..], &[col("right")]].concat())
-}
 
 /// For every condition that is no corruption, and every image: whether the answer is right.
 pub type ByImage = BTreeMap<Condition, BTreeMap<u32, bool>>;
 
 /// The answers to clean and attacked images, one by one, for paired tests.
-///
-/// # Errors
-/// When the query fails.
-pub fn by_image(model: &Model, reading: Reading) -> Result<ByImage, ReportError> {
-    let query = || {
-        let only = col("severity").eq(lit(0_u32));
-        let frame = answers(model, reading, only).collect()?;
-        let images = parquet::u32s(&frame, "image")?.into_iter();
-        let right = parquet::u32s(&frame, "right")?.into_iter();
-        let mut found: Vec<BTreeMap<u32, bool>> = vec![BTreeMap::new(); model.conditions.len()];
-        for ((at, image), right) in parquet::u32s(&frame, "at")?.into_iter().zip(images).zip(right) {
-            found[at as usize].insert(image, right == 1);
-        }
-        PolarsResult::Ok(model.conditions.iter().cloned().zip(found).collect())
-    };
-    query().map_err(|error| ReportError::make(format!("the answers of `{}`", model.name), error))
+pub fn by_image(grid: &Grid, reading: Reading) -> ByImage {
+    let conditions = grid.conditions().into_iter();
+    let plain = conditions.filter(|condition| !matches!(condition, Condition::Corruption { .. }));
+    plain
+        .filter_map(|condition| {
+            let right = grid.right(reading, condition)?;
+            let answers = grid.images.iter().zip(right);
+            let answers = answers.filter_map(|(image, right)| Some((*image, right?)));
+            Some((condition.clone(), answers.collect()))
+        })
+        .collect()
 }
 
 /// Counts of right answers per model, reading and condition.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    counts: BTreeMap<(String, Reading), BTreeMap<String, Estimate>>,
+    counts: BTreeMap<(String, Reading), BTreeMap<Condition, Estimate>>,
 }
 
 impl Tally {
-    /// Counts everything once.
-    ///
-    /// # Errors
-    /// When a query fails.
-    pub fn of(runs: &Runs) -> Result<Self, ReportError> {
+    /// Counts everything once; `grids` are the models' answers, in their order.
+    pub fn of(runs: &Runs, grids: &[Grid]) -> Self {
         let mut counts = BTreeMap::new();
-        for model in &runs.models {
+        for (model, grid) in runs.models.iter().zip(grids) {
             for reading in Reading::of(&model.branches) {
-                let count = count(model, answers(model, reading, lit(true)))
-                    .map_err(|error| ReportError::make(format!("the counts of `{}`", model.name), error))?;
-                counts.insert((model.name.clone(), reading), count);
+                counts.insert((model.name.clone(), reading), count(grid, reading));
             }
         }
-        Ok(Self { counts })
+        Self { counts }
     }
 
     /// Accuracy of a model under a reading and condition, with Wilson's interval.
@@ -83,7 +51,7 @@ impl Tally {
         let reading = reading.on(&model.branches);
         self.counts
             .get(&(model.name.clone(), reading))
-            .and_then(|counts| counts.get(&condition.to_string()))
+            .and_then(|counts| counts.get(condition))
             .cloned()
             .ok_or_else(|| match model.cell_of(condition) {
                 Some(id) => Unknown::because(format!("unfinished: cell {id}")),
@@ -92,20 +60,18 @@ impl Tally {
     }
 }
 
-fn count(model: &Model, answers: LazyFrame) -> PolarsResult<BTreeMap<String, Estimate>> {
-    let frame = answers
-        .group_by([col("at")])
-        .agg([
-            col("right").sum().cast(DataType::UInt32).alias("right"),
-            len().cast(DataType::UInt32).alias("n"),
-        ])
-        .collect()?;
-    let at = parquet::u32s(&frame, "at")?.into_iter();
-    let conditions = at.map(|at| model.conditions[at as usize].to_string());
-    let counts = parquet::u32s(&frame, "right")?
-        .into_iter()
-        .zip(parquet::u32s(&frame, "n")?);
-    Ok(conditions
-        .zip(counts.map(|(right, n)| Estimate::of_images(right.into(), n.into())))
-        .collect())
+fn count(grid: &Grid, reading: Reading) -> BTreeMap<Condition, Estimate> {
+    let mut counts = BTreeMap::new();
+    for condition in grid.conditions() {
+        let Some(answers) = grid.right(reading, condition) else {
+            continue;
+        };
+        let (mut right, mut n) = (0, 0);
+        for answer in answers.into_iter().flatten() {
+            right += u64::from(answer);
+            n += 1;
+        }
+        counts.insert(condition.clone(), Estimate::of_images(right, n));
+    }
+    counts
 }

@@ -6,14 +6,13 @@
 //! Differences are only flagged beyond chance: paired one-sided tests at 1 % in all. And a
 //! network that may be guessing makes every other number of it meaningless.
 
-use crate::error::ReportError;
 use crate::metrics::answers::{Tally, by_image};
+use crate::metrics::grid::Grid;
 use crate::metrics::paired::McNemar;
 use crate::metrics::reading::Reading;
-use crate::parquet;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius, same_kind};
 use crate::runs::{Model, Runs};
 use crate::words;
-use polars::prelude::*;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
@@ -36,17 +35,14 @@ pub struct Flag {
 }
 
 /// Looks for all of them.
-///
-/// # Errors
-/// When a query fails.
-pub fn flags(runs: &Runs, tally: &Tally) -> Result<Vec<Flag>, ReportError> {
+pub fn flags(runs: &Runs, grids: &[Grid], tally: &Tally) -> Vec<Flag> {
     let mut flags: Vec<Flag> = runs
         .models
         .iter()
         .filter_map(|model| at_chance(model, tally))
         .collect();
     let mut tests: Vec<(f64, Flag)> = Vec::new();
-    for model in &runs.models {
+    for (model, grid) in runs.models.iter().zip(grids) {
         let attacks: Vec<AttackSpec> = model
             .measured
             .iter()
@@ -57,16 +53,16 @@ pub fn flags(runs: &Runs, tally: &Tally) -> Result<Vec<Flag>, ReportError> {
             .collect();
         for branch in &model.branches {
             let reading = Reading::Fixed(*branch);
-            tests.extend(order(model, reading, &attacks)?);
+            tests.extend(order((model, grid), reading, &attacks));
         }
         for attack in &attacks {
-            flags.extend(outside_the_ball(model, attack)?);
+            flags.extend(outside_the_ball(model, grid, attack));
         }
     }
     let count = tests.len() as f64;
     let beyond = tests.into_iter().filter(|(p, _)| p * count < BEYOND_CHANCE);
     flags.extend(beyond.map(|(_, flag)| flag));
-    Ok(flags)
+    flags
 }
 
 /// A network whose clean accuracy may well be that of guessing.
@@ -88,7 +84,7 @@ fn at_chance(model: &Model, tally: &Tally) -> Option<Flag> {
 
 /// Every pair of conditions of which one must be no weaker than the other, with the p-value
 /// of its being weaker: 1 when it is not.
-fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<(f64, Flag)>, ReportError> {
+fn order((model, grid): (&Model, &Grid), reading: Reading, attacks: &[AttackSpec]) -> Vec<(f64, Flag)> {
     let mut pairs: Vec<(&'static str, Condition, Condition)> = Vec::new();
     for attack in attacks {
         let strong = Condition::Attack(attack.clone());
@@ -99,17 +95,17 @@ fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<
             let weak = Condition::Attack(other.clone());
             let no_fewer_steps = attack.count("steps") >= other.count("steps");
             let same_radius = (attack.size("eps") - other.size("eps")).abs() < 1e-9;
-            if same_radius && other.name() == "fgsm" && attack.name() == "pgd" {
+            // Radii in different norms, surrogates and roundings are not ordered.
+            let ordered = same_kind(attack, other) && !is_minimum_norm(attack);
+            let same_norm = Norm::of(attack) == Norm::of(other);
+            if same_radius && same_norm && other.name() == "fgsm" && attack.name() == "pgd" {
                 pairs.push(("steps-weaken", weak, strong.clone()));
-            } else if attack.name() == other.name()
-                && no_fewer_steps
-                && attack.size("eps") > other.size("eps") + 1e-9
-            {
+            } else if ordered && no_fewer_steps && attack.size("eps") > other.size("eps") + 1e-9 {
                 pairs.push(("radius-weakens", weak, strong.clone()));
             }
         }
     }
-    let answers = by_image(model, reading)?;
+    let answers = by_image(grid, reading);
     let mut tests = Vec::new();
     for (code, weak, strong) in pairs {
         let (Some(under_strong), Some(under_weak)) = (answers.get(&strong), answers.get(&weak)) else {
@@ -131,42 +127,24 @@ fn order(model: &Model, reading: Reading, attacks: &[AttackSpec]) -> Result<Vec<
         let model = model.name.clone();
         tests.push((p, Flag { code, model, message }));
     }
-    Ok(tests)
+    tests
 }
 
 /// A perturbation larger than the attack's radius.
-fn outside_the_ball(model: &Model, attack: &AttackSpec) -> Result<Option<Flag>, ReportError> {
-    let eps = attack.size("eps");
-    if eps <= 0.0 {
-        return Ok(None);
-    }
-    let query = || {
-        let frame = model
-            .rows
-            .clone()
-            .lazy()
-            .filter(col("condition").eq(lit(attack.to_string())))
-            .select([
-                // One part in 10^5 for single-precision pixels.
-                col("norm")
-                    .gt(lit((eps + 1e-5) as f32))
-                    .cast(DataType::UInt32)
-                    .sum()
-                    .cast(DataType::UInt32)
-                    .alias("outside"),
-            ])
-            .collect()?;
-        PolarsResult::Ok(
-            parquet::u32s(&frame, "outside")?
-                .first()
-                .copied()
-                .unwrap_or_default(),
-        )
-    };
-    let outside = query().map_err(|error| ReportError::make(format!("the radii of {attack}"), error))?;
-    Ok((outside > 0).then(|| Flag {
+fn outside_the_ball(model: &Model, grid: &Grid, attack: &AttackSpec) -> Option<Flag> {
+    // One part in 10^5 for single-precision pixels.
+    let eps = (radius(attack)? + 1e-5) as f32;
+    let condition = Condition::Attack(attack.clone());
+    let fixed = model.branches.iter().map(|branch| Reading::Fixed(*branch));
+    let sheets = fixed
+        .filter_map(|reading| grid.sheets(reading, &condition))
+        .flatten();
+    let outside: usize = sheets
+        .map(|sheet| sheet.norm.iter().filter(|norm| **norm > eps).count())
+        .sum();
+    (outside > 0).then(|| Flag {
         code: "outside-the-ball",
         model: model.name.clone(),
         message: format!("{outside} perturbations of {attack} are larger than its radius; its accuracy is too low to be compared"),
-    }))
+    })
 }

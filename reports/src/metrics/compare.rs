@@ -1,9 +1,9 @@
 //! Every model against the suite's baseline, image by image, on the reading that papers
 //! print and on the one an attacker leaves.
 
-use crate::error::ReportError;
 use crate::metrics::answers::{ByImage, by_image};
 use crate::metrics::estimate::{Estimate, Known};
+use crate::metrics::grid::Grid;
 use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
 use crate::metrics::reading::Reading;
 use crate::metrics::triple::Triple;
@@ -70,15 +70,17 @@ impl Comparison {
 }
 
 /// All comparisons that can be made.
-///
-/// # Errors
-/// When a query fails.
-pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, ReportError> {
-    let Some(baseline) = runs.baseline.as_deref().and_then(|name| runs.model(name)) else {
-        return Ok(Vec::new());
-    };
+pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Comparison> {
     let mut all = Vec::new();
-    for model in runs.models.iter().filter(|model| model.name != baseline.name) {
+    let place = |name: &str| runs.models.iter().position(|model| model.name == name);
+    let Some(base) = runs.baseline.as_deref().and_then(place) else {
+        return all;
+    };
+    let baseline = &runs.models[base];
+    for (model, grid) in runs.models.iter().zip(grids) {
+        if model.name == baseline.name {
+            continue;
+        }
         let both_single = model.branches.len() < 2 && baseline.branches.len() < 2;
         let readings = if both_single {
             &[Reading::Oracle][..]
@@ -89,7 +91,7 @@ pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, R
             let pair = Pair {
                 reading: *reading,
                 model: &model.name,
-                answers: (by_image(model, *reading)?, by_image(baseline, *reading)?),
+                answers: (by_image(grid, *reading), by_image(&grids[base], *reading)),
                 of_this: find(triples, model, *reading),
                 of_baseline: find(triples, baseline, *reading),
             };
@@ -100,7 +102,7 @@ pub fn comparisons(runs: &Runs, triples: &[Triple]) -> Result<Vec<Comparison>, R
     for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {
         comparison.adjusted = adjusted;
     }
-    Ok(all)
+    all
 }
 
 fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {

@@ -1,27 +1,41 @@
 //! What the rows mean. One idea a file; every metric is a query over outcome rows, counts
 //! are whole numbers, and no number is a mean of batch means.
 
+pub mod anchors;
 pub mod answers;
+pub mod bootstrap;
+pub mod calibration;
 pub mod checks;
+pub mod classes;
 pub mod compare;
 pub mod cost;
 pub mod estimate;
+pub mod grid;
+pub mod mce;
 pub mod natural;
 pub mod paired;
 pub mod reading;
+pub mod resampled;
+pub mod robust;
+pub mod steps;
+pub mod threat;
 pub mod triple;
 
 pub use answers::Tally;
 pub use compare::{Comparison, Measure};
-pub use cost::PrivateCost;
+pub use cost::{Link, PrivateCost};
 pub use estimate::{Estimate, Interval, Known, Unknown};
+pub use grid::Grid;
+pub use mce::Measured;
 pub use natural::Natural;
 pub use paired::{Difference, McNemar};
 pub use reading::Reading;
+pub use resampled::Resampled;
 pub use triple::{Gap, Triple};
 
 use crate::error::ReportError;
 use crate::runs::Runs;
+use bootstrap::Bootstrap;
 use checks::Flag;
 
 /// Everything a report says of some runs.
@@ -31,6 +45,14 @@ pub struct Analysis {
     pub runs: Runs,
     /// Accuracy per model, reading and condition.
     pub tally: Tally,
+    /// Every model's answers as plain columns, in the runs' order of models.
+    pub grids: Vec<Grid>,
+    /// Error rates per model and reading, for every definition of mCE.
+    pub measured: Vec<Measured>,
+    /// Every model against the baseline, by bootstrap.
+    pub resampled: Vec<Resampled>,
+    /// The network link that private inference is costed with.
+    pub link: Link,
     /// CA, NPA and AdvA per model and reading.
     pub triples: Vec<Triple>,
     /// What one branch cannot keep.
@@ -47,16 +69,38 @@ impl Analysis {
     /// # Errors
     /// When a query fails.
     pub fn of(runs: Runs) -> Result<Self, ReportError> {
-        let tally = Tally::of(&runs)?;
-        let triples = triple::triples(&runs, &tally)?;
+        let grids: Vec<Grid> = runs.models.iter().map(Grid::of).collect::<Result<_, _>>()?;
+        let tally = Tally::of(&runs, &grids);
+        let triples = triple::triples(&runs, &grids, &tally);
+        let images = grids.iter().map(|grid| grid.images.len()).max().unwrap_or(0);
+        let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
+        let measured = mce::measure(&runs, &grids, &bootstrap);
         Ok(Self {
             gaps: triple::gaps(&triples),
-            comparisons: compare::comparisons(&runs, &triples)?,
-            flags: checks::flags(&runs, &tally)?,
+            comparisons: compare::comparisons(&runs, &grids, &triples),
+            flags: checks::flags(&runs, &grids, &tally),
+            resampled: resampled::comparisons(&runs, &grids, &measured, &bootstrap),
+            link: Link::default(),
+            grids,
+            measured,
             tally,
             triples,
             runs,
         })
+    }
+
+    /// The answers of a model.
+    pub fn grid(&self, model: &str) -> Option<&Grid> {
+        let at = self.runs.models.iter().position(|known| known.name == model)?;
+        self.grids.get(at)
+    }
+
+    /// Error rates of one reading of one model.
+    pub fn errors(&self, model: &str, reading: Reading) -> Option<&Measured> {
+        let reading = reading.on(&self.runs.model(model)?.branches);
+        self.measured
+            .iter()
+            .find(|found| found.model == model && found.reading == reading)
     }
 
     /// One reading of one model.

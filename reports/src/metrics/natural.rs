@@ -5,15 +5,12 @@
 //! the benchmark, of the mean over severities of accuracy, or of error. The four extra
 //! corruptions never take part.
 
-use crate::error::ReportError;
-use crate::metrics::answers::answers;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
-use crate::parquet;
 use crate::runs::Model;
-use polars::prelude::*;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::condition::BENCHMARK;
 use std::collections::BTreeMap;
 
 /// What a model, read in one way, makes of corrupted images.
@@ -34,14 +31,10 @@ type Share = (u64, u64);
 
 impl Natural {
     /// Measures one reading of a model.
-    ///
-    /// # Errors
-    /// When a query fails.
-    pub fn of(model: &Model, reading: Reading) -> Result<Self, ReportError> {
-        let make = |error| ReportError::make(format!("the corruptions of `{}`", model.name), error);
-        let rows = answers(model, reading, col("severity").gt(lit(0_u32)));
-        let rows = rows.collect().map_err(make)?;
-        let by_name = shares_by_name(&rows).map_err(make)?;
+    pub fn of(model: &Model, grid: &Grid, reading: Reading) -> Self {
+        let by_name = shares(grid, reading, |name, _| Some(name.to_owned()));
+        let benchmark = |name: &str, severity| BENCHMARK.contains(&name).then_some(severity);
+        let by_severity = shares(grid, reading, benchmark);
         let corruptions: BTreeMap<String, Estimate> = by_name
             .iter()
             .map(|(name, shares)| (name.clone(), mean(&[shares])))
@@ -53,12 +46,15 @@ impl Natural {
             Ok(()) => own_means(&benchmark),
             Err(_) => BTreeMap::new(),
         };
-        Ok(Self {
+        Self {
             npa: npa.map(|()| mean(&benchmark)),
             corruptions,
-            severities: by_severity(&rows).map_err(make)?,
+            severities: by_severity
+                .into_iter()
+                .map(|(severity, shares)| (severity, mean(&[&shares])))
+                .collect(),
             per_image,
-        })
+        }
     }
 
     /// Mean error over corruptions and severities, not normalised by any model.
@@ -145,49 +141,34 @@ fn own_means(groups: &[&BTreeMap<u32, Share>]) -> BTreeMap<u32, f64> {
     means
 }
 
-fn shares_by_name(rows: &DataFrame) -> PolarsResult<BTreeMap<String, BTreeMap<u32, Share>>> {
-    let mut groups: BTreeMap<String, BTreeMap<u32, Share>> = BTreeMap::new();
-    for (image, name, share) in shares(rows.clone().lazy(), "by_name")? {
-        let all = BENCHMARK.iter().chain(&EXTRA);
-        let name = all.copied().nth(name as usize).unwrap_or_default();
-        groups.entry(name.to_owned()).or_default().insert(image, share);
+/// Shares of corrupted images, grouped by a key of corruption and severity.
+fn shares<K: Ord>(
+    grid: &Grid,
+    reading: Reading,
+    key: impl Fn(&str, u32) -> Option<K>,
+) -> BTreeMap<K, BTreeMap<u32, Share>> {
+    let mut groups: BTreeMap<K, Vec<Share>> = BTreeMap::new();
+    for condition in grid.conditions() {
+        let Condition::Corruption { name, severity } = condition else {
+            continue;
+        };
+        let (Some(key), Some(answers)) = (key(name, u32::from(*severity)), grid.right(reading, condition))
+        else {
+            continue;
+        };
+        let group = groups.entry(key).or_insert_with(|| vec![(0, 0); answers.len()]);
+        for (share, answer) in group.iter_mut().zip(answers) {
+            if let Some(right) = answer {
+                *share = (share.0 + u64::from(right), share.1 + 1);
+            }
+        }
     }
-    Ok(groups)
-}
-
-fn by_severity(rows: &DataFrame) -> PolarsResult<BTreeMap<u32, Estimate>> {
-    let benchmark = col("corruption").lt(lit(BENCHMARK.len() as u32));
-    let mut groups: BTreeMap<u32, BTreeMap<u32, Share>> = BTreeMap::new();
-    for (image, severity, share) in shares(rows.clone().lazy().filter(benchmark), "by_severity")? {
-        groups.entry(severity).or_default().insert(image, share);
-    }
-    Ok(groups
+    let answered = |shares: Vec<Share>| {
+        let shares = grid.images.iter().copied().zip(shares);
+        shares.filter(|(_, share)| share.1 > 0).collect()
+    };
+    groups
         .into_iter()
-        .map(|(severity, shares)| (severity, mean(&[&shares])))
-        .collect())
-}
-
-/// Shares by a key that is an image and, in its low 16 bits, something else.
-fn shares(rows: LazyFrame, key: &str) -> PolarsResult<Vec<(u32, u32, Share)>> {
-    let frame = rows
-        .group_by([col(key)])
-        .agg([
-            col("right").sum().cast(DataType::UInt32).alias("right"),
-            len().cast(DataType::UInt32).alias("n"),
-        ])
-        .collect()?;
-    let counts = parquet::u32s(&frame, "right")?
-        .into_iter()
-        .zip(parquet::u32s(&frame, "n")?);
-    let keys = frame.column(key)?.u64()?.iter().map(Option::unwrap_or_default);
-    Ok(keys
-        .zip(counts)
-        .map(|(key, (right, n))| {
-            (
-                (key >> 16) as u32,
-                (key & 0xffff) as u32,
-                (right.into(), n.into()),
-            )
-        })
-        .collect())
+        .map(|(key, shares)| (key, answered(shares)))
+        .collect()
 }

@@ -120,7 +120,7 @@ pub fn paired_means(this: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> Op
 
 /// Two-sided tail of the normal distribution, by the complementary error function of
 /// Numerical Recipes (Press et al., 6.2.2; relative error below 1.2e-7).
-fn two_sided_normal(z: f64) -> f64 {
+pub(crate) fn two_sided_normal(z: f64) -> f64 {
     let x = z.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.5 * x);
     const C: [f64; 10] = [

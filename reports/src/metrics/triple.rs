@@ -1,9 +1,9 @@
 //! The triple that the field prints (CA, NPA, AdvA), for every reading, and the oracle gap:
 //! what the printed triple promises beyond the best triple that one branch can keep.
 
-use crate::error::ReportError;
 use crate::metrics::answers::Tally;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::grid::Grid;
 use crate::metrics::natural::Natural;
 use crate::metrics::reading::Reading;
 use crate::runs::{Model, Runs};
@@ -36,31 +36,28 @@ impl Triple {
 }
 
 /// All triples of a report.
-///
-/// # Errors
-/// When a query fails.
-pub fn triples(runs: &Runs, tally: &Tally) -> Result<Vec<Triple>, ReportError> {
+pub fn triples(runs: &Runs, grids: &[Grid], tally: &Tally) -> Vec<Triple> {
     let mut all = Vec::new();
-    for model in &runs.models {
+    for (model, grid) in runs.models.iter().zip(grids) {
         for reading in Reading::of(&model.branches) {
-            all.push(triple(runs, tally, model, reading)?);
+            all.push(triple(runs, tally, (model, grid), reading));
         }
     }
-    Ok(all)
+    all
 }
 
-fn triple(runs: &Runs, tally: &Tally, model: &Model, reading: Reading) -> Result<Triple, ReportError> {
+fn triple(runs: &Runs, tally: &Tally, (model, grid): (&Model, &Grid), reading: Reading) -> Triple {
     let adva = match &runs.headline {
         Some(attack) => tally.accuracy(model, reading, &Condition::Attack(attack.clone())),
         None => Err(Unknown::because("the suite names no attack")),
     };
-    Ok(Triple {
+    Triple {
         model: model.name.clone(),
         reading,
         ca: tally.accuracy(model, reading, &Condition::Clean),
-        natural: Natural::of(model, reading)?,
+        natural: Natural::of(model, grid, reading),
         adva,
-    })
+    }
 }
 
 /// What one branch cannot keep of a model's printed triple.

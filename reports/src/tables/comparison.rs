@@ -1,7 +1,8 @@
 //! Differences: every model against the baseline, and the oracle against one branch.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::{Analysis, Measure, Reading};
+use crate::metrics::bootstrap::RESAMPLES;
+use crate::metrics::{Analysis, Difference, Measure, Reading};
 use crate::words;
 
 /// One row a model, reading and measure, against the baseline.
@@ -56,6 +57,55 @@ pub fn comparison(analysis: &Analysis) -> Table {
         title: format!("Against the baseline {baseline}"),
         caption: format!(
             "Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"
+        ),
+        columns,
+        rows: rows.collect(),
+    }
+}
+
+/// The same, and normalised errors, by the paired bootstrap.
+pub fn resampled(analysis: &Analysis) -> Table {
+    let baseline = analysis.runs.baseline.clone().unwrap_or_default();
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("measure", "Measure", "", Kind::Text),
+        Column::new("value", "Its own", "%", Kind::Number(1)),
+        Column::new("baseline", baseline.as_str(), "%", Kind::Number(1)),
+        Column::new("difference", "Difference", "points", Kind::Points),
+        Column::new("p", "p", "", Kind::P),
+        Column::new("p_holm", "p (Holm)", "", Kind::P),
+        Column::new("verdict", "In words", "", Kind::Text),
+    ];
+    let rows = analysis.resampled.iter().map(|found| {
+        let through = match analysis.runs.model(&found.model) {
+            Some(model) => found.reading.on(&model.branches).label(),
+            None => found.reading.label(),
+        };
+        vec![
+            Cell::text(&found.model),
+            Cell::text(through),
+            Cell::text(&found.measure),
+            Cell::of(Value::Number(100.0 * found.this)),
+            Cell::of(Value::Number(100.0 * found.baseline)),
+            Cell::of(Value::Points(Difference {
+                value: found.difference.value,
+                low: found.difference.low,
+                high: found.difference.high,
+                p: found.p,
+                images: found.images,
+                test: "paired bootstrap over images".to_owned(),
+            })),
+            Cell::of(Value::P(found.p)),
+            Cell::of(Value::P(found.adjusted)),
+            Cell::text(found.verdict()),
+        ]
+    });
+    Table {
+        id: "bootstrap",
+        title: format!("Against the baseline {baseline}, by bootstrap"),
+        caption: format!(
+            "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
         ),
         columns,
         rows: rows.collect(),

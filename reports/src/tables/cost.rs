@@ -19,6 +19,7 @@ pub fn models(analysis: &Analysis) -> Table {
         Column::new("pi_seconds", "PI latency", "s", Kind::Number(2)),
         Column::new("pi_online_mb", "PI online", "MB", Kind::Number(1)),
         Column::new("pi_offline_gb", "PI offline", "GB", Kind::Number(2)),
+        Column::new("pi_storage_gb", "PI stored", "GB", Kind::Number(2)),
     ];
     let rows = analysis.runs.models.iter().map(|model| {
         let (kept, reduction) = accuracy::relus(model);
@@ -29,7 +30,7 @@ pub fn models(analysis: &Analysis) -> Table {
         ];
         match &model.record {
             Some(record) => {
-                let cost = PrivateCost::of(record.kept());
+                let cost = PrivateCost::of(record.kept(), analysis.link);
                 row.extend([
                     Cell::of(Value::Integer(record.parameters)),
                     Cell::of(Value::Integer(record.macs)),
@@ -39,16 +40,20 @@ pub fn models(analysis: &Analysis) -> Table {
                     Cell::of(Value::Number(cost.seconds)),
                     Cell::of(Value::Number(cost.online_bytes as f64 / 1e6)),
                     Cell::of(Value::Number(cost.offline_bytes as f64 / 1e9)),
+                    Cell::of(Value::Number(cost.storage_bytes as f64 / 1e9)),
                 ]);
             }
-            None => row.extend((0..8).map(|_| kept.clone())),
+            None => row.extend((0..9).map(|_| kept.clone())),
         }
         row
     });
     Table {
         id: "models",
         title: "The networks, and their ReLUs under private inference (PI)".to_owned(),
-        caption: format!("MACs: multiply-accumulates of one forward pass. {ASSUMPTIONS}"),
+        caption: format!(
+            "MACs: multiply-accumulates of one forward pass. {ASSUMPTIONS} Link: {}.",
+            analysis.link.said()
+        ),
         columns,
         rows: rows.collect(),
     }

@@ -24,6 +24,7 @@ pub(super) fn write(table: &Table) -> String {
 fn names(key: &str, kind: Kind) -> Vec<String> {
     let ends: &[&str] = match kind {
         Kind::Share => &["", "_low", "_high", "_right", "_answers", "_images"],
+        Kind::Ratio => &["", "_low", "_high"],
         Kind::Points => &["", "_low", "_high", "_images"],
         _ => &[""],
     };
@@ -47,6 +48,7 @@ fn fields(cell: &Cell, kind: Kind) -> Vec<String> {
             d.high.to_string(),
             d.images.to_string(),
         ],
+        Value::Ratio(r) => vec![r.value.to_string(), r.low.to_string(), r.high.to_string()],
         Value::P(x) | Value::Number(x) => vec![x.to_string()],
         Value::Integer(n) => vec![n.to_string()],
         Value::Absent(_) => vec![String::new(); names("", kind).len()],

@@ -36,6 +36,7 @@ fn field(cell: &Cell) -> serde_json::Value {
         Value::P(x) | Value::Number(x) => json!(x),
         Value::Absent(why) => json!({"value": null, "why": why}),
         Value::Share(estimate) => with_trace(json!(estimate), &cell.trace),
+        Value::Ratio(ratio) => with_trace(json!(ratio), &cell.trace),
         Value::Points(difference) => with_trace(json!(difference), &cell.trace),
     }
 }

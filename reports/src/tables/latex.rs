@@ -53,6 +53,7 @@ pub(crate) fn escape(text: &str) -> String {
             '^' => escaped.push_str("\\textasciicircum{}"),
             '<' => escaped.push_str("$<$"),
             '>' => escaped.push_str("$>$"),
+            '\u{221e}' => escaped.push_str("$\\infty$"),
             '\u{d7}' => escaped.push_str("$\\times$"),
             '\u{b5}' => escaped.push_str("$\\mu$"),
             '\u{2212}' => escaped.push_str("$-$"),

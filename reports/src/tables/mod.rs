@@ -2,14 +2,20 @@
 //! (by the page's template) HTML. What a table says is in one file a topic.
 
 pub mod accuracy;
+pub mod calibration;
+pub mod classes;
 pub mod comparison;
 pub mod cost;
 mod csv;
+pub mod errors;
 mod json;
 mod latex;
 mod markdown;
 pub mod provenance;
+pub mod published;
+pub mod robust;
 
+use crate::metrics::mce::Ratio;
 use crate::metrics::{Analysis, Difference, Estimate, Known};
 use crate::words;
 use serde::Serialize;
@@ -24,6 +30,8 @@ pub enum Kind {
     Share,
     /// A difference of shares with interval.
     Points,
+    /// A ratio or a difference of ratios, in percent, with interval.
+    Ratio,
     /// A p-value.
     P,
     /// A whole number.
@@ -75,6 +83,8 @@ pub enum Value {
     Share(Estimate),
     /// A difference of shares.
     Points(Difference),
+    /// A ratio, or a difference of ratios.
+    Ratio(Ratio),
     /// A p-value.
     P(f64),
     /// A whole number.
@@ -128,6 +138,14 @@ impl Cell {
         }
     }
 
+    /// A number that may be missing, with its reason.
+    pub fn number(known: Option<f64>, why: &str) -> Self {
+        Self::of(match known {
+            Some(number) => Value::Number(number),
+            None => Value::Absent(why.to_owned()),
+        })
+    }
+
     /// The number as text, and its interval.
     pub fn shown(&self, kind: Kind) -> (String, String) {
         let range = |low: String, high: String| format!("[{low}, {high}]");
@@ -140,6 +158,10 @@ impl Cell {
             Value::Points(d) => (
                 words::points(d.value),
                 range(words::points(d.low), words::points(d.high)),
+            ),
+            Value::Ratio(r) => (
+                words::percent(r.value),
+                range(words::percent(r.low), words::percent(r.high)),
             ),
             Value::P(p) => (words::p_value(*p), String::new()),
             Value::Integer(n) => (words::thousands(*n), String::new()),
@@ -195,12 +217,24 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
     let tables = vec![
         accuracy::main(analysis),
         comparison::comparison(analysis),
+        comparison::resampled(analysis),
         comparison::oracle_gap(analysis),
+        published::published(analysis),
+        errors::mce(analysis),
+        errors::ce(analysis),
         accuracy::corruptions(analysis),
         accuracy::severities(analysis),
         accuracy::attacks(analysis),
+        robust::joint(analysis),
+        robust::curves(analysis),
+        robust::minima(analysis),
+        robust::overlap(analysis),
+        classes::worst(analysis),
+        classes::classes(analysis),
+        calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
+        provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),
     ];

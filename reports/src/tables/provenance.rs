@@ -71,6 +71,72 @@ pub fn training(analysis: &Analysis) -> Table {
     }
 }
 
+/// One row a model: what identifies its weights, its images and its evaluation.
+pub fn identities(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("cell", "Trained by cell", "", Kind::Text),
+        Column::new("weights", "Weights (blake3)", "", Kind::Text),
+        Column::new("dataset", "Data set", "", Kind::Text),
+        Column::new("data", "Checksum of the data", "", Kind::Text),
+        Column::new("seeds", "Seeds of evaluation", "", Kind::Text),
+        Column::new("versions", "Algorithm versions", "", Kind::Text),
+    ];
+    let rows = analysis.runs.models.iter().map(|model| {
+        let run = &analysis.runs.runs[model.run];
+        let mut own = run.plan.cells.iter().filter(|cell| cell.model == model.name);
+        let data = own.clone().next().map(|cell| &cell.data);
+        let record = run
+            .records
+            .iter()
+            .find(|record| record.cell.name == model.name && matches!(record.cell.spec, CellSpec::Train(_)));
+        let weights = record.and_then(|record| record.provenance.files.get("model.safetensors"));
+        let absent = |why: &str| Cell::of(Value::Absent(why.to_owned()));
+        let mut seeds: BTreeMap<u64, ()> = BTreeMap::new();
+        let mut versions: BTreeMap<&str, u32> = BTreeMap::new();
+        for cell in own.by_ref() {
+            versions.extend(
+                cell.versions
+                    .iter()
+                    .map(|(name, version)| (name.as_str(), *version)),
+            );
+            if let CellSpec::Evaluate(spec) = &cell.spec {
+                seeds.insert(spec.seed, ());
+            }
+        }
+        let seeds: Vec<String> = seeds.keys().map(u64::to_string).collect();
+        let versions: Vec<String> = versions
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        vec![
+            Cell::text(&model.name),
+            match &model.trained {
+                Some(cell) => Cell::text(&cell.id.0),
+                None => absent("imported"),
+            },
+            match weights {
+                Some(checksum) => Cell {
+                    value: Value::Text(checksum.chars().take(16).collect()),
+                    trace: checksum.clone(),
+                },
+                None => absent("unfinished or imported"),
+            },
+            Cell::text(data.map_or("", |data| data.dataset.as_str())),
+            Cell::text(data.map_or("", |data| data.checksum.as_str())),
+            Cell::text(seeds.join(", ")),
+            Cell::text(versions.join(", ")),
+        ]
+    });
+    Table {
+        id: "identities",
+        title: "What identifies each model and its evaluation".to_owned(),
+        caption: "Two runs in which all of this is equal must give equal rows on one machine; `rlnet compare` looks at these first.".to_owned(),
+        columns,
+        rows: rows.collect(),
+    }
+}
+
 /// One row a finished cell.
 pub fn cells(analysis: &Analysis) -> Table {
     let columns = vec![

@@ -11,6 +11,7 @@ use rlnet_suites::{
     Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks, Outcome,
     Plan, Provenance, Suite, TrainSpec,
 };
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -257,6 +258,13 @@ fn provenance(cell: &Cell, rows: u64) -> Provenance {
             "keyed, fixed textures".into()
         } else {
             String::new()
+        },
+        files: match cell.spec {
+            CellSpec::Train(_) => {
+                let weights = format!("weights of {}", cell.name);
+                [("model.safetensors".to_owned(), weights)].into()
+            }
+            CellSpec::Evaluate(_) => BTreeMap::new(),
         },
         ..Provenance::default()
     }

@@ -1,0 +1,64 @@
+//! `rlnet compare`: a gate between two runs.
+
+use super::global::Global;
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use clap::Args;
+use rlnet_reports::gate;
+use rlnet_suites::Gate;
+use std::path::PathBuf;
+
+/// Compare a run with an older one, image by image; exit code 1 when a gate trips
+///
+/// Says what moved beyond chance, which images flipped, and whether weights, attack, data or
+/// arithmetic changed. Without --gate, the gate `nightly` that comes with the program.
+///
+/// Example: rlnet compare nights/monday nights/tuesday --junit gate.xml
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The older run directory
+    base: PathBuf,
+    /// The newer run directory
+    current: PathBuf,
+    /// What the newer run may lose (TOML, as suites/gates/nightly.toml)
+    #[arg(long, value_name = "FILE")]
+    gate: Option<PathBuf>,
+    /// Also write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl Compare {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let gate = match &self.gate {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| Error::reading(file, error))?;
+                Gate::parse(&text, &file.display().to_string())?
+            }
+            None => Gate::parse(rlnet_suites::gate::NIGHTLY, "the gate nightly")?,
+        };
+        let verdict = gate::compare(&self.base, &self.current, &gate)
+            .map_err(|error| Error::Input(error.to_string()))?;
+        if let Some(file) = &self.junit {
+            verdict
+                .write_junit(file)
+                .map_err(|error| Error::Work(error.to_string()))?;
+        }
+        if global.json {
+            say_json(&verdict.json());
+        } else {
+            say(verdict.markdown().trim_end());
+        }
+        match verdict.reasons.as_slice() {
+            [] => Ok(()),
+            [only] => Err(Error::Work(format!("gate {} tripped: {only}", gate.name))),
+            all => Err(Error::Work(format!(
+                "gate {} tripped for {} reasons:\n{}",
+                gate.name,
+                all.len(),
+                all.join("\n")
+            ))),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `rlnet history`: a series of nightly runs.
+
+use super::global::Global;
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use clap::Args;
+use rlnet_reports::history;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Keep the numbers of nightly runs, find the steps in them, draw them
+///
+/// Adds every finished run in a sub-folder of DIR to DIR/history.parquet (which stays when runs
+/// are deleted) and draws DIR/history.svg and history.png.
+///
+/// Example: rlnet history nights
+#[derive(Debug, Args)]
+pub struct History {
+    /// Folder of run directories
+    dir: PathBuf,
+}
+
+impl History {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let found = history::update(&self.dir).map_err(|error| Error::Input(error.to_string()))?;
+        let files = found
+            .draw(&self.dir)
+            .map_err(|error| Error::Work(error.to_string()))?;
+        if global.json {
+            let lines: Vec<_> = found
+                .lines
+                .iter()
+                .map(|line| {
+                    let pieces = line.pieces.iter();
+                    let pieces: Vec<_> = pieces
+                        .map(|piece| json!({"from": line.points[piece.start].night, "nights": piece.end - piece.start, "level": piece.level}))
+                        .collect();
+                    json!({"name": line.name, "nights": line.points.len(), "pieces": pieces})
+                })
+                .collect();
+            say_json(&json!({
+                "added": found.added, "left_out": found.left_out, "lines": lines,
+                "steps": found.steps(), "files": files,
+            }));
+            return Ok(());
+        }
+        say(found.markdown().trim_end());
+        for night in &found.left_out {
+            say(&format!("Left out: {night}"));
+        }
+        say(&format!(
+            "{} nights added; drawn in {}",
+            found.added.len(),
+            self.dir.join("history.svg").display()
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! What may have moved a number: weights, attack, data or arithmetic, told apart by what
+//! identifies each of them, and, where all of that is equal, by the rows themselves.
+
+use super::Side;
+use super::decide::Check;
+use crate::metrics::grid::{Grid, Sheet};
+use crate::metrics::reading::Reading;
+use crate::runs::Model;
+use rlnet_suites::{CellRecord, CellSpec, Condition, Gate};
+use serde::Serialize;
+
+/// Clean margins that move by no more than this are the same network computed in another
+/// order: single precision has 1.2e-7, a few hundred layers of sums a thousand times that.
+const ROUNDING: f32 = 1e-3;
+
+/// A kind of cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Other images or labels.
+    Data,
+    /// Other weights.
+    Model,
+    /// Another attack, or the same behaving otherwise.
+    Attack,
+    /// Another machine, library, thread count or program.
+    Numerics,
+    /// Nothing that identifies a run differs.
+    Unknown,
+}
+
+impl Cause {
+    /// In words, given whether accuracy rose.
+    pub fn said(self, rose: bool) -> &'static str {
+        match (self, rose) {
+            (Self::Data, _) => "drifted data",
+            (Self::Model, true) => "stronger model",
+            (Self::Model, false) => "weaker model",
+            (Self::Attack, true) => "weaker attack",
+            (Self::Attack, false) => "stronger attack",
+            (Self::Numerics, _) => "changed numerics",
+            (Self::Unknown, _) => "unknown cause",
+        }
+    }
+}
+
+/// Something that identifies a run and differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What kind of cause it is.
+    pub cause: Cause,
+    /// What differs, older and newer.
+    pub what: String,
+}
+
+/// Everything that differs between two runs besides answers.
+pub(super) fn changes(old: &Side, new: &Side) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    for (i, model) in old.runs.models.iter().enumerate() {
+        let Some(j) = new.runs.models.iter().position(|other| other.name == model.name) else {
+            continue;
+        };
+        let other = &new.runs.models[j];
+        let mut found = weights(old, new, model, other);
+        found.extend(labels(&old.grids[i], &new.grids[j]));
+        for (condition, _) in &model.planned {
+            found.extend(cells(old, new, (model, condition), (other, condition)));
+        }
+        for change in found {
+            if !all.contains(&change) {
+                all.push(change);
+            }
+        }
+    }
+    all.sort_by_key(|change| change.cause);
+    all
+}
+
+/// What may have moved one number.
+pub(super) fn explain(old: &Side, new: &Side, check: &Check) -> Vec<(Cause, String)> {
+    let question = &check.question;
+    let place = |side: &Side| {
+        side.runs
+            .models
+            .iter()
+            .position(|model| model.name == question.model)
+    };
+    let (Some(i), Some(j)) = (place(old), place(new)) else {
+        return Vec::new();
+    };
+    let (before, after) = (&old.runs.models[i], &new.runs.models[j]);
+    let mut found = labels(&old.grids[i], &new.grids[j]);
+    found.extend(weights(old, new, before, after));
+    for (a, b) in question.conditions.0.iter().zip(&question.conditions.1) {
+        found.extend(attack(a, b));
+        found.extend(cells(old, new, (before, a), (after, b)));
+    }
+    found.dedup();
+    found.sort_by_key(|change| change.cause);
+    // A machine's threads move single answers; they are only named when nothing heavier is.
+    let heavy = found.iter().any(|change| change.cause < Cause::Numerics);
+    let mut causes: Vec<(Cause, String)> = Vec::new();
+    for change in found {
+        let light = change.cause == Cause::Numerics;
+        match causes.iter_mut().find(|(cause, _)| *cause == change.cause) {
+            _ if heavy && light => {}
+            Some((_, said)) if !said.contains(&change.what) => *said = format!("{said}, {}", change.what),
+            Some(_) => {}
+            None => causes.push((change.cause, change.what)),
+        }
+    }
+    // The rows know more than the names: the same weights that answer clean images as before
+    // leave only the attack.
+    if !heavy && let Some(change) = by_rows(&old.grids[i], &new.grids[j], check) {
+        causes.insert(0, (change.cause, change.what));
+        causes.dedup_by(|b, a| a.0 == b.0 && b.1.is_empty());
+    }
+    if causes.is_empty() {
+        causes.push((
+            Cause::Unknown,
+            "weights, attack, data and machine are the same: suspect a changed algorithm whose version was not bumped".into(),
+        ));
+    }
+    causes
+}
+
+/// Answers of unchanged weights to unchanged clean images that flip: a reason of its own.
+pub(super) fn flips(old: &Side, new: &Side, gate: &Gate) -> Vec<String> {
+    let Some(limit) = gate.max_flips else {
+        return Vec::new();
+    };
+    let mut reasons = Vec::new();
+    for (i, model) in old.runs.models.iter().enumerate() {
+        let Some(j) = new.runs.models.iter().position(|other| other.name == model.name) else {
+            continue;
+        };
+        let same = weights(old, new, model, &new.runs.models[j]).is_empty()
+            && labels(&old.grids[i], &new.grids[j]).is_empty()
+            && old.grids[i].images == new.grids[j].images;
+        let reading = Reading::Oracle;
+        let (before, after) = (
+            old.grids[i].right(reading, &Condition::Clean),
+            new.grids[j].right(reading, &Condition::Clean),
+        );
+        let (true, Some(before), Some(after)) = (same, before, after) else {
+            continue;
+        };
+        let flipped = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+        if flipped > 0 && 100.0 * flipped as f64 / before.len() as f64 + 1e-9 >= limit {
+            reasons.push(format!(
+                "{}: changed numerics: {flipped} of {} clean images are answered otherwise by the same weights",
+                model.name,
+                before.len()
+            ));
+        }
+    }
+    reasons
+}
+
+fn labels(old: &Grid, new: &Grid) -> Vec<Change> {
+    let changed = old.images.iter().zip(&old.labels).filter(|(image, label)| {
+        let place = new.images.binary_search(image).ok();
+        place.is_some_and(|place| new.labels[place] != **label)
+    });
+    let changed = changed.count();
+    let change = (changed > 0).then(|| Change {
+        cause: Cause::Data,
+        what: format!("{changed} images have another label"),
+    });
+    change.into_iter().collect()
+}
+
+fn training<'a>(side: &'a Side, model: &Model) -> Option<&'a CellRecord> {
+    let mut records = side.runs.runs[model.run].records.iter();
+    records.find(|record| record.cell.name == model.name && matches!(record.cell.spec, CellSpec::Train(_)))
+}
+
+/// The weights of a model: the checksum of its file; of an imported model, its cell's parent.
+fn weights(old: &Side, new: &Side, before: &Model, after: &Model) -> Vec<Change> {
+    let identity = |side: &Side, model: &Model| match training(side, model) {
+        Some(record) => {
+            let file = record.provenance.files.get("model.safetensors");
+            file.cloned()
+                .unwrap_or_else(|| format!("cell {}", record.cell.id))
+        }
+        None => {
+            let cell = side.runs.runs[model.run].plan.cells.iter();
+            let mut cells = cell.filter(|cell| cell.model == model.name);
+            let parents = cells.find_map(|cell| cell.parents.first());
+            parents.map_or_else(String::new, |id| format!("import {id}"))
+        }
+    };
+    let (a, b) = (identity(old, before), identity(new, after));
+    if a == b {
+        return Vec::new();
+    }
+    let recipes = (training(old, before), training(new, after));
+    let same_recipe = matches!(recipes, (Some(a), Some(b)) if a.cell.id == b.cell.id);
+    let note = if same_recipe {
+        " from the same recipe: its training is not reproducible here"
+    } else {
+        ""
+    };
+    vec![Change {
+        cause: Cause::Model,
+        what: format!("weights of {} {} to {}{note}", before.name, short(&a), short(&b)),
+    }]
+}
+
+fn attack(old: &Condition, new: &Condition) -> Option<Change> {
+    (old != new).then(|| Change {
+        cause: Cause::Attack,
+        what: format!("{old} to {new}"),
+    })
+}
+
+/// What the cells behind one condition differ in: data, algorithms, machine.
+fn cells(old: &Side, new: &Side, a: (&Model, &Condition), b: (&Model, &Condition)) -> Vec<Change> {
+    let record = |side: &'_ Side, (model, condition): (&Model, &Condition)| -> Option<CellRecord> {
+        let id = model.cell_of(condition)?;
+        let mut records = side.runs.runs[model.run].records.iter();
+        records.find(|record| record.cell.id == *id).cloned()
+    };
+    let (Some(before), Some(after)) = (record(old, a), record(new, b)) else {
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    let mut differ = |cause, what: &str, a: &str, b: &str| {
+        if a != b {
+            let what = format!("{what} {} to {}", shown(a), shown(b));
+            changes.push(Change { cause, what });
+        }
+    };
+    let (x, y) = (&before.cell.data, &after.cell.data);
+    differ(Cause::Data, "data set", &x.dataset, &y.dataset);
+    differ(Cause::Data, "checksum of the data", &x.checksum, &y.checksum);
+    let images = |n: Option<u32>| n.map_or("all".to_owned(), |n| n.to_string());
+    differ(Cause::Data, "test images", &images(x.test), &images(y.test));
+    let of_images = matches!(a.1, Condition::Corruption { .. });
+    let cause = match a.1 {
+        Condition::Attack(_) => Cause::Attack,
+        Condition::Corruption { .. } => Cause::Data,
+        Condition::Clean => Cause::Numerics,
+    };
+    let versions = |record: &CellRecord| format!("{:?}", record.cell.versions);
+    differ(
+        cause,
+        "versions of the algorithms",
+        &versions(&before),
+        &versions(&after),
+    );
+    if let (CellSpec::Evaluate(x), CellSpec::Evaluate(y)) = (&before.cell.spec, &after.cell.spec)
+        && a.1 != &Condition::Clean
+    {
+        differ(cause, "seed", &x.seed.to_string(), &y.seed.to_string());
+    }
+    let (x, y) = (&before.provenance, &after.provenance);
+    if of_images {
+        differ(
+            Cause::Data,
+            "how corruptions are made,",
+            &x.corruptions,
+            &y.corruptions,
+        );
+    }
+    differ(Cause::Numerics, "device", &x.device, &y.device);
+    differ(Cause::Numerics, "libtorch", &x.libtorch, &y.libtorch);
+    differ(
+        Cause::Numerics,
+        "threads",
+        &x.threads.to_string(),
+        &y.threads.to_string(),
+    );
+    differ(Cause::Numerics, "program", &x.program, &y.program);
+    differ(Cause::Numerics, "commit", &x.commit, &y.commit);
+    changes
+}
+
+/// What the rows say when weights, data and attack have the same names as before.
+fn by_rows(old: &Grid, new: &Grid, check: &Check) -> Option<Change> {
+    let question = &check.question;
+    let first = |grid: &Grid, condition: &Condition| -> Option<Sheet> {
+        let sheets = grid.sheets(question.reading, condition)?;
+        sheets.first().map(|sheet| (*sheet).clone())
+    };
+    let (a, b) = (first(old, &Condition::Clean)?, first(new, &Condition::Clean)?);
+    if old.images != new.images {
+        return None;
+    }
+    let steps = a.margin.iter().zip(&b.margin).map(|(a, b)| (a - b).abs());
+    let moved = steps.fold(0.0_f32, f32::max);
+    let condition = question.conditions.0.first()?;
+    let attacked = matches!(condition, Condition::Attack(_));
+    if moved <= ROUNDING && attacked {
+        let (x, y) = (
+            first(old, condition)?,
+            first(new, question.conditions.1.first()?)?,
+        );
+        let mean = |sheet: &Sheet| {
+            let sum: f64 = sheet.norm.iter().map(|norm| f64::from(*norm)).sum();
+            255.0 * sum / sheet.norm.len().max(1) as f64
+        };
+        let passes = |sheet: &Sheet| sheet.backwards as f64 / sheet.norm.len().max(1) as f64;
+        return Some(Change {
+            cause: Cause::Attack,
+            what: format!(
+                "clean images are answered as before, so the attack behaves otherwise under the same name: mean perturbation {:.2}/255 to {:.2}/255, backward passes an image {:.1} to {:.1}",
+                mean(&x),
+                mean(&y),
+                passes(&x),
+                passes(&y)
+            ),
+        });
+    }
+    (moved > 0.0 && moved <= ROUNDING).then(|| Change {
+        cause: Cause::Numerics,
+        what: format!("clean margins moved by up to {moved:.1e}"),
+    })
+}
+
+fn shown(text: &str) -> &str {
+    if text.is_empty() { "(none)" } else { text }
+}
+
+/// The first letters of a checksum.
+fn short(identity: &str) -> String {
+    let letters = identity.chars().take(12).collect::<String>();
+    if identity.contains(' ') {
+        identity.to_owned()
+    } else {
+        letters
+    }
+}

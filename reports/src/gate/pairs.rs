@@ -1,0 +1,216 @@
+//! The questions that a gate's rules ask of two runs.
+
+use super::Side;
+use super::decide::{Limits, Question};
+use crate::metrics::grid::Grid;
+use crate::metrics::reading::Reading;
+use crate::metrics::threat::Norm;
+use crate::runs::Model;
+use crate::words;
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::gate::{GateMetric, Rule};
+use rlnet_suites::{AttackSpec, Condition, Gate};
+
+/// A number: its name, and the conditions behind it in the older and in the newer run.
+type Number = (String, Vec<Condition>, Vec<Condition>);
+
+/// All questions, and why some that the older run can answer cannot be asked of the newer.
+pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, Vec<String>) {
+    let (mut questions, mut missing) = (Vec::new(), Vec::new());
+    for rule in &gate.rule {
+        for (model, grid) in old.runs.models.iter().zip(&old.grids) {
+            if !rule.models.is_empty() && !rule.models.contains(&model.name) {
+                continue;
+            }
+            let found = new.runs.models.iter().position(|other| other.name == model.name);
+            let Some(at) = found else {
+                let said = format!("model `{}` is no longer evaluated", model.name);
+                if !missing.contains(&said) {
+                    missing.push(said);
+                }
+                continue;
+            };
+            let pair = (grid, &new.grids[at]);
+            for (measure, before, after) in numbers(rule, old, new, model, &new.runs.models[at]) {
+                for reading in readings(rule, model) {
+                    ask(
+                        &mut questions,
+                        &mut missing,
+                        pair,
+                        (model, reading),
+                        (&measure, &before, &after),
+                        rule,
+                    );
+                }
+            }
+        }
+    }
+    // One number may be named by two rules: it is tested once, under the first.
+    let mut seen: Vec<(String, Reading, Vec<Condition>)> = Vec::new();
+    questions.retain(|question: &Question| {
+        let key = (
+            question.model.clone(),
+            question.reading,
+            question.conditions.0.clone(),
+        );
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    });
+    // The oracle reads clean images through the clean branch: the same answers again would
+    // only cost the other questions some of the level.
+    let mut distinct: Vec<Question> = Vec::new();
+    for question in questions {
+        let twin = |other: &Question| {
+            other.model == question.model
+                && other.conditions == question.conditions
+                && (&other.old, &other.new) == (&question.old, &question.new)
+        };
+        if !distinct.iter().any(twin) {
+            distinct.push(question);
+        }
+    }
+    let questions = distinct;
+    (questions, missing)
+}
+
+fn ask(
+    questions: &mut Vec<Question>,
+    missing: &mut Vec<String>,
+    grids: (&Grid, &Grid),
+    (model, reading): (&Model, Reading),
+    (measure, before, after): (&str, &[Condition], &[Condition]),
+    rule: &Rule,
+) {
+    let Some(old) = shares(grids.0, reading, before) else {
+        return;
+    };
+    let Some(new) = shares(grids.1, reading, after).filter(|_| !after.is_empty()) else {
+        missing.push(format!(
+            "{}, {}, {measure}: measured before, now missing or unfinished",
+            model.name,
+            reading.label()
+        ));
+        return;
+    };
+    let (mut images, mut a, mut b) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, image) in grids.0.images.iter().enumerate() {
+        let place = grids.1.images.binary_search(image).ok();
+        if let (Some(old), Some(new)) = (old[i], place.and_then(|place| new[place])) {
+            images.push(*image);
+            a.push(old);
+            b.push(new);
+        }
+    }
+    questions.push(Question {
+        model: model.name.clone(),
+        reading,
+        measure: measure.to_owned(),
+        conditions: (before.to_vec(), after.to_vec()),
+        images,
+        old: a,
+        new: b,
+        limits: Limits {
+            drop: rule.max_drop,
+            rise: rule.max_rise,
+        },
+    });
+}
+
+/// Each image's share of right answers over some conditions.
+fn shares(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Vec<Option<f64>>> {
+    let mut sums: Vec<Option<f64>> = vec![Some(0.0); grid.images.len()];
+    for condition in conditions {
+        for (sum, right) in sums.iter_mut().zip(grid.right(reading, condition)?) {
+            *sum = sum
+                .zip(right)
+                .map(|(sum, right)| sum + f64::from(u8::from(right)));
+        }
+    }
+    let n = conditions.len().max(1) as f64;
+    Some(sums.into_iter().map(|sum| sum.map(|sum| sum / n)).collect())
+}
+
+fn readings(rule: &Rule, model: &Model) -> Vec<Reading> {
+    let mut all: Vec<Reading> = Vec::new();
+    for name in &rule.readings {
+        let named = match name.as_str() {
+            "oracle" => vec![Reading::Oracle],
+            "worst" => vec![Reading::Worst],
+            "each" => model
+                .branches
+                .iter()
+                .map(|branch| Reading::Fixed(*branch))
+                .collect(),
+            branch => {
+                let known = model.branches.iter().filter(|known| known.name() == branch);
+                known.map(|branch| Reading::Fixed(*branch)).collect()
+            }
+        };
+        for reading in named.into_iter().map(|reading| reading.on(&model.branches)) {
+            if !all.contains(&reading) {
+                all.push(reading);
+            }
+        }
+    }
+    all
+}
+
+fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -> Vec<Number> {
+    let corrupted = |model: &Model, keep: &dyn Fn(&str) -> bool| -> Vec<Condition> {
+        let all = model.planned.iter().map(|(condition, _)| condition.clone());
+        all.filter(|condition| matches!(condition, Condition::Corruption { name, .. } if keep(name)))
+            .collect()
+    };
+    let both =
+        |name: String, keep: &dyn Fn(&str) -> bool| (name, corrupted(before, keep), corrupted(after, keep));
+    let numbers: Vec<Number> = match rule.metric {
+        GateMetric::Ca => vec![("CA".to_owned(), vec![Condition::Clean], vec![Condition::Clean])],
+        GateMetric::Npa => vec![both("NPA".to_owned(), &|name| BENCHMARK.contains(&name))],
+        GateMetric::Corruptions => {
+            let names = BENCHMARK.iter().chain(&EXTRA);
+            names
+                .map(|name| both(words::corruption(name), &|known| known == *name))
+                .collect()
+        }
+        GateMetric::AdvA => {
+            let of = |spec: &Option<AttackSpec>| spec.clone().map(Condition::Attack).into_iter().collect();
+            vec![("AdvA".to_owned(), of(&old.runs.headline), of(&new.runs.headline))]
+        }
+        GateMetric::Attacks => {
+            let (before, after) = (attacks(before), attacks(after));
+            let pairs = before.iter().map(|attack| {
+                let twin = after.iter().find(|other| *other == attack);
+                let twin = twin.or_else(|| after.iter().find(|other| stands_for(other, attack)));
+                (
+                    words::attack(attack, &before),
+                    vec![Condition::Attack(attack.clone())],
+                    twin.map(|twin| Condition::Attack(twin.clone()))
+                        .into_iter()
+                        .collect(),
+                )
+            });
+            pairs.collect()
+        }
+    };
+    numbers
+        .into_iter()
+        .filter(|(_, before, _)| !before.is_empty())
+        .collect()
+}
+
+fn attacks(model: &Model) -> Vec<AttackSpec> {
+    let conditions = model.planned.iter().map(|(condition, _)| condition);
+    conditions
+        .filter_map(|condition| match condition {
+            Condition::Attack(spec) => Some(spec.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether an attack took another's place: the same by name, norm and radius.
+fn stands_for(new: &AttackSpec, old: &AttackSpec) -> bool {
+    let same_size = (new.size("eps") - old.size("eps")).abs() < 1e-9;
+    new.name() == old.name() && Norm::of(new) == Norm::of(old) && same_size
+}

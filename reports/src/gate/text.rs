@@ -1,0 +1,172 @@
+//! A gate's verdict as Markdown, `JUnit` XML and JSON.
+
+use super::{Check, Verdict};
+use crate::words;
+use serde_json::json;
+
+/// Flipped images listed per question in the summary; JSON has all.
+const LISTED: usize = 20;
+
+pub(super) fn markdown(verdict: &Verdict) -> String {
+    let tripped = verdict.tripped();
+    let mut text = format!(
+        "# Gate `{}`: {}\n\n`{}` against `{}`; {} paired tests at level {} together.\n\n",
+        verdict.gate.name,
+        if tripped { "tripped" } else { "passed" },
+        verdict.current.display(),
+        verdict.base.display(),
+        verdict.checks.len(),
+        verdict.gate.level
+    );
+    for reason in &verdict.reasons {
+        text.push_str(&format!("- {reason}\n"));
+    }
+    if tripped {
+        text.push('\n');
+    }
+    text.push_str(if verdict.changes.is_empty() {
+        "Weights, attacks, data and machine are the same in both runs.\n\n"
+    } else {
+        "What differs besides answers:\n\n"
+    });
+    for change in &verdict.changes {
+        text.push_str(&format!("- {}\n", change.what));
+    }
+    text.push_str("\n| Model | Read through | Measure | Before (%) | Now (%) | Points | p (Holm) | Worse | Better | |\n");
+    text.push_str("| ----- | ------------ | ------- | ---------: | ------: | -----: | -------: | ----: | -----: | - |\n");
+    for check in &verdict.checks {
+        let (old, new) = check.means();
+        let (worse, better) = check.flipped();
+        let question = &check.question;
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} [{}, {}] | {} | {} | {} | {} |\n",
+            question.model,
+            question.reading.label(),
+            question.measure,
+            words::percent(old),
+            words::percent(new),
+            words::points(check.difference.value),
+            words::points(check.difference.low),
+            words::points(check.difference.high),
+            words::p_value(check.adjusted),
+            worse.len(),
+            better.len(),
+            state(check)
+        ));
+    }
+    for check in verdict.checks.iter().filter(|check| check.tripped()) {
+        let (worse, better) = check.flipped();
+        let question = &check.question;
+        text.push_str(&format!(
+            "\n{}, {}, {}: images that got worse: {}; better: {}.\n",
+            question.model,
+            question.reading.label(),
+            question.measure,
+            listed(&worse),
+            listed(&better)
+        ));
+    }
+    text
+}
+
+fn state(check: &Check) -> &'static str {
+    match (check.tripped(), check.moved()) {
+        (true, _) => "**tripped**",
+        (false, true) => "moved, within limits",
+        (false, false) => "not distinguishable",
+    }
+}
+
+fn listed(images: &[u32]) -> String {
+    if images.is_empty() {
+        return "none".to_owned();
+    }
+    let shown: Vec<String> = images.iter().take(LISTED).map(u32::to_string).collect();
+    let more = images.len().saturating_sub(LISTED);
+    if more > 0 {
+        format!("{} and {more} more", shown.join(", "))
+    } else {
+        shown.join(", ")
+    }
+}
+
+pub(super) fn junit(verdict: &Verdict) -> String {
+    // Reasons that belong to no question (missing numbers, drifted data) are cases too.
+    let own: Vec<String> = verdict.checks.iter().filter_map(Check::reason).collect();
+    let other: Vec<&String> = verdict
+        .reasons
+        .iter()
+        .filter(|reason| !own.contains(reason))
+        .collect();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"{}\" tests=\"{}\" failures=\"{}\">\n",
+        escape(&verdict.gate.name),
+        verdict.checks.len() + other.len(),
+        own.len() + other.len()
+    );
+    for check in &verdict.checks {
+        let question = &check.question;
+        let head = format!(
+            "<testcase classname=\"{}.{}\" name=\"{}\"",
+            escape(&question.model),
+            escape(&question.reading.label()),
+            escape(&question.measure)
+        );
+        match check.reason() {
+            Some(reason) => text.push_str(&failure(&head, &reason)),
+            None => text.push_str(&format!("{head}/>\n")),
+        }
+    }
+    for (i, reason) in other.into_iter().enumerate() {
+        let head = format!("<testcase classname=\"gate\" name=\"reason {}\"", i + 1);
+        text.push_str(&failure(&head, reason));
+    }
+    text.push_str("</testsuite>\n</testsuites>\n");
+    text
+}
+
+fn failure(head: &str, reason: &str) -> String {
+    format!("{head}><failure message=\"{}\"/></testcase>\n", escape(reason))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect()
+}
+
+pub(super) fn json(verdict: &Verdict) -> serde_json::Value {
+    let checks: Vec<serde_json::Value> = verdict
+        .checks
+        .iter()
+        .map(|check| {
+            let (worse, better) = check.flipped();
+            let (before, now) = check.means();
+            json!({
+                "model": check.question.model,
+                "reading": check.question.reading.label(),
+                "measure": check.question.measure,
+                "before": before,
+                "now": now,
+                "difference": check.difference,
+                "p_holm": check.adjusted,
+                "tripped": check.tripped(),
+                "causes": check.causes.iter().map(|(cause, what)| json!({"cause": cause, "what": what})).collect::<Vec<_>>(),
+                "worse": worse,
+                "better": better,
+            })
+        })
+        .collect();
+    json!({
+        "gate": verdict.gate.name,
+        "level": verdict.gate.level,
+        "tripped": verdict.tripped(),
+        "reasons": verdict.reasons,
+        "changes": verdict.changes,
+        "checks": checks,
+    })
+}

@@ -1,0 +1,353 @@
+//! A series of nights: every run of a folder adds its numbers to one Parquet file, which stays
+//! when the runs are gone; steps in each number are found and drawn.
+
+use crate::error::ReportError;
+use crate::figures::{self, Figure, Series};
+use crate::files;
+use crate::metrics::steps::{Piece, pieces};
+use crate::metrics::{Analysis, Estimate, Reading};
+use crate::parquet::{read_parquet, strs, write_parquet};
+use crate::runs::Runs;
+use crate::words;
+use polars::prelude::*;
+use rlnet_suites::Condition;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The series' file.
+pub const FILE: &str = "history.parquet";
+
+const COLUMNS: [(&str, DataType); 10] = [
+    ("night", DataType::String),
+    ("started", DataType::UInt64),
+    ("commit", DataType::String),
+    ("model", DataType::String),
+    ("reading", DataType::String),
+    ("measure", DataType::String),
+    ("value", DataType::Float64),
+    ("low", DataType::Float64),
+    ("high", DataType::Float64),
+    ("images", DataType::UInt64),
+];
+
+/// One number of one night.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The run's folder.
+    pub night: String,
+    /// When its first cell started, seconds since 1970.
+    pub started: u64,
+    /// Commit of the program that evaluated.
+    pub commit: String,
+    /// The model.
+    pub model: String,
+    /// How it is read.
+    pub reading: String,
+    /// `CA`, `NPA`, `AdvA`, or an attack.
+    pub measure: String,
+    /// The share.
+    pub value: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Images behind it.
+    pub images: u64,
+}
+
+/// A number over all nights, oldest first, with its pieces.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Model, reading and measure.
+    pub name: String,
+    /// The nights.
+    pub points: Vec<Point>,
+    /// Stretches of equal level.
+    pub pieces: Vec<Piece>,
+}
+
+/// A series brought up to date.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// Every number's line.
+    pub lines: Vec<Line>,
+    /// Nights added now.
+    pub added: Vec<String>,
+    /// Folders that were left out, with the reason.
+    pub left_out: Vec<String>,
+}
+
+/// Adds the runs in a folder's sub-folders to its series, and looks for steps.
+///
+/// # Errors
+/// When the folder or the series cannot be read, or the series cannot be written.
+pub fn update(dir: &Path) -> Result<History, ReportError> {
+    let file = dir.join(FILE);
+    let mut points = if file.is_file() { read(&file)? } else { Vec::new() };
+    let (mut added, mut left_out) = (Vec::new(), Vec::new());
+    for folder in runs(dir)? {
+        let night = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if points.iter().any(|point| point.night == night) {
+            continue;
+        }
+        match numbers(&folder, &night) {
+            Ok(new) if new.is_empty() => left_out.push(format!("{night}: nothing is finished")),
+            Ok(new) => {
+                points.extend(new);
+                added.push(night);
+            }
+            // One damaged night must not hide the others.
+            Err(error) => left_out.push(format!("{night}: {error}")),
+        }
+    }
+    if points.is_empty() {
+        return Err(ReportError::Unfit {
+            what: dir.display().to_string(),
+            message: "it holds no series and no finished run; put run folders into it".into(),
+        });
+    }
+    points.sort_by(|a, b| (a.started, &a.night).cmp(&(b.started, &b.night)));
+    if !added.is_empty() {
+        write(&file, &points)?;
+    }
+    Ok(History {
+        lines: lines(points),
+        added,
+        left_out,
+    })
+}
+
+impl History {
+    /// Every step, in words, latest first.
+    pub fn steps(&self) -> Vec<String> {
+        let mut steps: Vec<(u64, String)> = Vec::new();
+        for line in &self.lines {
+            for pair in line.pieces.windows(2) {
+                let at = &line.points[pair[1].start];
+                let commit = if at.commit.is_empty() {
+                    String::new()
+                } else {
+                    format!(", commit {}", at.commit)
+                };
+                let said = format!(
+                    "{}: {} % to {} % ({} points) from {}{commit}",
+                    line.name,
+                    words::percent(pair[0].level),
+                    words::percent(pair[1].level),
+                    words::points(pair[1].level - pair[0].level),
+                    at.night
+                );
+                steps.push((at.started, said));
+            }
+        }
+        steps.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        steps.into_iter().map(|(_, said)| said).collect()
+    }
+
+    /// Markdown summary: the latest level of every number, and every step.
+    pub fn markdown(&self) -> String {
+        let mut text = String::from(
+            "| Number | Nights | Latest (%) | Level (%) | Since |\n| ------ | -----: | ---------: | --------: | ----- |\n",
+        );
+        for line in &self.lines {
+            if let (Some(last), Some(piece)) = (line.points.last(), line.pieces.last()) {
+                text.push_str(&format!(
+                    "| {} | {} | {} [{}, {}] | {} | {} |\n",
+                    line.name,
+                    line.points.len(),
+                    words::percent(last.value),
+                    words::percent(last.low),
+                    words::percent(last.high),
+                    words::percent(piece.level),
+                    line.points[piece.start].night
+                ));
+            }
+        }
+        let steps = self.steps();
+        text.push_str(if steps.is_empty() {
+            "\nNo steps.\n"
+        } else {
+            "\nSteps:\n\n"
+        });
+        for step in steps {
+            text.push_str(&format!("- {step}\n"));
+        }
+        text
+    }
+
+    /// Draws the series into `dir/history.svg` and `dir/history.png`.
+    ///
+    /// # Errors
+    /// When drawing fails or a file cannot be written.
+    pub fn draw(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+        let figure: Figure = figures::history(&self.series())?;
+        let png = dir.join("history.png");
+        files::write_atomic(&png, &figure.png)?;
+        let mut written = vec![png];
+        if let Some(svg) = figure.standalone() {
+            let path = dir.join("history.svg");
+            files::write_atomic(&path, svg.as_bytes())?;
+            written.insert(0, path);
+        }
+        Ok(written)
+    }
+
+    fn series(&self) -> Vec<Series> {
+        let lines = self.lines.iter();
+        lines
+            .map(|line| Series {
+                name: line.name.clone(),
+                values: line.points.iter().map(|p| (p.value, p.low, p.high)).collect(),
+                pieces: line.pieces.clone(),
+                first: line.points.first().map_or_else(String::new, |p| p.night.clone()),
+                last: line.points.last().map_or_else(String::new, |p| p.night.clone()),
+            })
+            .collect()
+    }
+}
+
+/// Sub-folders that are runs, by name.
+fn runs(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let entries = std::fs::read_dir(dir).map_err(|source| ReportError::io("read", dir, source))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.join("plan.json").is_file())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// The numbers of one run.
+fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
+    let analysis = Analysis::of(Runs::load(&[folder.to_owned()])?)?;
+    let records = analysis.runs.records();
+    let started = records.iter().map(|(_, record)| record.provenance.started).min();
+    let latest = records.iter().max_by_key(|(_, record)| record.provenance.started);
+    let commit = latest.map_or_else(String::new, |(_, record)| record.provenance.commit.clone());
+    let attacks = analysis.runs.attacks();
+    let mut points = Vec::new();
+    for triple in &analysis.triples {
+        let mut add = |measure: String, estimate: &Estimate| {
+            points.push(Point {
+                night: night.to_owned(),
+                started: started.unwrap_or_default(),
+                commit: commit.clone(),
+                model: triple.model.clone(),
+                reading: triple.reading.label(),
+                measure,
+                value: estimate.value,
+                low: estimate.low,
+                high: estimate.high,
+                images: estimate.images,
+            });
+        };
+        let known = [
+            ("CA", &triple.ca),
+            ("NPA", &triple.natural.npa),
+            ("AdvA", &triple.adva),
+        ];
+        for (name, known) in known {
+            if let Ok(estimate) = known {
+                add(name.to_owned(), estimate);
+            }
+        }
+        let Some(model) = analysis.runs.model(&triple.model) else {
+            continue;
+        };
+        if triple.reading == Reading::Oracle {
+            continue;
+        }
+        for attack in attacks
+            .iter()
+            .filter(|attack| Some(*attack) != analysis.runs.headline.as_ref())
+        {
+            let condition = Condition::Attack(attack.clone());
+            if let Ok(estimate) = analysis.tally.accuracy(model, triple.reading, &condition) {
+                add(words::attack(attack, &attacks), &estimate);
+            }
+        }
+    }
+    Ok(points)
+}
+
+fn lines(points: Vec<Point>) -> Vec<Line> {
+    let mut groups: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for point in points {
+        let name = format!("{}, {}, {}", point.model, point.reading, point.measure);
+        groups.entry(name).or_default().push(point);
+    }
+    let line = |(name, points): (String, Vec<Point>)| {
+        let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+        let images = points.iter().map(|point| point.images).max().unwrap_or(1);
+        Line {
+            name,
+            pieces: pieces(&values, 1.0 / images.max(1) as f64),
+            points,
+        }
+    };
+    groups.into_iter().map(line).collect()
+}
+
+fn write(file: &Path, points: &[Point]) -> Result<(), ReportError> {
+    let text = |pick: fn(&Point) -> &str| points.iter().map(pick).collect::<Vec<&str>>();
+    let frame = df!(
+        "night" => text(|p| &p.night),
+        "started" => points.iter().map(|p| p.started).collect::<Vec<u64>>(),
+        "commit" => text(|p| &p.commit),
+        "model" => text(|p| &p.model),
+        "reading" => text(|p| &p.reading),
+        "measure" => text(|p| &p.measure),
+        "value" => points.iter().map(|p| p.value).collect::<Vec<f64>>(),
+        "low" => points.iter().map(|p| p.low).collect::<Vec<f64>>(),
+        "high" => points.iter().map(|p| p.high).collect::<Vec<f64>>(),
+        "images" => points.iter().map(|p| p.images).collect::<Vec<u64>>(),
+    )
+    .map_err(|error| ReportError::make("the series", error))?;
+    write_parquet(file, frame)
+}
+
+fn read(file: &Path) -> Result<Vec<Point>, ReportError> {
+    let frame = read_parquet(file, &COLUMNS)?;
+    let get = || -> PolarsResult<Vec<Point>> {
+        let whole = |name: &str| -> PolarsResult<Vec<u64>> {
+            Ok(frame
+                .column(name)?
+                .u64()?
+                .iter()
+                .map(Option::unwrap_or_default)
+                .collect())
+        };
+        let real = |name: &str| -> PolarsResult<Vec<f64>> {
+            Ok(frame
+                .column(name)?
+                .f64()?
+                .iter()
+                .map(|x| x.unwrap_or(f64::NAN))
+                .collect())
+        };
+        let (night, commit) = (strs(&frame, "night")?, strs(&frame, "commit")?);
+        let (model, reading) = (strs(&frame, "model")?, strs(&frame, "reading")?);
+        let measure = strs(&frame, "measure")?;
+        let (started, images) = (whole("started")?, whole("images")?);
+        let (value, low, high) = (real("value")?, real("low")?, real("high")?);
+        Ok((0..frame.height())
+            .map(|i| Point {
+                night: night[i].to_owned(),
+                started: started[i],
+                commit: commit[i].to_owned(),
+                model: model[i].to_owned(),
+                reading: reading[i].to_owned(),
+                measure: measure[i].to_owned(),
+                value: value[i],
+                low: low[i],
+                high: high[i],
+                images: images[i],
+            })
+            .collect())
+    };
+    get().map_err(|error| ReportError::file(file, format!("not readable as a series: {error}")))
+}

@@ -1,0 +1,189 @@
+//! One model's rows as plain columns: for every branch and condition one value an image.
+//! Metrics that look at an image across conditions (joint accuracy, distances, classes,
+//! calibration) read this; it is made in one pass over the rows.
+
+use crate::error::ReportError;
+use crate::metrics::reading::Reading;
+use crate::parquet;
+use crate::runs::Model;
+use polars::prelude::*;
+use rlnet_suites::{Branch, Condition};
+use std::collections::BTreeMap;
+
+/// What one branch made of one condition; a value per image of the grid, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sheet {
+    /// Whether the answer is right; absent where there is no row.
+    pub right: Vec<Option<bool>>,
+    /// Probability that the soft-max gives to the predicted class, in `[0, 1]`; NaN where
+    /// it cannot be had.
+    pub confidence: Vec<f32>,
+    /// Size of the perturbation, in the attack's own norm.
+    pub norm: Vec<f32>,
+    /// True logit minus the largest other one.
+    pub margin: Vec<f32>,
+    /// Cross entropy, nats.
+    pub loss: Vec<f32>,
+    /// Backward passes spent on all images.
+    pub backwards: u64,
+}
+
+/// All sheets of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Grid {
+    /// Positions in the official test set, ascending.
+    pub images: Vec<u32>,
+    /// True class of each image.
+    pub labels: Vec<u32>,
+    sheets: BTreeMap<(Condition, Branch), Sheet>,
+    own: BTreeMap<Condition, Branch>,
+    branches: Vec<Branch>,
+}
+
+/// Whether each image is answered right; absent where that is not known.
+pub type Right = Vec<Option<bool>>;
+
+impl Grid {
+    /// Reads a model's rows.
+    ///
+    /// # Errors
+    /// When a column is not there.
+    pub fn of(model: &Model) -> Result<Self, ReportError> {
+        Self::read(model)
+            .map_err(|error| ReportError::make(format!("the answers of `{}`", model.name), error))
+    }
+
+    fn read(model: &Model) -> PolarsResult<Self> {
+        let rows = &model.rows;
+        let image = parquet::u32s(rows, "image")?;
+        let branch = parquet::strs(rows, "branch")?;
+        let at = parquet::u32s(rows, "at")?;
+        let (label, own) = (parquet::u32s(rows, "label")?, parquet::u32s(rows, "own")?);
+        let (right, backwards) = (parquet::u32s(rows, "right")?, parquet::u32s(rows, "backwards")?);
+        let (margin, loss) = (parquet::f32s(rows, "margin")?, parquet::f32s(rows, "loss")?);
+        let norm = parquet::f32s(rows, "norm")?;
+        let mut images = image.clone();
+        images.sort_unstable();
+        images.dedup();
+        let mut grid = Self {
+            labels: vec![0; images.len()],
+            images,
+            branches: model.branches.clone(),
+            ..Self::default()
+        };
+        // Rows come in long stretches of one sheet, images in order: both are found again
+        // without a search.
+        let mut open: Vec<((&str, u32), Sheet, Branch)> = Vec::new();
+        let (mut place, mut slot) = (0, 0);
+        for i in 0..image.len() {
+            let key = (branch[i], at[i]);
+            if open.get(slot).is_none_or(|(known, ..)| *known != key) {
+                slot = match open.iter().position(|(known, ..)| *known == key) {
+                    Some(found) => found,
+                    None => {
+                        let Ok(name) = branch[i].parse() else { continue };
+                        open.push((key, Sheet::empty(grid.images.len()), name));
+                        open.len() - 1
+                    }
+                };
+            }
+            if grid.images.get(place) != Some(&image[i]) {
+                place = grid.images.binary_search(&image[i]).unwrap_or_default();
+            }
+            grid.labels[place] = label[i];
+            let (_, sheet, name) = &mut open[slot];
+            sheet.right[place] = Some(right[i] == 1);
+            sheet.confidence[place] = confidence(loss[i], margin[i]);
+            sheet.norm[place] = norm[i];
+            sheet.margin[place] = margin[i];
+            sheet.loss[place] = loss[i];
+            sheet.backwards += u64::from(backwards[i]);
+            if own[i] == 1
+                && let Some(condition) = model.conditions.get(at[i] as usize)
+                && !grid.own.contains_key(condition)
+            {
+                grid.own.insert(condition.clone(), *name);
+            }
+            place += 1;
+        }
+        for ((_, at), sheet, branch) in open {
+            if let Some(condition) = model.conditions.get(at as usize) {
+                grid.sheets.insert((condition.clone(), branch), sheet);
+            }
+        }
+        Ok(grid)
+    }
+
+    /// Every condition that has rows, in order.
+    pub fn conditions(&self) -> Vec<&Condition> {
+        let mut all: Vec<&Condition> = self.sheets.keys().map(|(condition, _)| condition).collect();
+        all.dedup();
+        all
+    }
+
+    /// The sheets that a reading looks at; none when one of them is not there.
+    pub fn sheets(&self, reading: Reading, condition: &Condition) -> Option<Vec<&Sheet>> {
+        let sheet = |branch: &Branch| self.sheets.get(&(condition.clone(), *branch));
+        match reading.on(&self.branches) {
+            Reading::Fixed(branch) => Some(vec![sheet(&branch)?]),
+            Reading::Oracle => Some(vec![sheet(self.own.get(condition)?)?]),
+            Reading::Worst => self.branches.iter().map(sheet).collect(),
+        }
+    }
+
+    /// Whether each image is right under a reading and condition.
+    pub fn right(&self, reading: Reading, condition: &Condition) -> Option<Right> {
+        let sheets = self.sheets(reading, condition)?;
+        let mut all = sheets[0].right.clone();
+        for sheet in &sheets[1..] {
+            for (known, other) in all.iter_mut().zip(&sheet.right) {
+                *known = known.zip(*other).map(|(a, b)| a && b);
+            }
+        }
+        Some(all)
+    }
+}
+
+impl Sheet {
+    fn empty(images: usize) -> Self {
+        Self {
+            right: vec![None; images],
+            confidence: vec![f32::NAN; images],
+            norm: vec![0.0; images],
+            margin: vec![f32::NAN; images],
+            loss: vec![f32::NAN; images],
+            backwards: 0,
+        }
+    }
+}
+
+/// The soft-max probability of the predicted class, from what a row keeps.
+///
+/// `loss` is minus the logarithm of the true class's probability, and `margin` is the true
+/// logit minus the largest other one. When the answer is right, the predicted class is the
+/// true one: `exp(-loss)`. When it is wrong, the predicted class is that largest other one,
+/// whose probability is the true one's times `exp(-margin)`: `exp(-loss - margin)`. So the
+/// confidence is exact up to single precision, though no row keeps it.
+pub fn confidence(loss: f32, margin: f32) -> f32 {
+    let confidence = (-f64::from(loss) - f64::from(margin).min(0.0)).exp();
+    // `min` would turn what is not a number into a certainty.
+    confidence.clamp(0.0, 1.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::confidence;
+
+    #[test]
+    fn confidence_is_the_soft_max_of_the_predicted_class() {
+        // Logits 2, 1, 0: the soft-max of class 0 is e^2 / (e^2 + e + 1) = 0.665241.
+        let sum = 2.0_f64.exp() + 1.0_f64.exp() + 1.0;
+        let top = (2.0_f64.exp() / sum) as f32;
+        // Labels 0 (right), 1 and 2 (wrong): in all three class 0 is predicted.
+        for (label, margin) in [(0, 1.0), (1, -1.0), (2, -2.0)] {
+            let loss = (sum.ln() - [2.0, 1.0, 0.0][label]) as f32;
+            assert!((confidence(loss, margin) - top).abs() < 1e-6, "label {label}");
+        }
+        assert!(confidence(f32::INFINITY, f32::NEG_INFINITY).is_nan());
+    }
+}

@@ -1,0 +1,350 @@
+//! Mean corruption error under every definition that papers call so.
+//!
+//! The corruption error CE_c is an error rate (mean over severities) divided by a base
+//! network's; mCE is its mean over corruptions (Hendrycks and Dietterich, ICLR 2019, with
+//! AlexNet as base). AugMix and most CIFAR papers do not divide; AugMax and RLNet divide by a
+//! ResNet18; the benchmark's own script averages 19 corruptions. The relative form first
+//! subtracts each network's clean error. All are shown side by side, by name: numbers under
+//! two definitions cannot be compared.
+
+use crate::metrics::anchors::{ANCHORS, Anchor};
+use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
+use crate::metrics::estimate::{Known, Unknown};
+use crate::metrics::grid::Grid;
+use crate::metrics::reading::Reading;
+use crate::runs::{Model, Runs};
+use rlnet_suites::Condition;
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use serde::Serialize;
+
+/// All corruptions: the benchmark's 15, then the four extra ones.
+pub const ALL: usize = BENCHMARK.len() + EXTRA.len();
+
+/// Error rates of a network: absent where not measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// On clean images.
+    pub clean: Option<f64>,
+    /// Per corruption, mean over severities.
+    pub errors: [Option<f64>; ALL],
+}
+
+impl From<&Anchor> for Profile {
+    fn from(anchor: &Anchor) -> Self {
+        Self {
+            clean: Some(anchor.clean),
+            errors: std::array::from_fn(|i| anchor.errors.get(i).copied()),
+        }
+    }
+}
+
+/// What error rates are divided by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Base {
+    /// Nothing.
+    None,
+    /// A published network's.
+    Anchor(&'static Anchor),
+    /// Those of the suite's baseline.
+    Baseline,
+}
+
+/// One definition.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Definition {
+    /// What is divided by.
+    pub base: Base,
+    /// Corruptions averaged: the first 15, or all 19.
+    pub over: usize,
+    /// Whether clean errors are subtracted first.
+    pub relative: bool,
+}
+
+impl Definition {
+    /// Every definition, the plainest first.
+    pub fn all() -> Vec<Self> {
+        let of = |base, over, relative| Self { base, over, relative };
+        let anchors = |relative| ANCHORS.map(|anchor| of(Base::Anchor(anchor), BENCHMARK.len(), relative));
+        let mut all = vec![of(Base::None, BENCHMARK.len(), false), of(Base::None, ALL, false)];
+        all.push(of(Base::Baseline, BENCHMARK.len(), false));
+        all.push(of(Base::Baseline, ALL, false));
+        all.extend(anchors(false));
+        all.push(of(Base::Baseline, BENCHMARK.len(), true));
+        all.extend(anchors(true));
+        all
+    }
+
+    /// Name in files: `mce15_alexnet`.
+    pub fn key(&self) -> String {
+        let base = match self.base {
+            Base::None => "unnormalised".to_owned(),
+            Base::Anchor(anchor) => anchor.name.to_lowercase().replace('-', ""),
+            Base::Baseline => "baseline".to_owned(),
+        };
+        let kind = if self.relative { "relative_mce" } else { "mce" };
+        format!("{kind}{}_{base}", self.over)
+    }
+
+    /// Name in headings.
+    pub fn title(&self, baseline: Option<&str>) -> String {
+        let base = match self.base {
+            Base::None => "not normalised".to_owned(),
+            Base::Anchor(anchor) => format!("by {} ({})", anchor.name, anchor.dataset),
+            Base::Baseline => format!("by {}", baseline.unwrap_or("the baseline")),
+        };
+        let kind = if self.relative { "relative mCE" } else { "mCE" };
+        format!("{kind} over {}, {base}", self.over)
+    }
+
+    /// CE of one corruption (its place in the list of all), as a ratio: 1 is the base's own.
+    ///
+    /// # Errors
+    /// When something was not measured, or the base makes no error.
+    pub fn ce(&self, at: usize, own: &Profile, baseline: Option<&Profile>) -> Known<f64> {
+        let name = BENCHMARK
+            .iter()
+            .chain(&EXTRA)
+            .nth(at)
+            .copied()
+            .unwrap_or_default();
+        let missing = |who: &str| Unknown::because(format!("{who} has no error rate on {name}"));
+        let error = own.errors[at].ok_or_else(|| missing("the model"))?;
+        let lost = |who: &str, profile: &Profile, error: f64| match (self.relative, profile.clean) {
+            (false, _) => Ok(error),
+            (true, Some(clean)) => Ok(error - clean),
+            (true, None) => Err(Unknown::because(format!(
+                "{who} has no error rate on clean images"
+            ))),
+        };
+        let own_loss = lost("the model", own, error)?;
+        let base = match self.base {
+            Base::None => return Ok(own_loss),
+            Base::Anchor(anchor) => &Profile::from(anchor),
+            Base::Baseline => baseline.ok_or_else(|| Unknown::because("the suite names no baseline"))?,
+        };
+        let theirs = base.errors[at].ok_or_else(|| missing("the base"))?;
+        let base_loss = lost("the base", base, theirs)?;
+        if base_loss <= 0.0 {
+            return Err(Unknown::because(format!("the base loses nothing on {name}")));
+        }
+        Ok(own_loss / base_loss)
+    }
+
+    /// Mean of CE over the definition's corruptions.
+    ///
+    /// # Errors
+    /// As [`Self::ce`].
+    pub fn mce(&self, own: &Profile, baseline: Option<&Profile>) -> Known<f64> {
+        let mut sum = 0.0;
+        for at in 0..self.over {
+            sum += self.ce(at, own, baseline)?;
+        }
+        Ok(sum / self.over as f64)
+    }
+}
+
+/// A ratio with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ratio {
+    /// The ratio; 1 is 100 %.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Error rates of one reading of one model, as measured and resampled.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The model.
+    pub model: String,
+    /// How it is read.
+    pub reading: Reading,
+    /// As measured.
+    pub profile: Profile,
+    /// Resampled over images, the same images for every model.
+    pub resampled: Vec<Profile>,
+    /// Severities measured, of every corruption that has any.
+    pub severities: Vec<u8>,
+}
+
+impl Measured {
+    /// One definition's number, with its interval.
+    ///
+    /// # Errors
+    /// When something it needs was not measured.
+    pub fn mce(&self, definition: &Definition, baseline: Option<&Self>) -> Known<Ratio> {
+        self.comparable(definition)?;
+        let base = baseline.map(|other| &other.profile);
+        let value = definition.mce(&self.profile, base)?;
+        let (low, high) = interval(&self.resampled_mce(definition, baseline));
+        Ok(Ratio { value, low, high })
+    }
+
+    /// One definition's number in every resample.
+    pub fn resampled_mce(&self, definition: &Definition, baseline: Option<&Self>) -> Vec<f64> {
+        let own = self.resampled.iter().enumerate();
+        own.filter_map(|(i, profile)| {
+            let base = baseline.and_then(|other| other.resampled.get(i));
+            definition.mce(profile, base).ok()
+        })
+        .collect()
+    }
+
+    /// Anchors are means over severities 1 to 5, and so must be what is divided by them.
+    ///
+    /// # Errors
+    /// When other severities were measured.
+    pub fn comparable(&self, definition: &Definition) -> Known<()> {
+        match definition.base {
+            Base::Anchor(anchor) if self.severities != [1, 2, 3, 4, 5] => Err(Unknown::because(format!(
+                "{}'s errors are means over severities 1 to 5, not those of this suite",
+                anchor.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Measures every reading of every model; what is missing is absent.
+pub fn measure(runs: &Runs, grids: &[Grid], bootstrap: &Bootstrap) -> Vec<Measured> {
+    let mut all = Vec::new();
+    for (model, grid) in runs.models.iter().zip(grids) {
+        for reading in Reading::of(&model.branches) {
+            all.push(of(model, grid, reading, bootstrap));
+        }
+    }
+    all
+}
+
+/// One reading of one model.
+fn of(model: &Model, grid: &Grid, reading: Reading, bootstrap: &Bootstrap) -> Measured {
+    let mut severities: Vec<u8> = Vec::new();
+    let errors: [Option<Vec<f32>>; ALL] = std::array::from_fn(|at| {
+        let name = BENCHMARK.iter().chain(&EXTRA).nth(at)?;
+        let planned: Vec<&Condition> = model
+            .planned
+            .iter()
+            .map(|(condition, _)| condition)
+            .filter(
+                |condition| matches!(condition, Condition::Corruption { name: known, .. } if known == name),
+            )
+            .collect();
+        for condition in &planned {
+            if let Condition::Corruption { severity, .. } = condition
+                && !severities.contains(severity)
+            {
+                severities.push(*severity);
+            }
+        }
+        mean_error(grid, reading, &planned)
+    });
+    severities.sort_unstable();
+    let clean = mean_error(grid, reading, &[&Condition::Clean]);
+    let ones = vec![1.0; grid.images.len()];
+    let profile = |weights: &[f32]| Profile {
+        clean: clean.as_ref().map(|errors| weighted_mean(errors, weights)),
+        errors: std::array::from_fn(|at| errors[at].as_ref().map(|errors| weighted_mean(errors, weights))),
+    };
+    let measured = errors.iter().any(Option::is_some);
+    Measured {
+        model: model.name.clone(),
+        reading,
+        profile: profile(&ones),
+        resampled: if measured {
+            bootstrap.profiles(grid.images.len(), profile)
+        } else {
+            Vec::new()
+        },
+        severities,
+    }
+}
+
+/// Each image's own share of wrong answers under some conditions; absent unless every image
+/// was answered under all of them.
+fn mean_error(grid: &Grid, reading: Reading, conditions: &[&Condition]) -> Option<Vec<f32>> {
+    let mut wrong = vec![0.0_f32; grid.images.len()];
+    for condition in conditions {
+        for (sum, right) in wrong.iter_mut().zip(grid.right(reading, condition)?) {
+            *sum += f32::from(u8::from(!right?));
+        }
+    }
+    let n = conditions.len() as f32;
+    (!conditions.is_empty() && !wrong.is_empty()).then(|| wrong.into_iter().map(|sum| sum / n).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::anchors::{ALEXNET, RESNET18};
+
+    fn definition(base: Base, relative: bool) -> Definition {
+        Definition {
+            base,
+            over: BENCHMARK.len(),
+            relative,
+        }
+    }
+
+    #[test]
+    fn an_anchor_has_an_mce_of_exactly_one_by_itself() {
+        for anchor in ANCHORS {
+            let own = Profile::from(anchor);
+            for relative in [false, true] {
+                assert_eq!(
+                    definition(Base::Anchor(anchor), relative).mce(&own, None),
+                    Ok(1.0)
+                );
+            }
+            for at in 0..15 {
+                assert_eq!(
+                    definition(Base::Anchor(anchor), false).ce(at, &own, None),
+                    Ok(1.0)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn published_means_come_out() {
+        // AugMax, "Normal" ResNet18 on Tiny-ImageNet-C: robust accuracy 23.91 %.
+        let own = Profile::from(&RESNET18);
+        let error = definition(Base::None, false).mce(&own, None).expect("known");
+        assert!((100.0 * (1.0 - error) - 23.91).abs() < 0.01, "{error}");
+        // RobustBench, "Standard" on CIFAR-10-C: mean accuracy 73.46 %.
+        let own = Profile::from(&crate::metrics::anchors::WRN_28_10);
+        let error = definition(Base::None, false).mce(&own, None).expect("known");
+        assert!((100.0 * (1.0 - error) - 73.46).abs() < 0.01, "{error}");
+        // Four extra corruptions have no anchor.
+        let nineteen = Definition {
+            over: ALL,
+            ..definition(Base::None, false)
+        };
+        assert!(nineteen.mce(&own, None).is_err());
+    }
+
+    #[test]
+    fn halving_every_error_halves_the_mce_but_not_the_relative_one() {
+        let anchor = Profile::from(&ALEXNET);
+        let half = Profile {
+            clean: anchor.clean.map(|clean| clean / 2.0),
+            errors: anchor.errors.map(|error| error.map(|error| error / 2.0)),
+        };
+        let mce = definition(Base::Baseline, false).mce(&half, Some(&anchor));
+        assert!((mce.expect("known") - 0.5).abs() < 1e-12);
+        let kept = Profile {
+            clean: Some(0.0),
+            ..half
+        };
+        let relative = definition(Base::Baseline, true)
+            .mce(&kept, Some(&anchor))
+            .expect("known");
+        // By hand for two corruptions: gaussian 0.443214 / 0.451648, brightness
+        // 0.282296 / 0.129812; the mean of all fifteen lies between.
+        assert!(
+            relative > 0.443_214 / 0.451_648 && relative < 0.282_296 / 0.129_812,
+            "{relative}"
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! Every model against the baseline by the paired bootstrap over images: the one test that
+//! fits every number, also those that are no share of images, as an mCE divided by another
+//! network's. Both models are drawn the same images.
+
+use crate::metrics::bootstrap::{Bootstrap, interval, p_value};
+use crate::metrics::compare::LEVEL;
+use crate::metrics::grid::Grid;
+use crate::metrics::mce::{Base, Definition, Measured, Ratio};
+use crate::metrics::paired::holm;
+use crate::metrics::reading::Reading;
+use crate::runs::Runs;
+use rlnet_suites::Condition;
+use rlnet_suites::condition::BENCHMARK;
+
+/// One comparison by bootstrap.
+#[derive(Debug, Clone)]
+pub struct Resampled {
+    /// The model.
+    pub model: String,
+    /// How both are read.
+    pub reading: Reading,
+    /// What is compared, in words.
+    pub measure: String,
+    /// Whether more is better.
+    pub more_is_better: bool,
+    /// The model's own number.
+    pub this: f64,
+    /// The baseline's.
+    pub baseline: f64,
+    /// Model minus baseline, with its interval.
+    pub difference: Ratio,
+    /// Images that both answered.
+    pub images: u64,
+    /// Two-sided p-value.
+    pub p: f64,
+    /// The same after Holm's adjustment over the table.
+    pub adjusted: f64,
+}
+
+impl Resampled {
+    /// In words.
+    pub fn verdict(&self) -> &'static str {
+        match (
+            self.adjusted < LEVEL,
+            (self.difference.value > 0.0) == self.more_is_better,
+        ) {
+            (false, _) => "not distinguishable",
+            (true, true) => "better",
+            (true, false) => "worse",
+        }
+    }
+}
+
+/// All comparisons that can be made.
+pub fn comparisons(
+    runs: &Runs,
+    grids: &[Grid],
+    measured: &[Measured],
+    bootstrap: &Bootstrap,
+) -> Vec<Resampled> {
+    let mut all = Vec::new();
+    let baseline = runs.baseline.as_deref();
+    let Some((at, base)) = baseline.and_then(|name| {
+        let mut models = runs.models.iter().enumerate();
+        models.find(|(_, model)| model.name == name)
+    }) else {
+        return all;
+    };
+    for (i, model) in runs.models.iter().enumerate().filter(|(i, _)| *i != at) {
+        let single = model.branches.len() < 2 && base.branches.len() < 2;
+        let readings = [Reading::Oracle, Reading::Worst];
+        for reading in readings.into_iter().take(if single { 1 } else { 2 }) {
+            let find = |name: &str, branches: &[_]| {
+                let reading = reading.on(branches);
+                measured
+                    .iter()
+                    .find(|found| found.model == name && found.reading == reading)
+            };
+            let pair = Pair {
+                model: &model.name,
+                reading,
+                grids: (&grids[i], &grids[at]),
+                measured: find(&model.name, &model.branches).zip(find(&base.name, &base.branches)),
+                bootstrap,
+            };
+            all.extend(pair.shares("CA", &Condition::Clean));
+            all.extend(pair.errors());
+            if let Some(attack) = &runs.headline {
+                all.extend(pair.shares("AdvA", &Condition::Attack(attack.clone())));
+            }
+        }
+    }
+    let raw: Vec<f64> = all.iter().map(|comparison| comparison.p).collect();
+    for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {
+        comparison.adjusted = adjusted;
+    }
+    all
+}
+
+struct Pair<'a> {
+    model: &'a str,
+    reading: Reading,
+    grids: (&'a Grid, &'a Grid),
+    measured: Option<(&'a Measured, &'a Measured)>,
+    bootstrap: &'a Bootstrap,
+}
+
+impl Pair<'_> {
+    fn found(&self, measure: String, more_is_better: bool, of: (f64, f64), steps: &[f64]) -> Resampled {
+        let (low, high) = interval(steps);
+        let p = p_value(of.0 - of.1, steps);
+        Resampled {
+            model: self.model.to_owned(),
+            reading: self.reading,
+            measure,
+            more_is_better,
+            this: of.0,
+            baseline: of.1,
+            difference: Ratio {
+                value: of.0 - of.1,
+                low,
+                high,
+            },
+            images: self.grids.0.images.len() as u64,
+            p,
+            adjusted: p,
+        }
+    }
+
+    /// Accuracy under one condition, on the images that both answered.
+    fn shares(&self, measure: &str, condition: &Condition) -> Option<Resampled> {
+        let (own, theirs) = self.grids;
+        if own.images != theirs.images {
+            return None;
+        }
+        let this = own.right(self.reading, condition)?;
+        let other = theirs.right(self.reading, condition)?;
+        let mut steps = Vec::with_capacity(this.len());
+        let (mut a, mut b) = (0.0, 0.0);
+        for (this, other) in this.iter().zip(&other) {
+            let (this, other) = ((*this)?, (*other)?);
+            a += f64::from(u8::from(this));
+            b += f64::from(u8::from(other));
+            steps.push(f32::from(u8::from(this)) - f32::from(u8::from(other)));
+        }
+        let n = steps.len().max(1) as f64;
+        let resampled = self.bootstrap.means(&steps);
+        Some(self.found(measure.to_owned(), true, (a / n, b / n), &resampled))
+    }
+
+    /// NPA, and mCE divided by the baseline, plain and relative.
+    fn errors(&self) -> Vec<Resampled> {
+        let Some((own, theirs)) = self.measured else {
+            return Vec::new();
+        };
+        let of = |base, relative| Definition {
+            base,
+            over: BENCHMARK.len(),
+            relative,
+        };
+        let definitions = [
+            of(Base::None, false),
+            of(Base::Baseline, false),
+            of(Base::Baseline, true),
+        ];
+        let mut all = Vec::new();
+        for definition in definitions {
+            let (Ok(this), Ok(other)) = (
+                definition.mce(&own.profile, Some(&theirs.profile)),
+                definition.mce(&theirs.profile, Some(&theirs.profile)),
+            ) else {
+                continue;
+            };
+            let steps: Vec<f64> = own
+                .resampled_mce(&definition, Some(theirs))
+                .into_iter()
+                .zip(theirs.resampled_mce(&definition, Some(theirs)))
+                .map(|(a, b)| a - b)
+                .collect();
+            if steps.is_empty() {
+                continue;
+            }
+            if definition.base == Base::None {
+                let steps: Vec<f64> = steps.iter().map(|step| -step).collect();
+                all.push(self.found("NPA".to_owned(), true, (1.0 - this, 1.0 - other), &steps));
+            } else {
+                let name = if definition.relative {
+                    "relative mCE"
+                } else {
+                    "mCE"
+                };
+                let name = format!("{name}, baseline = 100");
+                all.push(self.found(name, false, (this, other), &steps));
+            }
+        }
+        all
+    }
+}

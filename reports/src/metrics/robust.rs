@@ -1,0 +1,202 @@
+//! Robustness against every attack at once: for each image the size of the smallest
+//! perturbation that any attack found, and what follows from it.
+//!
+//! A perturbation that breaks an image inside a small ball lies inside every larger ball, so
+//! accuracy read off these sizes can only fall as the radius grows: the curve is monotone
+//! by construction, where separate attacks at separate radii need not be. It is an upper
+//! bound of the true curve, as every attack's result is.
+
+use crate::metrics::estimate::Estimate;
+use crate::metrics::grid::{Grid, Right};
+use crate::metrics::reading::Reading;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius};
+use rlnet_suites::{AttackSpec, Condition};
+use std::collections::BTreeMap;
+
+/// Single-precision pixels may leave a ball by this much.
+const ROUNDING: f64 = 1e-6;
+
+/// Per image, the smallest breaking perturbation found: 0 when the clean image is wrong,
+/// infinite when nothing broke it, absent when a row is missing.
+pub type Distances = Vec<Option<f64>>;
+
+/// The smallest breaking perturbations that these attacks found.
+pub fn distances(grid: &Grid, reading: Reading, attacks: &[AttackSpec]) -> Option<Distances> {
+    let clean = grid.right(reading, &Condition::Clean)?;
+    let mut found: Distances = clean
+        .into_iter()
+        .map(|right| right.map(|right| if right { f64::INFINITY } else { 0.0 }))
+        .collect();
+    for attack in attacks {
+        for sheet in grid.sheets(reading, &Condition::Attack(attack.clone()))? {
+            for (i, known) in found.iter_mut().enumerate() {
+                *known = match (*known, sheet.right[i]) {
+                    (Some(best), Some(false)) => Some(best.min(f64::from(sheet.norm[i]))),
+                    (Some(best), Some(true)) => Some(best),
+                    _ => None,
+                };
+            }
+        }
+    }
+    Some(found)
+}
+
+/// The share of images that nothing of at most this size broke.
+pub fn accuracy_at(distances: &Distances, radius: f64) -> Estimate {
+    let known: Vec<f64> = distances.iter().copied().flatten().collect();
+    let right = known.iter().filter(|size| **size > radius + ROUNDING).count();
+    Estimate::of_images(right as u64, known.len() as u64)
+}
+
+/// A monotone curve of accuracy against radius.
+#[derive(Debug, Clone)]
+pub struct Curve {
+    /// The norm of all attacks that took part.
+    pub norm: Norm,
+    /// The attacks.
+    pub attacks: Vec<AttackSpec>,
+    /// Radii (0 first) with the accuracy there.
+    pub points: Vec<(f64, Estimate)>,
+    /// Median over images of the smallest breaking perturbation found, images wrong when
+    /// clean counted as 0; absent when half the images or more were never broken.
+    pub median: Option<f64>,
+}
+
+/// One curve a norm.
+pub fn curves(grid: &Grid, reading: Reading) -> Vec<Curve> {
+    let mut by_norm: BTreeMap<Norm, Vec<AttackSpec>> = BTreeMap::new();
+    for condition in grid.conditions() {
+        if let Condition::Attack(attack) = condition
+            && (radius(attack).is_some() || is_minimum_norm(attack))
+        {
+            by_norm.entry(Norm::of(attack)).or_default().push(attack.clone());
+        }
+    }
+    let curve = |(norm, attacks): (Norm, Vec<AttackSpec>)| {
+        let found = distances(grid, reading, &attacks)?;
+        let mut radii: Vec<f64> = attacks.iter().filter_map(radius).collect();
+        if attacks.iter().any(is_minimum_norm) {
+            // A minimum-norm attack says something of every radius: eight up to the largest.
+            let finite = found.iter().copied().flatten().filter(|size| size.is_finite());
+            let largest = radii.iter().copied().chain(finite).fold(0.0, f64::max);
+            radii.extend((1..=8).map(|i| largest * f64::from(i) / 8.0));
+        }
+        radii.push(0.0);
+        radii.sort_by(f64::total_cmp);
+        radii.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+        Some(Curve {
+            norm,
+            attacks,
+            points: radii
+                .into_iter()
+                .map(|radius| (radius, accuracy_at(&found, radius)))
+                .collect(),
+            median: median(found.into_iter().flatten().collect()).filter(|size| size.is_finite()),
+        })
+    };
+    by_norm.into_iter().filter_map(curve).collect()
+}
+
+/// What a minimum-norm attack found.
+#[derive(Debug, Clone)]
+pub struct Minimum {
+    /// The attack.
+    pub attack: AttackSpec,
+    /// Images broken by it or wrong when clean.
+    pub found: Estimate,
+    /// Quartiles of the size over all images, in the attack's norm: images wrong when clean
+    /// count as 0; absent where the quartile was never broken.
+    pub quartiles: [Option<f64>; 3],
+}
+
+/// Every minimum-norm attack on its own.
+pub fn minima(grid: &Grid, reading: Reading) -> Vec<Minimum> {
+    let attacks = grid
+        .conditions()
+        .into_iter()
+        .filter_map(|condition| match condition {
+            Condition::Attack(attack) if is_minimum_norm(attack) => Some(attack.clone()),
+            _ => None,
+        });
+    attacks
+        .filter_map(|attack| {
+            let sizes: Vec<f64> = distances(grid, reading, std::slice::from_ref(&attack))?
+                .into_iter()
+                .flatten()
+                .collect();
+            let broken = sizes.iter().filter(|size| size.is_finite()).count();
+            Some(Minimum {
+                found: Estimate::of_images(broken as u64, sizes.len() as u64),
+                quartiles: [0.25, 0.5, 0.75]
+                    .map(|share| quantile(sizes.clone(), share).filter(|size| size.is_finite())),
+                attack,
+            })
+        })
+        .collect()
+}
+
+/// The share of images right under all of some conditions at once.
+pub fn joint(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Estimate> {
+    let mut all: Option<Right> = None;
+    for condition in conditions {
+        let right = grid.right(reading, condition)?;
+        all = Some(match all {
+            None => right,
+            Some(so_far) => so_far
+                .into_iter()
+                .zip(right)
+                .map(|(a, b)| a.zip(b).map(|(a, b)| a && b))
+                .collect(),
+        });
+    }
+    let known: Vec<bool> = all?.into_iter().flatten().collect();
+    let right = known.iter().filter(|right| **right).count();
+    Some(Estimate::of_images(right as u64, known.len() as u64))
+}
+
+/// Which images two attacks break, of those that are right when clean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// Both break it.
+    pub both: u64,
+    /// Only the first.
+    pub first: u64,
+    /// Only the second.
+    pub second: u64,
+}
+
+/// How much two attacks agree.
+pub fn overlap(grid: &Grid, reading: Reading, a: &Condition, b: &Condition) -> Option<Overlap> {
+    let clean = grid.right(reading, &Condition::Clean)?;
+    let (a, b) = (grid.right(reading, a)?, grid.right(reading, b)?);
+    let mut overlap = Overlap {
+        both: 0,
+        first: 0,
+        second: 0,
+    };
+    for ((clean, a), b) in clean.iter().zip(a).zip(b) {
+        match (clean, a, b) {
+            (Some(true), Some(false), Some(false)) => overlap.both += 1,
+            (Some(true), Some(false), Some(true)) => overlap.first += 1,
+            (Some(true), Some(true), Some(false)) => overlap.second += 1,
+            _ => {}
+        }
+    }
+    Some(overlap)
+}
+
+/// The median; of an even number the mean of the middle two.
+pub fn median(values: Vec<f64>) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// A quantile by linear interpolation between order statistics (R's type 7).
+pub fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let place = share * values.len().checked_sub(1)? as f64;
+    let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
+    if low == high {
+        return Some(low);
+    }
+    Some(low + (place - place.floor()) * (high - low))
+}

@@ -1,0 +1,126 @@
+//! RobustBench's model cards: one JSON file a model and reading, with the fields of that
+//! project's `model_info` files, and beside them what those leave out (intervals, the exact
+//! attack, how the network was read). Only what was measured is written.
+
+use crate::metrics::estimate::Estimate;
+use crate::metrics::mce::{Base, Definition};
+use crate::metrics::threat::Norm;
+use crate::metrics::{Analysis, Reading};
+use crate::runs::Model;
+use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::{AttackSpec, Condition};
+use serde_json::{Map, Value, json};
+
+/// A card and the name of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// `rlnet_worst.json`.
+    pub file: String,
+    /// The fields.
+    pub json: Value,
+}
+
+/// The cards of every model: read as papers do, and with the branch left to the attacker.
+pub fn cards(analysis: &Analysis) -> Vec<Card> {
+    let mut all = Vec::new();
+    for model in &analysis.runs.models {
+        let readings: &[Reading] = if model.branches.len() < 2 {
+            &[Reading::Oracle]
+        } else {
+            &[Reading::Oracle, Reading::Worst]
+        };
+        for reading in readings {
+            if let Some(json) = card(analysis, model, *reading) {
+                let plain = |c: char| {
+                    if c.is_ascii_alphanumeric() || c == '-' {
+                        c
+                    } else {
+                        '_'
+                    }
+                };
+                let name: String = model.name.chars().map(plain).collect();
+                let file = match reading {
+                    Reading::Worst => format!("{name}_worst.json"),
+                    _ => format!("{name}.json"),
+                };
+                all.push(Card { file, json });
+            }
+        }
+    }
+    all
+}
+
+fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
+    let triple = analysis.triple(&model.name, reading)?;
+    let clean = triple.ca.as_ref().ok()?;
+    let dataset = analysis
+        .runs
+        .runs
+        .get(model.run)?
+        .plan
+        .cells
+        .first()?
+        .data
+        .dataset
+        .clone();
+    let percent = |estimate: &Estimate| format!("{:.2}", 100.0 * estimate.value);
+    let interval = |estimate: &Estimate| json!([100.0 * estimate.low, 100.0 * estimate.high]);
+    let mut card = Map::new();
+    let mut put = |key: &str, value: Value| {
+        card.insert(key.to_owned(), value);
+    };
+    let spec = model.spec();
+    put("name", json!(model.name));
+    put("dataset", json!(dataset));
+    let arch = model.record.as_ref().map(|record| record.arch.clone());
+    put(
+        "architecture",
+        json!(arch.or_else(|| spec.map(|spec| spec.arch.clone()))),
+    );
+    put("number_forward_passes", json!("1"));
+    put("additional_data", json!(false));
+    put("clean_acc", json!(percent(clean)));
+    put("clean_acc_interval", interval(clean));
+    put("images", json!(clean.images));
+    put("read_through", json!(triple.reading.label()));
+    put("footnote", json!(triple.reading.meaning()));
+    if let Some(record) = &model.record {
+        put("relus_kept", json!(record.kept()));
+        put("relus_in_all", json!(record.total()));
+        put("parameters", json!(record.parameters));
+    }
+    if let (Some(attack), Ok(robust)) = (&analysis.runs.headline, &triple.adva) {
+        put("Linf", json!(Norm::of(attack).in_steps()));
+        put("eps", json!(attack.params().get("eps")));
+        put("reported", json!(percent(robust)));
+        put("reported_interval", interval(robust));
+        put("reported_attack", json!(attack.to_string()));
+    }
+    // `autoattack_acc` is that project's word for AutoAttack, and no other attack's.
+    if let Some((attack, robust)) = autoattack(analysis, model, reading) {
+        put("autoattack_acc", json!(percent(&robust)));
+        put("autoattack_spec", json!(attack.to_string()));
+    }
+    if let Ok(natural) = &triple.natural.npa {
+        put("corruptions_acc", json!(percent(natural)));
+        put("corruptions_acc_interval", interval(natural));
+        let definition = Definition {
+            base: Base::Anchor(&crate::metrics::anchors::ALEXNET),
+            over: BENCHMARK.len(),
+            relative: false,
+        };
+        let measured = analysis.errors(&model.name, reading);
+        if let Some(Ok(ratio)) = measured.map(|found| found.mce(&definition, None)) {
+            put("corruptions_mce", json!(format!("{:.2}", 100.0 * ratio.value)));
+        }
+    }
+    Some(Value::Object(card))
+}
+
+fn autoattack(analysis: &Analysis, model: &Model, reading: Reading) -> Option<(AttackSpec, Estimate)> {
+    let mut attacks = analysis.runs.attacks().into_iter();
+    let attack = attacks.find(|attack| attack.name() == "autoattack")?;
+    let condition = Condition::Attack(attack.clone());
+    let robust = analysis.tally.accuracy(model, reading, &condition).ok()?;
+    Some((attack, robust))
+}

@@ -1,0 +1,119 @@
+//! Corruption errors under every definition, side by side.
+
+use super::{Cell, Column, Kind, Table, Value};
+use crate::metrics::anchors::ANCHORS;
+use crate::metrics::mce::{ALL, Definition, Measured};
+use crate::metrics::{Analysis, Reading};
+use crate::words;
+use rlnet_suites::condition::{BENCHMARK, EXTRA};
+
+/// One row a model and reading, one column a definition of mCE.
+pub fn mce(analysis: &Analysis) -> Table {
+    let definitions = Definition::all();
+    let name = analysis.runs.baseline.as_deref();
+    let mut columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+    ];
+    columns.extend(
+        definitions
+            .iter()
+            .map(|definition| Column::new(definition.key(), definition.title(name), "%", Kind::Ratio)),
+    );
+    let measured = analysis.measured.iter().filter(|found| has_errors(found));
+    let rows = measured.map(|found| {
+        let baseline = theirs(analysis, found);
+        let mut row = vec![Cell::text(&found.model), Cell::text(found.reading.label())];
+        row.extend(definitions.iter().map(|definition| {
+            Cell::of(match found.mce(definition, baseline) {
+                Ok(ratio) => Value::Ratio(ratio),
+                Err(unknown) => Value::Absent(unknown.0),
+            })
+        }));
+        row
+    });
+    Table {
+        id: "mce",
+        title: "Mean corruption error, in every definition".to_owned(),
+        caption: format!(
+            "Less is better; intervals by bootstrap over images. Only numbers of one column can be compared, and an anchor is meant for its own data set. {} The baseline is read in the same way as the row, through its only branch if it has one.",
+            sources()
+        ),
+        columns,
+        rows: rows.collect(),
+    }
+}
+
+/// One row a model and corruption, one column a definition of CE.
+pub fn ce(analysis: &Analysis) -> Table {
+    let name = analysis.runs.baseline.as_deref();
+    let plain = |definition: &Definition| definition.over == BENCHMARK.len();
+    let definitions: Vec<Definition> = Definition::all().into_iter().filter(plain).collect();
+    let mut columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("corruption", "Corruption", "", Kind::Text),
+    ];
+    columns.extend(definitions.iter().map(|definition| {
+        let title = definition.title(name).replace("mCE over 15", "CE");
+        Column::new(
+            definition.key().replace("mce15", "ce"),
+            title,
+            "%",
+            Kind::Number(1),
+        )
+    }));
+    let mut rows = Vec::new();
+    for model in &analysis.runs.models {
+        let Some(found) = analysis.errors(&model.name, Reading::Oracle) else {
+            continue;
+        };
+        let baseline = theirs(analysis, found);
+        for (at, corruption) in BENCHMARK.iter().chain(&EXTRA).enumerate().take(ALL) {
+            if found.profile.errors[at].is_none() {
+                continue;
+            }
+            let mut row = vec![Cell::text(&model.name), Cell::text(words::corruption(corruption))];
+            row.extend(definitions.iter().map(|definition| {
+                let ce = found.comparable(definition);
+                let base = baseline.map(|other| &other.profile);
+                match ce.and_then(|()| definition.ce(at, &found.profile, base)) {
+                    Ok(ce) => Cell::of(Value::Number(100.0 * ce)),
+                    Err(unknown) => Cell::of(Value::Absent(unknown.0)),
+                }
+            }));
+            rows.push(row);
+        }
+    }
+    Table {
+        id: "ce",
+        title: "Corruption error per corruption, in every definition".to_owned(),
+        caption: format!(
+            "Mean error over severities, as it is and divided by a base network's; each kind of image is read through the branch trained for it. {}",
+            sources()
+        ),
+        columns,
+        rows,
+    }
+}
+
+fn has_errors(found: &Measured) -> bool {
+    found.profile.errors.iter().any(Option::is_some)
+}
+
+/// The baseline's errors, read as this row is.
+fn theirs<'a>(analysis: &'a Analysis, found: &Measured) -> Option<&'a Measured> {
+    let baseline = analysis.runs.baseline.as_deref()?;
+    analysis
+        .errors(baseline, found.reading)
+        .or_else(|| analysis.errors(baseline, Reading::Oracle))
+}
+
+fn sources() -> String {
+    let anchors = ANCHORS.map(|anchor| {
+        format!(
+            "{}: {} on {}, {}",
+            anchor.name, anchor.network, anchor.dataset, anchor.source
+        )
+    });
+    format!("Anchors: {}.", anchors.join(". "))
+}

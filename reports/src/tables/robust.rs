@@ -1,0 +1,244 @@
+//! What survives everything at once, and which attack breaks what.
+
+use super::{Cell, Column, Kind, Table, Value};
+use crate::metrics::robust::{self, Curve};
+use crate::metrics::threat::{is_minimum_norm, radius};
+use crate::metrics::{Analysis, Estimate, Known, Reading, Unknown};
+use crate::runs::Model;
+use crate::words;
+use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::{AttackSpec, Condition};
+use std::collections::BTreeSet;
+
+/// One row a model and reading: right when clean and under everything of a kind.
+pub fn joint(analysis: &Analysis) -> Table {
+    let planned = analysis.runs.conditions();
+    let attacks: Vec<Condition> = planned.iter().filter(|c| bounded(c)).cloned().collect();
+    let corruptions: Vec<Condition> = planned
+        .iter()
+        .filter(|c| benchmark(c).is_some())
+        .cloned()
+        .collect();
+    let levels: BTreeSet<u8> = corruptions.iter().filter_map(benchmark).collect();
+    let mut kinds: Vec<(String, String, Vec<Condition>)> = Vec::new();
+    if attacks.len() > 1 {
+        kinds.push(("attacks".into(), "every attack".into(), attacks.clone()));
+    }
+    for level in levels {
+        let of = corruptions.iter().filter(|c| benchmark(c) == Some(level));
+        kinds.push((
+            format!("severity_{level}"),
+            format!("every corruption at severity {level}"),
+            of.cloned().collect(),
+        ));
+    }
+    if !attacks.is_empty() && !corruptions.is_empty() {
+        let all = attacks.iter().chain(&corruptions);
+        kinds.push(("all".into(), "all of it".into(), all.cloned().collect()));
+    }
+    let mut columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("clean", "clean", "%", Kind::Share),
+    ];
+    columns.extend(
+        kinds
+            .iter()
+            .map(|(key, head, _)| Column::new(key, head, "%", Kind::Share)),
+    );
+    let mut rows = Vec::new();
+    for (model, grid, reading) in read(analysis).filter(|_| !kinds.is_empty()) {
+        let mut row = vec![Cell::text(&model.name), Cell::text(reading.label())];
+        let clean = ("clean".to_owned(), String::new(), Vec::new());
+        for (_, head, conditions) in [&clean].into_iter().chain(&kinds) {
+            let all: Vec<Condition> = [Condition::Clean]
+                .into_iter()
+                .chain(conditions.iter().cloned())
+                .collect();
+            let known: Known<Estimate> =
+                robust::joint(grid, reading, &all).ok_or_else(|| unfinished(model, &all));
+            let source = format!("right when clean and under {head}, {}", reading.label());
+            row.push(Cell::share(&known, &source));
+        }
+        rows.push(row);
+    }
+    Table {
+        id: "joint",
+        title: "Right under everything at once".to_owned(),
+        caption: "Share of images that are right when clean and under every condition of the column, with 95 % Wilson intervals: what is left when the worst of them may be chosen for each image. Attacks that look for the smallest perturbation, whatever its size, do not take part.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+/// One row a model, reading and norm, one column a radius.
+pub fn curves(analysis: &Analysis) -> Table {
+    let found: Vec<(&Model, Reading, Curve)> = read(analysis)
+        .flat_map(|(model, grid, reading)| {
+            let curves = robust::curves(grid, reading).into_iter();
+            curves.map(move |curve| (model, reading, curve))
+        })
+        .collect();
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Attacked and read through", "", Kind::Text),
+        Column::new("norm", "Norm", "", Kind::Text),
+        Column::new("radius", "Radius", "", Kind::Text),
+        Column::new("accuracy", "Right", "%", Kind::Share),
+        Column::new("median", "Median distance", "", Kind::Text),
+        Column::new("attacks", "Attacks", "", Kind::Integer),
+    ];
+    let mut rows = Vec::new();
+    for (model, reading, curve) in &found {
+        for (radius, estimate) in &curve.points {
+            let source = format!(
+                "no attack of size {} or less, {}",
+                curve.norm.size(*radius),
+                reading.label()
+            );
+            rows.push(vec![
+                Cell::text(&model.name),
+                Cell::text(reading.label()),
+                Cell::text(curve.norm.to_string()),
+                Cell::text(curve.norm.size(*radius)),
+                Cell::share(&Ok(estimate.clone()), &source),
+                match curve.median {
+                    Some(size) => Cell::text(curve.norm.size(size)),
+                    None => Cell::of(Value::Absent("half the images or more were never broken".into())),
+                },
+                Cell::of(Value::Integer(curve.attacks.len() as u64)),
+            ]);
+        }
+    }
+    Table {
+        id: "robustness",
+        title: "Accuracy against radius, all attacks of a norm together".to_owned(),
+        caption: "An image counts at a radius when no attack of that norm broke it with a perturbation of at most this size, so accuracy can only fall as the radius grows. Distance: the smallest breaking perturbation found, 0 for images that are wrong when clean; an upper bound of the true one.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+/// One row a model, reading and minimum-norm attack.
+pub fn minima(analysis: &Analysis) -> Table {
+    let mut columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Attacked and read through", "", Kind::Text),
+        Column::new("attack", "Attack", "", Kind::Text),
+        Column::new("norm", "Norm", "", Kind::Text),
+        Column::new("found", "Broken at any size", "%", Kind::Share),
+    ];
+    for (key, head) in [
+        ("q25", "Quarter within"),
+        ("median", "Median"),
+        ("q75", "Three quarters within"),
+    ] {
+        columns.push(Column::new(key, head, "", Kind::Text));
+    }
+    let attacks = analysis.runs.attacks();
+    let mut rows = Vec::new();
+    for (model, grid, reading) in read(analysis) {
+        for minimum in robust::minima(grid, reading) {
+            let norm = crate::metrics::threat::Norm::of(&minimum.attack);
+            let mut row = vec![
+                Cell::text(&model.name),
+                Cell::text(reading.label()),
+                Cell::text(words::attack(&minimum.attack, &attacks)),
+                Cell::text(norm.to_string()),
+                Cell::share(
+                    &Ok(minimum.found.clone()),
+                    &format!("condition {}", minimum.attack),
+                ),
+            ];
+            row.extend(minimum.quartiles.map(|size| match size {
+                Some(size) => Cell::text(norm.size(size)),
+                None => Cell::of(Value::Absent("that many images were never broken".into())),
+            }));
+            rows.push(row);
+        }
+    }
+    Table {
+        id: "minimum_norm",
+        title: "Smallest perturbations found".to_owned(),
+        caption: "Attacks that look for the nearest adversarial image; quartiles over all images, those wrong when clean counted as 0.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+/// One row a model, branch and pair of attacks.
+pub fn overlap(analysis: &Analysis) -> Table {
+    let attacks: Vec<AttackSpec> = analysis.runs.attacks();
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Attacked and read through", "", Kind::Text),
+        Column::new("first", "First attack", "", Kind::Text),
+        Column::new("second", "Second attack", "", Kind::Text),
+        Column::new("both", "Both break", "images", Kind::Integer),
+        Column::new("only_first", "Only the first", "images", Kind::Integer),
+        Column::new("only_second", "Only the second", "images", Kind::Integer),
+        Column::new("jaccard", "Shared", "%", Kind::Number(1)),
+    ];
+    let mut rows = Vec::new();
+    for (model, grid, reading) in read(analysis).filter(|(.., reading)| *reading != Reading::Oracle) {
+        for (i, a) in attacks.iter().enumerate() {
+            for b in &attacks[i + 1..] {
+                let of = |spec: &AttackSpec| Condition::Attack(spec.clone());
+                let Some(found) = robust::overlap(grid, reading, &of(a), &of(b)) else {
+                    continue;
+                };
+                let any = found.both + found.first + found.second;
+                rows.push(vec![
+                    Cell::text(&model.name),
+                    Cell::text(reading.label()),
+                    Cell::text(words::attack(a, &attacks)),
+                    Cell::text(words::attack(b, &attacks)),
+                    Cell::of(Value::Integer(found.both)),
+                    Cell::of(Value::Integer(found.first)),
+                    Cell::of(Value::Integer(found.second)),
+                    Cell::number(
+                        (any > 0).then(|| 100.0 * found.both as f64 / any as f64),
+                        "neither breaks any image",
+                    ),
+                ]);
+            }
+        }
+    }
+    Table {
+        id: "overlap",
+        title: "Which attacks break the same images".to_owned(),
+        caption: "Of the images that are right when clean: how many both attacks break, and how many only one. Shared: both of either. A weaker attack that breaks many images alone says that the stronger one is not tuned.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+/// Every model with its answers, under every reading.
+fn read(analysis: &Analysis) -> impl Iterator<Item = (&Model, &crate::metrics::Grid, Reading)> {
+    let models = analysis.runs.models.iter().zip(&analysis.grids);
+    models.flat_map(|(model, grid)| {
+        let readings = Reading::of(&model.branches).into_iter();
+        readings.map(move |reading| (model, grid, reading))
+    })
+}
+
+/// Whether a condition is an attack that stays in a ball.
+fn bounded(condition: &Condition) -> bool {
+    matches!(condition, Condition::Attack(spec) if radius(spec).is_some() || !is_minimum_norm(spec))
+}
+
+/// The severity of a corruption of the benchmark.
+fn benchmark(condition: &Condition) -> Option<u8> {
+    match condition {
+        Condition::Corruption { name, severity } if BENCHMARK.contains(&name.as_str()) => Some(*severity),
+        _ => None,
+    }
+}
+
+fn unfinished(model: &Model, conditions: &[Condition]) -> Unknown {
+    let missing = conditions.iter().filter(|c| !model.measured.contains(c)).count();
+    Unknown::because(format!(
+        "unfinished: {missing} of {} conditions",
+        conditions.len()
+    ))
+}

@@ -1,0 +1,325 @@
+//! Gates: every planted regression is found and named, and no change is no alarm.
+
+use crate::synthetic::{keyed, plan_of, write_run_of};
+use rlnet_reports::gate::{Check, Limits, Question, Verdict, compare, decide};
+use rlnet_reports::metrics::Reading;
+use rlnet_suites::{Branch, Cell, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
+use std::fs;
+use std::path::Path;
+
+const SUITE: &str = r#"
+schema = 1
+name = "nights"
+title = "Nights"
+description = "One network, measured every night."
+[data]
+dataset = "shapes"
+[network]
+arch = "resnet8-w8"
+[[train]]
+name = "net"
+stage = "teacher"
+[evaluation]
+corruptions = ["fog", "snow"]
+severities = [1, 2]
+attacks = ["fgsm", "pgd"]
+headline = "pgd"
+"#;
+
+const IMAGES: u32 = 2000;
+
+/// What a night does to one row.
+type Plant = dyn Fn(&mut Outcome);
+
+fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
+    let mut rows = Vec::new();
+    for condition in conditions {
+        let ease = match condition {
+            Condition::Clean => 0.85,
+            Condition::Corruption { .. } => 0.7,
+            Condition::Attack(_) => 0.4,
+        };
+        for branch in [Branch::Clean, Branch::Adversarial] {
+            for image in 0..IMAGES {
+                let own = keyed(&[branch.name(), &condition.to_string()], image.into());
+                let margin = (ease - 0.7 * keyed(&["image"], image.into()) - 0.3 * own) as f32;
+                let attacked = matches!(condition, Condition::Attack(_));
+                let mut row = Outcome {
+                    image,
+                    branch,
+                    condition: condition.clone(),
+                    label: 1,
+                    prediction: u16::from(margin > 0.0),
+                    rounded: u16::from(margin > 0.0),
+                    margin,
+                    loss: 0.5,
+                    norm: if attacked { 8.0 / 255.0 } else { 0.0 },
+                    forwards: 1,
+                    backwards: if attacked { 20 } else { 0 },
+                };
+                plant(&mut row);
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+fn night(dir: &Path, plan: &Plan, plant: &Plant) {
+    write_run_of(
+        dir,
+        plan,
+        |_| true,
+        |cell, conditions| rows(cell, conditions, plant),
+    );
+}
+
+/// Replaces text in the records of all finished cells.
+fn patch(dir: &Path, from: &str, to: &str) {
+    for cell in fs::read_dir(dir.join("cells")).expect("cells") {
+        let file = cell.expect("a cell").path().join("cell.json");
+        let text = fs::read_to_string(&file).expect("a record");
+        fs::write(&file, text.replace(from, to)).expect("written");
+    }
+}
+
+/// A verdict on a night after a quiet one.
+fn judged(plan: &Plan, plant: &Plant, patched: (&str, &str)) -> Verdict {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (base, current) = (folder.path().join("base"), folder.path().join("current"));
+    night(&base, &plan_of(SUITE, &[]), &|_| {});
+    night(&current, plan, plant);
+    patch(&current, patched.0, patched.1);
+    compare(&base, &current, &nightly()).expect("comparable")
+}
+
+fn nightly() -> Gate {
+    Gate::parse(NIGHTLY, "nightly").expect("sound")
+}
+
+const NOTHING: (&str, &str) = ("\u{0}", "");
+
+/// Weights of another checksum.
+const RETRAINED: (&str, &str) = ("\"weights of net\"", "\"other weights of net\"");
+
+#[test]
+fn a_night_without_change_passes() {
+    let verdict = judged(&plan_of(SUITE, &[]), &|_| {}, NOTHING);
+    assert!(!verdict.tripped(), "{:?}", verdict.reasons);
+    assert!(verdict.changes.is_empty());
+    assert!(verdict.markdown().contains("passed"));
+    assert!(verdict.checks.len() > 8);
+    assert!(verdict.junit().contains("failures=\"0\""));
+}
+
+#[test]
+fn two_percent_of_flipped_decisions_are_found_and_listed() {
+    // Every 50th image is wrong when clean and through the clean branch.
+    let plant = |row: &mut Outcome| {
+        if row.condition == Condition::Clean && row.branch == Branch::Clean && row.image.is_multiple_of(50) {
+            row.prediction = 0;
+            row.margin = -row.margin.abs();
+        }
+    };
+    let verdict = judged(&plan_of(SUITE, &[]), &plant, RETRAINED);
+    assert!(verdict.tripped());
+    let [reason] = verdict.reasons.as_slice() else {
+        panic!("{:?}", verdict.reasons)
+    };
+    assert!(
+        reason.starts_with("net, clean branch, CA:") || reason.starts_with("net, oracle, CA:"),
+        "{reason}"
+    );
+    assert!(reason.contains("weaker model: weights of net"), "{reason}");
+    assert!(!reason.contains("attack") && !reason.contains("data"), "{reason}");
+    let check = verdict
+        .checks
+        .iter()
+        .find(|check| check.tripped())
+        .expect("tripped");
+    let (worse, better) = check.flipped();
+    assert!(better.is_empty() && worse.iter().all(|image| image.is_multiple_of(50)) && worse.len() > 20);
+    assert!(verdict.markdown().contains("images that got worse: "));
+    let junit = verdict.junit();
+    assert!(junit.contains("failures=\"1\"") && junit.contains("<failure message=\"net, "));
+    assert_eq!(junit.matches("<testcase").count(), verdict.checks.len());
+}
+
+#[test]
+fn a_weakened_attack_is_told_from_a_stronger_model() {
+    // The same weights under the same name of attack: it stops at half the radius.
+    let plant = |row: &mut Outcome| {
+        if matches!(&row.condition, Condition::Attack(spec) if spec.name() == "pgd") {
+            row.norm = 4.0 / 255.0;
+            row.backwards = 10;
+            if row.image.is_multiple_of(12) {
+                row.prediction = 1;
+            }
+        }
+    };
+    let verdict = judged(&plan_of(SUITE, &[]), &plant, NOTHING);
+    assert!(verdict.tripped());
+    for reason in &verdict.reasons {
+        assert!(
+            reason.contains("AdvA") && reason.contains("weaker attack"),
+            "{reason}"
+        );
+        assert!(
+            reason.contains("8.00/255 to 4.00/255") && reason.contains("20.0 to 10.0"),
+            "{reason}"
+        );
+    }
+    // Asked for with fewer steps: the specification says so.
+    let fewer = SUITE.replace("\"pgd\"", "\"pgd:steps=5\"");
+    let helped = |row: &mut Outcome| {
+        if matches!(&row.condition, Condition::Attack(spec) if spec.name() == "pgd")
+            && row.image.is_multiple_of(12)
+        {
+            row.prediction = 1;
+        }
+    };
+    let verdict = judged(&plan_of(&fewer, &[]), &helped, NOTHING);
+    assert!(verdict.tripped());
+    for reason in &verdict.reasons {
+        assert!(
+            reason.contains("weaker attack") && reason.contains("steps=20 to pgd"),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn drifted_data_and_changed_numerics_are_named() {
+    let mut plan = plan_of(SUITE, &[]);
+    for cell in &mut plan.cells {
+        cell.data.checksum = "other images".into();
+    }
+    let relabelled = |row: &mut Outcome| {
+        if row.image.is_multiple_of(40) {
+            row.label = 2;
+        }
+    };
+    let verdict = judged(&plan, &relabelled, NOTHING);
+    let said = verdict.reasons.join("\n");
+    assert!(
+        said.contains("drifted data: 50 images have another label"),
+        "{said}"
+    );
+    assert!(
+        said.contains("checksum of the data synthetic to other images"),
+        "{said}"
+    );
+    assert!(!said.contains("model:") && !said.contains("attack:"), "{said}");
+    // The same weights on more threads: margins move a little, answers flip both ways.
+    let jittered = |row: &mut Outcome| {
+        row.margin += 1e-5;
+        if row.image.is_multiple_of(500) {
+            row.prediction = 1 - row.prediction;
+        }
+    };
+    let verdict = judged(
+        &plan_of(SUITE, &[]),
+        &jittered,
+        ("\"threads\": 2", "\"threads\": 4"),
+    );
+    let said = verdict.reasons.join("\n");
+    assert!(
+        said.contains("net: changed numerics: 4 of 2000 clean images"),
+        "{said}"
+    );
+    assert!(
+        verdict
+            .changes
+            .iter()
+            .any(|change| change.what == "threads 2 to 4")
+    );
+}
+
+#[test]
+fn what_is_no_longer_measured_trips_the_gate() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (base, current) = (folder.path().join("base"), folder.path().join("current"));
+    let plan = plan_of(SUITE, &[]);
+    night(&base, &plan, &|_| {});
+    let unfinished = |cell: &Cell| cell.name != "net/fog";
+    write_run_of(&current, &plan, unfinished, |cell, conditions| {
+        rows(cell, conditions, &|_| {})
+    });
+    let verdict = compare(&base, &current, &nightly()).expect("comparable");
+    let said = verdict.reasons.join("\n");
+    assert!(
+        said.contains("NPA: measured before, now missing or unfinished"),
+        "{said}"
+    );
+}
+
+/// A pair of nights in which a share of the images flips, either way alike: a network
+/// retrained to the same quality.
+fn quiet(seed: u64, flipped: f64) -> Vec<Question> {
+    let readings = [Branch::Clean, Branch::Adversarial].map(Reading::Fixed);
+    let mut questions = Vec::new();
+    for reading in readings {
+        for measure in ["CA", "AdvA", "fog", "snow", "fgsm"] {
+            let key = [reading.label(), measure.to_owned(), seed.to_string()];
+            let draw = |what: &str, image: u32| keyed(&[&key[0], &key[1], &key[2], what], image.into());
+            let right = |image| f64::from(u8::from(draw("image", image) < 0.6));
+            let (mut old, mut new) = (Vec::new(), Vec::new());
+            for image in 0..1000 {
+                // Flips are drawn for each night from the same network.
+                let night = |what| {
+                    let flips = draw(what, image) < flipped;
+                    if flips { 1.0 - right(image) } else { right(image) }
+                };
+                old.push(night("old"));
+                new.push(night("new"));
+            }
+            questions.push(Question {
+                model: "net".into(),
+                reading,
+                measure: measure.into(),
+                conditions: (Vec::new(), Vec::new()),
+                images: (0..1000).collect(),
+                old,
+                new,
+                limits: Limits {
+                    drop: Some(0.0),
+                    rise: Some(0.0),
+                },
+            });
+        }
+    }
+    questions
+}
+
+#[test]
+fn two_hundred_quiet_nights_keep_the_stated_level() {
+    let gate = nightly();
+    let quiet_nights: Vec<Vec<Question>> = (0..200).map(|seed| quiet(seed, 0.05)).collect();
+    let alarms = |level: f64, smallest: f64| {
+        let nights = quiet_nights.iter().filter(|night| {
+            let limits = Limits {
+                drop: Some(smallest),
+                rise: Some(smallest),
+            };
+            let night = night.iter().map(|question| Question {
+                limits,
+                ..question.clone()
+            });
+            decide(night.collect(), level).iter().any(Check::tripped)
+        });
+        nights.count()
+    };
+    // The gate as it comes: its level, and the smallest of its effects.
+    let found = alarms(gate.level, 0.5);
+    assert!(found as f64 <= 200.0 * gate.level, "{found} alarms in 200 nights");
+    // Without a smallest effect, ten tests a night, only the level stands between chance and
+    // alarm: with a true rate of 5 %, 18 or fewer of 200 are alarms with 99 % probability.
+    let found = alarms(0.05, 0.0);
+    assert!(found <= 18, "{found} alarms in 200 nights");
+    // A worse network does trip: the level is not kept by silence.
+    let mut worse = quiet(0, 0.05);
+    for share in worse[0].new.iter_mut().take(200) {
+        *share = 0.0;
+    }
+    assert!(decide(worse, gate.level)[0].tripped());
+}

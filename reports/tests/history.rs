@@ -1,0 +1,123 @@
+//! A series of nights: what is added, kept, and found.
+
+use crate::synthetic::{keyed, plan_of, write_run_of};
+use rlnet_reports::history::{self, FILE};
+use rlnet_suites::{Branch, Outcome};
+use std::fs;
+use std::path::Path;
+
+const SUITE: &str = r#"
+schema = 1
+name = "nights"
+title = "Nights"
+description = "One network, measured every night."
+[data]
+dataset = "shapes"
+[network]
+arch = "resnet8-w8"
+norm = "single"
+[[train]]
+name = "net"
+stage = "teacher"
+views = ["clean"]
+[evaluation]
+corruptions = "none"
+attacks = []
+"#;
+
+/// Writes a night on which a share of 1,000 images is right, give or take chance.
+fn night(dir: &Path, number: u64, share: f64) {
+    let folder = dir.join(format!("night-{number:02}"));
+    write_run_of(
+        &folder,
+        &plan_of(SUITE, &[]),
+        |_| true,
+        |_, conditions| {
+            let rows = (0..1000_u32).map(|image| {
+                let hard = keyed(&["image"], image.into());
+                let luck = 0.04 * (keyed(&["night", &number.to_string()], image.into()) - 0.5);
+                Outcome {
+                    image,
+                    branch: Branch::Single,
+                    condition: conditions[0].clone(),
+                    label: 1,
+                    prediction: u16::from(hard + luck < share),
+                    rounded: u16::from(hard + luck < share),
+                    margin: (share - hard) as f32,
+                    loss: 0.5,
+                    norm: 0.0,
+                    forwards: 1,
+                    backwards: 0,
+                }
+            });
+            rows.collect()
+        },
+    );
+    for cell in fs::read_dir(folder.join("cells")).expect("cells") {
+        let file = cell.expect("a cell").path().join("cell.json");
+        let text = fs::read_to_string(&file).expect("a record");
+        let moved = text.replace(
+            "\"started\": 1700000000",
+            &format!("\"started\": {}", 1_700_000_000 + 86_400 * number),
+        );
+        fs::write(&file, moved).expect("written");
+    }
+}
+
+#[test]
+fn the_step_is_dated_and_the_series_outlives_its_runs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path();
+    for number in 0..9 {
+        night(dir, number, 0.80);
+    }
+    let quiet = history::update(dir).expect("a series");
+    assert_eq!(quiet.added.len(), 9);
+    assert!(quiet.steps().is_empty(), "{:?}", quiet.steps());
+    for number in 9..12 {
+        night(dir, number, 0.74);
+    }
+    fs::remove_dir_all(dir.join("night-00")).expect("deleted");
+    let found = history::update(dir).expect("a series");
+    assert_eq!(found.added, ["night-09", "night-10", "night-11"]);
+    let line = found
+        .lines
+        .iter()
+        .find(|line| line.name.ends_with("CA"))
+        .expect("CA");
+    assert_eq!(
+        (line.points.len(), line.points[0].night.as_str()),
+        (12, "night-00")
+    );
+    let steps = found.steps();
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert!(
+        steps[0].starts_with("net, single branch, CA: ")
+            && steps[0].contains("from night-09, commit 0123456789ab"),
+        "{steps:?}"
+    );
+    let files = found.draw(dir).expect("drawn");
+    let svg = fs::read_to_string(&files[0]).expect("a drawing");
+    assert!(svg.contains("net, single branch, CA") && image::open(&files[1]).is_ok());
+    // Nothing new: nothing is written.
+    let before = fs::read(dir.join(FILE)).expect("the series");
+    assert!(history::update(dir).expect("a series").added.is_empty());
+    assert_eq!(fs::read(dir.join(FILE)).expect("the series"), before);
+}
+
+#[test]
+fn a_folder_without_runs_is_refused_and_a_damaged_night_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let said = history::update(folder.path()).expect_err("refused").to_string();
+    assert!(said.contains("put run folders into it"), "{said}");
+    night(folder.path(), 0, 0.8);
+    fs::create_dir(folder.path().join("night-01")).expect("a folder");
+    fs::write(folder.path().join("night-01/plan.json"), "{").expect("written");
+    let found = history::update(folder.path()).expect("a series");
+    assert_eq!(found.added, ["night-00"]);
+    assert!(
+        found.left_out[0].starts_with("night-01: "),
+        "{:?}",
+        found.left_out
+    );
+}
