@@ -11,4 +11,7 @@ pub mod step;
 pub mod tensorboard;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use stage::{StageInput, Trained, train};

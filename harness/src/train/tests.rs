@@ -1,0 +1,210 @@
+//! Every loss mode, score and granularity through the loop itself, on a handful of images.
+
+use super::{StageInput, Trained, train};
+use crate::data::{Split, load};
+use crate::nn::{Network, NetworkSpec, Quirks, ReluMask};
+use rlnet_suites::objective::MODES;
+use rlnet_suites::plan::World;
+use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec, catalog};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use tch::Device;
+
+/// Rendering the embedded data set takes seconds; once is enough.
+fn images() -> (Arc<Split>, Split) {
+    static IMAGES: LazyLock<(Arc<Split>, Split)> = LazyLock::new(|| {
+        let all = load("shapes", Path::new("")).expect("the embedded data set");
+        (Arc::new(all.train.take(24)), all.test.take(16))
+    });
+    IMAGES.clone()
+}
+
+/// A stage of the demo suite, made small, with `sets` applied.
+fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
+    let small = [
+        "network.arch=resnet8-w2",
+        "training.batch=12",
+        "training.epochs=1",
+    ];
+    let epochs = format!("train.{stage}.with.epochs=1");
+    let sets: Vec<String> = small
+        .iter()
+        .copied()
+        .chain([epochs.as_str()])
+        .chain(sets.iter().copied())
+        .map(str::to_owned)
+        .collect();
+    let text = catalog::find("demo").expect("the demo suite");
+    let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+    let world = World {
+        data_checksum: String::new(),
+        corruptions_version: 1,
+        corruptions_setup: String::new(),
+    };
+    let plan = suite.plan(&world).expect("a plan");
+    let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
+    match cell.expect("a stage").spec {
+        CellSpec::Train(spec) => spec,
+        CellSpec::Evaluate(_) => unreachable!("{stage} is trained"),
+    }
+}
+
+fn network_spec(spec: &TrainSpec) -> NetworkSpec {
+    NetworkSpec {
+        arch: spec.arch.parse().expect("known"),
+        image_size: 32,
+        classes: 10,
+        norm: spec.norm,
+        quirks: Quirks::default(),
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    }
+}
+
+fn run(spec: &TrainSpec, work: &Path) -> Trained {
+    // Threads that wait for one another cost more than networks this small gain.
+    tch::set_num_threads(1);
+    let (images, validation) = images();
+    let distilled = spec.stage != rlnet_suites::train::Stage::Teacher;
+    let teacher = distilled.then(|| Network::new(network_spec(spec), 1, Device::Cpu));
+    let start = (spec.stage == rlnet_suites::train::Stage::Student).then(|| {
+        let mut start = Network::new(network_spec(spec), 2, Device::Cpu);
+        let sizes = start.layer_sizes();
+        let keep: Vec<u64> = sizes.iter().map(|n| n / 4).collect();
+        start
+            .set_mask(ReluMask::random(&sizes, &keep, 0))
+            .expect("its layers");
+        start
+    });
+    train(&StageInput {
+        cell: "cell",
+        name: "test",
+        spec,
+        network: network_spec(spec),
+        teacher: teacher.as_ref(),
+        start: start.as_ref(),
+        train: images,
+        validation: &validation,
+        device: Device::Cpu,
+        work,
+    })
+    .expect("trained")
+}
+
+/// The value of a curve at an epoch.
+fn at(trained: &Trained, metric: &str, epoch: u32) -> Option<f64> {
+    let found = |point: &&rlnet_suites::CurvePoint| point.metric == metric && point.epoch == epoch;
+    trained.curves.iter().find(found).map(|point| point.value)
+}
+
+#[test]
+fn every_mode_trains_and_its_total_is_the_sum_of_its_parts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for mode in MODES.iter().filter(|mode| mode.trades == 0.0) {
+        let spec = spec("rlnet", &[&format!("train.rlnet.with.mode=\"{}\"", mode.name)]);
+        let work = folder.path().join(mode.name);
+        std::fs::create_dir(&work).expect("a folder");
+        let trained = run(&spec, &work);
+        let part = |metric: &str| at(&trained, metric, 1).unwrap_or(0.0);
+        let attention = at(&trained, "loss/attention", 1);
+        assert_eq!(attention.is_some(), mode.beta > 0.0, "{}", mode.name);
+        let sum = mode.gamma * part("loss/ce")
+            + mode.alpha * part("loss/kl")
+            + mode.beta * attention.unwrap_or(0.0);
+        let total = part("loss/total");
+        assert!(
+            (total - sum).abs() < 1e-4 * sum,
+            "{}: {total} against {sum}",
+            mode.name
+        );
+    }
+}
+
+#[test]
+fn trades_and_consistency_reach_the_teacher() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let views = "train.teacher.views=[\"clean\", \"adversarial\"]";
+    let trades = spec(
+        "teacher",
+        &[
+            "train.teacher.norm=single",
+            views,
+            "train.teacher.with.mode=trades-6",
+        ],
+    );
+    assert_eq!(trades.norm, NormBanks::Single);
+    let trained = run(&trades, folder.path());
+    // Both roles see every image.
+    assert!(at(&trained, "train/accuracy/adversarial", 1).is_some());
+    assert!(at(&trained, "loss/total", 1).is_some_and(f64::is_finite));
+    let work = folder.path().join("jsd");
+    std::fs::create_dir(&work).expect("a folder");
+    let trained = run(&spec("teacher", &["train.teacher.with.jsd=12"]), &work);
+    assert!(at(&trained, "loss/jsd", 1).is_some_and(|jsd| jsd > 0.0));
+}
+
+#[test]
+fn scores_granularities_and_allocations_give_masks_of_the_right_size() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (n, (sets, channels, exact)) in [
+        (vec!["train.mask.with.score=preactivation"], false, true),
+        (
+            vec!["train.mask.with.score=averaged", "train.mask.allocation=measured"],
+            false,
+            true,
+        ),
+        (
+            vec![
+                "train.mask.with.granularity=channel",
+                "train.mask.allocation=equal",
+            ],
+            true,
+            false,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let spec = spec("mask", &sets);
+        let work = folder.path().join(n.to_string());
+        std::fs::create_dir(&work).expect("a folder");
+        let network = run(&spec, &work).network;
+        let (kept, total): (u64, u64) = (
+            network.mask().kept().iter().sum(),
+            network.layer_sizes().iter().sum(),
+        );
+        let budget = (total as f64 / 5.0).round() as u64;
+        assert_eq!(
+            network.mask().is_channel_wise(&network.layer_shapes()),
+            channels,
+            "{sets:?}"
+        );
+        assert_eq!(kept == budget, exact, "{sets:?}: {kept} of {budget}");
+        assert!(kept <= budget && kept > 0, "{sets:?}");
+    }
+}
+
+/// The running average is part of the checkpoint: a mask stage that was cut off after an epoch
+/// chooses the same units as one that was not.
+#[test]
+fn averaged_scores_survive_a_resume() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |epochs: u32| TrainSpec {
+        epochs,
+        ..spec("mask", &["train.mask.with.score=averaged"])
+    };
+    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+    for work in [&whole, &cut] {
+        std::fs::create_dir(work).expect("a folder");
+    }
+    let once = run(&of(3), &whole);
+    let _first = run(&of(2), &cut);
+    let resumed = run(&of(3), &cut);
+    assert_eq!(resumed.resumed, 1);
+    assert_eq!(once.network.mask(), resumed.network.mask());
+    let mut without = TrainSpec { ..of(3) };
+    without.score = rlnet_suites::objective::Score::Own;
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).expect("a folder");
+    assert_ne!(once.network.mask(), run(&without, &own).network.mask());
+}
