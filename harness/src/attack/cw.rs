@@ -48,10 +48,7 @@ pub(super) fn cw(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
     if rows.numel() == 0 {
         return Ok(nearest.points);
     }
-    let mut constant = rows
-        .to_kind(Kind::Double)
-        .zeros_like()
-        .fill_(spec.number("c"));
+    let mut constant = rows.to_kind(Kind::Double).zeros_like().fill_(spec.number("c"));
     let mut low = constant.zeros_like();
     let mut high = constant.full_like(f64::INFINITY);
     for step in 0..search {
@@ -121,7 +118,11 @@ fn minimise(
 /// Logits with the true class's raised by the margin asked for: what still fools them fools
 /// with that margin.
 fn handicapped(logits: &Tensor, labels: &Tensor, kappa: f64) -> Tensor {
-    let raise = Tensor::full([labels.numel() as i64, 1], kappa, (logits.kind(), logits.device()));
+    let raise = Tensor::full(
+        [labels.numel() as i64, 1],
+        kappa,
+        (logits.kind(), logits.device()),
+    );
     logits.scatter_add(1, &labels.unsqueeze(1), &raise)
 }
 

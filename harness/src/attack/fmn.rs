@@ -110,7 +110,5 @@ fn adapted(
     let steepness = length(&slope.gradient, dual).clamp_min(TINY);
     let guessed = (distance + slope.loss.abs() / steepness).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
     let grown = radius.where_self(&best.isfinite(), &guessed) * (1.0 + gamma);
-    (radius * (1.0 - gamma))
-        .minimum(best)
-        .where_self(fooled, &grown)
+    (radius * (1.0 - gamma)).minimum(best).where_self(fooled, &grown)
 }

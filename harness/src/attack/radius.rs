@@ -5,13 +5,12 @@
 //! any radius, the share of images whose distance is beyond it, can only fall with the radius,
 //! and no image is called broken on the strength of an interpolation.
 
-
 use super::Objective;
 use super::apgd;
 use super::ball::length;
-use super::{fab, fmn};
 use super::nearest::Nearest;
 use super::target::Target;
+use super::{fab, fmn};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
@@ -82,7 +81,10 @@ pub(super) fn narrow(
     for round in 0..rounds as u64 {
         let known = nearest.distance.index_select(0, &rows);
         high = high.minimum(&known);
-        let going = (&high - &low).gt_tensor(&(&high * NARROW)).nonzero().squeeze_dim(1);
+        let going = (&high - &low)
+            .gt_tensor(&(&high * NARROW))
+            .nonzero()
+            .squeeze_dim(1);
         rows = rows.index_select(0, &going);
         high = high.index_select(0, &going);
         low = low.index_select(0, &going);

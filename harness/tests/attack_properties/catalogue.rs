@@ -58,16 +58,23 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
         // Strong contrast: many values lie on the walls of the box.
         let (images, labels) = images(&model, seed, shape, if seed < 3 { 0.1 } else { 0.6 });
         // The last image is wrong already.
-        let last = Tensor::arange(9, (Kind::Int64, labels.device())).eq(8).to_kind(Kind::Int64);
+        let last = Tensor::arange(9, (Kind::Int64, labels.device()))
+            .eq(8)
+            .to_kind(Kind::Int64);
         let labels = (labels + last).remainder(classes);
         for spec in attacks() {
             let spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
             let target = target(&model, &images, &labels, 0, 9);
             let made = run(&spec, &target, None).expect(spec.name());
             assert_eq!(made.size(), images.size());
-            assert!(made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0, "{spec}");
+            assert!(
+                made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0,
+                "{spec}"
+            );
             let eps = spec.size("eps");
-            let away = ball::length(&(&made - &images), spec.norm()).max().double_value(&[]);
+            let away = ball::length(&(&made - &images), spec.norm())
+                .max()
+                .double_value(&[]);
             assert!(eps == 0.0 || away <= eps * (1.0 + 1e-5), "{spec}: {away} away");
             let fooled = target.fooled(&target.logits(&made).expect("logits"));
             let fooled = fooled.narrow(0, 0, 8).to_kind(Kind::Int64).sum(Kind::Int64);
@@ -78,6 +85,9 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
     }
     // An attack that breaks nothing on these models does not work; noise is the control.
     for ((name, norm), count) in broken {
-        assert!(name == "noise" || count > 0, "{name} in {norm} broke none of 48 images");
+        assert!(
+            name == "noise" || count > 0,
+            "{name} in {norm} broke none of 48 images"
+        );
     }
 }

@@ -162,7 +162,9 @@ fn no_images_two_classes_and_black_and_white_are_no_trouble() {
 
 fn model_labels(model: &Toy, images: &Tensor) -> Tensor {
     use rlnet::attack::Classifier;
-    let logits = model.logits(images, rlnet_suites::Branch::Single).expect("logits");
+    let logits = model
+        .logits(images, rlnet_suites::Branch::Single)
+        .expect("logits");
     logits.argmax(1, false)
 }
 

@@ -85,7 +85,13 @@ pub fn images(model: &Toy, seed: u64, shape: [i64; 4], contrast: f64) -> (Tensor
 }
 
 /// Images `from..from + n` under their own indices.
-pub fn target<'a>(model: &'a dyn Classifier, images: &Tensor, labels: &Tensor, from: i64, n: i64) -> Target<'a> {
+pub fn target<'a>(
+    model: &'a dyn Classifier,
+    images: &Tensor,
+    labels: &Tensor,
+    from: i64,
+    n: i64,
+) -> Target<'a> {
     let indices: Vec<u32> = (from..from + n).map(|index| index as u32).collect();
     let (images, labels) = (images.narrow(0, from, n), labels.narrow(0, from, n));
     Target::new(model, Branch::Single, &images, &labels, &indices, 3)

@@ -33,7 +33,10 @@ impl Found {
         let fooled = Vec::<bool>::try_from(fooled).expect("flags");
         let clean = bench.flags("clean");
         for (row, &right) in clean.iter().take(count as usize).enumerate() {
-            assert!(right == 1 || distances[row] == 0.0, "image {row} was wrong already");
+            assert!(
+                right == 1 || distances[row] == 0.0,
+                "image {row} was wrong already"
+            );
         }
         let right = |row: &usize| clean[*row] == 1;
         let rows: Vec<usize> = (0..count as usize).filter(right).collect();
@@ -52,7 +55,12 @@ impl Found {
 
     /// The same of the first `count` test images.
     fn first(&self, bench: &Bench, count: usize) -> Self {
-        let right = bench.flags("clean").iter().take(count).filter(|&&flag| flag == 1).count();
+        let right = bench
+            .flags("clean")
+            .iter()
+            .take(count)
+            .filter(|&&flag| flag == 1)
+            .count();
         Self {
             distances: self.distances[..right].to_vec(),
             fooled: self.fooled[..right].to_vec(),
@@ -127,7 +135,10 @@ fn beside_the_references(name: &'static str) {
             "{name} {key}: {median:.5} for {want:.5}, {alike} of {} within 1 %",
             ours.len()
         );
-        assert!((median / want - 1.0).abs() < 0.02, "{name} {key}: {median} for {want}");
+        assert!(
+            (median / want - 1.0).abs() < 0.02,
+            "{name} {key}: {median} for {want}"
+        );
     }
     // FMN goes on where DeepFool stops.
     let quick = deepfool.first(&bench, 64);
@@ -138,7 +149,11 @@ fn beside_the_references(name: &'static str) {
     let near = Found::of(&bench, "fmn", 64);
     assert_eq!((quick.success(), near.success()), (1.0, 1.0), "{name}");
     assert!(near.median() <= quick.median(), "{name}: Linf");
-    assert_eq!(Found::of(&bench, "fmn:norm=l1,steps=30", 32).success(), 1.0, "{name}");
+    assert_eq!(
+        Found::of(&bench, "fmn:norm=l1,steps=30", 32).success(),
+        1.0,
+        "{name}"
+    );
 }
 
 #[test]
@@ -163,7 +178,10 @@ fn the_radius_is_within_what_pgd_breaks() {
     let begun = Found::of(&bench, &format!("fmn:steps={steps}"), count);
     let pairs = radius.distances.iter().zip(&begun.distances);
     assert!(pairs.clone().all(|(ours, theirs)| ours <= theirs));
-    assert!(pairs.filter(|(ours, theirs)| ours < theirs).count() > 0, "no bracket helped");
+    assert!(
+        pairs.filter(|(ours, theirs)| ours < theirs).count() > 0,
+        "no bracket helped"
+    );
     let eps = 8.0 / 255.0;
     let broken = |row: usize| radius.fooled[row] && radius.distances[row] <= eps * (1.0 + 1e-5);
     let ours = (0..radius.fooled.len()).filter(|&row| broken(row)).count();

@@ -383,11 +383,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             },
             count("steps", "50", "iterations at most"),
             count("candidates", "10", "classes considered, the likeliest first"),
-            number(
-                "overshoot",
-                "0.02",
-                "share by which the sum of steps is overdone",
-            ),
+            number("overshoot", "0.02", "share by which the sum of steps is overdone"),
             ON,
         ],
         version: 1,

@@ -2,8 +2,8 @@
 //! 3): sparse steps whose sparsity follows the best point's, and a radius that starts three
 //! times too large.
 
-use super::{alike, replays};
 use super::search::{Found, search};
+use super::{alike, replays};
 use crate::attack::Objective;
 use crate::attack::ball::{Ball, per_image};
 use crate::attack::target::Target;
@@ -38,10 +38,27 @@ pub(super) fn shrinking(
     let part = ((0.3 * steps as f64).ceil() as usize).min((steps - 1) / 2);
     for radius in [3.0 * eps, 2.0 * eps] {
         let inside = inside(target, radius, &points);
-        points = search(target, objective, Norm::L1, &alike(target, radius), part, &inside, false)?.best;
+        points = search(
+            target,
+            objective,
+            Norm::L1,
+            &alike(target, radius),
+            part,
+            &inside,
+            false,
+        )?
+        .best;
     }
     let inside = inside(target, eps, &points);
-    search(target, objective, Norm::L1, &alike(target, eps), steps - 2 * part, &inside, true)
+    search(
+        target,
+        objective,
+        Norm::L1,
+        &alike(target, eps),
+        steps - 2 * part,
+        &inside,
+        true,
+    )
 }
 
 fn inside(target: &Target<'_>, radius: f64, points: &Tensor) -> Tensor {

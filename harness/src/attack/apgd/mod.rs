@@ -85,7 +85,15 @@ fn one_run(spec: &AttackSpec, target: &Target<'_>, objective: &Objective, key: &
     if norm == Norm::L1 {
         return l1::shrinking(spec.name(), target, objective, eps, steps, key);
     }
-    within(spec.name(), target, objective, norm, &alike(target, eps), steps, key)
+    within(
+        spec.name(),
+        target,
+        objective,
+        norm,
+        &alike(target, eps),
+        steps,
+        key,
+    )
 }
 
 /// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1).
