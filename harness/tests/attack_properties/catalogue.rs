@@ -65,7 +65,8 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
         for spec in attacks() {
             let spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
             let target = target(&model, &images, &labels, 0, 9);
-            let made = run(&spec, &target, None).expect(spec.name());
+            let name = spec.name();
+            let made = run(&spec, &target, None).expect(name);
             assert_eq!(made.size(), images.size());
             assert!(
                 made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0,
@@ -80,7 +81,7 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
             let fooled = fooled.narrow(0, 0, 8).to_kind(Kind::Int64).sum(Kind::Int64);
             *broken.entry((spec.name(), spec.norm())).or_insert(0) += fooled.int64_value(&[]);
             let again = run(&spec, &crate::toys::target(&model, &images, &labels, 0, 9), None);
-            assert_eq!(again.expect(spec.name()), made, "{spec} twice");
+            assert_eq!(again.expect(name), made, "{spec} twice");
         }
     }
     // An attack that breaks nothing on these models does not work; noise is the control.
