@@ -40,6 +40,7 @@ fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
         data_checksum: String::new(),
         corruptions_version: 1,
         corruptions_setup: String::new(),
+        corrupted_files: Default::default(),
     };
     let plan = suite.plan(&world).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
