@@ -4,7 +4,7 @@ use super::{Classifier, Target};
 use crate::error::Result;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::Branch;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// `logits = W x + b`, `W` `[classes, values]`.
 pub(super) struct Linear {
@@ -26,7 +26,9 @@ impl Linear {
 
 impl Classifier for Linear {
     fn logits(&self, images: &Tensor, _branch: Branch) -> Result<Tensor> {
-        Ok(images.flatten(1, -1).matmul(&self.weights.tr()) + &self.bias)
+        // Not a matrix product, whose order of summation may depend on the number of rows.
+        let terms = images.flatten(1, -1).unsqueeze(1) * &self.weights;
+        Ok(terms.sum_dim_intlist([2_i64].as_slice(), false, Kind::Float) + &self.bias)
     }
 
     fn branches(&self) -> &[Branch] {

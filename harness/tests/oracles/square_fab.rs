@@ -54,10 +54,13 @@ fn square_in_full_linf() {
     );
 }
 
+/// Open: the robust model agrees on 255 of 256, the standard one on 246 only (accuracy 0.352 for
+/// 0.3125), cause not found. In L2 the signs drawn depend on how many images are left, so one image that leaves
+/// at another query, be it by rounding, changes every draw after it.
 #[test]
-#[ignore = "three minutes of one core"]
+#[ignore = "three minutes of one core; does not hold yet on the standard model"]
 fn square_in_full_l2() {
-    for name in ["standard", "robust"] {
+    for name in ["robust", "standard"] {
         square(
             name,
             "square:norm=l2,compat=autoattack",
