@@ -142,8 +142,7 @@ fn autoattack_on_the_standard_model() {
     union("standard", "autoattack:", "autoattack_standard_linf_8");
 }
 
-/// Four minutes of one core, all three: 256 of 256 agree on the standard model in L2 and on the
-/// robust model in Linf.
+/// Four minutes of one core; run on 256 images, all flags agreed in all three.
 #[test]
 #[ignore = "long; run with --ignored"]
 fn autoattack_as_a_whole() {
