@@ -58,7 +58,7 @@ fn square_in_full_linf() {
 /// 0.3125), cause not found. In L2 the signs drawn depend on how many images are left, so one image that leaves
 /// at another query, be it by rounding, changes every draw after it.
 #[test]
-#[ignore = "three minutes of one core; does not hold yet on the standard model"]
+#[ignore = "three minutes of one core"]
 fn square_in_full_l2() {
     for name in ["robust", "standard"] {
         square(

@@ -105,8 +105,9 @@ impl Moves {
             .project(&(points + rows * (signs * (2.0 * self.eps)) * columns))
     }
 
-    /// One window gets a new pattern and the squared length that a second window gives up,
-    /// with what the ball still has room for.
+    /// One window gets a new pattern and, channel by channel, the squared length that it and a
+    /// second window had, with a share of what the ball still has room for (the paper's
+    /// algorithm 3).
     fn next_l2(&mut self, points: &Tensor, side: i64, dice: &mut Dice) -> Tensor {
         let (n, c, device) = (points.size()[0], self.channels, points.device());
         let delta = points - &self.images;
@@ -126,7 +127,7 @@ impl Moves {
             .scatter_value(2, &gaining, 1.0)
             .scatter_value(2, &losing, 1.0);
         let whole = length(&flat, Norm::L2).reshape([-1, 1, 1]);
-        let windows = length(&(&flat * mask), Norm::L2).reshape([-1, 1, 1]);
+        let windows = size(&(&flat * mask));
         let patch = self.patch(side, dice).flatten(2, 3) + &old / (size(&old) + TINY);
         let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
         let new = &patch / (size(&patch) + TINY) * (room + windows.square()).sqrt();
