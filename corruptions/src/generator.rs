@@ -112,7 +112,8 @@ impl Generator {
     /// let severity = Severity::new(2)?;
     /// let by_size = Generator::default();
     /// assert!(by_size.corrupt(&image, Corruption::Snow, severity, &mut NumpyRng::new(0)).is_err());
-    /// let tiny = Generator::new(Options { parameters: Some(ParameterSet::TinyImagenet), ..Options::default() });
+    /// let parameters = Some(ParameterSet::TinyImagenet);
+    /// let tiny = Generator::new(Options { parameters, ..Options::default() });
     /// let snowy = tiny.corrupt(&image, Corruption::Snow, severity, &mut NumpyRng::new(0))?;
     /// assert_eq!((snowy.width(), snowy.height()), (48, 48));
     /// # Ok::<(), rlnet_corruptions::Error>(())
