@@ -105,6 +105,19 @@ impl Generator {
     }
 
     /// Corrupts one image with draws from `rng`.
+    /// ```
+    /// use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, ParameterSet, Severity};
+    /// // 48x48 is no published size, so say whose parameters to use.
+    /// let image = Image::from_raw(48, 48, vec![90; 48 * 48 * 3])?;
+    /// let severity = Severity::new(2)?;
+    /// let by_size = Generator::default();
+    /// assert!(by_size.corrupt(&image, Corruption::Snow, severity, &mut NumpyRng::new(0)).is_err());
+    /// let parameters = Some(ParameterSet::TinyImagenet);
+    /// let tiny = Generator::new(Options { parameters, ..Options::default() });
+    /// let snowy = tiny.corrupt(&image, Corruption::Snow, severity, &mut NumpyRng::new(0))?;
+    /// assert_eq!((snowy.width(), snowy.height()), (48, 48));
+    /// # Ok::<(), rlnet_corruptions::Error>(())
+    /// ```
     pub fn corrupt(
         &self,
         image: &Image,
@@ -127,6 +140,17 @@ impl Generator {
     }
 
     /// Corrupts one image as [`Self::corrupt_batch`] would at index `index` under `seed`.
+    /// ```
+    /// use rlnet_corruptions::{Corruption, Generator, Image, Severity};
+    /// let generator = Generator::default();
+    /// let image = Image::from_raw(32, 32, vec![90; 3072])?;
+    /// let severity = Severity::new(4)?;
+    /// let noisy = |index| generator.corrupt_keyed(&image, Corruption::ImpulseNoise, severity, 7, index);
+    /// // The same key gives the same noise, another position in the data set gives other noise.
+    /// assert_eq!(noisy(417)?, noisy(417)?);
+    /// assert_ne!(noisy(417)?, noisy(418)?);
+    /// # Ok::<(), rlnet_corruptions::Error>(())
+    /// ```
     pub fn corrupt_keyed(
         &self,
         image: &Image,

@@ -37,6 +37,18 @@ impl Image {
     /// An image from the bytes of a PNG or JPEG file. Grey becomes RGB, an alpha channel is
     /// dropped, not composited. JPEG is decoded as libjpeg-turbo does (accurate integer
     /// transform, fancy upsampling), which is what Pillow and OpenCV give.
+    /// ```
+    /// use rlnet_corruptions::{Image, archive::write_png};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("ramp.png");
+    /// let ramp = Image::from_raw(32, 32, (0..3072).map(|i| i as u8).collect())?;
+    /// write_png(&ramp, &path)?;
+    /// let file = std::fs::read(&path).unwrap();
+    /// assert_eq!(Image::decode(&file)?, ramp);
+    /// // Half a file is no image.
+    /// assert!(Image::decode(&file[..file.len() / 2]).is_err());
+    /// # Ok::<(), rlnet_corruptions::Error>(())
+    /// ```
     pub fn decode(file: &[u8]) -> Result<Self> {
         crate::textures::decode::image(file)
     }

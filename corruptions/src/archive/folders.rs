@@ -91,6 +91,25 @@ pub struct Level {
 /// those an earlier call finished in the same way are kept. A folder made in another way is
 /// refused, and so is overwriting what no `provenance.json` accounts for. `progress` is called
 /// with (name of the level, files done, files to do), from any thread.
+/// ```
+/// use rlnet_corruptions::archive::{FolderImage, TreeContent, TreeFormat, generate_folders, image_files};
+/// use rlnet_corruptions::{Corruption, Generator, Image, Severity};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let image = Image::from_raw(64, 64, vec![99; 64 * 64 * 3])?;
+/// let content = TreeContent {
+///     images: &[FolderImage { class: "n02124075", name: "val_0", image: &image, index: 0 }],
+///     corruptions: &[Corruption::Fog],
+///     severities: &[Severity::new(3)?],
+///     seed: 0,
+///     format: TreeFormat::Png,
+/// };
+/// let levels = generate_folders(&Generator::default(), &content, folder, &|_, _, _| {})?;
+/// assert_eq!(levels[0].name, "fog/3");
+/// let files = image_files(folder.join("fog/3"))?;
+/// assert_eq!(files, [("n02124075".to_owned(), "val_0.png".to_owned())]);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn generate_folders(
     generator: &Generator,
     content: &TreeContent<'_>,
@@ -252,6 +271,17 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When a file cannot be read.
+/// ```
+/// use rlnet_corruptions::{Image, archive::{folder_md5, write_png}};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// std::fs::create_dir(folder.join("cat")).unwrap();
+/// write_png(&Image::from_raw(32, 32, vec![99; 3072])?, folder.join("cat/0.png"))?;
+/// let before = folder_md5(folder)?;
+/// std::fs::rename(folder.join("cat/0.png"), folder.join("cat/1.png")).unwrap();
+/// assert_ne!(folder_md5(folder)?, before);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn folder_md5(folder: impl AsRef<Path>) -> Result<String> {
     let folder = folder.as_ref();
     let lines = image_files(folder)?

@@ -146,6 +146,21 @@ pub(super) fn read(folder: &Path) -> Option<(Setup, Vec<(String, String)>)> {
 ///
 /// # Errors
 /// When there is no `provenance.json` of this program, or a file cannot be read.
+/// ```
+/// use rlnet_corruptions::archive::{Dataset, Source, generate_archive, verify_own};
+/// use rlnet_corruptions::{Corruption, Generator};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let (images, labels) = (vec![99; 2 * 3072], [3, 8]);
+/// let dataset = Dataset { images: &images, labels: &labels, size: (32, 32) };
+/// let (generator, source) = (Generator::default(), Source::Keyed { seed: 0 });
+/// generate_archive(&generator, &dataset, folder, &[Corruption::Fog], source, &mut |_| {})?;
+/// std::fs::write(folder.join("fog.npy"), "damaged").unwrap();
+/// let parts = verify_own(folder, &mut |_| {})?;
+/// assert!(parts.contains(&("fog".to_owned(), Some(false))));
+/// assert!(parts.contains(&("labels".to_owned(), Some(true))));
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn verify_own(
     folder: impl AsRef<Path>,
     progress: &mut dyn FnMut(&str),
@@ -172,8 +187,21 @@ pub fn verify_own(
 }
 
 /// How the images of `folder` were made, by its `provenance.json`, in a few words:
-/// `release stack, procedural, version 1 frost, keyed draws of seed 0`. Nothing for a folder
+/// `release stack, frost textures procedural v1, keyed draws of seed 0`. Nothing for a folder
 /// this program did not make.
+/// ```
+/// use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
+/// use rlnet_corruptions::{Corruption, Generator};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let (images, labels) = (vec![99; 2 * 3072], [3, 8]);
+/// let dataset = Dataset { images: &images, labels: &labels, size: (32, 32) };
+/// let (generator, source) = (Generator::default(), Source::Keyed { seed: 0 });
+/// generate_archive(&generator, &dataset, folder, &[Corruption::Fog], source, &mut |_| {})?;
+/// assert!(made_by(folder).is_some_and(|how| how.ends_with("keyed draws of seed 0")));
+/// assert_eq!(made_by("nowhere"), None);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn made_by(folder: impl AsRef<Path>) -> Option<String> {
     let (setup, _) = read(folder.as_ref())?;
     let draws = match setup.source {

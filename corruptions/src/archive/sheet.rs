@@ -52,6 +52,16 @@ pub fn write_png(image: &Image, path: impl AsRef<Path>) -> Result<()> {
 /// Writes `image` as a JPEG file as Pillow's `save(..., quality, optimize=True)` does: the
 /// standard quantisation tables at `quality` (1 to 100), accurate integer transform, chroma
 /// halved both ways, optimised Huffman tables, one scan.
+/// ```
+/// use rlnet_corruptions::{Image, archive::write_jpeg};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("grey.jpg");
+/// let grey = Image::from_raw(32, 32, vec![128; 3072])?;
+/// write_jpeg(&grey, 85, &path)?;
+/// let read = Image::decode(&std::fs::read(&path).unwrap())?;
+/// assert_eq!(read, grey); // Only because it is flat: JPEG loses.
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn write_jpeg(image: &Image, quality: u8, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let encode = || {

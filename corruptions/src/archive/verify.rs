@@ -43,6 +43,23 @@ pub enum Status {
 
 /// Compares the twenty files of `folder` with the published checksums. `progress` is called
 /// with each name before its file is read.
+/// ```
+/// use rlnet_corruptions::archive::{NpyWriter, Published, Status, verify_dir};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let mut fog = NpyWriter::create(folder.join("fog.npy"), &[2])?;
+/// fog.write(&[1, 2])?;
+/// fog.finish()?;
+/// let files = verify_dir(folder, Published::Cifar10C, &mut |_| {})?;
+/// assert_eq!(files.len(), 20);
+/// for file in files {
+///     match file.name {
+///         "fog" => assert!(matches!(file.status, Status::Malformed { .. })),
+///         _ => assert_eq!(file.status, Status::Missing),
+///     }
+/// }
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn verify_dir(
     folder: impl AsRef<Path>,
     published: Published,
@@ -144,6 +161,19 @@ impl Difference {
 }
 
 /// Compares two `.npy` files of one shape, byte by byte.
+/// ```
+/// use rlnet_corruptions::archive::{NpyWriter, compare_files};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// for (name, bytes) in [("a.npy", [1, 2, 3, 4]), ("b.npy", [1, 2, 3, 9])] {
+///     let mut writer = NpyWriter::create(folder.join(name), &[4])?;
+///     writer.write(&bytes)?;
+///     writer.finish()?;
+/// }
+/// let difference = compare_files(folder.join("a.npy"), folder.join("b.npy"))?;
+/// assert_eq!((difference.differing, difference.total, difference.largest), (1, 4, 5));
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn compare_files(a: impl AsRef<Path>, b: impl AsRef<Path>) -> Result<Difference> {
     let mut a = NpyReader::open(a)?;
     let mut b = NpyReader::open(b)?.expect(a.shape())?;
@@ -164,6 +194,21 @@ pub fn compare_files(a: impl AsRef<Path>, b: impl AsRef<Path>) -> Result<Differe
 /// Compares a corruption's `.npy` file with what `generator` makes of `dataset`, without
 /// writing anything. For the eight deterministic corruptions this says whether a file is
 /// made from these images, and how far from it.
+/// ```
+/// use rlnet_corruptions::archive::{Dataset, Source, compare_regenerated, generate_archive};
+/// use rlnet_corruptions::{Corruption, Generator};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let (images, labels) = (vec![99; 2 * 3072], [3, 8]);
+/// let dataset = Dataset { images: &images, labels: &labels, size: (32, 32) };
+/// let (generator, source) = (Generator::default(), Source::Keyed { seed: 0 });
+/// generate_archive(&generator, &dataset, folder, &[Corruption::Fog], source, &mut |_| {})?;
+/// let path = folder.join("fog.npy");
+/// let compare = |source| compare_regenerated(&generator, &dataset, Corruption::Fog, source, &path);
+/// assert_eq!(compare(source)?.differing, 0);
+/// assert!(compare(Source::Keyed { seed: 1 })?.fraction() > 0.5);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
 pub fn compare_regenerated(
     generator: &Generator,
     dataset: &Dataset<'_>,

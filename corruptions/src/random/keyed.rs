@@ -6,6 +6,16 @@
 //! finaliser (Steele et al., OOPSLA 2014), one absorption a word.
 
 /// A generator for one item.
+/// ```
+/// use rlnet_corruptions::KeyedRng;
+/// // The crop of image 417 in epoch 3, whatever was drawn before.
+/// let mut rng = KeyedRng::new(0, "crop", &[3, 417]);
+/// let (dx, dy) = (rng.below(9), rng.below(9));
+/// assert!(dx < 9 && dy < 9);
+/// let mut again = KeyedRng::new(0, "crop", &[3, 417]);
+/// assert_eq!((again.below(9), again.below(9)), (dx, dy));
+/// assert_ne!(KeyedRng::new(0, "crop", &[3, 418]).next_u64(), KeyedRng::new(0, "crop", &[3, 417]).next_u64());
+/// ```
 #[derive(Debug, Clone)]
 pub struct KeyedRng {
     state: [u64; 4],

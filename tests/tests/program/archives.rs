@@ -4,19 +4,28 @@
 use crate::harness::{Place, Said, TINY, shared};
 use rlnet_suites::{Cell, CellSpec, Condition, Outcome, Plan};
 use std::fs;
+use std::sync::OnceLock;
 
 /// Header of a `.npy` file of the official layout, and bytes of an image.
 const HEADER: usize = 128;
 const IMAGE: usize = 32 * 32 * 3;
 
-/// A network trained for seconds; the path of its file.
-fn model(place: &Place, suite: &str, name: &str) -> String {
-    place.write("s.toml", suite);
-    place.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
-    let plan = plan(place, "trained");
-    let cell = plan.cells.iter().find(|cell| cell.name == name).expect("a cell");
-    let file = place.path(&format!("trained/cells/{}/model.safetensors", cell.id));
-    file.display().to_string()
+/// A network trained for seconds, once for all tests of this process; the path of a copy of its file.
+fn model(place: &Place) -> String {
+    static MODEL: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes = MODEL.get_or_init(|| {
+        let place = Place::new();
+        place.write("s.toml", TINY);
+        place.ok(&["run", "s.toml", "--out", "trained", "--only", "plain"]);
+        let plan = plan(&place, "trained");
+        let cell = plan.cells.iter().find(|cell| cell.name == "plain");
+        let id = &cell.expect("a cell").id;
+        fs::read(place.path(&format!("trained/cells/{id}/model.safetensors"))).expect("a model")
+    });
+    place
+        .write("trained/model.safetensors", bytes)
+        .display()
+        .to_string()
 }
 
 pub fn plan(place: &Place, out: &str) -> Plan {
@@ -63,7 +72,7 @@ fn refused(said: &Said, hints: &[&str]) {
 #[test]
 fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
     let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let model = model(&place);
     let names = "gaussian_noise,glass_blur,frost,jpeg_compression,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "40"];
     for (variant, make, on_the_fly) in [
@@ -116,7 +125,7 @@ fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
 #[test]
 fn a_numpy_stream_is_written_once_and_gives_the_answers_of_its_archive() {
     let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let model = model(&place);
     let names = "gaussian_noise,motion_blur,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
     let stream = ["--rng", "numpy", "--seed", "3"];
@@ -160,7 +169,7 @@ fn a_numpy_stream_is_written_once_and_gives_the_answers_of_its_archive() {
 #[test]
 fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
     let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let model = model(&place);
     let names = "fog,contrast";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
     place.ok(&[
@@ -236,7 +245,7 @@ fn npy(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
 #[test]
 fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refused() {
     let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let model = model(&place);
     place.ok(&[
         "corrupt", "shapes", "--limit", "20", "--names", "fog", "--out", "c",
     ]);
@@ -420,7 +429,7 @@ fn a_suite_says_where_corrupted_images_come_from() {
         &["read and not made"],
     );
 
-    let model = model(&place, TINY, "plain");
+    let model = model(&place);
     let set = [
         "--set",
         "data.dataset=shapes",
@@ -460,7 +469,7 @@ fn a_suite_says_where_corrupted_images_come_from() {
         corrupted_rows(&place, "photographs")
     );
     let page = fs::read_to_string(place.path("photographs/report/index.html")).expect("a page");
-    assert!(page.contains("frost textures original (MD5 checked)"));
+    assert!(page.contains("frost textures original, 5 files, MD5 7258f303"));
     let folder = place.write("wrong/frost1.png", b"no photograph");
     let wrong = folder.parent().expect("a folder").display().to_string();
     let wrong = [&ask[..], &["--frost-textures", &wrong]].concat();
