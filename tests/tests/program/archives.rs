@@ -10,7 +10,7 @@ const HEADER: usize = 128;
 const IMAGE: usize = 32 * 32 * 3;
 
 /// A network trained for seconds; the path of its file.
-fn model(place: &Place, suite: &str, name: &str) -> String {
+pub fn model(place: &Place, suite: &str, name: &str) -> String {
     place.write("s.toml", suite);
     place.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
     let plan = plan(place, "trained");
@@ -51,7 +51,7 @@ fn done(said: Said) -> Said {
     said
 }
 
-fn refused(said: &Said, hints: &[&str]) {
+pub fn refused(said: &Said, hints: &[&str]) {
     assert_eq!(said.code, 2, "{}", said.stderr);
     for hint in hints {
         assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
