@@ -26,7 +26,10 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
     place.write("s.toml", TINY);
     place.ok(&["run", "s.toml", "--out", "out", "--only", "rlnet"]);
     let file = |name: &str| {
-        let path = place.path(&format!("out/cells/{}/model.safetensors", id(&place, "out", name)));
+        let path = place.path(&format!(
+            "out/cells/{}/model.safetensors",
+            id(&place, "out", name)
+        ));
         path.display().to_string()
     };
     let ask = |out: &str, attack: &str, more: &[&str]| {
@@ -45,7 +48,8 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         assert!(attack.contains("steps=2"), "{attack}");
         // `joint` may go this far from the corrupted image.
         assert!(
-            rows.iter().all(|row| row.norm <= 8.0 / 255.0 + 1e-6 && row.norm > 0.0),
+            rows.iter()
+                .all(|row| row.norm <= 8.0 / 255.0 + 1e-6 && row.norm > 0.0),
             "{attack}"
         );
         let norms: Vec<f32> = rows.iter().map(|row| row.norm).collect();
@@ -55,7 +59,10 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
             assert_eq!(norms[..N], norms[N..], "{attack}");
             assert_ne!(margins[..N], margins[N..], "{attack}");
         }
-        assert!(!different.contains(&margins), "{attack} is one of the others again");
+        assert!(
+            !different.contains(&margins),
+            "{attack} is one of the others again"
+        );
         different.push(margins);
     }
 

@@ -28,7 +28,11 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
         }
         let said = eval(&place, &model, out, &ask);
         assert_eq!(said.code, 0, "{}", said.stderr);
-        plan(&place, out).cells.into_iter().map(|cell| cell.name).collect::<Vec<_>>()
+        plan(&place, out)
+            .cells
+            .into_iter()
+            .map(|cell| cell.name)
+            .collect::<Vec<_>>()
     };
     let names = run("b64", "16", "64");
     assert_eq!(names.len(), 1 + ATTACKS.len());
@@ -61,7 +65,10 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
     }
     // The attacks did something, so that the equality says something.
     for name in &names[1..] {
-        let moved = rows(&place, "b64", name).iter().filter(|row| row.norm > 0.0).count();
+        let moved = rows(&place, "b64", name)
+            .iter()
+            .filter(|row| row.norm > 0.0)
+            .count();
         assert!(moved > 0, "{name} moved no image");
     }
 }

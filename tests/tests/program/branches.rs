@@ -46,14 +46,24 @@ fn branches_are_chosen_mixed_and_refused() {
     let margins = |rows: Vec<Outcome>| rows.iter().map(|row| row.margin).collect::<Vec<_>>();
     let name = &clean[0].name;
     let mixed = rows(&place, "mixed", name);
-    assert!(mixed.iter().all(|row| row.branch == Branch::CleanWithAdversarialAffine));
+    assert!(
+        mixed
+            .iter()
+            .all(|row| row.branch == Branch::CleanWithAdversarialAffine)
+    );
     let mixed = margins(mixed);
     let both = margins(rows(&place, "all", name));
     assert_eq!((mixed.len(), both.len()), (8, 16));
     for bank in both.chunks(8) {
-        assert!(mixed.iter().zip(bank).all(|(mixed, bank)| mixed != bank), "{mixed:?}");
+        assert!(
+            mixed.iter().zip(bank).all(|(mixed, bank)| mixed != bank),
+            "{mixed:?}"
+        );
     }
     refused(&ask("no", "clena"), &["clena", "did you mean `clean`"]);
-    refused(&ask("no", "natural"), &["no branch natural", "clean, adversarial"]);
+    refused(
+        &ask("no", "natural"),
+        &["no branch natural", "clean, adversarial"],
+    );
     refused(&ask("no", "single"), &["no branch single", "clean, adversarial"]);
 }

@@ -1,8 +1,8 @@
 //! Runs the binary in a folder of the test's own.
 
+use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use rlnet_suites::Outcome;
 use tempfile::TempDir;
 
 /// A working folder with an `rlnet` in it.
@@ -131,7 +131,9 @@ pub fn id(place: &Place, out: &str, cell: &str) -> String {
     let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
     let names: Vec<&str> = plan.cells.iter().map(|cell| cell.name.as_str()).collect();
     let found = plan.cells.iter().find(|planned| planned.name == cell);
-    let Some(found) = found else { panic!("no {cell} among {names:?}") };
+    let Some(found) = found else {
+        panic!("no {cell} among {names:?}")
+    };
     found.id.0.clone()
 }
 

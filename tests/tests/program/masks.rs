@@ -9,7 +9,10 @@ fn a_mask_goes_out_and_comes_back() {
     place.write("s.toml", TINY);
     place.ok(&["run", "s.toml", "--out", "out", "--only", "mask"]);
     let file = |name: &str| {
-        let path = place.path(&format!("out/cells/{}/model.safetensors", id(&place, "out", name)));
+        let path = place.path(&format!(
+            "out/cells/{}/model.safetensors",
+            id(&place, "out", name)
+        ));
         path.display().to_string()
     };
     let (teacher, masked) = (file("teacher"), file("mask"));
@@ -24,9 +27,8 @@ fn a_mask_goes_out_and_comes_back() {
     let header = export(&masked, "a.safetensors");
     let (kept, total) = (header["kept"].as_u64(), header["total"].as_u64());
     assert_eq!(kept.map(|kept| kept * 4), total, "the budget is 4x");
-    let import = |mask: &str, into: &str, out: &str| {
-        place.run(&["import", mask, "--model", into, "--out", out])
-    };
+    let import =
+        |mask: &str, into: &str, out: &str| place.run(&["import", mask, "--model", into, "--out", out]);
     // Into its own model: nothing changes, neither counts nor answers.
     assert_eq!(import("a.safetensors", &masked, "same.safetensors").code, 0);
     assert_eq!(info("same.safetensors"), info(&masked));
@@ -45,7 +47,11 @@ fn a_mask_goes_out_and_comes_back() {
     assert_eq!(bytes("a.safetensors"), bytes("b.safetensors"));
     assert_eq!(eval(&place, "cut.safetensors", "cut", &ask).code, 0);
     assert_eq!(eval(&place, &teacher, "whole", &ask).code, 0);
-    assert_ne!(answers("cut"), answers("whole"), "the teacher lost three ReLUs in four");
+    assert_ne!(
+        answers("cut"),
+        answers("whole"),
+        "the teacher lost three ReLUs in four"
+    );
 
     // What is no mask of this network.
     place.write("cut-short.safetensors", &bytes("a.safetensors")[..200]);
@@ -53,7 +59,10 @@ fn a_mask_goes_out_and_comes_back() {
         &import("cut-short.safetensors", &teacher, "no.safetensors"),
         &["cut-short.safetensors"],
     );
-    refused(&import(&teacher, &teacher, "no.safetensors"), &["model.safetensors"]);
+    refused(
+        &import(&teacher, &teacher, "no.safetensors"),
+        &["model.safetensors"],
+    );
     refused(&import("nowhere", &teacher, "no.safetensors"), &["nowhere"]);
     assert!(!place.path("no.safetensors").exists());
 }

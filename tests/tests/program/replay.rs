@@ -44,7 +44,10 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
         }
     }
     // Another model's answers are a transfer, not an error.
-    let other = place.path(&format!("out/cells/{}/model.safetensors", id(&place, "out", "plain")));
+    let other = place.path(&format!(
+        "out/cells/{}/model.safetensors",
+        id(&place, "out", "plain")
+    ));
     let said = replay("teacher", &["--json", "--model", &other.display().to_string()]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(said.stdout.contains("\"differ\": null"), "{}", said.stdout);
@@ -57,7 +60,11 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
     write_outcomes(&outcomes, &rows).expect("written");
     let said = replay("plain", &[]);
     assert_eq!(said.code, 1, "{}", said.stderr);
-    assert!(said.stderr.contains("1 of 12 predictions differ"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("1 of 12 predictions differ"),
+        "{}",
+        said.stderr
+    );
     write_outcomes(&outcomes, &true_rows).expect("written");
     assert_eq!(replay("plain", &[]).code, 0);
 
@@ -132,5 +139,9 @@ fn an_evaluated_file_is_named_and_compared() {
     write_outcomes(&outcomes, &rows).expect("written");
     let said = place.run(&replay);
     assert_eq!(said.code, 1);
-    assert!(said.stderr.contains("6 of 6 predictions differ"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("6 of 6 predictions differ"),
+        "{}",
+        said.stderr
+    );
 }
