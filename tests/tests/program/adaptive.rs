@@ -59,12 +59,17 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
             assert_eq!(norms[..N], norms[N..], "{attack}");
             assert_ne!(margins[..N], margins[N..], "{attack}");
         }
-        assert!(
-            !different.contains(&margins),
-            "{attack} is one of the others again"
-        );
-        different.push(margins);
+        // With keep=first an image that is wrong from the start shows the start, whatever the loss.
+        if !attack.contains("keep=first") {
+            assert!(
+                !different.contains(&margins),
+                "{attack} is one of the others again"
+            );
+            different.push(margins);
+        }
     }
+
+    assert_eq!(different.len(), 5);
 
     let said = ask("without", "adaptive:steps=2", &[]);
     assert_eq!(said.code, 0, "{}", said.stderr);

@@ -6,7 +6,7 @@ use rlnet_suites::Outcome;
 
 const ATTACKS: [&str; 9] = [
     "pgd:steps=3,restarts=2,keep=first",
-    "pgd:steps=2,through=all",
+    "pgd:steps=2,norm=l1",
     "apgd-ce:steps=5",
     "fab-t:steps=3,targets=2",
     "square:queries=15",
@@ -20,7 +20,12 @@ const ATTACKS: [&str; 9] = [
 #[test]
 fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
     let place = Place::new();
-    let model = model(&place, TINY, "teacher");
+    // Steps enough that some images are right and there is something to attack.
+    let suite = TINY
+        .replace("train = 200", "train = 480")
+        .replace("batch = 32", "batch = 16")
+        .replace("epochs = 2", "epochs = 4");
+    let model = model(&place, &suite, "plain");
     let run = |out: &str, limit: &str, batch: &str| {
         let mut ask = vec!["--dataset", "shapes", "--limit", limit, "--batch", batch];
         for attack in ATTACKS {
@@ -60,7 +65,7 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
             .into_iter()
             .filter(|row| images[..8].contains(&row.image))
             .collect();
-        assert_eq!(first.len(), 16, "{name}");
+        assert_eq!(first.len(), 8, "{name}");
         assert_eq!(rows(&place, "half", name), first, "{name}, 8 of 16");
     }
     // The attacks did something, so that the equality says something.
