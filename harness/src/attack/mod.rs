@@ -27,7 +27,7 @@ pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
 pub use target::{Draws, Spent, Target};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
 use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
@@ -60,6 +60,13 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
         tch::manual_seed(seed as i64);
     }
     let objective = Objective::named(spec, &target.labels, teacher)?;
+    let needed = objective.classes_needed();
+    if needed > 2 && target.classes()? < needed {
+        return Err(Error::Input(format!(
+            "{spec}: its loss needs {needed} classes, this model has {}; use loss=ce or loss=margin",
+            target.classes()?
+        )));
+    }
     match spec.name() {
         "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
         "pgd" | "bim" => pgd::restarts(spec, target, &objective),

@@ -174,6 +174,16 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Number of classes the model tells apart; a question about the model, on no image's account.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation, or there is no image to ask with.
+    pub fn classes(&self) -> Result<i64> {
+        let _guard = no_grad_guard();
+        let one = self.images.f_narrow(0, 0, 1)?;
+        Ok(whole_lanes(self.model, &one, self.branches[0])?.size()[1])
+    }
+
     /// Logits `[N, classes]` of points `[N, 3, H, W]`, one point an image.
     ///
     /// # Errors

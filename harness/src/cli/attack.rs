@@ -35,15 +35,16 @@ enum Action {
     },
     /// Show a model the adversarial images an evaluation stored, and compare what it says
     ///
-    /// CELL is a cell of a run made with --save-images (or save_images = true in a suite).
-    /// Without --model the attacked model must be in the same run; its flags are then compared
-    /// with the stored ones, image by image, and any difference is an error.
+    /// CELL is a cell of a run made with --save-images (or save_images = true in a suite). What
+    /// the attacked model says is compared with what is stored, image by image, and any
+    /// difference is an error. It is looked for in the same run; a cell of `rlnet eval` needs
+    /// its file.
     ///
     /// Example: rlnet attack replay out/eval-model/cells/0123456789abcdef --model model.pt
     Replay {
         /// The evaluation cell's folder
         cell: PathBuf,
-        /// Another model's file, to see how the images transfer to it
+        /// The attacked model's file, or another one's to see how the images transfer to it
         #[arg(long, value_name = "FILE")]
         model: Option<PathBuf>,
     },
@@ -116,10 +117,24 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     let saved = Saved::read(cell)?;
     let rows =
         read_outcome_rows(&cell.join("outcomes.parquet")).map_err(|error| Error::Input(error.to_string()))?;
-    let own = cell
-        .with_file_name(&record.cell.parents[0].0)
-        .join("model.safetensors");
+    let attacked = record
+        .cell
+        .parents
+        .first()
+        .ok_or_else(|| Error::reading(&path, "it names no model that was attacked"))?;
+    let own = cell.with_file_name(&attacked.0).join("model.safetensors");
+    if other.is_none() && !own.exists() {
+        return Err(Error::Input(format!(
+            "{}: the attacked model is not in this run; name its file with --model",
+            cell.display()
+        )));
+    }
     let model = other.unwrap_or(&own);
+    // The parent of a cell of `rlnet eval` is the model file's checksum.
+    let compared = match other {
+        None => true,
+        Some(file) => super::eval::identity(file)? == *attacked,
+    };
     let networks = Networks::load(model, &[], &BTreeMap::new(), global.open_device()?)?;
     let mut branches = Vec::new();
     let mut differ = 0;
@@ -148,7 +163,6 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     }
     let n = saved.labels().len();
     let share = |right: u32| 100.0 * f64::from(right) / n.max(1) as f64;
-    let compared = other.is_none();
     if global.json {
         say_json(&json!({
             "condition": record.cell.name,

@@ -269,7 +269,7 @@ impl Eval {
 }
 
 /// The identity of a model file: its checksum.
-fn identity(path: &Path) -> Result<CellId> {
+pub fn identity(path: &Path) -> Result<CellId> {
     let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
     Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
 }

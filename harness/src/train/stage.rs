@@ -5,7 +5,7 @@ use super::score::{Scores, average};
 use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
 use super::state::{Header, State};
-use super::step::{Step, clean_count, splits};
+use super::step::{Step, clean_count, diverged, splits};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
@@ -103,6 +103,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let progress = Progress::new(input.name, "images", images, already);
     while state.header.epoch < spec.epochs {
         let points = one_epoch(input, &mut state, &keep, &progress)?;
+        unbroken(&state, input)?;
         events.append(&points)?;
         state.header.curves.extend(points);
         state.save(&checkpoint)?;
@@ -116,6 +117,20 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         seconds: state.header.seconds,
         resumed: state.header.resumed,
     })
+}
+
+/// Refuses weights that are no longer numbers: the last step of an epoch can break them without
+/// a loss that shows it, and a checkpoint of them could not be gone on from.
+fn unbroken(state: &State, input: &StageInput<'_>) -> Result<()> {
+    let finite = |tensor: &tch::Tensor| tensor.isfinite().all().int64_value(&[]) != 0;
+    match state.network.params().iter().find(|param| !finite(&param.tensor)) {
+        None => Ok(()),
+        Some(param) => Err(diverged(
+            input.spec,
+            state.header.epoch,
+            &format!("{} is no longer finite", param.name),
+        )),
+    }
 }
 
 /// Units to keep in each layer of a mask stage.

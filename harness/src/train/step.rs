@@ -40,6 +40,20 @@ pub fn splits(spec: &TrainSpec) -> bool {
     spec.is_robust() && spec.trades == 0.0
 }
 
+/// The error of a stage that went astray in an epoch, with what is left of it.
+pub fn diverged(spec: &TrainSpec, epoch: u32, what: &str) -> Error {
+    let kept = match epoch {
+        1 => "there is no epoch before it to go back to".to_owned(),
+        _ => format!("the checkpoint of epoch {} is kept", epoch - 1),
+    };
+    Error::Work(format!(
+        "training of stage {} diverged: {what} in epoch {epoch} (learning rate {}); {kept}. Lower `lr` or the \
+         attack's strength",
+        spec.stage.name(),
+        spec.lr_at(epoch)
+    ))
+}
+
 /// One role's student pass and what it is judged against.
 struct Role {
     view: View,
@@ -102,14 +116,11 @@ impl Step<'_> {
         }
         let value = total.double_value(&[]);
         if !value.is_finite() {
-            return Err(Error::Work(format!(
-                "the loss of stage {} became {value} in epoch {} (learning rate {}): training \
-                 diverged; the checkpoint of the last good epoch is kept. Lower `lr` or the \
-                 attack's strength",
-                self.spec.stage.name(),
+            return Err(diverged(
+                self.spec,
                 self.epoch,
-                self.lr
-            )));
+                &format!("the loss became {value}"),
+            ));
         }
         sgd.zero_grad();
         total.backward();

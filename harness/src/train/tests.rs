@@ -2,6 +2,7 @@
 
 use super::{StageInput, Trained, train};
 use crate::data::{Split, load};
+use crate::error::Result;
 use crate::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use rlnet_suites::objective::MODES;
 use rlnet_suites::plan::World;
@@ -63,6 +64,10 @@ fn network_spec(spec: &TrainSpec) -> NetworkSpec {
 }
 
 fn run(spec: &TrainSpec, work: &Path) -> Trained {
+    attempt(spec, work).expect("trained")
+}
+
+fn attempt(spec: &TrainSpec, work: &Path) -> Result<Trained> {
     // Threads that wait for one another cost more than networks this small gain.
     tch::set_num_threads(1);
     let (images, validation) = images();
@@ -89,7 +94,6 @@ fn run(spec: &TrainSpec, work: &Path) -> Trained {
         device: Device::Cpu,
         work,
     })
-    .expect("trained")
 }
 
 /// The value of a curve at an epoch.
@@ -208,4 +212,62 @@ fn averaged_scores_survive_a_resume() {
     let own = folder.path().join("own");
     std::fs::create_dir(&own).expect("a folder");
     assert_ne!(once.network.mask(), run(&without, &own).network.mask());
+}
+
+/// Velocities grow by `momentum` each step. At 1e25 with a rate of 1e-29 the first two steps
+/// change next to nothing, and the third makes every weight infinite or NaN: an explosion on
+/// the step.
+fn explodes_on_the_third_step(batch: usize) -> TrainSpec {
+    TrainSpec {
+        epochs: 3,
+        batch,
+        lr: 1e-29,
+        momentum: 1e25,
+        ..spec("teacher", &[])
+    }
+}
+
+/// 24 images: two steps an epoch, so the second epoch's second loss is NaN. Three epochs of one
+/// step: the third ends with a fine loss and broken weights.
+#[test]
+fn a_divergence_keeps_the_last_good_epoch_and_the_run_goes_on_from_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (batch, epoch, what) in [(12, 2, "the loss became NaN"), (24, 3, "no longer finite")] {
+        let work = folder.path().join(batch.to_string());
+        std::fs::create_dir(&work).expect("a folder");
+        let checkpoint = work.join(super::stage::CHECKPOINT);
+        let wild = explodes_on_the_third_step(batch);
+        let mut kept = None;
+        // The second time it goes on from the checkpoint, into the same wall.
+        for _ in 0..2 {
+            let error = attempt(&wild, &work).err().expect("a divergence");
+            assert_eq!(error.exit_code(), 1);
+            let said = error.to_string();
+            for part in [
+                what,
+                &format!("in epoch {epoch} "),
+                &format!("checkpoint of epoch {} is kept", epoch - 1),
+                "Lower `lr`",
+            ] {
+                assert!(said.contains(part), "no {part:?} in {said}");
+            }
+            let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
+            assert_eq!(*kept.get_or_insert_with(|| bytes.clone()), bytes);
+        }
+        // Without the cause it goes on to the end.
+        let calm = TrainSpec {
+            lr: 0.01,
+            momentum: 0.0,
+            ..wild
+        };
+        let trained = run(&calm, &work);
+        assert_eq!(trained.resumed, 1);
+        for good in 1..=3 {
+            let loss = at(&trained, "loss/total", good).expect("every epoch has a loss");
+            assert!(loss.is_finite() && loss < 10.0, "epoch {good}: {loss}");
+        }
+        let rate = |epoch| at(&trained, "lr", epoch).expect("a rate");
+        assert!(rate(epoch - 1) < 1e-28, "the kept epoch is not trained again");
+        assert!(rate(epoch) > 1e-4);
+    }
 }

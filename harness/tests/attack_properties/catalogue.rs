@@ -1,9 +1,9 @@
 //! Every attack of the catalogue, on random models.
 
 use crate::toys::{Toy, images, target};
-use rlnet::attack::{ball, run};
-use rlnet_suites::AttackSpec;
+use rlnet::attack::{Target, ball, run};
 use rlnet_suites::attack::{CATALOGUE, Norm, ParamKind};
+use rlnet_suites::{AttackSpec, Branch};
 use tch::{Kind, Tensor};
 
 /// Each attack in each of its norms, with few steps.
@@ -90,5 +90,44 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
             name == "noise" || count > 0,
             "{name} in {norm} broke none of 48 images"
         );
+    }
+}
+
+/// Two machines, each with half of the images, find together what one finds: the same points
+/// at the same cost. The halves are every second image, so no batch is a piece of the whole's.
+#[test]
+fn two_shards_are_the_whole() {
+    const N: i64 = 10;
+    let model = Toy::rectified(5, 5, 3 * 4 * 4);
+    let (images, labels) = images(&model, 5, [N, 3, 4, 4], 0.3);
+    let spec_in_radius = |spec: AttackSpec| spec.with("eps", radius(spec.norm())).unwrap_or(spec);
+    for spec in attacks().into_iter().map(spec_in_radius) {
+        let name = spec.name();
+        let whole = target(&model, &images, &labels, 0, N);
+        let points = run(&spec, &whole, None).expect(name);
+        let spent = whole.spent();
+        for shard in 0..2_i64 {
+            let rows: Vec<i64> = (0..N).filter(|row| row % 2 == shard).collect();
+            let indices: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+            let rows_of = Tensor::from_slice(&rows);
+            let part = Target::new(
+                &model,
+                Branch::Single,
+                &images.index_select(0, &rows_of),
+                &labels.index_select(0, &rows_of),
+                &indices,
+                3,
+            );
+            let found = run(&spec, &part, None).expect(name);
+            assert_eq!(found, points.index_select(0, &rows_of), "{spec}, shard {shard}");
+            for (place, &row) in rows.iter().enumerate() {
+                let (here, there) = (part.spent(), row as usize);
+                assert_eq!(here.forwards[place], spent.forwards[there], "{spec}, image {row}");
+                assert_eq!(
+                    here.backwards[place], spent.backwards[there],
+                    "{spec}, image {row}"
+                );
+            }
+        }
     }
 }

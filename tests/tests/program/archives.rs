@@ -10,17 +10,22 @@ use std::sync::OnceLock;
 const HEADER: usize = 128;
 const IMAGE: usize = 32 * 32 * 3;
 
-/// A network trained for seconds, once for all tests of this process; the path of a copy of its file.
-fn model(place: &Place) -> String {
+/// A network trained for seconds; the path of its file.
+pub fn model(place: &Place, suite: &str, name: &str) -> String {
+    place.write("s.toml", suite);
+    place.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
+    let plan = plan(place, "trained");
+    let cell = plan.cells.iter().find(|cell| cell.name == name).expect("a cell");
+    let file = place.path(&format!("trained/cells/{}/model.safetensors", cell.id));
+    file.display().to_string()
+}
+
+/// As [`model`], trained once for all tests of this process; the path of a copy of its file.
+fn small_model(place: &Place) -> String {
     static MODEL: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = MODEL.get_or_init(|| {
         let place = Place::new();
-        place.write("s.toml", TINY);
-        place.ok(&["run", "s.toml", "--out", "trained", "--only", "plain"]);
-        let plan = plan(&place, "trained");
-        let cell = plan.cells.iter().find(|cell| cell.name == "plain");
-        let id = &cell.expect("a cell").id;
-        fs::read(place.path(&format!("trained/cells/{id}/model.safetensors"))).expect("a model")
+        fs::read(model(&place, TINY, "plain")).expect("a model")
     });
     place
         .write("trained/model.safetensors", bytes)
@@ -60,7 +65,7 @@ fn done(said: Said) -> Said {
     said
 }
 
-fn refused(said: &Said, hints: &[&str]) {
+pub fn refused(said: &Said, hints: &[&str]) {
     assert_eq!(said.code, 2, "{}", said.stderr);
     for hint in hints {
         assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
@@ -72,7 +77,7 @@ fn refused(said: &Said, hints: &[&str]) {
 #[test]
 fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
     let place = Place::new();
-    let model = model(&place);
+    let model = small_model(&place);
     let names = "gaussian_noise,glass_blur,frost,jpeg_compression,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "40"];
     for (variant, make, on_the_fly) in [
@@ -125,7 +130,7 @@ fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
 #[test]
 fn a_numpy_stream_is_written_once_and_gives_the_answers_of_its_archive() {
     let place = Place::new();
-    let model = model(&place);
+    let model = small_model(&place);
     let names = "gaussian_noise,motion_blur,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
     let stream = ["--rng", "numpy", "--seed", "3"];
@@ -169,7 +174,7 @@ fn a_numpy_stream_is_written_once_and_gives_the_answers_of_its_archive() {
 #[test]
 fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
     let place = Place::new();
-    let model = model(&place);
+    let model = small_model(&place);
     let names = "fog,contrast";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
     place.ok(&[
@@ -245,7 +250,7 @@ fn npy(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
 #[test]
 fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refused() {
     let place = Place::new();
-    let model = model(&place);
+    let model = small_model(&place);
     place.ok(&[
         "corrupt", "shapes", "--limit", "20", "--names", "fog", "--out", "c",
     ]);
@@ -429,7 +434,7 @@ fn a_suite_says_where_corrupted_images_come_from() {
         &["read and not made"],
     );
 
-    let model = model(&place);
+    let model = small_model(&place);
     let set = [
         "--set",
         "data.dataset=shapes",

@@ -1,5 +1,6 @@
 //! Runs the binary in a folder of the test's own.
 
+use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -116,6 +117,24 @@ pub fn said(output: Output) -> Said {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// The rows of a run's cell, by the cell's name.
+pub fn rows(place: &Place, out: &str, cell: &str) -> Vec<Outcome> {
+    let folder = place.path(out).join("cells").join(id(place, out, cell));
+    rlnet_reports::read_outcome_rows(&folder.join("outcomes.parquet")).expect("rows")
+}
+
+/// The identity of a run's cell.
+pub fn id(place: &Place, out: &str, cell: &str) -> String {
+    let plan = std::fs::read(place.path(out).join("plan.json")).expect("a plan");
+    let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
+    let names: Vec<&str> = plan.cells.iter().map(|cell| cell.name.as_str()).collect();
+    let found = plan.cells.iter().find(|planned| planned.name == cell);
+    let Some(found) = found else {
+        panic!("no {cell} among {names:?}")
+    };
+    found.id.0.clone()
 }
 
 /// A suite that trains and evaluates everything in seconds: the shape of the real ones.

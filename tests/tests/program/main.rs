@@ -1,11 +1,17 @@
 //! The program as a user runs it: what it prints, writes, refuses, and survives.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
+mod adaptive;
 mod archives;
+mod batches;
+mod branches;
 mod commands;
 mod corrupt;
 mod errors;
 mod eval;
 mod harness;
+mod masks;
+mod nights;
 mod pictures;
+mod replay;
 mod resume;

@@ -365,6 +365,11 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
     ];
     assert_eq!(eval(&place, &model, "made", &ask).code, 0);
     let rows = corrupted_rows(&place, "made");
+    // The third logit that this loss divides by is not there.
+    for attack in ["apgd-dlr", "pgd:loss=dlr,steps=2"] {
+        let ask = ["--dataset", "imagefolder:mine", "--attack", attack];
+        refused(&eval(&place, &model, "dlr", &ask), &["needs 3 classes", "has 2"]);
+    }
     // Classes take turns, so that the first images hold all of them.
     let labels: Vec<u16> = rows.iter().take(12).map(|row| row.label).collect();
     assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);

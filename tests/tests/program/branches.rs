@@ -1,0 +1,69 @@
+//! `rlnet eval --branch`: which banks of norm the question goes through.
+
+use crate::archives::{eval, model, plan, refused};
+use crate::harness::{Place, TINY, rows};
+use rlnet_suites::{Branch, Outcome};
+
+#[test]
+fn branches_are_chosen_mixed_and_refused() {
+    let place = Place::new();
+    let model = model(&place, TINY, "teacher");
+    let ask = |out: &str, branch: &str| {
+        let question = ["--dataset", "shapes", "--limit", "8", "--attack", "fgsm"];
+        eval(
+            &place,
+            &model,
+            out,
+            &[&question[..], &["--branch", branch]].concat(),
+        )
+    };
+    for (out, branch) in [
+        ("all", "all"),
+        ("both", "clean, adversarial"),
+        ("clean", "clean"),
+        ("mixed", "clean-with-adversarial-affine"),
+    ] {
+        let said = ask(out, branch);
+        assert_eq!(said.code, 0, "{branch}: {}", said.stderr);
+    }
+    let cells = |out: &str| plan(&place, out).cells;
+    let (all, clean) = (cells("all"), cells("clean"));
+    assert_eq!(all.len(), 2);
+    for (all, clean) in all.iter().zip(&clean) {
+        assert_eq!(all.name, clean.name);
+        assert_ne!(all.id, clean.id, "{}", all.name);
+        let one = rows(&place, "clean", &clean.name);
+        assert_eq!(one.len(), 8);
+        assert!(one.iter().all(|row| row.branch == Branch::Clean));
+        let of_all: Vec<Outcome> = rows(&place, "all", &all.name)
+            .into_iter()
+            .filter(|row| row.branch == Branch::Clean)
+            .collect();
+        assert_eq!(one, of_all, "{}", all.name);
+        assert_eq!(rows(&place, "both", &all.name), rows(&place, "all", &all.name));
+    }
+    // A mixed branch is neither of the two it is made of.
+    let margins = |rows: Vec<Outcome>| rows.iter().map(|row| row.margin).collect::<Vec<_>>();
+    let name = &clean[0].name;
+    let mixed = rows(&place, "mixed", name);
+    assert!(
+        mixed
+            .iter()
+            .all(|row| row.branch == Branch::CleanWithAdversarialAffine)
+    );
+    let mixed = margins(mixed);
+    let both = margins(rows(&place, "all", name));
+    assert_eq!((mixed.len(), both.len()), (8, 16));
+    for bank in both.chunks(8) {
+        assert!(
+            mixed.iter().zip(bank).all(|(mixed, bank)| mixed != bank),
+            "{mixed:?}"
+        );
+    }
+    refused(&ask("no", "clena"), &["clena", "did you mean `clean`"]);
+    refused(
+        &ask("no", "natural"),
+        &["no branch natural", "clean, adversarial"],
+    );
+    refused(&ask("no", "single"), &["no branch single", "clean, adversarial"]);
+}

@@ -1,0 +1,68 @@
+//! A mask out of a model, into a file, into another model.
+
+use crate::archives::{eval, plan, refused};
+use crate::harness::{Place, TINY, id, rows};
+
+#[test]
+fn a_mask_goes_out_and_comes_back() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    place.ok(&["run", "s.toml", "--out", "out", "--only", "mask"]);
+    let file = |name: &str| {
+        let path = place.path(&format!(
+            "out/cells/{}/model.safetensors",
+            id(&place, "out", name)
+        ));
+        path.display().to_string()
+    };
+    let (teacher, masked) = (file("teacher"), file("mask"));
+    let export = |model: &str, out: &str| {
+        let said = place.ok(&["export", model, "--format", "mask", "--out", out, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&said.stdout).expect("JSON")
+    };
+    let info = |model: &str| {
+        let said = place.ok(&["model", "info", model, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&said.stdout).expect("JSON")
+    };
+    let header = export(&masked, "a.safetensors");
+    let (kept, total) = (header["kept"].as_u64(), header["total"].as_u64());
+    assert_eq!(kept.map(|kept| kept * 4), total, "the budget is 4x");
+    let import =
+        |mask: &str, into: &str, out: &str| place.run(&["import", mask, "--model", into, "--out", out]);
+    // Into its own model: nothing changes, neither counts nor answers.
+    assert_eq!(import("a.safetensors", &masked, "same.safetensors").code, 0);
+    assert_eq!(info("same.safetensors"), info(&masked));
+    let ask = ["--dataset", "shapes", "--limit", "12"];
+    for (model, out) in [(masked.as_str(), "was"), ("same.safetensors", "is")] {
+        assert_eq!(eval(&place, model, out, &ask).code, 0);
+    }
+    let answers = |out: &str| rows(&place, out, &plan(&place, out).cells[0].name);
+    assert_eq!(answers("was"), answers("is"));
+    // Into the all-ReLU teacher, and out again: the same file.
+    assert_eq!(info(&teacher)["relus_kept"], total.expect("a total"));
+    assert_eq!(import("a.safetensors", &teacher, "cut.safetensors").code, 0);
+    assert_eq!(info("cut.safetensors")["relus_kept"], kept.expect("a count"));
+    assert_eq!(export("cut.safetensors", "b.safetensors"), header);
+    let bytes = |name: &str| std::fs::read(place.path(name)).expect("a file");
+    assert_eq!(bytes("a.safetensors"), bytes("b.safetensors"));
+    assert_eq!(eval(&place, "cut.safetensors", "cut", &ask).code, 0);
+    assert_eq!(eval(&place, &teacher, "whole", &ask).code, 0);
+    assert_ne!(
+        answers("cut"),
+        answers("whole"),
+        "the teacher lost three ReLUs in four"
+    );
+
+    // What is no mask of this network.
+    place.write("cut-short.safetensors", &bytes("a.safetensors")[..200]);
+    refused(
+        &import("cut-short.safetensors", &teacher, "no.safetensors"),
+        &["cut-short.safetensors"],
+    );
+    refused(
+        &import(&teacher, &teacher, "no.safetensors"),
+        &["model.safetensors"],
+    );
+    refused(&import("nowhere", &teacher, "no.safetensors"), &["nowhere"]);
+    assert!(!place.path("no.safetensors").exists());
+}
