@@ -60,10 +60,6 @@ pub struct EvaluateSpec {
 /// What a cell computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a plan has hundreds of cells, not millions"
-)]
 pub enum CellSpec {
     /// Trains a network.
     Train(TrainSpec),

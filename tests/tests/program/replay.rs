@@ -96,12 +96,9 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
 
 fn cell_name(place: &Place, model: &str) -> String {
     let plan = crate::archives::plan(place, "out");
-    let cells = plan.cells.iter().map(|cell| &cell.name);
-    cells
-        .filter(|name| name.starts_with(&format!("{model}/")) && name.contains("pgd"))
-        .next_back()
-        .expect("a cell")
-        .clone()
+    let mut cells = plan.cells.iter().map(|cell| &cell.name);
+    let attacked = |name: &&String| name.starts_with(&format!("{model}/")) && name.contains("pgd");
+    cells.rfind(attacked).expect("a cell").clone()
 }
 
 /// A model that is not in the run is named; the same file is recognised and compared.
