@@ -90,6 +90,9 @@ mod tests {
         assert!((radius(&pgd).expect("a radius") - 4.0 / 255.0).abs() < 1e-12);
         assert_eq!(Norm::of(&pgd).size(4.0 / 255.0), "4/255");
         assert_eq!(Norm("l2".into()).size(0.5), "0.5");
+        let [fab, nearest] = ["fab", "radius"].map(|text| text.parse::<AttackSpec>().expect("an attack"));
+        assert!(radius(&fab).is_some() && !is_minimum_norm(&fab));
+        assert!(radius(&nearest).is_none() && is_minimum_norm(&nearest));
         let stronger: AttackSpec = "pgd:steps=20".parse().expect("an attack");
         let other: AttackSpec = "fgsm".parse().expect("an attack");
         assert!(same_kind(&pgd, &stronger) && !same_kind(&pgd, &other));
