@@ -3,7 +3,8 @@
 
 use crate::definitions::{headline, images};
 use crate::metrics::checks::AT_CHANCE;
-use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading};
+use crate::metrics::diagnosis::State;
+use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading, Verdict};
 use crate::runs::Model;
 use crate::words;
 use rlnet_suites::train::Stage;
@@ -43,7 +44,8 @@ fn answer(analysis: &Analysis) -> Vec<String> {
         one_branch(analysis, model),
         attacker_chooses(analysis, model),
     ];
-    let said: Vec<String> = parts.into_iter().flatten().collect();
+    let mut said: Vec<String> = parts.into_iter().flatten().collect();
+    said.extend(trust(analysis, model));
     if said.is_empty() {
         return vec![format!(
             "Nothing can be said of {} yet: its cells are not finished.",
@@ -195,6 +197,25 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
         with_interval(worst),
         words::thousands(images(analysis))
     ))
+}
+
+/// Whether its robust numbers can be trusted, branch by branch, where that was asked.
+fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
+    let asked = analysis.diagnoses.iter();
+    let asked = asked.filter(|diagnosis| diagnosis.model == model.name && diagnosis.was_asked());
+    asked
+        .map(|diagnosis| {
+            let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);
+            let failed: Vec<String> = failed.map(|item| item.code.to_owned()).collect();
+            let branch = Reading::Fixed(diagnosis.branch).label();
+            let why = match diagnosis.verdict {
+                Verdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
+                Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
+                Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
+            };
+            format!("Through the {branch}, its robust number is {why}.")
+        })
+        .collect()
 }
 
 /// `31.2 % [27.3, 35.4]`, with spaces that do not break a line.

@@ -102,13 +102,18 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         }
     }
     let main = tables::accuracy::main(analysis);
+    let mut json = main.json();
+    let diagnosis = tables.iter().find(|table| table.id == "diagnosis");
+    if let (Some(diagnosis), Some(fields)) = (diagnosis, json.as_object_mut()) {
+        fields.insert("diagnosis".to_owned(), diagnosis.json());
+    }
     Ok(Rendered {
         index,
         folder,
         files: written,
         markdown: main.markdown(),
         answer: crate::answer::sentences(analysis),
-        json: main.json(),
+        json,
     })
 }
 

@@ -100,6 +100,19 @@ impl Run {
         store::read_curves(&file)
     }
 
+    /// What a finished evaluation cell probed of a model's gradients; nothing when it did not.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read.
+    pub fn probe(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
+        match &cell.spec {
+            CellSpec::Evaluate(spec) if spec.probe => {
+                store::read_curves(&self.folder(cell).join("probe.parquet"))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Banks of batch norm of a model: as trained, else as planned.
     pub fn banks(&self, model: &str) -> Option<NormBanks> {
         let recorded = self.records.iter().find(|record| record.cell.name == model);

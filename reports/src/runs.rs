@@ -1,12 +1,13 @@
 //! Several runs read as one: the models of all of them, measured on the same images.
 
 use crate::error::ReportError;
+use crate::metrics::Reading;
 use crate::parquet;
 use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::{
-    AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, ModelRecord, TrainSpec,
+    AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, CurvePoint, ModelRecord, TrainSpec,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,6 +25,11 @@ pub struct Model {
     pub record: Option<ModelRecord>,
     /// Its branches, in bank order.
     pub branches: Vec<Branch>,
+    /// Branches that mix the banks of two others, as far as they were gone through: readings of
+    /// their own, never part of the oracle or the worst of branches.
+    pub mixed: Vec<Branch>,
+    /// What was probed of its gradients.
+    pub probe: Vec<CurvePoint>,
     /// Conditions that are planned, each with its cell, in the plan's order.
     pub planned: Vec<(Condition, CellId)>,
     /// Conditions that were measured.
@@ -41,6 +47,12 @@ impl Model {
             CellSpec::Train(spec) => Some(spec),
             CellSpec::Evaluate(_) => None,
         }
+    }
+
+    /// Every way in which it is read.
+    pub fn readings(&self) -> Vec<Reading> {
+        let mixed = self.mixed.iter().map(|branch| Reading::Fixed(*branch));
+        Reading::of(&self.branches).into_iter().chain(mixed).collect()
     }
 
     /// The cell of a condition.
@@ -203,9 +215,15 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
     // keep their order.
     let banks = run.banks(name).or(record.as_ref().map(|record| record.norm));
     let mut branches = branches_of(&rows).map_err(polars)?;
+    let is_mixed = |branch: &Branch| Branch::MIXED.contains(branch);
+    let mixed: Vec<Branch> = branches.iter().copied().filter(is_mixed).collect();
     if let Some(banks) = banks {
         let seen = |branch: &&Branch| branches.is_empty() || branches.contains(branch);
         branches = banks.branches().iter().filter(seen).copied().collect();
+    }
+    let mut probe = Vec::new();
+    for record in run.records.iter().filter(|record| record.cell.model == name) {
+        probe.extend(run.probe(&record.cell)?);
     }
     let taken = models.iter().any(|other| other.name == name);
     models.push(Model {
@@ -218,6 +236,8 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         trained: trained.cloned(),
         record,
         branches,
+        mixed,
+        probe,
         planned,
         measured,
         conditions: run.conditions.clone(),

@@ -1,6 +1,6 @@
 //! Whole reports: every link leads somewhere, every number is a number.
 
-use crate::synthetic::{plan, write_run};
+use crate::synthetic::{many, outcomes, plan, write_run, write_run_of};
 use rlnet_reports::{Format, Rendered, render};
 use std::collections::BTreeMap;
 use std::fs;
@@ -161,7 +161,7 @@ fn tables_are_written_in_every_form() {
     let count = |ending: &str| forms.get(ending).copied().unwrap_or(0);
     assert_eq!(
         (count("csv"), count("tex"), count("md"), count("json")),
-        (20, 20, 20, 25)
+        (21, 21, 21, 26)
     );
     assert_eq!((count("svg"), count("png"), count("html")), (6, 7, 1));
     let left: Vec<PathBuf> = walk(&made.rendered.folder)
@@ -328,39 +328,32 @@ fn only_what_is_asked_for_is_written() {
     assert_eq!(rendered.index, rendered.folder);
 }
 
-/// The synthetic suite with many models and attacks: 509 cells.
-fn many() -> rlnet_suites::Plan {
-    let copies: String = (0..20)
-        .map(|i| {
-            format!(
-                "[[train]]\nname = \"copy{i}\"\nstage = \"student\"\nmask = \"mask\"\nwith.seed = {}\n\n",
-                i + 1
-            )
-        })
-        .collect();
-    let names: Vec<String> = (0..20).map(|i| format!("\"copy{i}\"")).collect();
-    let text = include_str!("synthetic/suite.toml")
-        .replace("[evaluation]", &format!("{copies}[evaluation]"))
-        .replace("models = [", &format!("models = [{}, ", names.join(", ")));
-    crate::synthetic::plan_of(&text, &[])
-}
-
 #[test]
-fn five_hundred_cells_are_rendered_in_seconds() {
+fn five_hundred_cells_are_rendered() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plan = many();
     assert!(plan.cells.len() > 480, "{}", plan.cells.len());
-    write_run(folder.path(), &plan, |_| true);
+    write_run_of(
+        folder.path(),
+        &plan,
+        |_| true,
+        |cell, conditions| outcomes(&plan, cell, conditions, 40),
+    );
     let started = std::time::Instant::now();
     let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
-    let seconds = started.elapsed().as_secs_f64();
-    let said = format!(
-        "{} cells, {} files: {seconds:.2} s",
+    // Printed, not asserted: tests share their machine. The example many_cells measures.
+    eprintln!(
+        "{} cells: {:.2} s",
         plan.cells.len(),
-        rendered.files.len()
+        started.elapsed().as_secs_f64()
     );
-    // Ten seconds on an idle machine; tests share theirs.
-    assert!(seconds < 60.0, "{said}");
+    let rows = rendered.json["rows"].as_array().expect("rows");
+    for copy in 0..20 {
+        let name = format!("copy{copy}");
+        // The oracle, two branches and the worst of them.
+        assert_eq!(rows.iter().filter(|row| row["model"] == name.as_str()).count(), 4);
+    }
+    check_page(&read_page(&rendered), &rendered.folder);
 }
 
 #[test]

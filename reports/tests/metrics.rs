@@ -332,3 +332,44 @@ fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
         missing.0
     );
 }
+
+#[test]
+fn mixed_branches_are_read_by_themselves_and_change_nothing_else() {
+    let mixed = Branch::CleanWithAdversarialAffine;
+    let with_mixed = |cell: &Cell, conditions: &[Condition]| {
+        let mut all = rows(cell, conditions);
+        if cell.model == "two" {
+            for condition in conditions {
+                all.extend((0..4).map(|image| row(image, mixed, condition, image == 3, 0.0)));
+            }
+        }
+        all
+    };
+    let (plain, analysis) = (analysis(rows), analysis(with_mixed));
+    let count = |analysis: &Analysis, reading| {
+        let triple = analysis.triple("two", reading).expect("measured");
+        triple.ca.as_ref().expect("measured").right
+    };
+    assert_eq!(count(&analysis, Reading::Fixed(mixed)), 1);
+    for reading in [Reading::Oracle, Reading::Worst, Reading::Fixed(Branch::Clean)] {
+        assert_eq!(count(&analysis, reading), count(&plain, reading), "{reading:?}");
+    }
+    assert_eq!(analysis.gaps[0].best, plain.gaps[0].best);
+    let table = rlnet_reports::tables::accuracy::main(&analysis).markdown();
+    assert!(table.contains("clean-with-adversarial-affine branch"));
+}
+
+#[test]
+fn a_random_branch_is_right_with_the_mean_of_the_branches() {
+    use rlnet_reports::metrics::robust;
+    // Clean branch right on image 1, adversarial branch on 0 and 1: (1 + 2) / 8.
+    let analysis = analysis(rows);
+    let grid = analysis.grid("two").expect("measured");
+    let mean = robust::random_branch(grid, &"fgsm".parse().expect("an attack")).expect("two branches");
+    assert_eq!(
+        (mean.value, mean.right, mean.answers, mean.images),
+        (0.375, 3, 8, 4)
+    );
+    let single = analysis.grid("one").expect("measured");
+    assert!(robust::random_branch(single, &"fgsm".parse().expect("an attack")).is_none());
+}

@@ -52,6 +52,10 @@ pub struct EvaluateSpec {
     /// Whether adversarial images are stored beside the outcomes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub save_images: bool,
+    /// Whether gradients are probed as well (`probe.parquet`): does the loss rise along PGD's
+    /// steps, and are there gradients to follow?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
     /// The files that corrupted images are read from; absent where they are generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<CorruptedFiles>,

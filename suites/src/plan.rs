@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 pub const TRAIN_VERSION: u32 = 1;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
+
+/// Version of the probe of gradients.
+pub const PROBE_VERSION: u32 = 1;
 /// Version of the reader of corrupted archives.
 pub const ARCHIVE_VERSION: u32 = 1;
 
@@ -138,6 +141,7 @@ impl Suite {
             seed: self.evaluation.seed,
             branches: self.evaluation.branches.clone(),
             save_images: self.evaluation.save_images,
+            probe: self.evaluation.probe,
         }
     }
 
@@ -282,6 +286,8 @@ pub struct Asked {
     pub branches: Option<Vec<Branch>>,
     /// Whether adversarial images are stored.
     pub save_images: bool,
+    /// Whether gradients are probed at the clean images.
+    pub probe: bool,
 }
 
 impl Asked {
@@ -355,12 +361,17 @@ impl Asked {
             let mut parents = vec![parent.clone()];
             parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
             let attacked = matches!(conditions[0], Condition::Attack(_));
+            let conditions_are_clean = conditions[0] == Condition::Clean;
+            if self.probe && conditions_are_clean {
+                versions.insert("probe".to_owned(), PROBE_VERSION);
+            }
             let spec = CellSpec::Evaluate(EvaluateSpec {
                 conditions,
                 seed: self.seed,
                 branches: self.branches.clone(),
                 surrogates,
                 save_images: self.save_images && attacked,
+                probe: self.probe && conditions_are_clean,
                 files,
             });
             let name = format!("{model}/{name}");

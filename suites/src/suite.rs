@@ -207,6 +207,10 @@ pub struct Evaluation {
     /// Whether adversarial images are stored beside the outcomes.
     #[serde(default)]
     pub save_images: bool,
+    /// Whether gradients are probed at the clean images: a part of the diagnosis that is no
+    /// attack.
+    #[serde(default)]
+    pub probe: bool,
 }
 
 /// A list of attacks, written singly or by the name of a group.

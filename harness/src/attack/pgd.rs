@@ -34,7 +34,8 @@ impl Settings {
         }
     }
 
-    fn step(&self, points: &Tensor, gradient: &Tensor, ball: &Ball) -> Tensor {
+    /// One step from points `[N, 3, H, W]` along the loss's gradient, projected.
+    pub fn step(&self, points: &Tensor, gradient: &Tensor, ball: &Ball) -> Tensor {
         let _guard = no_grad_guard();
         ball.project(&(points + ascent(gradient, self.norm) * self.alpha))
     }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::CellRecord;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive};
+use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,13 @@ impl AttackCommand {
                         "{:<18} {}\n{:<18} {}",
                         named.name, named.spec, "", named.asks
                     ));
+                }
+                say(&format!(
+                    "\nCan a robust number be trusted (all of them: {}, or rlnet eval --diagnose):",
+                    diagnosis::GROUP
+                ));
+                for asked in diagnosis::ATTACKS {
+                    say(&format!("{:<41} {}", asked.spec, asked.asks));
                 }
             }
             Action::Show { attack } if global.json => say_json(&value(attack.entry())),

@@ -8,7 +8,7 @@ use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use clap::{Args, ValueEnum};
-use rlnet_suites::attack::group;
+use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
@@ -42,6 +42,10 @@ pub struct Eval {
     /// adaptive (rlnet attack list)
     #[arg(long = "attack", value_name = "ATTACK")]
     attacks: Vec<String>,
+    /// Ask as well whether the robust number can be trusted: radii, steps, starts, black-box,
+    /// transfers, noise and gradients, as the checklists of gradient masking want
+    #[arg(long)]
+    diagnose: bool,
     /// Another network that an attack follows, by the name it has there: teacher=FILE
     #[arg(long = "surrogate", value_name = "NAME=FILE")]
     surrogates: Vec<String>,
@@ -118,14 +122,17 @@ impl Eval {
             external.insert(other.clone(), PathBuf::from(file));
             surrogates.insert(name.to_owned(), other);
         }
-        let question = self.question(global, &surrogates)?;
+        let mut question = self.question(global, &surrogates)?;
+        let data = Prepared::load_test(&question.dataset, &global.data_dir(), question.limit)?;
+        if self.diagnose {
+            self.add_diagnosis(&mut question, &surrogates, data.classes.len())?;
+        }
         let Question {
             dataset,
             limit,
             asked,
             ..
         } = &question;
-        let data = Prepared::load_test(dataset, &global.data_dir(), *limit)?;
         let folders = self.corrupted.folders();
         let corrupted = CorruptedSource::new(question.corrupted, &folders, asked, &data)?;
         let name = name_of(&self.model);
@@ -214,7 +221,7 @@ impl Eval {
                 "--corrupted-dir: corrupted images are read, not made; leave --stack and --rng out".into(),
             ));
         }
-        let attacks = self.attacks(surrogates)?;
+        let attacks = self.attacks(&self.attacks, surrogates)?;
         Ok(Question {
             dataset: self.dataset.clone().unwrap_or_default(),
             limit: self.limit,
@@ -225,6 +232,7 @@ impl Eval {
                 seed: global.seed.unwrap_or(0),
                 branches: branches(&self.branch)?,
                 save_images: self.save_images,
+                probe: false,
             },
             corrupted: Corrupted {
                 origin,
@@ -239,12 +247,33 @@ impl Eval {
 }
 
 impl Eval {
+    /// Adds the checklist's conditions, behind what was asked for by name.
+    fn add_diagnosis(
+        &self,
+        question: &mut Question,
+        surrogates: &BTreeMap<String, CellId>,
+        classes: usize,
+    ) -> Result<()> {
+        question.asked.probe = true;
+        for attack in self.attacks(&[diagnosis::GROUP.to_owned()], surrogates)? {
+            if attack.name() == "apgd-dlr" && classes < 3 {
+                announce(&format!("{attack} is left out: DLR needs three classes"));
+            } else if !question.asked.attacks.contains(&attack) {
+                question.asked.attacks.push(attack);
+            }
+        }
+        if question.headline.is_none() {
+            question.headline = Some(diagnosis::HEADLINE.parse()?);
+        }
+        Ok(())
+    }
+
     /// The attacks asked for. Of a group, those that this model cannot take are left out, and
     /// the command says so; one asked for by its own name is refused when it is run.
-    fn attacks(&self, surrogates: &BTreeMap<String, CellId>) -> Result<Vec<AttackSpec>> {
+    fn attacks(&self, texts: &[String], surrogates: &BTreeMap<String, CellId>) -> Result<Vec<AttackSpec>> {
         let mut attacks: Vec<AttackSpec> = Vec::new();
         let script = is_torchscript(&self.model);
-        for text in &self.attacks {
+        for text in texts {
             let members = group(text)?;
             let single = members.len() == 1;
             for attack in members {

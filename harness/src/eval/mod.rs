@@ -7,6 +7,7 @@ pub mod examples;
 pub mod judge;
 pub mod networks;
 pub mod preflight;
+pub mod probe;
 pub mod saved;
 
 pub use corrupted::CorruptedImages;

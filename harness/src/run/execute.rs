@@ -8,7 +8,7 @@ use crate::attack::Classifier;
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
-use crate::eval::{EvaluationInput, Networks, evaluate, examples};
+use crate::eval::{EvaluationInput, Networks, evaluate, examples, probe};
 use crate::nn::Quirks;
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::{Network, NetworkSpec};
@@ -168,6 +168,10 @@ impl Executor<'_> {
         progress.finish();
         let work = self.directory.work(&cell.id)?;
         write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
+        if spec.probe {
+            let points = probe::probe(&networks, &self.data.test, &branches, batch, spec.seed)?;
+            write_curves(&work.join("probe.parquet"), &points).map_err(report_error)?;
+        }
         examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
         if let Some(saved) = &evaluated.saved {
             saved.write(&work)?;

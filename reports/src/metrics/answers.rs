@@ -36,7 +36,7 @@ impl Tally {
     pub fn of(runs: &Runs, grids: &[Grid]) -> Self {
         let mut counts = BTreeMap::new();
         for (model, grid) in runs.models.iter().zip(grids) {
-            for reading in Reading::of(&model.branches) {
+            for reading in model.readings() {
                 counts.insert((model.name.clone(), reading), count(grid, reading));
             }
         }

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub struct Sheet {
     /// Whether the answer is right; absent where there is no row.
     pub right: Vec<Option<bool>>,
+    /// Whether the answer to the image rounded to 8 bits is right.
+    pub rounded: Vec<Option<bool>>,
     /// Probability that the soft-max gives to the predicted class, in `[0, 1]`; NaN where
     /// it cannot be had.
     pub confidence: Vec<f32>,
@@ -24,6 +26,8 @@ pub struct Sheet {
     pub margin: Vec<f32>,
     /// Cross entropy, nats.
     pub loss: Vec<f32>,
+    /// Forward passes spent on all images.
+    pub forwards: u64,
     /// Backward passes spent on all images.
     pub backwards: u64,
 }
@@ -62,6 +66,7 @@ impl Grid {
         let (right, backwards) = (parquet::u32s(rows, "right")?, parquet::u32s(rows, "backwards")?);
         let (margin, loss) = (parquet::f32s(rows, "margin")?, parquet::f32s(rows, "loss")?);
         let norm = parquet::f32s(rows, "norm")?;
+        let (rounded, forwards) = (parquet::u32s(rows, "rounded")?, parquet::u32s(rows, "forwards")?);
         let mut images = image.clone();
         images.sort_unstable();
         images.dedup();
@@ -93,10 +98,12 @@ impl Grid {
             grid.labels[place] = label[i];
             let (_, sheet, name) = &mut open[slot];
             sheet.right[place] = Some(right[i] == 1);
+            sheet.rounded[place] = Some(rounded[i] == label[i]);
             sheet.confidence[place] = confidence(loss[i], margin[i]);
             sheet.norm[place] = norm[i];
             sheet.margin[place] = margin[i];
             sheet.loss[place] = loss[i];
+            sheet.forwards += u64::from(forwards[i]);
             sheet.backwards += u64::from(backwards[i]);
             if own[i] == 1
                 && let Some(condition) = model.conditions.get(at[i] as usize)
@@ -112,6 +119,11 @@ impl Grid {
             }
         }
         Ok(grid)
+    }
+
+    /// The branch that was trained for a condition.
+    pub fn own(&self, condition: &Condition) -> Option<Branch> {
+        self.own.get(condition).copied()
     }
 
     /// Every condition that has rows, in order.
@@ -148,6 +160,8 @@ impl Sheet {
     fn empty(images: usize) -> Self {
         Self {
             right: vec![None; images],
+            rounded: vec![None; images],
+            forwards: 0,
             confidence: vec![f32::NAN; images],
             norm: vec![0.0; images],
             margin: vec![f32::NAN; images],

@@ -211,7 +211,7 @@ impl Measured {
 pub fn measure(runs: &Runs, grids: &[Grid], bootstrap: &Bootstrap) -> Vec<Measured> {
     let mut all = Vec::new();
     for (model, grid) in runs.models.iter().zip(grids) {
-        for reading in Reading::of(&model.branches) {
+        for reading in model.readings() {
             all.push(of(model, grid, reading, bootstrap));
         }
     }

@@ -9,6 +9,7 @@ pub mod checks;
 pub mod classes;
 pub mod compare;
 pub mod cost;
+pub mod diagnosis;
 pub mod estimate;
 pub mod grid;
 pub mod mce;
@@ -24,6 +25,7 @@ pub mod triple;
 pub use answers::Tally;
 pub use compare::{Comparison, Measure};
 pub use cost::{Link, PrivateCost};
+pub use diagnosis::{Diagnosis, Verdict};
 pub use estimate::{Estimate, Interval, Known, Unknown};
 pub use grid::Grid;
 pub use mce::Measured;
@@ -59,6 +61,8 @@ pub struct Analysis {
     pub gaps: Vec<Gap>,
     /// Every model against the baseline.
     pub comparisons: Vec<Comparison>,
+    /// Whether robust numbers can be trusted, per model and branch.
+    pub diagnoses: Vec<Diagnosis>,
     /// Signs of trouble.
     pub flags: Vec<Flag>,
 }
@@ -75,10 +79,12 @@ impl Analysis {
         let images = grids.iter().map(|grid| grid.images.len()).max().unwrap_or(0);
         let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
         let measured = mce::measure(&runs, &grids, &bootstrap);
+        let diagnoses = diagnosis::diagnoses(&runs, &grids);
         Ok(Self {
             gaps: triple::gaps(&triples),
             comparisons: compare::comparisons(&runs, &grids, &triples),
-            flags: checks::flags(&runs, &grids, &tally),
+            flags: checks::flags(&runs, &grids, &tally, &diagnoses),
+            diagnoses,
             resampled: resampled::comparisons(&runs, &grids, &measured, &bootstrap),
             link: Link::default(),
             grids,
@@ -101,6 +107,26 @@ impl Analysis {
         self.measured
             .iter()
             .find(|found| found.model == model && found.reading == reading)
+    }
+
+    /// The verdict on the AdvA of one reading: on the branch it is read through; for the worst
+    /// of branches, the worst verdict.
+    pub fn verdict(&self, model: &str, reading: Reading) -> Option<Verdict> {
+        let known = self.runs.model(model)?;
+        let own = self.grid(model)?;
+        let headline = self.runs.headline.clone().map(rlnet_suites::Condition::Attack);
+        let of = |diagnosis: &&Diagnosis| {
+            diagnosis.model == model
+                && match reading.on(&known.branches) {
+                    Reading::Fixed(branch) => diagnosis.branch == branch,
+                    Reading::Worst => true,
+                    Reading::Oracle => headline
+                        .as_ref()
+                        .is_some_and(|condition| own.own(condition) == Some(diagnosis.branch)),
+                }
+        };
+        let found = self.diagnoses.iter().filter(of);
+        found.map(|diagnosis| diagnosis.verdict).max()
     }
 
     /// One reading of one model.

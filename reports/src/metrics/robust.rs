@@ -200,3 +200,23 @@ pub fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
     }
     Some(low + (place - place.floor()) * (high - low))
 }
+
+/// Accuracy of a defence that picks a branch at random for every image, under one attack made
+/// against all branches: each image counts with the share of branches that are right.
+pub fn random_branch(grid: &Grid, attack: &AttackSpec) -> Option<Estimate> {
+    let condition = Condition::Attack(attack.clone());
+    let sheets = grid.sheets(Reading::Worst, &condition)?;
+    if sheets.len() < 2 {
+        return None;
+    }
+    let (mut shares, mut right, mut answers) = (Vec::new(), 0, 0);
+    for image in 0..grid.images.len() {
+        let known: Option<Vec<bool>> = sheets.iter().map(|sheet| sheet.right[image]).collect();
+        let Some(known) = known else { continue };
+        let hits = known.iter().filter(|right| **right).count();
+        shares.push(hits as f64 / known.len() as f64);
+        right += hits as u64;
+        answers += known.len() as u64;
+    }
+    Some(Estimate::of_clusters(&shares, right, answers))
+}

@@ -6,10 +6,10 @@ use rlnet_suites::AttackSpec;
 use std::fmt;
 
 /// Attacks that look for the smallest perturbation: their rows hold its size, and an image
-/// counts as broken at whatever size. FAB (Croce and Hein, ICML 2020), DeepFool
-/// (Moosavi-Dezfooli et al., CVPR 2016), Carlini and Wagner (S&P 2017), DDN (Rony et al., CVPR
-/// 2019), FMN (Pintor et al., NeurIPS 2021), the boundary attack (Brendel et al., ICLR 2018).
-const MINIMUM_NORM: [&str; 6] = ["fab", "deepfool", "cw", "ddn", "fmn", "boundary"];
+/// counts as broken at whatever size: DeepFool (Moosavi-Dezfooli et al., CVPR 2016), Carlini
+/// and Wagner (S&P 2017), FMN (Pintor et al., NeurIPS 2021), and `radius`. FAB looks for it
+/// too, but an image counts as broken within its `eps` only.
+const MINIMUM_NORM: [&str; 4] = ["deepfool", "cw", "fmn", "radius"];
 
 /// A norm in which perturbations are measured.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,9 @@ mod tests {
         assert!((radius(&pgd).expect("a radius") - 4.0 / 255.0).abs() < 1e-12);
         assert_eq!(Norm::of(&pgd).size(4.0 / 255.0), "4/255");
         assert_eq!(Norm("l2".into()).size(0.5), "0.5");
+        let [fab, nearest] = ["fab", "radius"].map(|text| text.parse::<AttackSpec>().expect("an attack"));
+        assert!(radius(&fab).is_some() && !is_minimum_norm(&fab));
+        assert!(radius(&nearest).is_none() && is_minimum_norm(&nearest));
         let stronger: AttackSpec = "pgd:steps=20".parse().expect("an attack");
         let other: AttackSpec = "fgsm".parse().expect("an attack");
         assert!(same_kind(&pgd, &stronger) && !same_kind(&pgd, &other));

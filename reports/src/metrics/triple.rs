@@ -7,7 +7,7 @@ use crate::metrics::grid::Grid;
 use crate::metrics::natural::Natural;
 use crate::metrics::reading::Reading;
 use crate::runs::{Model, Runs};
-use rlnet_suites::Condition;
+use rlnet_suites::{Branch, Condition};
 use std::collections::BTreeMap;
 
 /// One reading of one model.
@@ -39,7 +39,7 @@ impl Triple {
 pub fn triples(runs: &Runs, grids: &[Grid], tally: &Tally) -> Vec<Triple> {
     let mut all = Vec::new();
     for (model, grid) in runs.models.iter().zip(grids) {
-        for reading in Reading::of(&model.branches) {
+        for reading in model.readings() {
             all.push(triple(runs, tally, (model, grid), reading));
         }
     }
@@ -101,9 +101,9 @@ fn gap(model: &str, triples: &[&Triple]) -> Option<Gap> {
         .iter()
         .find(|triple| triple.reading == Reading::Oracle)?
         .values()?;
-    let fixed = triples
-        .iter()
-        .filter(|triple| matches!(triple.reading, Reading::Fixed(_)));
+    let fixed = triples.iter().filter(
+        |triple| matches!(triple.reading, Reading::Fixed(branch) if !Branch::MIXED.contains(&branch)),
+    );
     let values = fixed.filter_map(|triple| Some((triple.reading, triple.values()?)));
     let sum = |values: &[f64; 3]| values.iter().sum::<f64>();
     let (best, single) = values.max_by(|a, b| sum(&a.1).total_cmp(&sum(&b.1)))?;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub fn main(analysis: &Analysis) -> Table {
     let runs = &analysis.runs;
     let attack = headline(runs).unwrap_or_else(|| "no attack".to_owned());
-    let columns = vec![
+    let mut columns = vec![
         Column::new("model", "Model", "", Kind::Text),
         Column::new("reading", "Read through", "", Kind::Text),
         Column::new("relus", "ReLUs", "", Kind::Integer),
@@ -23,6 +23,10 @@ pub fn main(analysis: &Analysis) -> Table {
         Column::new("mce", "mCE", "%", Kind::Share),
         Column::new("adva", "AdvA", "%", Kind::Share),
     ];
+    let diagnosed = analysis.diagnoses.iter().any(|diagnosis| diagnosis.was_asked());
+    if diagnosed {
+        columns.push(Column::new("trust", "AdvA is", "", Kind::Text));
+    }
     let mut rows = Vec::new();
     for triple in &analysis.triples {
         let Some(model) = runs.model(&triple.model) else {
@@ -39,7 +43,7 @@ pub fn main(analysis: &Analysis) -> Table {
             Some(spec) => source(model, triple.reading, &Condition::Attack(spec.clone())),
             None => String::new(),
         };
-        rows.push(vec![
+        let mut row = vec![
             Cell::text(&model.name),
             Cell::text(through),
             relus,
@@ -48,7 +52,14 @@ pub fn main(analysis: &Analysis) -> Table {
             Cell::share(&triple.natural.npa, &natural),
             errors(&triple.natural.mce(), &natural),
             Cell::share(&triple.adva, &adva),
-        ]);
+        ];
+        if diagnosed {
+            row.push(match analysis.verdict(&model.name, triple.reading) {
+                Some(verdict) => Cell::text(verdict.name()),
+                None => Cell::of(Value::Absent("this reading was not diagnosed".into())),
+            });
+        }
+        rows.push(row);
     }
     Table {
         id: "main",

@@ -21,7 +21,7 @@ pub fn calibration(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
-        let readings = Reading::of(&model.branches).into_iter();
+        let readings = model.readings().into_iter();
         for reading in readings.filter(|reading| *reading != Reading::Worst) {
             for (kind, conditions) in kinds(analysis) {
                 let Some(found) = Calibration::of(grid, reading, &conditions) else {

@@ -37,7 +37,7 @@ pub fn worst(analysis: &Analysis) -> Table {
     }
     let mut rows = Vec::new();
     for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
-        for reading in Reading::of(&model.branches) {
+        for reading in model.readings() {
             let mut row = vec![Cell::text(&model.name), Cell::text(reading.label())];
             for (_, conditions) in &kinds {
                 let found = classes::by_class(grid, reading, conditions);

@@ -7,6 +7,7 @@ pub mod classes;
 pub mod comparison;
 pub mod cost;
 mod csv;
+pub mod diagnosis;
 pub mod errors;
 mod json;
 mod latex;
@@ -225,6 +226,8 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         accuracy::corruptions(analysis),
         accuracy::severities(analysis),
         accuracy::attacks(analysis),
+        diagnosis::diagnosis(analysis),
+        robust::attacks_one_by_one(analysis),
         robust::joint(analysis),
         robust::curves(analysis),
         robust::minima(analysis),

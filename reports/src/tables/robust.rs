@@ -217,7 +217,7 @@ pub fn overlap(analysis: &Analysis) -> Table {
 fn read(analysis: &Analysis) -> impl Iterator<Item = (&Model, &crate::metrics::Grid, Reading)> {
     let models = analysis.runs.models.iter().zip(&analysis.grids);
     models.flat_map(|(model, grid)| {
-        let readings = Reading::of(&model.branches).into_iter();
+        let readings = model.readings().into_iter();
         readings.map(move |reading| (model, grid, reading))
     })
 }
@@ -241,4 +241,77 @@ fn unfinished(model: &Model, conditions: &[Condition]) -> Unknown {
         "unfinished: {missing} of {} conditions",
         conditions.len()
     ))
+}
+
+/// One row a model, reading and attack: what it left, what is left once its images are
+/// rounded to 8 bits, and what it spent.
+pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("attack", "Attack", "", Kind::Text),
+        Column::new("right", "Right", "%", Kind::Share),
+        Column::new("right_8bit", "Right after rounding", "%", Kind::Share),
+        Column::new("forwards", "Forward passes an image", "", Kind::Number(1)),
+        Column::new("backwards", "Backward passes an image", "", Kind::Number(1)),
+    ];
+    let attacks = analysis.runs.attacks();
+    let mut rows = Vec::new();
+    for (model, grid, reading) in read(analysis).filter(|(.., reading)| matches!(reading, Reading::Fixed(_)))
+    {
+        for attack in &attacks {
+            let condition = Condition::Attack(attack.clone());
+            let Some([sheet]) = grid
+                .sheets(reading, &condition)
+                .as_deref()
+                .map(|sheets| [sheets[0]])
+            else {
+                continue;
+            };
+            let (whole, rounded) = (share(&sheet.right), share(&sheet.rounded));
+            let source = format!("condition {attack}, {}", reading.label());
+            let per_image = |passes: u64| Some(passes as f64 / whole.images.max(1) as f64);
+            rows.push(vec![
+                Cell::text(&model.name),
+                Cell::text(reading.label()),
+                Cell::text(words::attack(attack, &attacks)),
+                Cell::share(&Ok(whole.clone()), &source),
+                match rounded.right == whole.right {
+                    true => Cell::of(Value::Absent("the same".into())),
+                    false => Cell::share(&Ok(rounded), &format!("{source}, rounded to 8 bits")),
+                },
+                Cell::number(per_image(sheet.forwards), ""),
+                Cell::number(per_image(sheet.backwards), ""),
+            ]);
+        }
+    }
+    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
+        for attack in attacks.iter().filter(|attack| attack.word("through") == "all") {
+            let Some(mean) = robust::random_branch(grid, attack) else {
+                continue;
+            };
+            rows.push(vec![
+                Cell::text(&model.name),
+                Cell::text("random branch"),
+                Cell::text(words::attack(attack, &attacks)),
+                Cell::share(&Ok(mean), &format!("condition {attack}, mean over branches")),
+                Cell::of(Value::Absent("see the branches".into())),
+                Cell::of(Value::Absent("see the branches".into())),
+                Cell::of(Value::Absent("see the branches".into())),
+            ]);
+        }
+    }
+    Table {
+        id: "attacks_one_by_one",
+        title: "What each attack left, and what it spent".to_owned(),
+        caption: "Right after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, the one that judges the result included.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+fn share(right: &[Option<bool>]) -> Estimate {
+    let known = right.iter().flatten();
+    let right = known.clone().filter(|right| **right).count();
+    Estimate::of_images(right as u64, known.count() as u64)
 }

@@ -37,10 +37,27 @@ pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
     suite.plan(&world).expect("a plan")
 }
 
+/// The synthetic suite with many models and attacks: 509 cells.
+pub fn many() -> Plan {
+    let copies: String = (0..20)
+        .map(|i| {
+            format!(
+                "[[train]]\nname = \"copy{i}\"\nstage = \"student\"\nmask = \"mask\"\nwith.seed = {}\n\n",
+                i + 1
+            )
+        })
+        .collect();
+    let names: Vec<String> = (0..20).map(|i| format!("\"copy{i}\"")).collect();
+    let text = include_str!("suite.toml")
+        .replace("[evaluation]", &format!("{copies}[evaluation]"))
+        .replace("models = [", &format!("models = [{}, ", names.join(", ")));
+    plan_of(&text, &[])
+}
+
 /// Writes a run directory; cells for which `finished` says no are left out.
 pub fn write_run(dir: &Path, plan: &Plan, finished: impl Fn(&Cell) -> bool) {
     write_run_of(dir, plan, finished, |cell, conditions| {
-        outcomes(plan, cell, conditions)
+        outcomes(plan, cell, conditions, IMAGES)
     });
 }
 
@@ -98,7 +115,8 @@ fn bell(parts: &[&str], index: u64) -> f64 {
     (0..4).map(|i| keyed(parts, index * 4 + i)).sum::<f64>() * 1.7 - 3.4
 }
 
-fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> {
+/// Invented rows of `images` images.
+pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32) -> Vec<Outcome> {
     let banks = plan.cells.iter().find_map(|other| match &other.spec {
         CellSpec::Train(spec) if other.name == cell.model => Some(spec.norm),
         _ => None,
@@ -108,7 +126,7 @@ fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition]) -> Vec<Outcome> 
         let text = condition.to_string();
         for branch in banks.unwrap_or(NormBanks::Single).branches() {
             let skill = skill(&cell.model, *branch, condition);
-            for image in 0..IMAGES {
+            for image in 0..images {
                 let index = u64::from(image);
                 let own = 0.9 * bell(&[&cell.model, branch.name(), &text], index);
                 let margin = skill + 1.5 * bell(&["difficulty"], index) + own;

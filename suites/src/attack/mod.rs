@@ -2,6 +2,7 @@
 
 pub mod adaptive;
 mod catalogue;
+pub mod diagnosis;
 
 pub use catalogue::CATALOGUE;
 
@@ -371,20 +372,23 @@ impl FromStr for AttackSpec {
     }
 }
 
-/// The attacks that a text names: one, or all of a group (`adaptive`, with parameters for
-/// all: `adaptive:eps=4/255`).
+/// The attacks that a text names: one, or all of a group (`adaptive` or `diagnosis`, with
+/// parameters for all: `adaptive:eps=4/255`).
 ///
 /// # Errors
 /// When the text is neither an attack nor a group.
 pub fn group(text: &str) -> Result<Vec<AttackSpec>, SuiteError> {
     let (name, params) = text.split_once(':').unwrap_or((text, ""));
-    if name.trim() != adaptive::GROUP {
-        return Ok(vec![text.parse()?]);
-    }
-    let named = adaptive::ATTACKS.iter();
-    named
-        .map(|named| format!("{}:{params}", named.name).parse())
-        .collect()
+    let members = match name.trim() {
+        adaptive::GROUP => adaptive::ATTACKS,
+        diagnosis::GROUP => diagnosis::ATTACKS,
+        _ => return Ok(vec![text.parse()?]),
+    };
+    let whole = |named: &adaptive::NamedAttack| {
+        let joint = if named.spec.contains(':') { "," } else { ":" };
+        format!("{}{joint}{params}", named.spec).parse()
+    };
+    members.iter().map(whole).collect()
 }
 
 impl Serialize for AttackSpec {

@@ -1,0 +1,447 @@
+//! Can a robust accuracy be trusted? The checklist of gradient masking, item by item.
+//!
+//! After Athalye et al. (ICML 2018), Carlini et al. (arXiv 1902.06705) and AutoAttack's flags: a
+//! network whose gradients lead nowhere looks robust to attacks that follow them, and then a
+//! larger radius, more steps, one step instead of many, no gradient at all or another
+//! network's gradient do better than they should. Only differences beyond chance count:
+//! paired tests by image (McNemar), all pairs of the report together (Bonferroni).
+
+use crate::metrics::answers::{ByImage, by_image};
+use crate::metrics::grid::Grid;
+use crate::metrics::paired::McNemar;
+use crate::metrics::reading::Reading;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius, same_kind};
+use crate::runs::{Model, Runs};
+use crate::words;
+use rlnet_suites::{AttackSpec, Branch, Condition};
+use serde::Serialize;
+
+/// A p-value below which "weaker than it should be" is not chance, over all pairs of a report
+/// together (Bonferroni). Two-sided, so that with the sign of the difference it is 1 %.
+const BEYOND_CHANCE: f64 = 0.02;
+
+/// From this Linf radius on any image can be turned into the same grey one.
+const UNBOUNDED: f64 = 0.5;
+
+/// The share of clean images whose gradient may be exactly zero (own choice: one in a hundred).
+const ZERO_GRADIENTS: f64 = 0.01;
+
+/// How far the loss may end below its highest step, as a share of its rise (own choice): PGD's
+/// last steps swing about a maximum.
+const SLACK: f64 = 0.1;
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// As an honest robust accuracy answers.
+    Pass,
+    /// Not so.
+    Fail,
+    /// A figure to be known; it decides nothing.
+    Told,
+    /// Its conditions were not measured.
+    NotRun,
+}
+
+impl State {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Told => "for information",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+/// One item of the checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// Short name, as a flag's when it fails.
+    pub code: &'static str,
+    /// What is asked.
+    pub asks: &'static str,
+    /// What became of it.
+    pub state: State,
+    /// The figure.
+    pub figure: String,
+}
+
+/// The end of the checklist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every item that must run has run, and none failed.
+    Trustworthy,
+    /// An item that must run has not.
+    NotDiagnosed,
+    /// An item failed.
+    Suspicious,
+}
+
+impl Verdict {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trustworthy => "trustworthy",
+            Self::NotDiagnosed => "not diagnosed",
+            Self::Suspicious => "suspicious",
+        }
+    }
+}
+
+/// The checklist of one model, attacked and read through one branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The model.
+    pub model: String,
+    /// The branch.
+    pub branch: Branch,
+    /// The items, always the same ones.
+    pub items: Vec<Item>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+impl Diagnosis {
+    /// Whether somebody asked for it: gradients were probed, or an attack was unbounded.
+    pub fn was_asked(&self) -> bool {
+        let asked = ["gradients-vanish", "unbounded-survives"];
+        let mut items = self.items.iter();
+        items.any(|item| asked.contains(&item.code) && item.state != State::NotRun)
+    }
+}
+
+/// Items decided by pairs of conditions, of which the second must be no weaker: code and
+/// question.
+const PAIRED: [(&str, &str); 7] = [
+    ("attack-helps", "Does every attack do harm?"),
+    ("radius-weakens", "Does a larger radius do no less harm?"),
+    (
+        "effort-weakens",
+        "Do more steps, starts or queries do no less harm?",
+    ),
+    ("steps-weaken", "Do many steps do no less harm than one?"),
+    (
+        "black-box-wins",
+        "Does an attack without gradients do no more harm than the best white-box one?",
+    ),
+    (
+        "transfer-wins",
+        "Do attacks made on other networks or branches do no more harm than the best white-box one?",
+    ),
+    (
+        "noise-wins",
+        "Does random noise do no more harm than any white-box attack?",
+    ),
+];
+
+/// Items without which there is no verdict. Transfers need networks that not every model has,
+/// and the DLR loss needs three classes.
+const NEEDED: [&str; 9] = [
+    "attack-helps",
+    "radius-weakens",
+    "effort-weakens",
+    "steps-weaken",
+    "black-box-wins",
+    "noise-wins",
+    "unbounded-survives",
+    "gradients-vanish",
+    "loss-falls",
+];
+
+/// A pair of conditions with its test.
+struct Tested {
+    code: &'static str,
+    weak: Condition,
+    strong: Condition,
+    test: McNemar,
+}
+
+impl Tested {
+    /// The p-value of the stronger one's being weaker: 1 when it is not.
+    fn p(&self) -> f64 {
+        if self.test.only_this > self.test.only_other {
+            self.test.p
+        } else {
+            1.0
+        }
+    }
+
+    fn message(&self, reading: Reading) -> String {
+        format!(
+            "through the {}, more images are right under {} than under {} ({} against {} of {} images that differ, p = {:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
+            reading.label(),
+            self.strong,
+            self.weak,
+            self.test.only_this,
+            self.test.only_other,
+            self.test.only_this + self.test.only_other,
+            self.p()
+        )
+    }
+}
+
+/// The checklist of every model and branch.
+pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
+    let mut all = Vec::new();
+    for (model, grid) in runs.models.iter().zip(grids) {
+        for branch in &model.branches {
+            let answers = by_image(grid, Reading::Fixed(*branch));
+            let tested = pairs(&answers, *branch);
+            all.push((model, *branch, answers, tested));
+        }
+    }
+    let count: usize = all.iter().map(|(.., tested)| tested.len()).sum();
+    let limit = BEYOND_CHANCE / count.max(1) as f64;
+    all.into_iter()
+        .map(|(model, branch, answers, tested)| {
+            let reading = Reading::Fixed(branch);
+            let mut items: Vec<Item> = PAIRED
+                .iter()
+                .map(|(code, asks)| paired(code, asks, &tested, limit, reading))
+                .collect();
+            items.push(unbounded(model, &answers));
+            items.extend(probed(model, branch));
+            Diagnosis {
+                model: model.name.clone(),
+                branch,
+                verdict: verdict(&items),
+                items,
+            }
+        })
+        .collect()
+}
+
+fn verdict(items: &[Item]) -> Verdict {
+    if items.iter().any(|item| item.state == State::Fail) {
+        return Verdict::Suspicious;
+    }
+    let missing = |item: &&Item| item.state == State::NotRun && NEEDED.contains(&item.code);
+    match items.iter().find(missing) {
+        Some(_) => Verdict::NotDiagnosed,
+        None => Verdict::Trustworthy,
+    }
+}
+
+/// An item decided by its pairs.
+fn paired(code: &'static str, asks: &'static str, tested: &[Tested], limit: f64, reading: Reading) -> Item {
+    let own: Vec<&Tested> = tested.iter().filter(|pair| pair.code == code).collect();
+    let worst = own.iter().min_by(|a, b| a.p().total_cmp(&b.p()));
+    let (state, figure) = match worst {
+        None => (State::NotRun, "no two conditions to compare".to_owned()),
+        Some(pair) if pair.p() < limit => (State::Fail, pair.message(reading)),
+        Some(pair) => {
+            let against = own
+                .iter()
+                .map(|pair| pair.test.only_this.saturating_sub(pair.test.only_other));
+            let n = own.len();
+            let said = format!(
+                "{n} {}, none beyond chance; at most {} of {} images the wrong way",
+                if n == 1 { "pair" } else { "pairs" },
+                against.max().unwrap_or(0),
+                pair.test.images
+            );
+            (State::Pass, said)
+        }
+    };
+    Item {
+        code,
+        asks,
+        state,
+        figure,
+    }
+}
+
+/// Every pair of conditions of which the second must be no weaker than the first.
+fn pairs(answers: &ByImage, branch: Branch) -> Vec<Tested> {
+    let attacks: Vec<&AttackSpec> = answers
+        .keys()
+        .filter_map(|condition| match condition {
+            Condition::Attack(spec) => Some(spec),
+            _ => None,
+        })
+        .collect();
+    let of = |spec: &AttackSpec| Condition::Attack(spec.clone());
+    let mut pairs: Vec<(&'static str, Condition, Condition)> = Vec::new();
+    for &attack in &attacks {
+        pairs.push(("attack-helps", Condition::Clean, of(attack)));
+        for &other in &attacks {
+            let code = if same_ball(attack, other) && other.name() == "fgsm" && attack.name() == "pgd" {
+                "steps-weaken"
+            } else if !same_kind(attack, other) || is_minimum_norm(attack) || !no_less_effort(attack, other) {
+                // Radii in different norms, surrogates and roundings are not ordered.
+                continue;
+            } else if attack.size("eps") > other.size("eps") + 1e-9 {
+                "radius-weakens"
+            } else if same_ball(attack, other) && !no_less_effort(other, attack) {
+                "effort-weakens"
+            } else {
+                continue;
+            };
+            pairs.push((code, of(other), of(attack)));
+        }
+        let right = |spec: &AttackSpec| answers[&of(spec)].values().filter(|right| **right).count();
+        let white = attacks.iter().copied();
+        let white = white.filter(|other| is_white_box(other, branch) && same_ball(attack, other));
+        match kind(attack, branch) {
+            Some(code @ "noise-wins") => pairs.extend(white.map(|other| (code, of(attack), of(other)))),
+            Some(code) => {
+                let best = white.min_by_key(|other| right(other));
+                pairs.extend(best.map(|best| (code, of(attack), of(best))));
+            }
+            None => {}
+        }
+    }
+    let tested = |(code, weak, strong): (&'static str, Condition, Condition)| {
+        let test = McNemar::of(answers.get(&strong)?, answers.get(&weak)?);
+        Some(Tested {
+            code,
+            weak,
+            strong,
+            test,
+        })
+    };
+    pairs.into_iter().filter_map(tested).collect()
+}
+
+/// Steps, starts and queries are no fewer.
+fn no_less_effort(attack: &AttackSpec, other: &AttackSpec) -> bool {
+    let mut efforts = ["steps", "restarts", "queries"].into_iter();
+    efforts.all(|effort| attack.count(effort) >= other.count(effort))
+}
+
+fn same_ball(a: &AttackSpec, b: &AttackSpec) -> bool {
+    let bounded = radius(a).zip(radius(b));
+    let same = bounded.is_some_and(|(a, b)| (a - b).abs() < 1e-9);
+    same && Norm::of(a) == Norm::of(b) && a.base() == b.base()
+}
+
+/// Which comparison with the white-box attacks an attack stands for.
+fn kind(attack: &AttackSpec, branch: Branch) -> Option<&'static str> {
+    match attack.name() {
+        "noise" => Some("noise-wins"),
+        "square" => Some("black-box-wins"),
+        _ if radius(attack).is_none() || follows_itself(attack, branch) => None,
+        // One perturbation against all branches is another question.
+        _ if attack.word("through") == "all" => None,
+        _ => Some("transfer-wins"),
+    }
+}
+
+/// Whether it follows the gradient of the network and branch that it is judged on.
+fn is_white_box(attack: &AttackSpec, branch: Branch) -> bool {
+    !["noise", "square"].contains(&attack.name()) && follows_itself(attack, branch)
+}
+
+fn follows_itself(attack: &AttackSpec, branch: Branch) -> bool {
+    // A network with one branch answers for every branch.
+    let through = attack.word("through");
+    let own = ["", "same", branch.name()].contains(&through) || branch == Branch::Single;
+    own && ["", "self"].contains(&attack.word("surrogate"))
+}
+
+/// What an attack leaves that may make any image at all.
+fn unbounded(model: &Model, answers: &ByImage) -> Item {
+    let free = answers.iter().filter(|(condition, _)| {
+        matches!(condition, Condition::Attack(spec)
+            if Norm::of(spec).in_steps() && radius(spec).is_some_and(|eps| eps >= UNBOUNDED)
+                && ["", "self"].contains(&spec.word("surrogate")))
+    });
+    let share = |(condition, rows): (&Condition, &std::collections::BTreeMap<u32, bool>)| {
+        let right = rows.values().filter(|right| **right).count();
+        (
+            condition.clone(),
+            right as f64 / rows.len().max(1) as f64,
+            rows.len(),
+        )
+    };
+    let least = free.map(share).min_by(|a, b| a.1.total_cmp(&b.1));
+    let classes = model.record.as_ref().map(|record| record.classes.len());
+    // A TorchScript model has no record: only nothing at all is then low enough.
+    let chance = classes.map_or(0.0, |classes| 1.0 / classes.max(1) as f64);
+    let (state, figure) = match least {
+        None => (State::NotRun, "no attack of radius 0.5 or more".to_owned()),
+        Some((condition, share, n)) => {
+            let reached = if share == 0.0 {
+                "nothing is left".to_owned()
+            } else {
+                format!(
+                    "{} % of {n} images are left, where guessing has {} %",
+                    words::percent(share),
+                    words::percent(chance)
+                )
+            };
+            let state = if share <= chance { State::Pass } else { State::Fail };
+            (state, format!("under {condition} {reached}"))
+        }
+    };
+    Item {
+        code: "unbounded-survives",
+        asks: "Does an attack that may make any image leave no more than guessing?",
+        state,
+        figure,
+    }
+}
+
+/// The items of the probe: gradients at the clean images, the DLR loss, the loss along PGD.
+fn probed(model: &Model, branch: Branch) -> [Item; 3] {
+    let find = |metric: &str| {
+        let name = format!("{metric}/{branch}");
+        let points = model.probe.iter().filter(move |point| point.metric == name);
+        points.map(|point| point.value).collect::<Vec<f64>>()
+    };
+    let not_run = || (State::NotRun, "gradients were not probed".to_owned());
+    let gradients = match (find("gradient/zero").first(), find("gradient/nan").first()) {
+        (Some(&zero), Some(&nan)) => {
+            let state = if nan > 0.0 || zero > ZERO_GRADIENTS {
+                State::Fail
+            } else {
+                State::Pass
+            };
+            let figure = format!(
+                "zero on {} % of clean images, not a number on {} %",
+                words::percent(zero),
+                words::percent(nan)
+            );
+            (state, figure)
+        }
+        _ => not_run(),
+    };
+    let dlr = match find("gradient/dlr-constant").first() {
+        Some(share) => (
+            State::Told,
+            format!(
+                "constant on {} % of clean images (already wrong, the true class third)",
+                words::percent(*share)
+            ),
+        ),
+        None => not_run(),
+    };
+    let losses = find("loss");
+    let loss = match losses.as_slice() {
+        [first, .., last] => {
+            let highest = losses.iter().copied().fold(*first, f64::max);
+            let rises = last > first && *last >= highest - SLACK * (highest - first);
+            let figure = format!(
+                "mean loss {first:.3} at the start, {last:.3} after {} steps, {highest:.3} at its highest",
+                losses.len() - 1
+            );
+            (if rises { State::Pass } else { State::Fail }, figure)
+        }
+        _ => not_run(),
+    };
+    let item = |code, asks, (state, figure): (State, String)| Item {
+        code,
+        asks,
+        state,
+        figure,
+    };
+    [
+        item("gradients-vanish", "Are there gradients to follow?", gradients),
+        item("dlr-constant", "Where is the DLR loss blind?", dlr),
+        item("loss-falls", "Does the loss rise along PGD's steps?", loss),
+    ]
+}

@@ -1,0 +1,41 @@
+//! Whether robust numbers can be trusted: the checklist, item by item.
+
+use super::{Cell, Column, Kind, Table};
+use crate::metrics::{Analysis, Reading};
+
+/// One row a model, branch and item, for those that were diagnosed.
+pub fn diagnosis(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Attacked and read through", "", Kind::Text),
+        Column::new("item", "Question", "", Kind::Text),
+        Column::new("state", "Answer", "", Kind::Text),
+        Column::new("figure", "Figure", "", Kind::Text),
+    ];
+    let mut rows = Vec::new();
+    for diagnosis in analysis
+        .diagnoses
+        .iter()
+        .filter(|diagnosis| diagnosis.was_asked())
+    {
+        let reading = Reading::Fixed(diagnosis.branch).label();
+        let mut add = |item: &str, state: &str, figure: &str| {
+            rows.push(
+                [&diagnosis.model, &reading, item, state, figure]
+                    .map(Cell::text)
+                    .to_vec(),
+            );
+        };
+        for item in &diagnosis.items {
+            add(item.asks, item.state.name(), &item.figure);
+        }
+        add("Verdict", diagnosis.verdict.name(), "");
+    }
+    Table {
+        id: "diagnosis",
+        title: "Can the robust number be trusted?".to_owned(),
+        caption: "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below 0.02 divided by the number of pairs of this report. Radius 0.5 or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on 1 % of clean images and never be no number; the loss must rise along PGD's 20 steps and end within a tenth of its rise below its highest. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.".to_owned(),
+        columns,
+        rows,
+    }
+}

@@ -1,0 +1,164 @@
+//! The masking verdict on three networks: one that is honestly robust, one that hides its
+//! gradients, and one that was not asked enough.
+
+use crate::synthetic::{plan_of, write_run_of};
+use rlnet_reports::metrics::diagnosis::{Diagnosis, State, Verdict};
+use rlnet_reports::{Analysis, Format, Runs, render, write_curves};
+use rlnet_suites::attack::{diagnosis, group};
+use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, CurvePoint, Outcome, Plan};
+use std::path::Path;
+
+const IMAGES: u32 = 200;
+
+/// A plan with one single-branch network under the whole group; `probe` with the probe.
+fn plan(probe: bool) -> Plan {
+    let attacks = group(diagnosis::GROUP).expect("the group");
+    let attacks = attacks.iter().filter(|attack| !attack.needs_teacher());
+    let attacks: Vec<String> = attacks.map(|attack| format!("\"{attack}\"")).collect();
+    let text = format!(
+        "schema = 1\nname = \"checklist\"\ntitle = \"Checklist\"\ndescription = \"One network.\"\n\
+         [data]\ndataset = \"shapes\"\n[network]\narch = \"resnet8-w8\"\n\
+         [[train]]\nname = \"net\"\nstage = \"teacher\"\nnorm = \"single\"\nviews = [\"clean\"]\n\
+         [evaluation]\nprobe = {probe}\ncorruptions = \"none\"\nattacks = [{}]\n",
+        attacks.join(", ")
+    );
+    plan_of(&text, &[])
+}
+
+/// The share of its radius that an attack really makes use of.
+fn strength(attack: &AttackSpec) -> f64 {
+    let own = attack.word("surrogate") == "self" || attack.word("surrogate").is_empty();
+    match attack.name() {
+        "noise" => 0.05,
+        "square" => 0.7,
+        "fgsm" => 0.8,
+        _ if !own => 0.5,
+        _ => 1.0 - 0.5 / attack.count("steps") as f64,
+    }
+}
+
+/// Image `i` breaks at a radius of `i` times 0.2/255.
+fn honest(image: u32, attack: &AttackSpec) -> bool {
+    f64::from(image) * 0.2 / 255.0 > attack.size("eps") * strength(attack)
+}
+
+/// Gradients lead nowhere: only what does without them breaks images.
+fn masked(image: u32, attack: &AttackSpec) -> bool {
+    match attack.name() {
+        "square" => image.is_multiple_of(4),
+        "fgsm" => !image.is_multiple_of(3),
+        _ => image > 4,
+    }
+}
+
+fn analysis(folder: &Path, probe: Option<(f64, f64)>, right: fn(u32, &AttackSpec) -> bool) -> Analysis {
+    let plan = plan(probe.is_some());
+    let rows = |_: &Cell, conditions: &[Condition]| {
+        let mut rows = Vec::new();
+        for condition in conditions {
+            rows.extend((0..IMAGES).map(|image| {
+                let right = match condition {
+                    Condition::Attack(attack) => right(image, attack),
+                    _ => true,
+                };
+                Outcome {
+                    image,
+                    branch: Branch::Single,
+                    condition: condition.clone(),
+                    label: 3,
+                    prediction: if right { 3 } else { 4 },
+                    rounded: 3,
+                    margin: if right { 1.0 } else { -1.0 },
+                    loss: 0.5,
+                    norm: 0.0,
+                    forwards: 11,
+                    backwards: 10,
+                }
+            }));
+        }
+        rows
+    };
+    write_run_of(folder, &plan, |_| true, rows);
+    for cell in &plan.cells {
+        if let (CellSpec::Evaluate(spec), Some((zero, rise))) = (&cell.spec, probe)
+            && spec.probe
+        {
+            let point = |epoch, metric: &str, value| CurvePoint {
+                epoch,
+                metric: format!("{metric}/single"),
+                value,
+            };
+            let mut points = vec![
+                point(0, "gradient/zero", zero),
+                point(0, "gradient/nan", 0.0),
+                point(0, "gradient/dlr-constant", 0.25),
+            ];
+            points.extend((0..=20).map(|step| point(step, "loss", 1.0 + rise * f64::from(step))));
+            let file = folder.join("cells").join(&cell.id.0).join("probe.parquet");
+            write_curves(&file, &points).expect("a probe");
+        }
+    }
+    Analysis::of(Runs::load(&[folder.to_owned()]).expect("a run")).expect("an analysis")
+}
+
+fn state(diagnosis: &Diagnosis, code: &str) -> State {
+    let item = diagnosis.items.iter().find(|item| item.code == code);
+    item.unwrap_or_else(|| panic!("no item {code}")).state
+}
+
+#[test]
+fn an_honest_network_passes_every_item() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let analysis = analysis(folder.path(), Some((0.0, 0.1)), honest);
+    let [diagnosis] = &analysis.diagnoses[..] else {
+        panic!("one model with one branch")
+    };
+    for item in &diagnosis.items {
+        let wanted = if item.code == "dlr-constant" {
+            State::Told
+        } else {
+            State::Pass
+        };
+        assert_eq!(item.state, wanted, "{item:?}");
+    }
+    assert_eq!(diagnosis.verdict, Verdict::Trustworthy);
+    assert!(analysis.flags.is_empty(), "{:?}", analysis.flags);
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    assert!(rendered.markdown.contains("trustworthy"));
+    assert!(rendered.answer.join(" ").contains("robust number is trustworthy"));
+    assert_eq!(rendered.json["diagnosis"]["rows"][0]["state"], "pass");
+    for ending in ["md", "csv", "tex", "json"] {
+        let file = rendered.folder.join("tables").join(format!("diagnosis.{ending}"));
+        let text = std::fs::read_to_string(file).expect("a table");
+        assert!(text.contains("gradients to follow"), "{ending}");
+    }
+}
+
+#[test]
+fn hidden_gradients_are_suspicious_item_by_item() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let analysis = analysis(folder.path(), Some((0.9, 0.0)), masked);
+    let diagnosis = &analysis.diagnoses[0];
+    for code in [
+        "steps-weaken",
+        "black-box-wins",
+        "unbounded-survives",
+        "gradients-vanish",
+        "loss-falls",
+    ] {
+        assert_eq!(state(diagnosis, code), State::Fail, "{code}");
+        assert!(analysis.flags.iter().any(|flag| flag.code == code), "{code}");
+    }
+    // Noise breaks exactly what the attacks break: no difference, no failure.
+    assert_eq!(state(diagnosis, "noise-wins"), State::Pass);
+    assert_eq!(diagnosis.verdict, Verdict::Suspicious);
+}
+
+#[test]
+fn without_the_probe_there_is_no_verdict() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let analysis = analysis(folder.path(), None, honest);
+    let diagnosis = &analysis.diagnoses[0];
+    assert_eq!(state(diagnosis, "gradients-vanish"), State::NotRun);
+    assert_eq!(diagnosis.verdict, Verdict::NotDiagnosed);
+}

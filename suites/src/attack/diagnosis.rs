@@ -1,0 +1,91 @@
+//! The checklist's conditions: what is measured before a robust accuracy is believed.
+//!
+//! A network whose gradients lead nowhere looks robust to every attack that follows them
+//! (Athalye et al., ICML 2018). The checklist of Carlini et al. (arXiv 1902.06705) says which
+//! comparisons show it; these attacks are the conditions to be compared, and the reports
+//! compare them.
+
+use super::adaptive::NamedAttack;
+
+/// The group of all of them.
+pub const GROUP: &str = "diagnosis";
+
+/// Called AdvA where a diagnosis is asked for and no other attack: the one with most steps.
+pub const HEADLINE: &str = "pgd:steps=100,keep=first";
+
+const fn asked(name: &'static str, spec: &'static str, asks: &'static str) -> NamedAttack {
+    NamedAttack { name, spec, asks }
+}
+
+const RADIUS: &str = "a larger radius must not help the defender";
+const EFFORT: &str = "more steps or starts must not help the defender";
+const TRANSFER: &str = "made on another network or branch: must not beat the white-box attack";
+
+/// The attacks of the group. Steps of a quarter of the radius: with 20 of them any point of
+/// the ball can be reached, and left again.
+pub const ATTACKS: &[NamedAttack] = &[
+    asked("radius-2", "pgd:eps=2/255,alpha=0.5/255,keep=first", RADIUS),
+    asked("radius-4", "pgd:eps=4/255,alpha=1/255,keep=first", RADIUS),
+    asked("radius-8", "pgd:eps=8/255,alpha=2/255,keep=first", RADIUS),
+    asked("radius-16", "pgd:eps=16/255,alpha=4/255,keep=first", RADIUS),
+    asked("radius-32", "pgd:eps=32/255,alpha=8/255,keep=first", RADIUS),
+    asked("radius-64", "pgd:eps=64/255,alpha=16/255,keep=first", RADIUS),
+    asked(
+        "unbounded",
+        "pgd:eps=1,alpha=0.25,steps=50,keep=first",
+        "any image may be made: nothing may be left",
+    ),
+    asked("steps-10", "pgd:steps=10,keep=first", EFFORT),
+    asked("steps-50", "pgd:steps=50,keep=first", EFFORT),
+    asked("steps-100", HEADLINE, EFFORT),
+    asked("starts-5", "pgd:restarts=5,keep=first", EFFORT),
+    asked("one-step", "fgsm", "one step must not beat many"),
+    asked(
+        "auto-ce",
+        "apgd-ce",
+        "a tuned step size: must find about what PGD finds",
+    ),
+    asked(
+        "auto-dlr",
+        "apgd-dlr",
+        "a loss that does not saturate: must find about what cross entropy finds",
+    ),
+    asked(
+        "black-box",
+        "square:queries=1000",
+        "logits only: must not beat what sees the gradient",
+    ),
+    asked(
+        "random",
+        "noise",
+        "no gradient at all: must be weaker than any attack",
+    ),
+    asked("all-relu", "pgd:surrogate=all-relu", TRANSFER),
+    asked("linear", "pgd:surrogate=linear", TRANSFER),
+    asked("teacher", "pgd:surrogate=teacher", TRANSFER),
+    asked("from-clean", "pgd:through=clean", TRANSFER),
+    asked("from-adversarial", "pgd:through=adversarial", TRANSFER),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::{AttackSpec, group};
+
+    #[test]
+    fn the_group_is_the_checklist_and_steps_are_a_quarter_of_the_radius() {
+        let all = group(GROUP).expect("the group");
+        assert_eq!(all.len(), ATTACKS.len());
+        for (i, attack) in all.iter().enumerate() {
+            assert!(!all[..i].contains(attack), "{attack} is there twice");
+        }
+        let family = all.iter().filter(|attack| attack.name() == "pgd");
+        for attack in family {
+            let quarter = attack.size("eps") / 4.0;
+            assert!((attack.size("alpha") - quarter).abs() < 1e-12, "{attack}");
+        }
+        assert!(all.contains(&HEADLINE.parse::<AttackSpec>().expect("an attack")));
+        let mut names = all.iter().map(AttackSpec::name);
+        assert!(names.all(|name| ["pgd", "fgsm", "apgd-ce", "apgd-dlr", "square", "noise"].contains(&name)));
+    }
+}
