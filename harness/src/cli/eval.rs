@@ -280,7 +280,7 @@ impl Eval {
                 let lacks = if attack.needs_teacher() && !surrogates.contains_key("teacher") {
                     Some("it needs --surrogate teacher=FILE")
                 } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
-                    Some("a TorchScript model's ReLUs cannot be changed")
+                    Some("a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors")
                 } else if script && !["", "same"].contains(&attack.word("through")) {
                     Some("a TorchScript model has one branch")
                 } else {
@@ -288,6 +288,7 @@ impl Eval {
                 };
                 match lacks {
                     Some(why) if !single => announce(&format!("{attack} is left out: {why}")),
+                    Some(why) => return Err(Error::Input(format!("--attack {attack}: {why}"))),
                     _ if attacks.contains(&attack) => {}
                     _ => attacks.push(attack),
                 }
