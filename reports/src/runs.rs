@@ -41,6 +41,14 @@ pub struct Model {
 }
 
 impl Model {
+    /// Why nothing is known of its layers, where nothing is.
+    pub fn without_record(&self) -> &'static str {
+        match self.trained {
+            Some(_) => "unfinished: not trained yet",
+            None => "imported: its file says nothing of its layers",
+        }
+    }
+
     /// How it was trained.
     pub fn spec(&self) -> Option<&TrainSpec> {
         match &self.trained.as_ref()?.spec {

@@ -241,11 +241,7 @@ pub(super) fn relus(model: &Model) -> (Cell, Cell) {
             Cell::of(Value::Number(record.total() as f64 / record.kept().max(1) as f64)),
         ),
         None => {
-            let why = || {
-                Cell::of(Value::Absent(
-                    "unfinished or imported: no record of its layers".into(),
-                ))
-            };
+            let why = || Cell::of(Value::Absent(model.without_record().into()));
             (why(), why())
         }
     }

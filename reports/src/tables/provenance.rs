@@ -120,7 +120,7 @@ pub fn identities(analysis: &Analysis) -> Table {
                     value: Value::Text(checksum.chars().take(16).collect()),
                     trace: checksum.clone(),
                 },
-                None => absent("unfinished or imported"),
+                None => absent(model.without_record()),
             },
             Cell::text(data.map_or("", |data| data.dataset.as_str())),
             Cell::text(data.map_or("", |data| data.checksum.as_str())),
