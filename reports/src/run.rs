@@ -115,10 +115,11 @@ impl Run {
 
     /// Banks of batch norm of a model: as trained, else as planned.
     pub fn banks(&self, model: &str) -> Option<NormBanks> {
-        let recorded = self.records.iter().find(|record| record.cell.name == model);
+        // An imported network has no training cell: its evaluations say what it is.
+        let mut recorded = self.records.iter().filter(|record| record.cell.model == model);
         let planned = self.plan.cells.iter().find(|cell| cell.name == model);
         recorded
-            .and_then(|record| record.model.as_ref().map(|model| model.norm))
+            .find_map(|record| record.model.as_ref().map(|model| model.norm))
             .or_else(|| match &planned?.spec {
                 CellSpec::Train(spec) => Some(spec.norm),
                 CellSpec::Evaluate(_) => None,

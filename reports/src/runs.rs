@@ -221,7 +221,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
     let record = records.find_map(|record| record.model.clone());
     // Rows say which branches were gone through; before there are any, the network does. Banks
     // keep their order.
-    let banks = run.banks(name).or(record.as_ref().map(|record| record.norm));
+    let banks = run.banks(name);
     let mut branches = branches_of(&rows).map_err(polars)?;
     let is_mixed = |branch: &Branch| Branch::MIXED.contains(branch);
     let mixed: Vec<Branch> = branches.iter().copied().filter(is_mixed).collect();

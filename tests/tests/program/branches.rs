@@ -42,6 +42,20 @@ fn branches_are_chosen_mixed_and_refused() {
         assert_eq!(one, of_all, "{}", all.name);
         assert_eq!(rows(&place, "both", &all.name), rows(&place, "all", &all.name));
     }
+    // The oracle reads clean images through the clean branch, attacked ones through the other.
+    let table = std::fs::read_to_string(place.path("all/report/tables/main.csv")).expect("a table");
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = |name: &str| lines[0].iter().position(|head| *head == name).expect("a column");
+    let cell = |reading: &str, name: &str| {
+        let mut rows = lines.iter();
+        rows.find(|row| row[1] == reading).expect("a row")[column(name)]
+    };
+    assert_eq!(cell("oracle", "ca_right"), cell("clean branch", "ca_right"));
+    assert_eq!(cell("oracle", "ca_images"), "8");
+    assert_eq!(
+        cell("oracle", "adva_right"),
+        cell("adversarial branch", "adva_right")
+    );
     // A mixed branch is neither of the two it is made of.
     let margins = |rows: Vec<Outcome>| rows.iter().map(|row| row.margin).collect::<Vec<_>>();
     let name = &clean[0].name;
