@@ -192,15 +192,24 @@ impl<'a> Target<'a> {
         let _guard = no_grad_guard();
         let mut best: Option<Tensor> = None;
         for &branch in &self.branches {
-            let mut sum = whole_lanes(self.model, points, branch)?;
+            let mut sum = self.pass(points, branch)?;
             for _ in 1..self.eot {
-                sum += whole_lanes(self.model, points, branch)?;
+                sum += self.pass(points, branch)?;
             }
             let logits = sum / f64::from(self.eot);
             best = Some(self.holding_out(best, logits));
         }
         self.charge(self.passes(), 0);
         best.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
+    }
+
+    /// One forward pass. A replay of the reference keeps the reference's batches as they are:
+    /// the last bits of a logit decide when an image leaves, and so what is drawn next.
+    fn pass(&self, points: &Tensor, branch: Branch) -> Result<Tensor> {
+        match self.draws {
+            Draws::Keyed(_) => whole_lanes(self.model, points, branch),
+            Draws::Stream(_) => self.model.logits(points, branch),
+        }
     }
 
     fn passes(&self) -> u32 {
@@ -247,7 +256,7 @@ impl<'a> Target<'a> {
     fn slope_in(&self, branch: Branch, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
         let pass = || -> Result<Slope> {
             let variable = points.detach().set_requires_grad(true);
-            let logits = whole_lanes(self.model, &variable, branch)?;
+            let logits = self.pass(&variable, branch)?;
             let loss = loss(&logits);
             // A sum, not a mean: each image's gradient is its own whatever the batch.
             let sum = loss.sum(Kind::Float);
@@ -291,7 +300,7 @@ impl<'a> Target<'a> {
         let mut sums: Vec<Tensor> = Vec::new();
         for &branch in &self.branches {
             for _ in 0..self.eot {
-                let each = losses(&whole_lanes(self.model, &variable, branch)?);
+                let each = losses(&self.pass(&variable, branch)?);
                 sums = match sums.is_empty() {
                     true => each,
                     false => sums.iter().zip(each).map(|(sum, loss)| sum + loss).collect(),

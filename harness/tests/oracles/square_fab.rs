@@ -54,9 +54,8 @@ fn square_in_full_linf() {
     );
 }
 
-/// Open: the robust model agrees on 255 of 256, the standard one on 246 only (accuracy 0.352 for
-/// 0.3125), cause not found. In L2 the signs drawn depend on how many images are left, so one image that leaves
-/// at another query, be it by rounding, changes every draw after it.
+/// In L2 the signs drawn depend on how many images are left, so one image that leaves at
+/// another query changes every draw after it.
 #[test]
 #[ignore = "three minutes of one core"]
 fn square_in_full_l2() {

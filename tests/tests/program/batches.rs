@@ -10,7 +10,7 @@ const ATTACKS: [&str; 9] = [
     "apgd-ce:steps=5",
     "fab-t:steps=3,targets=2",
     "square:queries=15",
-    "cw:steps=4,search=2",
+    "cw:steps=12,search=2,lr=0.1,c=10",
     "deepfool:steps=3,candidates=4",
     "fmn:steps=4",
     // Its members as they are: at this radius few images outlive the first.
