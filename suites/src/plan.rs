@@ -115,7 +115,7 @@ impl Suite {
             .evaluation
             .headline
             .clone()
-            .or_else(|| self.evaluation.attacks.0.last().cloned());
+            .or_else(|| AttackSpec::headline(&self.evaluation.attacks.0).cloned());
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),

@@ -199,7 +199,7 @@ impl Eval {
                     .evaluation
                     .headline
                     .clone()
-                    .or_else(|| asked.attacks.last().cloned()),
+                    .or_else(|| AttackSpec::headline(&asked.attacks).cloned()),
                 asked,
                 what: format!("Evaluation of one model by suite {}.", suite.name),
             });
@@ -240,7 +240,7 @@ impl Eval {
                 draws,
                 ..Corrupted::default()
             },
-            headline: attacks.last().cloned(),
+            headline: AttackSpec::headline(&attacks).cloned(),
             what: "Evaluation of one model.".to_owned(),
         })
     }

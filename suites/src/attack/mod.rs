@@ -166,6 +166,13 @@ impl AttackSpec {
         ["pgd", "ffgsm"].contains(&self.name) && plain
     }
 
+    /// Of some attacks the one whose accuracy stands for all: the last that has a radius. A
+    /// minimum-norm attack breaks every image at some distance, so no accuracy is its own.
+    pub fn headline(attacks: &[Self]) -> Option<&Self> {
+        let mut radii = attacks.iter().filter(|attack| attack.params.contains_key("eps"));
+        radii.next_back()
+    }
+
     /// Whether it follows or distils from the teacher of the attacked model.
     pub fn needs_teacher(&self) -> bool {
         self.word("surrogate") == "teacher" || self.word("loss") == "kl-teacher"
