@@ -48,7 +48,7 @@ fn answer(analysis: &Analysis) -> Vec<String> {
     said.extend(trust(analysis, model));
     if said.is_empty() {
         return vec![format!(
-            "Nothing can be said of {} yet: its cells are not finished.",
+            "Nothing can be said of {} in one sentence: it was not attacked at a radius, or its cells are not finished.",
             model.name
         )];
     }
