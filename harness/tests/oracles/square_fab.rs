@@ -7,20 +7,15 @@ use rlnet::attack::{ball, run};
 use rlnet_suites::AttackSpec;
 use tch::{Kind, Tensor};
 
-/// Square with the reference's stream replayed, so the whole batch is needed: how many of
-/// the 256 images agree, and how far apart the accuracies are. Nothing without the data.
-fn agreement(name: &'static str, attack: &str, key: &str) -> Option<(usize, f64)> {
-    let bench = Bench::open(name)?;
+/// Square with the reference's stream replayed, so the whole batch is needed.
+fn square(name: &'static str, attack: &str, key: &str) {
+    let Some(bench) = Bench::open(name) else {
+        return;
+    };
     let (ours, _) = bench.attack(attack, 0);
     let agree = bench.agreement(&ours, key);
     eprintln!("{name} {attack}: {agree} of 256 agree, accuracy {}", share(&ours));
-    Some((agree, (share(&ours) - share(&bench.flags(key))).abs()))
-}
-
-fn square(name: &'static str, attack: &str, key: &str) {
-    if let Some((agree, _)) = agreement(name, attack, key) {
-        assert!(agree >= 254, "{name} {attack}: {agree} of 256 agree");
-    }
+    assert!(agree >= 254, "{name} {attack}: {agree} of 256 agree");
 }
 
 #[test]
@@ -59,24 +54,18 @@ fn square_in_full_linf() {
     );
 }
 
-/// In L2 the signs drawn depend on how many images are left, so one image that leaves at
-/// another query changes every draw after it, for all images. The reference's logits, made
-/// on another processor, differ from these in the last bits (up to 5e-6), so its stream
-/// cannot be followed to the end where many images leave. What must hold: 99 % of the images
-/// of both models, and accuracies within half a point.
+/// Open: 256 of 256 on the robust model, 251 on the standard one. In L2 the signs drawn depend
+/// on how many images are left, and the reference's logits differ from these by up to 5e-6.
 #[test]
-#[ignore = "three minutes of one core"]
+#[ignore = "three minutes of one core; does not hold on the standard model"]
 fn square_in_full_l2() {
-    let mut agree = 0;
     for name in ["robust", "standard"] {
-        let key = "autoattack_individual_l2_0.5_square";
-        let Some((same, apart)) = agreement(name, "square:norm=l2,compat=autoattack", key) else {
-            return;
-        };
-        assert!(apart <= 0.005, "{name}: accuracies {apart} apart");
-        agree += same;
+        square(
+            name,
+            "square:norm=l2,compat=autoattack",
+            "autoattack_individual_l2_0.5_square",
+        );
     }
-    assert!(agree * 100 >= 99 * 512, "{agree} of 512 agree");
 }
 
 /// FAB-T draws nothing, so any images can be compared: the first `n`. Flags agree on 99 %;
