@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// Seconds between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Time between two messages beside a bar.
+const REFRESH: Duration = Duration::from_millis(250);
+
 /// A running piece of work.
 pub struct Progress {
     title: String,
@@ -55,14 +58,21 @@ impl Progress {
         }
     }
 
-    /// `units` more are done.
-    pub fn advance(&self, units: u64, message: &str) {
+    /// `units` more are done. The message is made only when it is shown.
+    pub fn advance<M: ToString>(&self, units: u64, message: impl FnOnce() -> M) {
         self.done.set(self.done.get() + units);
-        if let Some(bar) = &self.bar {
-            bar.set_message(message.to_owned());
-            bar.inc(units);
-        } else if self.spoke.borrow().elapsed() >= EVERY {
+        let pause = if self.bar.is_some() { REFRESH } else { EVERY };
+        let due = self.spoke.borrow().elapsed() >= pause;
+        if due {
             *self.spoke.borrow_mut() = Instant::now();
+        }
+        if let Some(bar) = &self.bar {
+            if due {
+                bar.set_message(message().to_string());
+            }
+            bar.inc(units);
+        } else if due {
+            let message = message().to_string();
             let rate = (self.done.get() - self.before) as f64 / self.started.elapsed().as_secs_f64();
             let left = self.total.saturating_sub(self.done.get()) as f64 / rate;
             line(&format!(

@@ -6,7 +6,7 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Score};
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Score};
 use crate::suite::{StageSettings, Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,7 @@ impl Suite {
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
             score: pick(&own.score, &all.score, Score::default()),
             granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
+            precision: pick(&own.precision, &all.precision, Precision::default()),
             select: pick(&own.select, &all.select, reference.select),
             dialect: pick(&own.dialect, &all.dialect, Dialect::Fixed),
             seed: pick(&own.seed, &all.seed, 0),

@@ -8,7 +8,7 @@ use crate::branch::NormBanks;
 use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::error::{SuiteError, suggest};
-use crate::objective::{Granularity, Inner, ModeName, Pram, Score};
+use crate::objective::{Granularity, Inner, ModeName, Pram, Precision, Score};
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
@@ -127,6 +127,8 @@ pub struct StageSettings {
     pub score: Option<Score>,
     /// What a mask keeps or drops as one.
     pub granularity: Option<Granularity>,
+    /// Arithmetic: `fp32`, `tf32`, or `bf16` (inner attack only).
+    pub precision: Option<Precision>,
     /// Distillation temperature.
     pub temperature: Option<f64>,
     /// The inner attack.

@@ -78,7 +78,7 @@ pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Eval
                     examples = to_bytes(&seen.images.narrow(0, 0, count));
                 }
             }
-            progress.advance(n as u64, &condition.to_string());
+            progress.advance(n as u64, || condition);
         }
         outcomes.extend(rows.into_iter().flatten());
         if let Condition::Attack(spec) = condition {

@@ -219,7 +219,7 @@ impl CorruptedSource {
             &corruptions,
             source,
             &mut |at| {
-                bar.advance(at.done - before, &format!("{}/{}", at.corruption, at.severity));
+                bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
                 before = at.done;
             },
         )

@@ -9,11 +9,12 @@ use super::step::{Step, clean_count, diverged, splits};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use crate::progress::Progress;
-use rlnet_suites::objective::{Granularity, Score};
+use rlnet_suites::objective::{Granularity, Precision, Score};
 use rlnet_suites::train::{Allocation, Dialect, Select, Stage, View};
 use rlnet_suites::{CurvePoint, TrainSpec};
 use std::path::Path;
@@ -70,6 +71,7 @@ pub const CHECKPOINT: &str = "state.safetensors";
 /// cannot be written.
 pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let spec = input.spec;
+    let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32)?;
     let mut state = begin(input)?;
     let checkpoint = input.work.join(CHECKPOINT);
     if checkpoint.exists() {
@@ -225,11 +227,14 @@ fn one_epoch(
     for batch in epoch(Arc::clone(&input.train), views) {
         debug_assert_eq!((views.augmix_count)(batch.len()), clean_count(spec, batch.len()));
         step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
-        let loss = means.mean("loss/total").unwrap_or_default();
-        progress.advance(
-            batch.len() as u64,
-            &format!("epoch {number}/{}, loss {loss:.3}", spec.epochs),
-        );
+        progress.advance(batch.len() as u64, || {
+            let loss = means.mean("loss/total").unwrap_or_default();
+            format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
+        });
+    }
+    let loss = means.mean("loss/total").unwrap_or_default();
+    if !loss.is_finite() {
+        return Err(diverged(spec, number, &format!("the loss became {loss}")));
     }
     let mut points = means.points(number);
     let mut point = |metric: String, value: f64| {
@@ -271,7 +276,7 @@ fn one_epoch(
         "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
         input.name,
         spec.epochs,
-        means.mean("loss/total").unwrap_or_default(),
+        loss,
         describe(&accuracies)
     ));
     state.header.epoch = number;
