@@ -4,6 +4,7 @@
 //! [`Outcome`] rows. This crate knows names, ranges, defaults and identities, and nothing
 //! of how anything is computed: no libtorch, no images, no files but the text it is handed.
 
+pub mod asked;
 pub mod attack;
 pub mod branch;
 pub mod catalog;
@@ -17,10 +18,12 @@ pub mod objective;
 pub mod outcome;
 pub mod plan;
 pub mod published;
+mod resolve;
 pub mod results;
 pub mod suite;
 pub mod train;
 
+pub use asked::Asked;
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
 pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};

@@ -12,8 +12,8 @@ use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
-use rlnet_suites::plan::Asked;
-use rlnet_suites::{AttackSpec, Branch, CellId, Corrupted, Plan};
+
+use rlnet_suites::{Asked, AttackSpec, Branch, CellId, Corrupted, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
