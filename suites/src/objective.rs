@@ -45,6 +45,9 @@ pub enum Score {
     /// Difference of the unit's input to the teacher's activation: every unit is scored as if
     /// it were dropped, whatever its state.
     Preactivation,
+    /// None: the units stay those drawn by lot before the first epoch (a control: the same
+    /// training, no search).
+    Random,
 }
 
 /// The arithmetic of a training stage. Verdicts of an evaluation are always in `fp32`.

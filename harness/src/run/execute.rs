@@ -9,15 +9,15 @@ use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
 use crate::eval::{EvaluationInput, Networks, evaluate, examples, probe};
-use crate::nn::Quirks;
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::{Network, NetworkSpec};
 use crate::progress::{Progress, announce};
+use crate::train::dialect;
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
-use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, Quirk, TrainSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -102,14 +102,17 @@ impl Executor<'_> {
                 image_size: self.data.size as u64,
                 classes: self.data.classes.len(),
                 norm: spec.norm,
-                quirks: Quirks::default(),
+                quirks: dialect::structure(spec),
                 mean: self.data.mean,
                 std: self.data.std,
             },
             teacher: parents.first(),
             start: parents.get(1),
             train: self.data.train.clone(),
-            validation: &self.data.validation,
+            validation: match spec.has(Quirk::SelectOnTest) {
+                true => &self.data.test,
+                false => &self.data.validation,
+            },
             device: self.device,
             work: &work,
         })?;

@@ -1,11 +1,12 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
 use super::curves::EpochMeans;
+use super::dialect;
 use super::score::{Scores, average};
 use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
 use super::state::{Header, State};
-use super::step::{Step, clean_count, diverged, splits};
+use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
@@ -15,8 +16,8 @@ use crate::nn::budget::allocate;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use crate::progress::Progress;
 use rlnet_suites::objective::{Granularity, Precision, Score};
-use rlnet_suites::train::{Allocation, Dialect, Select, Stage, View};
-use rlnet_suites::{CurvePoint, TrainSpec};
+use rlnet_suites::train::{Allocation, Select, Stage, View};
+use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +35,8 @@ pub struct StageInput<'a> {
     pub network: NetworkSpec,
     /// The frozen teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
-    /// Weights and mask a student starts from: the result of its mask stage.
+    /// Weights and mask a student starts from: the result of its mask stage. None: fresh
+    /// weights, and units drawn by lot.
     pub start: Option<&'a Network>,
     /// Training images.
     pub train: Arc<Split>,
@@ -84,19 +86,13 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
             spec.epochs
         );
     }
-    let keep = if spec.stage == Stage::Mask {
+    let keep = if spec.draws_mask() {
         keep(input, &state.network)?
     } else {
         Vec::new()
     };
-    if spec.stage == Stage::Mask && state.header.epoch == 0 {
-        let sizes = state.network.layer_sizes();
-        let mask = match spec.granularity {
-            Granularity::Unit => ReluMask::random(&sizes, &keep, spec.seed),
-            Granularity::Channel => {
-                ReluMask::random_channels(&state.network.layer_shapes(), &keep, spec.seed)
-            }
-        };
+    if spec.draws_mask() && state.header.epoch == 0 {
+        let mask = first_mask(spec, &state.network.layer_shapes(), &keep);
         state.network.set_mask(mask)?;
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
@@ -111,7 +107,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         state.save(&checkpoint)?;
     }
     progress.finish();
-    state.restore_best();
+    state.restore_best()?;
     Ok(Trained {
         network: state.network,
         epoch: state.header.best_epoch,
@@ -151,12 +147,24 @@ fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
     )?)
 }
 
+/// The mask before any score: units drawn by lot.
+fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
+    let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    match spec.granularity {
+        Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
+        Granularity::Unit if spec.has(Quirk::ReplicatedFirstMask) => {
+            ReluMask::random_maps(shapes, keep, spec.seed)
+        }
+        Granularity::Unit => ReluMask::random(&sizes, keep, spec.seed),
+    }
+}
+
 /// The mask that the scores of an epoch ask for.
 fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
-    match (spec.granularity, spec.dialect) {
-        (Granularity::Channel, _) => ReluMask::top_channels(scores, shapes, keep),
-        (Granularity::Unit, Dialect::Fixed) => ReluMask::top(scores, keep),
-        (Granularity::Unit, Dialect::Parity) => ReluMask::above_threshold(scores, keep),
+    match spec.granularity {
+        Granularity::Channel => ReluMask::top_channels(scores, shapes, keep),
+        Granularity::Unit if spec.has(Quirk::StrictThreshold) => ReluMask::above_threshold(scores, keep),
+        Granularity::Unit => ReluMask::top(scores, keep),
     }
 }
 
@@ -176,6 +184,7 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
         network,
         sgd,
         best: Vec::new(),
+        best_mask: None,
         previous_mask: None,
         scores: None,
     })
@@ -212,8 +221,8 @@ fn one_epoch(
         batch: spec.batch,
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
-        shared_crop: spec.dialect == Dialect::Fixed,
-        augmix_count: if splits(spec) { |n| n / 2 } else { |n| n },
+        shared_crop: !spec.has(Quirk::OwnAugmixCrop),
+        augmix_count: dialect::augmix_count(spec),
     };
     let step = Step {
         spec,
@@ -225,7 +234,6 @@ fn one_epoch(
     let mut means = EpochMeans::default();
     let mut scores = Scores::default();
     for batch in epoch(Arc::clone(&input.train), views) {
-        debug_assert_eq!((views.augmix_count)(batch.len()), clean_count(spec, batch.len()));
         step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
         progress.advance(batch.len() as u64, || {
             let loss = means.mean("loss/total").unwrap_or_default();
@@ -245,7 +253,7 @@ fn one_epoch(
         });
     };
     point("lr".into(), step.lr);
-    if spec.stage == Stage::Mask {
+    if spec.stage == Stage::Mask && spec.score != Score::Random {
         let mut values = scores.values();
         if spec.score == Score::Averaged {
             values = average(state.scores.take(), values);

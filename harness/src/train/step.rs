@@ -1,6 +1,7 @@
 //! One training step of any stage: the roles' forward passes, the inner attack, the losses.
 
 use super::curves::EpochMeans;
+use super::dialect::{self, splits};
 use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
 use super::score::Scores;
 use super::sgd::Sgd;
@@ -32,12 +33,7 @@ pub struct Step<'a> {
 /// How many leading images of a batch play the clean (and AugMix) role. The rest are
 /// attacked; without an adversarial role every image is clean. (Reference: floor(B / 2).)
 pub fn clean_count(spec: &TrainSpec, batch: usize) -> usize {
-    if splits(spec) { batch / 2 } else { batch }
-}
-
-/// Whether roles share a batch out between them. TRADES has the same images play both roles.
-pub fn splits(spec: &TrainSpec) -> bool {
-    spec.is_robust() && spec.trades == 0.0
+    dialect::place(spec, View::Clean, batch).1 as usize
 }
 
 /// The error of a stage that went astray in an epoch, with what is left of it.
@@ -87,17 +83,17 @@ impl Step<'_> {
         let clean = batch.clean_tensor(device);
         let labels = batch.labels_tensor(device);
         let taught = self.teach(&clean);
-        let roles = self.roles(batch, &clean, &labels, first, taught.as_ref())?;
+        let roles = self.roles(batch, &clean, &labels, taught.as_ref())?;
 
         let ce = if self.spec.trades > 0.0 {
             self.trades(&roles)
         } else {
             let term = |role: &Role| cross_entropy(&role.output.logits, &role.labels);
-            mean(roles.iter().map(term).collect())
+            mean(self.judged(&roles).map(term).collect())
         };
         let mut total = &ce * self.spec.gamma;
-        let kl = roles
-            .iter()
+        let kl = self
+            .judged(&roles)
             .filter_map(|role| {
                 let target = role.target.as_ref()?;
                 Some(distillation(&role.output.logits, target, self.spec.temperature))
@@ -122,7 +118,7 @@ impl Step<'_> {
             let seen = &roles[0].output.seen;
             let student = match self.spec.score {
                 Score::Preactivation => &seen.inputs,
-                Score::Own | Score::Averaged => &seen.activations,
+                _ => &seen.activations,
             };
             scores.add(&taught.seen.activations, student);
         }
@@ -139,15 +135,21 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// The roles that cross entropy and distillation see.
+    fn judged<'r>(&self, roles: &'r [Role]) -> impl Iterator<Item = &'r Role> {
+        let spec = self.spec;
+        roles.iter().filter(|role| dialect::is_judged(spec, role.view))
+    }
+
     /// What a role's pass must remember: features to compare, activations to score.
     fn taps(&self, view: View) -> Taps {
         if self.teacher.is_none() {
             return Taps::Nothing;
         }
-        if self.spec.stage == Stage::Mask && view == View::Clean {
+        if self.spec.stage == Stage::Mask && view == View::Clean && self.spec.score != Score::Random {
             return match self.spec.score {
                 Score::Preactivation => Taps::Inputs,
-                Score::Own | Score::Averaged => Taps::Activations,
+                _ => Taps::Activations,
             };
         }
         if self.spec.beta > 0.0 && self.spec.attention.contains(&view) {
@@ -172,16 +174,11 @@ impl Step<'_> {
         batch: &Batch,
         clean: &Tensor,
         labels: &Tensor,
-        first: usize,
         taught: Option<&Forward>,
     ) -> Result<Vec<Role>> {
         let norm = self.network.spec().norm;
-        let (n, h) = (batch.len() as i64, first as i64);
-        let (front, back) = if splits(self.spec) {
-            ((0, h), (h, n - h))
-        } else {
-            ((0, n), (0, n))
-        };
+        let place = |view| dialect::place(self.spec, view, batch.len());
+        let (front, back) = (place(View::Clean), place(View::Adversarial));
         let role = |view: View, images: Tensor, (from, length): (i64, i64)| Role {
             view,
             output: self
@@ -191,9 +188,12 @@ impl Step<'_> {
             labels: labels.narrow(0, from, length),
             target: taught.map(|taught| taught.logits.narrow(0, from, length)),
         };
-        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, h), front)];
+        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
         if self.spec.views.contains(&View::Augmix) {
-            roles.push(role(View::Augmix, batch.augmix_tensor(clean.device()), front));
+            let place = place(View::Augmix);
+            let images = batch.augmix_tensor(clean.device()).narrow(0, place.0, place.1);
+            let images = dialect::augmix_images(self.spec, self.network.spec(), images);
+            roles.push(role(View::Augmix, images, place));
         }
         if self.spec.is_robust() {
             let (from, length) = back;
