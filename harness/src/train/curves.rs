@@ -36,7 +36,10 @@ impl EpochMeans {
     pub fn from_bits(bits: &BTreeMap<String, (u64, u64)>) -> Self {
         let sums = |(sum, weight): &(u64, u64)| (f64::from_bits(*sum), f64::from_bits(*weight));
         Self {
-            sums: bits.iter().map(|(name, bits)| (name.clone(), sums(bits))).collect(),
+            sums: bits
+                .iter()
+                .map(|(name, bits)| (name.clone(), sums(bits)))
+                .collect(),
         }
     }
 

@@ -88,7 +88,10 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         state.network.set_mask(mask)?;
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
-    let steps = state.partial.as_ref().map_or(0, |partial| partial.steps * spec.batch);
+    let steps = state
+        .partial
+        .as_ref()
+        .map_or(0, |partial| partial.steps * spec.batch);
     let already = u64::from(state.header.epoch) * input.train.len() as u64 + steps as u64;
     let images = u64::from(spec.epochs) * input.train.len() as u64;
     let progress = Progress::new(input.name, "images", images, already);
