@@ -17,7 +17,8 @@ impl EpochMeans {
         let term = value.detach().to_kind(Kind::Double) * images;
         match self.sums.get_mut(metric) {
             Some((sum, weight)) => {
-                *sum += term;
+                // The sum of an interrupted epoch comes back on the host.
+                *sum = &*sum + term;
                 *weight += images;
             }
             None => {
@@ -30,6 +31,26 @@ impl EpochMeans {
     pub fn mean(&self, metric: &str) -> Option<f64> {
         let (sum, weight) = self.sums.get(metric)?;
         (*weight > 0.0).then(|| sum.double_value(&[]) / weight)
+    }
+
+    /// The sums so far, as the bits of (sum, images): JSON's decimals may lose the last one.
+    pub fn to_bits(&self) -> BTreeMap<String, (u64, u64)> {
+        let bits = |(sum, weight): &(Tensor, f64)| (sum.double_value(&[]).to_bits(), weight.to_bits());
+        self.sums
+            .iter()
+            .map(|(name, sums)| (name.clone(), bits(sums)))
+            .collect()
+    }
+
+    /// Sums as [`to_bits`](Self::to_bits) gave them.
+    pub fn from_bits(bits: &BTreeMap<String, (u64, u64)>) -> Self {
+        let sums = |(sum, weight): &(u64, u64)| (Tensor::from(f64::from_bits(*sum)), f64::from_bits(*weight));
+        Self {
+            sums: bits
+                .iter()
+                .map(|(name, bits)| (name.clone(), sums(bits)))
+                .collect(),
+        }
     }
 
     /// One point a metric.
