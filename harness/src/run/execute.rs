@@ -150,12 +150,14 @@ impl Executor<'_> {
         };
         let stream = self.directory.root().join("corrupted");
         let corrupted = self.corrupted.images(spec, &stream, self.data)?;
-        let total = (self.data.test.len() * spec.conditions.len()) as u64;
+        let first = spec.images.map(|images| self.data.test.take(images as usize));
+        let test = first.as_ref().unwrap_or(&self.data.test);
+        let total = (test.len() * spec.conditions.len()) as u64;
         let progress = Progress::new(&cell.name, "images", total, 0);
         let evaluated = evaluate(
             &EvaluationInput {
                 networks: &networks,
-                test: &self.data.test,
+                test,
                 conditions: &spec.conditions,
                 branches: &branches,
                 corrupted,
