@@ -241,6 +241,7 @@ impl Eval {
                 corruptions: corruptions(&self.corruptions)?,
                 severities: severities(&self.severity)?,
                 attacks: attacks.clone(),
+                limits: BTreeMap::new(),
                 seed: global.seed.unwrap_or(0),
                 branches: branches(&self.branch)?,
                 save_images: self.save_images,
