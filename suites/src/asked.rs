@@ -19,6 +19,8 @@ pub struct Asked {
     pub severities: Vec<u8>,
     /// Attacks.
     pub attacks: Vec<AttackSpec>,
+    /// Test images, from the front, of attacks that are not made on all of them.
+    pub limits: BTreeMap<AttackSpec, u32>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
     /// Branches to go through; all of the model's when absent.
@@ -104,7 +106,13 @@ impl Asked {
             if self.probe && conditions_are_clean {
                 versions.insert("probe".to_owned(), PROBE_VERSION);
             }
+            let limit = match &conditions[0] {
+                Condition::Attack(spec) => self.limits.get(spec).copied(),
+                _ => None,
+            };
             let spec = CellSpec::Evaluate(EvaluateSpec {
+                // A limit that leaves no image out is none.
+                images: limit.filter(|images| data.test.is_none_or(|all| *images < all)),
                 conditions,
                 seed: self.seed,
                 branches: self.branches.clone(),
@@ -146,7 +154,8 @@ impl Suite {
         Asked {
             corruptions: self.evaluation.corruptions.0.clone(),
             severities: self.evaluation.severities.clone(),
-            attacks: self.evaluation.attacks.0.clone(),
+            attacks: self.evaluation.attacks.specs(),
+            limits: self.evaluation.attacks.limits(),
             seed: self.evaluation.seed,
             branches: self.evaluation.branches.clone(),
             save_images: self.evaluation.save_images,

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod published;
 mod resolve;
 pub mod results;
+pub mod scale;
 pub mod suite;
 pub mod train;
 

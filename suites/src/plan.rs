@@ -110,7 +110,7 @@ impl Suite {
             .evaluation
             .headline
             .clone()
-            .or_else(|| AttackSpec::headline(&self.evaluation.attacks.0).cloned());
+            .or_else(|| AttackSpec::headline(&asked.attacks).cloned());
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),
@@ -257,6 +257,7 @@ mod tests {
             "inner",
             "score",
             "granularity",
+            "precision",
         ] {
             assert!(
                 !spec.to_string().contains(&format!("\"{later}\"")),

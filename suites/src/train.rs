@@ -5,7 +5,7 @@ use crate::attack::AttackSpec;
 use crate::branch::NormBanks;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Score, is_default};
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Precision, Score, is_default};
 use crate::published::{self, PublishedBudget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -296,6 +296,9 @@ pub struct TrainSpec {
     /// What is kept or dropped as one (stage `mask`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub granularity: Granularity,
+    /// Arithmetic of the stage.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
     /// Which epoch is handed on.
     pub select: Select,
     /// `fixed` or `parity`.

@@ -3,6 +3,7 @@
 //! A kept unit is a ReLU, a dropped one the identity: `y = m * relu(x) + (1 - m) * x`,
 //! computed in one pass as `max(x, floor)` with floor 0 where kept and -inf where dropped.
 
+use super::layout::laid_out;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::LayerRecord;
 use tch::{Device, Kind, Tensor};
@@ -228,7 +229,16 @@ impl Activation {
             .collect();
         let [c, h, w] = shape.map(|side| side as i64);
         let floor = Tensor::from_slice(&floor).reshape([1, c, h, w]);
-        Self::Floor(floor.to_device(device).to_kind(Kind::Float))
+        Self::Floor(laid_out(&floor.to_device(device)))
+    }
+
+    /// The same layer for values of another kind (0 and -inf are exact in all of them).
+    pub fn in_kind(&self, kind: Kind) -> Self {
+        match self {
+            Self::Relu => Self::Relu,
+            Self::Identity => Self::Identity,
+            Self::Floor(floor) => Self::Floor(floor.to_kind(kind)),
+        }
     }
 
     /// Applies the layer to `[N, C, H, W]`.

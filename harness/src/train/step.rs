@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
 use crate::nn::{Forward, Network, Taps};
 use rlnet_suites::TrainSpec;
-use rlnet_suites::objective::{Inner, Score};
+use rlnet_suites::objective::{Inner, Precision, Score};
 use rlnet_suites::train::{Stage, View};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -62,10 +62,11 @@ struct Role {
 
 impl Step<'_> {
     /// Runs the step: losses, backward pass, update, scores, curves. A batch too short to
-    /// give every role an image is passed over.
+    /// give every role an image is passed over. Nothing here waits for the device, so that a
+    /// GPU is never idle; whether the loss is still a number is seen in `means`.
     ///
     /// # Errors
-    /// When the loss is no longer a finite number, or libtorch refuses.
+    /// When libtorch refuses.
     pub fn run(
         &self,
         batch: &Batch,
@@ -77,6 +78,7 @@ impl Step<'_> {
         if first == 0 || (splits(self.spec) && first == batch.len()) {
             return Ok(());
         }
+        let n = batch.len() as f64;
         let device = self.network.params().device();
         let clean = batch.clean_tensor(device);
         let labels = batch.labels_tensor(device);
@@ -99,24 +101,16 @@ impl Step<'_> {
             .collect::<Vec<_>>();
         if !kl.is_empty() {
             let kl = mean(kl);
-            means.add("loss/kl", kl.double_value(&[]), batch.len() as f64);
+            means.add("loss/kl", &kl, n);
             total += kl * self.spec.alpha;
         }
         if let Some(jsd) = self.consistency(&roles) {
-            means.add("loss/jsd", jsd.double_value(&[]), batch.len() as f64);
+            means.add("loss/jsd", &jsd, n);
             total += jsd * self.spec.jsd;
         }
         if let Some(attention) = self.attention(&roles, taught.as_ref()) {
-            means.add("loss/attention", attention.double_value(&[]), batch.len() as f64);
+            means.add("loss/attention", &attention, n);
             total += attention * self.spec.beta;
-        }
-        let value = total.double_value(&[]);
-        if !value.is_finite() {
-            return Err(diverged(
-                self.spec,
-                self.epoch,
-                &format!("the loss became {value}"),
-            ));
         }
         sgd.zero_grad();
         total.backward();
@@ -130,13 +124,13 @@ impl Step<'_> {
         }
         sgd.step(self.lr);
 
-        means.add("loss/total", value, batch.len() as f64);
-        means.add("loss/ce", ce.double_value(&[]), batch.len() as f64);
+        means.add("loss/total", &total, n);
+        means.add("loss/ce", &ce, n);
         for role in &roles {
             let right = role.output.logits.argmax(1, false).eq_tensor(&role.labels);
+            let accuracy = right.to_kind(Kind::Double).mean(Kind::Double);
             let n = role.labels.size()[0] as f64;
-            let accuracy = right.sum(Kind::Int64).int64_value(&[]) as f64 / n;
-            means.add(&format!("train/accuracy/{}", role.view.name()), accuracy, n);
+            means.add(&format!("train/accuracy/{}", role.view.name()), &accuracy, n);
         }
         Ok(())
     }
@@ -205,8 +199,12 @@ impl Step<'_> {
             let (from, length) = back;
             let images = clean.narrow(0, from, length);
             let target = taught.map(|taught| taught.logits.narrow(0, from, length));
-            let frozen = self.network.freeze();
             let branch = norm.branch_of(View::Adversarial);
+            let kind = match self.spec.precision {
+                Precision::Bf16 => Some(Kind::BFloat16),
+                Precision::Fp32 | Precision::Tf32 => None,
+            };
+            let frozen = self.network.freeze_branch(branch, kind);
             // Distillation attacks the distillation loss (RSLAD), TRADES the distance to its
             // own clean predictions, anything else the labels.
             let target = match self.spec.inner {
