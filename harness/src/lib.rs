@@ -12,5 +12,6 @@ pub mod error;
 pub mod eval;
 pub mod nn;
 pub mod progress;
+pub mod pytorch;
 pub mod run;
 pub mod train;
