@@ -14,4 +14,5 @@ pub mod nn;
 pub mod progress;
 pub mod pytorch;
 pub mod run;
+pub mod stop;
 pub mod train;

@@ -11,6 +11,6 @@ pub mod probe;
 pub mod saved;
 
 pub use corrupted::CorruptedImages;
-pub use evaluate::{Evaluated, EvaluationInput, evaluate};
+pub use evaluate::{Evaluated, EvaluationInput, Part, evaluate};
 pub use networks::Networks;
 pub use saved::Saved;
