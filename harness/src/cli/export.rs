@@ -48,7 +48,9 @@ impl Export {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         if self.branch.is_some() && self.format != Format::Torchscript {
-            return Err(Error::Input("--branch is for --format torchscript: other files hold all branches".into()));
+            return Err(Error::Input(
+                "--branch is for --format torchscript: other files hold all branches".into(),
+            ));
         }
         let (network, _) = model::load(&self.model, Device::Cpu)?;
         let out = self.out.display();
@@ -84,7 +86,9 @@ impl Export {
                 if global.json {
                     say_json(&json!({"branch": branch, "input": [3, side, side]}));
                 } else {
-                    say(&format!("{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits"));
+                    say(&format!(
+                        "{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits"
+                    ));
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::nn::{Arch, Network, mask_file, model};
 use crate::pytorch::{self, Request, TorchFile};
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// A PyTorch checkpoint as a model of ours, or a mask into a trained model
@@ -71,11 +71,13 @@ impl Import {
         match (&self.arch, &self.model) {
             (Some(arch), _) => self.checkpoint(arch, global),
             (None, Some(file)) => self.mask(file, global),
-            (None, None) => Err(Error::Input("name --arch for a checkpoint, or --model for a mask".into())),
+            (None, None) => Err(Error::Input(
+                "name --arch for a checkpoint, or --model for a mask".into(),
+            )),
         }
     }
 
-    fn mask(&self, file: &PathBuf, global: &Global) -> Result<()> {
+    fn mask(&self, file: &Path, global: &Global) -> Result<()> {
         let (mut network, mut header) = model::load(file, Device::Cpu)?;
         let mask = mask_file::load(&self.file, &network)?;
         network.set_mask(mask)?;
@@ -97,7 +99,8 @@ impl Import {
                 ))
             })?,
         };
-        let facts = data::facts(dataset, &global.data_dir()).map_err(|error| Error::Input(error.to_string()))?;
+        let facts =
+            data::facts(dataset, &global.data_dir()).map_err(|error| Error::Input(error.to_string()))?;
         if facts.classes.len() != classes {
             return Err(Error::Input(format!(
                 "{} has {classes} classes, {dataset} {}: name what it was trained on with --dataset",
@@ -124,7 +127,13 @@ impl Import {
     }
 
     /// Writes the model and says what it is.
-    fn finish(&self, network: &Network, header: &ModelHeader, notes: &[String], global: &Global) -> Result<()> {
+    fn finish(
+        &self,
+        network: &Network,
+        header: &ModelHeader,
+        notes: &[String],
+        global: &Global,
+    ) -> Result<()> {
         model::save(&self.out, network, header)?;
         let (kept, total) = (header.record.kept(), header.record.total());
         if global.json {
@@ -155,7 +164,10 @@ fn by_classes(classes: usize) -> Option<&'static str> {
 
 /// Three numbers with commas.
 fn three(text: &str) -> std::result::Result<[f64; 3], String> {
-    let numbers: Vec<f64> = text.split(',').map_while(|part| part.trim().parse().ok()).collect();
+    let numbers: Vec<f64> = text
+        .split(',')
+        .map_while(|part| part.trim().parse().ok())
+        .collect();
     <[f64; 3]>::try_from(numbers)
         .ok()
         .filter(|numbers| numbers.iter().all(|number| number.is_finite()))

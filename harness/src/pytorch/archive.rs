@@ -93,7 +93,9 @@ fn entry(bytes: &[u8], at: usize) -> Option<Entry> {
     let name_at = at + ENTRY_LENGTH;
     let extra_at = name_at + name_length as usize;
     let next = extra_at + (extra_length + comment_length) as usize;
-    let name = std::str::from_utf8(bytes.get(name_at..extra_at)?).ok()?.to_owned();
+    let name = std::str::from_utf8(bytes.get(name_at..extra_at)?)
+        .ok()?
+        .to_owned();
     let extra = bytes.get(extra_at..extra_at + extra_length as usize)?;
     let [packed, size, local] = wide([field(20, 4)?, field(24, 4)?, field(42, 4)?], extra)?;
     if packed != size && field(10, 2)? == 0 {
@@ -139,7 +141,12 @@ fn wide([packed, size, local]: [u64; 3], extra: &[u8]) -> Option<[u64; 3]> {
 /// A little-endian number of `width` bytes.
 fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(width)?)?;
-    Some(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    Some(
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
+    )
 }
 
 #[cfg(test)]
@@ -151,7 +158,14 @@ mod tests {
         let n = (data.len() as u32).to_le_bytes();
         let sizes = [[0; 4], n, n].concat();
         let length = (name.len() as u16).to_le_bytes();
-        let mut file = [LOCAL, &[20, 0, 0, 0, method, 0, 0, 0, 0, 0], &sizes, &length, &[0, 0]].concat();
+        let mut file = [
+            LOCAL,
+            &[20, 0, 0, 0, method, 0, 0, 0, 0, 0],
+            &sizes,
+            &length,
+            &[0, 0],
+        ]
+        .concat();
         file.extend([name.as_bytes(), data].concat());
         let directory = file.len() as u32;
         let entry = [
@@ -164,7 +178,13 @@ mod tests {
         ];
         file.extend(entry.concat());
         let size = (file.len() as u32 - directory).to_le_bytes();
-        let end = [END, &[0, 0, 0, 0, 1, 0, 1, 0], &size, &directory.to_le_bytes(), &[0, 0]];
+        let end = [
+            END,
+            &[0, 0, 0, 0, 1, 0, 1, 0],
+            &size,
+            &directory.to_le_bytes(),
+            &[0, 0],
+        ];
         file.extend(end.concat());
         file
     }

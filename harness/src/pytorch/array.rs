@@ -56,7 +56,10 @@ impl Element {
 
     /// One number, rounded to 32 bits where it is wider.
     fn value(self, bytes: &[u8]) -> f32 {
-        let word = bytes.iter().rev().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
+        let word = bytes
+            .iter()
+            .rev()
+            .fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
         match self {
             Self::F64 => f64::from_bits(word) as f32,
             Self::F32 => f32::from_bits(word as u32),
@@ -115,7 +118,8 @@ impl Array {
         shape: Vec<usize>,
         strides: Vec<usize>,
     ) -> Result<Self, String> {
-        let beyond = || format!("a tensor of shape {shape:?} reaches beyond its numbers: the file is damaged");
+        let beyond =
+            || format!("a tensor of shape {shape:?} reaches beyond its numbers: the file is damaged");
         if shape.len() != strides.len() {
             return Err(beyond());
         }
@@ -123,7 +127,10 @@ impl Array {
             let mut count = 1_usize;
             let mut last = offset;
             for (&side, &stride) in shape.iter().zip(&strides) {
-                count = count.checked_mul(side).filter(|&n| n <= MOST).ok_or_else(beyond)?;
+                count = count
+                    .checked_mul(side)
+                    .filter(|&n| n <= MOST)
+                    .ok_or_else(beyond)?;
                 last = (side - 1)
                     .checked_mul(stride)
                     .and_then(|step| last.checked_add(step))
@@ -148,11 +155,15 @@ impl Array {
 
     fn is_contiguous(&self) -> bool {
         let mut step = 1;
-        self.shape.iter().zip(&self.strides).rev().all(|(&side, &stride)| {
-            let dense = side == 1 || stride == step;
-            step *= side;
-            dense
-        })
+        self.shape
+            .iter()
+            .zip(&self.strides)
+            .rev()
+            .all(|(&side, &stride)| {
+                let dense = side == 1 || stride == step;
+                step *= side;
+                dense
+            })
     }
 
     /// Its numbers in C order, taken from the storage's bytes.
@@ -165,12 +176,18 @@ impl Array {
         let count = self.shape.iter().product();
         if self.is_contiguous() {
             let bytes = &bytes[self.offset * width..(self.offset + count) * width];
-            return bytes.chunks_exact(width).map(|bytes| element.value(bytes)).collect();
+            return bytes
+                .chunks_exact(width)
+                .map(|bytes| element.value(bytes))
+                .collect();
         }
         let mut values = Vec::with_capacity(count);
         let mut place = vec![0; self.shape.len()];
         while values.len() < count {
-            let steps = place.iter().zip(&self.strides).map(|(index, stride)| index * stride);
+            let steps = place
+                .iter()
+                .zip(&self.strides)
+                .map(|(index, stride)| index * stride);
             let at = (self.offset + steps.sum::<usize>()) * width;
             values.push(element.value(&bytes[at..at + width]));
             // The next place: the last index first, as an odometer.
@@ -228,7 +245,12 @@ mod tests {
         assert_eq!(transposed.values(&bytes), [1.0, 5.0, 9.0, 2.0, 6.0, 10.0]);
         let repeated = view(5, &[3], &[0]).expect("inside");
         assert_eq!(repeated.values(&bytes), [5.0; 3]);
-        assert!(view(99, &[0, 3], &[3, 1]).expect("empty").values(&bytes).is_empty());
+        assert!(
+            view(99, &[0, 3], &[3, 1])
+                .expect("empty")
+                .values(&bytes)
+                .is_empty()
+        );
         for (offset, shape, strides) in [
             (2, &[3, 4][..], &[4, 1][..]),
             (usize::MAX, &[1], &[1]),

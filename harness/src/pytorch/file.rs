@@ -1,7 +1,7 @@
 //! A file of `torch.save`, opened: its pickle read, its numbers found.
 
-use super::array::{Array, Storage};
 use super::archive;
+use super::array::{Array, Storage};
 use super::pickle::{self, Graph, Value};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -74,18 +74,24 @@ impl TorchFile {
             let found = self.graph.get(root, key).map(|value| self.tensors(value));
             return found.filter(|tensors| !tensors.is_empty()).ok_or_else(|| {
                 let keys: Vec<String> = self.keys();
-                let why = format!("it has no tensors under `{key}`, only the keys {}", keys.join(", "));
+                let why = format!(
+                    "it has no tensors under `{key}`, only the keys {}",
+                    keys.join(", ")
+                );
                 self.refused(why)
             });
         }
         let usual = WEIGHTS.iter().filter_map(|key| self.graph.get(root, key));
         let tried = usual.chain([root]).map(|value| self.tensors(value));
-        tried.into_iter().find(|tensors| !tensors.is_empty()).ok_or_else(|| {
-            self.refused(format!(
-                "no tensors where they usually are; choose with --key among {}",
-                self.keys().join(", ")
-            ))
-        })
+        tried
+            .into_iter()
+            .find(|tensors| !tensors.is_empty())
+            .ok_or_else(|| {
+                self.refused(format!(
+                    "no tensors where they usually are; choose with --key among {}",
+                    self.keys().join(", ")
+                ))
+            })
     }
 
     /// The list of tensors under a key, if there is one.
@@ -114,10 +120,11 @@ impl TorchFile {
     /// When the file does not hold them.
     pub fn values(&self, array: &Array) -> Result<Vec<f32>> {
         let Storage { key, element, length } = &array.storage;
-        let range = self
-            .storages
-            .get(&**key)
-            .ok_or_else(|| self.refused(format!("the numbers `{key}` of a tensor are missing: the file is damaged")))?;
+        let range = self.storages.get(&**key).ok_or_else(|| {
+            self.refused(format!(
+                "the numbers `{key}` of a tensor are missing: the file is damaged"
+            ))
+        })?;
         let bytes = &self.bytes[range.clone()];
         if length.checked_mul(element.bytes()) != Some(bytes.len()) {
             return Err(self.refused(format!(
@@ -157,13 +164,17 @@ type Parsed = std::result::Result<(Graph, BTreeMap<String, Range<usize>>), Strin
 /// A zip archive: `NAME/data.pkl`, and the numbers as `NAME/data/KEY`.
 fn zipped(bytes: &[u8]) -> Parsed {
     let records = archive::records(bytes)?;
-    let root = records
-        .keys()
-        .find_map(|name| name.strip_suffix("data.pkl").filter(|root| root.matches('/').count() <= 1));
+    let root = records.keys().find_map(|name| {
+        name.strip_suffix("data.pkl")
+            .filter(|root| root.matches('/').count() <= 1)
+    });
     let Some(root) = root else {
         return Err("it is a zip archive, but not one of torch.save (it has no data.pkl)".to_owned());
     };
-    if records.keys().any(|name| name.starts_with(&format!("{root}code/"))) {
+    if records
+        .keys()
+        .any(|name| name.starts_with(&format!("{root}code/")))
+    {
         return Err(
             "it is a TorchScript file, which holds a program: `rlnet eval FILE` evaluates it as it is; to import \
              weights, save them with torch.save(model.state_dict(), FILE)"
@@ -209,9 +220,14 @@ fn legacy(bytes: &[u8]) -> Parsed {
     }
     let mut storages = BTreeMap::new();
     for key in keys.sequence(&keys.root).ok_or_else(short)? {
-        let Value::Text(key) = key else { return Err(short()) };
+        let Value::Text(key) = key else {
+            return Err(short());
+        };
         let length = bytes.get(at..at + 8).ok_or_else(short)?;
-        let length = length.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+        let length = length
+            .iter()
+            .rev()
+            .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
         let width = widths.get(&**key).ok_or_else(short)?;
         let from = at + 8;
         let end = length.checked_mul(*width).and_then(|n| from.checked_add(n));

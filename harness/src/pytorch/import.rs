@@ -170,7 +170,10 @@ fn shapes(spec: &NetworkSpec) -> BTreeMap<String, Vec<usize>> {
     };
     Body::new(&spec.arch, &mut build);
     let shape = |tensor: &Tensor| tensor.size().iter().map(|&n| n as usize).collect();
-    params.iter().map(|param| (param.name.clone(), shape(&param.tensor))).collect()
+    params
+        .iter()
+        .map(|param| (param.name.clone(), shape(&param.tensor)))
+        .collect()
 }
 
 /// Every tensor of the network is in the file, with its shape, and no other is.
@@ -187,7 +190,9 @@ fn complete(file: &TorchFile, spec: &NetworkSpec, params: &Entries) -> Result<()
             hint(spec, params)
         )));
     }
-    let differs = want.iter().find(|(name, shape)| params[*name].shape() != shape.as_slice());
+    let differs = want
+        .iter()
+        .find(|(name, shape)| params[*name].shape() != shape.as_slice());
     if let Some((name, shape)) = differs {
         return Err(file.refused(format!(
             "`{name}` is {:?} there, {} with {} classes at {} pixels has {shape:?}. {}",
@@ -214,14 +219,18 @@ fn listed(what: &str, names: &[&String]) -> String {
 /// The architectures that the file would fit.
 fn hint(spec: &NetworkSpec, params: &Entries) -> String {
     let fits = |name: &String| {
-        let Ok(arch) = name.parse::<Arch>() else { return false };
+        let Ok(arch) = name.parse::<Arch>() else {
+            return false;
+        };
         let same_family = std::mem::discriminant(arch.plan()) == std::mem::discriminant(spec.arch.plan());
         let want = shapes(&NetworkSpec { arch, ..spec.clone() });
         same_family
             && want.len() == params.len()
-            && want
-                .iter()
-                .all(|(name, shape)| params.get(name).is_some_and(|array| array.shape() == shape.as_slice()))
+            && want.iter().all(|(name, shape)| {
+                params
+                    .get(name)
+                    .is_some_and(|array| array.shape() == shape.as_slice())
+            })
     };
     let names: BTreeSet<String> = Arch::catalogue().into_iter().map(|(name, _)| name).collect();
     match names.iter().find(|name| fits(name)) {
@@ -239,9 +248,14 @@ fn mask(
 ) -> Result<Option<ReluMask>> {
     let layers = network.layers();
     if !alphas.is_empty() {
-        let unknown = alphas.keys().find(|name| !layers.iter().any(|layer| layer.name == **name));
+        let unknown = alphas
+            .keys()
+            .find(|name| !layers.iter().any(|layer| layer.name == **name));
         if let Some(name) = unknown {
-            return Err(file.refused(format!("it has ReLU shares of a layer `{name}`, which {} has not", network.spec().arch)));
+            return Err(file.refused(format!(
+                "it has ReLU shares of a layer `{name}`, which {} has not",
+                network.spec().arch
+            )));
         }
         let mut units = Vec::new();
         for layer in layers {
@@ -266,7 +280,10 @@ fn mask(
             layers.len()
         )));
     }
-    let units = layers.iter().zip(&list).map(|(layer, array)| bits(file, array, layer.shape, &layer.name));
+    let units = layers
+        .iter()
+        .zip(&list)
+        .map(|(layer, array)| bits(file, array, layer.shape, &layer.name));
     Ok(Some(ReluMask::from_layers(units.collect::<Result<_>>()?)))
 }
 

@@ -43,7 +43,9 @@ impl Order {
     /// From all names of a file with their number of dimensions.
     pub fn of<'a>(names: impl Iterator<Item = (&'a str, usize)>) -> Self {
         let place = |(name, dimensions): (&str, usize)| {
-            let rest = name.strip_prefix("features.").or_else(|| name.strip_prefix("feature."))?;
+            let rest = name
+                .strip_prefix("features.")
+                .or_else(|| name.strip_prefix("feature."))?;
             let (place, part) = rest.split_once('.')?;
             (part == "weight" && dimensions == 4).then(|| place.parse().ok())?
         };
@@ -69,7 +71,10 @@ pub fn part(plan: &Plan, name: &str, order: &Order) -> Part {
 /// The first of `pairs` whose left side is found in the name is replaced by its right side.
 fn renamed(name: &str, pairs: &[(&str, &str)]) -> String {
     let found = pairs.iter().find(|(theirs, _)| name.contains(theirs));
-    found.map_or_else(|| name.to_owned(), |(theirs, ours)| name.replacen(theirs, ours, 1))
+    found.map_or_else(
+        || name.to_owned(),
+        |(theirs, ours)| name.replacen(theirs, ours, 1),
+    )
 }
 
 fn resnet(name: &str) -> Part {
@@ -125,7 +130,9 @@ fn vgg(name: &str, groups: &[u64], order: &Order) -> String {
         Some(format!("block{group}.{}.{module}.{part}", place / 3))
     };
     let in_row = || {
-        let rest = name.strip_prefix("features.").or_else(|| name.strip_prefix("feature."))?;
+        let rest = name
+            .strip_prefix("features.")
+            .or_else(|| name.strip_prefix("feature."))?;
         let (place, part) = rest.split_once('.')?;
         let place: usize = place.parse().ok()?;
         let number = order.convolutions.iter().rposition(|&at| at <= place)?;
@@ -157,7 +164,12 @@ fn mobilenet(name: &str) -> String {
             (".conv_dw.", ".depthwise."),
         ],
     );
-    let outer = [("conv1.", "stem."), ("conv2.", "last."), ("classifier.0.", "linear."), ("classifier.", "linear.")];
+    let outer = [
+        ("conv1.", "stem."),
+        ("conv2.", "last."),
+        ("classifier.0.", "linear."),
+        ("classifier.", "linear."),
+    ];
     let name = outer
         .iter()
         .find_map(|(theirs, ours)| Some(format!("{ours}{}", name.strip_prefix(theirs)?)))
@@ -197,11 +209,27 @@ mod tests {
     #[test]
     fn names_of_each_family_are_known() {
         for (arch, theirs, want) in [
-            ("resnet18", "layer2.0.downsample.0.weight", "layer2.0.shortcut.conv.weight"),
-            ("resnet18", "layer2.0.shortcut.1.BN_c.bias", "layer2.0.shortcut.bn.BN_c.bias"),
-            ("resnet18", "layer2.0.bn_sc.running_var", "layer2.0.shortcut.bn.running_var"),
+            (
+                "resnet18",
+                "layer2.0.downsample.0.weight",
+                "layer2.0.shortcut.conv.weight",
+            ),
+            (
+                "resnet18",
+                "layer2.0.shortcut.1.BN_c.bias",
+                "layer2.0.shortcut.bn.BN_c.bias",
+            ),
+            (
+                "resnet18",
+                "layer2.0.bn_sc.running_var",
+                "layer2.0.shortcut.bn.running_var",
+            ),
             ("resnet18", "fc.bias", "linear.bias"),
-            ("wrn-22-8", "block2.layer.0.convShortcut.weight", "block2.0.shortcut.weight"),
+            (
+                "wrn-22-8",
+                "block2.layer.0.convShortcut.weight",
+                "block2.0.shortcut.weight",
+            ),
             ("wrn-22-8", "block1.layer.2.bn1.weight", "block1.2.bn1.weight"),
             ("wrn-22-8", "fc.weight", "linear.weight"),
             ("vgg16-bn", "block2.6.weight", "block2.2.conv.weight"),
@@ -210,17 +238,33 @@ mod tests {
             ("vgg16-bn", "features.14.bias", "block2.0.conv.bias"),
             ("vgg16-bn", "classifier.weight", "linear.weight"),
             ("mobilenetv2-x0.5", "conv1.1.weight", "stem.bn.weight"),
-            ("mobilenetv2-x0.5", "blocks.1.0.conv_pw_linear.0.weight", "blocks.1.0.project.conv.weight"),
-            ("mobilenetv2-x0.5", "blocks.1.1.conv_dw.1.bias", "blocks.1.1.depthwise.bn.bias"),
+            (
+                "mobilenetv2-x0.5",
+                "blocks.1.0.conv_pw_linear.0.weight",
+                "blocks.1.0.project.conv.weight",
+            ),
+            (
+                "mobilenetv2-x0.5",
+                "blocks.1.1.conv_dw.1.bias",
+                "blocks.1.1.depthwise.bn.bias",
+            ),
             ("mobilenetv2-x0.5", "classifier.0.bias", "linear.bias"),
         ] {
-            assert_eq!(ours(arch, theirs), Part::Param(want.to_owned()), "{arch} {theirs}");
+            assert_eq!(
+                ours(arch, theirs),
+                Part::Param(want.to_owned()),
+                "{arch} {theirs}"
+            );
         }
         for (arch, theirs, want) in [
             ("resnet18", "layer3.1.alpha2.alphas", "layer3.1.b"),
             ("wrn-22-8", "block1.layer.0.alpha1.alphas", "block1.0.pre1"),
         ] {
-            assert_eq!(ours(arch, theirs), Part::Alphas(want.to_owned()), "{arch} {theirs}");
+            assert_eq!(
+                ours(arch, theirs),
+                Part::Alphas(want.to_owned()),
+                "{arch} {theirs}"
+            );
         }
         assert_eq!(ours("resnet18", "bn1.BN_a.num_batches_tracked"), Part::Count);
     }

@@ -74,8 +74,8 @@ impl Global {
             ("torch", "device") => Self::Device,
             (
                 "torch",
-                "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8" | "uint8"
-                | "bool",
+                "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8"
+                | "uint8" | "bool",
             ) => Self::Kind,
             ("torch", class) => Self::Storage(Element::of_storage(class)?),
             _ => return None,
@@ -212,14 +212,22 @@ impl Machine<'_> {
                 self.push_node(Node::Sequence(items));
             }
             b'a' | b'e' => {
-                let items = if code == b'a' { self.top(1)? } else { self.since_mark()? };
+                let items = if code == b'a' {
+                    self.top(1)?
+                } else {
+                    self.since_mark()?
+                };
                 match self.last_node()? {
                     Node::Sequence(list) => list.extend(items),
                     Node::Dict(_) => return Err(damaged()),
                 }
             }
             b's' | b'u' => {
-                let items = if code == b's' { self.top(2)? } else { self.since_mark()? };
+                let items = if code == b's' {
+                    self.top(2)?
+                } else {
+                    self.since_mark()?
+                };
                 let pairs = pairs(items)?;
                 match self.last_node()? {
                     Node::Dict(entries) => entries.extend(pairs),
@@ -300,7 +308,12 @@ impl Machine<'_> {
                     return Err(damaged());
                 };
                 let (shape, strides) = (self.sizes(shape)?, self.sizes(strides)?);
-                Value::Tensor(Rc::new(Array::new(storage.clone(), size(offset)?, shape, strides)?))
+                Value::Tensor(Rc::new(Array::new(
+                    storage.clone(),
+                    size(offset)?,
+                    shape,
+                    strides,
+                )?))
             }
             Global::RebuildParameter | Global::Size => arguments.first().ok_or_else(damaged)?.clone(),
             Global::Device => Value::Nothing,
@@ -313,9 +326,14 @@ impl Machine<'_> {
     /// A persistent id: ("storage", class, key, device, length[, no view]).
     fn storage(&self, id: &Value) -> Result<Storage, String> {
         let (class, key, length) = match self.sequence(id)? {
-            [Value::Text(kind), Value::Global(class), Value::Text(key), _, length, rest @ ..]
-                if &**kind == "storage" && rest.iter().all(|view| *view == Value::Nothing) =>
-            {
+            [
+                Value::Text(kind),
+                Value::Global(class),
+                Value::Text(key),
+                _,
+                length,
+                rest @ ..,
+            ] if &**kind == "storage" && rest.iter().all(|view| *view == Value::Nothing) => {
                 (class, key, length)
             }
             _ => return Err(damaged()),
@@ -392,7 +410,10 @@ impl Machine<'_> {
 
     fn number(&mut self, width: usize) -> Result<u64, String> {
         let bytes = self.take(width)?;
-        Ok(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
 
     fn take(&mut self, n: usize) -> Result<&[u8], String> {

@@ -40,7 +40,8 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
             crate::error::first_line(&error.to_string())
         ))
     });
-    let moved = saved.and_then(|()| std::fs::rename(&part, path).map_err(|error| Error::writing(path, &error)));
+    let moved =
+        saved.and_then(|()| std::fs::rename(&part, path).map_err(|error| Error::writing(path, &error)));
     if moved.is_err() {
         let _ = std::fs::remove_file(&part);
     }

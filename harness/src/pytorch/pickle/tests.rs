@@ -51,7 +51,11 @@ fn anything_that_would_run_is_refused_by_its_name() {
         ("__builtin__", "getattr", "__builtin__.getattr"),
         ("torch", "load", "torch.load"),
         ("torch.serialization", "_load", "torch.serialization._load"),
-        ("torch.jit._script", "unpackage_script_module", "torch.jit._script"),
+        (
+            "torch.jit._script",
+            "unpackage_script_module",
+            "torch.jit._script",
+        ),
         ("numpy.core.multiarray", "scalar", "NumPy"),
         ("torch.nn.modules.container", "Sequential", "whole module"),
     ] {
