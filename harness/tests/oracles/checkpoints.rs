@@ -3,12 +3,13 @@
 
 use crate::networks::fill_value;
 use crate::shared::{json, matrix, npy_f32, relative};
+use rlnet::attack::{Classifier, TorchScript};
 use rlnet::nn::Network;
-use rlnet::pytorch::{Imported, Request, TorchFile, import};
+use rlnet::pytorch::{Imported, Request, TorchFile, import, script};
 use rlnet_suites::{Branch, NormBanks};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tch::{Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures")).join(name)
@@ -320,4 +321,44 @@ fn the_references_networks_by_their_own_names() {
             assert!(away < 1e-4, "{model} {branch}: {away}");
         }
     }
+}
+
+/// A masked, dual-norm network as TorchScript: the same logits and input gradients from a batch
+/// of any size, whatever the tracer watched.
+#[test]
+fn a_branch_becomes_torchscript() {
+    let said = said();
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, branches) in [("student.pth", &BOTH[..]), ("snl.pth.tar", &[Branch::Single])] {
+        for &branch in branches {
+            let path = folder.path().join("branch.pt");
+            let network = imported(name, &request(&said)).network;
+            script::export(imported(name, &request(&said)).network, branch, &path).expect(name);
+            let script = TorchScript::load(&path, Device::Cpu).expect(name);
+            let frozen = network.freeze();
+            for n in [1, 2, 7, 40] {
+                let values: Vec<f32> = (0..n * 3 * 64).map(|i| ((i * 37) % 101) as f32 / 100.0).collect();
+                let images = Tensor::from_slice(&values).reshape([n, 3, 8, 8]);
+                let answer = |model: &dyn Classifier| {
+                    let variable = images.detach().copy().set_requires_grad(true);
+                    let logits = model.logits(&variable, branch).expect("logits");
+                    assert_eq!(logits.size(), [n, 10]);
+                    let sum = logits.square().sum(Kind::Float);
+                    let slope = Tensor::run_backward(&[&sum], &[&variable], false, false).remove(0);
+                    (logits.detach(), slope)
+                };
+                let (ours, theirs) = (answer(&frozen), answer(&script));
+                assert!(relative(&theirs.0, &ours.0) < 1e-5, "{name} {branch}, {n} images");
+                assert!(
+                    relative(&theirs.1, &ours.1) < 1e-5,
+                    "{name} {branch}, {n} images: gradient"
+                );
+            }
+        }
+    }
+    let network = imported("student.pth", &request(&said)).network;
+    let path = folder.path().join("none.pt");
+    let error = script::export(network, Branch::Natural, &path).expect_err("no such branch");
+    assert!(error.to_string().contains("clean, adversarial"), "{error}");
+    assert!(!path.exists());
 }

@@ -3,8 +3,8 @@
 
 use crate::attacks::{Bench, share};
 use crate::shared::{json, npy_f32};
-use rlnet::attack::{ball, run};
-use rlnet_suites::AttackSpec;
+use rlnet::attack::{Classifier, ball, run};
+use rlnet_suites::{AttackSpec, Branch};
 use sha1::{Digest, Sha1};
 use tch::{Kind, Tensor, no_grad_guard};
 

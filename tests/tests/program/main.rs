@@ -13,5 +13,6 @@ mod harness;
 mod masks;
 mod nights;
 mod pictures;
+mod pytorch;
 mod replay;
 mod resume;
