@@ -8,7 +8,7 @@ use crate::attack::Classifier;
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::eval::preflight::{self, Finding};
-use crate::eval::{EvaluationInput, Networks, evaluate, examples, probe};
+use crate::eval::{EvaluationInput, Networks, evaluate, examples, probe, similarity};
 use crate::nn::Quirks;
 use crate::nn::model::{self, ModelHeader};
 use crate::nn::{Network, NetworkSpec};
@@ -16,6 +16,7 @@ use crate::progress::{Progress, announce};
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_suites::asked::TEACHER;
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
 use std::collections::BTreeMap;
@@ -173,6 +174,12 @@ impl Executor<'_> {
         if spec.probe {
             let points = probe::probe(&networks, &self.data.test, &branches, batch, spec.seed)?;
             write_curves(&work.join("probe.parquet"), &points).map_err(report_error)?;
+        }
+        if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
+            let student = model::load(&self.model_file(parent), self.device)?.0;
+            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
+            let points = similarity::similarity(&student, &teacher, test)?;
+            write_curves(&work.join("similarity.parquet"), &points).map_err(report_error)?;
         }
         examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
         if let Some(saved) = &evaluated.saved {
