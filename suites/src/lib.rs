@@ -13,6 +13,7 @@ pub mod condition;
 pub mod corrupted;
 pub mod epsilon;
 pub mod error;
+pub mod explain;
 pub mod gate;
 pub mod objective;
 pub mod outcome;
@@ -21,6 +22,7 @@ pub mod published;
 mod resolve;
 pub mod results;
 pub mod scale;
+pub mod settings;
 pub mod suite;
 pub mod train;
 
