@@ -11,10 +11,20 @@ pub enum Error {
     /// Bad usage or bad input: exit code 2.
     #[error("{0}")]
     Input(String),
-    /// The work itself failed (disk full, diverged training, ...): exit code 1.
+    /// The work itself failed (diverged training, ...): exit code 1.
     #[error("{0}")]
     Work(String),
+    /// A file could not be written (disk full, no permission): exit code 1. Nothing that comes
+    /// after could be written either.
+    #[error("{0}")]
+    Disk(String),
+    /// The work was stopped on request and can be gone on with: exit code 3.
+    #[error("{0}")]
+    Stopped(String),
 }
+
+/// The exit code of a run that was stopped on request: not done, not failed.
+pub const STOPPED: u8 = 3;
 
 /// A result of the harness.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -37,14 +47,15 @@ impl Error {
             }
             _ => "",
         };
-        Self::Work(format!("writing {}: {error}{cure}", path.display()))
+        Self::Disk(format!("writing {}: {error}{cure}", path.display()))
     }
 
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => 2,
-            Self::Work(_) => 1,
+            Self::Work(_) | Self::Disk(_) => 1,
+            Self::Stopped(_) => STOPPED,
         }
     }
 }
@@ -52,6 +63,15 @@ impl Error {
 impl From<SuiteError> for Error {
     fn from(error: SuiteError) -> Self {
         Self::Input(error.to_string())
+    }
+}
+
+impl From<rlnet_reports::ReportError> for Error {
+    fn from(error: rlnet_reports::ReportError) -> Self {
+        match error {
+            rlnet_reports::ReportError::Io { .. } => Self::Disk(error.to_string()),
+            _ => Self::Work(error.to_string()),
+        }
     }
 }
 

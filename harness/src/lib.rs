@@ -13,4 +13,5 @@ pub mod eval;
 pub mod nn;
 pub mod progress;
 pub mod run;
+pub mod stop;
 pub mod train;

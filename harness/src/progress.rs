@@ -2,12 +2,46 @@
 //! seconds, so that a log of a long run is never silent.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Seconds between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Time between two messages beside a bar.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// Time between two reports to whoever listens.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// How far a piece of work is, for other processes to see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What is being worked on.
+    pub title: String,
+    /// What is counted.
+    pub unit: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+    /// Units a second, in this process.
+    pub rate: f64,
+    /// What was said last.
+    pub message: String,
+}
+
+type Listener = Box<dyn Fn(&Report) + Send>;
+
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+
+/// Has every piece of work tell how far it is, about once a second.
+pub fn tell(listener: impl Fn(&Report) + Send + 'static) {
+    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+}
 
 /// A running piece of work.
 pub struct Progress {
@@ -20,6 +54,7 @@ pub struct Progress {
     before: u64,
     started: Instant,
     spoke: RefCell<Instant>,
+    told: Cell<Option<Instant>>,
 }
 
 /// One line on stderr; a closed stderr is nobody's loss.
@@ -52,17 +87,44 @@ impl Progress {
             before: already,
             started: Instant::now(),
             spoke: RefCell::new(Instant::now()),
+            told: Cell::new(None),
         }
     }
 
-    /// `units` more are done.
-    pub fn advance(&self, units: u64, message: &str) {
+    fn tell<M: ToString>(&self, message: &impl Fn() -> M) {
+        if self.told.get().is_some_and(|told| told.elapsed() < TOLD) {
+            return;
+        }
+        self.told.set(Some(Instant::now()));
+        if let Some(listener) = &*LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
+            let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+            listener(&Report {
+                title: self.title.clone(),
+                unit: self.unit.to_owned(),
+                done: self.done.get(),
+                total: self.total,
+                rate: (self.done.get() - self.before) as f64 / seconds,
+                message: message().to_string(),
+            });
+        }
+    }
+
+    /// `units` more are done. The message is made only when it is shown.
+    pub fn advance<M: ToString>(&self, units: u64, message: impl Fn() -> M) {
         self.done.set(self.done.get() + units);
-        if let Some(bar) = &self.bar {
-            bar.set_message(message.to_owned());
-            bar.inc(units);
-        } else if self.spoke.borrow().elapsed() >= EVERY {
+        self.tell(&message);
+        let pause = if self.bar.is_some() { REFRESH } else { EVERY };
+        let due = self.spoke.borrow().elapsed() >= pause;
+        if due {
             *self.spoke.borrow_mut() = Instant::now();
+        }
+        if let Some(bar) = &self.bar {
+            if due {
+                bar.set_message(message().to_string());
+            }
+            bar.inc(units);
+        } else if due {
+            let message = message().to_string();
             let rate = (self.done.get() - self.before) as f64 / self.started.elapsed().as_secs_f64();
             let left = self.total.saturating_sub(self.done.get()) as f64 / rate;
             line(&format!(

@@ -262,6 +262,7 @@ mod tests {
             "inner",
             "score",
             "granularity",
+            "precision",
         ] {
             assert!(
                 !spec.to_string().contains(&format!("\"{later}\"")),

@@ -2,8 +2,9 @@
 
 use crate::branch::NormBanks;
 use crate::cell::{Cell, CellSpec};
+use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Score};
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Score};
 use crate::plan::find;
 use crate::suite::{StageSettings, Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
@@ -46,8 +47,18 @@ impl Suite {
         fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
             own.clone().or_else(|| all.clone()).unwrap_or(method)
         }
-        let reference = StageDefaults::of(stage, robust);
-        let spec = TrainSpec {
+        let inherited = parent.as_ref().filter(|parent| parent.stage == Stage::Mask);
+        let inherited = inherited.map(|mask| (mask.dialect, mask.quirks.clone()));
+        let (dialect, quirks) = match (replayed(own)?, inherited, replayed(all)?) {
+            // A student's network is its mask stage's.
+            (Some(said), _, _) | (None, Some(said), _) | (None, None, Some(said)) => said,
+            (None, None, None) => (Dialect::Fixed, Vec::new()),
+        };
+        let mut reference = StageDefaults::of(stage, robust);
+        if quirks.contains(&Quirk::SelectOnTest) {
+            reference.select = Select::Clean;
+        }
+        let mut spec = TrainSpec {
             stage,
             arch: train
                 .arch
@@ -87,12 +98,53 @@ impl Suite {
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
             score: pick(&own.score, &all.score, Score::default()),
             granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
+            precision: pick(&own.precision, &all.precision, Precision::default()),
             select: pick(&own.select, &all.select, reference.select),
-            dialect: pick(&own.dialect, &all.dialect, Dialect::Fixed),
+            dialect,
+            quirks,
             seed: pick(&own.seed, &all.seed, 0),
         };
+        replay_losses(&mut spec);
         check_objective(train.name.get_ref(), &spec)?;
         Ok(spec)
+    }
+}
+
+/// What a section says of the reference's defects, if it does.
+fn replayed(settings: &StageSettings) -> Result<Option<(Dialect, Vec<Quirk>)>, SuiteError> {
+    match (settings.dialect, &settings.quirks) {
+        (Some(Dialect::Parity), Some(_)) => {
+            let why = "parity turns every switch on; leave out one of dialect and quirks";
+            Err(SuiteError::value("dialect", "parity", why))
+        }
+        (Some(Dialect::Parity), None) => Ok(Some((Dialect::Parity, Quirk::ALL.to_vec()))),
+        (_, Some(quirks)) => {
+            let mut quirks = quirks.clone();
+            quirks.sort();
+            quirks.dedup();
+            Ok(Some((Dialect::Fixed, quirks)))
+        }
+        (Some(Dialect::Fixed), None) => Ok(Some((Dialect::Fixed, Vec::new()))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the reference's code leaves of a loss, where its switches are on.
+fn replay_losses(spec: &mut TrainSpec) {
+    let robust = spec.is_robust();
+    if spec.has(Quirk::SingleNormRoles) && spec.norm == NormBanks::Single && robust {
+        spec.views.retain(|view| *view != View::Augmix);
+    }
+    if spec.stage == Stage::Teacher || !robust {
+        return;
+    }
+    let alone = spec.norm == NormBanks::Dual && !spec.views.contains(&View::Augmix);
+    if spec.has(Quirk::NoAugmixKlOnly) && alone {
+        (spec.gamma, spec.alpha, spec.beta) = (0.0, 1.0, 0.0);
+    }
+    if spec.has(Quirk::TripleNormKlOnly) && spec.norm == NormBanks::Triple {
+        (spec.gamma, spec.alpha) = (0.0, 1.0);
+        spec.attention = vec![View::Clean];
     }
 }
 
@@ -134,6 +186,13 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
             &spec.jsd,
             format!("`{name}` has no AugMix view to be consistent with"),
         );
+    }
+    if spec.jsd > 0.0 && spec.norm == NormBanks::Triple && spec.has(Quirk::TripleNormThirds) {
+        let why = format!(
+            "`{name}` replays {}: its AugMix views are of other images than its clean ones",
+            Quirk::TripleNormThirds
+        );
+        return refuse("jsd", &spec.jsd, why);
     }
     Ok(())
 }
@@ -234,6 +293,90 @@ mod tests {
             let error = student(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");
         }
+    }
+
+    fn trained(set: &[&str], name: &str) -> Result<TrainSpec, SuiteError> {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let sets: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
+        let suite = Suite::parse(text, "demo", &sets)?;
+        let plan = suite.plan(&World {
+            data_checksum: "a".into(),
+            corruptions_version: 1,
+            corruptions_setup: String::new(),
+            corrupted_files: BTreeMap::new(),
+        })?;
+        match &find(&plan.cells, name)?.spec {
+            CellSpec::Train(spec) => Ok(spec.clone()),
+            CellSpec::Evaluate(_) => Err(SuiteError::value("model", "", "not trained")),
+        }
+    }
+
+    #[test]
+    fn parity_turns_every_switch_on_and_a_list_some() {
+        let fixed = trained(&[], "rlnet").expect("a student");
+        assert!(fixed.quirks.is_empty());
+        let all = trained(&["training.dialect=parity"], "rlnet").expect("a student");
+        assert_eq!(
+            (all.dialect, all.quirks.as_slice()),
+            (Dialect::Parity, &Quirk::ALL[..])
+        );
+        assert_eq!(all.select, Select::Clean);
+        // A student builds what its mask stage built, unless it says otherwise.
+        let some = ["train.mask.with.quirks=[\"b23\", \"strict-threshold\"]"];
+        for (name, want) in [("teacher", 0), ("mask", 2), ("rlnet", 2), ("senet", 0)] {
+            assert_eq!(trained(&some, name).expect(name).quirks.len(), want, "{name}");
+        }
+        let both = ["training.dialect=parity", "training.quirks=[\"B1\"]"];
+        let error = trained(&both, "rlnet").expect_err("both").to_string();
+        assert!(error.contains("leave out one"), "{error}");
+        let own = ["training.dialect=parity", "train.mask.with.dialect=fixed"];
+        assert!(trained(&own, "rlnet").expect("a student").quirks.is_empty());
+    }
+
+    /// Rows B7, B26 and B27: what remains of the headline loss.
+    #[test]
+    fn parity_leaves_of_a_loss_what_the_reference_leaves() {
+        let of = |sets: &[&str]| {
+            let parity = ["training.dialect=parity"];
+            trained(&[&parity[..], sets].concat(), "rlnet").expect("a student")
+        };
+        let headline = of(&[]);
+        assert_eq!(
+            (headline.gamma, headline.alpha, headline.beta),
+            (0.5, 0.5, 1000.0)
+        );
+        let single = of(&["train.teacher.norm=single"]);
+        assert_eq!(single.views, [View::Clean, View::Adversarial]);
+        let without = of(&["train.teacher.views=[\"clean\", \"adversarial\"]"]);
+        assert_eq!((without.gamma, without.alpha, without.beta), (0.0, 1.0, 0.0));
+        let triple = of(&["train.teacher.norm=triple"]);
+        assert_eq!((triple.gamma, triple.alpha, triple.beta), (0.0, 1.0, 1000.0));
+        assert_eq!(triple.attention, [View::Clean]);
+    }
+
+    #[test]
+    fn a_student_without_a_mask_stage_has_a_teacher_and_a_budget() {
+        let place = "train.rlnet.";
+        let unsearched = format!(
+            "{}\n[[train]]\nname = \"lot\"\nstage = \"student\"\nteacher = \"teacher\"\nbudget = \"5x\"\n",
+            crate::catalog::find("demo").expect("the demo suite")
+        );
+        let suite = Suite::parse(&unsearched, "lot", &[]).expect("a suite");
+        let lot = suite.train.last().expect("a stage");
+        assert_eq!(lot.name.get_ref(), "lot");
+        for (key, hint) in [
+            ("teacher=teacher", "leave one out"),
+            ("budget=5x", "leave them out"),
+        ] {
+            let error = trained(&[&format!("{place}{key}")], "rlnet")
+                .expect_err(key)
+                .to_string();
+            assert!(error.contains(hint), "{key}: {error}");
+        }
+        let error = trained(&["train.teacher.budget=5x"], "rlnet")
+            .expect_err("a teacher")
+            .to_string();
+        assert!(error.contains("leave them out"), "{error}");
     }
 
     #[test]

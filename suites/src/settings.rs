@@ -3,6 +3,7 @@
 //! (`rlnet suite show --explain`); a test holds it against what is really read.
 
 use crate::branch::Branch;
+use crate::dialect::Quirk;
 use crate::objective::MODES;
 use serde_json::{Value, json};
 
@@ -46,6 +47,8 @@ pub enum Kind {
     Severities,
     /// The name of a mode.
     Mode,
+    /// A list of the reference's defects, by name or number.
+    Quirks,
     /// A list of branches.
     Branches,
     /// An attack: `pgd:steps=20`.
@@ -308,7 +311,7 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Stage,
         "score",
-        Words(&["own", "averaged", "preactivation"]),
+        Words(&["own", "averaged", "preactivation", "random"]),
         "own",
         "how the mask stage scores units; `own` is the reference's",
     ),
@@ -346,6 +349,20 @@ pub const SETTINGS: &[Setting] = &[
         Words(&["fixed", "parity"]),
         "fixed",
         "what the paper describes, or the reference code's defects replayed",
+    ),
+    may(
+        Stage,
+        "precision",
+        Words(&["fp32", "tf32", "bf16"]),
+        "fp32",
+        "arithmetic of training: tf32 rounds what enters convolutions on CUDA, bf16 the inner attack too",
+    ),
+    may(
+        Stage,
+        "quirks",
+        Quirks,
+        "none",
+        "defects of the reference to replay, by name or number (docs/method/dialects.md)",
     ),
     may(
         Stage,
@@ -392,13 +409,13 @@ pub const SETTINGS: &[Setting] = &[
         "teacher",
         Text,
         "a mask stage must have it",
-        "the teacher of a mask stage: a stage above",
+        "the teacher of a mask stage, or of a student without one: a stage above",
     ),
     may(
         Train,
         "mask",
         Text,
-        "a student must have it",
+        "a student must have it, or a teacher and a budget",
         "the mask stage of a student: a stage above",
     ),
     may(
@@ -597,6 +614,10 @@ fn shape(kind: Kind) -> Value {
         Shares => json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}}),
         Severities => json!({"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 5}}),
         Mode => words(&MODES.map(|mode| mode.name)),
+        Quirks => {
+            let names = Quirk::ALL.iter().flat_map(|quirk| [quirk.name(), quirk.number()]);
+            json!({"type": "array", "items": words(&names.collect::<Vec<_>>())})
+        }
         Branches => {
             let all = [
                 Branch::Single,

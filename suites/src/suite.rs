@@ -11,8 +11,9 @@ use crate::branch::Branch;
 use crate::branch::NormBanks;
 use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
+use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Granularity, Inner, ModeName, Pram, Score};
+use crate::objective::{Granularity, Inner, ModeName, Pram, Precision, Score};
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -142,6 +143,8 @@ pub struct StageSettings {
     pub score: Option<Score>,
     /// What a mask keeps or drops as one.
     pub granularity: Option<Granularity>,
+    /// Arithmetic: `fp32`, `tf32`, or `bf16` (inner attack only).
+    pub precision: Option<Precision>,
     /// Distillation temperature.
     pub temperature: Option<f64>,
     /// The inner attack.
@@ -150,6 +153,8 @@ pub struct StageSettings {
     pub select: Option<Select>,
     /// `fixed` or `parity`.
     pub dialect: Option<Dialect>,
+    /// Defects of the reference to replay, by name or number, in dialect `fixed`.
+    pub quirks: Option<Vec<Quirk>>,
     /// Seed.
     pub seed: Option<u64>,
 }
@@ -169,11 +174,11 @@ pub struct Train {
     pub norm: Option<NormBanks>,
     /// Architecture; the suite's when absent.
     pub arch: Option<String>,
-    /// The teacher of a mask stage.
+    /// The teacher of a mask stage, or of a student that has none.
     pub teacher: Option<Spanned<String>>,
     /// The mask stage of a student.
     pub mask: Option<Spanned<String>>,
-    /// ReLUs to keep, of a mask stage: `50k` or `11.14x`.
+    /// ReLUs to keep, of a mask stage or of a student that has none: `50k` or `11.14x`.
     pub budget: Option<Budget>,
     /// How the budget is shared among layers.
     pub allocation: Option<Allocation>,

@@ -3,7 +3,7 @@
 use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
-use crate::eval::{Networks, Saved, evaluate};
+use crate::eval::{Networks, Saved, evaluate, saved};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::AttackSpec;
@@ -121,7 +121,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(|error| Error::reading(&path, error))?;
     let record: CellRecord =
         serde_json::from_str(&text).map_err(|error| Error::reading(&path, format!("not a cell: {error}")))?;
-    let saved = Saved::read(cell)?;
+    let saved = Saved::read(&cell.join(saved::FILE))?;
     let rows =
         read_outcome_rows(&cell.join("outcomes.parquet")).map_err(|error| Error::Input(error.to_string()))?;
     let attacked = record

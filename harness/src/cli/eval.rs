@@ -1,11 +1,13 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
 use super::global::Global;
-use super::run::{CorruptedFolders, finish, read_suite};
+use super::run::{CorruptedFolders, Joining, finish, go_on, read_suite, summary};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
+use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use clap::{Args, ValueEnum};
 use rlnet_suites::asked::TEACHER;
@@ -17,6 +19,7 @@ use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::{Asked, AttackSpec, Branch, CellId, Corrupted, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Evaluate a model: clean, corrupted, attacked, through every branch
 ///
@@ -70,6 +73,8 @@ pub struct Eval {
     #[arg(long, value_enum, default_value = "keyed")]
     rng: RngName,
     #[command(flatten)]
+    joining: Joining,
+    #[command(flatten)]
     corrupted: CorruptedFolders,
     /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -110,6 +115,8 @@ struct Question {
 impl Eval {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        let started = Instant::now();
+        self.joining.listen()?;
         let id = identity(&self.model)?;
         let mut external = BTreeMap::from([(id.clone(), self.model.clone())]);
         let mut surrogates = BTreeMap::new();
@@ -166,20 +173,25 @@ impl Eval {
             .clone()
             .unwrap_or_else(|| Path::new("out").join(&plan.suite));
         let directory = RunDirectory::open(&out)?;
-        let executed = Executor {
-            directory: &directory,
-            data: &data,
-            corrupted: &corrupted,
-            device: global.open_device()?,
-            external,
-            allowed: self.allowed.clone(),
-        }
-        .run(&plan, None)?;
-        announce(&format!(
-            "{name}: {} cells computed, {} were done before",
-            executed.computed, executed.found
-        ));
-        finish(&out, global.json, executed.computed == 0)
+        drop(directory.own_plan(&plan)?);
+        directory.heal(&plan)?;
+        let device = global.open_device()?;
+        let executed = {
+            let _presence = Presence::show(&out, &device::name(device))?;
+            Executor {
+                directory: &directory,
+                data: &data,
+                corrupted: &corrupted,
+                device,
+                external,
+                allowed: self.allowed.clone(),
+                part: self.joining.part(),
+            }
+            .run(&plan, None)
+            .map_err(go_on)?
+        };
+        announce(&summary(&name, &executed, started.elapsed()));
+        finish(&directory, &plan, global.json, &executed)
     }
 
     /// The suite's question, or that of the options.

@@ -53,7 +53,7 @@ enum Command {
 }
 
 /// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
-/// or bad input.
+/// or bad input; 3: stopped on request, to be gone on with.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -86,7 +86,11 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let word = match error {
+                Error::Stopped(_) => "stopped",
+                _ => "error",
+            };
+            let _ = writeln!(std::io::stderr(), "{word}: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -6,15 +6,17 @@ use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
+use crate::run::live::Presence;
+use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
-use crate::run::{CorruptedSource, Executed, Executor, Prepared, RunDirectory};
+use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
+use crate::{device, stop};
 use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::train::{Dialect, Stage};
 use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Run what is missing of a suite, resume what was cut off, draw the report
 ///
@@ -41,7 +43,37 @@ pub struct Run {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    joining: Joining,
+    #[command(flatten)]
     corrupted: CorruptedFolders,
+}
+
+/// How a process takes part in a run, and how long.
+#[derive(Debug, Clone, Args)]
+pub struct Joining {
+    /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
+    /// 3, and the same command goes on exactly
+    #[arg(long, value_name = "N")]
+    minutes: Option<f64>,
+    /// Images of one attack that a process claims at a time; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = ATTACKED as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    shard: u32,
+}
+
+impl Joining {
+    /// Listens to whatever may ask to stop.
+    pub fn listen(&self) -> Result<()> {
+        stop::on_signals()?;
+        self.minutes.map_or(Ok(()), stop::after_minutes)
+    }
+
+    /// As the run needs it.
+    pub fn part(&self) -> Part {
+        Part {
+            shard: self.shard as usize,
+            ..Part::default()
+        }
+    }
 }
 
 /// Where corrupted images, or what they are made of, are found.
@@ -76,6 +108,10 @@ impl Run {
             only: None,
             limit: None,
             dry_run: false,
+            joining: Joining {
+                minutes: None,
+                shard: ATTACKED as u32,
+            },
             corrupted: CorruptedFolders::default(),
         }
     }
@@ -83,6 +119,7 @@ impl Run {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
+        self.joining.listen()?;
         let mut sets = self.sets.clone();
         sets.extend(self.limit.map(|n| format!("data.test={n}")));
         if let Some(seed) = global.seed {
@@ -118,31 +155,71 @@ impl Run {
             return dry_run(&plan, &out, global.json);
         }
         let directory = RunDirectory::open(&out)?;
-        let executed = Executor {
-            directory: &directory,
-            data: &data,
-            corrupted: &corrupted,
-            device: global.open_device()?,
-            external: BTreeMap::new(),
-            allowed: Vec::new(),
-        }
-        .run(&plan, self.only.as_deref())?;
-        let Executed { computed, found } = executed;
-        announce(&format!(
-            "{}: {computed} cells computed, {found} were done before ({:.0} s)",
-            plan.suite,
-            started.elapsed().as_secs_f64()
-        ));
-        finish(&out, global.json, computed == 0)
+        drop(directory.own_plan(&plan)?);
+        directory.heal(&plan)?;
+        let device = global.open_device()?;
+        let executed = {
+            let _presence = Presence::show(&out, &device::name(device))?;
+            Executor {
+                directory: &directory,
+                data: &data,
+                corrupted: &corrupted,
+                device,
+                external: BTreeMap::new(),
+                allowed: Vec::new(),
+                part: self.joining.part(),
+            }
+            .run(&plan, self.only.as_deref())
+            .map_err(go_on)?
+        };
+        announce(&summary(&plan.suite, &executed, started.elapsed()));
+        finish(&directory, &plan, global.json, &executed)
     }
 }
 
+/// What a run did, in a line.
+pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
+    let shared = match executed.shared {
+        0 => String::new(),
+        shared => format!(", {shared} by other processes"),
+    };
+    format!(
+        "{name}: {} cells computed{shared}, {} were done before ({:.0} s)",
+        executed.computed,
+        executed.found,
+        took.as_secs_f64()
+    )
+}
+
+/// Adds to a stop how to go on: with the same command.
+pub fn go_on(error: Error) -> Error {
+    match error {
+        Error::Stopped(why) => {
+            let words: Vec<String> = std::env::args().map(quoted).collect();
+            Error::Stopped(format!("{why}\nto go on: {}", words.join(" ")))
+        }
+        other => other,
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Draws the report of a run directory and says where it is.
-pub fn finish(out: &Path, json: bool, nothing_new: bool) -> Result<()> {
+pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
+    // Another suite may share the directory: the report is of this one.
+    let _own = directory.own_plan(plan)?;
+    let out = directory.root();
     let rendered =
         render(&[out.to_path_buf()], out, &Format::ALL).map_err(|error| Error::Work(error.to_string()))?;
     show(&rendered, json);
-    if nothing_new && !json {
+    if executed.computed + executed.shared == 0 && !json {
         say("Every cell was done before; nothing was computed.");
     }
     Ok(())
@@ -183,21 +260,14 @@ pub fn suite_text(name: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), text))
 }
 
-/// What only the harness can check before hours of work: dialects, architectures, budgets.
+/// What only the harness can check before hours of work: architectures, budgets.
 pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
-            if spec.dialect == Dialect::Parity {
-                return Err(Error::Input(format!(
-                    "train {}: dialect \"parity\" cannot be run yet, its switches are not all there; \
-                     use \"fixed\"",
-                    cell.name
-                )));
-            }
             let arch: crate::nn::Arch = spec.arch.parse()?;
             let layers = arch.survey(image_size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
-            if spec.stage == Stage::Mask {
+            if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.
                 let stand_in = vec![1.0; sizes.len()];
                 allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;

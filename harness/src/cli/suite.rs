@@ -149,6 +149,11 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
             CellSpec::Train(spec) => {
                 let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
                 say(&format!("\ntrain {}\n  {text}", cell.name));
+                if !spec.quirks.is_empty() {
+                    let on = spec.quirks.iter();
+                    let on: Vec<String> = on.map(|quirk| format!("{quirk} ({})", quirk.number())).collect();
+                    say(&format!("  replays of the reference: {}", on.join(", ")));
+                }
             }
             CellSpec::Evaluate(spec) => {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();

@@ -35,64 +35,91 @@ pub struct EvaluationInput<'a> {
     pub save_images: bool,
 }
 
+/// A stretch of the images under one of the conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Place of the condition.
+    pub condition: usize,
+    /// The first image.
+    pub from: usize,
+    /// The image after the last.
+    pub to: usize,
+}
+
 /// Rows, and what can be looked at.
 pub struct Evaluated {
-    /// One row per condition, branch and image, in this order.
+    /// One row per branch and image, in this order.
     pub outcomes: Vec<Outcome>,
-    /// The first images under the middle condition, `[N, size, size, 3]` bytes; an attack's
-    /// are those made against the last branch (the adversarial one).
-    pub examples: Vec<u8>,
+    /// The image after the last that was evaluated: before the part's end where it was cut.
+    pub to: usize,
+    /// The first images under the middle condition, `[N, size, size, 3]` bytes, where the part
+    /// has them; an attack's are those made against the last branch (the adversarial one).
+    pub examples: Option<Vec<u8>>,
     /// Adversarial images, when they were asked for.
     pub saved: Option<Saved>,
 }
 
-/// Evaluates.
+/// Test images under a condition.
+pub fn count(test: &Split, corrupted: &CorruptedImages, condition: &Condition) -> usize {
+    match condition.corruption() {
+        Some((name, severity)) => corrupted.count(test, name, severity),
+        None => test.len(),
+    }
+}
+
+/// Evaluates a part, batch by batch, until its end or until `cut` says so after a batch.
+/// Images get the same rows in whatever parts they come.
 ///
 /// # Errors
 /// When a corruption cannot take these images, an attack is not defined for the model, or
 /// libtorch refuses an operation.
-pub fn evaluate(input: &EvaluationInput<'_>, progress: &Progress) -> Result<Evaluated> {
-    let mut outcomes = Vec::new();
-    let mut examples = Vec::new();
+pub fn evaluate(
+    input: &EvaluationInput<'_>,
+    part: Part,
+    cut: &dyn Fn() -> bool,
+    progress: &Progress,
+) -> Result<Evaluated> {
+    let condition = &input.conditions[part.condition];
+    let mut examples = None;
     let mut saved = input.save_images.then(Saved::default);
-    let shown = input.conditions.len() / 2;
-    for (position, condition) in input.conditions.iter().enumerate() {
-        let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
-        let count = match condition.corruption() {
-            Some((name, severity)) => input.corrupted.count(input.test, name, severity),
-            None => input.test.len(),
-        };
-        let mut broken_by = vec![Vec::new(); input.branches.len()];
-        for from in (0..count).step_by(input.batch) {
-            let n = input.batch.min(count - from);
-            let batch = Batch::new(input, condition, from, n)?;
-            let mut shared = None;
-            for (slot, &branch) in input.branches.iter().enumerate() {
-                let seen = batch.under(condition, branch, input, &mut shared)?;
-                rows[slot].extend(batch.judge(&seen, condition, branch, input)?);
-                if let Some(saved) = &mut saved {
-                    saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
-                }
-                broken_by[slot].extend(seen.spent.broken_by);
-                if position == shown && from == 0 && slot + 1 == input.branches.len() {
-                    let count = (n as i64).min(COUNT as i64);
-                    examples = to_bytes(&seen.images.narrow(0, 0, count));
-                }
+    let shown = part.condition == input.conditions.len() / 2;
+    let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
+    let mut broken_by = vec![Vec::new(); input.branches.len()];
+    let mut at = part.from;
+    while at < part.to {
+        let n = input.batch.min(part.to - at);
+        let batch = Batch::new(input, condition, at, n)?;
+        let mut shared = None;
+        for (slot, &branch) in input.branches.iter().enumerate() {
+            let seen = batch.under(condition, branch, input, &mut shared)?;
+            rows[slot].extend(batch.judge(&seen, condition, branch, input)?);
+            if let Some(saved) = &mut saved {
+                saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
             }
-            progress.advance(n as u64, &condition.to_string());
+            broken_by[slot].extend(seen.spent.broken_by);
+            if shown && at == 0 && slot + 1 == input.branches.len() {
+                let count = (n as i64).min(COUNT as i64);
+                examples = Some(to_bytes(&seen.images.narrow(0, 0, count)));
+            }
         }
-        outcomes.extend(rows.into_iter().flatten());
-        if let Condition::Attack(spec) = condition {
-            for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
-                if spec.name() == "autoattack" {
-                    let line = autoattack::survivors(spec, broken_by)?;
-                    progress.note(&format!("{condition}, branch {branch}: {line}"));
-                }
+        at += n;
+        progress.advance(n as u64, || condition);
+        if cut() {
+            break;
+        }
+    }
+    if let Condition::Attack(spec) = condition {
+        for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
+            if spec.name() == "autoattack" {
+                let line = autoattack::survivors(spec, broken_by)?;
+                let images = format!("images {} to {at}", part.from);
+                progress.note(&format!("{condition}, branch {branch}, {images}: {line}"));
             }
         }
     }
     Ok(Evaluated {
-        outcomes,
+        outcomes: rows.into_iter().flatten().collect(),
+        to: at,
         examples,
         saved,
     })

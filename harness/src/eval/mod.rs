@@ -13,6 +13,6 @@ pub mod saved;
 pub mod similarity;
 
 pub use corrupted::CorruptedImages;
-pub use evaluate::{Evaluated, EvaluationInput, evaluate};
+pub use evaluate::{Evaluated, EvaluationInput, Part, evaluate};
 pub use networks::Networks;
 pub use saved::Saved;

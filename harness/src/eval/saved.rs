@@ -52,12 +52,23 @@ impl Saved {
         }
     }
 
-    /// Writes `folder/adversarial.safetensors`, whole or not at all.
+    /// Adds the images that come after these.
+    pub fn append(&mut self, after: Self) {
+        if self.condition.is_none() {
+            self.condition = after.condition;
+        }
+        for (branch, pieces) in after.pieces {
+            self.pieces.entry(branch).or_default().extend(pieces);
+        }
+        self.indices.extend(after.indices);
+        self.labels.extend(after.labels);
+    }
+
+    /// Writes a file, whole or not at all.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(FILE);
+    pub fn write(&self, path: &Path) -> Result<()> {
         let empty = || Error::Work(format!("writing {}: no image was kept", path.display()));
         let mut tensors = Tensors::default();
         let mut shape = Vec::new();
@@ -74,16 +85,15 @@ impl Saved {
             indices: self.indices.clone(),
             labels: self.labels.clone(),
         };
-        tensors.save(&path, &header)
+        tensors.save(path, &header)
     }
 
     /// Reads a file.
     ///
     /// # Errors
     /// When it is absent, truncated or not a file of adversarial images.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(FILE);
-        let (tensors, header): (Tensors, Header) = Tensors::load(&path)?;
+    pub fn read(path: &Path) -> Result<Self> {
+        let (tensors, header): (Tensors, Header) = Tensors::load(path)?;
         let mut pieces = BTreeMap::new();
         for branch in &header.branches {
             pieces.insert(*branch, vec![tensors.get(branch.name(), &header.shape)?]);

@@ -61,6 +61,16 @@ impl Tensors {
         }
     }
 
+    /// blake3 of all names, types, shapes and bytes.
+    pub fn checksum(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for (name, (dtype, shape, bytes)) in &self.items {
+            hash.update(format!("{name} {dtype:?} {shape:?} ").as_bytes());
+            hash.update(bytes);
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
     /// Writes the file, atomically.
     ///
     /// # Errors

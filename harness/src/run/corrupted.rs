@@ -165,6 +165,14 @@ impl CorruptedSource {
         }
     }
 
+    /// Whether [`images`](Self::images) would write files for a family of conditions.
+    pub fn writes(&self, spec: &EvaluateSpec) -> bool {
+        spec.conditions.first().is_some_and(Condition::is_corrupted)
+            && self.read.is_none()
+            && self.draws == Draws::Numpy
+            && self.stream.get().is_none()
+    }
+
     /// The images for a family of conditions. A NumPy stream is first written out to `folder`,
     /// where an earlier process may have finished some of it.
     ///
@@ -219,7 +227,7 @@ impl CorruptedSource {
             &corruptions,
             source,
             &mut |at| {
-                bar.advance(at.done - before, &format!("{}/{}", at.corruption, at.severity));
+                bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
                 before = at.done;
             },
         )

@@ -1,45 +1,44 @@
-//! The run directory: `plan.json`, finished cells under `cells/`, work in flight under `work/`.
+//! The run directory: `plan.json`, finished cells under `cells/`, work in flight under `work/`,
+//! claims under `locks/`.
 //!
 //! A cell is done exactly when its folder is under `cells/`: it is written under `work/` and
-//! moved in one rename.
+//! moved in one rename. Any number of processes may share the directory (see [`Claims`]).
 
+use super::claim::{Claim, Claims};
 use super::files::{create_folder, sync_folder, write_atomic};
+use super::piece;
 use crate::error::{Error, Result};
+use crate::train::stage::CHECKPOINT;
 use rlnet_suites::{CellId, CellRecord, Plan};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An open run directory, locked against other processes while it lives.
+/// An open run directory.
 #[derive(Debug)]
 pub struct RunDirectory {
     root: PathBuf,
-    _lock: File,
+    claims: Claims,
 }
 
 impl RunDirectory {
-    /// Opens or makes the directory and takes its lock, waiting for another process to
-    /// finish if need be. The lock is the kernel's: a killed process leaves none behind.
+    /// Opens or makes the directory.
     ///
     /// # Errors
     /// When the folder cannot be made or written.
     pub fn open(root: &Path) -> Result<Self> {
         create_folder(&root.join("cells"))?;
         create_folder(&root.join("work"))?;
-        let path = root.join(".lock");
-        let lock = File::create(&path).map_err(|error| Error::writing(&path, &error))?;
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            crate::progress::announce(&format!(
-                "another rlnet process works in {}; waiting for it",
-                root.display()
-            ));
-            lock.lock().map_err(|error| Error::writing(&path, &error))?;
-        }
         Ok(Self {
+            claims: Claims::open(root)?,
             root: root.to_path_buf(),
-            _lock: lock,
         })
+    }
+
+    /// Who computes what.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     /// The directory itself.
@@ -58,61 +57,94 @@ impl RunDirectory {
     }
 
     /// Where a cell in flight keeps its files.
+    pub fn work_path(&self, id: &CellId) -> PathBuf {
+        self.root.join("work").join(&id.0)
+    }
+
+    /// Makes the folder of a cell in flight.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When it cannot be made.
     pub fn work(&self, id: &CellId) -> Result<PathBuf> {
-        let path = self.root.join("work").join(&id.0);
+        let path = self.work_path(id);
         create_folder(&path)?;
         Ok(path)
     }
 
-    /// Writes `cell.json`, with the checksums of the cell's files, and moves the cell into
-    /// place. `scratch` files are left behind.
+    /// Writes `cell.json`, with the checksums of the cell's files, moves the cell into place, and
+    /// only then removes `scratch`: a process killed at any point loses nothing.
     ///
     /// # Errors
     /// When a file cannot be read, written or moved.
     pub fn finish(&self, record: &mut CellRecord, scratch: &[&str]) -> Result<()> {
         let id = &record.cell.id;
         let work = self.work(id)?;
-        for name in scratch {
-            let path = work.join(name);
-            if path.exists() {
-                fs::remove_file(&path).map_err(|error| Error::writing(&path, &error))?;
-            }
-        }
-        record.provenance.files = checksums(&work)?;
+        record.provenance.files = checksums(&work, scratch)?;
         write_json(&work.join("cell.json"), record)?;
         sync_folder(&work);
         let place = self.cell(id);
         fs::rename(&work, &place).map_err(|error| Error::writing(&place, &error))?;
         sync_folder(&self.root.join("cells"));
+        for name in scratch {
+            remove(&place.join(name));
+        }
+        self.claims.sweep(&format!("{id}."));
         Ok(())
     }
 
-    /// Writes `plan.json`.
+    /// Removes what a process killed in [`finish`](Self::finish) left over in a finished cell.
+    pub(super) fn sweep(&self, id: &CellId) {
+        for name in [CHECKPOINT, piece::FOLDER] {
+            let path = self.cell(id).join(name);
+            if path.exists() {
+                remove(&path);
+            }
+        }
+    }
+
+    /// Makes this plan the directory's own, until the claim is dropped: `plan.json` says which
+    /// cells a report is about.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
-        write_json(&self.root.join("plan.json"), plan)
+    pub fn own_plan(&self, plan: &Plan) -> Result<Claim> {
+        let claim = self.claims.wait("plan", "draws the report")?;
+        write_json(&self.root.join("plan.json"), plan)?;
+        Ok(claim)
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+/// Removes a file or a folder that nobody needs. What stays behind is swept up by the next run.
+fn remove(path: &Path) {
+    let _ = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+}
+
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::Work(format!("writing {}: {error}", path.display())))?;
     text.push('\n');
     write_atomic(path, text.as_bytes())
 }
 
-fn checksums(folder: &Path) -> Result<BTreeMap<String, String>> {
+/// blake3 of every file of a folder but `scratch`.
+fn checksums(folder: &Path, scratch: &[&str]) -> Result<BTreeMap<String, String>> {
     let entries = fs::read_dir(folder).map_err(|error| Error::reading(folder, error))?;
     let mut sums = BTreeMap::new();
     for entry in entries.flatten() {
-        let path = entry.path();
-        let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        // `cell.json` holds the checksums; one that a killed process wrote is written anew.
+        if name == "cell.json" || scratch.contains(&name.as_str()) {
+            continue;
+        }
+        if name.ends_with(".part") {
+            remove(&entry.path());
+            continue;
+        }
+        let bytes = fs::read(entry.path()).map_err(|error| Error::reading(&entry.path(), error))?;
         sums.insert(name, blake3::hash(&bytes).to_hex().to_string());
     }
     Ok(sums)

@@ -1,39 +1,62 @@
-//! Runs the cells of a plan that are missing, parents first.
+//! Runs the cells of a plan that are missing, parents first, beside any number of other processes
+//! that do the same.
+//!
+//! A process goes through the plan and takes what it can claim and nobody has done: a training
+//! cell, a shard of an evaluation. It waits only when all that is left is in other hands.
 
 use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
+use super::failure::Failures;
 use super::prepare::Prepared;
-use super::provenance;
-use crate::attack::Classifier;
-use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
-use crate::eval::preflight::{self, Finding};
-use crate::eval::{EvaluationInput, Networks, evaluate, examples, probe, similarity};
-use crate::nn::Quirks;
-use crate::nn::model::{self, ModelHeader};
-use crate::nn::{Network, NetworkSpec};
-use crate::progress::{Progress, announce};
-use crate::train::stage::CHECKPOINT;
-use crate::train::{StageInput, train};
-use rlnet_reports::store::{write_curves, write_outcomes};
-use rlnet_suites::asked::TEACHER;
-use rlnet_suites::cell::EvaluateSpec;
-use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan, TrainSpec};
-use std::collections::BTreeMap;
+use crate::eval::preflight::Finding;
+use crate::progress::announce;
+use crate::stop;
+use rlnet_suites::{Cell, CellId, CellSpec, Plan};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Instant;
-use tch::{Device, Tensor};
+use std::time::Duration;
+use tch::Device;
 
-/// Test images that a model is examined on before it is evaluated.
-const PREFLIGHT_IMAGES: usize = 16;
+/// Between two looks at a directory where all that is left is in other hands.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Executed {
-    /// Cells computed now.
+    /// Cells finished by this process now.
     pub computed: usize,
     /// Cells that were done before.
     pub found: usize,
+    /// Cells that other processes finished meanwhile.
+    pub shared: usize,
+    /// Cells that are not done: others still work on them, and this process was told not to wait.
+    pub left: usize,
+}
+
+/// How a process takes part.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Images of one attack in a shard.
+    pub shard: usize,
+    /// Whether to wait for what other processes have claimed.
+    pub wait: bool,
+    /// What this run is called among the processes that share it: they do not try again what
+    /// failed for one of them.
+    pub session: String,
+    /// The cells to take part in; all when absent.
+    pub cells: Option<BTreeSet<CellId>>,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            shard: super::piece::ATTACKED,
+            wait: true,
+            session: super::live::process(),
+            cells: None,
+        }
+    }
 }
 
 /// Computes cells.
@@ -50,186 +73,156 @@ pub struct Executor<'a> {
     pub external: BTreeMap<CellId, PathBuf>,
     /// Preflight findings that do not refuse a model.
     pub allowed: Vec<Finding>,
+    /// How this process takes part.
+    pub part: Part,
+}
+
+/// What came of a visit to a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// This process finished it.
+    Finished,
+    /// It is not done yet; this process did something for it.
+    Helped,
+    /// It is in other hands, or done by now; there was nothing to do.
+    Elsewhere,
 }
 
 impl Executor<'_> {
-    /// Runs what is missing. Cells whose name does not match `only` are left out.
+    /// Runs what is missing. Cells whose name does not match `only` are left out. A cell that
+    /// fails is left, with those that need it; the others are computed all the same.
     ///
     /// # Errors
-    /// At the first cell that fails; what was finished stays finished.
+    /// With the cells that failed; at once when the input is bad, the disk refuses, or a stop was
+    /// asked for. What was finished stays finished.
     pub fn run(&self, plan: &Plan, only: Option<&str>) -> Result<Executed> {
-        self.directory.write_plan(plan)?;
+        let mut wanted = wanted(plan, only)?;
+        if let Some(mine) = &self.part.cells {
+            wanted.retain(|cell| mine.contains(&cell.id));
+        }
+        let failures = Failures::new(self.directory, &self.part.session)?;
         let mut executed = Executed::default();
-        let wanted = wanted(plan, only)?;
-        let missing = wanted
-            .iter()
-            .filter(|cell| !self.directory.is_done(&cell.id))
-            .count();
-        for cell in wanted {
-            if self.directory.is_done(&cell.id) {
-                executed.found += 1;
+        let mut open: Vec<&Cell> = wanted.into_iter().collect();
+        open.retain(|cell| !self.directory.is_done(&cell.id));
+        executed.found = self.count(plan, only)? - open.len();
+        let missing = open.len();
+        let mut waiting = false;
+        loop {
+            let mut moved = false;
+            let mut next = Vec::new();
+            for cell in open {
+                if self.directory.is_done(&cell.id) {
+                    executed.shared += 1;
+                    continue;
+                }
+                if failures.blocks(cell) {
+                    continue;
+                }
+                stop::check(&format!(
+                    "{} cells are left of {missing}",
+                    missing - executed.computed - executed.shared
+                ))?;
+                if !self.is_ready(cell) {
+                    next.push(cell);
+                    continue;
+                }
+                let ordinal = format!("[{}/{missing}]", executed.computed + executed.shared + 1);
+                let visit = match &cell.spec {
+                    CellSpec::Train(spec) => self.train(cell, spec, &ordinal),
+                    CellSpec::Evaluate(spec) => self.evaluate(cell, spec, plan.evaluation_batch, &ordinal),
+                };
+                match visit {
+                    Ok(Visit::Finished) => {
+                        executed.computed += 1;
+                        moved = true;
+                        failures.forget(cell);
+                        continue;
+                    }
+                    Ok(Visit::Helped) => moved = true,
+                    Ok(Visit::Elsewhere) => {}
+                    Err(Error::Work(why)) => {
+                        announce(&format!("{} failed: {why}", cell.name));
+                        failures.record(cell, &why)?;
+                        moved = true;
+                    }
+                    Err(other) => return Err(other),
+                }
+                next.push(cell);
+            }
+            open = next;
+            open.retain(|cell| !failures.blocks(cell));
+            if open.is_empty() {
+                break;
+            }
+            if moved {
                 continue;
             }
-            let ordinal = format!("[{}/{missing}]", executed.computed + 1);
-            match &cell.spec {
-                CellSpec::Train(spec) => self.train(cell, spec, &ordinal)?,
-                CellSpec::Evaluate(spec) => {
-                    self.evaluate(cell, spec, plan.evaluation_batch, &ordinal)?;
-                }
+            if !self.part.wait {
+                executed.left = open.len();
+                break;
             }
-            executed.computed += 1;
+            if !waiting {
+                waiting = true;
+                announce(&format!(
+                    "another rlnet process works on what is left ({}); waiting for it",
+                    some_names(&open)
+                ));
+            }
+            std::thread::sleep(LOOK);
         }
+        failures.judge(plan)?;
         Ok(executed)
     }
 
-    fn train(&self, cell: &Cell, spec: &TrainSpec, ordinal: &str) -> Result<()> {
-        announce(&format!(
-            "{ordinal} train {} ({}, {} epochs)",
-            cell.name, spec.arch, spec.epochs
-        ));
-        let mut provenance = provenance::start(self.device);
-        let parents = cell
-            .parents
+    fn count(&self, plan: &Plan, only: Option<&str>) -> Result<usize> {
+        let wanted = wanted(plan, only)?;
+        let mine = |cell: &&&Cell| {
+            self.part
+                .cells
+                .as_ref()
+                .is_none_or(|mine| mine.contains(&cell.id))
+        };
+        Ok(wanted.iter().filter(mine).count())
+    }
+
+    /// Whether all that a cell needs is there.
+    fn is_ready(&self, cell: &Cell) -> bool {
+        cell.parents
             .iter()
-            .map(|id| Ok(model::load(&self.model_file(id), self.device)?.0))
-            .collect::<Result<Vec<Network>>>()?;
-        let work = self.directory.work(&cell.id)?;
-        let trained = train(&StageInput {
-            cell: &cell.id.0,
-            name: &cell.name,
-            spec,
-            network: NetworkSpec {
-                arch: spec.arch.parse()?,
-                image_size: self.data.size as u64,
-                classes: self.data.classes.len(),
-                norm: spec.norm,
-                quirks: Quirks::default(),
-                mean: self.data.mean,
-                std: self.data.std,
-            },
-            teacher: parents.first(),
-            start: parents.get(1),
-            train: self.data.train.clone(),
-            validation: &self.data.validation,
-            device: self.device,
-            work: &work,
-        })?;
-        let header = ModelHeader::of(
-            &trained.network,
-            &self.data.classes,
-            &self.data.name,
-            trained.epoch,
-        );
-        model::save(&work.join("model.safetensors"), &trained.network, &header)?;
-        write_curves(&work.join("train.parquet"), &trained.curves).map_err(report_error)?;
-        provenance.seconds = trained.seconds;
-        provenance.resumed = trained.resumed;
-        provenance.peak_memory = provenance::peak_memory();
-        let mut record = CellRecord {
-            cell: cell.clone(),
-            model: Some(header.record),
-            rows: 0,
-            provenance,
-        };
-        self.directory.finish(&mut record, &[CHECKPOINT])
+            .all(|id| self.external.contains_key(id) || self.directory.is_done(id))
     }
 
-    fn evaluate(&self, cell: &Cell, spec: &EvaluateSpec, batch: usize, ordinal: &str) -> Result<()> {
-        announce(&format!("{ordinal} evaluate {}", cell.name));
-        let started = Instant::now();
-        let mut provenance = provenance::start(self.device);
-        let parent = &cell.parents[0];
-        let files = spec.surrogates.iter();
-        let files = files
-            .map(|(name, id)| (name.clone(), self.model_file(id)))
-            .collect();
-        let networks = Networks::load(&self.model_file(parent), &spec.conditions, &files, self.device)?;
-        provenance.allowed = self.preflight(networks.model())?;
-        let branches = match &spec.branches {
-            Some(branches) => networks.check(branches)?.to_vec(),
-            None => networks.branches().to_vec(),
-        };
-        let stream = self.directory.root().join("corrupted");
-        let corrupted = self.corrupted.images(spec, &stream, self.data)?;
-        let first = spec.images.map(|images| self.data.test.take(images as usize));
-        let test = first.as_ref().unwrap_or(&self.data.test);
-        let total = (test.len() * spec.conditions.len()) as u64;
-        let progress = Progress::new(&cell.name, "images", total, 0);
-        let evaluated = evaluate(
-            &EvaluationInput {
-                networks: &networks,
-                test,
-                conditions: &spec.conditions,
-                branches: &branches,
-                corrupted,
-                batch,
-                seed: spec.seed,
-                save_images: spec.save_images,
-            },
-            &progress,
-        )?;
-        progress.finish();
-        let work = self.directory.work(&cell.id)?;
-        write_outcomes(&work.join("outcomes.parquet"), &evaluated.outcomes).map_err(report_error)?;
-        if spec.probe {
-            let points = probe::probe(&networks, &self.data.test, &branches, batch, spec.seed)?;
-            write_curves(&work.join("probe.parquet"), &points).map_err(report_error)?;
-        }
-        if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
-            let student = model::load(&self.model_file(parent), self.device)?.0;
-            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
-            let points = similarity::similarity(&student, &teacher, test)?;
-            write_curves(&work.join("similarity.parquet"), &points).map_err(report_error)?;
-        }
-        examples::write_strip(&work.join("examples.png"), &evaluated.examples, self.data.size)?;
-        if let Some(saved) = &evaluated.saved {
-            saved.write(&work)?;
-        }
-        provenance.corruptions = self.corrupted.describe(spec)?;
-        provenance.seconds = started.elapsed().as_secs_f64();
-        provenance.peak_memory = provenance::peak_memory();
-        // The model's own record travels with the training cell; an external one has none.
-        let external = self.external.contains_key(parent);
-        let mut record = CellRecord {
-            cell: cell.clone(),
-            model: networks.record().filter(|_| external).cloned(),
-            rows: evaluated.outcomes.len() as u64,
-            provenance,
-        };
-        self.directory.finish(&mut record, &[])
-    }
-
-    /// Examines a model on the first test images, through each branch.
-    fn preflight(&self, model: &dyn Classifier) -> Result<Vec<String>> {
-        let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
-        let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
-        let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
-        let labels = Tensor::from_slice(&labels).to_device(self.device);
-        let mut findings = Vec::new();
-        for &branch in model.branches() {
-            for finding in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
-                if !findings.contains(&finding) {
-                    findings.push(finding);
-                }
-            }
-        }
-        preflight::judge(&findings, &self.allowed)
-    }
-
-    fn model_file(&self, id: &CellId) -> PathBuf {
+    pub(super) fn model_file(&self, id: &CellId) -> PathBuf {
         match self.external.get(id) {
             Some(path) => path.clone(),
             None => self.directory.cell(id).join("model.safetensors"),
         }
     }
+
+    /// Whether the models that a cell needs are what their cells recorded. A damaged one is set
+    /// aside, to be computed again.
+    pub(super) fn parents_are_sound(&self, cell: &Cell) -> Result<bool> {
+        for id in cell.parents.iter().filter(|id| !self.external.contains_key(id)) {
+            if let Err(why) = self.directory.check_file(id, "model.safetensors") {
+                self.directory.set_aside(id, &why)?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
-fn report_error(error: rlnet_reports::ReportError) -> Error {
-    Error::Work(error.to_string())
+/// A few names for a line.
+fn some_names(cells: &[&Cell]) -> String {
+    let mut names: Vec<&str> = cells.iter().take(3).map(|cell| cell.name.as_str()).collect();
+    if cells.len() > names.len() {
+        names.push("...");
+    }
+    names.join(", ")
 }
 
 /// The cells to run: all, or those whose name matches and all they need.
-fn wanted<'a>(plan: &'a Plan, only: Option<&str>) -> Result<Vec<&'a Cell>> {
+pub fn wanted<'a>(plan: &'a Plan, only: Option<&str>) -> Result<Vec<&'a Cell>> {
     let Some(pattern) = only else {
         return Ok(plan.cells.iter().collect());
     };

@@ -1,13 +1,20 @@
 //! A plan of cells becomes files: content-addressed, atomic, resumable.
 
+pub mod check;
+pub mod claim;
 pub mod corrupted;
 pub mod directory;
+mod evaluate_cell;
 pub mod execute;
+pub mod failure;
 pub mod files;
+pub mod live;
+pub mod piece;
 pub mod prepare;
 pub mod provenance;
+mod train_cell;
 
 pub use corrupted::CorruptedSource;
 pub use directory::RunDirectory;
-pub use execute::{Executed, Executor};
+pub use execute::{Executed, Executor, Part};
 pub use prepare::Prepared;

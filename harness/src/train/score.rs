@@ -39,6 +39,19 @@ impl Scores {
         self.layers.iter().map(values).collect()
     }
 
+    /// Sums as [`values`](Self::values) gave them, of layers of these shapes (channels, height,
+    /// width). No values: no batch was added yet.
+    pub fn from_values(values: &[Vec<f64>], shapes: &[[u64; 3]], device: Device) -> Self {
+        let layer = |(values, shape): (&Vec<f64>, &[u64; 3])| {
+            Tensor::from_slice(values)
+                .reshape(shape.map(|n| n as i64))
+                .to_device(device)
+        };
+        Self {
+            layers: values.iter().zip(shapes).map(layer).collect(),
+        }
+    }
+
     /// The mask that keeps exactly `keep[l]` units with the largest score in each layer.
     pub fn mask(&self, keep: &[u64]) -> ReluMask {
         ReluMask::top(&self.values(), keep)

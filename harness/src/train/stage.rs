@@ -1,21 +1,23 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
-use super::curves::EpochMeans;
-use super::score::{Scores, average};
+use super::dialect;
+use super::score::average;
 use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
-use super::state::{Header, State};
-use super::step::{Step, clean_count, diverged, splits};
+use super::state::{Header, Partial, State};
+use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::{Network, NetworkSpec, ReluMask};
-use crate::progress::Progress;
-use rlnet_suites::objective::{Granularity, Score};
-use rlnet_suites::train::{Allocation, Dialect, Select, Stage, View};
-use rlnet_suites::{CurvePoint, TrainSpec};
+use crate::progress::{Progress, announce};
+use crate::stop;
+use rlnet_suites::objective::{Granularity, Precision, Score};
+use rlnet_suites::train::{Allocation, Select, Stage, View};
+use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +35,8 @@ pub struct StageInput<'a> {
     pub network: NetworkSpec,
     /// The frozen teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
-    /// Weights and mask a student starts from: the result of its mask stage.
+    /// Weights and mask a student starts from: the result of its mask stage. None: fresh
+    /// weights, and units drawn by lot.
     pub start: Option<&'a Network>,
     /// Training images.
     pub train: Arc<Split>,
@@ -70,46 +73,40 @@ pub const CHECKPOINT: &str = "state.safetensors";
 /// cannot be written.
 pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let spec = input.spec;
-    let mut state = begin(input)?;
+    let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32)?;
     let checkpoint = input.work.join(CHECKPOINT);
-    if checkpoint.exists() {
-        state.load(&checkpoint)?;
-        state.header.resumed += 1;
-        tracing::info!(
-            "{}: going on after epoch {} of {}",
-            input.name,
-            state.header.epoch,
-            spec.epochs
-        );
-    }
-    let keep = if spec.stage == Stage::Mask {
+    let mut state = go_on(input, &checkpoint)?;
+    let keep = if spec.draws_mask() {
         keep(input, &state.network)?
     } else {
         Vec::new()
     };
-    if spec.stage == Stage::Mask && state.header.epoch == 0 {
-        let sizes = state.network.layer_sizes();
-        let mask = match spec.granularity {
-            Granularity::Unit => ReluMask::random(&sizes, &keep, spec.seed),
-            Granularity::Channel => {
-                ReluMask::random_channels(&state.network.layer_shapes(), &keep, spec.seed)
-            }
-        };
+    if spec.draws_mask() && state.header.epoch == 0 && state.partial.is_none() {
+        let mask = first_mask(spec, &state.network.layer_shapes(), &keep);
         state.network.set_mask(mask)?;
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
-    let already = u64::from(state.header.epoch) * input.train.len() as u64;
+    let steps = state
+        .partial
+        .as_ref()
+        .map_or(0, |partial| partial.steps * spec.batch);
+    let already = u64::from(state.header.epoch) * input.train.len() as u64 + steps as u64;
     let images = u64::from(spec.epochs) * input.train.len() as u64;
     let progress = Progress::new(input.name, "images", images, already);
     while state.header.epoch < spec.epochs {
         let points = one_epoch(input, &mut state, &keep, &progress)?;
         unbroken(&state, input)?;
-        events.append(&points)?;
-        state.header.curves.extend(points);
+        if let Some(points) = points {
+            events.append(&points)?;
+            state.header.curves.extend(points);
+        }
         state.save(&checkpoint)?;
+        if state.header.epoch < spec.epochs || state.partial.is_some() {
+            stop::check(&format!("{} is saved {}", input.name, place(&state, spec)))?;
+        }
     }
     progress.finish();
-    state.restore_best();
+    state.restore_best()?;
     Ok(Trained {
         network: state.network,
         epoch: state.header.best_epoch,
@@ -117,6 +114,40 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         seconds: state.header.seconds,
         resumed: state.header.resumed,
     })
+}
+
+/// The state to go on from: the checkpoint's, else that before the first epoch. A checkpoint
+/// that cannot be read is left, and the stage starts over.
+fn go_on(input: &StageInput<'_>, checkpoint: &Path) -> Result<State> {
+    if !checkpoint.exists() {
+        return begin(input);
+    }
+    let mut state = begin(input)?;
+    match state.load(checkpoint) {
+        Ok(()) => {
+            state.header.resumed += 1;
+            let place = place(&state, input.spec);
+            announce(&format!("{}: going on {place}", input.name));
+            Ok(state)
+        }
+        Err(why) => {
+            announce(&format!("{}: {why}; the stage starts over", input.name));
+            begin(input)
+        }
+    }
+}
+
+/// Where a stage is.
+fn place(state: &State, spec: &TrainSpec) -> String {
+    match &state.partial {
+        Some(partial) => format!(
+            "after step {} of epoch {} of {}",
+            partial.steps,
+            state.header.epoch + 1,
+            spec.epochs
+        ),
+        None => format!("after epoch {} of {}", state.header.epoch, spec.epochs),
+    }
 }
 
 /// Refuses weights that are no longer numbers: the last step of an epoch can break them without
@@ -149,12 +180,24 @@ fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
     )?)
 }
 
+/// The mask before any score: units drawn by lot.
+fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
+    let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    match spec.granularity {
+        Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
+        Granularity::Unit if spec.has(Quirk::ReplicatedFirstMask) => {
+            ReluMask::random_maps(shapes, keep, spec.seed)
+        }
+        Granularity::Unit => ReluMask::random(&sizes, keep, spec.seed),
+    }
+}
+
 /// The mask that the scores of an epoch ask for.
 fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
-    match (spec.granularity, spec.dialect) {
-        (Granularity::Channel, _) => ReluMask::top_channels(scores, shapes, keep),
-        (Granularity::Unit, Dialect::Fixed) => ReluMask::top(scores, keep),
-        (Granularity::Unit, Dialect::Parity) => ReluMask::above_threshold(scores, keep),
+    match spec.granularity {
+        Granularity::Channel => ReluMask::top_channels(scores, shapes, keep),
+        Granularity::Unit if spec.has(Quirk::StrictThreshold) => ReluMask::above_threshold(scores, keep),
+        Granularity::Unit => ReluMask::top(scores, keep),
     }
 }
 
@@ -174,8 +217,10 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
         network,
         sgd,
         best: Vec::new(),
+        best_mask: None,
         previous_mask: None,
         scores: None,
+        partial: None,
     })
 }
 
@@ -194,15 +239,21 @@ fn copy_weights(from: &Network, to: &Network) -> Result<()> {
     Ok(())
 }
 
-/// Trains one epoch, updates the mask, validates, selects. Gives the epoch's curve points.
+/// Trains one epoch, or what is left of it, updates the mask, validates, selects. Gives the
+/// epoch's curve points; nothing when it was asked to stop between two steps.
 fn one_epoch(
     input: &StageInput<'_>,
     state: &mut State,
     keep: &[u64],
     progress: &Progress,
-) -> Result<Vec<CurvePoint>> {
+) -> Result<Option<Vec<CurvePoint>>> {
     let spec = input.spec;
     let started = Instant::now();
+    let Partial {
+        steps: done,
+        mut means,
+        mut scores,
+    } = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
     let views = ViewSpec {
         seed: spec.seed,
@@ -210,8 +261,8 @@ fn one_epoch(
         batch: spec.batch,
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
-        shared_crop: spec.dialect == Dialect::Fixed,
-        augmix_count: if splits(spec) { |n| n / 2 } else { |n| n },
+        shared_crop: !spec.has(Quirk::OwnAugmixCrop),
+        augmix_count: dialect::augmix_count(spec),
     };
     let step = Step {
         spec,
@@ -220,16 +271,26 @@ fn one_epoch(
         epoch: number,
         lr: spec.lr_at(number),
     };
-    let mut means = EpochMeans::default();
-    let mut scores = Scores::default();
-    for batch in epoch(Arc::clone(&input.train), views) {
-        debug_assert_eq!((views.augmix_count)(batch.len()), clean_count(spec, batch.len()));
+    // Every draw is keyed by epoch and image, so steps that were done can be passed over.
+    for (position, batch) in epoch(Arc::clone(&input.train), views).enumerate().skip(done) {
         step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
-        let loss = means.mean("loss/total").unwrap_or_default();
-        progress.advance(
-            batch.len() as u64,
-            &format!("epoch {number}/{}, loss {loss:.3}", spec.epochs),
-        );
+        progress.advance(batch.len() as u64, || {
+            let loss = means.mean("loss/total").unwrap_or_default();
+            format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
+        });
+        if stop::asked().is_some() {
+            state.partial = Some(Partial {
+                steps: position + 1,
+                means,
+                scores,
+            });
+            state.header.seconds += started.elapsed().as_secs_f64();
+            return Ok(None);
+        }
+    }
+    let loss = means.mean("loss/total").unwrap_or_default();
+    if !loss.is_finite() {
+        return Err(diverged(spec, number, &format!("the loss became {loss}")));
     }
     let mut points = means.points(number);
     let mut point = |metric: String, value: f64| {
@@ -240,7 +301,7 @@ fn one_epoch(
         });
     };
     point("lr".into(), step.lr);
-    if spec.stage == Stage::Mask {
+    if spec.stage == Stage::Mask && spec.score != Score::Random {
         let mut values = scores.values();
         if spec.score == Score::Averaged {
             values = average(state.scores.take(), values);
@@ -271,7 +332,7 @@ fn one_epoch(
         "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
         input.name,
         spec.epochs,
-        means.mean("loss/total").unwrap_or_default(),
+        loss,
         describe(&accuracies)
     ));
     state.header.epoch = number;
@@ -281,7 +342,7 @@ fn one_epoch(
     if spec.select == Select::Last || score >= state.header.best_score {
         state.keep_best(score);
     }
-    Ok(points)
+    Ok(Some(points))
 }
 
 /// What selecting an epoch maximises; see [`Select`].

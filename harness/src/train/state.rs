@@ -1,11 +1,15 @@
-//! The state of a stage between epochs: all that a resume needs to go on exactly.
+//! The state of a stage between epochs, or between two steps of one: all that a resume needs
+//! to go on exactly.
 
+use super::curves::EpochMeans;
+use super::score::Scores;
 use super::sgd::Sgd;
 use crate::error::{Error, Result};
 use crate::nn::checkpoint::Tensors;
 use crate::nn::{Network, ReluMask};
 use rlnet_suites::CurvePoint;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Tensor, no_grad_guard};
 
@@ -18,7 +22,8 @@ pub struct Header {
     pub epoch: u32,
     /// The epoch whose weights are the best so far; 0 before any.
     pub best_epoch: u32,
-    /// Its score.
+    /// Its score, to the bit: a later epoch may tie with it.
+    #[serde(serialize_with = "bits", deserialize_with = "from_bits")]
     pub best_score: f64,
     /// Curves so far.
     pub curves: Vec<CurvePoint>,
@@ -26,6 +31,44 @@ pub struct Header {
     pub seconds: f64,
     /// How often the stage was resumed.
     pub resumed: u32,
+    /// Steps done of the epoch after `epoch`.
+    #[serde(default)]
+    pub steps: usize,
+    /// The sums of that epoch's means.
+    #[serde(default)]
+    pub means: BTreeMap<String, (u64, u64)>,
+    /// Checksum of the tensors (blake3): a damaged checkpoint must not be gone on from.
+    #[serde(default)]
+    pub checksum: String,
+}
+
+fn bits<S: Serializer>(value: &f64, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_u64(value.to_bits())
+}
+
+fn from_bits<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bits(u64),
+        // Checkpoints from before the bits were kept.
+        Decimal(f64),
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Bits(bits) => f64::from_bits(bits),
+        Written::Decimal(value) => value,
+    })
+}
+
+/// What an epoch has gathered before its end.
+#[derive(Debug, Default)]
+pub struct Partial {
+    /// Steps done.
+    pub steps: usize,
+    /// Means of losses and accuracies.
+    pub means: EpochMeans,
+    /// Scores of the mask stage.
+    pub scores: Scores,
 }
 
 /// A stage in flight.
@@ -38,10 +81,14 @@ pub struct State {
     pub sgd: Sgd,
     /// Weights of the best epoch, in the order of the network's tensors.
     pub best: Vec<Tensor>,
+    /// The mask of the best epoch, where the mask changes and it is not the last that is kept.
+    pub best_mask: Option<ReluMask>,
     /// The mask of the epoch before this one, for the lag-2 distance.
     pub previous_mask: Option<ReluMask>,
     /// The running average of the scores, when they are averaged.
     pub scores: Option<Vec<Vec<f64>>>,
+    /// The epoch in flight, where it was interrupted.
+    pub partial: Option<Partial>,
 }
 
 impl State {
@@ -56,14 +103,23 @@ impl State {
             .iter()
             .map(|param| param.tensor.detach().copy())
             .collect();
+        // A mask that was put in force before is one that changes from epoch to epoch.
+        self.best_mask = self.previous_mask.as_ref().map(|_| self.network.mask().clone());
     }
 
-    /// Puts the best weights into the network.
-    pub fn restore_best(&mut self) {
+    /// Puts the best weights, and their mask, into the network.
+    ///
+    /// # Errors
+    /// When the mask is not this network's.
+    pub fn restore_best(&mut self) -> Result<()> {
         let _guard = no_grad_guard();
         for (param, best) in self.network.params().iter().zip(&self.best) {
             param.tensor.shallow_clone().copy_(best);
         }
+        if let Some(mask) = self.best_mask.take() {
+            self.network.set_mask(mask)?;
+        }
+        Ok(())
     }
 
     /// Writes the checkpoint, atomically.
@@ -83,10 +139,23 @@ impl State {
         if let Some(mask) = &self.previous_mask {
             tensors.put_mask("previous_mask/", mask);
         }
+        if let Some(mask) = &self.best_mask {
+            tensors.put_mask("best_mask/", mask);
+        }
         for (layer, scores) in self.scores.iter().flatten().enumerate() {
             tensors.put_scores(format!("score/{layer:03}"), scores);
         }
-        tensors.save(path, &self.header)
+        let mut header = self.header.clone();
+        (header.steps, header.means) = (0, BTreeMap::new());
+        if let Some(partial) = &self.partial {
+            header.steps = partial.steps;
+            header.means = partial.means.to_bits();
+            for (layer, scores) in partial.scores.values().iter().enumerate() {
+                tensors.put_scores(format!("partial_score/{layer:03}"), scores);
+            }
+        }
+        header.checksum = tensors.checksum();
+        tensors.save(path, &header)
     }
 
     /// Reads a checkpoint of this cell into the network and optimiser.
@@ -103,6 +172,9 @@ impl State {
                     header.cell, self.header.cell
                 ),
             ));
+        }
+        if !header.checksum.is_empty() && header.checksum != tensors.checksum() {
+            return Err(Error::reading(path, "its checksum is wrong: the file is damaged"));
         }
         let _guard = no_grad_guard();
         tensors.get_network("param/", &self.network)?;
@@ -126,9 +198,25 @@ impl State {
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
         }
+        if tensors.has("best_mask/000") {
+            self.best_mask = Some(tensors.get_mask("best_mask/", layers)?);
+        }
         if tensors.has("score/000") {
             let layer = |layer| tensors.get_scores(&format!("score/{layer:03}"));
             self.scores = Some((0..layers).map(layer).collect::<Result<_>>()?);
+        }
+        if header.steps > 0 {
+            let values = (0..layers)
+                .map(|layer| format!("partial_score/{layer:03}"))
+                .filter(|name| tensors.has(name))
+                .map(|name| tensors.get_scores(&name))
+                .collect::<Result<Vec<_>>>()?;
+            let (shapes, device) = (self.network.layer_shapes(), self.network.params().device());
+            self.partial = Some(Partial {
+                steps: header.steps,
+                means: EpochMeans::from_bits(&header.means),
+                scores: Scores::from_values(&values, &shapes, device),
+            });
         }
         self.header = header;
         Ok(())

@@ -59,8 +59,21 @@ impl Suite {
             let (need, given, wanted) = match train.stage {
                 Stage::Teacher => ("", &None, Stage::Teacher),
                 Stage::Mask => ("teacher", &train.teacher, Stage::Teacher),
+                // A student without a mask stage: its units are drawn by lot.
+                Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
+                    ("teacher", &train.teacher, Stage::Teacher)
+                }
                 Stage::Student => ("mask", &train.mask, Stage::Mask),
             };
+            if train.mask.is_some() && train.teacher.is_some() {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
+                         leave one out"
+                    ),
+                ));
+            }
             match given {
                 None if need.is_empty() => {}
                 None => {
@@ -91,12 +104,28 @@ impl Suite {
                 }
             }
             let counted = train.allocation.is_some_and(Allocation::has_counts);
-            if train.stage == Stage::Mask && train.budget.is_none() && !counted {
+            let draws = train.stage != Stage::Teacher && train.teacher.is_some();
+            if draws && train.budget.is_none() && !counted {
                 return Err(at(
                     train.name.span(),
                     format!(
-                        "`{name}` is a mask stage and needs budget = \"50k\" or \"11.14x\", or \
-                             allocation = \"published:NAME\""
+                        "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
+                             allocation = \"published:NAME\"",
+                        train.stage.name(),
+                        if train.stage == Stage::Mask {
+                            ""
+                        } else {
+                            " without a mask stage"
+                        }
+                    ),
+                ));
+            }
+            if !draws && (train.budget.is_some() || train.allocation.is_some()) {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
+                         with teacher = \"...\" in place of mask; leave them out"
                     ),
                 ));
             }

@@ -1,0 +1,125 @@
+//! Whether the files of finished cells are still what was recorded of them.
+
+use super::directory::RunDirectory;
+use super::files::create_folder;
+use crate::error::{Error, Result};
+use crate::progress::announce;
+use rayon::prelude::*;
+use rlnet_suites::{CellId, CellRecord, Plan};
+use std::fs;
+use std::path::Path;
+
+/// Larger files (models) are looked at when they are used, and by `--verify`.
+const SMALL: u64 = 4 << 20;
+
+impl RunDirectory {
+    /// What a finished cell recorded.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file.
+    pub fn record(&self, id: &CellId) -> std::result::Result<CellRecord, String> {
+        let bytes = fs::read(self.cell(id).join("cell.json"))
+            .map_err(|error| format!("its cell.json cannot be read ({error})"))?;
+        let record: CellRecord = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("its cell.json is damaged or of another version ({error})"))?;
+        if record.cell.id != *id {
+            return Err(format!("its cell.json is that of cell {}", record.cell.id));
+        }
+        Ok(record)
+    }
+
+    /// Compares one file of a finished cell with its recorded checksum.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check_file(&self, id: &CellId, name: &str) -> std::result::Result<(), String> {
+        let record = self.record(id)?;
+        let sum = record
+            .provenance
+            .files
+            .get(name)
+            .ok_or_else(|| format!("it records no {name}"))?;
+        check_sum(&self.cell(id).join(name), sum, u64::MAX)
+    }
+
+    /// Compares the files of a finished cell with their checksums: all of them, or (not `whole`)
+    /// the small ones, and of the large ones only that they are there.
+    ///
+    /// # Errors
+    /// Says what is wrong with the first that is not as it was.
+    pub fn check_cell(&self, id: &CellId, whole: bool) -> std::result::Result<(), String> {
+        let limit = if whole { u64::MAX } else { SMALL };
+        let record = self.record(id)?;
+        let files = record.provenance.files.iter();
+        files
+            .filter(|(name, _)| *name != "cell.json")
+            .try_for_each(|(name, sum)| check_sum(&self.cell(id).join(name), sum, limit))
+    }
+
+    /// The damaged ones among these cells, with what is wrong. Cells that are not done are no
+    /// concern here; what a killed process left over in a finished one is removed.
+    pub fn damaged<'a>(&self, ids: &[&'a CellId], whole: bool) -> Vec<(&'a CellId, String)> {
+        ids.par_iter()
+            .filter(|id| self.cell(id).exists())
+            .filter_map(|id| match self.check_cell(id, whole) {
+                Ok(()) => {
+                    self.sweep(id);
+                    None
+                }
+                Err(why) => Some((*id, why)),
+            })
+            .collect()
+    }
+
+    /// Sets aside what is damaged among the cells of a plan, so that it is computed again.
+    ///
+    /// # Errors
+    /// When a folder cannot be moved.
+    pub fn heal(&self, plan: &Plan) -> Result<()> {
+        let ids: Vec<&CellId> = plan.cells.iter().map(|cell| &cell.id).collect();
+        for (id, why) in self.damaged(&ids, false) {
+            self.set_aside(id, &why)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a damaged cell to `damaged/`, where it can be looked at.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(&self, id: &CellId, why: &str) -> Result<()> {
+        let folder = self.root().join("damaged");
+        create_folder(&folder)?;
+        let mut place = folder.join(&id.0);
+        let mut number = 1;
+        while place.exists() {
+            number += 1;
+            place = folder.join(format!("{id}-{number}"));
+        }
+        announce(&format!(
+            "cell {id} is damaged: {why}; it is set aside in {} and computed again",
+            place.display()
+        ));
+        match fs::rename(self.cell(id), &place) {
+            // Another process was first.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            moved => moved.map_err(|error| Error::writing(&place, &error)),
+        }
+    }
+}
+
+fn check_sum(path: &Path, sum: &str, limit: u64) -> std::result::Result<(), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let size = fs::metadata(path)
+        .map_err(|error| format!("{name} cannot be read ({error})"))?
+        .len();
+    if size > limit {
+        return Ok(());
+    }
+    let bytes = fs::read(path).map_err(|error| format!("{name} cannot be read ({error})"))?;
+    if blake3::hash(&bytes).to_hex().as_str() == sum {
+        Ok(())
+    } else {
+        Err(format!("the checksum of {name} is wrong"))
+    }
+}

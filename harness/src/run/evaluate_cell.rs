@@ -1,0 +1,306 @@
+//! An evaluation cell: shard by shard, by whichever processes are there; the last one puts the
+//! pieces together.
+
+use super::execute::{Executor, Visit};
+use super::piece::{self, Header, Piece, Pieces, Shard};
+use super::{live, provenance};
+use crate::attack::Classifier;
+use crate::data::images_to_tensor;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::eval::evaluate::count;
+use crate::eval::{
+    EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
+};
+use crate::nn::model;
+use crate::progress::{Progress, announce};
+use crate::stop;
+use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_suites::asked::TEACHER;
+use rlnet_suites::cell::EvaluateSpec;
+use rlnet_suites::{Branch, Cell, CellRecord, Outcome, Provenance};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tch::Tensor;
+
+/// Test images that a model is examined on before it is evaluated.
+const PREFLIGHT_IMAGES: usize = 16;
+
+/// A piece is written at least this often: a killed process loses no more.
+const PIECE: Duration = Duration::from_secs(30);
+
+/// The strip of example images, made with the piece that has the first ones.
+const EXAMPLES: &str = "examples.png";
+
+/// A model that is ready to be evaluated.
+struct Opened {
+    networks: Networks,
+    branches: Vec<Branch>,
+    allowed: Vec<String>,
+}
+
+impl Executor<'_> {
+    pub(super) fn evaluate(
+        &self,
+        cell: &Cell,
+        spec: &EvaluateSpec,
+        batch: usize,
+        ordinal: &str,
+    ) -> Result<Visit> {
+        let claims = self.directory.claims();
+        let images = {
+            // The one stream of draws is written to files by one process.
+            let _claim = match self.corrupted.writes(spec) {
+                true => Some(claims.wait("corrupted", "writes the corrupted images")?),
+                false => None,
+            };
+            let folder = self.directory.root().join("corrupted");
+            self.corrupted.images(spec, &folder, self.data)?
+        };
+        let first = spec.images.map(|images| self.data.test.take(images as usize));
+        let test = first.as_ref().unwrap_or(&self.data.test);
+        let counts: Vec<usize> = spec
+            .conditions
+            .iter()
+            .map(|condition| count(test, images, condition))
+            .collect();
+        let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
+        let pieces = Pieces::new(
+            &cell.id,
+            &self.directory.work_path(&cell.id),
+            batch,
+            self.part.shard,
+        );
+        let mut opened: Option<Opened> = None;
+        let mut elsewhere = false;
+        for shard in &shards {
+            if pieces.is_complete(shard) {
+                continue;
+            }
+            let Some(_claim) = claims.take(&shard.claim(&cell.id))? else {
+                elsewhere = true;
+                continue;
+            };
+            // In this order: a folder that was moved away in between has its cell in place.
+            if pieces.is_complete(shard) || self.directory.is_done(&cell.id) {
+                continue;
+            }
+            let opened = match &mut opened {
+                Some(opened) => opened,
+                none => {
+                    if !self.parents_are_sound(cell)? {
+                        return Ok(Visit::Helped);
+                    }
+                    announce(&format!("{ordinal} evaluate {}", cell.name));
+                    none.insert(self.open(cell, spec)?)
+                }
+            };
+            let input = EvaluationInput {
+                networks: &opened.networks,
+                test,
+                conditions: &spec.conditions,
+                branches: &opened.branches,
+                corrupted: images,
+                batch,
+                seed: spec.seed,
+                save_images: spec.save_images,
+            };
+            pieces.create()?;
+            self.evaluate_shard(cell, &input, shard, &pieces)?;
+        }
+        let worked = match opened {
+            Some(_) => Visit::Helped,
+            None => Visit::Elsewhere,
+        };
+        if elsewhere {
+            return Ok(worked);
+        }
+        let Some(_claim) = claims.take(&cell.id.0)? else {
+            return Ok(worked);
+        };
+        if self.directory.is_done(&cell.id) {
+            return Ok(worked);
+        }
+        let opened = match opened {
+            Some(opened) => opened,
+            None => self.open(cell, spec)?,
+        };
+        self.assemble(cell, spec, batch, &opened, (&shards, &pieces))
+    }
+
+    fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
+        let files = spec.surrogates.iter();
+        let files = files
+            .map(|(name, id)| (name.clone(), self.model_file(id)))
+            .collect();
+        let model = self.model_file(&cell.parents[0]);
+        let networks = Networks::load(&model, &spec.conditions, &files, self.device)?;
+        Ok(Opened {
+            allowed: self.preflight(networks.model())?,
+            branches: match &spec.branches {
+                Some(branches) => networks.check(branches)?.to_vec(),
+                None => networks.branches().to_vec(),
+            },
+            networks,
+        })
+    }
+
+    /// Evaluates what is missing of a shard, a piece at a time.
+    fn evaluate_shard(
+        &self,
+        cell: &Cell,
+        input: &EvaluationInput<'_>,
+        shard: &Shard,
+        pieces: &Pieces,
+    ) -> Result<()> {
+        let mut from = pieces.reached(shard);
+        let (total, before) = ((shard.to - shard.from) as u64, (from - shard.from) as u64);
+        let progress = Progress::new(&cell.name, "images", total, before);
+        while from < shard.to {
+            let started = Instant::now();
+            let cut = || stop::asked().is_some() || started.elapsed() >= PIECE;
+            let part = Part {
+                condition: shard.condition,
+                from,
+                to: shard.to,
+            };
+            let evaluated = evaluate(input, part, &cut, &progress)?;
+            let mut piece = Piece {
+                header: Header {
+                    cell: cell.id.clone(),
+                    condition: shard.condition,
+                    from,
+                    to: evaluated.to,
+                    branches: input.branches.to_vec(),
+                    seconds: started.elapsed().as_secs_f64(),
+                    device: device::name(self.device),
+                    process: live::process(),
+                    checksum: String::new(),
+                    images: None,
+                },
+                outcomes: evaluated.outcomes,
+            };
+            // Beside the rows first: a piece that is there is whole.
+            if let Some(shown) = &evaluated.examples {
+                let path = self.directory.work_path(&cell.id).join(EXAMPLES);
+                examples::write_strip(&path, shown, self.data.size)?;
+            }
+            if let Some(saved) = &evaluated.saved {
+                let path = pieces.images(&piece.header);
+                saved.write(&path)?;
+                let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+                piece.header.images = Some(blake3::hash(&bytes).to_hex().to_string());
+            }
+            pieces.write(&piece)?;
+            from = evaluated.to;
+            stop::check(&format!(
+                "{} is saved after image {from} of {}",
+                cell.name, shard.to
+            ))?;
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    /// Puts the pieces of a cell together and moves it into place.
+    fn assemble(
+        &self,
+        cell: &Cell,
+        spec: &EvaluateSpec,
+        batch: usize,
+        opened: &Opened,
+        (shards, pieces): (&[Shard], &Pieces),
+    ) -> Result<Visit> {
+        let mut all = Vec::new();
+        for shard in shards {
+            match pieces.read(shard, &spec.conditions[shard.condition])? {
+                Some(read) => all.extend(read),
+                None => return Ok(Visit::Helped),
+            }
+        }
+        let started = Instant::now();
+        let mut provenance = self.provenance(&all);
+        provenance.allowed.clone_from(&opened.allowed);
+        provenance.corruptions = self.corrupted.describe(spec)?;
+        let saved = spec.save_images.then(|| all_saved(&all, pieces)).transpose()?;
+        let outcomes = in_order(all, spec.conditions.len(), &opened.branches);
+        let work = self.directory.work(&cell.id)?;
+        write_outcomes(&work.join("outcomes.parquet"), &outcomes)?;
+        if let Some(saved) = saved {
+            saved.write(&work.join(saved::FILE))?;
+        }
+        if spec.probe {
+            let branches = &opened.branches;
+            let points = probe::probe(&opened.networks, &self.data.test, branches, batch, spec.seed)?;
+            write_curves(&work.join("probe.parquet"), &points)?;
+        }
+        if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
+            let student = model::load(&self.model_file(&cell.parents[0]), self.device)?.0;
+            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
+            let points = similarity::similarity(&student, &teacher, &self.data.test)?;
+            write_curves(&work.join("similarity.parquet"), &points)?;
+        }
+        provenance.seconds += started.elapsed().as_secs_f64();
+        provenance.peak_memory = provenance::peak_memory();
+        // The model's own record travels with the training cell; an external one has none.
+        let external = self.external.contains_key(&cell.parents[0]);
+        let mut record = CellRecord {
+            cell: cell.clone(),
+            model: opened.networks.record().filter(|_| external).cloned(),
+            rows: outcomes.len() as u64,
+            provenance,
+        };
+        self.directory.finish(&mut record, &[piece::FOLDER])?;
+        Ok(Visit::Finished)
+    }
+
+    fn provenance(&self, all: &[Piece]) -> Provenance {
+        let processes: BTreeSet<&str> = all.iter().map(|piece| piece.header.process.as_str()).collect();
+        let devices: BTreeSet<&str> = all.iter().map(|piece| piece.header.device.as_str()).collect();
+        let mut provenance = provenance::start(self.device);
+        if !devices.is_empty() {
+            provenance.device = devices.into_iter().collect::<Vec<_>>().join(", ");
+        }
+        provenance.seconds = all.iter().map(|piece| piece.header.seconds).sum();
+        provenance.resumed = processes.len().saturating_sub(1) as u32;
+        provenance
+    }
+
+    /// Examines a model on the first test images, through each branch.
+    fn preflight(&self, model: &dyn Classifier) -> Result<Vec<String>> {
+        let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
+        let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
+        let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
+        let labels = Tensor::from_slice(&labels).to_device(self.device);
+        let mut findings = Vec::new();
+        for &branch in model.branches() {
+            for finding in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+        preflight::judge(&findings, &self.allowed)
+    }
+}
+
+/// Rows condition by condition, branch by branch, image by image, whatever the pieces were.
+fn in_order(pieces: Vec<Piece>, conditions: usize, branches: &[Branch]) -> Vec<Outcome> {
+    let mut slots: Vec<Vec<Outcome>> = vec![Vec::new(); conditions * branches.len()];
+    for piece in pieces {
+        for row in piece.outcomes {
+            if let Some(branch) = branches.iter().position(|branch| *branch == row.branch) {
+                slots[piece.header.condition * branches.len() + branch].push(row);
+            }
+        }
+    }
+    slots.into_iter().flatten().collect()
+}
+
+fn all_saved(all: &[Piece], pieces: &Pieces) -> Result<Saved> {
+    let mut saved = Saved::default();
+    for piece in all {
+        saved.append(Saved::read(&pieces.images(&piece.header))?);
+    }
+    Ok(saved)
+}

@@ -1,0 +1,111 @@
+//! Cells that failed, told to the processes that share a run: nobody tries again what has just
+//! failed for another, and the next run does.
+
+use super::directory::{RunDirectory, write_json};
+use super::files::create_folder;
+use crate::error::{Error, Result};
+use rlnet_suites::{Cell, CellId, Plan};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::PathBuf;
+
+/// One failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The run it happened in.
+    pub session: String,
+    /// The cell's name.
+    pub name: String,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// The failures of a run directory.
+#[derive(Debug)]
+pub struct Failures {
+    folder: PathBuf,
+    session: String,
+}
+
+impl Failures {
+    /// The failures under `failed/`, seen by a run of this name.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(directory: &RunDirectory, session: &str) -> Result<Self> {
+        let folder = directory.root().join("failed");
+        create_folder(&folder)?;
+        Ok(Self {
+            folder,
+            session: session.to_owned(),
+        })
+    }
+
+    fn path(&self, id: &CellId) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+
+    /// The failure of a cell, of whatever run.
+    pub fn of(&self, id: &CellId) -> Option<Failure> {
+        serde_json::from_slice(&fs::read(self.path(id)).ok()?).ok()
+    }
+
+    fn mine(&self, id: &CellId) -> bool {
+        self.of(id).is_some_and(|failure| failure.session == self.session)
+    }
+
+    /// Whether a cell, or one it needs, failed in this run. (A cell that needs one which needs
+    /// one that failed is marked when its own turn comes: `record` follows.)
+    pub fn blocks(&self, cell: &Cell) -> bool {
+        if self.mine(&cell.id) {
+            return true;
+        }
+        let Some(parent) = cell.parents.iter().find(|id| self.mine(id)) else {
+            return false;
+        };
+        // Best effort: unmarked, its descendants wait for it until a stop.
+        let _ = self.record(cell, &format!("it needs cell {parent}, which failed"));
+        true
+    }
+
+    /// Records a failure.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn record(&self, cell: &Cell, why: &str) -> Result<()> {
+        let failure = Failure {
+            session: self.session.clone(),
+            name: cell.name.clone(),
+            why: why.to_owned(),
+        };
+        write_json(&self.path(&cell.id), &failure)
+    }
+
+    /// Forgets the failure of a cell that is done now.
+    pub fn forget(&self, cell: &Cell) {
+        let _ = fs::remove_file(self.path(&cell.id));
+    }
+
+    /// One error of all failures of this run; fine when there are none.
+    ///
+    /// # Errors
+    /// Exactly when a cell of the plan failed in this run.
+    pub fn judge(&self, plan: &Plan) -> Result<()> {
+        let failed: Vec<String> = plan
+            .cells
+            .iter()
+            .filter_map(|cell| self.of(&cell.id))
+            .filter(|failure| failure.session == self.session)
+            .map(|failure| format!("{}: {}", failure.name, failure.why))
+            .collect();
+        match failed.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Error::Work(one.clone())),
+            many => Err(Error::Work(format!(
+                "{} cells failed:\n  {}",
+                many.len(),
+                many.join("\n  ")
+            ))),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A training cell: its parents' models in, a model and its curves out.
+
+use super::execute::{Executor, Visit};
+use super::provenance;
+use crate::error::Result;
+use crate::nn::model::{self, ModelHeader};
+use crate::nn::{Network, NetworkSpec};
+use crate::progress::announce;
+use crate::train::dialect;
+use crate::train::stage::CHECKPOINT;
+use crate::train::{StageInput, train};
+use rlnet_reports::store::write_curves;
+use rlnet_suites::{Cell, CellRecord, Quirk, TrainSpec};
+use tch::Device;
+
+impl Executor<'_> {
+    pub(super) fn train(&self, cell: &Cell, spec: &TrainSpec, ordinal: &str) -> Result<Visit> {
+        // One training a GPU; processes that share it may evaluate beside it.
+        let _turn = match self.device {
+            Device::Cuda(n) => {
+                let name = format!("train-{}-cuda{n}", self.part.session);
+                match self.directory.claims().take(&name)? {
+                    Some(turn) => Some(turn),
+                    None => return Ok(Visit::Elsewhere),
+                }
+            }
+            _ => None,
+        };
+        let Some(_claim) = self.directory.claims().take(&cell.id.0)? else {
+            return Ok(Visit::Elsewhere);
+        };
+        if self.directory.is_done(&cell.id) {
+            return Ok(Visit::Elsewhere);
+        }
+        if !self.parents_are_sound(cell)? {
+            return Ok(Visit::Helped);
+        }
+        announce(&format!(
+            "{ordinal} train {} ({}, {} epochs)",
+            cell.name, spec.arch, spec.epochs
+        ));
+        let mut provenance = provenance::start(self.device);
+        let parents = cell
+            .parents
+            .iter()
+            .map(|id| Ok(model::load(&self.model_file(id), self.device)?.0))
+            .collect::<Result<Vec<Network>>>()?;
+        let work = self.directory.work(&cell.id)?;
+        let trained = train(&StageInput {
+            cell: &cell.id.0,
+            name: &cell.name,
+            spec,
+            network: NetworkSpec {
+                arch: spec.arch.parse()?,
+                image_size: self.data.size as u64,
+                classes: self.data.classes.len(),
+                norm: spec.norm,
+                quirks: dialect::structure(spec),
+                mean: self.data.mean,
+                std: self.data.std,
+            },
+            teacher: parents.first(),
+            start: parents.get(1),
+            train: self.data.train.clone(),
+            validation: match spec.has(Quirk::SelectOnTest) {
+                true => &self.data.test,
+                false => &self.data.validation,
+            },
+            device: self.device,
+            work: &work,
+        })?;
+        let header = ModelHeader::of(
+            &trained.network,
+            &self.data.classes,
+            &self.data.name,
+            trained.epoch,
+        );
+        model::save(&work.join("model.safetensors"), &trained.network, &header)?;
+        write_curves(&work.join("train.parquet"), &trained.curves)?;
+        provenance.seconds = trained.seconds;
+        provenance.resumed = trained.resumed;
+        provenance.peak_memory = provenance::peak_memory();
+        let mut record = CellRecord {
+            cell: cell.clone(),
+            model: Some(header.record),
+            rows: 0,
+            provenance,
+        };
+        self.directory.finish(&mut record, &[CHECKPOINT])?;
+        Ok(Visit::Finished)
+    }
+}
