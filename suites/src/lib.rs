@@ -14,6 +14,7 @@ pub mod corrupted;
 pub mod dialect;
 pub mod epsilon;
 pub mod error;
+pub mod explain;
 pub mod gate;
 pub mod objective;
 pub mod outcome;
@@ -22,6 +23,7 @@ pub mod published;
 mod resolve;
 pub mod results;
 pub mod scale;
+pub mod settings;
 pub mod suite;
 pub mod train;
 
