@@ -2,11 +2,14 @@
 
 use super::global::Global;
 use super::{say, say_json};
+use crate::device::{CudaState, Wish};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
-use crate::run::live::Presence;
+use crate::run::execute::wanted;
+use crate::run::jobs::Crew;
+use crate::run::live::{Presence, process};
 use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
@@ -14,8 +17,9 @@ use crate::{device, stop};
 use clap::Args;
 use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::train::{Dialect, Stage};
-use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
+use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,6 +47,13 @@ pub struct Run {
     /// Show what is done and what would run
     #[arg(long)]
     dry_run: bool,
+    /// Workers on this machine: each takes what no other has claimed; every GPU trains one network
+    /// at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// For the program's own use: this process is a worker of the run of that name
+    #[arg(long, value_name = "SESSION", hide = true)]
+    worker: Option<String>,
     #[command(flatten)]
     joining: Joining,
     #[command(flatten)]
@@ -109,6 +120,8 @@ impl Run {
             only: None,
             limit: None,
             dry_run: false,
+            jobs: None,
+            worker: None,
             joining: Joining {
                 minutes: None,
                 shard: ATTACKED as u32,
@@ -156,26 +169,121 @@ impl Run {
             return dry_run(&plan, &out, global.json);
         }
         let directory = RunDirectory::open(&out)?;
+        if let Some(session) = &self.worker {
+            stop::with_parent();
+            let part = Part {
+                session: session.clone(),
+                ..self.joining.part()
+            };
+            self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            return Ok(());
+        }
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
-        let device = global.open_device()?;
-        let executed = {
-            let _presence = Presence::show(&out, &device::name(device))?;
-            Executor {
-                directory: &directory,
-                data: &data,
-                corrupted: &corrupted,
-                device,
-                external: BTreeMap::new(),
-                allowed: Vec::new(),
-                part: self.joining.part(),
-            }
-            .run(&plan, self.only.as_deref())
-            .map_err(go_on)?
+        let executed = match self.jobs {
+            Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
+            _ => self
+                .execute(
+                    global,
+                    (&directory, &plan),
+                    (&data, &corrupted),
+                    self.joining.part(),
+                )
+                .map_err(go_on)?,
         };
         announce(&summary(&plan.suite, &executed, started.elapsed()));
         finish(&directory, &plan, global.json, &executed)
     }
+
+    /// Takes part in the work.
+    fn execute(
+        &self,
+        global: &Global,
+        (directory, plan): (&RunDirectory, &Plan),
+        (data, corrupted): (&Prepared, &CorruptedSource),
+        part: Part,
+    ) -> Result<Executed> {
+        let device = global.open_device()?;
+        let _presence = Presence::show(directory.root(), &device::name(device))?;
+        Executor {
+            directory,
+            data,
+            corrupted,
+            device,
+            external: BTreeMap::new(),
+            allowed: Vec::new(),
+            part,
+        }
+        .run(plan, self.only.as_deref())
+    }
+
+    /// Has workers do the work.
+    fn crew(&self, global: &Global, directory: &RunDirectory, plan: &Plan, jobs: u16) -> Result<Executed> {
+        let cells = wanted(plan, self.only.as_deref())?;
+        let cells: Vec<CellId> = cells.into_iter().map(|cell| cell.id.clone()).collect();
+        let done = |cells: &[CellId]| cells.iter().filter(|id| directory.is_done(id)).count();
+        let found = done(&cells);
+        let crew = Crew {
+            session: process(),
+            arguments: (0..jobs)
+                .map(|number| worker_arguments(global, number, jobs, &process()))
+                .collect(),
+            cells,
+        };
+        if found < crew.cells.len() {
+            crew.run(directory, plan)?;
+        }
+        let computed = done(&crew.cells) - found;
+        Ok(Executed {
+            computed,
+            found,
+            left: crew.cells.len() - found - computed,
+            ..Executed::default()
+        })
+    }
+}
+
+/// This program's arguments, for one of its workers: its share of the devices and cores, unless
+/// they were named.
+fn worker_arguments(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsString> {
+    let mut arguments = without(&["--jobs", "--device", "--threads"], std::env::args_os().skip(1));
+    let device = match (global.device, device::cuda_state()) {
+        (Wish::Auto, CudaState::Devices(devices)) if devices > 0 => {
+            format!("cuda:{}", usize::from(number) % devices)
+        }
+        (Wish::Auto | Wish::Cpu, _) => "cpu".to_owned(),
+        (Wish::Cuda(n), _) => format!("cuda:{n}"),
+    };
+    arguments.extend(["--device".into(), device.into()]);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = match global.threads {
+        Some(threads) => Some(usize::from(threads)),
+        None if std::env::var_os("OMP_NUM_THREADS").is_some() => None,
+        None => Some((cores / usize::from(jobs)).max(1)),
+    };
+    if let Some(threads) = threads {
+        arguments.extend(["--threads".into(), threads.to_string().into()]);
+    }
+    arguments.extend(["--worker".into(), session.into()]);
+    arguments
+}
+
+/// Arguments without these options and their values.
+fn without(options: &[&str], arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if options.contains(&text.as_ref()) {
+            arguments.next();
+        } else if !options
+            .iter()
+            .any(|option| text.starts_with(&format!("{option}=")))
+        {
+            kept.push(argument);
+        }
+    }
+    kept
 }
 
 /// What a run did, in a line.
@@ -301,4 +409,32 @@ fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
         out.display()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_taken_out_with_their_values() {
+        let words = [
+            "run",
+            "s",
+            "--jobs",
+            "4",
+            "--only",
+            "a",
+            "--threads=2",
+            "--jobsite",
+        ];
+        let left = without(&["--jobs", "--threads"], words.iter().map(OsString::from));
+        assert_eq!(left, ["run", "s", "--only", "a", "--jobsite"]);
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_cut_them() {
+        assert_eq!(quoted("a/b=1,c".into()), "a/b=1,c");
+        assert_eq!(quoted("rlnet/*".into()), "'rlnet/*'");
+        assert_eq!(quoted("it's".into()), "'it'\\''s'");
+    }
 }
