@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod plan;
 pub mod published;
 pub mod results;
+pub mod slurm;
 pub mod suite;
 pub mod train;
 
@@ -32,5 +33,6 @@ pub use gate::Gate;
 pub use outcome::{CurvePoint, Outcome};
 pub use plan::Plan;
 pub use results::Literature;
+pub use slurm::Slurm;
 pub use suite::Suite;
 pub use train::TrainSpec;

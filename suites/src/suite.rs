@@ -9,6 +9,7 @@ use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::error::{SuiteError, suggest};
 use crate::objective::{Granularity, Inner, ModeName, Pram, Score};
+use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
@@ -42,6 +43,9 @@ pub struct Suite {
     pub train: Vec<Train>,
     /// What is measured.
     pub evaluation: Evaluation,
+    /// What a Slurm cluster wants to know; changes no result.
+    #[serde(default)]
+    pub slurm: Slurm,
 }
 
 /// `[data]`.

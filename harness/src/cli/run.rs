@@ -1,8 +1,8 @@
 //! `rlnet run`: a suite from what is there to its report.
 
+use super::drawn::{Drawn, text};
 use super::global::Global;
-use super::{say, say_json};
-use crate::device::{CudaState, Wish};
+use super::{cluster, say, say_json, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
@@ -12,14 +12,14 @@ use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
 use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
+use crate::run::shell::quoted;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::train::{Dialect, Stage};
 use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -47,10 +47,26 @@ pub struct Run {
     /// Show what is done and what would run
     #[arg(long)]
     dry_run: bool,
+    /// Compare every file of the run directory with its checksum; set damaged cells aside
+    #[arg(long)]
+    verify: bool,
     /// Workers on this machine: each takes what no other has claimed; every GPU trains one network
     /// at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Where the work is done: on this machine, or on a Slurm cluster (an array of tasks a level of
+    /// the plan; options in the suite's [slurm] or ~/.config/rlnet/slurm.toml)
+    #[arg(long, value_enum, default_value = "local", conflicts_with = "jobs")]
+    executor: Where,
+    /// Show how far the run is, whoever works on it
+    #[arg(long)]
+    status: bool,
+    /// Cancel what was submitted to Slurm; its tasks save and stop
+    #[arg(long)]
+    cancel: bool,
+    /// For the program's own use: the cells of a task on a cluster
+    #[arg(long, value_name = "FILE", hide = true, requires = "worker")]
+    cells: Option<PathBuf>,
     /// For the program's own use: this process is a worker of the run of that name
     #[arg(long, value_name = "SESSION", hide = true)]
     worker: Option<String>,
@@ -58,6 +74,13 @@ pub struct Run {
     joining: Joining,
     #[command(flatten)]
     corrupted: CorruptedFolders,
+}
+
+/// Where the work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Where {
+    Local,
+    Slurm,
 }
 
 /// How a process takes part in a run, and how long.
@@ -120,7 +143,12 @@ impl Run {
             only: None,
             limit: None,
             dry_run: false,
+            verify: false,
             jobs: None,
+            executor: Where::Local,
+            status: false,
+            cancel: false,
+            cells: None,
             worker: None,
             joining: Joining {
                 minutes: None,
@@ -141,6 +169,19 @@ impl Run {
             sets.push(format!("evaluation.seed={seed}"));
         }
         let suite = read_suite(&self.suite, &sets)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new("out").join(&suite.name));
+        if self.verify {
+            return verify(&out, global.json);
+        }
+        if self.status {
+            return cluster::status(&out, global.json);
+        }
+        if self.cancel {
+            return cluster::cancel(&out);
+        }
         if suite.train.is_empty() {
             return Err(Error::Input(format!(
                 "suite {0} trains nothing; it measures a model that is there: rlnet eval MODEL --suite {1}",
@@ -161,25 +202,39 @@ impl Run {
         let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
         let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| Path::new("out").join(&plan.suite));
         if self.dry_run {
             return dry_run(&plan, &out, global.json);
         }
         let directory = RunDirectory::open(&out)?;
         if let Some(session) = &self.worker {
-            stop::with_parent();
-            let part = Part {
+            let mut part = Part {
                 session: session.clone(),
                 ..self.joining.part()
             };
+            match &self.cells {
+                // A task on a cluster leaves what others have in hand to them.
+                Some(file) => {
+                    part.cells = Some(cluster::cells(file)?);
+                    part.wait = false;
+                }
+                None => stop::with_parent(),
+            }
             self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
             return Ok(());
         }
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
+        if self.executor == Where::Slurm {
+            let wanted = wanted(&plan, self.only.as_deref())?;
+            let images = (data.test.len(), self.joining.shard as usize);
+            return cluster::submit(
+                &directory,
+                &plan,
+                &wanted,
+                (suite.slurm.clone(), images),
+                global.json,
+            );
+        }
         let executed = match self.jobs {
             Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
             _ => self
@@ -226,7 +281,7 @@ impl Run {
         let crew = Crew {
             session: process(),
             arguments: (0..jobs)
-                .map(|number| worker_arguments(global, number, jobs, &process()))
+                .map(|number| workers::local(global, number, jobs, &process()))
                 .collect(),
             cells,
         };
@@ -243,47 +298,42 @@ impl Run {
     }
 }
 
-/// This program's arguments, for one of its workers: its share of the devices and cores, unless
-/// they were named.
-fn worker_arguments(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsString> {
-    let mut arguments = without(&["--jobs", "--device", "--threads"], std::env::args_os().skip(1));
-    let device = match (global.device, device::cuda_state()) {
-        (Wish::Auto, CudaState::Devices(devices)) if devices > 0 => {
-            format!("cuda:{}", usize::from(number) % devices)
-        }
-        (Wish::Auto | Wish::Cpu, _) => "cpu".to_owned(),
-        (Wish::Cuda(n), _) => format!("cuda:{n}"),
-    };
-    arguments.extend(["--device".into(), device.into()]);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = match global.threads {
-        Some(threads) => Some(usize::from(threads)),
-        None if std::env::var_os("OMP_NUM_THREADS").is_some() => None,
-        None => Some((cores / usize::from(jobs)).max(1)),
-    };
-    if let Some(threads) = threads {
-        arguments.extend(["--threads".into(), threads.to_string().into()]);
+/// Looks at every file of every finished cell.
+fn verify(out: &Path, json: bool) -> Result<()> {
+    if !out.join("cells").is_dir() {
+        return Err(Error::Input(format!(
+            "{} is no run directory: it has no cells; name one with --out",
+            out.display()
+        )));
     }
-    arguments.extend(["--worker".into(), session.into()]);
-    arguments
-}
-
-/// Arguments without these options and their values.
-fn without(options: &[&str], arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut arguments = arguments.peekable();
-    while let Some(argument) = arguments.next() {
-        let text = argument.to_string_lossy();
-        if options.contains(&text.as_ref()) {
-            arguments.next();
-        } else if !options
+    let directory = RunDirectory::open(out)?;
+    let ids = directory.finished()?;
+    let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
+    if json {
+        let list = damaged
             .iter()
-            .any(|option| text.starts_with(&format!("{option}=")))
-        {
-            kept.push(argument);
-        }
+            .map(|(id, why)| serde_json::json!({"cell": id, "why": why}));
+        say_json(&serde_json::json!({"cells": ids.len(), "damaged": list.collect::<Vec<_>>()}));
     }
-    kept
+    for (id, why) in &damaged {
+        directory.set_aside(id, why)?;
+    }
+    if !damaged.is_empty() {
+        return Err(Error::Work(format!(
+            "{} of {} cells in {} were damaged; run the same command without --verify to compute them again",
+            damaged.len(),
+            ids.len(),
+            out.display()
+        )));
+    }
+    if !json {
+        say(&format!(
+            "{} cells in {}: all files are as they were written",
+            ids.len(),
+            out.display()
+        ));
+    }
+    Ok(())
 }
 
 /// What a run did, in a line.
@@ -311,23 +361,23 @@ pub fn go_on(error: Error) -> Error {
     }
 }
 
-/// A word as a shell takes it.
-pub fn quoted(word: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// Draws the report of a run directory and says where it is.
+/// Draws the report of a run directory, unless it is of these very cells already, and says where
+/// it is.
 pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
     // Another suite may share the directory: the report is of this one.
     let _own = directory.own_plan(plan)?;
-    let out = directory.root();
-    let rendered =
-        render(&[out.to_path_buf()], out, &Format::ALL).map_err(|error| Error::Work(error.to_string()))?;
-    show(&rendered, json);
+    let of = directory.state(plan)?;
+    let drawn = match Drawn::find(directory.root(), &of) {
+        Some(drawn) => drawn,
+        None => {
+            let out = directory.root();
+            let rendered = render(&[out.to_path_buf()], out, &Format::ALL)?;
+            let drawn = Drawn::new(of, &rendered);
+            drawn.keep(out)?;
+            drawn
+        }
+    };
+    drawn.show(json);
     if executed.computed + executed.shared == 0 && !json {
         say("Every cell was done before; nothing was computed.");
     }
@@ -340,11 +390,7 @@ pub fn show(rendered: &Rendered, json: bool) {
         say_json(&rendered.json);
         return;
     }
-    say(&rendered.markdown);
-    for sentence in &rendered.answer {
-        say(sentence);
-    }
-    say(&format!("Report: {}", rendered.index.display()));
+    say(&text(rendered));
 }
 
 /// A suite of the catalogue by name, or a file.
@@ -409,32 +455,4 @@ fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
         out.display()
     ));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_taken_out_with_their_values() {
-        let words = [
-            "run",
-            "s",
-            "--jobs",
-            "4",
-            "--only",
-            "a",
-            "--threads=2",
-            "--jobsite",
-        ];
-        let left = without(&["--jobs", "--threads"], words.iter().map(OsString::from));
-        assert_eq!(left, ["run", "s", "--only", "a", "--jobsite"]);
-    }
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_cut_them() {
-        assert_eq!(quoted("a/b=1,c".into()), "a/b=1,c");
-        assert_eq!(quoted("rlnet/*".into()), "'rlnet/*'");
-        assert_eq!(quoted("it's".into()), "'it'\\''s'");
-    }
 }

@@ -13,6 +13,8 @@ pub mod live;
 pub mod piece;
 pub mod prepare;
 pub mod provenance;
+pub mod shell;
+pub mod slurm;
 mod train_cell;
 pub mod view;
 

@@ -140,6 +140,9 @@ fn style(template: &str) -> ProgressStyle {
 /// What a process does, in a few words.
 pub fn describe(word: &Word) -> String {
     let report = &word.report;
+    if report.total == 0 {
+        return report.title.clone();
+    }
     let percent = 100.0 * report.done as f64 / report.total.max(1) as f64;
     format!(
         "{} {percent:.0} % ({}, {:.0} {}/s)",

@@ -15,3 +15,4 @@ mod nights;
 mod pictures;
 mod replay;
 mod resume;
+mod slurm;
