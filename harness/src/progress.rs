@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// Seconds between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Time between two messages beside a bar.
+const REFRESH: Duration = Duration::from_millis(250);
+
 /// Time between two reports to whoever listens.
 const TOLD: Duration = Duration::from_secs(1);
 
@@ -103,7 +106,7 @@ impl Progress {
         }
     }
 
-    fn tell(&self, message: &str) {
+    fn tell<M: ToString>(&self, message: &impl Fn() -> M) {
         if self.told.get().is_some_and(|told| told.elapsed() < TOLD) {
             return;
         }
@@ -116,20 +119,27 @@ impl Progress {
                 done: self.done.get(),
                 total: self.total,
                 rate: (self.done.get() - self.before) as f64 / seconds,
-                message: message.to_owned(),
+                message: message().to_string(),
             });
         }
     }
 
-    /// `units` more are done.
-    pub fn advance(&self, units: u64, message: &str) {
+    /// `units` more are done. The message is made only when it is shown.
+    pub fn advance<M: ToString>(&self, units: u64, message: impl Fn() -> M) {
         self.done.set(self.done.get() + units);
-        self.tell(message);
-        if let Some(bar) = &self.bar {
-            bar.set_message(message.to_owned());
-            bar.inc(units);
-        } else if self.spoke.borrow().elapsed() >= EVERY {
+        self.tell(&message);
+        let pause = if self.bar.is_some() { REFRESH } else { EVERY };
+        let due = self.spoke.borrow().elapsed() >= pause;
+        if due {
             *self.spoke.borrow_mut() = Instant::now();
+        }
+        if let Some(bar) = &self.bar {
+            if due {
+                bar.set_message(message().to_string());
+            }
+            bar.inc(units);
+        } else if due {
+            let message = message().to_string();
             let rate = (self.done.get() - self.before) as f64 / self.started.elapsed().as_secs_f64();
             let left = self.total.saturating_sub(self.done.get()) as f64 / rate;
             line(&format!(

@@ -6,6 +6,7 @@ mod end_to_end;
 mod gate;
 mod history;
 mod metrics;
+mod reduction;
 mod runs;
 #[allow(dead_code)]
 mod synthetic;

@@ -4,12 +4,14 @@
 //! [`Outcome`] rows. This crate knows names, ranges, defaults and identities, and nothing
 //! of how anything is computed: no libtorch, no images, no files but the text it is handed.
 
+pub mod asked;
 pub mod attack;
 pub mod branch;
 pub mod catalog;
 pub mod cell;
 pub mod condition;
 pub mod corrupted;
+pub mod dialect;
 pub mod epsilon;
 pub mod error;
 pub mod gate;
@@ -17,16 +19,20 @@ pub mod objective;
 pub mod outcome;
 pub mod plan;
 pub mod published;
+mod resolve;
 pub mod results;
+pub mod scale;
 pub mod slurm;
 pub mod suite;
 pub mod train;
 
+pub use asked::Asked;
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
 pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};
 pub use condition::Condition;
 pub use corrupted::{Corrupted, CorruptedFiles};
+pub use dialect::Quirk;
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
 pub use gate::Gate;

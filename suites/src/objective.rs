@@ -45,6 +45,23 @@ pub enum Score {
     /// Difference of the unit's input to the teacher's activation: every unit is scored as if
     /// it were dropped, whatever its state.
     Preactivation,
+    /// None: the units stay those drawn by lot before the first epoch (a control: the same
+    /// training, no search).
+    Random,
+}
+
+/// The arithmetic of a training stage. Verdicts of an evaluation are always in `fp32`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision throughout.
+    #[default]
+    Fp32,
+    /// Convolutions on CUDA round their inputs to TF32, which is what PyTorch does by default;
+    /// no difference on a CPU.
+    Tf32,
+    /// As `tf32`, and the inner attack runs in bfloat16: its gradients are used by their sign.
+    Bf16,
 }
 
 /// What a mask keeps or drops as one.

@@ -3,8 +3,9 @@
 
 use crate::attack::AttackSpec;
 use crate::branch::NormBanks;
+use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Score, is_default};
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Precision, Score, is_default};
 use crate::published::{self, PublishedBudget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -285,7 +286,7 @@ pub struct TrainSpec {
     pub inner: Inner,
     /// The inner attack of the adversarial role, also used for validation.
     pub attack: AttackSpec,
-    /// ReLUs to keep (stage `mask`).
+    /// ReLUs to keep (stage `mask`, and a student without a mask stage).
     pub budget: Option<Budget>,
     /// How the budget is shared (stage `mask`).
     pub allocation: Allocation,
@@ -295,10 +296,16 @@ pub struct TrainSpec {
     /// What is kept or dropped as one (stage `mask`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub granularity: Granularity,
+    /// Arithmetic of the stage.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
     /// Which epoch is handed on.
     pub select: Select,
     /// `fixed` or `parity`.
     pub dialect: Dialect,
+    /// The reference's defects that are replayed, in order; all of them in dialect `parity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quirks: Vec<Quirk>,
     /// Seed of initialisation, order, augmentation and attack starts.
     pub seed: u64,
 }
@@ -321,6 +328,18 @@ impl TrainSpec {
             .filter(|fraction| (f64::from(self.epochs) * **fraction).round() < f64::from(epoch))
             .count();
         self.lr * 0.1_f64.powi(passed as i32)
+    }
+
+    /// Whether a defect of the reference is replayed.
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    /// Whether it chooses the units of its mask itself: a mask stage does, and a student that
+    /// has no mask stage.
+    pub fn draws_mask(&self) -> bool {
+        let counted = self.budget.is_some() || self.allocation.has_counts();
+        self.stage == Stage::Mask || (self.stage == Stage::Student && counted)
     }
 
     /// Whether any role is adversarial.

@@ -1,6 +1,8 @@
 //! Random draws of attacks, one generator an image.
 
 use super::target::{Draws, Target};
+use crate::data::upload;
+use rayon::prelude::*;
 use rlnet_corruptions::random::KeyedRng;
 use tch::{Device, Kind, Tensor};
 
@@ -37,9 +39,8 @@ impl Target<'_> {
                     let mut rng = self.rng(purpose, key, row);
                     values.extend((0..each).map(|_| rng.normal() as f32));
                 }
-                Tensor::from_slice(&values)
-                    .reshape(self.images.size())
-                    .to_device(self.images.device())
+                let host = Tensor::from_slice(&values).reshape(self.images.size());
+                upload(&host, self.images.device())
             }
             Draws::Stream(_) => {
                 Tensor::randn(self.images.size(), (Kind::Float, Device::Cpu)).to_device(self.images.device())
@@ -59,23 +60,22 @@ pub fn uniform(
     indices: &[u32],
 ) -> Tensor {
     let per_image = images.numel() / indices.len().max(1);
-    let mut values = Vec::with_capacity(images.numel());
-    let mut full_key = key.to_vec();
-    for &index in indices {
-        full_key.truncate(key.len());
-        full_key.push(u64::from(index));
+    let mut values = vec![0.0_f32; images.numel()];
+    let rows = values.par_chunks_exact_mut(per_image.max(1)).zip(indices);
+    rows.for_each(|(row, &index)| {
+        let full_key: Vec<u64> = key.iter().copied().chain([u64::from(index)]).collect();
         let mut rng = KeyedRng::new(seed, purpose, &full_key);
         // Two 32-bit draws a word: 24 bits are all an f32 can hold.
-        for _ in 0..per_image.div_ceil(2) {
+        for pair in row.chunks_mut(2) {
             let word = rng.next_u64();
-            for half in [word >> 32, word & 0xffff_ffff] {
+            for (value, half) in pair.iter_mut().zip([word >> 32, word & 0xffff_ffff]) {
                 let unit = half as f64 / (1_u64 << 32) as f64;
-                values.push((scale * (2.0 * unit - 1.0)) as f32);
+                *value = (scale * (2.0 * unit - 1.0)) as f32;
             }
         }
-        values.truncate(values.len() - per_image % 2);
-    }
-    Tensor::from_slice(&values)
-        .reshape(images.size())
-        .to_device(images.device())
+    });
+    upload(
+        &Tensor::from_slice(&values).reshape(images.size()),
+        images.device(),
+    )
 }

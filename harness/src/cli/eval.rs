@@ -14,8 +14,8 @@ use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
-use rlnet_suites::plan::Asked;
-use rlnet_suites::{AttackSpec, Branch, CellId, Corrupted, Plan};
+
+use rlnet_suites::{Asked, AttackSpec, Branch, CellId, Corrupted, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -241,6 +241,7 @@ impl Eval {
                 corruptions: corruptions(&self.corruptions)?,
                 severities: severities(&self.severity)?,
                 attacks: attacks.clone(),
+                limits: BTreeMap::new(),
                 seed: global.seed.unwrap_or(0),
                 branches: branches(&self.branch)?,
                 save_images: self.save_images,

@@ -17,7 +17,6 @@ use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirecto
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::train::{Dialect, Stage};
 use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -409,21 +408,14 @@ pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
     Ok(Suite::parse(&text, name, sets)?)
 }
 
-/// What only the harness can check before hours of work: dialects, architectures, budgets.
+/// What only the harness can check before hours of work: architectures, budgets.
 pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
-            if spec.dialect == Dialect::Parity {
-                return Err(Error::Input(format!(
-                    "train {}: dialect \"parity\" cannot be run yet, its switches are not all there; \
-                     use \"fixed\"",
-                    cell.name
-                )));
-            }
             let arch: crate::nn::Arch = spec.arch.parse()?;
             let layers = arch.survey(image_size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
-            if spec.stage == Stage::Mask {
+            if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.
                 let stand_in = vec![1.0; sizes.len()];
                 allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;

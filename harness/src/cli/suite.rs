@@ -7,6 +7,7 @@ use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::corrupted::unread_world;
 use clap::{Args, Subcommand};
+use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::{CellSpec, Plan, catalog};
 use serde_json::json;
 
@@ -26,11 +27,16 @@ enum Action {
     /// A suite's cells with every default filled
     ///
     /// Example: rlnet suite show cifar10-small
+    ///
+    /// Example: rlnet suite show paper-cifar10 --set scale=small
     Show {
         /// A suite of the catalogue, or a TOML file
         suite: String,
+        /// Override a setting, or pick a scale: scale=small
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
     },
-    /// Check a TOML file; mistakes come with their line
+    /// Check a TOML file, at every scale it speaks of; mistakes come with their line
     ///
     /// Example: rlnet suite check mine.toml
     Check {
@@ -44,9 +50,12 @@ impl SuiteCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::List => list(global.json),
-            Action::Show { suite } => show(suite, global.json),
+            Action::Show { suite, sets } => show(suite, sets, global.json),
             Action::Check { file } => {
-                let plan = resolve(file)?;
+                let plan = resolve(file, &[])?;
+                for scale in read_suite(file, &[])?.scale.keys() {
+                    resolve(file, &[format!("scale={scale}")])?;
+                }
                 if global.json {
                     say_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
                 } else {
@@ -63,8 +72,8 @@ impl SuiteCommand {
 }
 
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
-fn resolve(name: &str) -> Result<Plan> {
-    let suite = read_suite(name, &[])?;
+fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
+    let suite = read_suite(name, sets)?;
     let plan = suite.plan(&unread_world(&suite.asked(), suite.evaluation.corrupted()))?;
     // Pictures of one's own are measured when they are read.
     check(&plan, image_size(&suite.data.dataset).unwrap_or(32))?;
@@ -79,22 +88,31 @@ fn list(json: bool) -> Result<()> {
     if json {
         let items: Vec<_> = suites
             .iter()
-            .map(|suite| json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset}))
+            .map(|suite| {
+                json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset,
+                       "gpu_hours": suite.gpu_hours})
+            })
             .collect();
         say_json(&json!(items));
     } else {
         for suite in &suites {
             say(&format!(
-                "{:<16} {:<10} {}",
+                "{:<26} {:<14} {}",
                 suite.name, suite.data.dataset, suite.title
             ));
+        }
+        say("\nEach at several scales, by --set scale=NAME:");
+        for (name, _) in SCALES {
+            if let Some(scale) = Scale::find(name)? {
+                say(&format!("{name:<26} {}", scale.title));
+            }
         }
     }
     Ok(())
 }
 
-fn show(name: &str, json: bool) -> Result<()> {
-    let plan = resolve(name)?;
+fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
+    let plan = resolve(name, sets)?;
     if json {
         let value = serde_json::to_value(&plan).map_err(|error| Error::Work(error.to_string()))?;
         say_json(&value);
@@ -106,11 +124,19 @@ fn show(name: &str, json: bool) -> Result<()> {
         plan.title,
         plan.description.trim()
     ));
+    if let Some(hours) = read_suite(name, sets)?.gpu_hours {
+        say(&format!("Expected: {hours} hours on one large GPU."));
+    }
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
                 let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
                 say(&format!("\ntrain {}\n  {text}", cell.name));
+                if !spec.quirks.is_empty() {
+                    let on = spec.quirks.iter();
+                    let on: Vec<String> = on.map(|quirk| format!("{quirk} ({})", quirk.number())).collect();
+                    say(&format!("  replays of the reference: {}", on.join(", ")));
+                }
             }
             CellSpec::Evaluate(spec) => {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();

@@ -26,4 +26,4 @@ pub use batches::{Batch, ViewSpec, epoch};
 pub use dataset::{Dataset, LoadOptions, NAMES, Split, holdout, image_size, load, load_with};
 pub use error::DataError;
 pub use pictures::Tree;
-pub use tensor::images_to_tensor;
+pub use tensor::{images_to_tensor, upload};

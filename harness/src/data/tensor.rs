@@ -29,9 +29,19 @@ pub fn images_to_tensor(images: &[u8], n: usize, size: usize, device: Device) ->
 /// If `views` holds no whole number of images.
 pub fn views_to_tensor(views: &[f32], size: usize, device: Device) -> Tensor {
     let side = size as i64;
-    Tensor::from_slice(views)
-        .view([(views.len() / (size * size * 3).max(1)) as i64, 3, side, side])
-        .to_device(device)
+    let count = (views.len() / (size * size * 3).max(1)) as i64;
+    upload(&Tensor::from_slice(views).view([count, 3, side, side]), device)
+}
+
+/// A host tensor on `device`. To a GPU it goes through page-locked memory, so that the copy
+/// queues behind the work in flight instead of waiting for it.
+pub fn upload(host: &Tensor, device: Device) -> Tensor {
+    match device {
+        Device::Cuda(_) => host
+            .pin_memory(device)
+            .to_device_(device, host.kind(), true, false),
+        _ => host.to_device(device),
+    }
 }
 
 impl Batch {
@@ -47,7 +57,7 @@ impl Batch {
 
     /// Labels, n, `i64`, on `device`.
     pub fn labels_tensor(&self, device: Device) -> Tensor {
-        Tensor::from_slice(&self.labels).to_device(device)
+        upload(&Tensor::from_slice(&self.labels), device)
     }
 }
 

@@ -117,9 +117,55 @@ pub fn open(wish: Wish, threads: Option<usize>) -> Result<Device> {
     if let Some(threads) = threads {
         tch::set_num_threads(threads as i32);
     }
-    match wish {
-        Wish::Cpu => Ok(Device::Cpu),
-        wish => decide(wish, &cuda_state()),
+    let device = match wish {
+        Wish::Cpu => Device::Cpu,
+        wish => decide(wish, &cuda_state())?,
+    };
+    // PyTorch's default lets convolutions use TF32; here fp32 means fp32 unless a stage asks.
+    if device.is_cuda() {
+        allow_tf32(false)?;
+    }
+    Ok(device)
+}
+
+fn allow_tf32(allow: bool) -> Result<()> {
+    ffi::allow_tf32(allow).map_err(|why| {
+        Error::Work(format!(
+            "libtorch's TF32 switch was not found ({why}); is it 2.11.0?"
+        ))
+    })
+}
+
+/// Settings of CUDA for as long as a training stage runs; back to those of an evaluation when
+/// it is dropped. Nothing on a CPU.
+#[derive(Debug)]
+pub struct Training {
+    cuda: bool,
+}
+
+impl Training {
+    /// cuDNN may try its algorithms on the few shapes that training has, and convolutions may
+    /// use TF32 when `tf32`.
+    ///
+    /// # Errors
+    /// When libtorch has no such switch.
+    pub fn begin(device: Device, tf32: bool) -> Result<Self> {
+        let cuda = device.is_cuda();
+        if cuda {
+            allow_tf32(tf32)?;
+            Cuda::cudnn_set_benchmark(true);
+        }
+        Ok(Self { cuda })
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        if self.cuda {
+            Cuda::cudnn_set_benchmark(false);
+            // It was found when this value was made.
+            let _ = allow_tf32(false);
+        }
     }
 }
 

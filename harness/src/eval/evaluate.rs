@@ -102,7 +102,7 @@ pub fn evaluate(
             }
         }
         at += n;
-        progress.advance(n as u64, &condition.to_string());
+        progress.advance(n as u64, || condition);
         if cut() {
             break;
         }

@@ -7,7 +7,7 @@ use crate::nn::{ReluMask, model};
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A model and its surrogates, by the names that attacks know them by.
 pub struct Networks {
@@ -38,9 +38,16 @@ impl Networks {
             let Condition::Attack(spec) = condition else {
                 continue;
             };
-            let name = spec.word("surrogate");
-            if ["all-relu", "linear"].contains(&name) && !others.contains_key(name) {
-                others.insert(name.to_owned(), relaxed(file, name, device)?);
+            let (name, key) = (spec.word("surrogate"), followed_name(spec));
+            if others.contains_key(&key) {
+                continue;
+            }
+            let relax = ["all-relu", "linear"].contains(&name);
+            let kind = (spec.word("precision") == "bf16").then_some(Kind::BFloat16);
+            if relax || kind.is_some() {
+                let file = files.get(name).map_or(file, PathBuf::as_path);
+                let remade = remade(spec, file, relax.then_some(name), kind, device)?;
+                others.insert(key, remade);
             }
         }
         Ok(Self {
@@ -76,8 +83,8 @@ impl Networks {
     /// # Errors
     /// When there is no such network, or it has no such branch.
     pub fn followed(&self, spec: &AttackSpec, branches: &[Branch]) -> Result<&dyn Classifier> {
-        let network = match spec.word("surrogate") {
-            "" | "self" => self.model.as_ref(),
+        let network = match followed_name(spec).as_str() {
+            "self" => self.model.as_ref(),
             name => self.find(spec, name)?,
         };
         // A single-norm network answers every branch.
@@ -150,21 +157,42 @@ fn open(file: &Path, device: Device) -> Result<(Box<dyn Classifier>, Option<Mode
     Ok((Box::new(network.into_frozen()), Some(header.record)))
 }
 
-/// The same weights with every ReLU, or with none.
-fn relaxed(file: &Path, name: &str, device: Device) -> Result<Box<dyn Classifier>> {
+/// The name in [`Networks`] of what an attack follows.
+fn followed_name(spec: &AttackSpec) -> String {
+    let name = match spec.word("surrogate") {
+        "" => "self",
+        name => name,
+    };
+    match spec.word("precision") {
+        "bf16" => format!("{name} in bf16"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The same weights with every ReLU or with none (`relax`), and in another arithmetic.
+fn remade(
+    spec: &AttackSpec,
+    file: &Path,
+    relax: Option<&str>,
+    kind: Option<Kind>,
+    device: Device,
+) -> Result<Box<dyn Classifier>> {
     if is_torchscript(file) {
         return Err(Error::Input(format!(
-            "surrogate={name}: {} is TorchScript, whose ReLUs cannot be changed; evaluate a model.safetensors",
+            "{spec}: {} is TorchScript, whose ReLUs and arithmetic cannot be changed; evaluate a \
+             model.safetensors",
             file.display()
         )));
     }
     let (mut network, _) = model::load(file, device)?;
     let sizes = network.layer_sizes();
-    let mask = if name == "linear" {
-        ReluMask::from_layers(sizes.iter().map(|&n| vec![0; n as usize]).collect())
-    } else {
-        ReluMask::full(&sizes)
-    };
-    network.set_mask(mask)?;
-    Ok(Box::new(network.into_frozen()))
+    match relax {
+        Some("linear") => {
+            let none = sizes.iter().map(|&n| vec![0; n as usize]).collect();
+            network.set_mask(ReluMask::from_layers(none))?;
+        }
+        Some(_) => network.set_mask(ReluMask::full(&sizes))?,
+        None => {}
+    }
+    Ok(Box::new(network.into_frozen_in(kind)))
 }

@@ -1,8 +1,9 @@
 //! The layers every architecture is made of: convolution, banks of batch norm, linear head.
 
+use super::layout::laid_out;
 use super::params::Params;
 use rlnet_suites::{Branch, NormBanks};
-use tch::{Tensor, no_grad_guard};
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// Batch norm's constants in every network of the method (PyTorch's defaults).
 const EPS: f64 = 1e-5;
@@ -233,7 +234,7 @@ impl Conv {
         let _guard = no_grad_guard();
         let Some(norm) = &self.norm else {
             return Folded::Conv {
-                weight: self.weight.detach(),
+                weight: laid_out(&self.weight.detach()),
                 bias: self.bias.as_ref().map(Tensor::detach),
             };
         };
@@ -243,7 +244,7 @@ impl Conv {
             None => shift,
         };
         Folded::Conv {
-            weight: &self.weight * scale.reshape([-1, 1, 1, 1]),
+            weight: laid_out(&(&self.weight * scale.reshape([-1, 1, 1, 1]))),
             bias: Some(bias),
         }
     }
@@ -271,6 +272,22 @@ pub enum Folded {
         /// Offset a channel.
         shift: Tensor,
     },
+}
+
+impl Folded {
+    /// The same layer in another kind.
+    pub fn in_kind(self, kind: Kind) -> Self {
+        match self {
+            Self::Conv { weight, bias } => Self::Conv {
+                weight: weight.to_kind(kind),
+                bias: bias.map(|bias| bias.to_kind(kind)),
+            },
+            Self::Affine { scale, shift } => Self::Affine {
+                scale: scale.to_kind(kind),
+                shift: shift.to_kind(kind),
+            },
+        }
+    }
 }
 
 /// How a linear head starts.

@@ -3,6 +3,7 @@
 //! A kept unit is a ReLU, a dropped one the identity: `y = m * relu(x) + (1 - m) * x`,
 //! computed in one pass as `max(x, floor)` with floor 0 where kept and -inf where dropped.
 
+use super::layout::laid_out;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::LayerRecord;
 use tch::{Device, Kind, Tensor};
@@ -39,6 +40,21 @@ impl ReluMask {
     pub fn random_channels(shapes: &[[u64; 3]], keep: &[u64], seed: u64) -> Self {
         let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
         Self::top_channels(&Self::lots(&sizes, seed), shapes, keep)
+    }
+
+    /// The reference's first mask (defect B14): in each layer one random map, every place kept
+    /// with the layer's share `keep[l] / units`, the same map for every channel. The number of
+    /// units is the count only on average.
+    pub fn random_maps(shapes: &[[u64; 3]], keep: &[u64], seed: u64) -> Self {
+        let layer = |(layer, (&[channels, h, w], &keep)): (usize, (&[u64; 3], &u64))| {
+            let share = keep as f64 / (channels * h * w).max(1) as f64;
+            let mut rng = KeyedRng::new(seed, "initial map", &[layer as u64]);
+            let map: Vec<u8> = (0..h * w).map(|_| u8::from(rng.uniform() < share)).collect();
+            map.repeat(channels as usize)
+        };
+        Self {
+            layers: shapes.iter().zip(keep).enumerate().map(layer).collect(),
+        }
     }
 
     /// A score a unit, drawn by lot: the unit's place, from the back, in a random order.
@@ -213,7 +229,16 @@ impl Activation {
             .collect();
         let [c, h, w] = shape.map(|side| side as i64);
         let floor = Tensor::from_slice(&floor).reshape([1, c, h, w]);
-        Self::Floor(floor.to_device(device).to_kind(Kind::Float))
+        Self::Floor(laid_out(&floor.to_device(device)))
+    }
+
+    /// The same layer for values of another kind (0 and -inf are exact in all of them).
+    pub fn in_kind(&self, kind: Kind) -> Self {
+        match self {
+            Self::Relu => Self::Relu,
+            Self::Identity => Self::Identity,
+            Self::Floor(floor) => Self::Floor(floor.to_kind(kind)),
+        }
     }
 
     /// Applies the layer to `[N, C, H, W]`.
@@ -254,6 +279,17 @@ mod tests {
         let random = ReluMask::random(&[100, 7], &[13, 7], 1);
         assert_eq!(random.kept(), [13, 7]);
         assert!((ReluMask::full(&[5]).hamming(&ReluMask::top(&scores, &[2])) - 0.6).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_random_map_is_the_same_for_every_channel_and_has_its_share() {
+        let mask = ReluMask::random_maps(&[[3, 40, 40], [2, 1, 1]], &[1200, 0], 1);
+        let (one, rest) = mask.layers()[0].split_at(1600);
+        assert!(rest.chunks(1600).all(|channel| channel == one));
+        // Five standard deviations of a binomial with n = 1600, p = 1/4.
+        let kept: u64 = one.iter().map(|&unit| u64::from(unit)).sum();
+        assert!(kept.abs_diff(400) < 87, "{kept}");
+        assert_eq!(mask.layers()[1], [0, 0]);
     }
 
     #[test]

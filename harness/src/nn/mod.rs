@@ -5,6 +5,7 @@ pub mod body;
 pub mod budget;
 pub mod checkpoint;
 pub mod layers;
+mod layout;
 pub mod mask;
 pub mod mask_file;
 pub mod mobilenet;

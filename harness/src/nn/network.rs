@@ -4,12 +4,13 @@
 use super::arch::Arch;
 use super::body::{Body, Build, Quirks};
 use super::layers::{Folded, Mode};
+use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
 use super::pass::{Fold, Live, Quick, Seen, Survey, Taps};
 use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
 use std::borrow::Borrow;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What a network is made of, besides its weights.
 #[derive(Debug, Clone)]
@@ -147,7 +148,7 @@ impl Network {
     /// Logits of images in `[0, 1]`, remembering what is asked for.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: impl Into<Taps>) -> Forward {
         let mut pass = Live::new(mode, &self.activations, taps.into());
-        let logits = self.body.run(&mut pass, &self.normalise(images));
+        let logits = self.body.run(&mut pass, &laid_out(&self.normalise(images)));
         Forward {
             logits,
             seen: pass.seen,
@@ -162,17 +163,28 @@ impl Network {
     /// The network as it is now, in eval mode, norms folded into the convolutions: what
     /// attacks and evaluations run. Later updates of the weights do not reach it.
     pub fn freeze(&self) -> Frozen<&Self> {
-        Frozen::of(self, self.spec.norm.branches())
+        Frozen::of(self, self.spec.norm.branches(), None)
+    }
+
+    /// As [`Network::freeze`], one branch only, with its layers in another kind when one is given
+    /// (the head stays in single precision): what the inner attack of training runs.
+    pub fn freeze_branch(&self, branch: Branch, kind: Option<Kind>) -> Frozen<&Self> {
+        Frozen::of(self, &[branch], kind)
     }
 
     /// As [`Network::freeze`], for a network that will not be trained any more; it also
     /// answers the branches that mix two banks.
     pub fn into_frozen(self) -> Frozen<Self> {
+        self.into_frozen_in(None)
+    }
+
+    /// The same with its layers in another kind when one is given.
+    pub fn into_frozen_in(self, kind: Option<Kind>) -> Frozen<Self> {
         let banks = self.spec.norm.branches();
         let mut branches = banks.to_vec();
         let mixed = Branch::MIXED.into_iter();
         branches.extend(mixed.filter(|branch| branch.banks().all(|bank| banks.contains(&bank))));
-        Frozen::of(self, &branches)
+        Frozen::of(self, &branches, kind)
     }
 
     fn normalise(&self, images: &Tensor) -> Tensor {
@@ -185,18 +197,33 @@ impl Network {
 pub struct Frozen<N> {
     network: N,
     folded: Vec<(Branch, Vec<Folded>)>,
+    /// What the layers compute in, with the mask's activations in it, where that is not what the
+    /// parameters are in.
+    other: Option<(Kind, Vec<Activation>)>,
 }
 
 impl<N: Borrow<Network>> Frozen<N> {
-    fn of(network: N, branches: &[Branch]) -> Self {
+    fn of(network: N, branches: &[Branch], kind: Option<Kind>) -> Self {
         let inner = network.borrow();
         let fold = |&branch: &Branch| {
             let mut fold = Fold::new(branch);
             inner.body.run(&mut fold, &());
-            (branch, fold.folded)
+            let folded = match kind {
+                None => fold.folded,
+                Some(kind) => fold.folded.into_iter().map(|layer| layer.in_kind(kind)).collect(),
+            };
+            (branch, folded)
         };
         let folded = branches.iter().map(fold).collect();
-        Self { network, folded }
+        let other = kind.map(|kind| {
+            let cast = inner.activations.iter().map(|layer| layer.in_kind(kind));
+            (kind, cast.collect())
+        });
+        Self {
+            network,
+            folded,
+            other,
+        }
     }
 
     /// The branches.
@@ -216,7 +243,11 @@ impl<N: Borrow<Network>> Frozen<N> {
 
     /// Logits of images in `[0, 1]`. A single-norm network answers every branch.
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
-        self.logits_under(&self.network.borrow().activations, images, branch)
+        let activations = match &self.other {
+            Some((_, activations)) => activations,
+            None => &self.network.borrow().activations,
+        };
+        self.logits_under(activations, images, branch)
     }
 
     /// Logits under another mask's activations (see [`ReluMask::activations`]).
@@ -225,6 +256,11 @@ impl<N: Borrow<Network>> Frozen<N> {
         let folded = &self.folded[position.unwrap_or(0)].1;
         let network = self.network.borrow();
         let mut pass = Quick::new(folded, activations);
-        network.body.run(&mut pass, &network.normalise(images))
+        let maps = network.normalise(images);
+        let maps = match &self.other {
+            Some((kind, _)) => maps.to_kind(*kind),
+            None => maps,
+        };
+        network.body.run(&mut pass, &laid_out(&maps))
     }
 }

@@ -8,7 +8,7 @@ use super::layers::{BankedNorm, Conv, Folded, Linear, Mode};
 use super::mask::Activation;
 use rlnet_suites::{Branch, LayerRecord};
 use std::fmt::Arguments;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// One way of going through a body, layer by layer in execution order.
 pub trait Pass {
@@ -76,8 +76,13 @@ impl Pool {
     }
 }
 
+/// The head is never in half precision, whatever the layers before it are in.
 fn pooled(xs: &Tensor) -> Tensor {
-    xs.mean_dim([2_i64, 3].as_slice(), false, xs.kind())
+    let kind = match xs.kind() {
+        Kind::BFloat16 | Kind::Half => Kind::Float,
+        kind => kind,
+    };
+    xs.mean_dim([2_i64, 3].as_slice(), false, kind)
 }
 
 /// What a forward pass is asked to remember besides the logits; each value includes those

@@ -9,8 +9,8 @@ use crate::progress::{Progress, announce};
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Stack, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
-use rlnet_suites::plan::{Asked, World};
-use rlnet_suites::{Condition, Corrupted, CorruptedFiles, EvaluateSpec};
+use rlnet_suites::plan::World;
+use rlnet_suites::{Asked, Condition, Corrupted, CorruptedFiles, EvaluateSpec};
 use serde_json::json;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -227,7 +227,7 @@ impl CorruptedSource {
             &corruptions,
             source,
             &mut |at| {
-                bar.advance(at.done - before, &format!("{}/{}", at.corruption, at.severity));
+                bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
                 before = at.done;
             },
         )

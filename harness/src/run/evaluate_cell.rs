@@ -53,10 +53,12 @@ impl Executor<'_> {
             let folder = self.directory.root().join("corrupted");
             self.corrupted.images(spec, &folder, self.data)?
         };
+        let first = spec.images.map(|images| self.data.test.take(images as usize));
+        let test = first.as_ref().unwrap_or(&self.data.test);
         let counts: Vec<usize> = spec
             .conditions
             .iter()
-            .map(|condition| count(&self.data.test, images, condition))
+            .map(|condition| count(test, images, condition))
             .collect();
         let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
         let pieces = Pieces::new(
@@ -91,7 +93,7 @@ impl Executor<'_> {
             };
             let input = EvaluationInput {
                 networks: &opened.networks,
-                test: &self.data.test,
+                test,
                 conditions: &spec.conditions,
                 branches: &opened.branches,
                 corrupted: images,

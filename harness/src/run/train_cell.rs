@@ -4,12 +4,13 @@ use super::execute::{Executor, Visit};
 use super::provenance;
 use crate::error::Result;
 use crate::nn::model::{self, ModelHeader};
-use crate::nn::{Network, NetworkSpec, Quirks};
+use crate::nn::{Network, NetworkSpec};
 use crate::progress::announce;
+use crate::train::dialect;
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::write_curves;
-use rlnet_suites::{Cell, CellRecord, TrainSpec};
+use rlnet_suites::{Cell, CellRecord, Quirk, TrainSpec};
 use tch::Device;
 
 impl Executor<'_> {
@@ -54,14 +55,17 @@ impl Executor<'_> {
                 image_size: self.data.size as u64,
                 classes: self.data.classes.len(),
                 norm: spec.norm,
-                quirks: Quirks::default(),
+                quirks: dialect::structure(spec),
                 mean: self.data.mean,
                 std: self.data.std,
             },
             teacher: parents.first(),
             start: parents.get(1),
             train: self.data.train.clone(),
-            validation: &self.data.validation,
+            validation: match spec.has(Quirk::SelectOnTest) {
+                true => &self.data.test,
+                false => &self.data.validation,
+            },
             device: self.device,
             work: &work,
         })?;

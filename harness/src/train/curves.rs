@@ -2,30 +2,40 @@
 
 use rlnet_suites::CurvePoint;
 use std::collections::BTreeMap;
+use tch::{Kind, Tensor};
 
-/// Sums of an epoch's values, weighted by images.
+/// Sums of an epoch's values, weighted by images. They stay on the device until they are asked
+/// for: reading one waits for all the work before it.
 #[derive(Debug, Default)]
 pub struct EpochMeans {
-    sums: BTreeMap<String, (f64, f64)>,
+    sums: BTreeMap<String, (Tensor, f64)>,
 }
 
 impl EpochMeans {
-    /// Adds a mean over `images` images.
-    pub fn add(&mut self, metric: &str, value: f64, images: f64) {
-        let (sum, weight) = self.sums.entry(metric.to_owned()).or_default();
-        *sum += value * images;
-        *weight += images;
+    /// Adds a mean (a tensor of one value) over `images` images.
+    pub fn add(&mut self, metric: &str, value: &Tensor, images: f64) {
+        let term = value.detach().to_kind(Kind::Double) * images;
+        match self.sums.get_mut(metric) {
+            Some((sum, weight)) => {
+                // The sum of an interrupted epoch comes back on the host.
+                *sum = &*sum + term;
+                *weight += images;
+            }
+            None => {
+                self.sums.insert(metric.to_owned(), (term, images));
+            }
+        }
     }
 
     /// The epoch's mean of one metric so far.
     pub fn mean(&self, metric: &str) -> Option<f64> {
         let (sum, weight) = self.sums.get(metric)?;
-        (*weight > 0.0).then(|| sum / weight)
+        (*weight > 0.0).then(|| sum.double_value(&[]) / weight)
     }
 
     /// The sums so far, as the bits of (sum, images): JSON's decimals may lose the last one.
     pub fn to_bits(&self) -> BTreeMap<String, (u64, u64)> {
-        let bits = |(sum, weight): &(f64, f64)| (sum.to_bits(), weight.to_bits());
+        let bits = |(sum, weight): &(Tensor, f64)| (sum.double_value(&[]).to_bits(), weight.to_bits());
         self.sums
             .iter()
             .map(|(name, sums)| (name.clone(), bits(sums)))
@@ -34,7 +44,7 @@ impl EpochMeans {
 
     /// Sums as [`to_bits`](Self::to_bits) gave them.
     pub fn from_bits(bits: &BTreeMap<String, (u64, u64)>) -> Self {
-        let sums = |(sum, weight): &(u64, u64)| (f64::from_bits(*sum), f64::from_bits(*weight));
+        let sums = |(sum, weight): &(u64, u64)| (Tensor::from(f64::from_bits(*sum)), f64::from_bits(*weight));
         Self {
             sums: bits
                 .iter()
@@ -45,14 +55,13 @@ impl EpochMeans {
 
     /// One point a metric.
     pub fn points(&self, epoch: u32) -> Vec<CurvePoint> {
-        self.sums
-            .iter()
-            .filter(|(_, (_, weight))| *weight > 0.0)
-            .map(|(metric, (sum, weight))| CurvePoint {
+        let point = |metric: &String| {
+            Some(CurvePoint {
                 epoch,
                 metric: metric.clone(),
-                value: sum / weight,
+                value: self.mean(metric)?,
             })
-            .collect()
+        };
+        self.sums.keys().filter_map(point).collect()
     }
 }

@@ -1,21 +1,23 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
+use super::dialect;
 use super::score::average;
 use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
 use super::state::{Header, Partial, State};
-use super::step::{Step, clean_count, diverged, splits};
+use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_suites::objective::{Granularity, Score};
-use rlnet_suites::train::{Allocation, Dialect, Select, Stage, View};
-use rlnet_suites::{CurvePoint, TrainSpec};
+use rlnet_suites::objective::{Granularity, Precision, Score};
+use rlnet_suites::train::{Allocation, Select, Stage, View};
+use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +35,8 @@ pub struct StageInput<'a> {
     pub network: NetworkSpec,
     /// The frozen teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
-    /// Weights and mask a student starts from: the result of its mask stage.
+    /// Weights and mask a student starts from: the result of its mask stage. None: fresh
+    /// weights, and units drawn by lot.
     pub start: Option<&'a Network>,
     /// Training images.
     pub train: Arc<Split>,
@@ -70,21 +73,16 @@ pub const CHECKPOINT: &str = "state.safetensors";
 /// cannot be written.
 pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let spec = input.spec;
+    let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32)?;
     let checkpoint = input.work.join(CHECKPOINT);
     let mut state = go_on(input, &checkpoint)?;
-    let keep = if spec.stage == Stage::Mask {
+    let keep = if spec.draws_mask() {
         keep(input, &state.network)?
     } else {
         Vec::new()
     };
-    if spec.stage == Stage::Mask && state.header.epoch == 0 && state.partial.is_none() {
-        let sizes = state.network.layer_sizes();
-        let mask = match spec.granularity {
-            Granularity::Unit => ReluMask::random(&sizes, &keep, spec.seed),
-            Granularity::Channel => {
-                ReluMask::random_channels(&state.network.layer_shapes(), &keep, spec.seed)
-            }
-        };
+    if spec.draws_mask() && state.header.epoch == 0 && state.partial.is_none() {
+        let mask = first_mask(spec, &state.network.layer_shapes(), &keep);
         state.network.set_mask(mask)?;
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
@@ -108,7 +106,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         }
     }
     progress.finish();
-    state.restore_best();
+    state.restore_best()?;
     Ok(Trained {
         network: state.network,
         epoch: state.header.best_epoch,
@@ -182,12 +180,24 @@ fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
     )?)
 }
 
+/// The mask before any score: units drawn by lot.
+fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
+    let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    match spec.granularity {
+        Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
+        Granularity::Unit if spec.has(Quirk::ReplicatedFirstMask) => {
+            ReluMask::random_maps(shapes, keep, spec.seed)
+        }
+        Granularity::Unit => ReluMask::random(&sizes, keep, spec.seed),
+    }
+}
+
 /// The mask that the scores of an epoch ask for.
 fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
-    match (spec.granularity, spec.dialect) {
-        (Granularity::Channel, _) => ReluMask::top_channels(scores, shapes, keep),
-        (Granularity::Unit, Dialect::Fixed) => ReluMask::top(scores, keep),
-        (Granularity::Unit, Dialect::Parity) => ReluMask::above_threshold(scores, keep),
+    match spec.granularity {
+        Granularity::Channel => ReluMask::top_channels(scores, shapes, keep),
+        Granularity::Unit if spec.has(Quirk::StrictThreshold) => ReluMask::above_threshold(scores, keep),
+        Granularity::Unit => ReluMask::top(scores, keep),
     }
 }
 
@@ -207,6 +217,7 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
         network,
         sgd,
         best: Vec::new(),
+        best_mask: None,
         previous_mask: None,
         scores: None,
         partial: None,
@@ -250,8 +261,8 @@ fn one_epoch(
         batch: spec.batch,
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
-        shared_crop: spec.dialect == Dialect::Fixed,
-        augmix_count: if splits(spec) { |n| n / 2 } else { |n| n },
+        shared_crop: !spec.has(Quirk::OwnAugmixCrop),
+        augmix_count: dialect::augmix_count(spec),
     };
     let step = Step {
         spec,
@@ -262,13 +273,11 @@ fn one_epoch(
     };
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for (position, batch) in epoch(Arc::clone(&input.train), views).enumerate().skip(done) {
-        debug_assert_eq!((views.augmix_count)(batch.len()), clean_count(spec, batch.len()));
         step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
-        let loss = means.mean("loss/total").unwrap_or_default();
-        progress.advance(
-            batch.len() as u64,
-            &format!("epoch {number}/{}, loss {loss:.3}", spec.epochs),
-        );
+        progress.advance(batch.len() as u64, || {
+            let loss = means.mean("loss/total").unwrap_or_default();
+            format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
+        });
         if stop::asked().is_some() {
             state.partial = Some(Partial {
                 steps: position + 1,
@@ -279,6 +288,10 @@ fn one_epoch(
             return Ok(None);
         }
     }
+    let loss = means.mean("loss/total").unwrap_or_default();
+    if !loss.is_finite() {
+        return Err(diverged(spec, number, &format!("the loss became {loss}")));
+    }
     let mut points = means.points(number);
     let mut point = |metric: String, value: f64| {
         points.push(CurvePoint {
@@ -288,7 +301,7 @@ fn one_epoch(
         });
     };
     point("lr".into(), step.lr);
-    if spec.stage == Stage::Mask {
+    if spec.stage == Stage::Mask && spec.score != Score::Random {
         let mut values = scores.values();
         if spec.score == Score::Averaged {
             values = average(state.scores.take(), values);
@@ -319,7 +332,7 @@ fn one_epoch(
         "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
         input.name,
         spec.epochs,
-        means.mean("loss/total").unwrap_or_default(),
+        loss,
         describe(&accuracies)
     ));
     state.header.epoch = number;

@@ -81,6 +81,8 @@ pub struct State {
     pub sgd: Sgd,
     /// Weights of the best epoch, in the order of the network's tensors.
     pub best: Vec<Tensor>,
+    /// The mask of the best epoch, where the mask changes and it is not the last that is kept.
+    pub best_mask: Option<ReluMask>,
     /// The mask of the epoch before this one, for the lag-2 distance.
     pub previous_mask: Option<ReluMask>,
     /// The running average of the scores, when they are averaged.
@@ -101,14 +103,23 @@ impl State {
             .iter()
             .map(|param| param.tensor.detach().copy())
             .collect();
+        // A mask that was put in force before is one that changes from epoch to epoch.
+        self.best_mask = self.previous_mask.as_ref().map(|_| self.network.mask().clone());
     }
 
-    /// Puts the best weights into the network.
-    pub fn restore_best(&mut self) {
+    /// Puts the best weights, and their mask, into the network.
+    ///
+    /// # Errors
+    /// When the mask is not this network's.
+    pub fn restore_best(&mut self) -> Result<()> {
         let _guard = no_grad_guard();
         for (param, best) in self.network.params().iter().zip(&self.best) {
             param.tensor.shallow_clone().copy_(best);
         }
+        if let Some(mask) = self.best_mask.take() {
+            self.network.set_mask(mask)?;
+        }
+        Ok(())
     }
 
     /// Writes the checkpoint, atomically.
@@ -127,6 +138,9 @@ impl State {
         tensors.put_mask("mask/", self.network.mask());
         if let Some(mask) = &self.previous_mask {
             tensors.put_mask("previous_mask/", mask);
+        }
+        if let Some(mask) = &self.best_mask {
+            tensors.put_mask("best_mask/", mask);
         }
         for (layer, scores) in self.scores.iter().flatten().enumerate() {
             tensors.put_scores(format!("score/{layer:03}"), scores);
@@ -183,6 +197,9 @@ impl State {
         self.network.set_mask(tensors.get_mask("mask/", layers)?)?;
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
+        }
+        if tensors.has("best_mask/000") {
+            self.best_mask = Some(tensors.get_mask("best_mask/", layers)?);
         }
         if tensors.has("score/000") {
             let layer = |layer| tensors.get_scores(&format!("score/{layer:03}"));

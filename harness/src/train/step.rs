@@ -1,6 +1,7 @@
 //! One training step of any stage: the roles' forward passes, the inner attack, the losses.
 
 use super::curves::EpochMeans;
+use super::dialect::{self, splits};
 use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
 use super::score::Scores;
 use super::sgd::Sgd;
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
 use crate::nn::{Forward, Network, Taps};
 use rlnet_suites::TrainSpec;
-use rlnet_suites::objective::{Inner, Score};
+use rlnet_suites::objective::{Inner, Precision, Score};
 use rlnet_suites::train::{Stage, View};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -32,12 +33,7 @@ pub struct Step<'a> {
 /// How many leading images of a batch play the clean (and AugMix) role. The rest are
 /// attacked; without an adversarial role every image is clean. (Reference: floor(B / 2).)
 pub fn clean_count(spec: &TrainSpec, batch: usize) -> usize {
-    if splits(spec) { batch / 2 } else { batch }
-}
-
-/// Whether roles share a batch out between them. TRADES has the same images play both roles.
-pub fn splits(spec: &TrainSpec) -> bool {
-    spec.is_robust() && spec.trades == 0.0
+    dialect::place(spec, View::Clean, batch).1 as usize
 }
 
 /// The error of a stage that went astray in an epoch, with what is left of it.
@@ -66,10 +62,11 @@ struct Role {
 
 impl Step<'_> {
     /// Runs the step: losses, backward pass, update, scores, curves. A batch too short to
-    /// give every role an image is passed over.
+    /// give every role an image is passed over. Nothing here waits for the device, so that a
+    /// GPU is never idle; whether the loss is still a number is seen in `means`.
     ///
     /// # Errors
-    /// When the loss is no longer a finite number, or libtorch refuses.
+    /// When libtorch refuses.
     pub fn run(
         &self,
         batch: &Batch,
@@ -81,21 +78,22 @@ impl Step<'_> {
         if first == 0 || (splits(self.spec) && first == batch.len()) {
             return Ok(());
         }
+        let n = batch.len() as f64;
         let device = self.network.params().device();
         let clean = batch.clean_tensor(device);
         let labels = batch.labels_tensor(device);
         let taught = self.teach(&clean);
-        let roles = self.roles(batch, &clean, &labels, first, taught.as_ref())?;
+        let roles = self.roles(batch, &clean, &labels, taught.as_ref())?;
 
         let ce = if self.spec.trades > 0.0 {
             self.trades(&roles)
         } else {
             let term = |role: &Role| cross_entropy(&role.output.logits, &role.labels);
-            mean(roles.iter().map(term).collect())
+            mean(self.judged(&roles).map(term).collect())
         };
         let mut total = &ce * self.spec.gamma;
-        let kl = roles
-            .iter()
+        let kl = self
+            .judged(&roles)
             .filter_map(|role| {
                 let target = role.target.as_ref()?;
                 Some(distillation(&role.output.logits, target, self.spec.temperature))
@@ -103,24 +101,16 @@ impl Step<'_> {
             .collect::<Vec<_>>();
         if !kl.is_empty() {
             let kl = mean(kl);
-            means.add("loss/kl", kl.double_value(&[]), batch.len() as f64);
+            means.add("loss/kl", &kl, n);
             total += kl * self.spec.alpha;
         }
         if let Some(jsd) = self.consistency(&roles) {
-            means.add("loss/jsd", jsd.double_value(&[]), batch.len() as f64);
+            means.add("loss/jsd", &jsd, n);
             total += jsd * self.spec.jsd;
         }
         if let Some(attention) = self.attention(&roles, taught.as_ref()) {
-            means.add("loss/attention", attention.double_value(&[]), batch.len() as f64);
+            means.add("loss/attention", &attention, n);
             total += attention * self.spec.beta;
-        }
-        let value = total.double_value(&[]);
-        if !value.is_finite() {
-            return Err(diverged(
-                self.spec,
-                self.epoch,
-                &format!("the loss became {value}"),
-            ));
         }
         sgd.zero_grad();
         total.backward();
@@ -128,21 +118,27 @@ impl Step<'_> {
             let seen = &roles[0].output.seen;
             let student = match self.spec.score {
                 Score::Preactivation => &seen.inputs,
-                Score::Own | Score::Averaged => &seen.activations,
+                _ => &seen.activations,
             };
             scores.add(&taught.seen.activations, student);
         }
         sgd.step(self.lr);
 
-        means.add("loss/total", value, batch.len() as f64);
-        means.add("loss/ce", ce.double_value(&[]), batch.len() as f64);
+        means.add("loss/total", &total, n);
+        means.add("loss/ce", &ce, n);
         for role in &roles {
             let right = role.output.logits.argmax(1, false).eq_tensor(&role.labels);
+            let accuracy = right.to_kind(Kind::Double).mean(Kind::Double);
             let n = role.labels.size()[0] as f64;
-            let accuracy = right.sum(Kind::Int64).int64_value(&[]) as f64 / n;
-            means.add(&format!("train/accuracy/{}", role.view.name()), accuracy, n);
+            means.add(&format!("train/accuracy/{}", role.view.name()), &accuracy, n);
         }
         Ok(())
+    }
+
+    /// The roles that cross entropy and distillation see.
+    fn judged<'r>(&self, roles: &'r [Role]) -> impl Iterator<Item = &'r Role> {
+        let spec = self.spec;
+        roles.iter().filter(|role| dialect::is_judged(spec, role.view))
     }
 
     /// What a role's pass must remember: features to compare, activations to score.
@@ -150,10 +146,10 @@ impl Step<'_> {
         if self.teacher.is_none() {
             return Taps::Nothing;
         }
-        if self.spec.stage == Stage::Mask && view == View::Clean {
+        if self.spec.stage == Stage::Mask && view == View::Clean && self.spec.score != Score::Random {
             return match self.spec.score {
                 Score::Preactivation => Taps::Inputs,
-                Score::Own | Score::Averaged => Taps::Activations,
+                _ => Taps::Activations,
             };
         }
         if self.spec.beta > 0.0 && self.spec.attention.contains(&view) {
@@ -178,16 +174,11 @@ impl Step<'_> {
         batch: &Batch,
         clean: &Tensor,
         labels: &Tensor,
-        first: usize,
         taught: Option<&Forward>,
     ) -> Result<Vec<Role>> {
         let norm = self.network.spec().norm;
-        let (n, h) = (batch.len() as i64, first as i64);
-        let (front, back) = if splits(self.spec) {
-            ((0, h), (h, n - h))
-        } else {
-            ((0, n), (0, n))
-        };
+        let place = |view| dialect::place(self.spec, view, batch.len());
+        let (front, back) = (place(View::Clean), place(View::Adversarial));
         let role = |view: View, images: Tensor, (from, length): (i64, i64)| Role {
             view,
             output: self
@@ -197,16 +188,23 @@ impl Step<'_> {
             labels: labels.narrow(0, from, length),
             target: taught.map(|taught| taught.logits.narrow(0, from, length)),
         };
-        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, h), front)];
+        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
         if self.spec.views.contains(&View::Augmix) {
-            roles.push(role(View::Augmix, batch.augmix_tensor(clean.device()), front));
+            let place = place(View::Augmix);
+            let images = batch.augmix_tensor(clean.device()).narrow(0, place.0, place.1);
+            let images = dialect::augmix_images(self.spec, self.network.spec(), images);
+            roles.push(role(View::Augmix, images, place));
         }
         if self.spec.is_robust() {
             let (from, length) = back;
             let images = clean.narrow(0, from, length);
             let target = taught.map(|taught| taught.logits.narrow(0, from, length));
-            let frozen = self.network.freeze();
             let branch = norm.branch_of(View::Adversarial);
+            let kind = match self.spec.precision {
+                Precision::Bf16 => Some(Kind::BFloat16),
+                Precision::Fp32 | Precision::Tf32 => None,
+            };
+            let frozen = self.network.freeze_branch(branch, kind);
             // Distillation attacks the distillation loss (RSLAD), TRADES the distance to its
             // own clean predictions, anything else the labels.
             let target = match self.spec.inner {

@@ -3,7 +3,7 @@
 use super::{StageInput, Trained, train};
 use crate::data::{Split, load};
 use crate::error::Result;
-use crate::nn::{Network, NetworkSpec, Quirks, ReluMask};
+use crate::nn::{Network, NetworkSpec, ReluMask};
 use rlnet_suites::objective::MODES;
 use rlnet_suites::plan::World;
 use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec, catalog};
@@ -57,7 +57,7 @@ fn network_spec(spec: &TrainSpec) -> NetworkSpec {
         image_size: 32,
         classes: 10,
         norm: spec.norm,
-        quirks: Quirks::default(),
+        quirks: super::dialect::structure(spec),
         mean: [0.5; 3],
         std: [0.25; 3],
     }
@@ -73,7 +73,8 @@ fn attempt(spec: &TrainSpec, work: &Path) -> Result<Trained> {
     let (images, validation) = images();
     let distilled = spec.stage != rlnet_suites::train::Stage::Teacher;
     let teacher = distilled.then(|| Network::new(network_spec(spec), 1, Device::Cpu));
-    let start = (spec.stage == rlnet_suites::train::Stage::Student).then(|| {
+    let student = spec.stage == rlnet_suites::train::Stage::Student;
+    let start = (student && !spec.draws_mask()).then(|| {
         let mut start = Network::new(network_spec(spec), 2, Device::Cpu);
         let sizes = start.layer_sizes();
         let keep: Vec<u64> = sizes.iter().map(|n| n / 4).collect();
@@ -270,4 +271,125 @@ fn a_divergence_keeps_the_last_good_epoch_and_the_run_goes_on_from_it() {
         assert!(rate(epoch - 1) < 1e-28, "the kept epoch is not trained again");
         assert!(rate(epoch) > 1e-4);
     }
+}
+
+#[test]
+fn parity_runs_through_every_stage_and_norm_and_keeps_one_unit_fewer_a_layer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for norm in ["single", "dual", "triple"] {
+        let norm = format!("network.norm={norm}");
+        for stage in ["teacher", "mask", "rlnet"] {
+            let trained = |dialect: &str| {
+                let dialect = format!("training.dialect={dialect}");
+                let spec = spec(stage, &[&norm, &dialect]);
+                let work = folder.path().join(format!("{norm}-{stage}-{dialect}"));
+                std::fs::create_dir(&work).expect("a folder");
+                run(&spec, &work)
+            };
+            let parity = trained("parity");
+            let loss = at(&parity, "loss/total", 1).expect("a loss");
+            assert!(loss.is_finite(), "{norm} {stage}: {loss}");
+            assert!(at(&parity, "train/accuracy/adversarial", 1).is_some());
+            if stage == "mask" {
+                let fixed = trained("fixed").network.mask().kept();
+                let fewer: Vec<u64> = fixed.iter().map(|&kept| kept - 1).collect();
+                assert_eq!(parity.network.mask().kept(), fewer, "{norm}");
+            }
+        }
+    }
+}
+
+/// Row B25 of the specification: after a step of such a student the weights are the same for a
+/// radius of 0 and of 8/255; only running statistics have seen the attack.
+#[test]
+fn a_single_norm_student_of_the_reference_does_not_learn_from_its_attack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trained = |quirks: &str, eps: &str| {
+        let sets = [
+            "network.norm=single",
+            "training.batch=24",
+            "train.rlnet.with.mode=ce",
+            &format!("training.quirks={quirks}"),
+            &format!("training.attack=\"pgd:steps=3,eps={eps}/255\""),
+        ];
+        let work = folder
+            .path()
+            .join(format!("{quirks}-{eps}").replace(['"', '[', ']', ','], ""));
+        std::fs::create_dir(&work).expect("a folder");
+        run(&spec("rlnet", &sets), &work).network
+    };
+    let differ = |quirks: &str, trainable: bool| {
+        let (without, with) = (trained(quirks, "0"), trained(quirks, "8"));
+        let mut pairs = without.params().iter().zip(with.params().iter());
+        let pair = pairs.find(|(a, b)| a.trainable == trainable && !a.tensor.equal(&b.tensor));
+        let _ = std::fs::read_dir(folder.path()).map(|entries| {
+            entries.flatten().for_each(|entry| {
+                let _ = std::fs::remove_dir_all(entry.path());
+            });
+        });
+        pair.map(|(a, _)| a.name.clone())
+    };
+    let replayed = "[\"B7\",\"B25\"]";
+    assert_eq!(differ(replayed, true), None);
+    assert!(differ(replayed, false).is_some());
+    assert!(differ("[\"B7\"]", true).is_some());
+}
+
+/// Two controls: a mask stage that does not search, and a student that has no mask stage.
+#[test]
+fn units_drawn_by_lot_stay_through_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let random = spec("mask", &["train.mask.with.score=random"]);
+    let random = TrainSpec { epochs: 2, ..random };
+    let trained = run(&random, folder.path());
+    let sizes = trained.network.layer_sizes();
+    let keep = trained.network.mask().kept();
+    let total: u64 = sizes.iter().sum();
+    assert_eq!(keep.iter().sum::<u64>(), (total as f64 / 5.0).round() as u64);
+    assert_eq!(
+        *trained.network.mask(),
+        ReluMask::random(&sizes, &keep, random.seed)
+    );
+    assert_eq!(at(&trained, "mask/hamming_lag1", 1), None);
+
+    let student = TrainSpec {
+        budget: random.budget,
+        epochs: 1,
+        ..spec("rlnet", &[])
+    };
+    let work = folder.path().join("student");
+    std::fs::create_dir(&work).expect("a folder");
+    let trained = run(&student, &work);
+    assert_eq!(trained.network.mask().kept(), keep);
+    assert!(at(&trained, "loss/attention", 1).is_some());
+}
+
+/// A mask stage that hands on its best epoch hands on the mask of that epoch, also after a resume.
+#[test]
+fn the_best_epochs_mask_comes_with_its_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |epochs: u32| TrainSpec {
+        epochs,
+        ..spec(
+            "mask",
+            &["train.mask.with.select=clean", "train.mask.with.lr=0.2"],
+        )
+    };
+    let work = |name: &str| {
+        let work = folder.path().join(name);
+        std::fs::create_dir(&work).expect("a folder");
+        work
+    };
+    let whole = run(&of(4), &work("whole"));
+    let cut = work("cut");
+    let _ = run(&of(3), &cut);
+    let resumed = run(&of(4), &cut);
+    assert_eq!(
+        (whole.epoch, whole.network.mask()),
+        (resumed.epoch, resumed.network.mask())
+    );
+    // Up to that epoch nothing differs from a stage that ends there.
+    let until = run(&of(whole.epoch), &work("until"));
+    assert_eq!(until.epoch, whole.epoch);
+    assert_eq!(until.network.mask(), whole.network.mask());
 }

@@ -88,14 +88,8 @@ pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Compa
             &[Reading::Oracle, Reading::Worst]
         };
         for reading in readings {
-            let pair = Pair {
-                reading: *reading,
-                model: &model.name,
-                answers: (by_image(grid, *reading), by_image(&grids[base], *reading)),
-                of_this: find(triples, model, *reading),
-                of_baseline: find(triples, baseline, *reading),
-            };
-            all.extend(pair.compare(runs));
+            let (this, base) = ((model, grid), (baseline, &grids[base]));
+            all.extend(compare(runs, triples, *reading, this, base));
         }
     }
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
@@ -103,6 +97,24 @@ pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Compa
         comparison.adjusted = adjusted;
     }
     all
+}
+
+/// One model against another, read in one way; p-values as they are.
+pub(crate) fn compare(
+    runs: &Runs,
+    triples: &[Triple],
+    reading: Reading,
+    (this, own): (&Model, &Grid),
+    (other, theirs): (&Model, &Grid),
+) -> Vec<Comparison> {
+    let pair = Pair {
+        reading,
+        model: &this.name,
+        answers: (by_image(own, reading), by_image(theirs, reading)),
+        of_this: find(triples, this, reading),
+        of_baseline: find(triples, other, reading),
+    };
+    pair.compare(runs)
 }
 
 fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {

@@ -14,6 +14,7 @@ mod latex;
 mod markdown;
 pub mod provenance;
 pub mod published;
+pub mod reduction;
 pub mod robust;
 
 use crate::metrics::mce::Ratio;
@@ -220,6 +221,8 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         comparison::comparison(analysis),
         comparison::resampled(analysis),
         comparison::oracle_gap(analysis),
+        reduction::points(analysis),
+        reduction::knees(analysis),
         published::published(analysis),
         errors::mce(analysis),
         errors::ce(analysis),

@@ -133,6 +133,13 @@ const ON: Param = Param {
     help: "the image the ball is around: clean, or a corruption such as fog/3",
 };
 
+const PRECISION: Param = word(
+    "precision",
+    &["fp32", "bf16"],
+    true,
+    "arithmetic of the network that is followed; the verdict is always fp32's",
+);
+
 const COMPAT: Param = word(
     "compat",
     &["none", "autoattack"],
@@ -149,7 +156,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         name: "fgsm",
         title: "Fast gradient sign method, one step of eps, no random start",
         source: "Goodfellow et al., ICLR 2015, arXiv 1412.6572",
-        params: &[NORM_2, EPS, LOSS, THROUGH, SURROGATE, ON],
+        params: &[NORM_2, EPS, LOSS, THROUGH, SURROGATE, PRECISION, ON],
         version: 1,
         uses: &[],
     },
@@ -167,6 +174,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             },
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,
@@ -185,6 +193,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             },
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,
@@ -201,6 +210,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             count("steps", "10", "number of steps"),
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,
@@ -223,6 +233,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             EOT,
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,
@@ -240,6 +251,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             number("momentum", "1", "decay of the accumulated gradient"),
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,
@@ -273,7 +285,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Auto-PGD on cross entropy: step size halved by progress, best point kept",
         source: "Croce and Hein, ICML 2020, arXiv 2003.01690; L1: Croce and Hein, ICML 2021, arXiv 2103.01208",
         params: &[
-            NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, ON,
+            NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
         version: 1,
         uses: &[],
@@ -283,7 +295,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Auto-PGD on the difference of logits ratio",
         source: "Croce and Hein, ICML 2020, arXiv 2003.01690",
         params: &[
-            NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, ON,
+            NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
         version: 1,
         uses: &[],
@@ -293,7 +305,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Auto-PGD on the targeted DLR loss, one run a target class",
         source: "Croce and Hein, ICML 2020, arXiv 2003.01690",
         params: &[
-            NORM, EPS, APGD_STEPS, RESTARTS, TARGETS, COMPAT, THROUGH, SURROGATE, ON,
+            NORM, EPS, APGD_STEPS, RESTARTS, TARGETS, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
         version: 1,
         uses: &[],
@@ -346,6 +358,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             COMPAT,
             THROUGH,
             SURROGATE,
+            PRECISION,
             ON,
         ],
         version: 1,

@@ -107,9 +107,9 @@ fn what_cannot_be_run_is_refused_before_any_work() {
         "--out",
         "out",
         "--set",
-        "training.dialect=parity",
+        "training.quirks=[\"B9\"]",
     ]);
-    refused(&parity, 2, &["parity", "fixed"]);
+    refused(&parity, 2, &["B9", "strict-threshold"]);
     let images = place.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
     refused(&images, 2, &["999999"]);
     let suite = place.run(&["run", "cifar10-smal"]);

@@ -16,3 +16,4 @@ mod pictures;
 mod replay;
 mod resume;
 mod slurm;
+mod suites;

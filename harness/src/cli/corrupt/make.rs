@@ -156,7 +156,7 @@ impl Make {
                 before = at.kept;
                 Progress::new("corrupt", "images", at.total, at.kept)
             });
-            bar.advance(at.done - before, &format!("{}/{}", at.corruption, at.severity));
+            bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
             before = at.done;
         })
         .map_err(while_writing)?;
@@ -225,7 +225,7 @@ impl Make {
             {
                 let step = done - bar.1;
                 bar.1 = done;
-                bar.0.advance(step, level);
+                bar.0.advance(step, || level);
             }
         })
         .map_err(while_writing)?;

@@ -56,7 +56,7 @@ impl Verify {
         let published = published.unwrap_or(Published::Cifar10C);
         let total = Published::names().count() as u64;
         let bar = Progress::new("verify", "files", total, 0);
-        let report = verify_dir(&self.folder, published, &mut |name| bar.advance(1, name))
+        let report = verify_dir(&self.folder, published, &mut |name| bar.advance(1, || name))
             .map_err(|why| input("verify", why))?;
         bar.finish();
 

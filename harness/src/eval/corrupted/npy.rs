@@ -63,7 +63,7 @@ impl NpyArchive {
                 });
             let checksums = BTreeMap::from([(file, md5), ("labels.npy".to_owned(), labels.clone())]);
             files.insert(name.clone(), CorruptedFiles { official, checksums });
-            progress.advance(1, name);
+            progress.advance(1, || name);
         }
         progress.finish();
         Ok((archive, files))

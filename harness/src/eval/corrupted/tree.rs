@@ -53,7 +53,7 @@ impl TreeArchive {
                 own.insert(!matched);
                 checksums.insert(format!("{level}/"), folder_md5(&place).map_err(damaged)?);
                 levels.insert((name.clone(), severity), entries);
-                progress.advance(1, &level);
+                progress.advance(1, || &level);
             }
             // Nobody publishes checksums of this archive's files.
             let official = false;

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Takes rlnet to a machine that has Python with PyTorch 2.11 and a GPU, but no cargo and no network.
+
+  pack OUT [--data DIR] [--size 15M]    here: the stripped binary (and data files), packed into parts
+  unpack FOLDER [--to DIR]              there: joins the parts, checks them, unpacks
+  run [--minutes N] -- ARGS             there: rlnet ARGS on that Python's libtorch, for N minutes at most
+  split FILE [--size 15M]               a large file (a checkpoint, say) into FILE.000, FILE.001, ... and FILE.sha256
+  join FILE                             and back, checked
+
+`run` starts the program with the time limit it knows itself (`rlnet run --minutes`): it saves at the end
+of the epoch in flight, and the same command goes on from there. Python 3.8+, standard library only.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TORCH = "2.11."
+BLOCK = 1 << 20
+
+
+def fail(text):
+    print(f"portable: error: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+def size(text):
+    """15M and the like, in bytes."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
+    if not number.isdigit() or int(number) * unit < 1:
+        fail(f"--size {text}: write a number of bytes such as 15M")
+    return int(number) * unit
+
+
+def blocks(file):
+    while block := file.read(BLOCK):
+        yield block
+
+
+def checksum(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in blocks(file):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def parts_of(path):
+    return sorted(path.parent.glob(f"{path.name}.[0-9][0-9][0-9]"))
+
+
+def split(path, most):
+    if not path.is_file():
+        fail(f"{path}: there is no such file to split")
+    for old in parts_of(path):
+        old.unlink()
+    names = []
+    with open(path, "rb") as file:
+        while block := file.read(most):
+            part = path.with_name(f"{path.name}.{len(names):03}")
+            if len(names) > 999:
+                fail(f"{path}: more than 1,000 parts; choose a larger --size")
+            part.write_bytes(block)
+            names.append(part)
+    lines = [f"{checksum(part)}  {part.name}\n" for part in [path, *names]]
+    path.with_name(f"{path.name}.sha256").write_text("".join(lines))
+    print(f"{path.name}: {len(names)} parts")
+
+
+def join(path):
+    listed = path.with_name(f"{path.name}.sha256")
+    if not listed.is_file():
+        fail(f"{listed}: not found; it is written by `split` and must travel with the parts")
+    sums = dict(reversed(line.split("  ", 1)) for line in listed.read_text().splitlines() if line)
+    whole = sums.pop(path.name, None)
+    if whole is None:
+        fail(f"{listed}: has no line for {path.name}; copy it again")
+    made = path.with_name(f"{path.name}.joining")
+    with open(made, "wb") as out:
+        for name in sorted(sums):
+            part = path.with_name(name)
+            if not part.is_file() or checksum(part) != sums[name]:
+                made.unlink()
+                fail(f"{part}: missing or damaged; copy it again")
+            with open(part, "rb") as file:
+                shutil.copyfileobj(file, out)
+    if checksum(made) != whole:
+        made.unlink()
+        fail(f"{path}: the joined file has another checksum; copy {listed.name} and all parts again")
+    made.replace(path)
+    print(f"{path.name}: joined, {path.stat().st_size} bytes")
+
+
+def pack(folder, data, most):
+    binary = ROOT / "target/debug/rlnet"
+    if not binary.exists():
+        fail(f"{binary}: not built; run `cargo build -p rlnet` first")
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / "rlnet.tar.xz"
+    with tempfile.TemporaryDirectory() as scratch:
+        stripped = Path(scratch) / "rlnet"
+        subprocess.run(["strip", "-o", stripped, binary], check=True)
+        with tarfile.open(archive, "w:xz", preset=6) as tar:
+            tar.add(stripped, "rlnet")
+            tar.add(__file__, "portable.py")
+            for path in sorted(data.iterdir()) if data else []:
+                tar.add(path, f"data/{path.name}")
+    split(archive, most)
+    archive.unlink()
+
+
+def unpack(folder, to):
+    archive = folder / "rlnet.tar.xz"
+    join(archive)
+    with tarfile.open(archive) as tar:
+        tar.extractall(to, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(to)
+    archive.unlink()
+    print(f"unpacked in {to}; go on with: python3 {to}/portable.py run -- doctor")
+
+
+def libraries():
+    """The folders of this Python's libtorch and of the CUDA libraries beside it."""
+    try:
+        import torch
+    except ImportError:
+        fail(f"{sys.executable} has no torch; use a Python that has torch {TORCH}x")
+    if not torch.__version__.startswith(TORCH):
+        fail(f"{sys.executable} has torch {torch.__version__}; this program is built for {TORCH}x")
+    here = Path(torch.__file__).parent
+    nvidia = sorted(here.parent.glob("nvidia/**/lib"))
+    return [str(path) for path in [here / "lib", *nvidia]]
+
+
+def run(minutes, arguments):
+    beside = Path(__file__).resolve().parent / "rlnet"
+    binary = beside if beside.is_file() else ROOT / "target/debug/rlnet"
+    if not binary.is_file():
+        fail(f"{beside}: the program is not beside this script; `unpack` it first")
+    known = os.environ.get("LD_LIBRARY_PATH")
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries() + ([known] if known else []))}
+    data = Path(__file__).resolve().parent / "data"
+    if data.is_dir():
+        environment.setdefault("RLNET_DATA", str(data))
+    limit = ["--minutes", str(minutes)] if minutes else []
+    sys.stdout.flush()
+    os.execve(binary, [str(binary), *arguments, *limit], environment)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("pack")
+    command.add_argument("out", type=Path)
+    command.add_argument("--data", type=Path)
+    command.add_argument("--size", type=size, default=size("15M"))
+    command = commands.add_parser("unpack")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--to", type=Path, default=Path("rlnet-portable"))
+    command = commands.add_parser("run")
+    command.add_argument("--minutes", type=float)
+    command.add_argument("arguments", nargs=argparse.REMAINDER)
+    for name in ("split", "join"):
+        command = commands.add_parser(name)
+        command.add_argument("file", type=Path)
+        if name == "split":
+            command.add_argument("--size", type=size, default=size("15M"))
+    options = parser.parse_args()
+    if options.command == "pack":
+        pack(options.out, options.data, options.size)
+    elif options.command == "unpack":
+        unpack(options.folder, options.to)
+    elif options.command == "run":
+        arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+        run(options.minutes, arguments)
+    elif options.command == "split":
+        split(options.file, options.size)
+    else:
+        join(options.file)
+
+
+if __name__ == "__main__":
+    main()

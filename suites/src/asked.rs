@@ -1,0 +1,165 @@
+//! What is asked about a model, and the evaluation cells that answer it.
+
+use crate::attack::AttackSpec;
+use crate::branch::Branch;
+use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
+use crate::condition::Condition;
+use crate::error::SuiteError;
+use crate::plan::{ARCHIVE_VERSION, EVALUATE_VERSION, PROBE_VERSION, World, identify};
+use crate::suite::Suite;
+use crate::train::Stage;
+use std::collections::BTreeMap;
+
+/// What is asked about a model.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Names of corruptions.
+    pub corruptions: Vec<String>,
+    /// Severities of each.
+    pub severities: Vec<u8>,
+    /// Attacks.
+    pub attacks: Vec<AttackSpec>,
+    /// Test images, from the front, of attacks that are not made on all of them.
+    pub limits: BTreeMap<AttackSpec, u32>,
+    /// Seed of corruptions and attack starts.
+    pub seed: u64,
+    /// Branches to go through; all of the model's when absent.
+    pub branches: Option<Vec<Branch>>,
+    /// Whether adversarial images are stored.
+    pub save_images: bool,
+    /// Whether gradients are probed at the clean images.
+    pub probe: bool,
+}
+
+impl Asked {
+    /// What can be asked of one model: attacks that need a teacher are passed over for a
+    /// model that has none, and so are branches that it does not have.
+    pub(crate) fn of(&self, cell: &Cell) -> Self {
+        let CellSpec::Train(spec) = &cell.spec else {
+            return self.clone();
+        };
+        let has = |branch: &Branch| branch.banks().all(|bank| spec.norm.branches().contains(&bank));
+        let fits = |attack: &&AttackSpec| {
+            let through = attack.word("through").parse::<Branch>();
+            through.map_or(true, |branch| has(&branch))
+        };
+        let taught = |attack: &&AttackSpec| spec.stage != Stage::Teacher || !attack.needs_teacher();
+        let branches = self.branches.as_ref().map(|all| {
+            let own: Vec<Branch> = all.iter().copied().filter(has).collect();
+            if own.is_empty() {
+                spec.norm.branches().to_vec()
+            } else {
+                own
+            }
+        });
+        Self {
+            attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
+            branches,
+            ..self.clone()
+        }
+    }
+
+    /// One evaluation cell a family of conditions: clean, each corruption, each attack.
+    /// `surrogate` finds the cell (or file) of another network by its name in an attack.
+    ///
+    /// # Errors
+    /// When an attack names a network that is not there.
+    pub fn cells(
+        &self,
+        model: &str,
+        parent: &CellId,
+        surrogate: &dyn Fn(&str) -> Option<CellId>,
+        data: &DataSpec,
+        world: &World,
+    ) -> Result<Vec<Cell>, SuiteError> {
+        let cell = |(name, conditions): (String, Vec<Condition>)| {
+            let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
+            let mut files = None;
+            if let Some((name, _)) = conditions[0].corruption() {
+                match world.corrupted_files.get(name) {
+                    Some(read) => {
+                        files = Some(read.clone());
+                        versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
+                    }
+                    None => {
+                        let setup = format!("corruptions/{}", world.corruptions_setup);
+                        versions.insert(setup, world.corruptions_version);
+                    }
+                }
+            }
+            let mut surrogates = BTreeMap::new();
+            if let Condition::Attack(spec) = &conditions[0] {
+                versions.extend(spec.versions());
+                for name in spec.networks() {
+                    let id = surrogate(name).ok_or_else(|| {
+                        let why =
+                            format!("{spec} needs it beside {model}, and there is no network of that name");
+                        SuiteError::value("surrogate", name, why)
+                    })?;
+                    surrogates.insert(name.to_owned(), id);
+                }
+            }
+            let mut parents = vec![parent.clone()];
+            parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
+            let attacked = matches!(conditions[0], Condition::Attack(_));
+            let conditions_are_clean = conditions[0] == Condition::Clean;
+            if self.probe && conditions_are_clean {
+                versions.insert("probe".to_owned(), PROBE_VERSION);
+            }
+            let limit = match &conditions[0] {
+                Condition::Attack(spec) => self.limits.get(spec).copied(),
+                _ => None,
+            };
+            let spec = CellSpec::Evaluate(EvaluateSpec {
+                // A limit that leaves no image out is none.
+                images: limit.filter(|images| data.test.is_none_or(|all| *images < all)),
+                conditions,
+                seed: self.seed,
+                branches: self.branches.clone(),
+                surrogates,
+                save_images: self.save_images && attacked,
+                probe: self.probe && conditions_are_clean,
+                files,
+            });
+            let name = format!("{model}/{name}");
+            Ok(identify(&name, model, parents, data, spec, versions))
+        };
+        self.families().into_iter().map(cell).collect()
+    }
+
+    fn families(&self) -> Vec<(String, Vec<Condition>)> {
+        let mut families = vec![("clean".to_owned(), vec![Condition::Clean])];
+        for name in &self.corruptions {
+            let severities = self.severities.iter();
+            let conditions: Vec<Condition> = severities
+                .map(|&severity| Condition::Corruption {
+                    name: name.clone(),
+                    severity,
+                })
+                .collect();
+            if !conditions.is_empty() {
+                families.push((name.clone(), conditions));
+            }
+        }
+        for attack in &self.attacks {
+            families.push((attack.to_string(), vec![Condition::Attack(attack.clone())]));
+        }
+        families
+    }
+}
+
+impl Suite {
+    /// What the suite asks about a model, whoever trained it.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            corruptions: self.evaluation.corruptions.0.clone(),
+            severities: self.evaluation.severities.clone(),
+            attacks: self.evaluation.attacks.specs(),
+            limits: self.evaluation.attacks.limits(),
+            seed: self.evaluation.seed,
+            branches: self.evaluation.branches.clone(),
+            save_images: self.evaluation.save_images,
+            probe: self.evaluation.probe,
+        }
+    }
+}

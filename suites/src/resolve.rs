@@ -1,0 +1,393 @@
+//! A stage with nothing left to default: its own setting, else the suite's, else the method's.
+
+use crate::branch::NormBanks;
+use crate::cell::{Cell, CellSpec};
+use crate::dialect::Quirk;
+use crate::error::SuiteError;
+use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Score};
+use crate::plan::find;
+use crate::suite::{StageSettings, Suite, Train};
+use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
+
+/// The inner attack of a stage that names none: the paper's.
+pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";
+
+impl Suite {
+    /// One training cell with every default filled: its own setting, else the suite's, else
+    /// the method's.
+    pub(crate) fn resolve(&self, train: &Train, cells: &[Cell]) -> Result<TrainSpec, SuiteError> {
+        let stage = train.stage;
+        // A stage inherits roles and banks from the stage it builds on.
+        let parent = match train.teacher.as_ref().or(train.mask.as_ref()) {
+            Some(name) => match &find(cells, name.get_ref())?.spec {
+                CellSpec::Train(spec) => Some(spec.clone()),
+                CellSpec::Evaluate(_) => None,
+            },
+            None => None,
+        };
+        let views = train
+            .views
+            .clone()
+            .or_else(|| parent.as_ref().map(|p| p.views.clone()))
+            .unwrap_or_else(|| vec![View::Clean, View::Augmix, View::Adversarial]);
+        let robust = views.contains(&View::Adversarial);
+        let own = &train.with;
+        let all = &self.training;
+        // A mode stands for its parts: below what its own section spells out, above what a
+        // wider section says.
+        let part = |own_part: Option<f64>, all_part: Option<f64>, of: fn(&Mode) -> f64, method: f64| {
+            let mode = |settings: &StageSettings| settings.mode.map(|ModeName(mode)| of(mode));
+            own_part
+                .or_else(|| mode(own))
+                .or(all_part)
+                .or_else(|| mode(all))
+                .unwrap_or(method)
+        };
+        let named = own.mode.or(all.mode).map(|ModeName(mode)| mode);
+        fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
+            own.clone().or_else(|| all.clone()).unwrap_or(method)
+        }
+        let inherited = parent.as_ref().filter(|parent| parent.stage == Stage::Mask);
+        let inherited = inherited.map(|mask| (mask.dialect, mask.quirks.clone()));
+        let (dialect, quirks) = match (replayed(own)?, inherited, replayed(all)?) {
+            // A student's network is its mask stage's.
+            (Some(said), _, _) | (None, Some(said), _) | (None, None, Some(said)) => said,
+            (None, None, None) => (Dialect::Fixed, Vec::new()),
+        };
+        let mut reference = StageDefaults::of(stage, robust);
+        if quirks.contains(&Quirk::SelectOnTest) {
+            reference.select = Select::Clean;
+        }
+        let mut spec = TrainSpec {
+            stage,
+            arch: train
+                .arch
+                .clone()
+                .or_else(|| parent.as_ref().map(|p| p.arch.clone()))
+                .unwrap_or_else(|| self.network.arch.clone()),
+            norm: train
+                .norm
+                .or(parent.as_ref().map(|p| p.norm))
+                .unwrap_or(self.network.norm),
+            views,
+            epochs: pick(&own.epochs, &all.epochs, reference.epochs),
+            batch: pick(&own.batch, &all.batch, 128),
+            lr: pick(&own.lr, &all.lr, reference.lr),
+            milestones: pick(&own.milestones, &all.milestones, reference.milestones),
+            momentum: pick(&own.momentum, &all.momentum, 0.9),
+            weight_decay: pick(&own.weight_decay, &all.weight_decay, 5e-4),
+            gamma: part(own.gamma, all.gamma, |mode| mode.gamma, reference.gamma),
+            alpha: part(own.alpha, all.alpha, |mode| mode.alpha, reference.alpha),
+            beta: part(own.beta, all.beta, |mode| mode.beta, reference.beta),
+            attention: pick(
+                &own.attention,
+                &all.attention,
+                named.map_or(DEFAULT_ATTENTION, |mode| mode.attention).to_vec(),
+            ),
+            pram: pick(&own.pram, &all.pram, Pram::default()),
+            trades: part(own.trades, all.trades, |mode| mode.trades, 0.0),
+            jsd: pick(&own.jsd, &all.jsd, 0.0),
+            temperature: pick(&own.temperature, &all.temperature, 4.0),
+            inner: pick(
+                &own.inner,
+                &all.inner,
+                named.map_or(Inner::default(), |mode| mode.inner),
+            ),
+            attack: pick(&own.attack, &all.attack, INNER_ATTACK.parse()?),
+            budget: train.budget,
+            allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
+            score: pick(&own.score, &all.score, Score::default()),
+            granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
+            precision: pick(&own.precision, &all.precision, Precision::default()),
+            select: pick(&own.select, &all.select, reference.select),
+            dialect,
+            quirks,
+            seed: pick(&own.seed, &all.seed, 0),
+        };
+        replay_losses(&mut spec);
+        check_objective(train.name.get_ref(), &spec)?;
+        Ok(spec)
+    }
+}
+
+/// What a section says of the reference's defects, if it does.
+fn replayed(settings: &StageSettings) -> Result<Option<(Dialect, Vec<Quirk>)>, SuiteError> {
+    match (settings.dialect, &settings.quirks) {
+        (Some(Dialect::Parity), Some(_)) => {
+            let why = "parity turns every switch on; leave out one of dialect and quirks";
+            Err(SuiteError::value("dialect", "parity", why))
+        }
+        (Some(Dialect::Parity), None) => Ok(Some((Dialect::Parity, Quirk::ALL.to_vec()))),
+        (_, Some(quirks)) => {
+            let mut quirks = quirks.clone();
+            quirks.sort();
+            quirks.dedup();
+            Ok(Some((Dialect::Fixed, quirks)))
+        }
+        (Some(Dialect::Fixed), None) => Ok(Some((Dialect::Fixed, Vec::new()))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the reference's code leaves of a loss, where its switches are on.
+fn replay_losses(spec: &mut TrainSpec) {
+    let robust = spec.is_robust();
+    if spec.has(Quirk::SingleNormRoles) && spec.norm == NormBanks::Single && robust {
+        spec.views.retain(|view| *view != View::Augmix);
+    }
+    if spec.stage == Stage::Teacher || !robust {
+        return;
+    }
+    let alone = spec.norm == NormBanks::Dual && !spec.views.contains(&View::Augmix);
+    if spec.has(Quirk::NoAugmixKlOnly) && alone {
+        (spec.gamma, spec.alpha, spec.beta) = (0.0, 1.0, 0.0);
+    }
+    if spec.has(Quirk::TripleNormKlOnly) && spec.norm == NormBanks::Triple {
+        (spec.gamma, spec.alpha) = (0.0, 1.0);
+        spec.attention = vec![View::Clean];
+    }
+}
+
+/// Losses that a stage cannot have.
+fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
+    let refuse = |what: &'static str, value: &dyn std::fmt::Display, why: String| {
+        Err(SuiteError::value(what, value, why))
+    };
+    let weights = [spec.gamma, spec.alpha, spec.beta, spec.trades, spec.jsd];
+    if let Some(bad) = weights
+        .iter()
+        .find(|weight| !(**weight >= 0.0 && weight.is_finite()))
+    {
+        return refuse("loss weight", bad, format!("of `{name}`; weights are 0 or more"));
+    }
+    let distilled = spec.stage != Stage::Teacher;
+    if spec.gamma + spec.trades + if distilled { spec.alpha + spec.beta } else { 0.0 } == 0.0 {
+        return refuse(
+            "loss of",
+            &name,
+            "every weight is 0; nothing would be learnt".into(),
+        );
+    }
+    if spec.inner == Inner::Kl && !distilled {
+        let why = format!("`{name}` has no teacher; an attack on the KL needs one");
+        return refuse("inner", &"kl", why);
+    }
+    let plain = spec.norm == NormBanks::Single && spec.views == [View::Clean, View::Adversarial];
+    if spec.trades > 0.0 && (distilled || !plain) {
+        let why = format!(
+            "`{name}` must be a teacher with norm = \"single\" and views = [\"clean\", \"adversarial\"]: \
+             TRADES compares both on the same images through the same norms"
+        );
+        return refuse("trades", &spec.trades, why);
+    }
+    if spec.jsd > 0.0 && !spec.views.contains(&View::Augmix) {
+        return refuse(
+            "jsd",
+            &spec.jsd,
+            format!("`{name}` has no AugMix view to be consistent with"),
+        );
+    }
+    if spec.jsd > 0.0 && spec.norm == NormBanks::Triple && spec.has(Quirk::TripleNormThirds) {
+        let why = format!(
+            "`{name}` replays {}: its AugMix views are of other images than its clean ones",
+            Quirk::TripleNormThirds
+        );
+        return refuse("jsd", &spec.jsd, why);
+    }
+    Ok(())
+}
+
+/// The reference's recipe of each stage (its README and code, HEAD of April 2024).
+struct StageDefaults {
+    epochs: u32,
+    lr: f64,
+    milestones: Vec<f64>,
+    gamma: f64,
+    alpha: f64,
+    beta: f64,
+    select: Select,
+}
+
+impl StageDefaults {
+    fn of(stage: Stage, robust: bool) -> Self {
+        // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
+        let steps = vec![0.625, 0.75, 0.875];
+        let select = if robust { Select::Mean } else { Select::Clean };
+        match stage {
+            Stage::Teacher => Self {
+                epochs: 240,
+                lr: 0.05,
+                milestones: steps,
+                gamma: 1.0,
+                alpha: 0.0,
+                beta: 0.0,
+                select,
+            },
+            Stage::Mask => Self {
+                epochs: 150,
+                lr: 0.05,
+                milestones: Vec::new(),
+                gamma: 0.5,
+                alpha: 0.5,
+                beta: 0.0,
+                select: Select::Last,
+            },
+            Stage::Student => Self {
+                epochs: 240,
+                lr: 0.01,
+                milestones: steps,
+                // SENet's natural fine-tuning weighs the labels less (README: 0.1 on CIFAR-10).
+                gamma: if robust { 0.5 } else { 0.1 },
+                alpha: 0.5,
+                beta: 1000.0,
+                select,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::World;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_mode_stands_for_its_parts_and_what_is_spelled_out_wins() {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let student = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+            let world = World {
+                data_checksum: "a".into(),
+                corruptions_version: 1,
+                corruptions_setup: String::new(),
+                corrupted_files: BTreeMap::new(),
+            };
+            let plan = suite.plan(&world)?;
+            match &find(&plan.cells, "rlnet")?.spec {
+                CellSpec::Train(spec) => Ok(spec.clone()),
+                CellSpec::Evaluate(_) => Err(SuiteError::value("model", "rlnet", "not trained")),
+            }
+        };
+        let spec = student(&["train.rlnet.with.mode=rslad+attn"]).expect("a plan");
+        assert_eq!((spec.gamma, spec.alpha, spec.beta), (0.0, 1.0, 1000.0));
+        assert_eq!((spec.attention, spec.inner), (vec![View::Clean], Inner::Kl));
+        let sets = [
+            "train.rlnet.with.mode=ce",
+            "training.gamma=0.25",
+            "train.rlnet.with.beta=7",
+        ];
+        let spec = student(&sets).expect("a plan");
+        assert_eq!(
+            (spec.gamma, spec.alpha, spec.beta, spec.inner),
+            (1.0, 0.0, 7.0, Inner::Ce)
+        );
+        for (bad, hint) in [
+            ("train.rlnet.with.trades=6", "must be a teacher"),
+            ("train.rlnet.with.gamma=-1", "0 or more"),
+            ("train.teacher.with.inner=kl", "no teacher"),
+            ("train.teacher.with.gamma=0", "nothing would be learnt"),
+            ("train.senet.with.jsd=1", "no AugMix"),
+        ] {
+            let error = student(&[bad]).expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
+
+    fn trained(set: &[&str], name: &str) -> Result<TrainSpec, SuiteError> {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let sets: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
+        let suite = Suite::parse(text, "demo", &sets)?;
+        let plan = suite.plan(&World {
+            data_checksum: "a".into(),
+            corruptions_version: 1,
+            corruptions_setup: String::new(),
+            corrupted_files: BTreeMap::new(),
+        })?;
+        match &find(&plan.cells, name)?.spec {
+            CellSpec::Train(spec) => Ok(spec.clone()),
+            CellSpec::Evaluate(_) => Err(SuiteError::value("model", "", "not trained")),
+        }
+    }
+
+    #[test]
+    fn parity_turns_every_switch_on_and_a_list_some() {
+        let fixed = trained(&[], "rlnet").expect("a student");
+        assert!(fixed.quirks.is_empty());
+        let all = trained(&["training.dialect=parity"], "rlnet").expect("a student");
+        assert_eq!(
+            (all.dialect, all.quirks.as_slice()),
+            (Dialect::Parity, &Quirk::ALL[..])
+        );
+        assert_eq!(all.select, Select::Clean);
+        // A student builds what its mask stage built, unless it says otherwise.
+        let some = ["train.mask.with.quirks=[\"b23\", \"strict-threshold\"]"];
+        for (name, want) in [("teacher", 0), ("mask", 2), ("rlnet", 2), ("senet", 0)] {
+            assert_eq!(trained(&some, name).expect(name).quirks.len(), want, "{name}");
+        }
+        let both = ["training.dialect=parity", "training.quirks=[\"B1\"]"];
+        let error = trained(&both, "rlnet").expect_err("both").to_string();
+        assert!(error.contains("leave out one"), "{error}");
+        let own = ["training.dialect=parity", "train.mask.with.dialect=fixed"];
+        assert!(trained(&own, "rlnet").expect("a student").quirks.is_empty());
+    }
+
+    /// Rows B7, B26 and B27: what remains of the headline loss.
+    #[test]
+    fn parity_leaves_of_a_loss_what_the_reference_leaves() {
+        let of = |sets: &[&str]| {
+            let parity = ["training.dialect=parity"];
+            trained(&[&parity[..], sets].concat(), "rlnet").expect("a student")
+        };
+        let headline = of(&[]);
+        assert_eq!(
+            (headline.gamma, headline.alpha, headline.beta),
+            (0.5, 0.5, 1000.0)
+        );
+        let single = of(&["train.teacher.norm=single"]);
+        assert_eq!(single.views, [View::Clean, View::Adversarial]);
+        let without = of(&["train.teacher.views=[\"clean\", \"adversarial\"]"]);
+        assert_eq!((without.gamma, without.alpha, without.beta), (0.0, 1.0, 0.0));
+        let triple = of(&["train.teacher.norm=triple"]);
+        assert_eq!((triple.gamma, triple.alpha, triple.beta), (0.0, 1.0, 1000.0));
+        assert_eq!(triple.attention, [View::Clean]);
+    }
+
+    #[test]
+    fn a_student_without_a_mask_stage_has_a_teacher_and_a_budget() {
+        let place = "train.rlnet.";
+        let unsearched = format!(
+            "{}\n[[train]]\nname = \"lot\"\nstage = \"student\"\nteacher = \"teacher\"\nbudget = \"5x\"\n",
+            crate::catalog::find("demo").expect("the demo suite")
+        );
+        let suite = Suite::parse(&unsearched, "lot", &[]).expect("a suite");
+        let lot = suite.train.last().expect("a stage");
+        assert_eq!(lot.name.get_ref(), "lot");
+        for (key, hint) in [
+            ("teacher=teacher", "leave one out"),
+            ("budget=5x", "leave them out"),
+        ] {
+            let error = trained(&[&format!("{place}{key}")], "rlnet")
+                .expect_err(key)
+                .to_string();
+            assert!(error.contains(hint), "{key}: {error}");
+        }
+        let error = trained(&["train.teacher.budget=5x"], "rlnet")
+            .expect_err("a teacher")
+            .to_string();
+        assert!(error.contains("leave them out"), "{error}");
+    }
+
+    #[test]
+    fn learning_rates_fall_where_the_references_do() {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let sets = ["train.teacher.with.epochs=240".to_owned()];
+        let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+        let spec = suite.resolve(&suite.train[0], &[]).expect("a stage");
+        // The reference: milestones 150, 180, 210, each active from the epoch after.
+        for (epoch, lr) in [(1, 0.05), (150, 0.05), (151, 0.005), (181, 5e-4), (211, 5e-5)] {
+            assert!((spec.lr_at(epoch) - lr).abs() < 1e-12, "epoch {epoch}");
+        }
+    }
+}

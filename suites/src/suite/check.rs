@@ -1,0 +1,197 @@
+//! What the types cannot say of a suite: ranges, and names that refer to one another.
+
+use super::{SCHEMA, Suite};
+use crate::corrupted::Origin;
+use crate::error::{SuiteError, suggest};
+use crate::train::{Allocation, Stage, View};
+
+impl Suite {
+    /// What the types cannot say: ranges, and names that refer to one another.
+    pub(super) fn check(&self, text: &str, file: &str) -> Result<(), SuiteError> {
+        let at = |span: std::ops::Range<usize>, message: String| {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            SuiteError::File {
+                file: format!("{file}:{line}"),
+                message,
+            }
+        };
+        let whole = |message: String| SuiteError::File {
+            file: file.to_owned(),
+            message,
+        };
+        if self.schema != SCHEMA {
+            return Err(whole(format!(
+                "schema {} is not known to this version, which reads schema {SCHEMA}",
+                self.schema
+            )));
+        }
+        if !(self.data.validation > 0.0 && self.data.validation < 1.0) {
+            return Err(whole(format!(
+                "data.validation is {}; it must lie between 0 and 1 (0.1 holds out a tenth)",
+                self.data.validation
+            )));
+        }
+        for (key, value) in [("data.train", self.data.train), ("data.test", self.data.test)] {
+            if value == Some(0) {
+                return Err(whole(format!("{key} is 0; leave it out to use every image")));
+            }
+        }
+        if self
+            .gpu_hours
+            .is_some_and(|hours| !(hours > 0.0 && hours.is_finite()))
+        {
+            return Err(whole("gpu_hours must be more than 0".into()));
+        }
+        let mut earlier: Vec<(&str, Stage)> = Vec::new();
+        for train in &self.train {
+            let name = train.name.get_ref().as_str();
+            let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(fits) {
+                return Err(at(
+                    train.name.span(),
+                    format!("the name `{name}` may only hold letters, digits, `-`, `_` and `.`"),
+                ));
+            }
+            if earlier.iter().any(|(other, _)| *other == name) {
+                return Err(at(train.name.span(), format!("`{name}` is named twice")));
+            }
+            let (need, given, wanted) = match train.stage {
+                Stage::Teacher => ("", &None, Stage::Teacher),
+                Stage::Mask => ("teacher", &train.teacher, Stage::Teacher),
+                // A student without a mask stage: its units are drawn by lot.
+                Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
+                    ("teacher", &train.teacher, Stage::Teacher)
+                }
+                Stage::Student => ("mask", &train.mask, Stage::Mask),
+            };
+            if train.mask.is_some() && train.teacher.is_some() {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
+                         leave one out"
+                    ),
+                ));
+            }
+            match given {
+                None if need.is_empty() => {}
+                None => {
+                    return Err(at(
+                        train.name.span(),
+                        format!(
+                            "`{name}` is a {} stage and needs {need} = \"...\"",
+                            train.stage.name()
+                        ),
+                    ));
+                }
+                Some(parent) => {
+                    let wanted_names = earlier
+                        .iter()
+                        .filter(|(_, stage)| *stage == wanted)
+                        .map(|(name, _)| *name);
+                    if !wanted_names.clone().any(|name| name == parent.get_ref()) {
+                        let hint = suggest(parent.get_ref(), wanted_names);
+                        return Err(at(
+                            parent.span(),
+                            format!(
+                                "{need} `{}` is not a {} above; {hint}",
+                                parent.get_ref(),
+                                wanted.name()
+                            ),
+                        ));
+                    }
+                }
+            }
+            let counted = train.allocation.is_some_and(Allocation::has_counts);
+            let draws = train.stage != Stage::Teacher && train.teacher.is_some();
+            if draws && train.budget.is_none() && !counted {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
+                             allocation = \"published:NAME\"",
+                        train.stage.name(),
+                        if train.stage == Stage::Mask {
+                            ""
+                        } else {
+                            " without a mask stage"
+                        }
+                    ),
+                ));
+            }
+            if !draws && (train.budget.is_some() || train.allocation.is_some()) {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
+                         with teacher = \"...\" in place of mask; leave them out"
+                    ),
+                ));
+            }
+            if let Some(views) = &train.views
+                && !views.contains(&View::Clean)
+            {
+                return Err(at(
+                    train.name.span(),
+                    format!("`{name}` has views without \"clean\": every stage needs clean images"),
+                ));
+            }
+            let (epochs, batch) = (
+                train.with.epochs.or(self.training.epochs),
+                train.with.batch.or(self.training.batch),
+            );
+            if epochs == Some(0) || batch.is_some_and(|batch| batch < 6) {
+                return Err(at(
+                    train.name.span(),
+                    format!("`{name}` needs at least 1 epoch and 6 images a batch"),
+                ));
+            }
+            if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
+                && !attack.can_train()
+            {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
+                         may be set; Linf, one uniform start) or ffgsm"
+                    ),
+                ));
+            }
+            earlier.push((name, train.stage));
+        }
+        let evaluated = self
+            .evaluation
+            .models
+            .iter()
+            .flatten()
+            .chain(&self.evaluation.baseline);
+        for model in evaluated {
+            if !earlier.iter().any(|(name, _)| *name == model.get_ref()) {
+                let hint = suggest(model.get_ref(), earlier.iter().map(|(name, _)| *name));
+                return Err(at(
+                    model.span(),
+                    format!("model `{}` is not trained by this suite; {hint}", model.get_ref()),
+                ));
+            }
+        }
+        let asked = &self.evaluation;
+        if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
+        {
+            return Err(whole(
+                "evaluation.corrupted is \"official\", so images are read and not made; leave out \
+                 stack, rng and frost, which say how images are made"
+                    .into(),
+            ));
+        }
+        if self.evaluation.batch == 0 {
+            return Err(whole("evaluation.batch is 0; 100 is usual".into()));
+        }
+        if let Some(bad) = self.evaluation.severities.iter().find(|s| !(1..=5).contains(*s)) {
+            return Err(whole(format!(
+                "evaluation.severities holds {bad}; they go from 1 to 5"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! A suite from its text, with overrides.
+
+use super::Suite;
+use crate::error::SuiteError;
+use crate::scale;
+use toml::{Table, Value};
+
+/// The setting that picks a scale.
+const SCALE: &str = "scale=";
+
+impl Suite {
+    /// Reads a suite. `file` is its name in messages; `sets` are `key=value` overrides by
+    /// dotted path, a training cell by its name: `train.rlnet.with.epochs=2`. `scale=NAME` is
+    /// one of them, and comes before all others.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has an unknown key or an impossible value (with line and
+    /// column), or refers to a name it does not define.
+    pub fn parse(text: &str, file: &str, sets: &[String]) -> Result<Self, SuiteError> {
+        let failed = |message: String| SuiteError::File {
+            file: file.to_owned(),
+            message,
+        };
+        let toml_error = |error: toml::de::Error| failed(error.to_string().trim_end().to_owned());
+        let mut suite: Self = toml::from_str(text).map_err(toml_error)?;
+        suite.check(text, file)?;
+        if !sets.is_empty() {
+            let mut table: Table = toml::from_str(text).map_err(toml_error)?;
+            // A scale is what other settings are changes of, wherever it is written.
+            let (scales, rest): (Vec<&String>, Vec<&String>) =
+                sets.iter().partition(|set| set.starts_with(SCALE));
+            if let Some(name) = scales.last() {
+                scale::apply(&mut table, &name[SCALE.len()..])?;
+            }
+            for set in rest {
+                apply(&mut table, set)?;
+            }
+            let changed = toml::to_string(&table).map_err(|error| failed(error.to_string()))?;
+            let from = format!("{file} with --set {}", sets.join(" --set "));
+            suite = toml::from_str(&changed).map_err(|error| SuiteError::File {
+                file: from.clone(),
+                message: error.message().to_owned(),
+            })?;
+            suite.check(&changed, &from)?;
+        }
+        Ok(suite)
+    }
+}
+
+/// One `--set key=value`.
+fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
+    let bad = |why: String| SuiteError::value("--set", set, why);
+    let (path, text) = set
+        .split_once('=')
+        .ok_or_else(|| bad("write it as key=value, e.g. training.epochs=2".into()))?;
+    // A bare word is a string: `--set data.dataset=cifar10` needs no quotes.
+    let value = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut here = table;
+    let mut keys = keys.into_iter();
+    while let Some(key) = keys.next() {
+        let next = here.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        here = match next {
+            Value::Table(inner) => inner,
+            Value::Array(items) => {
+                let wanted = keys.next().unwrap_or_default();
+                items
+                    .iter_mut()
+                    .filter_map(Value::as_table_mut)
+                    .find(|item| item.get("name").and_then(Value::as_str) == Some(wanted))
+                    .ok_or_else(|| bad(format!("no `{key}` is named `{wanted}`")))?
+            }
+            _ => return Err(bad(format!("`{key}` is a value, not a section"))),
+        };
+    }
+    here.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CATALOGUE;
+
+    fn demo() -> &'static str {
+        crate::catalog::find("demo").expect("the demo suite")
+    }
+
+    #[test]
+    fn every_suite_of_the_catalogue_reads_and_is_named_as_it_is_called() {
+        for (name, text) in CATALOGUE {
+            let suite = Suite::parse(text, name, &[]).expect(name);
+            assert_eq!(suite.name, *name);
+        }
+    }
+
+    #[test]
+    fn sets_reach_sections_and_named_stages_and_refuse_what_is_not_there() {
+        let set = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            Suite::parse(demo(), "demo", &sets)
+        };
+        let suite = set(&["data.test=7", "train.rlnet.with.epochs=2", "data.dataset=cifar10"]).expect("sets");
+        assert_eq!(suite.data.test, Some(7));
+        assert_eq!(suite.data.dataset, "cifar10");
+        let rlnet = suite.train.iter().find(|train| train.name.get_ref() == "rlnet");
+        assert_eq!(rlnet.expect("a stage").with.epochs, Some(2));
+        for (bad, hint) in [
+            ("data.tset=7", "tset"),
+            ("train.nobody.with.epochs=2", "nobody"),
+            ("data.test", "key=value"),
+            ("evaluation.severities=[0]", "1 to 5"),
+            ("train.rlnet.views=[\"augmix\"]", "clean"),
+            ("training.attack=square", "cannot train with square"),
+            ("training.attack=\"pgd:norm=l2\"", "cannot train with pgd"),
+            ("evaluation.corrupted=offical", "official"),
+        ] {
+            let error = set(&[bad]).expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
+}
