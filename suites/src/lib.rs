@@ -24,6 +24,7 @@ mod resolve;
 pub mod results;
 pub mod scale;
 pub mod settings;
+pub mod slurm;
 pub mod suite;
 pub mod train;
 
@@ -40,5 +41,6 @@ pub use gate::Gate;
 pub use outcome::{CurvePoint, Outcome};
 pub use plan::Plan;
 pub use results::Literature;
+pub use slurm::Slurm;
 pub use suite::Suite;
 pub use train::TrainSpec;

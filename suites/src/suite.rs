@@ -14,6 +14,7 @@ use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{Granularity, Inner, ModeName, Pram, Precision, Score};
+use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ pub struct Suite {
     pub train: Vec<Train>,
     /// What is measured.
     pub evaluation: Evaluation,
+    /// What a Slurm cluster wants to know; changes no result.
+    #[serde(default)]
+    pub slurm: Slurm,
     /// What this suite changes at a scale (`--set scale=NAME`), laid over the ceilings that all
     /// suites have there (see [`crate::scale`]): settings as in the suite itself, stages by
     /// their names, and `models`, the only ones that are left.
