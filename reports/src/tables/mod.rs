@@ -5,6 +5,7 @@ pub mod accuracy;
 pub mod calibration;
 pub mod classes;
 pub mod comparison;
+pub mod confusion;
 pub mod cost;
 mod csv;
 pub mod diagnosis;
@@ -238,6 +239,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         robust::overlap(analysis),
         classes::worst(analysis),
         classes::classes(analysis),
+        confusion::confusion(analysis),
         calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
