@@ -23,6 +23,7 @@ pub const CATALOGUE: &[(&str, &str)] = &[
         include_str!("../catalog/paper-ablation-losses.toml"),
     ),
     ("first-norm", include_str!("../catalog/first-norm.toml")),
+    ("first-mask", include_str!("../catalog/first-mask.toml")),
     ("first-senet", include_str!("../catalog/first-senet.toml")),
     ("sweep-reduction", include_str!("../catalog/sweep-reduction.toml")),
     ("check-shift", include_str!("../catalog/check-shift.toml")),

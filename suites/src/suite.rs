@@ -14,6 +14,7 @@ use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{Augmentation, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score};
+use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, Dialect, ImportedMask, Select, Stage, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ pub struct Suite {
     pub train: Vec<Train>,
     /// What is measured.
     pub evaluation: Evaluation,
+    /// What a Slurm cluster wants to know; changes no result.
+    #[serde(default)]
+    pub slurm: Slurm,
     /// What this suite changes at a scale (`--set scale=NAME`), laid over the ceilings that all
     /// suites have there (see [`crate::scale`]): settings as in the suite itself, stages by
     /// their names, and `models`, the only ones that are left.
@@ -189,7 +193,7 @@ pub struct Train {
     /// How the budget is shared among layers.
     pub allocation: Option<Allocation>,
     /// The mask of a student with a teacher, from a file.
-    pub imported: Option<ImportedMask>,
+    pub imported: Option<Box<ImportedMask>>,
     /// Its own settings.
     #[serde(default)]
     pub with: StageSettings,
@@ -218,6 +222,10 @@ pub struct Evaluation {
     /// Which frost textures generated images may have.
     #[serde(default)]
     pub frost: Frost,
+    /// Whether AugMix views of the test images are a condition too: images augmented as those
+    /// of training, but never seen.
+    #[serde(default)]
+    pub augmix: bool,
     /// Attacks, each through every branch.
     pub attacks: Attacks,
     /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
@@ -239,6 +247,9 @@ pub struct Evaluation {
     /// attack.
     #[serde(default)]
     pub probe: bool,
+    /// Whether each student's activations are compared with its teacher's, layer by layer.
+    #[serde(default)]
+    pub similarity: bool,
 }
 
 /// A list of attacks, written singly, by the name of a group, or with the number of images they

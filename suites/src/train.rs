@@ -322,7 +322,7 @@ pub struct TrainSpec {
     pub allocation: Allocation,
     /// The mask of a student that takes it from a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub imported: Option<ImportedMask>,
+    pub imported: Option<Box<ImportedMask>>,
     /// How units are scored (stage `mask`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub score: Score,

@@ -1,13 +1,14 @@
 //! `rlnet suite`: the catalogue of experiments.
 
 use super::global::Global;
-use super::run::{check, read_suite};
+use super::run::{check, read_suite, suite_text};
 use super::{say, say_json};
 use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::corrupted::unread_world;
 use clap::{Args, Subcommand};
 use rlnet_suites::scale::{SCALES, Scale};
+use rlnet_suites::settings::json_schema;
 use rlnet_suites::{CellSpec, Plan, catalog};
 use serde_json::json;
 
@@ -35,7 +36,14 @@ enum Action {
         /// Override a setting, or pick a scale: scale=small
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
+        /// Say of every setting where its value comes from and what it means
+        #[arg(long)]
+        explain: bool,
     },
+    /// The JSON Schema of a suite, for editors that complete and check TOML
+    ///
+    /// Example: rlnet suite schema > suite.schema.json
+    Schema,
     /// Check a TOML file, at every scale it speaks of; mistakes come with their line
     ///
     /// Example: rlnet suite check mine.toml
@@ -50,7 +58,16 @@ impl SuiteCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::List => list(global.json),
-            Action::Show { suite, sets } => show(suite, sets, global.json),
+            Action::Show {
+                suite,
+                sets,
+                explain: true,
+            } => explain(suite, sets, global.json),
+            Action::Show { suite, sets, .. } => show(suite, sets, global.json),
+            Action::Schema => {
+                say_json(&json_schema());
+                Ok(())
+            }
             Action::Check { file } => {
                 let plan = resolve(file, &[])?;
                 for scale in read_suite(file, &[])?.scale.keys() {
@@ -142,6 +159,32 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
                 say(&format!("evaluate {}: {}", cell.name, conditions.join(" ")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every setting with its value, who set it, and what it means.
+fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
+    let (file, text) = suite_text(name)?;
+    let explained = rlnet_suites::explain::explain(&text, &file, sets)?;
+    if json {
+        let sections = explained.iter().map(|(heading, lines)| {
+            let lines = lines.iter().map(
+                |line| json!({"key": line.key, "value": line.value, "from": line.from, "help": line.help}),
+            );
+            json!({"section": heading, "settings": lines.collect::<Vec<_>>()})
+        });
+        say_json(&json!(sections.collect::<Vec<_>>()));
+        return Ok(());
+    }
+    for (heading, lines) in explained {
+        say(&format!("\n{heading}"));
+        for line in lines {
+            say(&format!(
+                "  {:<13} {:<24} {:<11} {}",
+                line.key, line.value, line.from, line.help
+            ));
         }
     }
     Ok(())

@@ -481,10 +481,10 @@ fn a_student_takes_a_mask_from_a_file_with_the_right_checksum() {
         .to_hex()
         .to_string();
     let importing = |blake3: &str| TrainSpec {
-        imported: Some(rlnet_suites::train::ImportedMask {
+        imported: Some(Box::new(rlnet_suites::train::ImportedMask {
             path: path.display().to_string(),
             blake3: blake3.to_owned(),
-        }),
+        })),
         ..student.clone()
     };
     let trained = run(&importing(&blake3), folder.path());
