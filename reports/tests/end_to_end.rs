@@ -100,6 +100,24 @@ fn the_page_stands_on_its_own() {
 }
 
 #[test]
+fn every_table_that_is_a_file_is_on_the_page() {
+    let made = demo();
+    let tables = fs::read_dir(made.rendered.folder.join("tables")).expect("tables");
+    let mut seen = 0;
+    for file in tables.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if let Some(id) = name.strip_suffix(".csv") {
+            assert!(
+                made.page.contains(&format!("id=\"table-{id}\"")),
+                "{id} is not on the page"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
 fn every_share_says_where_it_comes_from() {
     let made = demo();
     let main = made

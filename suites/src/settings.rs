@@ -24,6 +24,8 @@ pub enum Section {
     Imported,
     /// `[evaluation]`.
     Evaluation,
+    /// `[slurm]`.
+    Slurm,
 }
 
 /// What a value may be.
@@ -120,7 +122,7 @@ const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
 const BANKS: &[&str] = &["single", "dual", "triple"];
 
 use Kind::*;
-use Section::{Data, Evaluation, Imported, Network, Stage, Suite, Train};
+use Section::{Data, Evaluation, Imported, Network, Slurm, Stage, Suite, Train};
 
 /// Every key, section by section.
 pub const SETTINGS: &[Setting] = &[
@@ -169,6 +171,13 @@ pub const SETTINGS: &[Setting] = &[
         Changes,
         "none",
         "what changes at a scale, by its name (--set scale=NAME)",
+    ),
+    may(
+        Suite,
+        "slurm",
+        Inner(Slurm),
+        "nothing",
+        "what a Slurm cluster wants to know; changes no result",
     ),
     must(
         Data,
@@ -598,6 +607,48 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "whether students' activations are compared with their teachers'",
     ),
+    may(Slurm, "partition", Text, "the cluster's", "partition"),
+    may(Slurm, "account", Text, "the user's", "account that pays"),
+    may(Slurm, "qos", Text, "the cluster's", "quality of service"),
+    may(Slurm, "constraint", Text, "none", "features a node must have"),
+    may(Slurm, "gres", Text, "none", "generic resources of a task: gpu:1"),
+    may(
+        Slurm,
+        "time",
+        Text,
+        "the cluster's",
+        "time limit of a task: 04:00:00",
+    ),
+    may(Slurm, "mem", Text, "the cluster's", "memory of a task: 16G"),
+    may(Slurm, "cpus", Whole(1, None), "the cluster's", "cores of a task"),
+    may(
+        Slurm,
+        "tasks",
+        Whole(1, None),
+        "16",
+        "tasks of one level of the plan at once",
+    ),
+    may(
+        Slurm,
+        "grace",
+        Whole(0, None),
+        "120",
+        "seconds before the limit at which a task is told to save",
+    ),
+    may(
+        Slurm,
+        "options",
+        Names,
+        "none",
+        "other options, as written after #SBATCH",
+    ),
+    may(
+        Slurm,
+        "setup",
+        Names,
+        "none",
+        "shell lines before the program: module load ...",
+    ),
 ];
 
 /// The keys of a section.
@@ -724,6 +775,7 @@ mod tests {
             (Train, read::<suite::Train>()),
             (Imported, read::<crate::train::ImportedMask>()),
             (Evaluation, read::<suite::Evaluation>()),
+            (Slurm, read::<crate::slurm::Slurm>()),
         ] {
             let known: BTreeSet<String> = of(section).map(|setting| setting.key.to_owned()).collect();
             assert_eq!(
