@@ -55,7 +55,7 @@ impl Executor<'_> {
                 image_size: self.data.size as u64,
                 classes: self.data.classes.len(),
                 norm: spec.norm,
-                quirks: dialect::structure(spec),
+                quirks: dialect::structure_after(spec, parents.first(), parents.get(1)),
                 mean: self.data.mean,
                 std: self.data.std,
             },
