@@ -7,7 +7,13 @@ use rlnet_suites::{Branch, NormBanks};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// One narrow network a family.
-const NARROW: [&str; 4] = ["resnet10-w4", "wrn-16-1", "vgg11-bn-w4", "mobilenetv2-x0.25"];
+const NARROW: [&str; 5] = [
+    "resnet10-w4",
+    "wrn-16-1",
+    "vgg11-bn-w4",
+    "mobilenetv2-x0.25",
+    "vit2-w64",
+];
 
 fn spec(arch: &str, image_size: u64, norm: NormBanks) -> NetworkSpec {
     NetworkSpec {
@@ -154,6 +160,7 @@ fn layers_are_as_large_as_the_table_says_at_every_size() {
             let stages = match arch {
                 "vgg11-bn-w4" => 5,
                 "wrn-16-1" => 3,
+                "vit2-w64" => 2,
                 _ => 4,
             };
             assert_eq!(forward.seen.stages.len(), stages, "{arch} at {size}");
@@ -198,6 +205,7 @@ fn weights_start_as_the_reference_starts_them() {
         ("wrn-10-4", "block3.0.conv2.weight", 9 * 256, None, false),
         ("vgg16-bn-w32", "block4.2.conv.weight", 9 * 256, Some(0.01), false),
         ("mobilenetv2-x0.5", "last.conv.weight", 1280, Some(0.01), false),
+        ("vit2-w256", "blocks.1.expand.conv.weight", 512, None, true),
     ] {
         let network = Network::new(spec(arch, 32, NormBanks::Single), 0, Device::Cpu);
         let want = (2.0 / f64::from(fan_out)).sqrt();

@@ -158,8 +158,8 @@ fn spec(request: &Request, theirs: &[String], params: &Entries, notes: &mut Vec<
     }
 }
 
-/// Names and shapes of a network's tensors; nothing is initialised.
-fn shapes(spec: &NetworkSpec) -> BTreeMap<String, Vec<usize>> {
+/// Names and shapes of a network's tensors, in its order; nothing is initialised.
+fn shapes(spec: &NetworkSpec) -> Vec<(String, Vec<usize>)> {
     let mut params = Params::shapes();
     let mut build = Build {
         params: &mut params,
@@ -179,8 +179,13 @@ fn shapes(spec: &NetworkSpec) -> BTreeMap<String, Vec<usize>> {
 /// Every tensor of the network is in the file, with its shape, and no other is.
 fn complete(file: &TorchFile, spec: &NetworkSpec, params: &Entries) -> Result<()> {
     let want = shapes(spec);
-    let missing: Vec<&String> = want.keys().filter(|name| !params.contains_key(*name)).collect();
-    let left: Vec<&String> = params.keys().filter(|name| !want.contains_key(*name)).collect();
+    let names: BTreeSet<&String> = want.iter().map(|(name, _)| name).collect();
+    let missing: Vec<&String> = want
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| !params.contains_key(*name))
+        .collect();
+    let left: Vec<&String> = params.keys().filter(|name| !names.contains(name)).collect();
     if !missing.is_empty() || !left.is_empty() {
         return Err(file.refused(format!(
             "its names are not those of {}: {}; {}. {}",
@@ -192,7 +197,7 @@ fn complete(file: &TorchFile, spec: &NetworkSpec, params: &Entries) -> Result<()
     }
     let differs = want
         .iter()
-        .find(|(name, shape)| params[*name].shape() != shape.as_slice());
+        .find(|(name, shape)| params[name].shape() != shape.as_slice());
     if let Some((name, shape)) = differs {
         return Err(file.refused(format!(
             "`{name}` is {:?} there, {} with {} classes at {} pixels has {shape:?}. {}",

@@ -172,7 +172,8 @@ impl Machine<'_> {
                 // Protocol, or a frame's length: nothing to do.
                 self.take(if code == b'\x80' { 1 } else { 8 })?;
             }
-            b'.' => return self.pop().map(Some),
+            b'.' if self.marks.is_empty() => return self.pop().map(Some),
+            b'.' => return Err(damaged()),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
