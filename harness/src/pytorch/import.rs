@@ -24,6 +24,9 @@ const BANKS: [(&str, &str); 3] = [
 /// Where the official code keeps the masks of a student: a list, one tensor a ReLU layer.
 const MASKS: &str = "mask_epoch";
 
+/// A mask may be there once for each image of a batch; the official script's are of 64.
+const MOST_IMAGES: usize = 512;
+
 /// What a checkpoint cannot say itself.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -297,7 +300,8 @@ fn bits(file: &TorchFile, array: &Array, layer: [u64; 3], name: &str) -> Result<
     let want = layer.map(|side| side as usize);
     let refused = |why: String| Err(file.refused(format!("the mask of layer `{name}` {why}")));
     let shape = array.shape();
-    let fits = shape == want || shape.len() == 4 && shape[0] > 0 && shape[1..] == want;
+    let batch = shape.len() == 4 && (1..=MOST_IMAGES).contains(&shape[0]) && shape[1..] == want;
+    let fits = shape == want || batch;
     if !fits {
         return refused(format!("is {shape:?}, the network needs {want:?}"));
     }
