@@ -34,6 +34,21 @@ pub struct Report {
     pub message: String,
 }
 
+/// Tells that this process waits for others.
+pub fn idle() {
+    let report = Report {
+        title: "waiting".into(),
+        unit: "images".into(),
+        done: 0,
+        total: 0,
+        rate: 0.0,
+        message: "for other processes".into(),
+    };
+    if let Some(listener) = &*LISTENER.lock().unwrap_or_else(PoisonError::into_inner) {
+        listener(&report);
+    }
+}
+
 type Listener = Box<dyn Fn(&Report) + Send>;
 
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);

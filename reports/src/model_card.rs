@@ -100,6 +100,7 @@ fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
     if let Some((attack, robust)) = autoattack(analysis, model, reading) {
         put("autoattack_acc", json!(percent(&robust)));
         put("autoattack_spec", json!(attack.to_string()));
+        put("autoattack_images", json!(robust.images));
     }
     if let Ok(natural) = &triple.natural.npa {
         put("corruptions_acc", json!(percent(natural)));

@@ -6,6 +6,8 @@ mod end_to_end;
 mod gate;
 mod history;
 mod metrics;
+mod reduction;
 mod runs;
+mod students;
 #[allow(dead_code)]
 mod synthetic;

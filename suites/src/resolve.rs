@@ -9,6 +9,9 @@ use crate::plan::find;
 use crate::suite::{StageSettings, Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
 
+/// The inner attack of a stage that names none: the paper's.
+pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";
+
 impl Suite {
     /// One training cell with every default filled: its own setting, else the suite's, else
     /// the method's.
@@ -90,7 +93,7 @@ impl Suite {
                 &all.inner,
                 named.map_or(Inner::default(), |mode| mode.inner),
             ),
-            attack: pick(&own.attack, &all.attack, "pgd:steps=7".parse()?),
+            attack: pick(&own.attack, &all.attack, INNER_ATTACK.parse()?),
             budget: train.budget,
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
             score: pick(&own.score, &all.score, Score::default()),

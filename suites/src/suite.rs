@@ -14,12 +14,17 @@ use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{Granularity, Inner, ModeName, Pram, Precision, Score};
+use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
 use serde::Deserialize;
-use toml::{Spanned, Value};
+use std::collections::BTreeMap;
+use toml::{Spanned, Table, Value};
 
 /// The schema this version reads.
 pub const SCHEMA: u32 = 1;
+
+/// The network of a suite that names none: the paper's first.
+pub const DEFAULT_ARCH: &str = "resnet18";
 
 /// A suite, as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +38,8 @@ pub struct Suite {
     pub title: String,
     /// What it measures and why.
     pub description: String,
+    /// Hours on one large GPU (an H100 or H200), as an estimate of all cells together.
+    pub gpu_hours: Option<f64>,
     /// The images.
     pub data: Data,
     /// The network all stages share, unless they say otherwise. A suite that trains nothing
@@ -47,6 +54,14 @@ pub struct Suite {
     pub train: Vec<Train>,
     /// What is measured.
     pub evaluation: Evaluation,
+    /// What a Slurm cluster wants to know; changes no result.
+    #[serde(default)]
+    pub slurm: Slurm,
+    /// What this suite changes at a scale (`--set scale=NAME`), laid over the ceilings that all
+    /// suites have there (see [`crate::scale`]): settings as in the suite itself, stages by
+    /// their names, and `models`, the only ones that are left.
+    #[serde(default)]
+    pub scale: BTreeMap<String, Table>,
 }
 
 /// `[data]`.
@@ -87,7 +102,7 @@ impl Default for Network {
     /// The paper's.
     fn default() -> Self {
         Self {
-            arch: "resnet18".to_owned(),
+            arch: DEFAULT_ARCH.to_owned(),
             norm: dual(),
         }
     }
@@ -199,6 +214,10 @@ pub struct Evaluation {
     /// Which frost textures generated images may have.
     #[serde(default)]
     pub frost: Frost,
+    /// Whether AugMix views of the test images are a condition too: images augmented as those
+    /// of training, but never seen.
+    #[serde(default)]
+    pub augmix: bool,
     /// Attacks, each through every branch.
     pub attacks: Attacks,
     /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
@@ -220,25 +239,77 @@ pub struct Evaluation {
     /// attack.
     #[serde(default)]
     pub probe: bool,
+    /// Whether each student's activations are compared with its teacher's, layer by layer.
+    #[serde(default)]
+    pub similarity: bool,
 }
 
-/// A list of attacks, written singly or by the name of a group.
+/// A list of attacks, written singly, by the name of a group, or with the number of images they
+/// are made on: `{ attack = "autoattack", images = 1000 }`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct Attacks(pub Vec<AttackSpec>);
+#[serde(try_from = "Value")]
+pub struct Attacks {
+    list: Vec<(AttackSpec, Option<u32>)>,
+}
 
-impl TryFrom<Vec<String>> for Attacks {
+impl Attacks {
+    /// Each attack, and the number of test images (from the front) it is made on; none: all.
+    pub fn iter(&self) -> impl Iterator<Item = (&AttackSpec, Option<u32>)> {
+        self.list.iter().map(|(attack, images)| (attack, *images))
+    }
+
+    /// The attacks alone.
+    pub fn specs(&self) -> Vec<AttackSpec> {
+        self.list.iter().map(|(attack, _)| attack.clone()).collect()
+    }
+
+    /// The attacks that are not made on all images.
+    pub fn limits(&self) -> BTreeMap<AttackSpec, u32> {
+        let limited = self.list.iter();
+        limited
+            .filter_map(|(attack, images)| Some((attack.clone(), (*images)?)))
+            .collect()
+    }
+}
+
+/// An attack with its number of images.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnSome {
+    attack: String,
+    images: u32,
+}
+
+impl TryFrom<Value> for Attacks {
     type Error = SuiteError;
-    fn try_from(texts: Vec<String>) -> Result<Self, SuiteError> {
-        let mut attacks: Vec<AttackSpec> = Vec::new();
-        for text in texts {
+    fn try_from(value: Value) -> Result<Self, SuiteError> {
+        const FORM: &str = "write a list of attacks, each as \"pgd:steps=20\", or as { attack = \"autoattack\", \
+                            images = 1000 } where it is made on the first so many images only";
+        let wrong = |value: &Value| SuiteError::value("attacks", value, FORM);
+        let items = value.as_array().ok_or_else(|| wrong(&value))?;
+        let mut list: Vec<(AttackSpec, Option<u32>)> = Vec::new();
+        for item in items {
+            let (text, images) = match item {
+                Value::String(text) => (text.clone(), None),
+                Value::Table(table) => {
+                    let some: OnSome = table.clone().try_into().map_err(|error: toml::de::Error| {
+                        SuiteError::value("attack", item, format!("{}; {FORM}", error.message()))
+                    })?;
+                    if some.images == 0 {
+                        let why = "an attack is made on 1 image or more; leave it out instead";
+                        return Err(SuiteError::value("images", 0, why));
+                    }
+                    (some.attack, Some(some.images))
+                }
+                other => return Err(wrong(other)),
+            };
             for attack in attack::group(&text)? {
-                if !attacks.contains(&attack) {
-                    attacks.push(attack);
+                if !list.iter().any(|(known, _)| *known == attack) {
+                    list.push((attack, images));
                 }
             }
         }
-        Ok(Self(attacks))
+        Ok(Self { list })
     }
 }
 

@@ -1,11 +1,13 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod cluster;
 mod compare;
 mod corrupt;
 mod data;
 mod demo;
 mod doctor;
+mod drawn;
 mod eval;
 mod export;
 mod global;
@@ -15,6 +17,7 @@ mod model;
 mod report;
 mod run;
 mod suite;
+mod workers;
 
 use crate::error::{Error, Result, first_line};
 use clap::{Parser, Subcommand};

@@ -1,19 +1,23 @@
 //! `rlnet run`: a suite from what is there to its report.
 
+use super::drawn::{Drawn, text};
 use super::global::Global;
-use super::{say, say_json};
+use super::{cluster, say, say_json, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
-use crate::run::live::Presence;
+use crate::run::execute::wanted;
+use crate::run::jobs::Crew;
+use crate::run::live::{Presence, process};
 use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
+use crate::run::shell::quoted;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::{CellSpec, Plan, Suite, SuiteError, catalog};
+use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,10 +46,40 @@ pub struct Run {
     /// Show what is done and what would run
     #[arg(long)]
     dry_run: bool,
+    /// Compare every file of the run directory with its checksum; set damaged cells aside
+    #[arg(long)]
+    verify: bool,
+    /// Workers on this machine: each takes what no other has claimed; every GPU trains one network
+    /// at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Where the work is done: on this machine, or on a Slurm cluster (an array of tasks a level of
+    /// the plan; options in the suite's [slurm] or ~/.config/rlnet/slurm.toml)
+    #[arg(long, value_enum, default_value = "local", conflicts_with = "jobs")]
+    executor: Where,
+    /// Show how far the run is, whoever works on it
+    #[arg(long)]
+    status: bool,
+    /// Cancel what was submitted to Slurm; its tasks save and stop
+    #[arg(long)]
+    cancel: bool,
+    /// For the program's own use: the cells of a task on a cluster
+    #[arg(long, value_name = "FILE", hide = true, requires = "worker")]
+    cells: Option<PathBuf>,
+    /// For the program's own use: this process is a worker of the run of that name
+    #[arg(long, value_name = "SESSION", hide = true)]
+    worker: Option<String>,
     #[command(flatten)]
     joining: Joining,
     #[command(flatten)]
     corrupted: CorruptedFolders,
+}
+
+/// Where the work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Where {
+    Local,
+    Slurm,
 }
 
 /// How a process takes part in a run, and how long.
@@ -108,6 +142,13 @@ impl Run {
             only: None,
             limit: None,
             dry_run: false,
+            verify: false,
+            jobs: None,
+            executor: Where::Local,
+            status: false,
+            cancel: false,
+            cells: None,
+            worker: None,
             joining: Joining {
                 minutes: None,
                 shard: ATTACKED as u32,
@@ -127,6 +168,19 @@ impl Run {
             sets.push(format!("evaluation.seed={seed}"));
         }
         let suite = read_suite(&self.suite, &sets)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new("out").join(&suite.name));
+        if self.verify {
+            return verify(&out, global.json);
+        }
+        if self.status {
+            return cluster::status(&out, global.json);
+        }
+        if self.cancel {
+            return cluster::cancel(&out);
+        }
         if suite.train.is_empty() {
             return Err(Error::Input(format!(
                 "suite {0} trains nothing; it measures a model that is there: rlnet eval MODEL --suite {1}",
@@ -147,34 +201,138 @@ impl Run {
         let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
         let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| Path::new("out").join(&plan.suite));
         if self.dry_run {
             return dry_run(&plan, &out, global.json);
         }
         let directory = RunDirectory::open(&out)?;
+        if let Some(session) = &self.worker {
+            let mut part = Part {
+                session: session.clone(),
+                ..self.joining.part()
+            };
+            match &self.cells {
+                // A task on a cluster leaves what others have in hand to them.
+                Some(file) => {
+                    part.cells = Some(cluster::cells(file)?);
+                    part.wait = false;
+                }
+                None => stop::with_parent(),
+            }
+            self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            return Ok(());
+        }
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
-        let device = global.open_device()?;
-        let executed = {
-            let _presence = Presence::show(&out, &device::name(device))?;
-            Executor {
-                directory: &directory,
-                data: &data,
-                corrupted: &corrupted,
-                device,
-                external: BTreeMap::new(),
-                allowed: Vec::new(),
-                part: self.joining.part(),
-            }
-            .run(&plan, self.only.as_deref())
-            .map_err(go_on)?
+        if self.executor == Where::Slurm {
+            let wanted = wanted(&plan, self.only.as_deref())?;
+            let images = (data.test.len(), self.joining.shard as usize);
+            return cluster::submit(
+                &directory,
+                &plan,
+                &wanted,
+                (suite.slurm.clone(), images),
+                global.json,
+            );
+        }
+        let executed = match self.jobs {
+            Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
+            _ => self
+                .execute(
+                    global,
+                    (&directory, &plan),
+                    (&data, &corrupted),
+                    self.joining.part(),
+                )
+                .map_err(go_on)?,
         };
         announce(&summary(&plan.suite, &executed, started.elapsed()));
         finish(&directory, &plan, global.json, &executed)
     }
+
+    /// Takes part in the work.
+    fn execute(
+        &self,
+        global: &Global,
+        (directory, plan): (&RunDirectory, &Plan),
+        (data, corrupted): (&Prepared, &CorruptedSource),
+        part: Part,
+    ) -> Result<Executed> {
+        let device = global.open_device()?;
+        let _presence = Presence::show(directory.root(), &device::name(device))?;
+        Executor {
+            directory,
+            data,
+            corrupted,
+            device,
+            external: BTreeMap::new(),
+            allowed: Vec::new(),
+            part,
+        }
+        .run(plan, self.only.as_deref())
+    }
+
+    /// Has workers do the work.
+    fn crew(&self, global: &Global, directory: &RunDirectory, plan: &Plan, jobs: u16) -> Result<Executed> {
+        let cells = wanted(plan, self.only.as_deref())?;
+        let cells: Vec<CellId> = cells.into_iter().map(|cell| cell.id.clone()).collect();
+        let done = |cells: &[CellId]| cells.iter().filter(|id| directory.is_done(id)).count();
+        let found = done(&cells);
+        let crew = Crew {
+            session: process(),
+            arguments: (0..jobs)
+                .map(|number| workers::local(global, number, jobs, &process()))
+                .collect(),
+            cells,
+        };
+        if found < crew.cells.len() {
+            crew.run(directory, plan)?;
+        }
+        let computed = done(&crew.cells) - found;
+        Ok(Executed {
+            computed,
+            found,
+            left: crew.cells.len() - found - computed,
+            ..Executed::default()
+        })
+    }
+}
+
+/// Looks at every file of every finished cell.
+fn verify(out: &Path, json: bool) -> Result<()> {
+    if !out.join("cells").is_dir() {
+        return Err(Error::Input(format!(
+            "{} is no run directory: it has no cells; name one with --out",
+            out.display()
+        )));
+    }
+    let directory = RunDirectory::open(out)?;
+    let ids = directory.finished()?;
+    let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
+    if json {
+        let list = damaged
+            .iter()
+            .map(|(id, why)| serde_json::json!({"cell": id, "why": why}));
+        say_json(&serde_json::json!({"cells": ids.len(), "damaged": list.collect::<Vec<_>>()}));
+    }
+    for (id, why) in &damaged {
+        directory.set_aside(id, why)?;
+    }
+    if !damaged.is_empty() {
+        return Err(Error::Work(format!(
+            "{} of {} cells in {} were damaged; run the same command without --verify to compute them again",
+            damaged.len(),
+            ids.len(),
+            out.display()
+        )));
+    }
+    if !json {
+        say(&format!(
+            "{} cells in {}: all files are as they were written",
+            ids.len(),
+            out.display()
+        ));
+    }
+    Ok(())
 }
 
 /// What a run did, in a line.
@@ -202,23 +360,23 @@ pub fn go_on(error: Error) -> Error {
     }
 }
 
-/// A word as a shell takes it.
-pub fn quoted(word: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// Draws the report of a run directory and says where it is.
+/// Draws the report of a run directory, unless it is of these very cells already, and says where
+/// it is.
 pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
     // Another suite may share the directory: the report is of this one.
     let _own = directory.own_plan(plan)?;
-    let out = directory.root();
-    let rendered =
-        render(&[out.to_path_buf()], out, &Format::ALL).map_err(|error| Error::Work(error.to_string()))?;
-    show(&rendered, json);
+    let of = directory.state(plan)?;
+    let drawn = match Drawn::find(directory.root(), &of) {
+        Some(drawn) => drawn,
+        None => {
+            let out = directory.root();
+            let rendered = render(&[out.to_path_buf()], out, &Format::ALL)?;
+            let drawn = Drawn::new(of, &rendered);
+            drawn.keep(out)?;
+            drawn
+        }
+    };
+    drawn.show(json);
     if executed.computed + executed.shared == 0 && !json {
         say("Every cell was done before; nothing was computed.");
     }
@@ -231,17 +389,19 @@ pub fn show(rendered: &Rendered, json: bool) {
         say_json(&rendered.json);
         return;
     }
-    say(&rendered.markdown);
-    for sentence in &rendered.answer {
-        say(sentence);
-    }
-    say(&format!("Report: {}", rendered.index.display()));
+    say(&text(rendered));
 }
 
 /// A suite of the catalogue by name, or a file.
 pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
+    let (file, text) = suite_text(name)?;
+    Ok(Suite::parse(&text, &file, sets)?)
+}
+
+/// What a suite is called in messages, and its text.
+pub fn suite_text(name: &str) -> Result<(String, String)> {
     if let Some(text) = catalog::find(name) {
-        return Ok(Suite::parse(text, &format!("suite {name}"), sets)?);
+        return Ok((format!("suite {name}"), text.to_owned()));
     }
     let path = Path::new(name);
     if path.extension().is_none_or(|extension| extension != "toml") {
@@ -251,7 +411,7 @@ pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
         return Err(SuiteError::value("suite", name, message).into());
     }
     let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
-    Ok(Suite::parse(&text, name, sets)?)
+    Ok((name.to_owned(), text))
 }
 
 /// What only the harness can check before hours of work: architectures, budgets.

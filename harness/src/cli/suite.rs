@@ -1,12 +1,14 @@
 //! `rlnet suite`: the catalogue of experiments.
 
 use super::global::Global;
-use super::run::{check, read_suite};
+use super::run::{check, read_suite, suite_text};
 use super::{say, say_json};
 use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::corrupted::unread_world;
 use clap::{Args, Subcommand};
+use rlnet_suites::scale::{SCALES, Scale};
+use rlnet_suites::settings::json_schema;
 use rlnet_suites::{CellSpec, Plan, catalog};
 use serde_json::json;
 
@@ -26,11 +28,23 @@ enum Action {
     /// A suite's cells with every default filled
     ///
     /// Example: rlnet suite show cifar10-small
+    ///
+    /// Example: rlnet suite show paper-cifar10 --set scale=small
     Show {
         /// A suite of the catalogue, or a TOML file
         suite: String,
+        /// Override a setting, or pick a scale: scale=small
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+        /// Say of every setting where its value comes from and what it means
+        #[arg(long)]
+        explain: bool,
     },
-    /// Check a TOML file; mistakes come with their line
+    /// The JSON Schema of a suite, for editors that complete and check TOML
+    ///
+    /// Example: rlnet suite schema > suite.schema.json
+    Schema,
+    /// Check a TOML file, at every scale it speaks of; mistakes come with their line
     ///
     /// Example: rlnet suite check mine.toml
     Check {
@@ -44,9 +58,21 @@ impl SuiteCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::List => list(global.json),
-            Action::Show { suite } => show(suite, global.json),
+            Action::Show {
+                suite,
+                sets,
+                explain: true,
+            } => explain(suite, sets, global.json),
+            Action::Show { suite, sets, .. } => show(suite, sets, global.json),
+            Action::Schema => {
+                say_json(&json_schema());
+                Ok(())
+            }
             Action::Check { file } => {
-                let plan = resolve(file)?;
+                let plan = resolve(file, &[])?;
+                for scale in read_suite(file, &[])?.scale.keys() {
+                    resolve(file, &[format!("scale={scale}")])?;
+                }
                 if global.json {
                     say_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
                 } else {
@@ -63,8 +89,8 @@ impl SuiteCommand {
 }
 
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
-fn resolve(name: &str) -> Result<Plan> {
-    let suite = read_suite(name, &[])?;
+fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
+    let suite = read_suite(name, sets)?;
     let plan = suite.plan(&unread_world(&suite.asked(), suite.evaluation.corrupted()))?;
     // Pictures of one's own are measured when they are read.
     check(&plan, image_size(&suite.data.dataset).unwrap_or(32))?;
@@ -79,22 +105,31 @@ fn list(json: bool) -> Result<()> {
     if json {
         let items: Vec<_> = suites
             .iter()
-            .map(|suite| json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset}))
+            .map(|suite| {
+                json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset,
+                       "gpu_hours": suite.gpu_hours})
+            })
             .collect();
         say_json(&json!(items));
     } else {
         for suite in &suites {
             say(&format!(
-                "{:<16} {:<10} {}",
+                "{:<26} {:<14} {}",
                 suite.name, suite.data.dataset, suite.title
             ));
+        }
+        say("\nEach at several scales, by --set scale=NAME:");
+        for (name, _) in SCALES {
+            if let Some(scale) = Scale::find(name)? {
+                say(&format!("{name:<26} {}", scale.title));
+            }
         }
     }
     Ok(())
 }
 
-fn show(name: &str, json: bool) -> Result<()> {
-    let plan = resolve(name)?;
+fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
+    let plan = resolve(name, sets)?;
     if json {
         let value = serde_json::to_value(&plan).map_err(|error| Error::Work(error.to_string()))?;
         say_json(&value);
@@ -106,6 +141,9 @@ fn show(name: &str, json: bool) -> Result<()> {
         plan.title,
         plan.description.trim()
     ));
+    if let Some(hours) = read_suite(name, sets)?.gpu_hours {
+        say(&format!("Expected: {hours} hours on one large GPU."));
+    }
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
@@ -121,6 +159,32 @@ fn show(name: &str, json: bool) -> Result<()> {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
                 say(&format!("evaluate {}: {}", cell.name, conditions.join(" ")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every setting with its value, who set it, and what it means.
+fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
+    let (file, text) = suite_text(name)?;
+    let explained = rlnet_suites::explain::explain(&text, &file, sets)?;
+    if json {
+        let sections = explained.iter().map(|(heading, lines)| {
+            let lines = lines.iter().map(
+                |line| json!({"key": line.key, "value": line.value, "from": line.from, "help": line.help}),
+            );
+            json!({"section": heading, "settings": lines.collect::<Vec<_>>()})
+        });
+        say_json(&json!(sections.collect::<Vec<_>>()));
+        return Ok(());
+    }
+    for (heading, lines) in explained {
+        say(&format!("\n{heading}"));
+        for line in lines {
+            say(&format!(
+                "  {:<13} {:<24} {:<11} {}",
+                line.key, line.value, line.from, line.help
+            ));
         }
     }
     Ok(())

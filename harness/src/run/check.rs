@@ -28,6 +28,39 @@ impl RunDirectory {
         Ok(record)
     }
 
+    /// The cells that are in place.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn finished(&self) -> Result<Vec<CellId>> {
+        let folder = self.root().join("cells");
+        let entries = fs::read_dir(&folder).map_err(|error| Error::reading(&folder, error))?;
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut ids: Vec<CellId> = names.map(CellId).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// A hash of all that a report of this plan depends on: the plan, what its finished cells
+    /// recorded, this program.
+    ///
+    /// # Errors
+    /// When the plan cannot be written down.
+    pub fn state(&self, plan: &Plan) -> Result<String> {
+        let mut hash = blake3::Hasher::new();
+        let text = serde_json::to_vec(plan).map_err(|error| Error::Work(error.to_string()))?;
+        hash.update(&text);
+        for cell in &plan.cells {
+            // A cell that is not there has no bytes.
+            let record = fs::read(self.cell(&cell.id).join("cell.json")).unwrap_or_default();
+            hash.update(blake3::hash(&record).as_bytes());
+        }
+        hash.update(super::provenance::program().as_bytes());
+        Ok(hash.finalize().to_hex().to_string())
+    }
+
     /// Compares one file of a finished cell with its recorded checksum.
     ///
     /// # Errors

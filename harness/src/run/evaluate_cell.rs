@@ -9,10 +9,14 @@ use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
-use crate::eval::{EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved};
+use crate::eval::{
+    EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
+};
+use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
 use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_suites::asked::TEACHER;
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{Branch, Cell, CellRecord, Outcome, Provenance};
 use std::collections::BTreeSet;
@@ -53,10 +57,12 @@ impl Executor<'_> {
             let folder = self.directory.root().join("corrupted");
             self.corrupted.images(spec, &folder, self.data)?
         };
+        let first = spec.images.map(|images| self.data.test.take(images as usize));
+        let test = first.as_ref().unwrap_or(&self.data.test);
         let counts: Vec<usize> = spec
             .conditions
             .iter()
-            .map(|condition| count(&self.data.test, images, condition))
+            .map(|condition| count(test, images, condition))
             .collect();
         let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
         let pieces = Pieces::new(
@@ -91,7 +97,7 @@ impl Executor<'_> {
             };
             let input = EvaluationInput {
                 networks: &opened.networks,
-                test: &self.data.test,
+                test,
                 conditions: &spec.conditions,
                 branches: &opened.branches,
                 corrupted: images,
@@ -227,6 +233,12 @@ impl Executor<'_> {
             let branches = &opened.branches;
             let points = probe::probe(&opened.networks, &self.data.test, branches, batch, spec.seed)?;
             write_curves(&work.join("probe.parquet"), &points)?;
+        }
+        if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
+            let student = model::load(&self.model_file(&cell.parents[0]), self.device)?.0;
+            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
+            let points = similarity::similarity(&student, &teacher, &self.data.test)?;
+            write_curves(&work.join("similarity.parquet"), &points)?;
         }
         provenance.seconds += started.elapsed().as_secs_f64();
         provenance.peak_memory = provenance::peak_memory();

@@ -10,7 +10,7 @@ use super::failure::Failures;
 use super::prepare::Prepared;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
-use crate::progress::announce;
+use crate::progress::{self, announce};
 use crate::stop;
 use rlnet_suites::{Cell, CellId, CellSpec, Plan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,6 +168,7 @@ impl Executor<'_> {
                     some_names(&open)
                 ));
             }
+            progress::idle();
             std::thread::sleep(LOOK);
         }
         failures.judge(plan)?;

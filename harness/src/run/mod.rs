@@ -8,11 +8,15 @@ mod evaluate_cell;
 pub mod execute;
 pub mod failure;
 pub mod files;
+pub mod jobs;
 pub mod live;
 pub mod piece;
 pub mod prepare;
 pub mod provenance;
+pub mod shell;
+pub mod slurm;
 mod train_cell;
+pub mod view;
 
 pub use corrupted::CorruptedSource;
 pub use directory::RunDirectory;

@@ -8,6 +8,15 @@ use tch::Device;
 /// libtorch's version, as the harness is built against; tch accepts no other.
 const LIBTORCH: &str = "2.11.0";
 
+/// This program, to the commit.
+pub fn program() -> String {
+    format!(
+        "{} {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("RLNET_COMMIT").unwrap_or_default()
+    )
+}
+
 /// The provenance of a cell that starts now on `device`.
 pub fn start(device: Device) -> Provenance {
     let started = SystemTime::now().duration_since(UNIX_EPOCH);

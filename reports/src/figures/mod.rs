@@ -9,6 +9,7 @@ mod history;
 mod layers;
 mod pareto;
 mod radius;
+mod reduction;
 mod severity;
 mod strip;
 mod sweeps;
@@ -96,6 +97,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
         radius::figure(analysis)?,
         corruptions::figure(analysis)?,
         severity::figure(analysis)?,
+        reduction::figure(analysis)?,
         pareto::figure(analysis)?,
         strip::figure(analysis)?,
         layers::figure(analysis)?,

@@ -2,7 +2,7 @@
 //! print and on the one an attacker leaves.
 
 use crate::metrics::answers::{ByImage, by_image};
-use crate::metrics::estimate::{Estimate, Known};
+use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
 use crate::metrics::reading::Reading;
@@ -20,6 +20,8 @@ pub enum Measure {
     /// Clean accuracy.
     #[serde(rename = "CA")]
     Ca,
+    /// Accuracy on AugMix views of the test images.
+    AugMix,
     /// Naturally perturbed accuracy.
     #[serde(rename = "NPA")]
     Npa,
@@ -33,6 +35,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ca => "CA",
+            Self::AugMix => "AugMix",
             Self::Npa => "NPA",
             Self::AdvA => "AdvA",
         }
@@ -88,14 +91,8 @@ pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Compa
             &[Reading::Oracle, Reading::Worst]
         };
         for reading in readings {
-            let pair = Pair {
-                reading: *reading,
-                model: &model.name,
-                answers: (by_image(grid, *reading), by_image(&grids[base], *reading)),
-                of_this: find(triples, model, *reading),
-                of_baseline: find(triples, baseline, *reading),
-            };
-            all.extend(pair.compare(runs));
+            let (this, base) = ((model, grid), (baseline, &grids[base]));
+            all.extend(compare(runs, triples, *reading, this, base));
         }
     }
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
@@ -103,6 +100,24 @@ pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Compa
         comparison.adjusted = adjusted;
     }
     all
+}
+
+/// One model against another, read in one way; p-values as they are.
+pub(crate) fn compare(
+    runs: &Runs,
+    triples: &[Triple],
+    reading: Reading,
+    (this, own): (&Model, &Grid),
+    (other, theirs): (&Model, &Grid),
+) -> Vec<Comparison> {
+    let pair = Pair {
+        reading,
+        model: &this.name,
+        answers: (by_image(own, reading), by_image(theirs, reading)),
+        of_this: find(triples, this, reading),
+        of_baseline: find(triples, other, reading),
+    };
+    pair.compare(runs)
 }
 
 fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {
@@ -144,6 +159,18 @@ impl Pair<'_> {
             &this.ca,
             &baseline.ca,
             self.mcnemar(&Condition::Clean),
+        );
+        let of = |answers: &ByImage| {
+            let answers = answers.get(&Condition::AugMix);
+            let answers = answers.ok_or_else(|| Unknown::because("not part of the suite"))?;
+            let right = answers.values().filter(|right| **right).count();
+            Ok(Estimate::of_images(right as u64, answers.len() as u64))
+        };
+        add(
+            Measure::AugMix,
+            &of(&self.answers.0),
+            &of(&self.answers.1),
+            self.mcnemar(&Condition::AugMix),
         );
         let (own, theirs) = (&this.natural, &baseline.natural);
         add(

@@ -16,6 +16,7 @@ pub mod mce;
 pub mod natural;
 pub mod paired;
 pub mod reading;
+pub mod reduction;
 pub mod resampled;
 pub mod robust;
 pub mod steps;
@@ -61,6 +62,8 @@ pub struct Analysis {
     pub gaps: Vec<Gap>,
     /// Every model against the baseline.
     pub comparisons: Vec<Comparison>,
+    /// Accuracy against the reduction, of networks that differ in nothing else.
+    pub sweeps: Vec<reduction::Sweep>,
     /// Whether robust numbers can be trusted, per model and branch.
     pub diagnoses: Vec<Diagnosis>,
     /// Signs of trouble.
@@ -82,6 +85,7 @@ impl Analysis {
         let diagnoses = diagnosis::diagnoses(&runs, &grids);
         Ok(Self {
             gaps: triple::gaps(&triples),
+            sweeps: reduction::sweeps(&runs, &grids, &triples),
             comparisons: compare::comparisons(&runs, &grids, &triples),
             flags: checks::flags(&runs, &grids, &tally, &diagnoses),
             diagnoses,

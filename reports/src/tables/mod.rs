@@ -14,7 +14,9 @@ mod latex;
 mod markdown;
 pub mod provenance;
 pub mod published;
+pub mod reduction;
 pub mod robust;
+pub mod similarity;
 
 use crate::metrics::mce::Ratio;
 use crate::metrics::{Analysis, Difference, Estimate, Known};
@@ -220,6 +222,8 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         comparison::comparison(analysis),
         comparison::resampled(analysis),
         comparison::oracle_gap(analysis),
+        reduction::points(analysis),
+        reduction::knees(analysis),
         published::published(analysis),
         errors::mce(analysis),
         errors::ce(analysis),
@@ -237,6 +241,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
+        similarity::similarity(analysis),
         provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),

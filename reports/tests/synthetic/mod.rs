@@ -157,8 +157,18 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
     rows
 }
 
+/// The reduction that a name ends in: `rlnet-5x`.
+fn times(name: &str) -> Option<f64> {
+    let (_, times) = name.rsplit_once('-')?;
+    times.strip_suffix('x')?.parse().ok()
+}
+
 /// How far above the average image's difficulty a network is.
 fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
+    // Few ReLUs cost little up to 8x, and much beyond.
+    if let Some(times) = times(model) {
+        return skill("rlnet", branch, condition) + 0.4 - 0.1 * (times - 8.0).max(0.0);
+    }
     let clean = match (model, branch) {
         ("teacher", Branch::Adversarial) => 1.5,
         ("teacher", _) => 2.6,
@@ -168,6 +178,7 @@ fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
     };
     match condition {
         Condition::Clean => clean,
+        Condition::AugMix => clean - if model == "senet" { 0.6 } else { 0.2 },
         Condition::Corruption { name, severity } => {
             let order = BENCHMARK.iter().position(|known| known == name).unwrap_or(7);
             let harm = 0.2 + 0.5 * keyed(&["harm", BENCHMARK[order]], 0);
@@ -243,6 +254,7 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
                 name: (*name).to_owned(),
                 shape,
                 kept: match cell.name.as_str() {
+                    name if times(name).is_some() => (total as f64 / times(name).unwrap_or(1.0)) as u64,
                     "teacher" | "senet-teacher" => total,
                     "senet" | "senet-mask" => total / 5,
                     _ => (total as f64 * share) as u64,

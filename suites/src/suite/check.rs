@@ -37,6 +37,12 @@ impl Suite {
                 return Err(whole(format!("{key} is 0; leave it out to use every image")));
             }
         }
+        if self
+            .gpu_hours
+            .is_some_and(|hours| !(hours > 0.0 && hours.is_finite()))
+        {
+            return Err(whole("gpu_hours must be more than 0".into()));
+        }
         let mut earlier: Vec<(&str, Stage)> = Vec::new();
         for train in &self.train {
             let name = train.name.get_ref().as_str();

@@ -1,6 +1,6 @@
 //! Bad input: what, where, why, what to do; exit code 2; nothing half-written.
 
-use crate::harness::{Place, Said, TINY};
+use crate::harness::{Place, Said, TINY, walk};
 
 /// Exit code 2 (or another), every hint in the message, no panic, no C++ trace.
 fn refused(said: &Said, code: i32, hints: &[&str]) {
@@ -148,18 +148,6 @@ fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
         0
     );
     place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
-}
-
-fn walk(folder: &std::path::Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-        if entry.path().is_dir() {
-            names.extend(walk(&entry.path()));
-        } else {
-            names.push(entry.path().display().to_string());
-        }
-    }
-    names
 }
 
 #[test]

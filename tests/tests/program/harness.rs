@@ -111,6 +111,19 @@ impl Place {
     }
 }
 
+/// Every file under a folder; none where there is no folder.
+pub fn walk(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            names.extend(walk(&entry.path()));
+        } else {
+            names.push(entry.path().display().to_string());
+        }
+    }
+    names
+}
+
 pub fn said(output: Output) -> Said {
     Said {
         code: output.status.code().unwrap_or(-1),

@@ -16,3 +16,5 @@ mod pictures;
 mod pytorch;
 mod replay;
 mod resume;
+mod slurm;
+mod suites;

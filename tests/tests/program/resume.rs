@@ -1,43 +1,288 @@
 //! Runs that lose nothing: killed, resumed, repeated, raced.
 
-use crate::harness::{Place, TINY};
-use std::time::Duration;
+use crate::harness::{Place, TINY, id, said, walk};
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
-/// `kill -9` at many moments of a training-and-evaluation suite, each followed by a resume:
-/// weights and outcome rows must end byte for byte as those of an uninterrupted run.
-#[test]
-fn a_suite_killed_again_and_again_ends_as_if_it_never_was() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let run = |out| ["run", "s.toml", "--threads", "1", "--out", out];
-    place.ok(&run("whole"));
-    let mut kills = 0;
-    for round in 0..60 {
-        let mut child = place.spawn(&run("killed"));
-        // Moments spread over start-up, training, checkpoints and evaluation.
-        std::thread::sleep(Duration::from_millis(150 + 97 * (round % 11)));
-        match child.try_wait().expect("a process") {
-            Some(status) => {
-                assert!(status.success());
-                break;
-            }
-            None => {
-                child.kill().expect("a kill");
-                child.wait().expect("an end");
-                kills += 1;
-            }
-        }
-    }
-    place.ok(&run("killed"));
-    assert!(kills >= 3, "only {kills} kills hit a running suite");
-    let (whole, killed) = (place.results("whole"), place.results("killed"));
+/// Interruptions that hit a running suite, in one test.
+const INTERRUPTIONS: usize = 20;
+
+/// Small shards, so that evaluations too are interrupted between pieces.
+fn run(out: &str) -> [&str; 8] {
+    ["run", "s.toml", "--threads", "1", "--shard", "8", "--out", out]
+}
+
+fn same(place: &Place, whole: &str, other: &str, how: &str) {
+    let (whole, other) = (place.results(whole), place.results(other));
     assert!(whole.iter().any(|(name, _)| name.ends_with("model.safetensors")));
     assert!(whole.iter().any(|(name, _)| name.ends_with("outcomes.parquet")));
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&whole), names(&killed));
-    for ((name, whole), (_, killed)) in whole.iter().zip(&killed) {
-        assert_eq!(whole, killed, "{name} differs after {kills} kills");
+    assert_eq!(names(&whole), names(&other), "{how}");
+    for ((name, whole), (_, other)) in whole.iter().zip(&other) {
+        assert_eq!(whole, other, "{name} differs {how}");
     }
+}
+
+fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("a kill").success());
+}
+
+/// Kills and signals at random moments of a training-and-evaluation suite, each followed by a
+/// resume: weights and outcome rows must end byte for byte as those of an uninterrupted run.
+/// Files get times in the future on the way, as if the clock had jumped back.
+#[test]
+fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
+    let place = Place::new();
+    // Small batches: many steps to stop between.
+    let suite = TINY.replace("batch = 32", "batch = 8");
+    place.write(
+        "s.toml",
+        suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
+    );
+    place.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+    let (mut hits, mut killed, mut stopped, mut runs) = (0, 0, 0, 0);
+    // Any sequence would do; a fixed one can be run again.
+    let mut random = 0x2545_f491_u64;
+    let mut out = "interrupted-0".to_owned();
+    while hits < INTERRUPTIONS {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let mut child = place.command(&run(&out));
+        let mut child = child
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        // Moments spread over start-up, training, checkpoints and evaluation.
+        std::thread::sleep(Duration::from_millis(150 + (random >> 33) % 900));
+        if child.try_wait().expect("a process").is_none() {
+            hits += 1;
+            match hits % 4 {
+                0 | 1 => child.kill().expect("a kill"),
+                2 => send("-TERM", &child),
+                _ => send("-USR1", &child),
+            }
+        }
+        let said = said(child.wait_with_output().expect("an end"));
+        match said.code {
+            0 => {
+                same(&place, "whole", &out, "after interruptions");
+                runs += 1;
+                out = format!("interrupted-{runs}");
+            }
+            3 => {
+                stopped += 1;
+                assert!(said.stderr.contains("to go on: "), "{}", said.stderr);
+            }
+            // A signal, before or (SIGKILL) after the program listens.
+            -1 => killed += 1,
+            code => panic!("exit code {code}: {}", said.stderr),
+        }
+        if hits == INTERRUPTIONS / 2 {
+            let future = SystemTime::now() + Duration::from_secs(400 * 24 * 3600);
+            for file in walk(&place.path(&out)) {
+                let file = File::options().append(true).open(file);
+                let _ = file.and_then(|file| file.set_modified(future));
+            }
+        }
+    }
+    place.ok(&run(&out));
+    same(
+        &place,
+        "whole",
+        &out,
+        &format!("after {killed} kills and {stopped} stops"),
+    );
+    assert!(stopped >= 3, "only {stopped} signals met a listening process");
+}
+
+/// A stop is between two steps or batches, whatever asked for it; several processes share shards.
+#[test]
+fn a_time_limit_stops_and_workers_finish_the_same_files() {
+    let place = Place::new();
+    let suite = TINY.replace("batch = 32", "batch = 8");
+    place.write(
+        "s.toml",
+        suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
+    );
+    place.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+    let limited = [&run("out")[..], &["--minutes", "0.02"]].concat();
+    let said = place.run(&limited);
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    for hint in ["--minutes 0.02 are over", "to go on: ", "s.toml"] {
+        assert!(said.stderr.contains(hint), "no {hint:?} in {}", said.stderr);
+    }
+    let bad = place.run(&[&run("out")[..], &["--minutes", "0"]].concat());
+    assert_eq!(bad.code, 2, "{}", bad.stderr);
+    // Both run at once, and beside a third process that knows nothing of them.
+    let mut third = place.spawn(&run("out"));
+    let said = place.ok(&[&run("out")[..], &["--jobs", "2"]].concat());
+    assert!(third.wait().expect("an end").success());
+    assert!(said.stderr.contains("2 workers"), "{}", said.stderr);
+    same(&place, "whole", "out", "with three processes");
+    assert!(place.path("out/logs/worker-2.log").exists());
+    for left in ["out/work", "out/live", "out/failed"] {
+        assert_eq!(
+            std::fs::read_dir(place.path(left)).expect(left).count(),
+            0,
+            "{left}"
+        );
+    }
+}
+
+/// What lies on the disk is not believed, but looked at.
+#[test]
+fn damage_is_found_said_and_repaired() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let only = |out: &str, only: &str| {
+        let only = ["--only", only].map(str::to_owned);
+        run(out)
+            .map(str::to_owned)
+            .into_iter()
+            .chain(only)
+            .collect::<Vec<_>>()
+    };
+    let ok = |out: &str, pattern: &str| {
+        let words = only(out, pattern);
+        place.ok(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    ok("whole", "plain/*");
+    // A checkpoint cut short, as by a disk that lied about a flush.
+    let words = only("out", "plain/clean");
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.extend(["--set", "training.epochs=40"]);
+    let mut child = place.spawn(&words);
+    let checkpoint = loop {
+        let files = walk(&place.path("out/work"));
+        if let Some(file) = files.into_iter().find(|file| file.ends_with("state.safetensors")) {
+            break file;
+        }
+        assert!(
+            child.try_wait().expect("a process").is_none(),
+            "it ended before a checkpoint"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("cut");
+    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
+    assert!(
+        said.stderr.contains("truncated") && said.stderr.contains("starts over"),
+        "{}",
+        said.stderr
+    );
+    // One bit of its weights: the file still looks like a checkpoint.
+    let mut flipped = bytes;
+    let last = flipped.len() - 3;
+    flipped[last] ^= 1;
+    std::fs::write(&checkpoint, flipped).expect("flipped");
+    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
+    assert!(said.stderr.contains("checksum is wrong"), "{}", said.stderr);
+    // Files of finished cells: rows are looked at by every run, models when they are used.
+    ok("out", "plain/*");
+    let model = place.path(&format!(
+        "out/cells/{}/model.safetensors",
+        id(&place, "out", "plain")
+    ));
+    let rows = place.path(&format!(
+        "out/cells/{}/outcomes.parquet",
+        id(&place, "out", "plain/clean")
+    ));
+    for file in [&model, &rows] {
+        let mut bytes = std::fs::read(file).expect("a file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 16;
+        std::fs::write(file, bytes).expect("damage");
+    }
+    let verified = place.run(&[&run("out")[..], &["--verify"]].concat());
+    assert_eq!(verified.code, 1, "{}", verified.stderr);
+    for hint in [
+        "model.safetensors",
+        "outcomes.parquet",
+        "2 of",
+        "run the same command",
+    ] {
+        assert!(
+            verified.stderr.contains(hint),
+            "no {hint:?} in {}",
+            verified.stderr
+        );
+    }
+    let said = ok("out", "plain/*");
+    assert!(said.stderr.contains("2 cells computed"), "{}", said.stderr);
+    same(&place, "whole", "out", "after damage");
+    let verified = place.ok(&[&run("out")[..], &["--verify"]].concat());
+    assert!(verified.stdout.contains("as they were"), "{}", verified.stdout);
+}
+
+/// Real disks of a few sizes, full at one kind of write after the other, and one that may not be
+/// written to.
+#[test]
+fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let plain = ["--threads", "1", "--only", "plain/*"];
+    place.ok(&[&["run", "s.toml", "--out", "whole"][..], &plain].concat());
+    place.write("disk/keep", "");
+    let script = r#"
+        mount -t tmpfs -o size=4k none disk || exit 77
+        for size in 8k 48k 96k 160k 200k 240k 300k 400k; do
+            mount -o remount,size=$size disk || exit 77
+            "$0" run s.toml --out disk/out "$@" >said 2>&1
+            echo "$size $? $(grep -c 'free some space' said) $(find disk -name '*.part' | wc -l)"
+        done
+        mount -o remount,ro,size=50m disk || exit 77
+        "$0" run s.toml --out disk/out "$@" >said 2>&1
+        echo "ro $? $(grep -c 'with --out' said) 0"
+        mount -o remount,rw,size=50m disk || exit 77
+        "$0" run s.toml --out disk/out "$@" >said 2>&1
+        echo "50m $? 0 0"
+        cat said >&2
+        cp -r disk/out out
+    "#;
+    let rlnet = place.command(&[]).get_program().to_owned();
+    let mut shell = Command::new("unshare");
+    shell
+        .args(["--mount", "sh", "-c", script])
+        .arg(&rlnet)
+        .args(plain);
+    shell.env("OMP_NUM_THREADS", "1").current_dir(place.path(""));
+    let output = shell.output();
+    let Some(said) = output
+        .ok()
+        .map(said)
+        .filter(|said| said.code != 77 && !said.stdout.is_empty())
+    else {
+        eprintln!("SKIPPED: disks cannot be mounted here (unshare --mount, as root)");
+        return;
+    };
+    let lines: Vec<Vec<&str>> = said
+        .stdout
+        .lines()
+        .map(|line| line.split(' ').collect())
+        .collect();
+    let mut full = 0;
+    for line in &lines[..lines.len() - 2] {
+        match line[1] {
+            "1" => {
+                full += 1;
+                assert_eq!(line[2..], ["1", "0"], "{}", said.stdout);
+            }
+            code => assert_eq!(code, "0", "{}", said.stdout),
+        }
+    }
+    assert!(full >= 3, "{}", said.stdout);
+    assert_eq!(lines[lines.len() - 2][..3], ["ro", "1", "1"], "{}", said.stdout);
+    assert_eq!(lines[lines.len() - 1][1], "0", "{}{}", said.stdout, said.stderr);
+    same(&place, "whole", "out", "after full disks");
 }
 
 #[test]
@@ -56,6 +301,14 @@ fn the_same_command_again_does_nothing_and_says_so() {
         "{}",
         plan.stdout
     );
+    // Cells are shared by what they are, whatever a suite calls them.
+    place.write(
+        "t.toml",
+        TINY.replace("name = \"plain\"", "name = \"simple\"")
+            .replace("plain", "simple"),
+    );
+    let other = place.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
+    assert!(other.stderr.contains("0 cells computed"), "{}", other.stderr);
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! A report that is there, so that one of the same cells is not drawn again.
+
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use crate::run::files::write_atomic;
+use rlnet_reports::Rendered;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What a drawn report says on the terminal, and of which cells it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Drawn {
+    of: String,
+    text: String,
+    json: serde_json::Value,
+}
+
+impl Drawn {
+    fn file(out: &Path) -> PathBuf {
+        out.join("report").join("drawn.json")
+    }
+
+    /// The report that is there, when it is of these cells.
+    pub fn find(out: &Path, of: &str) -> Option<Self> {
+        let drawn: Self = serde_json::from_slice(&std::fs::read(Self::file(out)).ok()?).ok()?;
+        (drawn.of == of && out.join("report").join("index.html").exists()).then_some(drawn)
+    }
+
+    /// A report drawn now, of cells in this state.
+    pub fn new(of: String, rendered: &Rendered) -> Self {
+        Self {
+            of,
+            text: text(rendered),
+            json: rendered.json.clone(),
+        }
+    }
+
+    /// Keeps it beside the page.
+    pub fn keep(&self, out: &Path) -> Result<()> {
+        let bytes = serde_json::to_vec(self).map_err(|error| Error::Work(error.to_string()))?;
+        write_atomic(&Self::file(out), &bytes)
+    }
+
+    /// On the terminal, or as JSON.
+    pub fn show(&self, json: bool) {
+        if json {
+            say_json(&self.json);
+        } else {
+            say(&self.text);
+        }
+    }
+}
+
+/// The main table, the answer, where the page is.
+pub fn text(rendered: &Rendered) -> String {
+    let mut text = format!("{}\n", rendered.markdown);
+    for sentence in &rendered.answer {
+        text += &format!("{sentence}\n");
+    }
+    text + &format!("Report: {}", rendered.index.display())
+}

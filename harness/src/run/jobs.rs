@@ -1,0 +1,168 @@
+//! Several workers on one machine: processes of this same program that share the run directory
+//! through its claims, as any others would. This one starts them, shows how far they are, and
+//! hands a request to stop on to them.
+
+use super::directory::RunDirectory;
+use super::failure::Failures;
+use super::live::words;
+use super::view::View;
+use crate::error::{Error, Result, STOPPED};
+use crate::progress::announce;
+use crate::stop;
+use rlnet_suites::{CellId, Plan};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Between two looks at the workers.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The workers to start.
+pub struct Crew {
+    /// Arguments of each: this program's own, made ready for a worker.
+    pub arguments: Vec<Vec<OsString>>,
+    /// The name they share.
+    pub session: String,
+    /// The cells they are to finish, for the view.
+    pub cells: Vec<CellId>,
+}
+
+struct Worker {
+    child: Child,
+    log: PathBuf,
+    /// Length of the log before this run.
+    before: u64,
+    ended: Option<ExitStatus>,
+}
+
+impl Crew {
+    /// Runs the workers to their end.
+    ///
+    /// # Errors
+    /// When one cannot be started, a cell failed, the input is bad, or a stop was asked for.
+    pub fn run(&self, directory: &RunDirectory, plan: &Plan) -> Result<()> {
+        let logs = directory.root().join("logs");
+        super::files::create_folder(&logs)?;
+        let mut workers = Vec::new();
+        for (number, arguments) in self.arguments.iter().enumerate() {
+            workers.push(start(arguments, logs.join(format!("worker-{}.log", number + 1)))?);
+        }
+        announce(&format!(
+            "{} workers; what they say is in {}",
+            workers.len(),
+            logs.display()
+        ));
+        let failures = Failures::new(directory, &self.session)?;
+        let mut view = View::new(&self.cells, directory);
+        let mut told = false;
+        loop {
+            let mut all = true;
+            for (number, worker) in workers.iter_mut().enumerate() {
+                if worker.ended.is_some() {
+                    continue;
+                }
+                let ended = worker.child.try_wait();
+                worker.ended =
+                    ended.map_err(|error| Error::Work(format!("worker {}: {error}", number + 1)))?;
+                all &= worker.ended.is_some();
+                if let Some(signal) = worker.ended.and_then(|status| status.signal()) {
+                    view.note(&format!(
+                        "worker {} was killed by signal {signal}; the others go on with what it had claimed",
+                        number + 1
+                    ));
+                }
+            }
+            let failed = plan.cells.iter().filter(|cell| failures.of(&cell.id).is_some());
+            view.update(directory, &words(directory.root()), failed.count());
+            if all {
+                break;
+            }
+            // A worker that found bad input has found it for all.
+            let bad = workers.iter().any(|worker| code(worker) == Some(2));
+            if !told && (stop::asked().is_some() || bad) {
+                told = true;
+                for worker in &mut workers {
+                    // The end of its standard input is the request.
+                    drop(worker.child.stdin.take());
+                }
+                view.note("stopping: every worker finishes its step or batch and saves it");
+            }
+            std::thread::sleep(LOOK);
+        }
+        view.finish();
+        self.judge(&workers, &failures, plan)
+    }
+
+    fn judge(&self, workers: &[Worker], failures: &Failures, plan: &Plan) -> Result<()> {
+        let with = |wanted: i32| workers.iter().find(|worker| code(worker) == Some(wanted));
+        if let Some(worker) = with(2) {
+            return Err(Error::Input(last_words(worker)));
+        }
+        if let Some(why) = stop::asked() {
+            return Err(Error::Stopped(format!("{why}; what was done is saved")));
+        }
+        failures.judge(plan)?;
+        if let Some(worker) = with(1) {
+            return Err(Error::Work(last_words(worker)));
+        }
+        if with(STOPPED.into()).is_some() {
+            return Err(Error::Stopped(
+                "a worker was asked to stop; what was done is saved".into(),
+            ));
+        }
+        match workers.iter().find(|worker| code(worker) != Some(0)) {
+            // The others have finished its work, or are the ones to say what is missing.
+            Some(worker) if workers.iter().all(|worker| code(worker) != Some(0)) => {
+                Err(Error::Work(format!(
+                    "every worker was killed ({}); is there memory enough? Run the same command again to go on",
+                    worker.log.display()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn start(arguments: &[OsString], log: PathBuf) -> Result<Worker> {
+    let program =
+        std::env::current_exe().map_err(|error| Error::Work(format!("finding rlnet itself: {error}")))?;
+    let file = OpenOptions::new().create(true).append(true).open(&log);
+    let file = file.map_err(|error| Error::writing(&log, &error))?;
+    let before = file.metadata().map_or(0, |metadata| metadata.len());
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(file)
+        // Ctrl-C on the terminal is for this process, which hands it on.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| Error::Work(format!("starting a worker: {error}")))?;
+    Ok(Worker {
+        child,
+        log,
+        before,
+        ended: None,
+    })
+}
+
+fn code(worker: &Worker) -> Option<i32> {
+    worker.ended.and_then(|status| status.code())
+}
+
+/// The error that a worker ended with, from its log.
+fn last_words(worker: &Worker) -> String {
+    let mut text = String::new();
+    let read = File::open(&worker.log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(worker.before))?;
+        file.read_to_string(&mut text)
+    });
+    match (read, text.rfind("error: ")) {
+        (Ok(_), Some(at)) => text[at + "error: ".len()..].trim_end().to_owned(),
+        _ => format!("a worker failed; see {}", worker.log.display()),
+    }
+}

@@ -1,0 +1,160 @@
+//! Accuracy against the reduction, and where it falls.
+
+use super::{Cell, Column, Kind, Table, Value};
+use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
+use crate::metrics::{Analysis, Measure, Reading};
+use crate::words;
+
+const MEASURES: [Measure; 3] = [Measure::Ca, Measure::Npa, Measure::AdvA];
+
+/// One row a network and reading: its share, and the paired difference to the reference.
+pub fn points(analysis: &Analysis) -> Table {
+    let mut columns = vec![
+        Column::new("sweep", "Sweep", "", Kind::Text),
+        Column::new("model", "Model", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("reduction", "Reduction", "\u{d7}", Kind::Number(1)),
+        Column::new("relus", "ReLUs", "", Kind::Integer),
+    ];
+    for measure in MEASURES {
+        let (key, name) = (measure.name().to_lowercase(), measure.name());
+        columns.push(Column::new(key.clone(), name, "%", Kind::Share));
+        columns.push(Column::new(
+            format!("{key}_lost"),
+            format!("{name} \u{2212} reference"),
+            "points",
+            Kind::Points,
+        ));
+    }
+    let mut rows = Vec::new();
+    for sweep in &analysis.sweeps {
+        for reading in readings(sweep) {
+            for (at, point) in sweep.points.iter().enumerate() {
+                let branches = &analysis.runs.models[point.model].branches;
+                let mut row = vec![
+                    Cell::text(&sweep.name),
+                    Cell::text(&point.name),
+                    Cell::text(reading.on(branches).label()),
+                    Cell::of(Value::Number(point.reduction)),
+                    Cell::of(Value::Integer(point.kept)),
+                ];
+                for measure in MEASURES {
+                    row.extend(cells(sweep, line(sweep, measure, reading), at));
+                }
+                rows.push(row);
+            }
+        }
+    }
+    Table {
+        id: "reduction",
+        title: "Accuracy against the reduction in ReLUs".to_owned(),
+        caption: "Networks that share their teacher and every setting but the number of ReLUs. The reference is the all-ReLU teacher where it was evaluated, else the network that keeps most; differences to it are paired by image, with 95 % intervals.".to_owned(),
+        columns,
+        rows,
+    }
+}
+
+fn cells(sweep: &Sweep, line: Option<&Line>, at: usize) -> [Cell; 2] {
+    let absent = |why: &str| Cell::of(Value::Absent(why.to_owned()));
+    let found = line.and_then(|line| line.values[at].as_ref());
+    let Some((share, difference)) = found else {
+        return [
+            absent("not measured, or unfinished"),
+            absent("not measured, or unfinished"),
+        ];
+    };
+    let lost = match difference {
+        Some(difference) => Cell {
+            value: Value::Points(difference.clone()),
+            trace: format!("{}; against {}", difference.test, sweep.reference),
+        },
+        None => absent("this is the reference"),
+    };
+    [Cell::share(&Ok(share.clone()), &sweep.points[at].name), lost]
+}
+
+/// One row a line: where it falls.
+pub fn knees(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::new("sweep", "Sweep", "", Kind::Text),
+        Column::new("measure", "Measure", "", Kind::Text),
+        Column::new("reading", "Read through", "", Kind::Text),
+        Column::new("knee", "Knee", "\u{d7}", Kind::Number(1)),
+        Column::new("next", "Fallen at", "\u{d7}", Kind::Number(1)),
+        Column::new("lost", "Lost there", "points", Kind::Points),
+        Column::new("words", "In words", "", Kind::Text),
+    ];
+    let mut rows = Vec::new();
+    for sweep in &analysis.sweeps {
+        for line in &sweep.lines {
+            let branches = &analysis.runs.models[sweep.points[0].model].branches;
+            let (knee, fallen) = match line.knee {
+                Knee::Between(at, next) => (Some(at), Some(next)),
+                Knee::BeforeFirst(next) => (None, Some(next)),
+                Knee::BeyondLast(at) => (Some(at), None),
+                Knee::Unknown => (None, None),
+            };
+            let reduction =
+                |at: Option<usize>, why: &str| Cell::number(at.map(|at| sweep.points[at].reduction), why);
+            let lost = fallen.and_then(|at| line.values[at].as_ref()?.1.clone());
+            rows.push(vec![
+                Cell::text(&sweep.name),
+                Cell::text(line.measure.name()),
+                Cell::text(line.reading.on(branches).label()),
+                reduction(knee, "the smallest reduction has fallen, or not all are measured"),
+                reduction(fallen, "no reduction has fallen, or not all are measured"),
+                match lost {
+                    Some(lost) => Cell {
+                        trace: lost.test.clone(),
+                        value: Value::Points(lost),
+                    },
+                    None => Cell::of(Value::Absent("no reduction has fallen".into())),
+                },
+                Cell::text(knee_in_words(sweep, line)),
+            ]);
+        }
+    }
+    Table {
+        id: "knees",
+        title: "Where accuracy falls".to_owned(),
+        caption: format!(
+            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
+            words::percent(MARGIN)
+        ),
+        columns,
+        rows,
+    }
+}
+
+/// The knee of a line as a sentence's end; "within" is said of losses that may be chance, too.
+pub fn knee_in_words(sweep: &Sweep, line: &Line) -> String {
+    let times = |at: usize| format!("{:.1}\u{d7}", sweep.points[at].reduction);
+    let margin = words::percent(MARGIN);
+    match line.knee {
+        Knee::Between(at, next) => {
+            format!(
+                "within {margin} points up to {}, fallen at {}",
+                times(at),
+                times(next)
+            )
+        }
+        Knee::BeforeFirst(next) => format!("fallen at {} already", times(next)),
+        Knee::BeyondLast(at) => format!("within {margin} points up to {}, the largest measured", times(at)),
+        Knee::Unknown => "not every reduction is measured".to_owned(),
+    }
+}
+
+fn readings(sweep: &Sweep) -> Vec<Reading> {
+    let mut readings: Vec<Reading> = Vec::new();
+    for line in &sweep.lines {
+        if !readings.contains(&line.reading) {
+            readings.push(line.reading);
+        }
+    }
+    readings
+}
+
+fn line(sweep: &Sweep, measure: Measure, reading: Reading) -> Option<&Line> {
+    let mut lines = sweep.lines.iter();
+    lines.find(|line| line.measure == measure && line.reading == reading)
+}
