@@ -2,6 +2,7 @@
 
 use super::layers::Mode;
 use super::{Frozen, Network, NetworkSpec, Quirks, ReluMask, Taps};
+use crate::attack::target::whole_lanes;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::{Branch, NormBanks};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -107,6 +108,39 @@ fn folding_changes_nothing() {
                     .iter()
                     .all(|param| !param.tensor.grad().defined())
             );
+        }
+    }
+}
+
+/// To the bit, logits and gradients: alone, among seven, in the middle of forty.
+#[test]
+fn an_image_gets_the_same_bits_in_every_batch() {
+    // With one thread libtorch changes its convolution for 1x1 filters below 16 images.
+    tch::set_num_threads(1);
+    for arch in NARROW {
+        let mut network = Network::new(spec(arch, 32, NormBanks::Dual), 3, Device::Cpu);
+        let sizes = network.layer_sizes();
+        let keep: Vec<u64> = sizes.iter().map(|n| n / 2).collect();
+        let mask = ReluMask::random(&sizes, &keep, 3);
+        network.set_mask(mask).expect("its layers");
+        let frozen = network.into_frozen();
+        let all = images(40, 32).to_kind(Kind::Float);
+        let answer = |from: i64, n: i64| {
+            let xs = all.narrow(0, from, n).copy().set_requires_grad(true);
+            let logits = whole_lanes(&frozen, &xs, Branch::Adversarial).expect("logits");
+            let loss = logits.square().sum(Kind::Float);
+            let gradient = Tensor::run_backward(&[&loss], &[&xs], false, false).remove(0);
+            (logits.detach(), gradient)
+        };
+        let whole = answer(0, 40);
+        for n in [1, 7, 8, 9, 15, 16, 17, 31] {
+            let part = answer(20 - n / 2, n);
+            for (what, whole, part) in [("logits", &whole.0, &part.0), ("gradient", &whole.1, &part.1)] {
+                assert!(
+                    part.equal(&whole.narrow(0, 20 - n / 2, n)),
+                    "{arch}: {what} of {n}"
+                );
+            }
         }
     }
 }
