@@ -126,6 +126,35 @@ fn every_mode_trains_and_its_total_is_the_sum_of_its_parts() {
     }
 }
 
+/// The experimental transformer, two steps of each: scores and hidden layers are masked like
+/// any ReLU, both banks move, nothing is NaN.
+#[test]
+fn a_transformer_goes_through_the_three_stages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for stage in ["teacher", "mask", "rlnet"] {
+        let spec = spec(stage, &["network.arch=vit2-w16", "train.mask.budget=4x"]);
+        assert_eq!(spec.norm, NormBanks::Dual);
+        let work = folder.path().join(stage);
+        std::fs::create_dir(&work).expect("a folder");
+        let trained = run(&spec, &work);
+        let total = at(&trained, "loss/total", 1);
+        assert!(total.is_some_and(f64::is_finite), "{stage}: {total:?}");
+        let sizes = trained.network.layer_sizes();
+        let kept: u64 = trained.network.mask().kept().iter().sum();
+        let all: u64 = sizes.iter().sum();
+        assert_eq!(kept, if stage == "teacher" { all } else { all / 4 }, "{stage}");
+        let fresh = Network::new(network_spec(&spec), 0, Device::Cpu);
+        for (before, after) in fresh.params().iter().zip(trained.network.params().iter()) {
+            let moved = before.name.contains("running_mean") && before.tensor != after.tensor;
+            assert!(
+                moved || !before.name.contains("running_mean"),
+                "{stage}: {}",
+                before.name
+            );
+        }
+    }
+}
+
 #[test]
 fn trades_and_consistency_reach_the_teacher() {
     let folder = tempfile::tempdir().expect("a folder");
