@@ -7,17 +7,19 @@ use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
+use crate::run::estimate::{Cost, Images, lines};
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
 use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
 use crate::run::shell::quoted;
+use crate::run::view::duration;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
 use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
+use rlnet_suites::{Cell, CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -202,7 +204,11 @@ impl Run {
         let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
         if self.dry_run {
-            return dry_run(&plan, &out, global.json);
+            let images = Images {
+                train: data.train.len(),
+                test: data.test.len(),
+            };
+            return dry_run(&plan, &out, images, global.json);
         }
         let directory = RunDirectory::open(&out)?;
         if let Some(session) = &self.worker {
@@ -425,26 +431,57 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
     Ok(())
 }
 
-fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
-    let done = |cell: &rlnet_suites::Cell| out.join("cells").join(&cell.id.0).join("cell.json").exists();
+fn dry_run(plan: &Plan, out: &Path, images: Images, json: bool) -> Result<()> {
+    let lines = lines(plan, out, images);
     if json {
-        let cells: Vec<_> = plan
-            .cells
+        let cells: Vec<_> = lines
             .iter()
-            .map(|cell| serde_json::json!({"id": cell.id, "name": cell.name, "done": done(cell)}))
+            .map(|line| {
+                serde_json::json!({
+                    "id": line.cell.id, "name": line.cell.name, "done": line.done, "needs": line.needs,
+                    "seconds": line.cost.map(|cost| cost.seconds), "bytes": line.cost.map(|cost| cost.bytes),
+                })
+            })
             .collect();
         say_json(&serde_json::json!({"suite": plan.suite, "cells": cells}));
         return Ok(());
     }
-    for cell in &plan.cells {
-        let state = if done(cell) { "done" } else { "to do" };
-        say(&format!("{}  {state:<6} {}", cell.id, cell.name));
+    let (mut missing, mut unknown, mut total) = (0, 0, Cost::default());
+    for line in &lines {
+        let state = if line.done { "done" } else { "to do" };
+        let cost = match line.cost {
+            Some(cost) if !line.done => {
+                total.seconds += cost.seconds;
+                total.bytes += cost.bytes;
+                duration(cost.seconds)
+            }
+            None if !line.done => "?".to_owned(),
+            _ => String::new(),
+        };
+        missing += usize::from(!line.done);
+        unknown += usize::from(!line.done && line.cost.is_none());
+        let needs = match line.needs.as_slice() {
+            [] => String::new(),
+            needs => format!("  <- {}", needs.join(", ")),
+        };
+        let Cell { id, name, .. } = line.cell;
+        say(&format!("{id}  {state:<6} {cost:>8}  {name}{needs}"));
     }
-    let missing = plan.cells.iter().filter(|cell| !done(cell)).count();
     say(&format!(
         "{missing} of {} cells to do in {}",
         plan.cells.len(),
         out.display()
     ));
+    if missing > unknown {
+        say(&format!(
+            "about {} and {:.0} MB, going by measured cells of the same kind{}",
+            duration(total.seconds),
+            total.bytes / 1e6,
+            match unknown {
+                0 => String::new(),
+                unknown => format!("; {unknown} cells are like none measured"),
+            }
+        ));
+    }
     Ok(())
 }

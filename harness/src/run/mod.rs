@@ -3,7 +3,9 @@
 pub mod check;
 pub mod claim;
 pub mod corrupted;
+pub mod difference;
 pub mod directory;
+pub mod estimate;
 mod evaluate_cell;
 pub mod execute;
 pub mod failure;
