@@ -240,7 +240,13 @@ impl Run {
                 global.json,
             );
         }
+        let wanted = wanted(&plan, self.only.as_deref())?;
         let executed = match self.jobs {
+            // No device is opened for nothing.
+            _ if wanted.iter().all(|cell| directory.is_done(&cell.id)) => Executed {
+                found: wanted.len(),
+                ..Executed::default()
+            },
             Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
             _ => self
                 .execute(

@@ -58,13 +58,19 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("a process");
-        // Moments spread over start-up, training, checkpoints and evaluation.
-        std::thread::sleep(Duration::from_millis(150 + (random >> 33) % 900));
+        // Moments spread over start-up, training, checkpoints and evaluation: every fourth from
+        // the start of the process, the others from the start of its work.
+        let live = place.path(&out).join("live");
+        let working = || std::fs::read_dir(&live).is_ok_and(|mut files| files.next().is_some());
+        while hits % 4 != 0 && !working() && child.try_wait().expect("a process").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis((random >> 33) % 700));
         if child.try_wait().expect("a process").is_none() {
             hits += 1;
             match hits % 4 {
-                0 | 1 => child.kill().expect("a kill"),
-                2 => send("-TERM", &child),
+                0 | 2 => child.kill().expect("a kill"),
+                1 => send("-TERM", &child),
                 _ => send("-USR1", &child),
             }
         }
@@ -135,6 +141,30 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
     }
 }
 
+/// Runs until something is so, given what it has said, then kills.
+fn until(place: &Place, words: &[&str], so: impl Fn(&str) -> bool) -> String {
+    let path = place.path("said");
+    let log = File::create(&path).expect("a file");
+    let mut child = place
+        .command(words)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("a process");
+    let said = || std::fs::read_to_string(&path).expect("a file");
+    while !so(&said()) {
+        assert!(
+            child.try_wait().expect("a process").is_none(),
+            "it ended: {}",
+            said()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    said()
+}
+
 /// What lies on the disk is not believed, but looked at.
 #[test]
 fn damage_is_found_said_and_repaired() {
@@ -154,38 +184,32 @@ fn damage_is_found_said_and_repaired() {
     };
     ok("whole", "plain/*");
     // A checkpoint cut short, as by a disk that lied about a flush.
-    let words = only("out", "plain/clean");
-    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-    words.extend(["--set", "training.epochs=40"]);
-    let mut child = place.spawn(&words);
-    let checkpoint = loop {
+    let long = only("out", "plain/clean");
+    let long = long
+        .iter()
+        .map(String::as_str)
+        .chain(["--set", "training.epochs=4000"]);
+    let long: Vec<&str> = long.collect();
+    let checkpoint = || {
         let files = walk(&place.path("out/work"));
-        if let Some(file) = files.into_iter().find(|file| file.ends_with("state.safetensors")) {
-            break file;
-        }
-        assert!(
-            child.try_wait().expect("a process").is_none(),
-            "it ended before a checkpoint"
-        );
-        std::thread::sleep(Duration::from_millis(5));
+        files.into_iter().find(|file| file.ends_with("state.safetensors"))
     };
-    child.kill().expect("a kill");
-    child.wait().expect("an end");
+    until(&place, &long, |_| checkpoint().is_some());
+    let checkpoint = checkpoint().expect("a checkpoint");
     let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("cut");
-    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
+    let said = until(&place, &long, |said| said.contains("starts over"));
     assert!(
-        said.stderr.contains("truncated") && said.stderr.contains("starts over"),
-        "{}",
-        said.stderr
+        said.contains("state.safetensors") && said.contains("truncated"),
+        "{said}"
     );
     // One bit of its weights: the file still looks like a checkpoint.
     let mut flipped = bytes;
     let last = flipped.len() - 3;
     flipped[last] ^= 1;
     std::fs::write(&checkpoint, flipped).expect("flipped");
-    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
-    assert!(said.stderr.contains("checksum is wrong"), "{}", said.stderr);
+    let said = until(&place, &long, |said| said.contains("starts over"));
+    assert!(said.contains("checksum is wrong"), "{said}");
     // Files of finished cells: rows are looked at by every run, models when they are used.
     ok("out", "plain/*");
     let model = place.path(&format!(
@@ -300,6 +324,29 @@ fn the_same_command_again_does_nothing_and_says_so() {
         plan.stdout.contains("done") && plan.stdout.contains("to do"),
         "{}",
         plan.stdout
+    );
+    assert!(
+        plan.stdout.contains("<- plain") && plan.stdout.contains("like none measured"),
+        "{}",
+        plan.stdout
+    );
+    // What lies beside it has been measured too.
+    let beside = place.ok(&["run", "s.toml", "--out", "other", "--dry-run", "--json"]);
+    let beside: serde_json::Value = serde_json::from_str(&beside.stdout).expect("JSON");
+    let cells = beside["cells"].as_array().expect("cells");
+    let seconds =
+        |name: &str| cells.iter().find(|cell| cell["name"] == name).expect(name)["seconds"].as_f64();
+    assert!(
+        seconds("plain").is_some_and(|seconds| seconds > 0.0) && seconds("plain/fgsm:eps=8/255").is_some()
+    );
+    assert_eq!(seconds("teacher"), None);
+    // Two records of one cell, or of two.
+    let diff = place
+        .ok(&["report", "diff", "out:plain/clean", "out:plain/fgsm:eps=8/255"])
+        .stdout;
+    assert!(
+        diff.contains("cell.spec.conditions") && diff.contains("provenance.forwards"),
+        "{diff}"
     );
     // Cells are shared by what they are, whatever a suite calls them.
     place.write(
