@@ -52,6 +52,8 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
+        let live = place.path(&out).join("live");
+        let _ = std::fs::remove_dir_all(&live);
         let mut child = place.command(&run(&out));
         let mut child = child
             .stdout(Stdio::null())
@@ -60,7 +62,6 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
             .expect("a process");
         // Moments spread over start-up, training, checkpoints and evaluation: every fourth from
         // the start of the process, the others from the start of its work.
-        let live = place.path(&out).join("live");
         let working = || std::fs::read_dir(&live).is_ok_and(|mut files| files.next().is_some());
         while hits % 4 != 0 && !working() && child.try_wait().expect("a process").is_none() {
             std::thread::sleep(Duration::from_millis(2));
@@ -356,6 +357,60 @@ fn the_same_command_again_does_nothing_and_says_so() {
     );
     let other = place.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
     assert!(other.stderr.contains("0 cells computed"), "{}", other.stderr);
+}
+
+/// A plan of 500 cells that is done is seen to be done at once.
+#[test]
+fn a_large_plan_that_is_done_takes_no_time() {
+    let place = Place::new();
+    let attacks: Vec<String> = (1..=498).map(|eps| format!("\"fgsm:eps={eps}/2550\"")).collect();
+    let suite = TINY
+        .replace("test = 40", "test = 8")
+        .replace("[\"rlnet\", \"plain\"]", "[\"plain\"]")
+        .replace("[\"gaussian_noise\", \"contrast\"]", "[]")
+        .replace(
+            "[\"fgsm\", \"pgd:steps=3\"]",
+            &format!("[{}]", attacks.join(", ")),
+        );
+    place.write("s.toml", suite);
+    let run = [
+        "run",
+        "s.toml",
+        "--threads",
+        "1",
+        "--only",
+        "plain/*",
+        "--out",
+        "out",
+    ];
+    let first = place.ok(&run);
+    let rlnet = place.command(&[]).get_program().to_owned();
+    let mut again = Command::new("bash");
+    again
+        .args(["-c", "TIMEFORMAT='%U %S'; time \"$0\" \"$@\""])
+        .arg(rlnet)
+        .args(run);
+    again.current_dir(place.path("")).env("OMP_NUM_THREADS", "1");
+    let again = said(again.output().expect("bash"));
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
+    assert!(
+        first.stdout.lines().all(|line| again.stdout.contains(line)),
+        "another report"
+    );
+    assert_eq!(
+        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        500
+    );
+    // Seconds of a processor, which other tests beside this one do not change.
+    let seconds: f64 = again
+        .stderr
+        .lines()
+        .last()
+        .into_iter()
+        .flat_map(|line| line.split(' ').filter_map(|word| word.parse::<f64>().ok()))
+        .sum();
+    assert!(seconds > 0.0 && seconds < 2.0, "{seconds} s: {}", again.stderr);
 }
 
 #[test]
