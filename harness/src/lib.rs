@@ -12,6 +12,7 @@ pub mod error;
 pub mod eval;
 pub mod nn;
 pub mod progress;
+pub mod pytorch;
 pub mod run;
 pub mod stop;
 pub mod train;

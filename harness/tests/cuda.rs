@@ -27,9 +27,9 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// The device that is compared with the CPU.
 fn other(test: &str) -> Device {
+    let state = cuda_state();
     // Threads that wait for one another cost more than networks this small gain.
     tch::set_num_threads(1);
-    let state = cuda_state();
     if matches!(state, CudaState::Devices(_)) {
         return Device::Cuda(0);
     }
@@ -163,6 +163,8 @@ fn networks_answer_alike_and_so_do_their_gradients() {
 
 #[test]
 fn a_difference_would_be_seen() {
+    // libtorch looks for CUDA once, at its first use: before any tensor is made.
+    let _ = cuda_state();
     tch::set_num_threads(1);
     let of = |seed| answers("resnet10-w4", NormBanks::Dual, seed, Device::Cpu);
     let (one, two) = (of(1), of(2));

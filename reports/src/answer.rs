@@ -6,6 +6,7 @@ use crate::metrics::checks::AT_CHANCE;
 use crate::metrics::diagnosis::State;
 use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading, Verdict};
 use crate::runs::Model;
+use crate::tables::reduction::knee_in_words;
 use crate::words;
 use rlnet_suites::train::Stage;
 
@@ -43,6 +44,7 @@ fn answer(analysis: &Analysis) -> Vec<String> {
         against_baseline(analysis, model, Measure::Npa),
         one_branch(analysis, model),
         attacker_chooses(analysis, model),
+        sweep(analysis, model),
     ];
     let mut said: Vec<String> = parts.into_iter().flatten().collect();
     said.extend(trust(analysis, model));
@@ -111,6 +113,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
     let what = match measure {
         Measure::AdvA => format!("images under {}", headline(&analysis.runs)?),
         Measure::Npa => "corrupted images".to_owned(),
+        Measure::AugMix => "AugMix images".to_owned(),
         Measure::Ca => "clean images".to_owned(),
     };
     let branch = branch_of(model, measure);
@@ -121,6 +124,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
             Measure::AdvA => triple.adva.as_ref().ok()?,
             Measure::Npa => triple.natural.npa.as_ref().ok()?,
             Measure::Ca => triple.ca.as_ref().ok()?,
+            Measure::AugMix => return None,
         };
         return Some(format!(
             "Through {branch} it is right on {} of {what}.",
@@ -196,6 +200,25 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
         "If the attacker may choose the branch, {} of {} images remain right under attack.",
         with_interval(worst),
         words::thousands(images(analysis))
+    ))
+}
+
+/// Where accuracy falls, when it is one of several networks that differ in their ReLUs only.
+fn sweep(analysis: &Analysis, model: &Model) -> Option<String> {
+    let mut sweeps = analysis.sweeps.iter();
+    let sweep = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name))?;
+    let lines = sweep.lines.iter().map(|line| {
+        let read = match line.reading {
+            Reading::Worst => " (worst of branches)",
+            _ => "",
+        };
+        format!("{}{read} is {}", line.measure.name(), knee_in_words(sweep, line))
+    });
+    Some(format!(
+        "With ever fewer ReLUs, against {}, {}'s {}.",
+        sweep.reference,
+        sweep.name,
+        lines.collect::<Vec<_>>().join("; ")
     ))
 }
 

@@ -113,6 +113,20 @@ impl Run {
         }
     }
 
+    /// How alike a model's activations are to its teacher's, as a finished evaluation cell
+    /// compared them; nothing when it did not.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read.
+    pub fn similarity(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
+        match &cell.spec {
+            CellSpec::Evaluate(spec) if spec.similarity => {
+                store::read_curves(&self.folder(cell).join("similarity.parquet"))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Banks of batch norm of a model: as trained, else as planned.
     pub fn banks(&self, model: &str) -> Option<NormBanks> {
         // An imported network has no training cell: its evaluations say what it is.
@@ -231,7 +245,7 @@ pub fn own_branch(banks: NormBanks, condition: &Condition) -> rlnet_suites::Bran
     use rlnet_suites::train::View;
     banks.branch_of(match condition {
         Condition::Clean => View::Clean,
-        Condition::Corruption { .. } => View::Augmix,
+        Condition::AugMix | Condition::Corruption { .. } => View::Augmix,
         Condition::Attack(_) => View::Adversarial,
     })
 }

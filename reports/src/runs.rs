@@ -30,6 +30,8 @@ pub struct Model {
     pub mixed: Vec<Branch>,
     /// What was probed of its gradients.
     pub probe: Vec<CurvePoint>,
+    /// How alike its activations are to its teacher's.
+    pub similarity: Vec<CurvePoint>,
     /// Conditions that are planned, each with its cell, in the plan's order.
     pub planned: Vec<(Condition, CellId)>,
     /// Conditions that were measured.
@@ -229,9 +231,10 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         let seen = |branch: &&Branch| branches.is_empty() || branches.contains(branch);
         branches = banks.branches().iter().filter(seen).copied().collect();
     }
-    let mut probe = Vec::new();
+    let (mut probe, mut similarity) = (Vec::new(), Vec::new());
     for record in run.records.iter().filter(|record| record.cell.model == name) {
         probe.extend(run.probe(&record.cell)?);
+        similarity.extend(run.similarity(&record.cell)?);
     }
     let taken = models.iter().any(|other| other.name == name);
     models.push(Model {
@@ -246,6 +249,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         branches,
         mixed,
         probe,
+        similarity,
         planned,
         measured,
         conditions: run.conditions.clone(),

@@ -35,7 +35,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
     let mut rows = Vec::new();
     for condition in conditions {
         let ease = match condition {
-            Condition::Clean => 0.85,
+            Condition::Clean | Condition::AugMix => 0.85,
             Condition::Corruption { .. } => 0.7,
             Condition::Attack(_) => 0.4,
         };

@@ -8,5 +8,6 @@ mod history;
 mod metrics;
 mod reduction;
 mod runs;
+mod students;
 #[allow(dead_code)]
 mod synthetic;

@@ -5,10 +5,15 @@ use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
-use crate::plan::{ARCHIVE_VERSION, EVALUATE_VERSION, PROBE_VERSION, World, identify};
+use crate::plan::{
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, World, identify,
+};
 use crate::suite::Suite;
 use crate::train::Stage;
 use std::collections::BTreeMap;
+
+/// What attacks and comparisons call the teacher of the evaluated model.
+pub const TEACHER: &str = "teacher";
 
 /// What is asked about a model.
 #[derive(Debug, Clone)]
@@ -17,6 +22,8 @@ pub struct Asked {
     pub corruptions: Vec<String>,
     /// Severities of each.
     pub severities: Vec<u8>,
+    /// Whether AugMix views are a condition.
+    pub augmix: bool,
     /// Attacks.
     pub attacks: Vec<AttackSpec>,
     /// Test images, from the front, of attacks that are not made on all of them.
@@ -29,6 +36,8 @@ pub struct Asked {
     pub save_images: bool,
     /// Whether gradients are probed at the clean images.
     pub probe: bool,
+    /// Whether activations are compared with the teacher's.
+    pub similarity: bool,
 }
 
 impl Asked {
@@ -55,6 +64,7 @@ impl Asked {
         Self {
             attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
             branches,
+            similarity: self.similarity && spec.stage != Stage::Teacher,
             ..self.clone()
         }
     }
@@ -87,6 +97,9 @@ impl Asked {
                     }
                 }
             }
+            if conditions[0] == Condition::AugMix {
+                versions.insert("augmix".to_owned(), AUGMIX_VERSION);
+            }
             let mut surrogates = BTreeMap::new();
             if let Condition::Attack(spec) = &conditions[0] {
                 versions.extend(spec.versions());
@@ -98,6 +111,13 @@ impl Asked {
                     })?;
                     surrogates.insert(name.to_owned(), id);
                 }
+            }
+            let compared = self.similarity && conditions[0] == Condition::Clean;
+            if compared {
+                let why = format!("{model} is to be compared with it, and there is no network of that name");
+                let id = surrogate(TEACHER).ok_or_else(|| SuiteError::value("similarity", TEACHER, why))?;
+                surrogates.insert(TEACHER.to_owned(), id);
+                versions.insert("similarity".to_owned(), SIMILARITY_VERSION);
             }
             let mut parents = vec![parent.clone()];
             parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
@@ -119,6 +139,7 @@ impl Asked {
                 surrogates,
                 save_images: self.save_images && attacked,
                 probe: self.probe && conditions_are_clean,
+                similarity: compared,
                 files,
             });
             let name = format!("{model}/{name}");
@@ -129,6 +150,9 @@ impl Asked {
 
     fn families(&self) -> Vec<(String, Vec<Condition>)> {
         let mut families = vec![("clean".to_owned(), vec![Condition::Clean])];
+        if self.augmix {
+            families.push(("augmix".to_owned(), vec![Condition::AugMix]));
+        }
         for name in &self.corruptions {
             let severities = self.severities.iter();
             let conditions: Vec<Condition> = severities
@@ -154,12 +178,14 @@ impl Suite {
         Asked {
             corruptions: self.evaluation.corruptions.0.clone(),
             severities: self.evaluation.severities.clone(),
+            augmix: self.evaluation.augmix,
             attacks: self.evaluation.attacks.specs(),
             limits: self.evaluation.attacks.limits(),
             seed: self.evaluation.seed,
             branches: self.evaluation.branches.clone(),
             save_images: self.evaluation.save_images,
             probe: self.evaluation.probe,
+            similarity: self.evaluation.similarity,
         }
     }
 }

@@ -23,6 +23,7 @@ pub const CATALOGUE: &[(&str, &str)] = &[
         include_str!("../catalog/paper-ablation-losses.toml"),
     ),
     ("first-norm", include_str!("../catalog/first-norm.toml")),
+    ("first-mask", include_str!("../catalog/first-mask.toml")),
     ("first-senet", include_str!("../catalog/first-senet.toml")),
     ("sweep-reduction", include_str!("../catalog/sweep-reduction.toml")),
     ("check-shift", include_str!("../catalog/check-shift.toml")),
@@ -44,6 +45,9 @@ pub const CATALOGUE: &[(&str, &str)] = &[
     ),
     ("official", include_str!("../catalog/official.toml")),
     ("official-parity", include_str!("../catalog/official-parity.toml")),
+    ("study-b23", include_str!("../catalog/study-b23.toml")),
+    ("study-b24", include_str!("../catalog/study-b24.toml")),
+    ("study-b28", include_str!("../catalog/study-b28.toml")),
 ];
 
 /// The text of a suite of the catalogue.

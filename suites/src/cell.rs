@@ -59,6 +59,9 @@ pub struct EvaluateSpec {
     /// steps, and are there gradients to follow?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub probe: bool,
+    /// Whether activations are compared with the teacher's as well (`similarity.parquet`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub similarity: bool,
     /// The files that corrupted images are read from; absent where they are generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<CorruptedFiles>,

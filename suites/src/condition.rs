@@ -51,6 +51,8 @@ pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
 pub enum Condition {
     /// The test image as it is.
     Clean,
+    /// An AugMix view of the test image (no crop, no flip), as 8-bit values.
+    AugMix,
     /// A common corruption: `gaussian_noise/3`.
     Corruption {
         /// The paper's name.
@@ -66,7 +68,7 @@ impl Condition {
     /// The corruption the image goes through, alone or under an attack: name and severity.
     pub fn corruption(&self) -> Option<(&str, u8)> {
         match self {
-            Self::Clean => None,
+            Self::Clean | Self::AugMix => None,
             Self::Corruption { name, severity } => Some((name, *severity)),
             Self::Attack(spec) => spec.base(),
         }
@@ -82,6 +84,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Clean => f.write_str("clean"),
+            Self::AugMix => f.write_str("augmix"),
             Self::Corruption { name, severity } => write!(f, "{name}/{severity}"),
             Self::Attack(spec) => spec.fmt(f),
         }
@@ -93,6 +96,9 @@ impl FromStr for Condition {
     fn from_str(text: &str) -> Result<Self, SuiteError> {
         if text == "clean" {
             return Ok(Self::Clean);
+        }
+        if text == "augmix" {
+            return Ok(Self::AugMix);
         }
         match text.split_once('/') {
             Some((name, severity)) if !name.contains(':') => {
@@ -133,6 +139,7 @@ mod tests {
     fn texts_round_trip() {
         for text in [
             "clean",
+            "augmix",
             "fog/5",
             "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=20",
         ] {

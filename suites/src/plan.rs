@@ -1,5 +1,6 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
+use crate::asked::TEACHER;
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::CorruptedFiles;
@@ -16,6 +17,10 @@ pub const EVALUATE_VERSION: u32 = 1;
 
 /// Version of the probe of gradients.
 pub const PROBE_VERSION: u32 = 1;
+/// Version of the comparison of activations.
+pub const SIMILARITY_VERSION: u32 = 1;
+/// Version of AugMix views as test images.
+pub const AUGMIX_VERSION: u32 = 1;
 /// Version of the reader of corrupted archives.
 pub const ARCHIVE_VERSION: u32 = 1;
 
@@ -101,7 +106,7 @@ impl Suite {
             let cell = find(&trained, model)?;
             let asked = asked.of(cell);
             let surrogate = |name: &str| match name {
-                "teacher" => cell.parents.first().cloned(),
+                TEACHER => cell.parents.first().cloned(),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
             cells.extend(asked.cells(model, &cell.id, &surrogate, &data, world)?);

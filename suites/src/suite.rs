@@ -214,6 +214,10 @@ pub struct Evaluation {
     /// Which frost textures generated images may have.
     #[serde(default)]
     pub frost: Frost,
+    /// Whether AugMix views of the test images are a condition too: images augmented as those
+    /// of training, but never seen.
+    #[serde(default)]
+    pub augmix: bool,
     /// Attacks, each through every branch.
     pub attacks: Attacks,
     /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
@@ -235,6 +239,9 @@ pub struct Evaluation {
     /// attack.
     #[serde(default)]
     pub probe: bool,
+    /// Whether each student's activations are compared with its teacher's, layer by layer.
+    #[serde(default)]
+    pub similarity: bool,
 }
 
 /// A list of attacks, written singly, by the name of a group, or with the number of images they

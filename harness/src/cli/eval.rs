@@ -10,6 +10,7 @@ use crate::progress::announce;
 use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use clap::{Args, ValueEnum};
+use rlnet_suites::asked::TEACHER;
 use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
@@ -203,6 +204,8 @@ impl Eval {
             let mut asked = suite.asked();
             asked.branches = branches(&self.branch)?.or(asked.branches);
             asked.save_images |= self.save_images;
+            // A model from elsewhere is compared with a teacher only where one is named.
+            asked.similarity &= surrogates.contains_key(TEACHER);
             return Ok(Question {
                 dataset: suite.data.dataset.clone(),
                 limit: suite.data.test,
@@ -240,12 +243,14 @@ impl Eval {
             asked: Asked {
                 corruptions: corruptions(&self.corruptions)?,
                 severities: severities(&self.severity)?,
+                augmix: false,
                 attacks: attacks.clone(),
                 limits: BTreeMap::new(),
                 seed: global.seed.unwrap_or(0),
                 branches: branches(&self.branch)?,
                 save_images: self.save_images,
                 probe: false,
+                similarity: false,
             },
             corrupted: Corrupted {
                 origin,

@@ -1,18 +1,23 @@
-//! `rlnet export`: a trained model's mask or weights as plain safetensors.
+//! `rlnet export`: a trained model's mask or weights as plain safetensors, or one of its branches
+//! as TorchScript.
 
 use super::global::Global;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::nn::{Network, mask_file, model};
+use crate::pytorch::script;
 use clap::{Args, ValueEnum};
+use rlnet_suites::Branch;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::{Device, no_grad_guard};
 
-/// A trained model's mask or weights as a plain safetensors file
+/// A trained model's mask or weights as a plain safetensors file, or a branch of it as TorchScript
 ///
 /// Example: rlnet export out/cells/ID/model.safetensors --format mask --out mask.safetensors
+///
+/// Example: rlnet export out/cells/ID/model.safetensors --format torchscript --branch clean --out clean.pt
 #[derive(Debug, Args)]
 pub struct Export {
     /// model.safetensors of a run
@@ -23,6 +28,9 @@ pub struct Export {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// The norm branch that TorchScript goes through; a model with several needs one named
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<Branch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,11 +39,19 @@ enum Format {
     Mask,
     /// Weights and running statistics under their own names, for any reader of safetensors
     Safetensors,
+    /// A program for torch.jit.load: images in [0,1] in, logits out, any batch size; norms folded,
+    /// mask fixed
+    Torchscript,
 }
 
 impl Export {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        if self.branch.is_some() && self.format != Format::Torchscript {
+            return Err(Error::Input(
+                "--branch is for --format torchscript: other files hold all branches".into(),
+            ));
+        }
         let (network, _) = model::load(&self.model, Device::Cpu)?;
         let out = self.out.display();
         match self.format {
@@ -63,8 +79,36 @@ impl Export {
                     say(&format!("{out}: {count} tensors, f32"));
                 }
             }
+            Format::Torchscript => {
+                let branch = self.one_branch(&network)?;
+                let side = network.spec().image_size;
+                script::export(network, branch, &self.out)?;
+                if global.json {
+                    say_json(&json!({"branch": branch, "input": [3, side, side]}));
+                } else {
+                    say(&format!(
+                        "{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits"
+                    ));
+                }
+            }
         }
         Ok(())
+    }
+}
+
+impl Export {
+    /// The branch asked for, or the only one.
+    fn one_branch(&self, network: &Network) -> Result<Branch> {
+        match (self.branch, network.spec().norm.branches()) {
+            (Some(branch), _) | (None, &[branch]) => Ok(branch),
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
+                Err(Error::Input(format!(
+                    "--format torchscript: a file has one branch; name it with --branch: {}",
+                    names.join(", ")
+                )))
+            }
+        }
     }
 }
 

@@ -406,8 +406,14 @@ pub fn show(rendered: &Rendered, json: bool) {
 
 /// A suite of the catalogue by name, or a file.
 pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
+    let (file, text) = suite_text(name)?;
+    Ok(Suite::parse(&text, &file, sets)?)
+}
+
+/// What a suite is called in messages, and its text.
+pub fn suite_text(name: &str) -> Result<(String, String)> {
     if let Some(text) = catalog::find(name) {
-        return Ok(Suite::parse(text, &format!("suite {name}"), sets)?);
+        return Ok((format!("suite {name}"), text.to_owned()));
     }
     let path = Path::new(name);
     if path.extension().is_none_or(|extension| extension != "toml") {
@@ -417,7 +423,7 @@ pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
         return Err(SuiteError::value("suite", name, message).into());
     }
     let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
-    Ok(Suite::parse(&text, name, sets)?)
+    Ok((name.to_owned(), text))
 }
 
 /// What only the harness can check before hours of work: architectures, budgets.

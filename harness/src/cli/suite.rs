@@ -1,7 +1,7 @@
 //! `rlnet suite`: the catalogue of experiments.
 
 use super::global::Global;
-use super::run::{check, read_suite};
+use super::run::{check, read_suite, suite_text};
 use super::{say, say_json};
 use crate::data::image_size;
 use crate::error::{Error, Result};
@@ -9,6 +9,7 @@ use crate::run::corrupted::unread_world;
 use crate::run::difference::differences;
 use clap::{Args, Subcommand};
 use rlnet_suites::scale::{SCALES, Scale};
+use rlnet_suites::settings::json_schema;
 use rlnet_suites::{CellId, CellSpec, Plan, catalog};
 use serde_json::json;
 
@@ -41,7 +42,14 @@ enum Action {
         /// Say why two of its cells are not the same
         #[arg(long, num_args = 2, value_names = ["CELL", "CELL"])]
         why: Vec<String>,
+        /// Say of every setting where its value comes from and what it means
+        #[arg(long)]
+        explain: bool,
     },
+    /// The JSON Schema of a suite, for editors that complete and check TOML
+    ///
+    /// Example: rlnet suite schema > suite.schema.json
+    Schema,
     /// Check a TOML file, at every scale it speaks of; mistakes come with their line
     ///
     /// Example: rlnet suite check mine.toml
@@ -56,10 +64,20 @@ impl SuiteCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::List => list(global.json),
-            Action::Show { suite, sets, why } => match why.as_slice() {
-                [a, b] => explain(&resolve(suite, sets)?, a, b, global.json),
+            Action::Show {
+                suite,
+                sets,
+                explain: true,
+                ..
+            } => explain(suite, sets, global.json),
+            Action::Show { suite, sets, why, .. } => match why.as_slice() {
+                [a, b] => why_not_one(&resolve(suite, sets)?, a, b, global.json),
                 _ => show(suite, sets, global.json),
             },
+            Action::Schema => {
+                say_json(&json_schema());
+                Ok(())
+            }
             Action::Check { file } => {
                 let plan = resolve(file, &[])?;
                 for scale in read_suite(file, &[])?.scale.keys() {
@@ -122,7 +140,7 @@ fn list(json: bool) -> Result<()> {
 
 /// Says why two cells of a plan are not the same: what of their content differs. A parent that
 /// differs is named, for its id says nothing.
-fn explain(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
+fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
     let find = |name: &str| {
         plan.cells.iter().find(|cell| cell.name == name).ok_or_else(|| {
             let names = plan.cells.iter().map(|cell| cell.name.as_str());
@@ -204,6 +222,32 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
                 say(&format!("evaluate {}: {}", cell.name, conditions.join(" ")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every setting with its value, who set it, and what it means.
+fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
+    let (file, text) = suite_text(name)?;
+    let explained = rlnet_suites::explain::explain(&text, &file, sets)?;
+    if json {
+        let sections = explained.iter().map(|(heading, lines)| {
+            let lines = lines.iter().map(
+                |line| json!({"key": line.key, "value": line.value, "from": line.from, "help": line.help}),
+            );
+            json!({"section": heading, "settings": lines.collect::<Vec<_>>()})
+        });
+        say_json(&json!(sections.collect::<Vec<_>>()));
+        return Ok(());
+    }
+    for (heading, lines) in explained {
+        say(&format!("\n{heading}"));
+        for line in lines {
+            say(&format!(
+                "  {:<13} {:<24} {:<11} {}",
+                line.key, line.value, line.from, line.help
+            ));
         }
     }
     Ok(())

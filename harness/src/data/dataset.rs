@@ -127,6 +127,42 @@ pub struct LoadOptions {
     pub test_only: bool,
 }
 
+/// What a network knows of the data it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Class names in label order.
+    pub classes: Vec<String>,
+    /// Side of the square images, in pixels.
+    pub size: usize,
+    /// Channel means in `[0, 1]` space.
+    pub mean: [f64; 3],
+    /// Channel standard deviations in `[0, 1]` space.
+    pub std: [f64; 3],
+}
+
+/// The facts of a data set by name. CIFAR's are published, so its files need not be there.
+///
+/// # Errors
+/// As [`load`], for the others.
+pub fn facts(name: &str, data_dir: &Path) -> Result<Facts, DataError> {
+    match name {
+        "cifar10" => return Ok(cifar::CIFAR10.facts()),
+        "cifar100" => return Ok(cifar::CIFAR100.facts()),
+        _ => {}
+    }
+    let options = LoadOptions {
+        test_only: true,
+        ..LoadOptions::default()
+    };
+    let data = load_with(name, data_dir, options)?;
+    Ok(Facts {
+        classes: data.classes,
+        size: data.size,
+        mean: data.mean,
+        std: data.std,
+    })
+}
+
 /// Loads a data set by name, official files only.
 ///
 /// `data_dir` is the folder that holds the unpacked official folder, or that folder itself; it is

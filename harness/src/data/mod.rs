@@ -23,7 +23,7 @@ pub mod tensor;
 pub mod tiny;
 
 pub use batches::{Batch, ViewSpec, epoch};
-pub use dataset::{Dataset, LoadOptions, NAMES, Split, holdout, image_size, load, load_with};
+pub use dataset::{Dataset, Facts, LoadOptions, NAMES, Split, facts, holdout, image_size, load, load_with};
 pub use error::DataError;
 pub use pictures::Tree;
 pub use tensor::{images_to_tensor, upload};

@@ -37,8 +37,9 @@ pub fn views_to_tensor(views: &[f32], size: usize, device: Device) -> Tensor {
 /// queues behind the work in flight instead of waiting for it.
 pub fn upload(host: &Tensor, device: Device) -> Tensor {
     match device {
+        // tch's `pin_memory` has libtorch warn of its argument at every call.
         Device::Cuda(_) => host
-            .pin_memory(device)
+            .internal_pin_memory(device)
             .to_device_(device, host.kind(), true, false),
         _ => host.to_device(device),
     }

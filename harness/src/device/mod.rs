@@ -64,7 +64,8 @@ impl CudaState {
     }
 }
 
-/// Loads CUDA if it can be had and looks what is there. Cheap after the first call.
+/// Loads CUDA if it can be had and looks what is there. Cheap after the first call, which must
+/// come before any tensor is made: libtorch looks for CUDA once, at its first use.
 pub fn cuda_state() -> CudaState {
     let Some(library) = libtorch_folder().map(|folder| folder.join("libtorch_cuda.so")) else {
         return CudaState::NoLibrary;

@@ -1,5 +1,6 @@
 //! Test images through a condition and every branch, to one outcome row each.
 
+use super::augmented::augmix_images;
 use super::corrupted::CorruptedImages;
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
@@ -158,8 +159,12 @@ impl Batch {
         };
         let device = input.networks.device();
         let labels: Vec<i64> = part.labels.iter().map(|&label| i64::from(label)).collect();
+        let images = match condition {
+            Condition::AugMix => augmix_images(&part, input.seed, device),
+            _ => images_to_tensor(&part.images, part.len(), part.size, device),
+        };
         Ok(Self {
-            images: images_to_tensor(&part.images, part.len(), part.size, device),
+            images,
             labels: Tensor::from_slice(&labels).to_device(device),
             indices: part.indices,
             classes: part.labels,

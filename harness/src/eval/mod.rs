@@ -1,6 +1,7 @@
 //! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
 //! metrics.
 
+pub mod augmented;
 pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
@@ -9,6 +10,7 @@ pub mod networks;
 pub mod preflight;
 pub mod probe;
 pub mod saved;
+pub mod similarity;
 
 pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, EvaluationInput, Part, evaluate};

@@ -9,10 +9,14 @@ use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
-use crate::eval::{EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved};
+use crate::eval::{
+    EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
+};
+use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
 use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_suites::asked::TEACHER;
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{Branch, Cell, CellRecord, Outcome, Provenance};
 use std::collections::BTreeSet;
@@ -229,6 +233,12 @@ impl Executor<'_> {
             let branches = &opened.branches;
             let points = probe::probe(&opened.networks, &self.data.test, branches, batch, spec.seed)?;
             write_curves(&work.join("probe.parquet"), &points)?;
+        }
+        if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
+            let student = model::load(&self.model_file(&cell.parents[0]), self.device)?.0;
+            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
+            let points = similarity::similarity(&student, &teacher, &self.data.test)?;
+            write_curves(&work.join("similarity.parquet"), &points)?;
         }
         provenance.seconds += started.elapsed().as_secs_f64();
         provenance.forwards = outcomes.iter().map(|row| u64::from(row.forwards)).sum();

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod autoattack;
+mod checkpoints;
 mod losses;
 mod masks;
 mod minimum_norm;

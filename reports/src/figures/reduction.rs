@@ -2,7 +2,7 @@
 //! reading, and a ring on the knee of each line.
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
-use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
+use super::canvas::{Anchor, Canvas, Drawn, Stroke};
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
 use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
@@ -55,7 +55,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     });
     let knees: Vec<String> = knees.collect();
     let caption = format!(
-        "Students of one teacher that differ only in how many ReLUs they keep; 1\u{d7} is the teacher itself, with every ReLU. Reductions on a logarithmic scale; upright bars are 95 % intervals. A ring marks the knee: the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
+        "Students of one teacher that differ only in how many ReLUs they keep; 1\u{d7} is the teacher itself, with every ReLU. Reductions on a logarithmic scale; upright bars are 95 % intervals. A ring marks the knee, where there is one: the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
         words::percent(MARGIN)
     );
     let alt = format!(
@@ -98,6 +98,14 @@ impl Sweeps<'_> {
 
     fn top(&self) -> f64 {
         TOP + legend_height(&self.entries(), (LEFT, RIGHT))
+    }
+
+    /// The upper edge of a measure's panel, in percent: a multiple of 20.
+    fn highest(&self, measure: Measure) -> f64 {
+        let lines = self.sweeps.iter().flat_map(|sweep| &sweep.lines);
+        let lines = lines.filter(|line| line.measure == measure);
+        let highs = lines.flat_map(|line| line.values.iter().flatten().map(|(share, _)| 100.0 * share.high));
+        (highs.fold(1.0, f64::max) / 20.0).ceil() * 20.0
     }
 
     /// Every reduction of every sweep, ascending.
@@ -144,14 +152,15 @@ impl Draw for Sweeps<'_> {
         let edge = 0.03 * (last - first);
         for (i, (measure, title)) in self.panels.iter().enumerate() {
             let top = self.top() + STEP * i as f64 + 28.0;
+            let highest = self.highest(*measure);
             let panel = Panel {
                 x: (LEFT, RIGHT),
                 y: (top, top + HEIGHT),
                 across: (first - edge, last + edge),
-                up: (0.0, 100.0),
+                up: (0.0, highest),
             };
             canvas.bold(title, (LEFT, top - 14.0), SMALL, Anchor::Start)?;
-            panel.rows(canvas, &ticks(0.0, 100.0, 5), plain)?;
+            panel.rows(canvas, &ticks(0.0, highest, 5), plain)?;
             panel.columns(canvas, &apart(&logs, (last - first) / 22.0), |log| {
                 format!("{}\u{d7}", plain((10_f64.powf(log) * 10.0).round() / 10.0))
             })?;
@@ -198,25 +207,21 @@ fn draw_line<DB: DrawingBackend>(
     panel.intervals(canvas, &ends, color(index))?;
     let points: Vec<(f64, f64)> = known.iter().map(|p| (p.0, p.1)).collect();
     panel.series(canvas, &points, look(index, line.reading))?;
-    let (Knee::Between(at, _) | Knee::BeyondLast(at)) = line.knee else {
-        return Ok(());
-    };
-    if let Some((share, _)) = &line.values[at] {
-        let centre = panel.at(sweep.points[at].reduction.log10(), 100.0 * share.value);
-        ring(canvas, centre, color(index))?;
-        ring(canvas, centre, INK)?;
+    match line.knee {
+        Knee::Between(at, _) if known.len() == line.values.len() => {
+            ring(canvas, panel.at(known[at].0, known[at].1), color(index))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// A ring around a point: the ink's is the outer one.
+/// A ring around a point.
 fn ring<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): (f64, f64), color: RGBColor) -> Drawn {
-    let radius = if color == INK { RING + 1.4 } else { RING };
-    let corners = (0..=32).map(|i| {
-        let angle = f64::from(i) / 32.0 * std::f64::consts::TAU;
-        (x + radius * angle.cos(), y + radius * angle.sin())
+    let corners = (0..=48).map(|i| {
+        let angle = f64::from(i) / 48.0 * std::f64::consts::TAU;
+        (x + RING * angle.cos(), y + RING * angle.sin())
     });
-    canvas.line(&corners.collect::<Vec<_>>(), color, 1.2, Stroke::Solid)
+    canvas.line(&corners.collect::<Vec<_>>(), color, 1.8, Stroke::Solid)
 }
 
 /// The ticks that lie at least so far apart, the first and those after it.

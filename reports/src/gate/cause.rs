@@ -239,7 +239,7 @@ fn cells(old: &Side, new: &Side, a: (&Model, &Condition), b: (&Model, &Condition
     let of_images = matches!(a.1, Condition::Corruption { .. });
     let cause = match a.1 {
         Condition::Attack(_) => Cause::Attack,
-        Condition::Corruption { .. } => Cause::Data,
+        Condition::AugMix | Condition::Corruption { .. } => Cause::Data,
         Condition::Clean => Cause::Numerics,
     };
     let versions = |record: &CellRecord| format!("{:?}", record.cell.versions);

@@ -2,7 +2,7 @@
 //! print and on the one an attacker leaves.
 
 use crate::metrics::answers::{ByImage, by_image};
-use crate::metrics::estimate::{Estimate, Known};
+use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
 use crate::metrics::reading::Reading;
@@ -20,6 +20,8 @@ pub enum Measure {
     /// Clean accuracy.
     #[serde(rename = "CA")]
     Ca,
+    /// Accuracy on AugMix views of the test images.
+    AugMix,
     /// Naturally perturbed accuracy.
     #[serde(rename = "NPA")]
     Npa,
@@ -33,6 +35,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ca => "CA",
+            Self::AugMix => "AugMix",
             Self::Npa => "NPA",
             Self::AdvA => "AdvA",
         }
@@ -156,6 +159,18 @@ impl Pair<'_> {
             &this.ca,
             &baseline.ca,
             self.mcnemar(&Condition::Clean),
+        );
+        let of = |answers: &ByImage| {
+            let answers = answers.get(&Condition::AugMix);
+            let answers = answers.ok_or_else(|| Unknown::because("not part of the suite"))?;
+            let right = answers.values().filter(|right| **right).count();
+            Ok(Estimate::of_images(right as u64, answers.len() as u64))
+        };
+        add(
+            Measure::AugMix,
+            &of(&self.answers.0),
+            &of(&self.answers.1),
+            self.mcnemar(&Condition::AugMix),
         );
         let (own, theirs) = (&this.natural, &baseline.natural);
         add(

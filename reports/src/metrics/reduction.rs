@@ -125,12 +125,18 @@ impl Kind {
         if model.spec()?.stage != Stage::Student {
             return None;
         }
-        let mut cells = runs.runs[model.run].plan.cells.iter();
-        let mask = cells.find(|other| Some(&other.id) == cell.parents.get(1))?;
+        // A student that draws its own units has no mask stage.
+        let mask = match cell.parents.get(1) {
+            Some(id) => {
+                let mut cells = runs.runs[model.run].plan.cells.iter();
+                without_budget(cells.find(|other| other.id == *id)?)?
+            }
+            None => String::new(),
+        };
         Some(Self {
             teacher: cell.parents.first()?.clone(),
             student: without_budget(cell)?,
-            mask: without_budget(mask)?,
+            mask,
         })
     }
 }

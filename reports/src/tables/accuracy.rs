@@ -190,11 +190,15 @@ pub fn severities(analysis: &Analysis) -> Table {
 /// One row a model and reading, one column an attack.
 pub fn attacks(analysis: &Analysis) -> Table {
     let attacks = analysis.runs.attacks();
+    let augmented = analysis.runs.conditions().contains(&Condition::AugMix);
     let mut columns = vec![
         Column::new("model", "Model", "", Kind::Text),
         Column::new("reading", "Attacked and read through", "", Kind::Text),
         Column::new("clean", "clean", "%", Kind::Share),
     ];
+    if augmented {
+        columns.push(Column::new("augmix", "AugMix", "%", Kind::Share));
+    }
     columns.extend(
         attacks
             .iter()
@@ -211,6 +215,7 @@ pub fn attacks(analysis: &Analysis) -> Table {
         let mut row = vec![Cell::text(&model.name), Cell::text(triple.reading.label())];
         let conditions = [Condition::Clean]
             .into_iter()
+            .chain(augmented.then_some(Condition::AugMix))
             .chain(attacks.iter().cloned().map(Condition::Attack));
         for condition in conditions {
             let known = analysis.tally.accuracy(model, triple.reading, &condition);
@@ -221,7 +226,7 @@ pub fn attacks(analysis: &Analysis) -> Table {
     Table {
         id: "attacks",
         title: "Accuracy per attack and branch".to_owned(),
-        caption: "Percent right, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails.".to_owned(),
+        caption: "Percent right, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails. AugMix: test images augmented as in training.".to_owned(),
         columns,
         rows,
     }

@@ -16,6 +16,7 @@ pub mod provenance;
 pub mod published;
 pub mod reduction;
 pub mod robust;
+pub mod similarity;
 
 use crate::metrics::mce::Ratio;
 use crate::metrics::{Analysis, Difference, Estimate, Known};
@@ -240,6 +241,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
+        similarity::similarity(analysis),
         provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),

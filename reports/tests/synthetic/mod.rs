@@ -178,6 +178,7 @@ fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
     };
     match condition {
         Condition::Clean => clean,
+        Condition::AugMix => clean - if model == "senet" { 0.6 } else { 0.2 },
         Condition::Corruption { name, severity } => {
             let order = BENCHMARK.iter().position(|known| known == name).unwrap_or(7);
             let harm = 0.2 + 0.5 * keyed(&["harm", BENCHMARK[order]], 0);

@@ -20,7 +20,7 @@ pub fn write(path: &Path, cell: &Cell, conditions: &[Condition]) {
             (8..24).contains(&tx) && (8..24).contains(&y)
         };
         let noise = match &conditions[0] {
-            Condition::Clean => 0.0,
+            Condition::Clean | Condition::AugMix => 0.0,
             Condition::Corruption { .. } => 60.0,
             Condition::Attack(spec) => 255.0 * spec.size("eps"),
         };

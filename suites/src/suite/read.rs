@@ -25,16 +25,7 @@ impl Suite {
         let mut suite: Self = toml::from_str(text).map_err(toml_error)?;
         suite.check(text, file)?;
         if !sets.is_empty() {
-            let mut table: Table = toml::from_str(text).map_err(toml_error)?;
-            // A scale is what other settings are changes of, wherever it is written.
-            let (scales, rest): (Vec<&String>, Vec<&String>) =
-                sets.iter().partition(|set| set.starts_with(SCALE));
-            if let Some(name) = scales.last() {
-                scale::apply(&mut table, &name[SCALE.len()..])?;
-            }
-            for set in rest {
-                apply(&mut table, set)?;
-            }
+            let table = Self::table(text, file, sets)?;
             let changed = toml::to_string(&table).map_err(|error| failed(error.to_string()))?;
             let from = format!("{file} with --set {}", sets.join(" --set "));
             suite = toml::from_str(&changed).map_err(|error| SuiteError::File {
@@ -44,6 +35,27 @@ impl Suite {
             suite.check(&changed, &from)?;
         }
         Ok(suite)
+    }
+
+    /// A suite's text with overrides applied, before it is given a meaning.
+    ///
+    /// # Errors
+    /// When the text is not TOML, or an override does not fit it.
+    pub fn table(text: &str, file: &str, sets: &[String]) -> Result<Table, SuiteError> {
+        let mut table: Table = toml::from_str(text).map_err(|error: toml::de::Error| SuiteError::File {
+            file: file.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        // A scale is what other settings are changes of, wherever it is written.
+        let (scales, rest): (Vec<&String>, Vec<&String>) =
+            sets.iter().partition(|set| set.starts_with(SCALE));
+        if let Some(name) = scales.last() {
+            scale::apply(&mut table, &name[SCALE.len()..])?;
+        }
+        for set in rest {
+            apply(&mut table, set)?;
+        }
+        Ok(table)
     }
 }
 

@@ -13,6 +13,7 @@ mod harness;
 mod masks;
 mod nights;
 mod pictures;
+mod pytorch;
 mod replay;
 mod resume;
 mod slurm;

@@ -4,6 +4,8 @@
 //! deviations are those of the published RLNet code; its CIFAR-10 deviations are averages of each
 //! image's own, not the pixels' (0.2470, 0.2435, 0.2616), and are kept so that numbers compare.
 
+use crate::data::dataset::Facts;
+
 /// Records in one part of a CIFAR-100 training file that was cut at record boundaries.
 pub(super) const PART_RECORDS: usize = 10_000;
 
@@ -43,6 +45,16 @@ impl Official {
     /// Label bytes before the pixels of a record.
     pub(super) fn label_bytes(&self) -> usize {
         if self.coarse_classes > 0 { 2 } else { 1 }
+    }
+
+    /// What a network knows of it.
+    pub fn facts(&self) -> Facts {
+        Facts {
+            classes: self.classes.iter().map(|&class| class.to_owned()).collect(),
+            size: super::SIDE,
+            mean: self.mean,
+            std: self.std,
+        }
     }
 
     /// Bytes of one record.

@@ -1,0 +1,483 @@
+//! A reader of the pickles that `torch.save` writes, and of nothing else.
+//!
+//! The virtual machine is that of Python's `pickle` (protocols 2 to 5, as documented in
+//! `pickletools`), with one difference: a global is looked up in the list below and stands for
+//! itself. Nothing is imported, nothing is called. What a pickle builds lies in one list of
+//! nodes that refer to each other by number, so a pickle that nests or refers to itself without
+//! end costs no more than its bytes.
+
+use super::array::{Array, Element, Storage};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A value. Containers are nodes of the [`Graph`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `None`, and everything that is of no use here: a device, a type of numbers, an option.
+    Nothing,
+    /// `True` or `False`.
+    Bool(bool),
+    /// An integer of at most 64 bits.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// Text.
+    Text(Rc<str>),
+    /// A tuple, list or dictionary.
+    Node(usize),
+    /// A tensor.
+    Tensor(Rc<Array>),
+    /// The numbers of a tensor.
+    Storage(Storage),
+    /// A function or class, by name only.
+    Global(Global),
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// A tuple, or a list.
+    Sequence(Vec<Value>),
+    /// A dictionary, in its order.
+    Dict(Vec<(Value, Value)>),
+}
+
+/// The functions and classes that are known as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Global {
+    /// `collections.OrderedDict`.
+    OrderedDict,
+    /// `argparse.Namespace`: the options of a training script.
+    Namespace,
+    /// `torch._utils._rebuild_tensor` and `_v2`.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`.
+    RebuildParameter,
+    /// `torch.Size`.
+    Size,
+    /// `torch.device`.
+    Device,
+    /// `torch.float32` and its like.
+    Kind,
+    /// `torch.FloatStorage` and its like.
+    Storage(Element),
+}
+
+impl Global {
+    fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("argparse", "Namespace") => Self::Namespace,
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch", "Size") => Self::Size,
+            ("torch", "device") => Self::Device,
+            (
+                "torch",
+                "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8"
+                | "uint8" | "bool",
+            ) => Self::Kind,
+            ("torch", class) => Self::Storage(Element::of_storage(class)?),
+            _ => return None,
+        })
+    }
+}
+
+/// What a pickle built.
+#[derive(Debug)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    /// The storages it names, in its order.
+    pub storages: Vec<Storage>,
+    /// The value it ended with.
+    pub root: Value,
+    /// Bytes it took; something else may follow.
+    pub length: usize,
+}
+
+impl Graph {
+    /// The entries of a dictionary; none of anything else.
+    pub fn dict(&self, value: &Value) -> &[(Value, Value)] {
+        match value {
+            Value::Node(node) => match &self.nodes[*node] {
+                Node::Dict(entries) => entries,
+                Node::Sequence(_) => &[],
+            },
+            _ => &[],
+        }
+    }
+
+    /// The items of a tuple or list.
+    pub fn sequence(&self, value: &Value) -> Option<&[Value]> {
+        match value {
+            Value::Node(node) => match &self.nodes[*node] {
+                Node::Sequence(items) => Some(items),
+                Node::Dict(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The entry of a dictionary under a text key: the last one, as in Python.
+    pub fn get(&self, value: &Value, key: &str) -> Option<&Value> {
+        let named = |(name, _): &&(Value, Value)| matches!(name, Value::Text(text) if **text == *key);
+        self.dict(value).iter().rev().find(named).map(|(_, value)| value)
+    }
+}
+
+/// Reads one pickle from the beginning of `bytes`.
+///
+/// # Errors
+/// When it is cut short, or does anything but describe tensors, numbers, texts and containers.
+pub fn read(bytes: &[u8]) -> Result<Graph, String> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        nodes: Vec::new(),
+        storages: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    loop {
+        if let Some(root) = machine.step()? {
+            return Ok(Graph {
+                nodes: machine.nodes,
+                storages: machine.storages,
+                root,
+                length: machine.at,
+            });
+        }
+    }
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    storages: Vec<Storage>,
+    stack: Vec<Value>,
+    /// Heights of the stack at the open marks.
+    marks: Vec<usize>,
+    memo: HashMap<u64, Value>,
+}
+
+impl Machine<'_> {
+    /// One instruction; the result, if it was the last.
+    fn step(&mut self) -> Result<Option<Value>, String> {
+        let at = self.at;
+        let code = self.take(1)?[0];
+        match code {
+            b'\x80' | b'\x95' => {
+                // Protocol, or a frame's length: nothing to do.
+                self.take(if code == b'\x80' { 1 } else { 8 })?;
+            }
+            b'.' => return self.pop().map(Some),
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => drop(self.pop()?),
+            b'1' => drop(self.since_mark()?),
+            b'N' => self.stack.push(Value::Nothing),
+            b'\x88' | b'\x89' => self.stack.push(Value::Bool(code == b'\x88')),
+            b'K' | b'M' => {
+                let value = self.number(if code == b'K' { 1 } else { 2 })?;
+                self.stack.push(Value::Int(value as i64));
+            }
+            b'J' => {
+                let value = self.number(4)? as u32 as i32;
+                self.stack.push(Value::Int(i64::from(value)));
+            }
+            b'\x8a' => {
+                let length = self.number(1)? as usize;
+                let value = integer(self.take(length)?)?;
+                self.stack.push(value);
+            }
+            b'G' => {
+                let mut word = [0; 8];
+                word.copy_from_slice(self.take(8)?);
+                self.stack.push(Value::Float(f64::from_be_bytes(word)));
+            }
+            b'X' | b'\x8c' | b'\x8d' | b'U' => self.text(match code {
+                b'X' => 4,
+                b'\x8d' => 8,
+                _ => 1,
+            })?,
+            b'}' => self.push_node(Node::Dict(Vec::new())),
+            b']' | b')' => self.push_node(Node::Sequence(Vec::new())),
+            b't' => {
+                let items = self.since_mark()?;
+                self.push_node(Node::Sequence(items));
+            }
+            b'\x85'..=b'\x87' => {
+                let items = self.top(usize::from(code - b'\x84'))?;
+                self.push_node(Node::Sequence(items));
+            }
+            b'a' | b'e' => {
+                let items = if code == b'a' {
+                    self.top(1)?
+                } else {
+                    self.since_mark()?
+                };
+                match self.last_node()? {
+                    Node::Sequence(list) => list.extend(items),
+                    Node::Dict(_) => return Err(damaged()),
+                }
+            }
+            b's' | b'u' => {
+                let items = if code == b's' {
+                    self.top(2)?
+                } else {
+                    self.since_mark()?
+                };
+                let pairs = pairs(items)?;
+                match self.last_node()? {
+                    Node::Dict(entries) => entries.extend(pairs),
+                    Node::Sequence(_) => return Err(damaged()),
+                }
+            }
+            b'q' | b'r' | b'\x94' => {
+                let place = match code {
+                    b'q' => self.number(1)?,
+                    b'r' => self.number(4)?,
+                    _ => self.memo.len() as u64,
+                };
+                let value = self.stack.last().ok_or_else(damaged)?.clone();
+                self.memo.insert(place, value);
+            }
+            b'h' | b'j' => {
+                let place = self.number(if code == b'h' { 1 } else { 4 })?;
+                let value = self.memo.get(&place).ok_or_else(damaged)?.clone();
+                self.stack.push(value);
+            }
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                let global = known(&module, &name)?;
+                self.stack.push(Value::Global(global));
+            }
+            b'\x93' => match &self.top(2)?[..] {
+                [Value::Text(module), Value::Text(name)] => {
+                    let global = known(module, name)?;
+                    self.stack.push(Value::Global(global));
+                }
+                _ => return Err(damaged()),
+            },
+            b'R' | b'\x81' => self.build()?,
+            b'b' => {
+                // State set on an object: PyTorch's `_metadata`, or a Namespace's options.
+                let objects = self.top(2)?;
+                self.stack.push(objects[0].clone());
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                let storage = self.storage(&id)?;
+                self.storages.push(storage.clone());
+                self.stack.push(Value::Storage(storage));
+            }
+            other => {
+                return Err(format!(
+                    "byte {at} of its pickle is the instruction {other:#04x}, which torch.save never writes for \
+                     tensors: {SAVE_AGAIN}"
+                ));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The result of `function(*arguments)`, as data.
+    fn build(&mut self) -> Result<(), String> {
+        let call = self.top(2)?;
+        let [Value::Global(function), arguments] = &call[..] else {
+            return Err(damaged());
+        };
+        let arguments = self.sequence(arguments)?.to_vec();
+        let value = match function {
+            Global::OrderedDict | Global::Namespace => {
+                let mut entries = Vec::new();
+                if let Some(items) = arguments.first() {
+                    for pair in self.sequence(items)? {
+                        match self.sequence(pair)? {
+                            [key, value] => entries.push((key.clone(), value.clone())),
+                            _ => return Err(damaged()),
+                        }
+                    }
+                }
+                self.nodes.push(Node::Dict(entries));
+                Value::Node(self.nodes.len() - 1)
+            }
+            Global::RebuildTensor => {
+                let [Value::Storage(storage), offset, shape, strides, ..] = &arguments[..] else {
+                    return Err(damaged());
+                };
+                let (shape, strides) = (self.sizes(shape)?, self.sizes(strides)?);
+                Value::Tensor(Rc::new(Array::new(
+                    storage.clone(),
+                    size(offset)?,
+                    shape,
+                    strides,
+                )?))
+            }
+            Global::RebuildParameter | Global::Size => arguments.first().ok_or_else(damaged)?.clone(),
+            Global::Device => Value::Nothing,
+            Global::Kind | Global::Storage(_) => return Err(damaged()),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// A persistent id: ("storage", class, key, device, length[, no view]).
+    fn storage(&self, id: &Value) -> Result<Storage, String> {
+        let (class, key, length) = match self.sequence(id)? {
+            [
+                Value::Text(kind),
+                Value::Global(class),
+                Value::Text(key),
+                _,
+                length,
+                rest @ ..,
+            ] if &**kind == "storage" && rest.iter().all(|view| *view == Value::Nothing) => {
+                (class, key, length)
+            }
+            _ => return Err(damaged()),
+        };
+        let Global::Storage(element) = class else {
+            return Err(damaged());
+        };
+        Ok(Storage {
+            key: key.clone(),
+            element: *element,
+            length: size(length)?,
+        })
+    }
+
+    fn sequence(&self, value: &Value) -> Result<&[Value], String> {
+        match value {
+            Value::Node(node) => match &self.nodes[*node] {
+                Node::Sequence(items) => Ok(items),
+                Node::Dict(_) => Err(damaged()),
+            },
+            _ => Err(damaged()),
+        }
+    }
+
+    fn sizes(&self, value: &Value) -> Result<Vec<usize>, String> {
+        self.sequence(value)?.iter().map(size).collect()
+    }
+
+    fn push_node(&mut self, node: Node) {
+        self.nodes.push(node);
+        self.stack.push(Value::Node(self.nodes.len() - 1));
+    }
+
+    /// The container at the top of the stack.
+    fn last_node(&mut self) -> Result<&mut Node, String> {
+        match self.stack.last() {
+            Some(Value::Node(node)) => Ok(&mut self.nodes[*node]),
+            _ => Err(damaged()),
+        }
+    }
+
+    fn pop(&mut self) -> Result<Value, String> {
+        Ok(self.top(1)?.remove(0))
+    }
+
+    /// The last `n` values, taken off the stack but never from below an open mark.
+    fn top(&mut self, n: usize) -> Result<Vec<Value>, String> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        match self.stack.len().checked_sub(n) {
+            Some(from) if from >= floor => Ok(self.stack.split_off(from)),
+            _ => Err(damaged()),
+        }
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
+        let mark = self.marks.pop().ok_or_else(damaged)?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn text(&mut self, width: usize) -> Result<(), String> {
+        let length = usize::try_from(self.number(width)?).map_err(|_| damaged())?;
+        let text = std::str::from_utf8(self.take(length)?).map_err(|_| damaged())?;
+        let text = Value::Text(text.into());
+        self.stack.push(text);
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or_else(damaged)?;
+        self.at += length + 1;
+        Ok(String::from_utf8_lossy(&rest[..length]).into_owned())
+    }
+
+    fn number(&mut self, width: usize) -> Result<u64, String> {
+        let bytes = self.take(width)?;
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    }
+
+    fn take(&mut self, n: usize) -> Result<&[u8], String> {
+        let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or_else(damaged)?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+}
+
+const SAVE_AGAIN: &str = "nothing in a checkpoint is executed here. If you trust the file, open it in Python and \
+                          save its tensors alone: torch.save(model.state_dict(), \"weights.pth\")";
+
+fn known(module: &str, name: &str) -> Result<Global, String> {
+    if let Some(global) = Global::find(module, name) {
+        return Ok(global);
+    }
+    let short = |text: &str| text.chars().take(100).collect::<String>();
+    let (module, name) = (short(module), short(name));
+    let what = match &*module {
+        "numpy" | "numpy.core.multiarray" | "numpy._core.multiarray" => "it holds a NumPy value, made by",
+        _ if module.starts_with("torch.nn") => "it holds a whole module, not its weights; its class is",
+        _ => "it asks for",
+    };
+    Err(format!(
+        "{what} `{module}.{name}`: reading that would execute code, and {SAVE_AGAIN}"
+    ))
+}
+
+fn damaged() -> String {
+    "its pickle is cut short or damaged: copy or download the file again".to_owned()
+}
+
+/// A two's complement integer; wider ones serve no purpose here.
+fn integer(bytes: &[u8]) -> Result<Value, String> {
+    let Some(&last) = bytes.last() else {
+        return Ok(Value::Int(0));
+    };
+    let mut word = [if last >> 7 == 1 { 0xff } else { 0 }; 8];
+    word.get_mut(..bytes.len())
+        .ok_or_else(damaged)?
+        .copy_from_slice(bytes);
+    Ok(Value::Int(i64::from_le_bytes(word)))
+}
+
+fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
+    if !items.len().is_multiple_of(2) {
+        return Err(damaged());
+    }
+    let mut items = items.into_iter();
+    let mut pairs = Vec::new();
+    while let (Some(key), Some(value)) = (items.next(), items.next()) {
+        pairs.push((key, value));
+    }
+    Ok(pairs)
+}
+
+fn size(value: &Value) -> Result<usize, String> {
+    match value {
+        Value::Int(size) => usize::try_from(*size).map_err(|_| damaged()),
+        _ => Err(damaged()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! TorchScript models on a CUDA device beside the reference data: logits, and the verdicts of
+//! FGSM and PGD.
+//!
+//! Needs a CUDA device, and the reference data in `$RLNET_ORACLES` (else in `oracles/` of the
+//! folder that the other tests read). The images are the first 256 of CIFAR-10's test batch:
+//! `$RLNET_ORACLES/test_batch.bin` where it is there, else the packed file of the other tests.
+//! Says `SKIPPED` where something is missing; with `RLNET_REQUIRE_CUDA=1` it fails instead.
+#![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
+
+use rlnet::attack::{Classifier, Target, TorchScript, run};
+use rlnet::device::{CudaState, Wish, cuda_state, open};
+use rlnet_suites::Branch;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+const IMAGES: usize = 256;
+
+/// One label byte, then the planes.
+const RECORD: usize = 1 + 3 * 32 * 32;
+
+/// Says what is missing; an error where the device is required.
+fn skipped<T>(what: &str) -> Option<T> {
+    assert!(
+        std::env::var_os("RLNET_REQUIRE_CUDA").is_none(),
+        "RLNET_REQUIRE_CUDA is set: {what}"
+    );
+    eprintln!("SKIPPED: {what}");
+    None
+}
+
+fn device() -> Option<Device> {
+    match cuda_state() {
+        // As `--device cuda` opens it: fp32 means fp32.
+        CudaState::Devices(_) => Some(open(Wish::Cuda(0), None).expect("a device")),
+        state => skipped(&format!("no CUDA device: {}", state.describe())),
+    }
+}
+
+fn oracles() -> Option<PathBuf> {
+    let folder = std::env::var_os("RLNET_ORACLES").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| {
+        let shared = std::env::var_os("RLNET_SHARED").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
+            PathBuf::from,
+        );
+        shared.join("oracles")
+    });
+    match folder.join("attacks/standard.pt").exists() {
+        true => Some(folder),
+        false => skipped(&format!(
+            "{} has no attacks/standard.pt; set RLNET_ORACLES",
+            folder.display()
+        )),
+    }
+}
+
+/// The images `[256, 3, 32, 32]` in `[0, 1]` and their labels, on the device.
+fn images(oracles: &Path, device: Device) -> Option<(Tensor, Tensor)> {
+    let plain = oracles.join("test_batch.bin");
+    let packed = oracles.join("../data/cifar-10-batches-bin/test_batch.bin.xz");
+    let bytes = match std::fs::read(&plain) {
+        Ok(bytes) => bytes,
+        Err(_) => match Command::new("xz").arg("-dc").arg(&packed).output() {
+            Ok(unpacked) if unpacked.status.success() => unpacked.stdout,
+            _ => {
+                return skipped(&format!(
+                    "neither {} nor {} can be read",
+                    plain.display(),
+                    packed.display()
+                ));
+            }
+        },
+    };
+    let records: Vec<&[u8]> = bytes.chunks_exact(RECORD).take(IMAGES).collect();
+    assert_eq!(records.len(), IMAGES);
+    let labels: Vec<i64> = records.iter().map(|record| i64::from(record[0])).collect();
+    let pixels: Vec<u8> = records.iter().flat_map(|record| &record[1..]).copied().collect();
+    let images = Tensor::from_slice(&pixels).reshape([IMAGES as i64, 3, 32, 32]);
+    Some((
+        images.to_device(device).to_kind(Kind::Float) / 255.0,
+        Tensor::from_slice(&labels).to_device(device),
+    ))
+}
+
+/// Tolerances of the reference data: logits 1e-4, predictions identical, verdicts of attacks
+/// without chance on 254 of 256 images.
+#[test]
+fn logits_and_verdicts_are_the_references() {
+    let Some(device) = device() else { return };
+    let Some(oracles) = oracles() else { return };
+    let Some((images, labels)) = images(&oracles, device) else {
+        return;
+    };
+    let indices: Vec<u32> = (0..IMAGES as u32).collect();
+    for name in ["standard", "robust"] {
+        let file = |end: &str| oracles.join(format!("attacks/{name}{end}"));
+        let model = TorchScript::load(&file(".pt"), device).expect("a model");
+        let reference = std::fs::read(file(".json")).expect("beside the model");
+        let reference: serde_json::Value = serde_json::from_slice(&reference).expect("JSON");
+        let flags =
+            |key: &str| -> Vec<i64> { serde_json::from_value(reference[key]["correct"].clone()).expect(key) };
+        let correct = |images: &Tensor| {
+            let _guard = no_grad_guard();
+            let logits = model.logits(images, Branch::Single).expect("logits");
+            assert_eq!(logits.device(), device);
+            let right = logits.argmax(1, false).eq_tensor(&labels);
+            (
+                logits,
+                Vec::<i64>::try_from(right.to_kind(Kind::Int64)).expect("flags"),
+            )
+        };
+
+        let (logits, clean) = correct(&images);
+        let npy = std::fs::read(file("_logits.npy")).expect("beside the model");
+        let want: Vec<f32> = npyz::NpyFile::new(&npy[..])
+            .expect("npy")
+            .into_vec()
+            .expect("f32");
+        let want = Tensor::from_slice(&want).reshape(logits.size()).to_device(device);
+        let away = (logits - want).abs().max().double_value(&[]);
+        eprintln!("{name}: logits within {away:.1e}");
+        assert!(away < 1e-4, "{name}: logits {away}");
+        assert_eq!(clean, flags("clean"), "{name}");
+
+        let target = Target::new(&model, Branch::Single, &images, &labels, &indices, 0);
+        for (key, attack) in [
+            ("fgsm_linf_8", "fgsm"),
+            ("pgd20_linf_8_zero_start", "pgd:start=zero"),
+            ("pgd20_l2_0.5_zero_start", "pgd:norm=l2,start=zero"),
+            (
+                "autoattack_individual_linf_8_apgd-ce",
+                "apgd-ce:compat=autoattack",
+            ),
+        ] {
+            let made = run(&attack.parse().expect(attack), &target, None).expect(attack);
+            assert_eq!(made.device(), device, "{attack}");
+            let (_, after) = correct(&made);
+            let ours = clean.iter().zip(after).map(|(before, after)| before * after);
+            let agree = ours
+                .zip(flags(key))
+                .filter(|(ours, theirs)| ours == theirs)
+                .count();
+            eprintln!("{name} {attack}: {agree} of {IMAGES} agree");
+            assert!(agree >= 254, "{name} {attack}: {agree} of {IMAGES} agree");
+        }
+    }
+}

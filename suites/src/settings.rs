@@ -1,0 +1,778 @@
+//! Every key a suite may have: what it may be, what it is when left out, and why. One table, from
+//! which editors get their JSON Schema (`rlnet suite schema`) and people their explanations
+//! (`rlnet suite show --explain`); a test holds it against what is really read.
+
+use crate::branch::Branch;
+use crate::dialect::Quirk;
+use crate::objective::MODES;
+use serde_json::{Value, json};
+
+/// A section of a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// The top of the file.
+    Suite,
+    /// `[data]`.
+    Data,
+    /// `[network]`.
+    Network,
+    /// `[training]`, and `with` of every `[[train]]`.
+    Stage,
+    /// `[[train]]`.
+    Train,
+    /// `[evaluation]`.
+    Evaluation,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number from the first to the second (none: no end).
+    Whole(u64, Option<u64>),
+    /// A number, 0 or more.
+    Number,
+    /// A number between 0 and 1, both left out.
+    Share,
+    /// One of a few words.
+    Words(&'static [&'static str]),
+    /// A list of some of a few words.
+    WordList(&'static [&'static str]),
+    /// A list of shares.
+    Shares,
+    /// A list of whole numbers from 1 to 5.
+    Severities,
+    /// The name of a mode.
+    Mode,
+    /// A list of the reference's defects, by name or number.
+    Quirks,
+    /// A list of branches.
+    Branches,
+    /// An attack: `pgd:steps=20`.
+    Attack,
+    /// A list of attacks, some with a number of images.
+    Attacks,
+    /// `benchmark`, `all`, `none` or a list of names.
+    Corruptions,
+    /// A number of ReLUs or a reduction.
+    Budget,
+    /// A list of names of stages.
+    Names,
+    /// Another section.
+    Inner(Section),
+    /// A list of sections.
+    List(Section),
+    /// Tables of changes, by name.
+    Changes,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Where it stands.
+    pub section: Section,
+    /// Its name.
+    pub key: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// Whether a suite must have it.
+    pub required: bool,
+    /// What it is when left out; empty when required.
+    pub default: &'static str,
+    /// What it means, and where its default comes from.
+    pub help: &'static str,
+}
+
+const fn must(section: Section, key: &'static str, kind: Kind, help: &'static str) -> Setting {
+    Setting {
+        section,
+        key,
+        kind,
+        required: true,
+        default: "",
+        help,
+    }
+}
+
+const fn may(
+    section: Section,
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        section,
+        key,
+        kind,
+        required: false,
+        default,
+        help,
+    }
+}
+
+const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
+const BANKS: &[&str] = &["single", "dual", "triple"];
+
+use Kind::*;
+use Section::{Data, Evaluation, Network, Stage, Suite, Train};
+
+/// Every key, section by section.
+pub const SETTINGS: &[Setting] = &[
+    must(Suite, "schema", Whole(1, Some(1)), "version of this form: 1"),
+    must(
+        Suite,
+        "name",
+        Text,
+        "short name; also that of its folder of results",
+    ),
+    must(Suite, "title", Text, "one line for people"),
+    must(Suite, "description", Text, "what it measures and why"),
+    may(
+        Suite,
+        "gpu_hours",
+        Number,
+        "not said",
+        "estimate of all its hours on one large GPU",
+    ),
+    must(Suite, "data", Inner(Data), "the images"),
+    may(
+        Suite,
+        "network",
+        Inner(Network),
+        "resnet18 with two banks",
+        "what all stages share, unless they say otherwise",
+    ),
+    may(
+        Suite,
+        "training",
+        Inner(Stage),
+        "the method's",
+        "settings all stages share, unless they say otherwise",
+    ),
+    may(
+        Suite,
+        "train",
+        List(Train),
+        "none: any model is measured",
+        "the stages to train, parents first",
+    ),
+    must(Suite, "evaluation", Inner(Evaluation), "what is measured"),
+    may(
+        Suite,
+        "scale",
+        Changes,
+        "none",
+        "what changes at a scale, by its name (--set scale=NAME)",
+    ),
+    must(
+        Data,
+        "dataset",
+        Text,
+        "as in `rlnet data list`, or imagefolder:PATH",
+    ),
+    may(
+        Data,
+        "train",
+        Whole(1, None),
+        "all",
+        "training images used, from the front of the official order",
+    ),
+    may(
+        Data,
+        "test",
+        Whole(1, None),
+        "all",
+        "test images used, from the front of the official order",
+    ),
+    may(
+        Data,
+        "validation",
+        Share,
+        "0.1",
+        "share of the training images held out to select epochs; the reference selects on the test set",
+    ),
+    must(Network, "arch", Text, "as in `rlnet model list`"),
+    may(
+        Network,
+        "norm",
+        Words(BANKS),
+        "dual",
+        "banks of batch norm; dual: clean and AugMix images through one, attacked ones through the other (the paper)",
+    ),
+    may(
+        Stage,
+        "epochs",
+        Whole(1, None),
+        "teacher 240, mask 150, student 240",
+        "passes over the training images (the reference's README)",
+    ),
+    may(
+        Stage,
+        "batch",
+        Whole(6, None),
+        "128",
+        "images a step, shared between the roles (the reference)",
+    ),
+    may(
+        Stage,
+        "lr",
+        Number,
+        "teacher and mask 0.05, student 0.01",
+        "learning rate before any milestone (the reference's README)",
+    ),
+    may(
+        Stage,
+        "milestones",
+        Shares,
+        "teacher and student 0.625, 0.75, 0.875; mask none",
+        "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)",
+    ),
+    may(
+        Stage,
+        "momentum",
+        Number,
+        "0.9",
+        "momentum of SGD, no Nesterov (the reference)",
+    ),
+    may(
+        Stage,
+        "weight_decay",
+        Number,
+        "0.0005",
+        "L2 penalty on every parameter, norms and biases too (the reference)",
+    ),
+    may(
+        Stage,
+        "gamma",
+        Number,
+        "teacher 1, others 0.5; 0.1 for a student without adversarial images",
+        "weight of the cross entropy (the reference's commands)",
+    ),
+    may(
+        Stage,
+        "alpha",
+        Number,
+        "teacher 0, others 0.5",
+        "weight of the distillation (the reference's commands)",
+    ),
+    may(
+        Stage,
+        "beta",
+        Number,
+        "student 1000, others 0",
+        "weight of the attention transfer, a mean over entries of unit vectors (the reference)",
+    ),
+    may(
+        Stage,
+        "mode",
+        Mode,
+        "none",
+        "a named combination of loss terms; parts spelled out beside it win",
+    ),
+    may(
+        Stage,
+        "attention",
+        WordList(VIEWS),
+        "clean, augmix",
+        "roles whose features are compared with the teacher's (the reference's headline)",
+    ),
+    may(
+        Stage,
+        "pram",
+        Words(&["attention", "senet-batch", "senet-image"]),
+        "attention",
+        "form of the attention term; `attention` is what the reference runs",
+    ),
+    may(
+        Stage,
+        "inner",
+        Words(&["auto", "ce", "kl"]),
+        "auto",
+        "what the inner attack maximises; auto: KL to the teacher where there is one (RSLAD, Zi et al., ICCV 2021)",
+    ),
+    may(
+        Stage,
+        "trades",
+        Number,
+        "0",
+        "weight of TRADES' term (Zhang et al., ICML 2019); teachers with one bank only",
+    ),
+    may(
+        Stage,
+        "jsd",
+        Number,
+        "0",
+        "weight of AugMix's Jensen-Shannon consistency; the reference has none",
+    ),
+    may(
+        Stage,
+        "score",
+        Words(&["own", "averaged", "preactivation", "random"]),
+        "own",
+        "how the mask stage scores units; `own` is the reference's",
+    ),
+    may(
+        Stage,
+        "granularity",
+        Words(&["unit", "channel"]),
+        "unit",
+        "what a mask keeps or drops as one",
+    ),
+    may(
+        Stage,
+        "temperature",
+        Number,
+        "4",
+        "temperature of distillation, also in the inner attack (the reference)",
+    ),
+    may(
+        Stage,
+        "attack",
+        Attack,
+        "pgd:steps=7",
+        "the inner attack: PGD-7 at 8/255, step 2/255 (the paper)",
+    ),
+    may(
+        Stage,
+        "select",
+        Words(&["last", "clean", "mean"]),
+        "mean of clean and attacked; mask last; clean without attacks",
+        "which epoch is handed on, by accuracy on held-out images",
+    ),
+    may(
+        Stage,
+        "dialect",
+        Words(&["fixed", "parity"]),
+        "fixed",
+        "what the paper describes, or the reference code's defects replayed",
+    ),
+    may(
+        Stage,
+        "precision",
+        Words(&["fp32", "tf32", "bf16"]),
+        "fp32",
+        "arithmetic of training: tf32 rounds what enters convolutions on CUDA, bf16 the inner attack too",
+    ),
+    may(
+        Stage,
+        "quirks",
+        Quirks,
+        "none",
+        "defects of the reference to replay, by name or number (docs/method/dialects.md)",
+    ),
+    may(
+        Stage,
+        "seed",
+        Whole(0, None),
+        "0",
+        "seed of initialisation, order, augmentation and attack starts",
+    ),
+    must(
+        Train,
+        "name",
+        Text,
+        "name of the model it makes: letters, digits, `-`, `_`, `.`",
+    ),
+    must(
+        Train,
+        "stage",
+        Words(&["teacher", "mask", "student"]),
+        "which stage of the method",
+    ),
+    may(
+        Train,
+        "views",
+        WordList(VIEWS),
+        "those of the stage it builds on; else all three",
+        "roles that training images play (the paper)",
+    ),
+    may(
+        Train,
+        "norm",
+        Words(BANKS),
+        "that of the stage it builds on; else network.norm",
+        "banks of batch norm",
+    ),
+    may(
+        Train,
+        "arch",
+        Text,
+        "that of the stage it builds on; else network.arch",
+        "architecture",
+    ),
+    may(
+        Train,
+        "teacher",
+        Text,
+        "a mask stage must have it",
+        "the teacher of a mask stage, or of a student without one: a stage above",
+    ),
+    may(
+        Train,
+        "mask",
+        Text,
+        "a student must have it, or a teacher and a budget",
+        "the mask stage of a student: a stage above",
+    ),
+    may(
+        Train,
+        "budget",
+        Budget,
+        "a mask stage must have it, or a published allocation",
+        "ReLUs to keep: a number (50k) or a reduction (11.14x)",
+    ),
+    may(
+        Train,
+        "allocation",
+        Text,
+        "sensitivity",
+        "how a budget is shared among layers: sensitivity, measured, uniform, equal or published:NAME",
+    ),
+    may(
+        Train,
+        "with",
+        Inner(Stage),
+        "none",
+        "settings of this stage alone",
+    ),
+    may(
+        Evaluation,
+        "models",
+        Names,
+        "every teacher and student",
+        "stages whose models are evaluated",
+    ),
+    must(
+        Evaluation,
+        "corruptions",
+        Corruptions,
+        "benchmark (15), all (19), none, or a list of names",
+    ),
+    may(
+        Evaluation,
+        "severities",
+        Severities,
+        "1, 2, 3, 4, 5",
+        "severities of each corruption",
+    ),
+    may(
+        Evaluation,
+        "corrupted",
+        Words(&["generated", "official"]),
+        "generated",
+        "whether corrupted images are made, or read from --corrupted-dir",
+    ),
+    may(
+        Evaluation,
+        "stack",
+        Words(&["release", "modern"]),
+        "release",
+        "which libraries made images imitate: those of the published files, or of 2023",
+    ),
+    may(
+        Evaluation,
+        "rng",
+        Words(&["keyed", "numpy"]),
+        "keyed",
+        "draws of made images: a generator an image, or the published script's one stream",
+    ),
+    may(
+        Evaluation,
+        "frost",
+        Words(&["any", "original"]),
+        "any",
+        "textures of frost: any, or the published photographs only",
+    ),
+    may(
+        Evaluation,
+        "augmix",
+        Flag,
+        "false",
+        "whether AugMix views of the test images are a condition",
+    ),
+    must(
+        Evaluation,
+        "attacks",
+        Attacks,
+        "attacks, groups of them, or { attack, images } for the first so many images",
+    ),
+    may(
+        Evaluation,
+        "headline",
+        Attack,
+        "the last with a radius",
+        "the attack whose accuracy is called AdvA",
+    ),
+    may(
+        Evaluation,
+        "baseline",
+        Text,
+        "none",
+        "the model others are compared with",
+    ),
+    may(
+        Evaluation,
+        "batch",
+        Whole(1, None),
+        "100",
+        "images a batch; results do not depend on it",
+    ),
+    may(
+        Evaluation,
+        "seed",
+        Whole(0, None),
+        "0",
+        "seed of corruptions and attack starts",
+    ),
+    may(
+        Evaluation,
+        "branches",
+        Branches,
+        "all of a model's",
+        "norm branches gone through",
+    ),
+    may(
+        Evaluation,
+        "save_images",
+        Flag,
+        "false",
+        "whether adversarial images are stored",
+    ),
+    may(
+        Evaluation,
+        "probe",
+        Flag,
+        "false",
+        "whether gradients are probed, for the diagnosis",
+    ),
+    may(
+        Evaluation,
+        "similarity",
+        Flag,
+        "false",
+        "whether students' activations are compared with their teachers'",
+    ),
+];
+
+/// The keys of a section.
+pub fn of(section: Section) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(move |setting| setting.section == section)
+}
+
+/// A key by its name.
+pub fn find(section: Section, key: &str) -> Option<&'static Setting> {
+    of(section).find(|setting| setting.key == key)
+}
+
+/// The JSON Schema (draft 2020-12) of a suite, for editors: Even Better TOML and taplo read it.
+pub fn json_schema() -> Value {
+    let mut schema = object(Suite);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("RLNet suite, schema 1");
+    schema
+}
+
+fn object(section: Section) -> Value {
+    let properties = of(section).map(|setting| {
+        let mut shape = shape(setting.kind);
+        let default = match setting.default {
+            "" => String::new(),
+            default => format!(" Default: {default}."),
+        };
+        shape["description"] = json!(format!("{}.{default}", setting.help));
+        (setting.key.to_owned(), shape)
+    });
+    let properties: serde_json::Map<String, Value> = properties.collect();
+    let required: Vec<&str> = of(section)
+        .filter(|setting| setting.required)
+        .map(|setting| setting.key)
+        .collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn shape(kind: Kind) -> Value {
+    let words = |words: &[&str]| json!({"type": "string", "enum": words});
+    match kind {
+        Text => json!({"type": "string"}),
+        Attack => json!({"type": "string", "pattern": "^[a-z0-9-]+(:.*)?$"}),
+        Flag => json!({"type": "boolean"}),
+        Whole(least, None) => json!({"type": "integer", "minimum": least}),
+        Whole(least, Some(most)) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Number => json!({"type": "number", "minimum": 0}),
+        Share => json!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}),
+        Words(known) => words(known),
+        WordList(known) => json!({"type": "array", "items": words(known)}),
+        Shares => json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}}),
+        Severities => json!({"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 5}}),
+        Mode => words(&MODES.map(|mode| mode.name)),
+        Quirks => {
+            let names = Quirk::ALL.iter().flat_map(|quirk| [quirk.name(), quirk.number()]);
+            json!({"type": "array", "items": words(&names.collect::<Vec<_>>())})
+        }
+        Branches => {
+            let all = [
+                Branch::Single,
+                Branch::Clean,
+                Branch::Natural,
+                Branch::Adversarial,
+            ];
+            let all: Vec<&str> = all
+                .iter()
+                .chain(&Branch::MIXED)
+                .map(|branch| branch.name())
+                .collect();
+            json!({"type": "array", "items": words(&all)})
+        }
+        Attacks => json!({"type": "array", "items": {"anyOf": [
+            shape(Attack),
+            {
+                "type": "object",
+                "properties": {"attack": shape(Attack), "images": shape(Whole(1, None))},
+                "required": ["attack", "images"],
+                "additionalProperties": false,
+            },
+        ]}}),
+        Corruptions => {
+            let names = [&crate::condition::BENCHMARK[..], &crate::condition::EXTRA[..]].concat();
+            json!({"anyOf": [
+                words(&["benchmark", "all", "none"]),
+                {"type": "array", "items": words(&names)},
+            ]})
+        }
+        Budget => json!({"type": "string", "pattern": "^[0-9.]+(k|K|x|X|×)?$"}),
+        Names => json!({"type": "array", "items": {"type": "string"}}),
+        Inner(section) => object(section),
+        List(section) => json!({"type": "array", "items": object(section)}),
+        Changes => json!({"type": "object", "additionalProperties": {"type": "object"}}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CATALOGUE;
+    use crate::suite;
+    use serde::de::DeserializeOwned;
+    use std::collections::BTreeSet;
+
+    /// The keys that are really read, from the error that names them.
+    fn read<T: DeserializeOwned>() -> BTreeSet<String> {
+        let error = toml::from_str::<T>("no-such-key = 1").err().expect("refused");
+        let text = error.message().to_owned();
+        let list = text.split_once("expected").expect("a list").1;
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_table_has_the_keys_that_are_read_and_no_others() {
+        for (section, read) in [
+            (Suite, read::<suite::Suite>()),
+            (Data, read::<suite::Data>()),
+            (Network, read::<suite::Network>()),
+            (Stage, read::<suite::StageSettings>()),
+            (Train, read::<suite::Train>()),
+            (Evaluation, read::<suite::Evaluation>()),
+        ] {
+            let known: BTreeSet<String> = of(section).map(|setting| setting.key.to_owned()).collect();
+            assert_eq!(
+                known, read,
+                "{section:?}: settings.rs explains other keys than are read"
+            );
+        }
+    }
+
+    /// As much of JSON Schema as `json_schema` uses, without `pattern`.
+    fn check(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+        let wrong = |why: &str| Err(format!("{at}: {why}: {value}"));
+        if let Some(choices) = schema["anyOf"].as_array() {
+            return match choices.iter().any(|choice| check(choice, value, at).is_ok()) {
+                true => Ok(()),
+                false => wrong("none of the forms"),
+            };
+        }
+        if schema["enum"]
+            .as_array()
+            .is_some_and(|words| !words.contains(value))
+        {
+            return wrong("not one of the words");
+        }
+        let fits = match schema["type"].as_str().expect("a type") {
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "array" => value.is_array(),
+            "object" => value.is_object(),
+            other => panic!("unknown type {other}"),
+        };
+        if !fits {
+            return wrong("another type");
+        }
+        let number = value.as_f64().unwrap_or_default();
+        let bound = |key: &str| schema[key].as_f64();
+        let outside = [
+            bound("minimum").is_some_and(|least| number < least),
+            bound("maximum").is_some_and(|most| number > most),
+            bound("exclusiveMinimum").is_some_and(|least| number <= least),
+            bound("exclusiveMaximum").is_some_and(|most| number >= most),
+        ];
+        if outside.contains(&true) {
+            return wrong("out of range");
+        }
+        for (place, item) in value.as_array().into_iter().flatten().enumerate() {
+            check(&schema["items"], item, &format!("{at}[{place}]"))?;
+        }
+        for key in schema["required"].as_array().into_iter().flatten() {
+            if value.get(key.as_str().expect("a name")).is_none() {
+                return wrong(&format!("{key} is missing"));
+            }
+        }
+        for (key, inner) in value.as_object().into_iter().flatten() {
+            let at = format!("{at}.{key}");
+            match (schema["properties"].get(key), &schema["additionalProperties"]) {
+                (Some(schema), _) => check(schema, inner, &at)?,
+                (None, Value::Null) => {}
+                (None, Value::Object(more)) => check(&Value::Object(more.clone()), inner, &at)?,
+                (None, _) => return Err(format!("{at}: unknown key")),
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_suite_of_the_catalogue_follows_the_schema_and_mistakes_do_not() {
+        let schema = json_schema();
+        let json = |text: &str| -> Value {
+            let table: toml::Table = toml::from_str(text).expect("TOML");
+            serde_json::to_value(table).expect("JSON")
+        };
+        for (name, text) in CATALOGUE {
+            check(&schema, &json(text), name).expect("a valid suite");
+        }
+        let demo = crate::catalog::find("demo").expect("demo");
+        for (from, to) in [
+            ("severities = [1, 3, 5]", "severities = [1, 3, 6]"),
+            ("corruptions = \"benchmark\"", "corruptions = \"bench\""),
+            ("stage = \"mask\"", "stage = \"masc\""),
+            ("with.epochs = 12", "with.epoch = 12"),
+            ("batch = 32", "batch = \"32\""),
+            ("budget = \"5x\"", "budgets = \"5x\""),
+            ("dataset = \"shapes\"", ""),
+        ] {
+            assert!(demo.contains(from), "{from}");
+            assert!(
+                check(&schema, &json(&demo.replacen(from, to, 1)), "demo").is_err(),
+                "{to}"
+            );
+        }
+    }
+}
