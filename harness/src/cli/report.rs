@@ -63,9 +63,9 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
             .collect();
         let sides: Vec<_> = sides
             .iter()
-            .map(|side| {
+            .map(|((condition, branch), side)| {
                 serde_json::json!({
-                    "condition": side.condition.to_string(), "branch": side.branch, "images": side.images,
+                    "condition": condition.to_string(), "branch": branch, "images": side.images,
                     "right": side.right, "predictions": side.predictions, "rows": side.rows,
                 })
             })
@@ -84,13 +84,14 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
             say(&format!("  {at}: {a} | {b}"));
         }
     }
-    for side in &sides {
+    for ((condition, branch), side) in &sides {
+        let percent = |right: usize| 100.0 * right as f64 / side.images as f64;
         say(&format!(
             "{}, branch {}: right {:.2} % | {:.2} %; of {} images {} are classified otherwise, {} rows differ",
-            side.condition,
-            side.branch,
-            100.0 * side.right.0,
-            100.0 * side.right.1,
+            condition,
+            branch,
+            percent(side.right[0]),
+            percent(side.right[1]),
             side.images,
             side.predictions,
             side.rows

@@ -53,16 +53,12 @@ fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<Difference>) {
 }
 
 /// Outcome rows of one condition and branch, side by side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Side {
-    /// The condition.
-    pub condition: Condition,
-    /// The branch.
-    pub branch: Branch,
     /// Images in both cells.
     pub images: usize,
-    /// Shares that are right.
-    pub right: (f64, f64),
+    /// Those that are right.
+    pub right: [usize; 2],
     /// Images with another prediction.
     pub predictions: usize,
     /// Images any of whose numbers differs.
@@ -111,10 +107,13 @@ fn named(run: &Path, name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When the rows of one cannot be read.
-pub fn outcomes(a: &(PathBuf, CellRecord), b: &(PathBuf, CellRecord)) -> Result<Vec<Side>> {
+pub fn outcomes(
+    a: &(PathBuf, CellRecord),
+    b: &(PathBuf, CellRecord),
+) -> Result<BTreeMap<(Condition, Branch), Side>> {
     let evaluated = |cell: &(PathBuf, CellRecord)| matches!(cell.1.cell.spec, CellSpec::Evaluate(_));
     if !evaluated(a) || !evaluated(b) {
-        return Ok(Vec::new());
+        return Ok(BTreeMap::new());
     }
     let rows = |(folder, _): &(PathBuf, CellRecord)| {
         let rows = read_outcome_rows(&folder.join("outcomes.parquet"))?;
@@ -124,30 +123,19 @@ pub fn outcomes(a: &(PathBuf, CellRecord), b: &(PathBuf, CellRecord)) -> Result<
         Ok::<_, Error>(keyed.collect::<BTreeMap<_, Outcome>>())
     };
     let (a, b) = (rows(a)?, rows(b)?);
-    let mut sides: BTreeMap<(Condition, Branch), (usize, usize, usize, usize, usize)> = BTreeMap::new();
+    let mut sides: BTreeMap<(Condition, Branch), Side> = BTreeMap::new();
     for ((condition, branch, image), left) in &a {
         let Some(right) = b.get(&(condition.clone(), *branch, *image)) else {
             continue;
         };
         let side = sides.entry((condition.clone(), *branch)).or_default();
-        side.0 += 1;
-        side.1 += usize::from(left.prediction == left.label);
-        side.2 += usize::from(right.prediction == right.label);
-        side.3 += usize::from(left.prediction != right.prediction);
-        side.4 += usize::from(left != right);
+        side.images += 1;
+        side.right[0] += usize::from(left.prediction == left.label);
+        side.right[1] += usize::from(right.prediction == right.label);
+        side.predictions += usize::from(left.prediction != right.prediction);
+        side.rows += usize::from(left != right);
     }
-    let side = |((condition, branch), (images, a, b, predictions, rows)): (
-        _,
-        (usize, usize, usize, usize, usize),
-    )| Side {
-        condition,
-        branch,
-        images,
-        right: (a as f64 / images as f64, b as f64 / images as f64),
-        predictions,
-        rows,
-    };
-    Ok(sides.into_iter().map(side).collect())
+    Ok(sides)
 }
 
 #[cfg(test)]
