@@ -15,6 +15,7 @@ pub mod live;
 pub mod piece;
 pub mod prepare;
 pub mod provenance;
+mod room;
 pub mod shell;
 pub mod slurm;
 mod train_cell;
