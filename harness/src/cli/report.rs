@@ -1,7 +1,7 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
+use super::drawn::show;
 use super::global::Global;
-use super::run::show;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::run::difference::{Difference, differences, open, outcomes};

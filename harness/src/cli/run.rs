@@ -1,28 +1,26 @@
 //! `rlnet run`: a suite from what is there to its report.
 
-use super::drawn::{Drawn, text};
+use super::drawn::finish;
 use super::global::Global;
-use super::{cluster, say, say_json, workers};
+use super::joining::{Joining, go_on, summary};
+use super::look::{dry_run, verify};
+use super::{cluster, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
-use crate::run::estimate::{Cost, Images, lines};
+use crate::run::estimate::Images;
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
-use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
-use crate::run::shell::quoted;
-use crate::run::view::duration;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
-use rlnet_reports::{Format, Rendered, render};
-use rlnet_suites::{Cell, CellId, CellSpec, Plan, Suite, SuiteError, catalog};
+use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Run what is missing of a suite, resume what was cut off, draw the report
 ///
@@ -84,34 +82,6 @@ enum Where {
     Slurm,
 }
 
-/// How a process takes part in a run, and how long.
-#[derive(Debug, Clone, Args)]
-pub struct Joining {
-    /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
-    /// 3, and the same command goes on exactly
-    #[arg(long, value_name = "N")]
-    minutes: Option<f64>,
-    /// Images of one attack that a process claims at a time; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = ATTACKED as u32, value_parser = clap::value_parser!(u32).range(1..))]
-    shard: u32,
-}
-
-impl Joining {
-    /// Listens to whatever may ask to stop.
-    pub fn listen(&self) -> Result<()> {
-        stop::on_signals()?;
-        self.minutes.map_or(Ok(()), stop::after_minutes)
-    }
-
-    /// As the run needs it.
-    pub fn part(&self) -> Part {
-        Part {
-            shard: self.shard as usize,
-            ..Part::default()
-        }
-    }
-}
-
 /// Where corrupted images, or what they are made of, are found.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CorruptedFolders {
@@ -151,10 +121,7 @@ impl Run {
             cancel: false,
             cells: None,
             worker: None,
-            joining: Joining {
-                minutes: None,
-                shard: ATTACKED as u32,
-            },
+            joining: Joining::default(),
             corrupted: CorruptedFolders::default(),
         }
     }
@@ -231,7 +198,7 @@ impl Run {
         directory.heal(&plan)?;
         if self.executor == Where::Slurm {
             let wanted = wanted(&plan, self.only.as_deref())?;
-            let images = (data.test.len(), self.joining.shard as usize);
+            let images = (data.test.len(), self.joining.part().shard);
             return cluster::submit(
                 &directory,
                 &plan,
@@ -309,101 +276,6 @@ impl Run {
     }
 }
 
-/// Looks at every file of every finished cell.
-fn verify(out: &Path, json: bool) -> Result<()> {
-    if !out.join("cells").is_dir() {
-        return Err(Error::Input(format!(
-            "{} is no run directory: it has no cells; name one with --out",
-            out.display()
-        )));
-    }
-    let directory = RunDirectory::open(out)?;
-    let ids = directory.finished()?;
-    let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
-    if json {
-        let list = damaged
-            .iter()
-            .map(|(id, why)| serde_json::json!({"cell": id, "why": why}));
-        say_json(&serde_json::json!({"cells": ids.len(), "damaged": list.collect::<Vec<_>>()}));
-    }
-    for (id, why) in &damaged {
-        directory.set_aside(id, why)?;
-    }
-    if !damaged.is_empty() {
-        return Err(Error::Work(format!(
-            "{} of {} cells in {} were damaged; run the same command without --verify to compute them again",
-            damaged.len(),
-            ids.len(),
-            out.display()
-        )));
-    }
-    if !json {
-        say(&format!(
-            "{} cells in {}: all files are as they were written",
-            ids.len(),
-            out.display()
-        ));
-    }
-    Ok(())
-}
-
-/// What a run did, in a line.
-pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
-    let shared = match executed.shared {
-        0 => String::new(),
-        shared => format!(", {shared} by other processes"),
-    };
-    format!(
-        "{name}: {} cells computed{shared}, {} were done before ({:.0} s)",
-        executed.computed,
-        executed.found,
-        took.as_secs_f64()
-    )
-}
-
-/// Adds to a stop how to go on: with the same command.
-pub fn go_on(error: Error) -> Error {
-    match error {
-        Error::Stopped(why) => {
-            let words: Vec<String> = std::env::args().map(quoted).collect();
-            Error::Stopped(format!("{why}\nto go on: {}", words.join(" ")))
-        }
-        other => other,
-    }
-}
-
-/// Draws the report of a run directory, unless it is of these very cells already, and says where
-/// it is.
-pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
-    // Another suite may share the directory: the report is of this one.
-    let _own = directory.own_plan(plan)?;
-    let of = directory.state(plan)?;
-    let drawn = match Drawn::find(directory.root(), &of) {
-        Some(drawn) => drawn,
-        None => {
-            let out = directory.root();
-            let rendered = render(&[out.to_path_buf()], out, &Format::ALL)?;
-            let drawn = Drawn::new(of, &rendered);
-            drawn.keep(out)?;
-            drawn
-        }
-    };
-    drawn.show(json);
-    if executed.computed + executed.shared == 0 && !json {
-        say("Every cell was done before; nothing was computed.");
-    }
-    Ok(())
-}
-
-/// A drawn report on the terminal: the main table, the answer, the page.
-pub fn show(rendered: &Rendered, json: bool) {
-    if json {
-        say_json(&rendered.json);
-        return;
-    }
-    say(&text(rendered));
-}
-
 /// A suite of the catalogue by name, or a file.
 pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
     let (file, text) = suite_text(name)?;
@@ -439,61 +311,6 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
                 allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
             }
         }
-    }
-    Ok(())
-}
-
-fn dry_run(plan: &Plan, out: &Path, images: Images, json: bool) -> Result<()> {
-    let lines = lines(plan, out, images);
-    if json {
-        let cells: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                serde_json::json!({
-                    "id": line.cell.id, "name": line.cell.name, "done": line.done, "needs": line.needs,
-                    "seconds": line.cost.map(|cost| cost.seconds), "bytes": line.cost.map(|cost| cost.bytes),
-                })
-            })
-            .collect();
-        say_json(&serde_json::json!({"suite": plan.suite, "cells": cells}));
-        return Ok(());
-    }
-    let (mut missing, mut unknown, mut total) = (0, 0, Cost::default());
-    for line in &lines {
-        let state = if line.done { "done" } else { "to do" };
-        let cost = match line.cost {
-            Some(cost) if !line.done => {
-                total.seconds += cost.seconds;
-                total.bytes += cost.bytes;
-                duration(cost.seconds)
-            }
-            None if !line.done => "?".to_owned(),
-            _ => String::new(),
-        };
-        missing += usize::from(!line.done);
-        unknown += usize::from(!line.done && line.cost.is_none());
-        let needs = match line.needs.as_slice() {
-            [] => String::new(),
-            needs => format!("  <- {}", needs.join(", ")),
-        };
-        let Cell { id, name, .. } = line.cell;
-        say(&format!("{id}  {state:<6} {cost:>8}  {name}{needs}"));
-    }
-    say(&format!(
-        "{missing} of {} cells to do in {}",
-        plan.cells.len(),
-        out.display()
-    ));
-    if missing > unknown {
-        say(&format!(
-            "about {} and {:.0} MB, going by measured cells of the same kind{}",
-            duration(total.seconds),
-            total.bytes / 1e6,
-            match unknown {
-                0 => String::new(),
-                unknown => format!("; {unknown} cells are like none measured"),
-            }
-        ));
     }
     Ok(())
 }
