@@ -3,7 +3,7 @@
 use crate::harness::{Place, TINY, id, said, walk};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Interruptions that hit a running suite, in one test.
 const INTERRUPTIONS: usize = 20;
@@ -126,6 +126,38 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
     }
     let bad = place.run(&[&run("out")[..], &["--minutes", "0"]].concat());
     assert_eq!(bad.code, 2, "{}", bad.stderr);
+    // A request to stop reaches the workers, and so does the death of who started them.
+    let crew = [&run("out")[..], &["--jobs", "2"]].concat();
+    let live = || {
+        let files = std::fs::read_dir(place.path("out/live"));
+        files.map_or(0, |files| {
+            files
+                .flatten()
+                .filter(|file| file.path().extension() == Some("lock".as_ref()))
+                .count()
+        })
+    };
+    for signal in ["-TERM", "-KILL"] {
+        let mut parent = place.spawn(&crew);
+        while live() < 2 {
+            assert!(
+                parent.try_wait().expect("a process").is_none(),
+                "it ended before its workers began"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        send(signal, &parent);
+        let code = parent.wait().expect("an end").code();
+        assert_eq!(code, if signal == "-TERM" { Some(3) } else { None });
+        let started = Instant::now();
+        while live() > 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "workers outlive {signal}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
     // Both run at once, and beside a third process that knows nothing of them.
     let mut third = place.spawn(&run("out"));
     let said = place.ok(&[&run("out")[..], &["--jobs", "2"]].concat());
