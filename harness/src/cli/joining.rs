@@ -51,8 +51,12 @@ pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
         0 => String::new(),
         shared => format!(", {shared} by other processes"),
     };
+    let left = match executed.left {
+        0 => String::new(),
+        left => format!(", {left} left to other processes"),
+    };
     format!(
-        "{name}: {} cells computed{shared}, {} were done before ({:.0} s)",
+        "{name}: {} cells computed{shared}, {} were done before{left} ({:.0} s)",
         executed.computed,
         executed.found,
         took.as_secs_f64()

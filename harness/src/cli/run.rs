@@ -191,7 +191,8 @@ impl Run {
                 }
                 None => stop::with_parent(),
             }
-            self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            let executed = self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            announce(&summary(&plan.suite, &executed, started.elapsed()));
             return Ok(());
         }
         drop(directory.own_plan(&plan)?);
