@@ -16,6 +16,8 @@ pub mod tensorboard;
 pub mod validate;
 
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod tests;
 
 pub use stage::{StageInput, Trained, train};

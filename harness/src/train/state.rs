@@ -26,7 +26,8 @@ pub struct Header {
     /// Its score, to the bit: a later epoch may tie with it.
     #[serde(serialize_with = "bits", deserialize_with = "from_bits")]
     pub best_score: f64,
-    /// Curves so far.
+    /// Curves so far, to the bit.
+    #[serde(serialize_with = "curve_bits", deserialize_with = "from_curve_bits")]
     pub curves: Vec<CurvePoint>,
     /// Wall seconds so far.
     pub seconds: f64,
@@ -68,6 +69,35 @@ fn from_bits<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::
         Written::Bits(bits) => f64::from_bits(bits),
         Written::Decimal(value) => value,
     })
+}
+
+fn curve_bits<S: Serializer>(points: &[CurvePoint], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(
+        points
+            .iter()
+            .map(|point| (point.epoch, &point.metric, point.value.to_bits())),
+    )
+}
+
+fn from_curve_bits<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<CurvePoint>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bits(u32, String, u64),
+        // Checkpoints from before the bits were kept.
+        Point(CurvePoint),
+    }
+    let written = Vec::<Written>::deserialize(from)?.into_iter();
+    Ok(written
+        .map(|point| match point {
+            Written::Bits(epoch, metric, bits) => CurvePoint {
+                epoch,
+                metric,
+                value: f64::from_bits(bits),
+            },
+            Written::Point(point) => point,
+        })
+        .collect())
 }
 
 /// What an epoch has gathered before its end.

@@ -21,7 +21,7 @@ fn images() -> (Arc<Split>, Split) {
 }
 
 /// A stage of the demo suite, made small, with `sets` applied.
-fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
+pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
     let small = [
         "network.arch=resnet8-w2",
         "training.batch=12",
@@ -67,7 +67,7 @@ fn run(spec: &TrainSpec, work: &Path) -> Trained {
     attempt(spec, work).expect("trained")
 }
 
-fn attempt(spec: &TrainSpec, work: &Path) -> Result<Trained> {
+pub(super) fn attempt(spec: &TrainSpec, work: &Path) -> Result<Trained> {
     // Threads that wait for one another cost more than networks this small gain.
     tch::set_num_threads(1);
     let (images, validation) = images();
