@@ -13,10 +13,13 @@ mod export;
 mod global;
 mod history;
 mod import;
+mod joining;
+mod look;
 mod model;
 mod report;
 mod run;
 mod suite;
+mod suite_cost;
 mod workers;
 
 use crate::error::{Error, Result, first_line};
