@@ -72,8 +72,26 @@ pub fn with_parent() {
     });
 }
 
+/// In tests, asks this thread's work to stop at its `n`-th question from now.
+#[cfg(test)]
+pub fn at_question(n: u32) {
+    QUESTIONS.set(Some(n));
+}
+
+#[cfg(test)]
+thread_local! {
+    static QUESTIONS: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+}
+
 /// Why the work should stop now; nothing when it should go on.
 pub fn asked() -> Option<String> {
+    #[cfg(test)]
+    if let Some(left) = QUESTIONS.get() {
+        QUESTIONS.set(Some(left.saturating_sub(1)));
+        if left <= 1 {
+            return Some("the test says so".to_owned());
+        }
+    }
     let signal = SEEN
         .get()
         .into_iter()

@@ -174,6 +174,27 @@ pub struct Provenance {
     pub files: BTreeMap<String, String>,
     /// Preflight findings that were allowed by hand.
     pub allowed: Vec<String>,
+    /// Whether the program was built from a checkout with changes of its own.
+    #[serde(default)]
+    pub dirty: bool,
+    /// Versions of the libraries that numbers depend on.
+    #[serde(default)]
+    pub dependencies: BTreeMap<String, String>,
+    /// The machine: its name and processor.
+    #[serde(default)]
+    pub machine: String,
+    /// End, seconds since 1970.
+    #[serde(default)]
+    pub ended: u64,
+    /// Flags that can change bits: TF32, determinism, variables of the environment.
+    #[serde(default)]
+    pub flags: BTreeMap<String, String>,
+    /// Forward passes over all images, of an evaluation.
+    #[serde(default)]
+    pub forwards: u64,
+    /// Backward passes over all images, of an evaluation.
+    #[serde(default)]
+    pub backwards: u64,
 }
 
 /// `cell.json`: what a finished cell was.

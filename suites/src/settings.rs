@@ -20,6 +20,8 @@ pub enum Section {
     Stage,
     /// `[[train]]`.
     Train,
+    /// `imported` of a `[[train]]`.
+    Imported,
     /// `[evaluation]`.
     Evaluation,
     /// `[slurm]`.
@@ -120,7 +122,7 @@ const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
 const BANKS: &[&str] = &["single", "dual", "triple"];
 
 use Kind::*;
-use Section::{Data, Evaluation, Network, Slurm, Stage, Suite, Train};
+use Section::{Data, Evaluation, Imported, Network, Slurm, Stage, Suite, Train};
 
 /// Every key, section by section.
 pub const SETTINGS: &[Setting] = &[
@@ -216,8 +218,8 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "epochs",
         Whole(1, None),
-        "teacher 240, mask 150, student 240",
-        "passes over the training images (the reference's README)",
+        "teacher 240, mask 150, student 240; snl 2000, the student after it 100",
+        "passes over the training images, at most in a stage snl (the reference's README; SNL's code)",
     ),
     may(
         Stage,
@@ -230,8 +232,15 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "lr",
         Number,
-        "teacher and mask 0.05, student 0.01",
-        "learning rate before any milestone (the reference's README)",
+        "teacher and mask 0.05, student 0.01; snl and the student after it 0.001",
+        "learning rate before any milestone (the reference's README; SNL's code)",
+    ),
+    may(
+        Stage,
+        "schedule",
+        Words(&["steps", "cosine"]),
+        "steps; cosine in the student after a stage snl",
+        "how the rate falls: at milestones, or along half a cosine to zero",
     ),
     may(
         Stage,
@@ -251,28 +260,28 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "weight_decay",
         Number,
-        "0.0005",
+        "0.0005; snl 0",
         "L2 penalty on every parameter, norms and biases too (the reference)",
     ),
     may(
         Stage,
         "gamma",
         Number,
-        "teacher 1, others 0.5; 0.1 for a student without adversarial images",
+        "teacher 1, others 0.5; 0.1 for a student without adversarial images; snl and after it 1",
         "weight of the cross entropy (the reference's commands)",
     ),
     may(
         Stage,
         "alpha",
         Number,
-        "teacher 0, others 0.5",
+        "teacher 0, others 0.5; snl and after it 1",
         "weight of the distillation (the reference's commands)",
     ),
     may(
         Stage,
         "beta",
         Number,
-        "student 1000, others 0",
+        "student 1000, others and after snl 0",
         "weight of the attention transfer, a mean over entries of unit vectors (the reference)",
     ),
     may(
@@ -316,6 +325,20 @@ pub const SETTINGS: &[Setting] = &[
         Number,
         "0",
         "weight of AugMix's Jensen-Shannon consistency; the reference has none",
+    ),
+    may(
+        Stage,
+        "lasso",
+        Number,
+        "snl 0.00001",
+        "first weight of the slopes' lasso of a stage snl (SNL's code)",
+    ),
+    may(
+        Stage,
+        "augmentation",
+        Words(&["augmix", "gaussian", "pixmix", "none"]),
+        "augmix",
+        "what makes the images of the role augmix (docs/method/augmentation.md)",
     ),
     may(
         Stage,
@@ -389,8 +412,8 @@ pub const SETTINGS: &[Setting] = &[
     must(
         Train,
         "stage",
-        Words(&["teacher", "mask", "student"]),
-        "which stage of the method",
+        Words(&["teacher", "mask", "student", "snl"]),
+        "which stage of the method, or SNL's search",
     ),
     may(
         Train,
@@ -417,15 +440,15 @@ pub const SETTINGS: &[Setting] = &[
         Train,
         "teacher",
         Text,
-        "a mask stage must have it",
-        "the teacher of a mask stage, or of a student without one: a stage above",
+        "a mask or snl stage must have it",
+        "the teacher of a mask or snl stage, or of a student without one: a stage above",
     ),
     may(
         Train,
         "mask",
         Text,
         "a student must have it, or a teacher and a budget",
-        "the mask stage of a student: a stage above",
+        "the mask or snl stage of a student: a stage above",
     ),
     may(
         Train,
@@ -440,6 +463,25 @@ pub const SETTINGS: &[Setting] = &[
         Text,
         "sensitivity",
         "how a budget is shared among layers: sensitivity, measured, uniform, equal or published:NAME",
+    ),
+    may(
+        Train,
+        "imported",
+        Inner(Imported),
+        "none",
+        "the mask of a student that has a teacher and no budget, from a file",
+    ),
+    must(
+        Imported,
+        "path",
+        Text,
+        "where the mask is (rlnet export --format mask); no part of a cell's identity",
+    ),
+    must(
+        Imported,
+        "blake3",
+        Text,
+        "its checksum, 64 hexadecimal digits: what the mask is",
     ),
     may(
         Train,
@@ -731,6 +773,7 @@ mod tests {
             (Network, read::<suite::Network>()),
             (Stage, read::<suite::StageSettings>()),
             (Train, read::<suite::Train>()),
+            (Imported, read::<crate::train::ImportedMask>()),
             (Evaluation, read::<suite::Evaluation>()),
             (Slurm, read::<crate::slurm::Slurm>()),
         ] {

@@ -3,9 +3,43 @@
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::run::files::write_atomic;
-use rlnet_reports::Rendered;
+use crate::run::{Executed, RunDirectory};
+use rlnet_reports::{Format, Rendered, render};
+use rlnet_suites::Plan;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Draws the report of a run directory, unless it is of these very cells already, and says where
+/// it is.
+pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
+    // Another suite may share the directory: the report is of this one.
+    let _own = directory.own_plan(plan)?;
+    let of = directory.state(plan)?;
+    let drawn = match Drawn::find(directory.root(), &of) {
+        Some(drawn) => drawn,
+        None => {
+            let out = directory.root();
+            let rendered = render(&[out.to_path_buf()], out, &Format::ALL)?;
+            let drawn = Drawn::new(of, &rendered);
+            drawn.keep(out)?;
+            drawn
+        }
+    };
+    drawn.show(json);
+    if executed.computed + executed.shared == 0 && !json {
+        say("Every cell was done before; nothing was computed.");
+    }
+    Ok(())
+}
+
+/// A drawn report on the terminal: the main table, the answer, the page.
+pub fn show(rendered: &Rendered, json: bool) {
+    if json {
+        say_json(&rendered.json);
+        return;
+    }
+    say(&text(rendered));
+}
 
 /// What a drawn report says on the terminal, and of which cells it is.
 #[derive(Debug, Serialize, Deserialize)]

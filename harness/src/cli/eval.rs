@@ -1,7 +1,9 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
+use super::drawn::finish;
 use super::global::Global;
-use super::run::{CorruptedFolders, Joining, finish, go_on, read_suite, summary};
+use super::joining::{Joining, go_on, summary};
+use super::run::{CorruptedFolders, read_suite};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;

@@ -13,6 +13,8 @@ mod export;
 mod global;
 mod history;
 mod import;
+mod joining;
+mod look;
 mod model;
 mod report;
 mod run;

@@ -1,9 +1,11 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
+use super::drawn::show;
 use super::global::Global;
-use super::run::show;
+use super::{say, say_json};
 use crate::error::{Error, Result};
-use clap::Args;
+use crate::run::difference::{Difference, differences, open, outcomes};
+use clap::{Args, Subcommand};
 use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
 use std::path::PathBuf;
@@ -11,8 +13,13 @@ use std::path::PathBuf;
 /// Draw the report of one or more runs; needs neither data nor a device
 ///
 /// Example: rlnet report out/cifar10-small --format html,latex
+///
+/// Example: rlnet report diff out/a:rlnet/fog out/b:rlnet/fog
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Report {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Run directories
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
@@ -30,6 +37,69 @@ pub struct Report {
     uplink: Option<f64>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// What differs between two cells: what was asked, how it was computed, what came out
+    ///
+    /// Example: rlnet report diff out/a:rlnet/fog out/b:rlnet/fog
+    Diff {
+        /// A cell's folder, or RUN:NAME
+        a: String,
+        /// Another
+        b: String,
+    },
+}
+
+/// Says what differs between two cells.
+fn diff(a: &str, b: &str, json: bool) -> Result<()> {
+    let (left, right) = (open(a)?, open(b)?);
+    let value = |record| serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()));
+    let found = differences(&value(&left.1)?, &value(&right.1)?);
+    let sides = outcomes(&left, &right)?;
+    if json {
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| serde_json::json!({"at": one.at, "a": one.a, "b": one.b}))
+            .collect();
+        let sides: Vec<_> = sides
+            .iter()
+            .map(|((condition, branch), side)| {
+                serde_json::json!({
+                    "condition": condition.to_string(), "branch": branch, "images": side.images,
+                    "right": side.right, "predictions": side.predictions, "rows": side.rows,
+                })
+            })
+            .collect();
+        say_json(&serde_json::json!({"differences": found, "outcomes": sides}));
+        return Ok(());
+    }
+    let (asked, how): (Vec<&Difference>, Vec<_>) =
+        found.iter().partition(|one| !one.at.starts_with("provenance"));
+    for (title, list) in [("asked and made", asked), ("computed", how)] {
+        say(&format!(
+            "{title}: {}",
+            if list.is_empty() { "the same" } else { "" }
+        ));
+        for Difference { at, a, b } in list {
+            say(&format!("  {at}: {a} | {b}"));
+        }
+    }
+    for ((condition, branch), side) in &sides {
+        let percent = |right: usize| 100.0 * right as f64 / side.images as f64;
+        say(&format!(
+            "{}, branch {}: right {:.2} % | {:.2} %; of {} images {} are classified otherwise, {} rows differ",
+            condition,
+            branch,
+            percent(side.right[0]),
+            percent(side.right[1]),
+            side.images,
+            side.predictions,
+            side.rows
+        ));
+    }
+    Ok(())
+}
+
 /// A rate above zero.
 fn rate(text: &str) -> std::result::Result<f64, String> {
     let rate: Option<f64> = text.parse().ok();
@@ -40,6 +110,9 @@ fn rate(text: &str) -> std::result::Result<f64, String> {
 impl Report {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        if let Some(Action::Diff { a, b }) = &self.action {
+            return diff(a, b, global.json);
+        }
         let out = self.out.as_ref().unwrap_or(&self.runs[0]);
         let formats = if self.format.is_empty() {
             &Format::ALL

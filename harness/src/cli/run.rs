@@ -1,26 +1,27 @@
 //! `rlnet run`: a suite from what is there to its report.
 
-use super::drawn::{Drawn, text};
+use super::drawn::finish;
 use super::global::Global;
-use super::{cluster, say, say_json, workers};
+use super::joining::{Joining, go_on, summary};
+use super::look::{dry_run, verify};
+use super::{cluster, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
+use crate::nn::mask_file;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
+use crate::run::estimate::Images;
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
-use crate::run::piece::ATTACKED;
 use crate::run::prepare::Sizes;
-use crate::run::shell::quoted;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
-use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Run what is missing of a suite, resume what was cut off, draw the report
 ///
@@ -82,34 +83,6 @@ enum Where {
     Slurm,
 }
 
-/// How a process takes part in a run, and how long.
-#[derive(Debug, Clone, Args)]
-pub struct Joining {
-    /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
-    /// 3, and the same command goes on exactly
-    #[arg(long, value_name = "N")]
-    minutes: Option<f64>,
-    /// Images of one attack that a process claims at a time; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = ATTACKED as u32, value_parser = clap::value_parser!(u32).range(1..))]
-    shard: u32,
-}
-
-impl Joining {
-    /// Listens to whatever may ask to stop.
-    pub fn listen(&self) -> Result<()> {
-        stop::on_signals()?;
-        self.minutes.map_or(Ok(()), stop::after_minutes)
-    }
-
-    /// As the run needs it.
-    pub fn part(&self) -> Part {
-        Part {
-            shard: self.shard as usize,
-            ..Part::default()
-        }
-    }
-}
-
 /// Where corrupted images, or what they are made of, are found.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CorruptedFolders {
@@ -149,10 +122,7 @@ impl Run {
             cancel: false,
             cells: None,
             worker: None,
-            joining: Joining {
-                minutes: None,
-                shard: ATTACKED as u32,
-            },
+            joining: Joining::default(),
             corrupted: CorruptedFolders::default(),
         }
     }
@@ -202,7 +172,11 @@ impl Run {
         let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
         if self.dry_run {
-            return dry_run(&plan, &out, global.json);
+            let images = Images {
+                train: data.train.len(),
+                test: data.test.len(),
+            };
+            return dry_run(&plan, &out, images, global.json);
         }
         let directory = RunDirectory::open(&out)?;
         if let Some(session) = &self.worker {
@@ -218,14 +192,15 @@ impl Run {
                 }
                 None => stop::with_parent(),
             }
-            self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            let executed = self.execute(global, (&directory, &plan), (&data, &corrupted), part)?;
+            announce(&summary(&plan.suite, &executed, started.elapsed()));
             return Ok(());
         }
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
         if self.executor == Where::Slurm {
             let wanted = wanted(&plan, self.only.as_deref())?;
-            let images = (data.test.len(), self.joining.shard as usize);
+            let images = (data.test.len(), self.joining.part().shard);
             return cluster::submit(
                 &directory,
                 &plan,
@@ -234,7 +209,13 @@ impl Run {
                 global.json,
             );
         }
+        let wanted = wanted(&plan, self.only.as_deref())?;
         let executed = match self.jobs {
+            // No device is opened for nothing.
+            _ if wanted.iter().all(|cell| directory.is_done(&cell.id)) => Executed {
+                found: wanted.len(),
+                ..Executed::default()
+            },
             Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
             _ => self
                 .execute(
@@ -297,101 +278,6 @@ impl Run {
     }
 }
 
-/// Looks at every file of every finished cell.
-fn verify(out: &Path, json: bool) -> Result<()> {
-    if !out.join("cells").is_dir() {
-        return Err(Error::Input(format!(
-            "{} is no run directory: it has no cells; name one with --out",
-            out.display()
-        )));
-    }
-    let directory = RunDirectory::open(out)?;
-    let ids = directory.finished()?;
-    let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
-    if json {
-        let list = damaged
-            .iter()
-            .map(|(id, why)| serde_json::json!({"cell": id, "why": why}));
-        say_json(&serde_json::json!({"cells": ids.len(), "damaged": list.collect::<Vec<_>>()}));
-    }
-    for (id, why) in &damaged {
-        directory.set_aside(id, why)?;
-    }
-    if !damaged.is_empty() {
-        return Err(Error::Work(format!(
-            "{} of {} cells in {} were damaged; run the same command without --verify to compute them again",
-            damaged.len(),
-            ids.len(),
-            out.display()
-        )));
-    }
-    if !json {
-        say(&format!(
-            "{} cells in {}: all files are as they were written",
-            ids.len(),
-            out.display()
-        ));
-    }
-    Ok(())
-}
-
-/// What a run did, in a line.
-pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
-    let shared = match executed.shared {
-        0 => String::new(),
-        shared => format!(", {shared} by other processes"),
-    };
-    format!(
-        "{name}: {} cells computed{shared}, {} were done before ({:.0} s)",
-        executed.computed,
-        executed.found,
-        took.as_secs_f64()
-    )
-}
-
-/// Adds to a stop how to go on: with the same command.
-pub fn go_on(error: Error) -> Error {
-    match error {
-        Error::Stopped(why) => {
-            let words: Vec<String> = std::env::args().map(quoted).collect();
-            Error::Stopped(format!("{why}\nto go on: {}", words.join(" ")))
-        }
-        other => other,
-    }
-}
-
-/// Draws the report of a run directory, unless it is of these very cells already, and says where
-/// it is.
-pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Executed) -> Result<()> {
-    // Another suite may share the directory: the report is of this one.
-    let _own = directory.own_plan(plan)?;
-    let of = directory.state(plan)?;
-    let drawn = match Drawn::find(directory.root(), &of) {
-        Some(drawn) => drawn,
-        None => {
-            let out = directory.root();
-            let rendered = render(&[out.to_path_buf()], out, &Format::ALL)?;
-            let drawn = Drawn::new(of, &rendered);
-            drawn.keep(out)?;
-            drawn
-        }
-    };
-    drawn.show(json);
-    if executed.computed + executed.shared == 0 && !json {
-        say("Every cell was done before; nothing was computed.");
-    }
-    Ok(())
-}
-
-/// A drawn report on the terminal: the main table, the answer, the page.
-pub fn show(rendered: &Rendered, json: bool) {
-    if json {
-        say_json(&rendered.json);
-        return;
-    }
-    say(&text(rendered));
-}
-
 /// A suite of the catalogue by name, or a file.
 pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
     let (file, text) = suite_text(name)?;
@@ -421,36 +307,17 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
             let arch: crate::nn::Arch = spec.arch.parse()?;
             let layers = arch.survey(image_size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
+            if let Some(imported) = &spec.imported {
+                mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
+            }
             if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.
                 let stand_in = vec![1.0; sizes.len()];
                 allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
+            } else if let Some(budget) = spec.budget {
+                budget.resolve(sizes.iter().sum())?;
             }
         }
     }
-    Ok(())
-}
-
-fn dry_run(plan: &Plan, out: &Path, json: bool) -> Result<()> {
-    let done = |cell: &rlnet_suites::Cell| out.join("cells").join(&cell.id.0).join("cell.json").exists();
-    if json {
-        let cells: Vec<_> = plan
-            .cells
-            .iter()
-            .map(|cell| serde_json::json!({"id": cell.id, "name": cell.name, "done": done(cell)}))
-            .collect();
-        say_json(&serde_json::json!({"suite": plan.suite, "cells": cells}));
-        return Ok(());
-    }
-    for cell in &plan.cells {
-        let state = if done(cell) { "done" } else { "to do" };
-        say(&format!("{}  {state:<6} {}", cell.id, cell.name));
-    }
-    let missing = plan.cells.iter().filter(|cell| !done(cell)).count();
-    say(&format!(
-        "{missing} of {} cells to do in {}",
-        plan.cells.len(),
-        out.display()
-    ));
     Ok(())
 }

@@ -6,10 +6,11 @@ use super::{say, say_json, suite_cost};
 use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::corrupted::unread_world;
+use crate::run::difference::differences;
 use clap::{Args, Subcommand};
 use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::settings::json_schema;
-use rlnet_suites::{CellSpec, Plan, catalog};
+use rlnet_suites::{CellId, CellSpec, Plan, catalog};
 use serde_json::json;
 
 /// What one large GPU (H100, H200) does of single precision in these networks at batch 128, in
@@ -34,12 +35,17 @@ enum Action {
     /// Example: rlnet suite show cifar10-small
     ///
     /// Example: rlnet suite show paper-cifar10 --set scale=small
+    ///
+    /// Example: rlnet suite show demo --why rlnet senet
     Show {
         /// A suite of the catalogue, or a TOML file
         suite: String,
         /// Override a setting, or pick a scale: scale=small
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
+        /// Say why two of its cells are not the same
+        #[arg(long, num_args = 2, value_names = ["CELL", "CELL"])]
+        why: Vec<String>,
         /// Say of every setting where its value comes from and what it means
         #[arg(long)]
         explain: bool,
@@ -79,8 +85,12 @@ impl SuiteCommand {
                 suite,
                 sets,
                 explain: true,
+                ..
             } => explain(suite, sets, global.json),
-            Action::Show { suite, sets, .. } => show(suite, sets, global.json),
+            Action::Show { suite, sets, why, .. } => match why.as_slice() {
+                [a, b] => why_not_one(&resolve(suite, sets)?, a, b, global.json),
+                _ => show(suite, sets, global.json),
+            },
             Action::Cost { suite, sets, rate } => {
                 suite_cost::show(&resolve(suite, sets)?, *rate, global.json)
             }
@@ -144,6 +154,59 @@ fn list(json: bool) -> Result<()> {
                 say(&format!("{name:<26} {}", scale.title));
             }
         }
+    }
+    Ok(())
+}
+
+/// Says why two cells of a plan are not the same: what of their content differs. A parent that
+/// differs is named, for its id says nothing.
+fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
+    let find = |name: &str| {
+        plan.cells.iter().find(|cell| cell.name == name).ok_or_else(|| {
+            let names = plan.cells.iter().map(|cell| cell.name.as_str());
+            let hint = rlnet_suites::error::suggest(name, names);
+            Error::Input(format!("{} has no cell {name}; {hint}", plan.suite))
+        })
+    };
+    let content = |name: &str| {
+        let cell = find(name)?;
+        let mut value = serde_json::to_value(cell).map_err(|error| Error::Work(error.to_string()))?;
+        if let Some(fields) = value.as_object_mut() {
+            // Labels: no part of what a cell is.
+            for label in ["id", "name", "model"] {
+                fields.remove(label);
+            }
+            let name = |id: &CellId| {
+                plan.cells
+                    .iter()
+                    .find(|cell| cell.id == *id)
+                    .map(|cell| &cell.name)
+            };
+            let parents: Vec<_> = cell
+                .parents
+                .iter()
+                .map(|id| json!({"cell": id, "name": name(id)}))
+                .collect();
+            fields.insert("parents".to_owned(), json!(parents));
+        }
+        Ok::<_, Error>((cell, value))
+    };
+    let ((left, first), (right, second)) = (content(a)?, content(b)?);
+    let found = differences(&first, &second);
+    if json {
+        let found = found
+            .iter()
+            .map(|one| json!({"at": one.at, "a": one.a, "b": one.b}));
+        say_json(&json!({"a": left.id, "b": right.id, "differences": found.collect::<Vec<_>>()}));
+        return Ok(());
+    }
+    if left.id == right.id {
+        say(&format!(
+            "{a} and {b} are one cell: nothing that can change a result differs"
+        ));
+    }
+    for one in &found {
+        say(&format!("{}: {} | {}", one.at, one.a, one.b));
     }
     Ok(())
 }

@@ -125,6 +125,11 @@ pub struct LoadOptions {
     pub allow_modified: bool,
     /// Leave the training images out where that saves work; the checksum stays that of the whole.
     pub test_only: bool,
+    /// Training images that are needed, from the front: the others are left out where that saves
+    /// work. All when none.
+    pub train: Option<usize>,
+    /// Test images, likewise.
+    pub test: Option<usize>,
 }
 
 /// What a network knows of the data it is for.
@@ -180,7 +185,7 @@ pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
 /// As [`load`].
 pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     match name {
-        "shapes" => Ok(shapes::default_dataset(options.test_only)),
+        "shapes" => Ok(shapes::default_dataset(options)),
         "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
         "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
         tiny::NAME => tiny::load(data_dir, options),

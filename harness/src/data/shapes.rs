@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rlnet_corruptions::random::KeyedRng;
 use sha1::{Digest, Sha1};
 
-use super::{Dataset, Split};
+use super::{Dataset, LoadOptions, Split};
 use form::{FORMS, Placed};
 use paint::{Colour, Paint};
 
@@ -34,16 +34,21 @@ const CONTRAST: f64 = 0.45;
 /// Checksum of the default set, so that the test images alone can be drawn under its name.
 const CHECKSUM: &str = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
 
-/// The set that the name `shapes` stands for: [`TRAIN`] and [`TEST`] images of seed 0, or its
-/// test images only.
-pub fn default_dataset(test_only: bool) -> Dataset {
-    if !test_only {
+/// The set that the name `shapes` stands for: [`TRAIN`] and [`TEST`] images of seed 0, or of
+/// each split those that are needed.
+pub fn default_dataset(options: LoadOptions) -> Dataset {
+    let train = match options.test_only {
+        true => 0,
+        false => options.train.map_or(TRAIN, |n| n.min(TRAIN)),
+    };
+    let test = options.test.map_or(TEST, |n| n.min(TEST));
+    if (train, test) == (TRAIN, TEST) {
         return generate(TRAIN, TEST, 0);
     }
     Dataset {
         train_len: TRAIN,
         checksum: CHECKSUM.to_owned(),
-        ..generate(0, TEST, 0)
+        ..generate(train, test, 0)
     }
 }
 
@@ -187,12 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn the_test_images_alone_go_under_the_name_of_the_whole() {
-        let (whole, test) = (default_dataset(false), default_dataset(true));
+    fn fewer_images_go_under_the_name_of_the_whole() {
+        let whole = default_dataset(LoadOptions::default());
+        let test = default_dataset(LoadOptions {
+            test_only: true,
+            ..LoadOptions::default()
+        });
         assert_eq!(whole.checksum, test.checksum);
         assert_eq!(whole.test, test.test);
         assert!(test.train.is_empty());
         assert_eq!(whole.train_len, test.train_len);
+        let some = default_dataset(LoadOptions {
+            train: Some(30),
+            test: Some(TEST + 1),
+            ..LoadOptions::default()
+        });
+        assert_eq!((&some.checksum, some.train_len), (&whole.checksum, TRAIN));
+        assert_eq!((some.train, some.test), (whole.train.take(30), whole.test));
     }
 
     #[test]

@@ -77,16 +77,6 @@ impl Claims {
         }
     }
 
-    /// Whether a process holds this claim now.
-    pub fn is_taken(&self, name: &str) -> bool {
-        match File::open(self.folder.join(name)) {
-            // A shared lock, given up at once: it refuses nobody who looks, and a process that
-            // tries to claim in this instant tries again.
-            Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-            Err(_) => false,
-        }
-    }
-
     /// Removes the locks whose names start so, of work that is done.
     pub fn sweep(&self, prefix: &str) {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
@@ -105,13 +95,10 @@ mod tests {
     fn a_claim_is_held_by_one_and_given_up_with_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let claims = Claims::open(folder.path()).expect("claims");
-        assert!(!claims.is_taken("a"));
         let held = claims.take("a").expect("a lock").expect("free");
         assert!(claims.take("a").expect("a lock").is_none());
-        assert!(claims.is_taken("a"));
         assert!(claims.take("b").expect("a lock").is_some());
         drop(held);
-        assert!(!claims.is_taken("a"));
         assert!(claims.take("a").expect("a lock").is_some());
         claims.sweep("a");
         assert!(!folder.path().join("locks/a").exists() && folder.path().join("locks/b").exists());

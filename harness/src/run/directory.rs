@@ -53,7 +53,12 @@ impl RunDirectory {
 
     /// Whether a cell is done.
     pub fn is_done(&self, id: &CellId) -> bool {
-        self.cell(id).join("cell.json").exists()
+        Self::has(&self.root, id)
+    }
+
+    /// Whether a cell is done in a folder that nobody need open.
+    pub fn has(root: &Path, id: &CellId) -> bool {
+        root.join("cells").join(&id.0).join("cell.json").exists()
     }
 
     /// Where a cell in flight keeps its files.

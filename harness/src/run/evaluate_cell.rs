@@ -241,7 +241,9 @@ impl Executor<'_> {
             write_curves(&work.join("similarity.parquet"), &points)?;
         }
         provenance.seconds += started.elapsed().as_secs_f64();
-        provenance.peak_memory = provenance::peak_memory();
+        provenance.forwards = outcomes.iter().map(|row| u64::from(row.forwards)).sum();
+        provenance.backwards = outcomes.iter().map(|row| u64::from(row.backwards)).sum();
+        provenance::end(&mut provenance);
         // The model's own record travels with the training cell; an external one has none.
         let external = self.external.contains_key(&cell.parents[0]);
         let mut record = CellRecord {

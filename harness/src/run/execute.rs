@@ -8,6 +8,7 @@ use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
 use super::failure::Failures;
 use super::prepare::Prepared;
+use super::room::Room;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
@@ -107,6 +108,7 @@ impl Executor<'_> {
         executed.found = self.count(plan, only)? - open.len();
         let missing = open.len();
         let mut waiting = false;
+        let room = Room::of(plan, self.directory);
         loop {
             let mut moved = false;
             let mut next = Vec::new();
@@ -122,7 +124,7 @@ impl Executor<'_> {
                     "{} cells are left of {missing}",
                     missing - executed.computed - executed.shared
                 ))?;
-                if !self.is_ready(cell) {
+                if !self.is_ready(cell) || room.is_short(cell, self.directory) {
                     next.push(cell);
                     continue;
                 }

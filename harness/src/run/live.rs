@@ -53,6 +53,8 @@ impl Presence {
     pub fn show(root: &Path, device: &str) -> Result<Self> {
         let folder = root.join("live");
         create_folder(&folder)?;
+        // Sweeps up after processes that were killed.
+        words(root);
         let name = process();
         let lock = folder.join(format!("{name}.lock"));
         let file = File::create(&lock).map_err(|error| Error::writing(&lock, &error))?;

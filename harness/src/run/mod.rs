@@ -3,7 +3,9 @@
 pub mod check;
 pub mod claim;
 pub mod corrupted;
+pub mod difference;
 pub mod directory;
+pub mod estimate;
 mod evaluate_cell;
 pub mod execute;
 pub mod failure;
@@ -13,6 +15,7 @@ pub mod live;
 pub mod piece;
 pub mod prepare;
 pub mod provenance;
+mod room;
 pub mod shell;
 pub mod slurm;
 mod train_cell;

@@ -46,7 +46,12 @@ impl Prepared {
     /// # Errors
     /// When the data is missing, damaged, or smaller than asked for.
     pub fn load(dataset: &str, data_dir: &Path, sizes: Sizes) -> Result<Self> {
-        let all = read(dataset, data_dir, LoadOptions::default())?;
+        let options = LoadOptions {
+            train: sizes.train.map(|n| n as usize),
+            test: sizes.test.map(|n| n as usize),
+            ..LoadOptions::default()
+        };
+        let all = read(dataset, data_dir, options)?;
         let train = cut(dataset, &all.train, sizes.train, "training")?;
         let (train, validation) = holdout(&train, sizes.validation, 0);
         if train.is_empty() || validation.is_empty() {
@@ -67,6 +72,7 @@ impl Prepared {
     pub fn load_test(dataset: &str, data_dir: &Path, test: Option<u32>) -> Result<Self> {
         let options = LoadOptions {
             test_only: true,
+            test: test.map(|n| n as usize),
             ..LoadOptions::default()
         };
         let all = read(dataset, data_dir, options)?;

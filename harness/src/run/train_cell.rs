@@ -10,6 +10,7 @@ use crate::train::dialect;
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::write_curves;
+use rlnet_suites::objective::Precision;
 use rlnet_suites::{Cell, CellRecord, CurvePoint, Quirk, TrainSpec};
 use tch::Device;
 
@@ -55,7 +56,7 @@ impl Executor<'_> {
                 image_size: self.data.size as u64,
                 classes: self.data.classes.len(),
                 norm: spec.norm,
-                quirks: dialect::structure(spec),
+                quirks: dialect::structure_after(spec, parents.first(), parents.get(1)),
                 mean: self.data.mean,
                 std: self.data.std,
             },
@@ -83,7 +84,10 @@ impl Executor<'_> {
         }
         provenance.seconds = trained.seconds;
         provenance.resumed = trained.resumed;
-        provenance.peak_memory = provenance::peak_memory();
+        if spec.precision != Precision::Fp32 {
+            provenance.flags.insert("tf32".into(), "on".into());
+        }
+        provenance::end(&mut provenance);
         let mut record = CellRecord {
             cell: cell.clone(),
             model: Some(header.record),

@@ -2,8 +2,9 @@
 //! to go on exactly.
 
 use super::curves::EpochMeans;
+use super::optimizer::Optimizer;
 use super::score::Scores;
-use super::sgd::Sgd;
+use super::snl::Slopes;
 use crate::error::{Error, Result};
 use crate::nn::checkpoint::Tensors;
 use crate::nn::{Network, ReluMask};
@@ -25,7 +26,8 @@ pub struct Header {
     /// Its score, to the bit: a later epoch may tie with it.
     #[serde(serialize_with = "bits", deserialize_with = "from_bits")]
     pub best_score: f64,
-    /// Curves so far.
+    /// Curves so far, to the bit.
+    #[serde(serialize_with = "curve_bits", deserialize_with = "from_curve_bits")]
     pub curves: Vec<CurvePoint>,
     /// Wall seconds so far.
     pub seconds: f64,
@@ -37,6 +39,15 @@ pub struct Header {
     /// The sums of that epoch's means.
     #[serde(default)]
     pub means: BTreeMap<String, (u64, u64)>,
+    /// Updates made by the optimiser, where the next one depends on their number.
+    #[serde(default)]
+    pub updates: u64,
+    /// The lasso's weight of a stage `snl`, its bits, and the fewest ReLUs it left so far.
+    #[serde(default)]
+    pub lasso: (u64, u64),
+    /// Whether the stage ended before its last epoch: its mask is final.
+    #[serde(default)]
+    pub finished: bool,
     /// Checksum of the tensors (blake3): a damaged checkpoint must not be gone on from.
     #[serde(default)]
     pub checksum: String,
@@ -60,6 +71,35 @@ fn from_bits<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::
     })
 }
 
+fn curve_bits<S: Serializer>(points: &[CurvePoint], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(
+        points
+            .iter()
+            .map(|point| (point.epoch, &point.metric, point.value.to_bits())),
+    )
+}
+
+fn from_curve_bits<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<CurvePoint>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bits(u32, String, u64),
+        // Checkpoints from before the bits were kept.
+        Point(CurvePoint),
+    }
+    let written = Vec::<Written>::deserialize(from)?.into_iter();
+    Ok(written
+        .map(|point| match point {
+            Written::Bits(epoch, metric, bits) => CurvePoint {
+                epoch,
+                metric,
+                value: f64::from_bits(bits),
+            },
+            Written::Point(point) => point,
+        })
+        .collect())
+}
+
 /// What an epoch has gathered before its end.
 #[derive(Debug, Default)]
 pub struct Partial {
@@ -78,7 +118,9 @@ pub struct State {
     /// The network being trained, with the mask in force.
     pub network: Network,
     /// The optimiser.
-    pub sgd: Sgd,
+    pub optimizer: Optimizer,
+    /// The units' slopes, of a stage `snl`.
+    pub slopes: Option<Slopes>,
     /// Weights of the best epoch, in the order of the network's tensors.
     pub best: Vec<Tensor>,
     /// The mask of the best epoch, where the mask changes and it is not the last that is kept.
@@ -129,8 +171,9 @@ impl State {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = Tensors::default();
         tensors.put_network("param/", &self.network);
-        for (name, velocity) in self.sgd.velocities() {
-            tensors.put(format!("momentum/{name}"), velocity);
+        self.optimizer.save(&mut tensors);
+        if let Some(slopes) = &self.slopes {
+            slopes.save(&mut tensors);
         }
         for (param, best) in self.network.params().iter().zip(&self.best) {
             tensors.put(format!("best/{}", param.name), best);
@@ -147,6 +190,10 @@ impl State {
         }
         let mut header = self.header.clone();
         (header.steps, header.means) = (0, BTreeMap::new());
+        header.updates = self.optimizer.steps();
+        if let Some(slopes) = &self.slopes {
+            header.lasso = (slopes.lasso.to_bits(), slopes.fewest);
+        }
         if let Some(partial) = &self.partial {
             header.steps = partial.steps;
             header.means = partial.means.to_bits();
@@ -178,10 +225,7 @@ impl State {
         }
         let _guard = no_grad_guard();
         tensors.get_network("param/", &self.network)?;
-        for (name, velocity) in self.sgd.velocities() {
-            let stored = tensors.get(&format!("momentum/{name}"), &velocity.size())?;
-            velocity.shallow_clone().copy_(&stored);
-        }
+        self.optimizer.load(&tensors, header.updates)?;
         let layers = self.network.layers().len();
         if header.best_epoch > 0 {
             self.best = self
@@ -195,6 +239,13 @@ impl State {
                 .collect::<Result<_>>()?;
         }
         self.network.set_mask(tensors.get_mask("mask/", layers)?)?;
+        if let Some(slopes) = &mut self.slopes {
+            slopes.load(&tensors)?;
+            (slopes.lasso, slopes.fewest) = (f64::from_bits(header.lasso.0), header.lasso.1);
+            if !header.finished {
+                slopes.rule(&mut self.network);
+            }
+        }
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
         }

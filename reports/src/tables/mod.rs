@@ -17,6 +17,7 @@ pub mod provenance;
 pub mod published;
 pub mod reduction;
 pub mod robust;
+pub mod searches;
 pub mod similarity;
 
 use crate::metrics::mce::Ratio;
@@ -244,6 +245,7 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         cost::models(analysis),
         cost::layers(analysis),
         similarity::similarity(analysis),
+        searches::searches(analysis),
         provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),

@@ -50,6 +50,15 @@ fn catalogues_list_and_show() {
     assert!(place.ok(&["model", "list"]).stdout.contains("resnet34"));
     assert!(place.ok(&["data", "list"]).stdout.contains("shapes"));
     place.write("s.toml", TINY);
+    let why = place
+        .ok(&["suite", "show", "s.toml", "--why", "teacher", "plain"])
+        .stdout;
+    assert!(why.contains("spec.norm: ") && why.contains("single"), "{why}");
+    assert!(!why.contains("spec.epochs"), "{why}");
+    let why = place
+        .ok(&["suite", "show", "s.toml", "--why", "rlnet/clean", "plain/clean"])
+        .stdout;
+    assert!(why.contains("parents: ") && why.contains("\"plain\""), "{why}");
     assert!(place.ok(&["suite", "check", "s.toml"]).stdout.contains("fine"));
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::{Place, TINY, id, said, walk};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Interruptions that hit a running suite, in one test.
 const INTERRUPTIONS: usize = 20;
@@ -52,19 +52,26 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
+        let live = place.path(&out).join("live");
+        let _ = std::fs::remove_dir_all(&live);
         let mut child = place.command(&run(&out));
         let mut child = child
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("a process");
-        // Moments spread over start-up, training, checkpoints and evaluation.
-        std::thread::sleep(Duration::from_millis(150 + (random >> 33) % 900));
+        // Moments spread over start-up, training, checkpoints and evaluation: every fourth from
+        // the start of the process, the others from the start of its work.
+        let working = || std::fs::read_dir(&live).is_ok_and(|mut files| files.next().is_some());
+        while hits % 4 != 0 && !working() && child.try_wait().expect("a process").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis((random >> 33) % 700));
         if child.try_wait().expect("a process").is_none() {
             hits += 1;
             match hits % 4 {
-                0 | 1 => child.kill().expect("a kill"),
-                2 => send("-TERM", &child),
+                0 | 2 => child.kill().expect("a kill"),
+                1 => send("-TERM", &child),
                 _ => send("-USR1", &child),
             }
         }
@@ -119,6 +126,38 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
     }
     let bad = place.run(&[&run("out")[..], &["--minutes", "0"]].concat());
     assert_eq!(bad.code, 2, "{}", bad.stderr);
+    // A request to stop reaches the workers, and so does the death of who started them.
+    let crew = [&run("out")[..], &["--jobs", "2"]].concat();
+    let live = || {
+        let files = std::fs::read_dir(place.path("out/live"));
+        files.map_or(0, |files| {
+            files
+                .flatten()
+                .filter(|file| file.path().extension() == Some("lock".as_ref()))
+                .count()
+        })
+    };
+    for signal in ["-TERM", "-KILL"] {
+        let mut parent = place.spawn(&crew);
+        while live() < 2 {
+            assert!(
+                parent.try_wait().expect("a process").is_none(),
+                "it ended before its workers began"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        send(signal, &parent);
+        let code = parent.wait().expect("an end").code();
+        assert_eq!(code, if signal == "-TERM" { Some(3) } else { None });
+        let started = Instant::now();
+        while live() > 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "workers outlive {signal}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
     // Both run at once, and beside a third process that knows nothing of them.
     let mut third = place.spawn(&run("out"));
     let said = place.ok(&[&run("out")[..], &["--jobs", "2"]].concat());
@@ -133,6 +172,30 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
             "{left}"
         );
     }
+}
+
+/// Runs until something is so, given what it has said, then kills.
+fn until(place: &Place, words: &[&str], so: impl Fn(&str) -> bool) -> String {
+    let path = place.path("said");
+    let log = File::create(&path).expect("a file");
+    let mut child = place
+        .command(words)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("a process");
+    let said = || std::fs::read_to_string(&path).expect("a file");
+    while !so(&said()) {
+        assert!(
+            child.try_wait().expect("a process").is_none(),
+            "it ended: {}",
+            said()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    said()
 }
 
 /// What lies on the disk is not believed, but looked at.
@@ -154,38 +217,32 @@ fn damage_is_found_said_and_repaired() {
     };
     ok("whole", "plain/*");
     // A checkpoint cut short, as by a disk that lied about a flush.
-    let words = only("out", "plain/clean");
-    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-    words.extend(["--set", "training.epochs=40"]);
-    let mut child = place.spawn(&words);
-    let checkpoint = loop {
+    let long = only("out", "plain/clean");
+    let long = long
+        .iter()
+        .map(String::as_str)
+        .chain(["--set", "training.epochs=4000"]);
+    let long: Vec<&str> = long.collect();
+    let checkpoint = || {
         let files = walk(&place.path("out/work"));
-        if let Some(file) = files.into_iter().find(|file| file.ends_with("state.safetensors")) {
-            break file;
-        }
-        assert!(
-            child.try_wait().expect("a process").is_none(),
-            "it ended before a checkpoint"
-        );
-        std::thread::sleep(Duration::from_millis(5));
+        files.into_iter().find(|file| file.ends_with("state.safetensors"))
     };
-    child.kill().expect("a kill");
-    child.wait().expect("an end");
+    until(&place, &long, |_| checkpoint().is_some());
+    let checkpoint = checkpoint().expect("a checkpoint");
     let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("cut");
-    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
+    let said = until(&place, &long, |said| said.contains("starts over"));
     assert!(
-        said.stderr.contains("truncated") && said.stderr.contains("starts over"),
-        "{}",
-        said.stderr
+        said.contains("state.safetensors") && said.contains("truncated"),
+        "{said}"
     );
     // One bit of its weights: the file still looks like a checkpoint.
     let mut flipped = bytes;
     let last = flipped.len() - 3;
     flipped[last] ^= 1;
     std::fs::write(&checkpoint, flipped).expect("flipped");
-    let said = place.run(&[&words[..], &["--minutes", "0.01"]].concat());
-    assert!(said.stderr.contains("checksum is wrong"), "{}", said.stderr);
+    let said = until(&place, &long, |said| said.contains("starts over"));
+    assert!(said.contains("checksum is wrong"), "{said}");
     // Files of finished cells: rows are looked at by every run, models when they are used.
     ok("out", "plain/*");
     let model = place.path(&format!(
@@ -301,6 +358,29 @@ fn the_same_command_again_does_nothing_and_says_so() {
         "{}",
         plan.stdout
     );
+    assert!(
+        plan.stdout.contains("<- plain") && plan.stdout.contains("like none measured"),
+        "{}",
+        plan.stdout
+    );
+    // What lies beside it has been measured too.
+    let beside = place.ok(&["run", "s.toml", "--out", "other", "--dry-run", "--json"]);
+    let beside: serde_json::Value = serde_json::from_str(&beside.stdout).expect("JSON");
+    let cells = beside["cells"].as_array().expect("cells");
+    let seconds =
+        |name: &str| cells.iter().find(|cell| cell["name"] == name).expect(name)["seconds"].as_f64();
+    assert!(
+        seconds("plain").is_some_and(|seconds| seconds > 0.0) && seconds("plain/fgsm:eps=8/255").is_some()
+    );
+    assert_eq!(seconds("teacher"), None);
+    // Two records of one cell, or of two.
+    let diff = place
+        .ok(&["report", "diff", "out:plain/clean", "out:plain/fgsm:eps=8/255"])
+        .stdout;
+    assert!(
+        diff.contains("cell.spec.conditions") && diff.contains("provenance.forwards"),
+        "{diff}"
+    );
     // Cells are shared by what they are, whatever a suite calls them.
     place.write(
         "t.toml",
@@ -309,6 +389,55 @@ fn the_same_command_again_does_nothing_and_says_so() {
     );
     let other = place.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
     assert!(other.stderr.contains("0 cells computed"), "{}", other.stderr);
+}
+
+/// A plan of 500 cells that is done is seen to be done at once.
+#[test]
+fn a_large_plan_that_is_done_takes_no_time() {
+    let place = Place::new();
+    let mut suite = TINY[..TINY.find("[[train]]").expect("stages")].to_owned();
+    suite = suite
+        .replace("train = 200", "train = 64")
+        .replace("test = 40", "test = 8");
+    for number in 0..24 {
+        suite += &format!(
+            "[[train]]\nname = \"m{number}\"\nstage = \"teacher\"\nviews = [\"clean\"]\nnorm = \"single\"\n\
+             with.epochs = 1\nwith.lr = 0.0{}\n\n",
+            10 + number
+        );
+    }
+    // 24 models, each clean and under 19 corruptions.
+    suite += "[evaluation]\ncorruptions = \"all\"\nseverities = [1]\nattacks = []\n";
+    place.write("s.toml", suite);
+    let run = ["run", "s.toml", "--threads", "1", "--out", "out"];
+    let first = place.ok(&run);
+    let rlnet = place.command(&[]).get_program().to_owned();
+    let mut again = Command::new("bash");
+    again
+        .args(["-c", "TIMEFORMAT='%U %S'; time \"$0\" \"$@\""])
+        .arg(rlnet)
+        .args(run);
+    again.current_dir(place.path("")).env("OMP_NUM_THREADS", "1");
+    let again = said(again.output().expect("bash"));
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
+    assert!(
+        first.stdout.lines().all(|line| again.stdout.contains(line)),
+        "another report"
+    );
+    assert_eq!(
+        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        504
+    );
+    // Seconds of a processor, which other tests beside this one do not change.
+    let seconds: f64 = again
+        .stderr
+        .lines()
+        .last()
+        .into_iter()
+        .flat_map(|line| line.split(' ').filter_map(|word| word.parse::<f64>().ok()))
+        .sum();
+    assert!(seconds > 0.0 && seconds < 2.0, "{seconds} s: {}", again.stderr);
 }
 
 #[test]

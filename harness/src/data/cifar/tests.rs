@@ -11,6 +11,8 @@ use super::*;
 const ANYTHING: LoadOptions = LoadOptions {
     allow_modified: true,
     test_only: false,
+    train: None,
+    test: None,
 };
 
 /// Records of CIFAR-10 (one label byte) or CIFAR-100 (two), with pixels that tell them apart.

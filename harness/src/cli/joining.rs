@@ -1,0 +1,75 @@
+//! How a process takes part in a run and how long, what it did, and how to go on.
+
+use crate::error::{Error, Result};
+use crate::run::piece::ATTACKED;
+use crate::run::shell::quoted;
+use crate::run::{Executed, Part};
+use crate::stop;
+use clap::Args;
+use std::time::Duration;
+
+/// How a process takes part in a run, and how long.
+#[derive(Debug, Clone, Args)]
+pub struct Joining {
+    /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
+    /// 3, and the same command goes on exactly
+    #[arg(long, value_name = "N")]
+    minutes: Option<f64>,
+    /// Images of one attack that a process claims at a time; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = ATTACKED as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    shard: u32,
+}
+
+impl Joining {
+    /// Listens to whatever may ask to stop.
+    pub fn listen(&self) -> Result<()> {
+        stop::on_signals()?;
+        self.minutes.map_or(Ok(()), stop::after_minutes)
+    }
+
+    /// As the run needs it.
+    pub fn part(&self) -> Part {
+        Part {
+            shard: self.shard as usize,
+            ..Part::default()
+        }
+    }
+}
+
+impl Default for Joining {
+    fn default() -> Self {
+        Self {
+            minutes: None,
+            shard: ATTACKED as u32,
+        }
+    }
+}
+
+/// What a run did, in a line.
+pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
+    let shared = match executed.shared {
+        0 => String::new(),
+        shared => format!(", {shared} by other processes"),
+    };
+    let left = match executed.left {
+        0 => String::new(),
+        left => format!(", {left} left to other processes"),
+    };
+    format!(
+        "{name}: {} cells computed{shared}, {} were done before{left} ({:.0} s)",
+        executed.computed,
+        executed.found,
+        took.as_secs_f64()
+    )
+}
+
+/// Adds to a stop how to go on: with the same command.
+pub fn go_on(error: Error) -> Error {
+    match error {
+        Error::Stopped(why) => {
+            let words: Vec<String> = std::env::args().map(quoted).collect();
+            Error::Stopped(format!("{why}\nto go on: {}", words.join(" ")))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,215 @@
+//! What is left to do and how long it may take, from cells of the same kind that were measured: in
+//! this run directory and those beside it.
+
+use super::directory::RunDirectory;
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, NormBanks, Plan, TrainSpec};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What a cell may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cost {
+    /// Wall seconds.
+    pub seconds: f64,
+    /// Bytes on the disk.
+    pub bytes: f64,
+}
+
+/// Images of the data set in use.
+#[derive(Debug, Clone, Copy)]
+pub struct Images {
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+/// What the measured cells of a kind took together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    cost: Cost,
+    units: f64,
+    cells: f64,
+}
+
+/// What was measured, by kind of cell.
+#[derive(Debug, Default)]
+pub struct Measured {
+    sums: BTreeMap<String, Sum>,
+}
+
+impl Measured {
+    /// Reads the records of a run directory and of those beside it.
+    pub fn around(out: &Path, images: Images) -> Self {
+        let mut measured = Self::default();
+        let beside = out.parent().map(|parent| {
+            if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            }
+        });
+        let mut folders = vec![out.to_path_buf()];
+        for entry in beside
+            .and_then(|parent| fs::read_dir(parent).ok())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.path().join("cells").is_dir() && entry.path().file_name() != out.file_name() {
+                folders.push(entry.path());
+            }
+        }
+        for folder in folders {
+            measured.add_folder(&folder, images);
+        }
+        measured
+    }
+
+    fn add_folder(&mut self, folder: &Path, images: Images) {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(folder.join("cells")).into_iter().flatten().flatten() {
+            let text = fs::read(entry.path().join("cell.json")).unwrap_or_default();
+            if let Ok(record) = serde_json::from_slice::<CellRecord>(&text) {
+                records.push((record, size(&entry.path())));
+            }
+        }
+        let trained: BTreeMap<CellId, TrainSpec> = records
+            .iter()
+            .filter_map(|(record, _)| match &record.cell.spec {
+                CellSpec::Train(spec) => Some((record.cell.id.clone(), spec.clone())),
+                CellSpec::Evaluate(_) => None,
+            })
+            .collect();
+        for (record, bytes) in &records {
+            let units = match &record.cell.spec {
+                CellSpec::Train(_) => units(&record.cell, None, images),
+                CellSpec::Evaluate(_) => record.rows as f64,
+            };
+            for kind in kinds(&record.cell, |id| trained.get(id)) {
+                let sum = self.sums.entry(kind).or_default();
+                sum.cost.seconds += record.provenance.seconds;
+                sum.cost.bytes += bytes;
+                sum.units += units;
+                sum.cells += 1.0;
+            }
+        }
+    }
+
+    /// What a cell of a plan may take; nothing when no cell of its kind was measured.
+    pub fn cost(&self, cell: &Cell, plan: &Plan, images: Images) -> Option<Cost> {
+        let trained = |id: &CellId| {
+            plan.cells
+                .iter()
+                .find(|cell| cell.id == *id)
+                .and_then(|cell| match &cell.spec {
+                    CellSpec::Train(spec) => Some(spec),
+                    CellSpec::Evaluate(_) => None,
+                })
+        };
+        let norm = cell.parents.first().and_then(trained).map(|spec| spec.norm);
+        let units = units(cell, norm, images);
+        let kinds = kinds(cell, trained);
+        let sum = kinds.iter().find_map(|kind| self.sums.get(kind))?;
+        if sum.units == 0.0 {
+            return None;
+        }
+        let bytes = match cell.spec {
+            // A model is as large after one epoch as after a hundred.
+            CellSpec::Train(_) => sum.cost.bytes / sum.cells,
+            CellSpec::Evaluate(_) => sum.cost.bytes / sum.units * units,
+        };
+        Some(Cost {
+            seconds: sum.cost.seconds / sum.units * units,
+            bytes,
+        })
+    }
+}
+
+/// What is counted: images times epochs, or rows.
+fn units(cell: &Cell, norm: Option<NormBanks>, images: Images) -> f64 {
+    match &cell.spec {
+        CellSpec::Train(spec) => {
+            let train = cell.data.train.map_or(images.train, |n| n as usize);
+            f64::from(spec.epochs) * train as f64
+        }
+        CellSpec::Evaluate(spec) => {
+            let own = norm.map_or(1, |norm| norm.branches().len());
+            let branches = spec.branches.as_ref().map_or(own, Vec::len);
+            (spec.conditions.len() * images.test * branches) as f64
+        }
+    }
+}
+
+/// The kinds a cell belongs to, the narrowest first.
+fn kinds<'a>(cell: &Cell, trained: impl Fn(&CellId) -> Option<&'a TrainSpec>) -> Vec<String> {
+    let data = &cell.data.dataset;
+    match &cell.spec {
+        CellSpec::Train(spec) => {
+            let views: Vec<&str> = spec.views.iter().map(|view| view.name()).collect();
+            let narrow = format!(
+                "train {} {} {:?} {} on {data}",
+                spec.stage.name(),
+                spec.arch,
+                spec.norm,
+                views.join("+")
+            );
+            vec![format!("{narrow}, {}", spec.attack), narrow]
+        }
+        CellSpec::Evaluate(spec) => {
+            let Some(model) = cell.parents.first().and_then(trained) else {
+                return Vec::new();
+            };
+            let of = format!("of {} on {data}", model.arch);
+            match spec.conditions.first() {
+                Some(Condition::Corruption { name, .. }) => {
+                    vec![format!("{name} {of}"), format!("corrupted {of}")]
+                }
+                Some(condition) => vec![format!("{condition} {of}")],
+                None => Vec::new(),
+            }
+        }
+    }
+}
+
+/// Bytes of a folder's files.
+fn size(folder: &Path) -> f64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len() as f64)
+        .sum()
+}
+
+/// A cell of a plan with its state, for a dry run.
+pub struct Line<'a> {
+    /// The cell.
+    pub cell: &'a Cell,
+    /// Whether it is done.
+    pub done: bool,
+    /// What it may take.
+    pub cost: Option<Cost>,
+    /// Names of the cells it needs.
+    pub needs: Vec<&'a str>,
+}
+
+/// The plan's graph: every cell, what it needs, whether it is done and what it may take.
+pub fn lines<'a>(plan: &'a Plan, out: &Path, images: Images) -> Vec<Line<'a>> {
+    let measured = Measured::around(out, images);
+    let name = |id: &CellId| {
+        plan.cells
+            .iter()
+            .find(|cell| cell.id == *id)
+            .map(|cell| cell.name.as_str())
+    };
+    plan.cells
+        .iter()
+        .map(|cell| Line {
+            cell,
+            done: RunDirectory::has(out, &cell.id),
+            cost: measured.cost(cell, plan, images),
+            needs: cell.parents.iter().filter_map(name).collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,69 @@
+//! Every stage, stopped between steps again and again: the same to the bit as if it never was.
+
+use super::Trained;
+use super::tests::{attempt, spec};
+use crate::error::Error;
+use crate::nn::checkpoint::Tensors;
+use crate::stop;
+use rlnet_suites::TrainSpec;
+use std::path::Path;
+
+/// What must be the same: weights, mask, selected epoch, and every point of the curves but times.
+fn kept(trained: &Trained) -> (String, u32, Vec<(u32, String, u64)>) {
+    let mut tensors = Tensors::default();
+    tensors.put_network("param/", &trained.network);
+    tensors.put_mask("mask/", trained.network.mask());
+    let points = trained
+        .curves
+        .iter()
+        .filter(|point| !point.metric.starts_with("time/"));
+    let points = points.map(|point| (point.epoch, point.metric.clone(), point.value.to_bits()));
+    (tensors.checksum(), trained.epoch, points.collect())
+}
+
+/// Trains, stopping after so many steps or epochs each time. Also gives how often that was.
+fn in_pieces(spec: &TrainSpec, work: &Path, questions: u32) -> (Trained, u32) {
+    for stops in 0..100 {
+        stop::at_question(questions);
+        match attempt(spec, work) {
+            Ok(trained) => return (trained, stops),
+            Err(Error::Stopped(why)) => assert!(why.contains("is saved after"), "{why}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, (stage, sets)) in [
+        ("teacher", &[][..]),
+        ("mask", &[]),
+        ("mask", &["train.mask.with.score=averaged"]),
+        ("rlnet", &[]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let epochs = format!("train.{stage}.with.epochs=2");
+        let sets: Vec<&str> = sets
+            .iter()
+            .copied()
+            .chain([epochs.as_str(), "training.batch=6"])
+            .collect();
+        let spec = spec(stage, &sets);
+        stop::at_question(u32::MAX);
+        std::fs::create_dir(folder.path().join(format!("whole-{number}"))).expect("a folder");
+        let whole = attempt(&spec, &folder.path().join(format!("whole-{number}"))).expect("trained");
+        // One, two and three questions apart: within steps, at an epoch's last one, between epochs.
+        for questions in 1..=3 {
+            let work = folder.path().join(format!("pieces-{number}-{questions}"));
+            std::fs::create_dir(&work).expect("a folder");
+            let (pieces, stops) = in_pieces(&spec, &work, questions);
+            assert!(stops >= 2, "{stage}: only {stops} stops");
+            assert_eq!(pieces.resumed, stops, "{stage}");
+            assert_eq!(kept(&pieces), kept(&whole), "{stage} in pieces of {questions}");
+        }
+    }
+}
