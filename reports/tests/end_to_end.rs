@@ -181,7 +181,7 @@ fn tables_are_written_in_every_form() {
         (count("csv"), count("tex"), count("md"), count("json")),
         (22, 22, 22, 27)
     );
-    assert_eq!((count("svg"), count("png"), count("html")), (6, 7, 1));
+    assert_eq!((count("svg"), count("png"), count("html")), (7, 8, 1));
     let left: Vec<PathBuf> = walk(&made.rendered.folder)
         .into_iter()
         .filter(|f| f.ends_with(".part"))
