@@ -4,8 +4,8 @@
 //! Without a CUDA device every test says `SKIPPED` and compares the CPU with itself, so that the
 //! code at least runs; with `RLNET_REQUIRE_CUDA=1` it fails instead. What can be compared in
 //! double precision is, where devices differ by rounding alone. Training steps are in single
-//! precision, where cuDNN may multiply in TF32 (10 bits of mantissa): their tolerances are tight
-//! under `NVIDIA_TF32_OVERRIDE=0` and wide without it. Reads no files.
+//! precision, and once more in the arithmetic of `precision = "bf16"`, with wider tolerances.
+//! Reads no files.
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 use rlnet::attack::pgd::{Settings, descend};
@@ -18,6 +18,7 @@ use rlnet::train::loss::cross_entropy;
 use rlnet::train::{StageInput, Trained, train};
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::objective::Precision;
 use rlnet_suites::plan::World;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{Branch, CellSpec, NormBanks, Suite, TrainSpec, catalog};
@@ -43,11 +44,6 @@ fn other(test: &str) -> Device {
         state.describe()
     );
     Device::Cpu
-}
-
-/// Whether products in single precision have all their bits on the GPU.
-fn full_precision() -> bool {
-    std::env::var("NVIDIA_TF32_OVERRIDE").is_ok_and(|value| value == "0")
 }
 
 fn spec(arch: &str, norm: NormBanks) -> NetworkSpec {
@@ -174,8 +170,8 @@ fn a_difference_would_be_seen() {
     };
     one.iter().zip(&two).for_each(seen);
     let (a, b) = (
-        &step(Stage::Teacher, true, 0, Device::Cpu),
-        &step(Stage::Teacher, true, 1, Device::Cpu),
+        &step(Stage::Teacher, true, Precision::Fp32, 0, Device::Cpu),
+        &step(Stage::Teacher, true, Precision::Fp32, 1, Device::Cpu),
     );
     assert!(apart(&update(a), &update(b)) > 0.5);
 }
@@ -230,10 +226,10 @@ fn splits() -> (Arc<Split>, Split) {
 }
 
 /// A stage of the demo suite that has one epoch of one batch.
-fn stage_spec(stage: Stage, attacked: bool, seed: u64) -> TrainSpec {
+fn stage_spec(stage: Stage, attacked: bool, precision: Precision, seed: u64) -> TrainSpec {
     let name = match stage {
         Stage::Teacher => "teacher",
-        Stage::Mask => "mask",
+        Stage::Mask | Stage::Snl => "mask",
         _ => "rlnet",
     };
     let mut sets = vec![
@@ -258,7 +254,12 @@ fn stage_spec(stage: Stage, attacked: bool, seed: u64) -> TrainSpec {
     let plan = suite.plan(&world).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == name);
     match cell.expect("a stage").spec {
-        CellSpec::Train(spec) => spec,
+        CellSpec::Train(spec) => TrainSpec {
+            stage,
+            precision,
+            lasso: if stage == Stage::Snl { 1e-3 } else { 0.0 },
+            ..spec
+        },
         CellSpec::Evaluate(_) => unreachable!("{name} is trained"),
     }
 }
@@ -292,14 +293,15 @@ fn warmed(seed: u64, masked: bool, device: Device) -> Network {
 }
 
 /// One training step.
-fn step(stage: Stage, attacked: bool, seed: u64, device: Device) -> (Trained, Network) {
-    let spec_ = stage_spec(stage, attacked, seed);
+fn step(stage: Stage, attacked: bool, precision: Precision, seed: u64, device: Device) -> (Trained, Network) {
+    let spec_ = stage_spec(stage, attacked, precision, seed);
     let (images, validation) = splits();
     let teacher = (stage != Stage::Teacher).then(|| warmed(11, false, device));
     let start = (stage == Stage::Student).then(|| warmed(12, true, device));
     let network = spec("resnet10-w8", NormBanks::Dual);
     let before = match stage {
         Stage::Student => warmed(12, true, Device::Cpu),
+        Stage::Snl => warmed(11, false, Device::Cpu),
         _ => Network::new(network.clone(), seed, Device::Cpu),
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -336,20 +338,24 @@ fn changes(trained: &Trained, before: &Network, trainable: bool) -> Tensor {
 #[test]
 fn one_step_of_each_stage_trains_the_same_network() {
     let device = other("one_step_of_each_stage_trains_the_same_network");
-    for stage in [Stage::Teacher, Stage::Mask, Stage::Student] {
-        for attacked in [false, true] {
+    for stage in [Stage::Teacher, Stage::Mask, Stage::Student, Stage::Snl] {
+        for (attacked, precision) in [
+            (false, Precision::Fp32),
+            (true, Precision::Fp32),
+            (true, Precision::Bf16),
+        ] {
             // Relative tolerances of a loss, of an update and of statistics, and the share of
             // mask units that may differ. An attack of seven sign steps turns the last bit of a
-            // gradient near zero into whole steps, in a few pixels.
-            let (loss, update_, statistics, units) = match (full_precision(), attacked) {
-                (true, false) => (1e-5, 1e-3, 1e-4, 5e-4),
-                (true, true) => (2e-3, 3e-2, 3e-3, 5e-4),
-                (false, false) => (2e-3, 5e-2, 5e-3, 2e-2),
-                (false, true) => (1e-2, 2e-1, 2e-2, 2e-2),
+            // gradient near zero into whole steps, in a few pixels; in bfloat16 (and TF32 outside
+            // the attack) that is many of them.
+            let (loss, update_, statistics, units) = match (precision, attacked) {
+                (Precision::Fp32, false) => (1e-5, 1e-3, 1e-4, 5e-4),
+                (Precision::Fp32, true) => (2e-3, 3e-2, 3e-3, 5e-4),
+                _ => (1e-2, 2e-1, 2e-2, 2e-2),
             };
-            let what = format!("{stage:?}, attacked {attacked}");
-            let cpu = step(stage, attacked, 0, Device::Cpu);
-            let there = step(stage, attacked, 0, device);
+            let what = format!("{stage:?}, attacked {attacked}, {precision:?}");
+            let cpu = step(stage, attacked, precision, 0, Device::Cpu);
+            let there = step(stage, attacked, precision, 0, device);
             let mut compared = 0;
             for (a, b) in cpu.0.curves.iter().zip(&there.0.curves) {
                 assert_eq!(a.metric, b.metric);
@@ -366,14 +372,19 @@ fn one_step_of_each_stage_trains_the_same_network() {
                 }
             }
             assert!(compared >= 2, "{what}: {compared} losses");
-            let difference = apart(&update(&cpu), &update(&there));
-            assert!(difference <= update_, "{what}: updates {difference:e} apart");
             let of = |step: &(Trained, Network)| changes(&step.0, &step.1, false);
             let difference = apart(&of(&cpu), &of(&there));
             assert!(
                 difference <= statistics,
                 "{what}: statistics {difference:e} apart"
             );
+            // The first step of Adam is the gradient's sign, whatever its size: rounding decides
+            // where it is near zero, and with it which slopes are the largest.
+            if stage == Stage::Snl {
+                continue;
+            }
+            let difference = apart(&update(&cpu), &update(&there));
+            assert!(difference <= update_, "{what}: updates {difference:e} apart");
             let differ = cpu.0.network.mask().hamming(there.0.network.mask());
             assert!(differ <= units, "{what}: {differ} of the mask's units differ");
             assert_eq!(

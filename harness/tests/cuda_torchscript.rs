@@ -1,7 +1,7 @@
-//! TorchScript models on a CUDA device beside the reference data: logits, and the verdicts of
-//! FGSM and PGD.
+//! TorchScript on a CUDA device: branches of our own, exported; and models beside the reference
+//! data, their logits and the verdicts of FGSM, PGD and APGD.
 //!
-//! Needs a CUDA device, and the reference data in `$RLNET_ORACLES` (else in `oracles/` of the
+//! Needs a CUDA device, and for the second the reference data in `$RLNET_ORACLES` (else in `oracles/` of the
 //! folder that the other tests read). The images are the first 256 of CIFAR-10's test batch:
 //! `$RLNET_ORACLES/test_batch.bin` where it is there, else the packed file of the other tests.
 //! Says `SKIPPED` where something is missing; with `RLNET_REQUIRE_CUDA=1` it fails instead.
@@ -9,7 +9,9 @@
 
 use rlnet::attack::{Classifier, Target, TorchScript, run};
 use rlnet::device::{CudaState, Wish, cuda_state, open};
-use rlnet_suites::Branch;
+use rlnet::nn::{Network, NetworkSpec, Quirks, ReluMask};
+use rlnet::pytorch::script;
+use rlnet_suites::{Branch, NormBanks};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -81,6 +83,60 @@ fn images(oracles: &Path, device: Device) -> Option<(Tensor, Tensor)> {
         images.to_device(device).to_kind(Kind::Float) / 255.0,
         Tensor::from_slice(&labels).to_device(device),
     ))
+}
+
+/// A branch that was traced on the CPU, masks and all, answers on the device as it does there;
+/// its gradients, too. Reads no reference data; without a device the CPU is compared with itself.
+#[test]
+fn an_exported_branch_moves_to_the_device() {
+    tch::set_num_threads(1);
+    let device = device().unwrap_or(Device::Cpu);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("branch.pt");
+    for arch in ["resnet8-w8", "wrn-10-1", "vit2-w32"] {
+        let network = || {
+            let spec = NetworkSpec {
+                arch: arch.parse().expect(arch),
+                image_size: 32,
+                classes: 10,
+                norm: NormBanks::Dual,
+                quirks: Quirks::default(),
+                mean: [0.4, 0.5, 0.6],
+                std: [0.2, 0.25, 0.3],
+            };
+            let mut network = Network::new(spec, 1, Device::Cpu);
+            let sizes = network.layer_sizes();
+            let keep: Vec<u64> = sizes.iter().map(|n| n / 2).collect();
+            network
+                .set_mask(ReluMask::random(&sizes, &keep, 3))
+                .expect("its layers");
+            network
+        };
+        script::export(network(), Branch::Adversarial, &path).expect(arch);
+        let script = TorchScript::load(&path, device).expect(arch);
+        let network = network();
+        let here = network.freeze();
+        let values: Vec<f32> = (0..5 * 3 * 1024)
+            .map(|i| ((i * 37) % 101) as f32 / 100.0)
+            .collect();
+        let images = Tensor::from_slice(&values).reshape([5, 3, 32, 32]);
+        let answer = |model: &dyn Classifier, device: Device| {
+            let variable = images.to_device(device).detach().set_requires_grad(true);
+            let logits = model.logits(&variable, Branch::Adversarial).expect("logits");
+            assert_eq!(logits.device(), device, "{arch}");
+            let sum = logits.square().sum(Kind::Float);
+            let slope = Tensor::run_backward(&[&sum], &[&variable], false, false).remove(0);
+            [logits.detach(), slope].map(|tensor| tensor.to_device(Device::Cpu).to_kind(Kind::Double))
+        };
+        let (cpu, cuda) = (answer(&here, Device::Cpu), answer(&script, device));
+        for (what, (want, got)) in ["logits", "gradient"].iter().zip(cpu.iter().zip(&cuda)) {
+            // A ReLU beside zero may open on one side only, which moves a few pixels of a gradient.
+            let away = (got - want).square().mean(Kind::Double).sqrt().double_value(&[]);
+            let scale = want.square().mean(Kind::Double).sqrt().double_value(&[]);
+            eprintln!("{arch}: {what} within {:.1e} of their size", away / scale);
+            assert!(away <= 1e-3 * scale, "{arch}: {what} {away} of {scale}");
+        }
+    }
 }
 
 /// Tolerances of the reference data: logits 1e-4, predictions identical, verdicts of attacks

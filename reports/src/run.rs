@@ -113,6 +113,19 @@ impl Run {
         }
     }
 
+    /// Where a finished training cell's mask keeps ReLUs: per layer (`kept/LAYER`) and place, row by
+    /// row, the share of channels kept; nothing when it keeps all, or an older program made it.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read.
+    pub fn mask_map(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
+        let file = self.folder(cell).join("mask_map.parquet");
+        if !file.is_file() {
+            return Ok(Vec::new());
+        }
+        store::read_curves(&file)
+    }
+
     /// How alike a model's activations are to its teacher's, as a finished evaluation cell
     /// compared them; nothing when it did not.
     ///

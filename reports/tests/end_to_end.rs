@@ -94,9 +94,27 @@ fn the_page_stands_on_its_own() {
     ] {
         assert!(made.page.contains(text), "{text}");
     }
-    assert_eq!(made.page.matches("<svg ").count(), 6);
+    assert_eq!(made.page.matches("<svg ").count(), 7);
     assert!(!made.page.contains("Unfinished"));
     assert!(made.page.contains("lang=\"en\""));
+}
+
+#[test]
+fn every_table_that_is_a_file_is_on_the_page() {
+    let made = demo();
+    let tables = fs::read_dir(made.rendered.folder.join("tables")).expect("tables");
+    let mut seen = 0;
+    for file in tables.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if let Some(id) = name.strip_suffix(".csv") {
+            assert!(
+                made.page.contains(&format!("id=\"table-{id}\"")),
+                "{id} is not on the page"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
 }
 
 #[test]
@@ -161,7 +179,7 @@ fn tables_are_written_in_every_form() {
     let count = |ending: &str| forms.get(ending).copied().unwrap_or(0);
     assert_eq!(
         (count("csv"), count("tex"), count("md"), count("json")),
-        (21, 21, 21, 26)
+        (22, 22, 22, 27)
     );
     assert_eq!((count("svg"), count("png"), count("html")), (6, 7, 1));
     let left: Vec<PathBuf> = walk(&made.rendered.folder)

@@ -122,6 +122,31 @@ fn every_reading_has_the_triple_counted_by_hand() {
     assert_eq!(one.reading, Reading::Fixed(Branch::Single));
 }
 
+/// All images are of class 3, and every wrong answer says 4.
+#[test]
+fn confusions_count_the_branch_trained_for_each_kind_of_image() {
+    use rlnet_reports::metrics::confusion::{Confusion, share};
+    let analysis = analysis(rows);
+    let two = analysis.grid("two").expect("a grid");
+    let [clean, attacked] = ["clean", "fgsm"].map(|text| vec![text.parse::<Condition>().expect(text)]);
+    let fog: Vec<Condition> = ["fog/1", "fog/2"].map(|text| text.parse().expect(text)).into();
+    for (conditions, taken) in [(&clean, 1), (&attacked, 2), (&fog, 3)] {
+        let matrix = Confusion::of(two, conditions).expect("measured");
+        assert_eq!(
+            (matrix.classes(), matrix.count(3, 4)),
+            (5, taken),
+            "{conditions:?}"
+        );
+        assert_eq!(matrix.pairs(), [(3, 4)]);
+        let answers = 4 * conditions.len() as u64;
+        let found = share(two, conditions, 3, 4).expect("measured");
+        assert_eq!((found.right, found.answers, found.images), (taken, answers, 4));
+        assert!((found.value - matrix.share(3, 4)).abs() < 1e-12);
+    }
+    assert!(share(two, &clean, 4, 3).is_none(), "no image is of class 4");
+    assert!(Confusion::of(two, &["snow/5".parse().expect("a condition")]).is_none());
+}
+
 #[test]
 fn corruptions_and_severities_are_means_of_whole_counts() {
     let analysis = analysis(rows);

@@ -52,7 +52,7 @@ fn a_sweep_is_students_of_one_teacher_that_differ_only_in_their_relus() {
         names,
         ["teacher", "rlnet-2x", "rlnet-4x", "rlnet-10x", "rlnet-20x"]
     );
-    assert!((sweep.points[4].reduction - 20.0).abs() < 0.01);
+    assert!((sweep.points[4].reduction - 20.0).abs() < 0.05);
 
     // Recount one difference from the rows.
     let right = |cell: &str| -> u64 {

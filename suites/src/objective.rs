@@ -64,6 +64,32 @@ pub enum Precision {
     Bf16,
 }
 
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// By a factor of ten at each milestone.
+    #[default]
+    Steps,
+    /// Along half a cosine, to zero.
+    Cosine,
+}
+
+/// What the augmented role (view `augmix`) is made by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augmentation {
+    /// AugMix without its consistency loss (the method).
+    #[default]
+    Augmix,
+    /// Gaussian noise, its deviation uniform up to 0.1 of the range of pixels.
+    Gaussian,
+    /// PixMix (Hendrycks et al., CVPR 2022), with fractals drawn by formula.
+    Pixmix,
+    /// Nothing beyond crop and flip: a second clean view, cropped and flipped on its own.
+    None,
+}
+
 /// What a mask keeps or drops as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

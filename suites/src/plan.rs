@@ -6,7 +6,6 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::CorruptedFiles;
 use crate::error::SuiteError;
 use crate::suite::Suite;
-use crate::train::Stage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -96,7 +95,7 @@ impl Suite {
             None => self
                 .train
                 .iter()
-                .filter(|train| train.stage != Stage::Mask)
+                .filter(|train| !train.stage.is_search())
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
@@ -151,12 +150,19 @@ pub(crate) fn identify(
     spec: CellSpec,
     versions: BTreeMap<String, u32>,
 ) -> Cell {
-    let content = serde_json::json!({
+    let mut content = serde_json::json!({
         "parents": &parents,
         "data": data,
         "spec": &spec,
         "versions": &versions,
     });
+    if let Some(imported) = content
+        .pointer_mut("/spec/imported")
+        .and_then(serde_json::Value::as_object_mut)
+    {
+        // The checksum says what the file is, wherever it is.
+        imported.remove("path");
+    }
     let hash = blake3::hash(content.to_string().as_bytes()).to_hex();
     Cell {
         id: CellId(hash[..16].to_owned()),
@@ -263,6 +269,10 @@ mod tests {
             "score",
             "granularity",
             "precision",
+            "quirks",
+            "augmentation",
+            "schedule",
+            "lasso",
         ] {
             assert!(
                 !spec.to_string().contains(&format!("\"{later}\"")),

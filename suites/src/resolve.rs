@@ -4,7 +4,9 @@ use crate::branch::NormBanks;
 use crate::cell::{Cell, CellSpec};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Score};
+use crate::objective::{
+    Augmentation, DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Schedule, Score,
+};
 use crate::plan::find;
 use crate::suite::{StageSettings, Suite, Train};
 use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
@@ -47,14 +49,20 @@ impl Suite {
         fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
             own.clone().or_else(|| all.clone()).unwrap_or(method)
         }
-        let inherited = parent.as_ref().filter(|parent| parent.stage == Stage::Mask);
+        let inherited = parent.as_ref().filter(|parent| parent.stage.is_search());
         let inherited = inherited.map(|mask| (mask.dialect, mask.quirks.clone()));
         let (dialect, quirks) = match (replayed(own)?, inherited, replayed(all)?) {
             // A student's network is its mask stage's.
             (Some(said), _, _) | (None, Some(said), _) | (None, None, Some(said)) => said,
             (None, None, None) => (Dialect::Fixed, Vec::new()),
         };
-        let mut reference = StageDefaults::of(stage, robust);
+        // SNL is no part of the reference: it starts from its teacher, whatever that is.
+        let (dialect, quirks) = match stage {
+            Stage::Snl => (Dialect::Fixed, Vec::new()),
+            _ => (dialect, quirks),
+        };
+        let after_snl = parent.as_ref().is_some_and(|parent| parent.stage == Stage::Snl);
+        let mut reference = StageDefaults::of(stage, robust, after_snl);
         if quirks.contains(&Quirk::SelectOnTest) {
             reference.select = Select::Clean;
         }
@@ -70,12 +78,14 @@ impl Suite {
                 .or(parent.as_ref().map(|p| p.norm))
                 .unwrap_or(self.network.norm),
             views,
+            augmentation: pick(&own.augmentation, &all.augmentation, Augmentation::default()),
             epochs: pick(&own.epochs, &all.epochs, reference.epochs),
             batch: pick(&own.batch, &all.batch, 128),
             lr: pick(&own.lr, &all.lr, reference.lr),
+            schedule: pick(&own.schedule, &all.schedule, reference.schedule),
             milestones: pick(&own.milestones, &all.milestones, reference.milestones),
             momentum: pick(&own.momentum, &all.momentum, 0.9),
-            weight_decay: pick(&own.weight_decay, &all.weight_decay, 5e-4),
+            weight_decay: pick(&own.weight_decay, &all.weight_decay, reference.weight_decay),
             gamma: part(own.gamma, all.gamma, |mode| mode.gamma, reference.gamma),
             alpha: part(own.alpha, all.alpha, |mode| mode.alpha, reference.alpha),
             beta: part(own.beta, all.beta, |mode| mode.beta, reference.beta),
@@ -86,6 +96,10 @@ impl Suite {
             ),
             pram: pick(&own.pram, &all.pram, Pram::default()),
             trades: part(own.trades, all.trades, |mode| mode.trades, 0.0),
+            lasso: match stage {
+                Stage::Snl => pick(&own.lasso, &all.lasso, 1e-5),
+                _ => 0.0,
+            },
             jsd: pick(&own.jsd, &all.jsd, 0.0),
             temperature: pick(&own.temperature, &all.temperature, 4.0),
             inner: pick(
@@ -96,6 +110,7 @@ impl Suite {
             attack: pick(&own.attack, &all.attack, INNER_ATTACK.parse()?),
             budget: train.budget,
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
+            imported: train.imported.clone(),
             score: pick(&own.score, &all.score, Score::default()),
             granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
             precision: pick(&own.precision, &all.precision, Precision::default()),
@@ -104,6 +119,9 @@ impl Suite {
             quirks,
             seed: pick(&own.seed, &all.seed, 0),
         };
+        if let Some(parent) = parent.as_ref().filter(|parent| parent.stage.is_search()) {
+            check_structure(train.name.get_ref(), &spec, parent)?;
+        }
         replay_losses(&mut spec);
         check_objective(train.name.get_ref(), &spec)?;
         Ok(spec)
@@ -126,6 +144,18 @@ fn replayed(settings: &StageSettings) -> Result<Option<(Dialect, Vec<Quirk>)>, S
         }
         (Some(Dialect::Fixed), None) => Ok(Some((Dialect::Fixed, Vec::new()))),
         (None, None) => Ok(None),
+    }
+}
+
+/// Refuses a student that is to be another network than its mask stage's.
+fn check_structure(name: &str, spec: &TrainSpec, mask: &TrainSpec) -> Result<(), SuiteError> {
+    let mut structural = [Quirk::NormedStages, Quirk::StudentWithoutSkip].into_iter();
+    match structural.find(|quirk| spec.has(*quirk) != mask.has(*quirk)) {
+        None => Ok(()),
+        Some(quirk) => {
+            let why = format!("`{name}` and its mask stage must agree on it: they are one network");
+            Err(SuiteError::value("quirk", quirk, why))
+        }
     }
 }
 
@@ -172,6 +202,21 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         let why = format!("`{name}` has no teacher; an attack on the KL needs one");
         return refuse("inner", &"kl", why);
     }
+    if spec.stage == Stage::Snl && spec.select != Select::Last {
+        let why = format!("of `{name}`: an snl stage hands on its last epoch, the one that meets the budget");
+        return refuse("select", &"clean or mean", why);
+    }
+    if spec.stage == Stage::Snl && (spec.granularity, spec.score) != Default::default() {
+        let why = format!("of `{name}`: an snl stage chooses single units by their slopes");
+        return refuse("granularity or score", &"set", why);
+    }
+    if !(spec.lasso >= 0.0 && spec.lasso.is_finite()) {
+        return refuse(
+            "lasso",
+            &spec.lasso,
+            format!("of `{name}`; weights are 0 or more"),
+        );
+    }
     let plain = spec.norm == NormBanks::Single && spec.views == [View::Clean, View::Adversarial];
     if spec.trades > 0.0 && (distilled || !plain) {
         let why = format!(
@@ -179,6 +224,10 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
              TRADES compares both on the same images through the same norms"
         );
         return refuse("trades", &spec.trades, why);
+    }
+    if spec.augmentation != Augmentation::Augmix && !spec.views.contains(&View::Augmix) {
+        let why = format!("`{name}` has no view \"augmix\", the role that augmentation is for");
+        return refuse("augmentation", &"set", why);
     }
     if spec.jsd > 0.0 && !spec.views.contains(&View::Augmix) {
         return refuse(
@@ -197,7 +246,8 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
     Ok(())
 }
 
-/// The reference's recipe of each stage (its README and code, HEAD of April 2024).
+/// The recipe of each stage: the reference's (its README and code, HEAD of April 2024), and for
+/// `snl` and the student after it SNL's (its code; the search ends when the budget is met).
 struct StageDefaults {
     epochs: u32,
     lr: f64,
@@ -206,10 +256,39 @@ struct StageDefaults {
     alpha: f64,
     beta: f64,
     select: Select,
+    schedule: Schedule,
+    weight_decay: f64,
 }
 
 impl StageDefaults {
-    fn of(stage: Stage, robust: bool) -> Self {
+    fn of(stage: Stage, robust: bool, after_snl: bool) -> Self {
+        let method = Self::method(stage, robust);
+        match stage {
+            Stage::Snl => Self {
+                epochs: 2000,
+                lr: 1e-3,
+                milestones: Vec::new(),
+                gamma: 1.0,
+                alpha: 1.0,
+                select: Select::Last,
+                weight_decay: 0.0,
+                ..method
+            },
+            Stage::Student if after_snl => Self {
+                epochs: 100,
+                lr: 1e-3,
+                milestones: Vec::new(),
+                gamma: 1.0,
+                alpha: 1.0,
+                beta: 0.0,
+                schedule: Schedule::Cosine,
+                ..method
+            },
+            _ => method,
+        }
+    }
+
+    fn method(stage: Stage, robust: bool) -> Self {
         // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
         let steps = vec![0.625, 0.75, 0.875];
         let select = if robust { Select::Mean } else { Select::Clean };
@@ -222,8 +301,10 @@ impl StageDefaults {
                 alpha: 0.0,
                 beta: 0.0,
                 select,
+                schedule: Schedule::Steps,
+                weight_decay: 5e-4,
             },
-            Stage::Mask => Self {
+            Stage::Mask | Stage::Snl => Self {
                 epochs: 150,
                 lr: 0.05,
                 milestones: Vec::new(),
@@ -231,6 +312,8 @@ impl StageDefaults {
                 alpha: 0.5,
                 beta: 0.0,
                 select: Select::Last,
+                schedule: Schedule::Steps,
+                weight_decay: 5e-4,
             },
             Stage::Student => Self {
                 epochs: 240,
@@ -241,6 +324,8 @@ impl StageDefaults {
                 alpha: 0.5,
                 beta: 1000.0,
                 select,
+                schedule: Schedule::Steps,
+                weight_decay: 5e-4,
             },
         }
     }
@@ -377,6 +462,78 @@ mod tests {
             .expect_err("a teacher")
             .to_string();
         assert!(error.contains("leave them out"), "{error}");
+    }
+
+    const SNL: &str = "\n[[train]]\nname = \"snl\"\nstage = \"snl\"\nteacher = \"senet-teacher\"\nbudget = \"5x\"\n\
+                       [[train]]\nname = \"snl-student\"\nstage = \"student\"\nmask = \"snl\"\n";
+
+    #[test]
+    fn snl_has_its_authors_recipe_whatever_the_dialect() {
+        let text = format!("{}{SNL}", crate::catalog::find("demo").expect("the demo suite"));
+        let of = |sets: &[&str], name: &str| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(&text, "snl", &sets)?;
+            let plan = suite.plan(&World {
+                data_checksum: "a".into(),
+                corruptions_version: 1,
+                corruptions_setup: String::new(),
+                corrupted_files: BTreeMap::new(),
+            })?;
+            assert!(!plan.cells.iter().any(|cell| cell.name == "snl/clean"));
+            match &find(&plan.cells, name)?.spec {
+                CellSpec::Train(spec) => Ok(spec.clone()),
+                CellSpec::Evaluate(_) => Err(SuiteError::value("model", "", "not trained")),
+            }
+        };
+        let search = of(&["training.dialect=parity"], "snl").expect("a search");
+        assert!(search.quirks.is_empty() && !search.draws_mask());
+        assert_eq!((search.lr, search.lasso, search.weight_decay), (1e-3, 1e-5, 0.0));
+        assert_eq!((search.gamma, search.alpha, search.beta), (1.0, 1.0, 0.0));
+        let student = of(&["training.dialect=parity"], "snl-student").expect("a student");
+        assert!(student.quirks.is_empty());
+        assert_eq!((student.epochs, student.schedule), (100, Schedule::Cosine));
+        // Half way the cosine is half the rate.
+        assert!((student.lr_at(1) - 1e-3).abs() < 1e-12 && (student.lr_at(51) - 5e-4).abs() < 1e-12);
+        for (set, hint) in [
+            ("train.snl.allocation=uniform", "leave allocation out"),
+            ("train.snl.with.select=clean", "last epoch"),
+            ("train.snl.with.granularity=channel", "single units"),
+            ("train.snl.with.lasso=-1", "0 or more"),
+            ("train.snl-student.with.quirks=[\"B23\"]", "must agree"),
+            ("train.senet-teacher.with.augmentation=pixmix", "no view"),
+        ] {
+            let error = of(&[set], "snl").expect_err(set).to_string();
+            assert!(error.contains(hint), "{set}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_imported_mask_is_its_checksum_and_needs_a_student_without_a_mask_stage() {
+        let demo = crate::catalog::find("demo").expect("the demo suite");
+        let of = |more: &str, path: &str| {
+            let text = format!(
+                "{demo}\n[[train]]\nname = \"foreign\"\nstage = \"student\"\nteacher = \"teacher\"\n{more}\n\
+                 imported = {{ path = \"{path}\", blake3 = \"{}\" }}\n",
+                "0a".repeat(32)
+            );
+            let suite = Suite::parse(&text, "foreign", &[])?;
+            let plan = suite.plan(&World {
+                data_checksum: "a".into(),
+                corruptions_version: 1,
+                corruptions_setup: String::new(),
+                corrupted_files: BTreeMap::new(),
+            })?;
+            Ok::<_, SuiteError>(find(&plan.cells, "foreign")?.clone())
+        };
+        let (here, there) = (of("", "a.safetensors"), of("", "b.safetensors"));
+        let (here, there) = (here.expect("a student"), there.expect("a student"));
+        assert_eq!(here.id, there.id);
+        assert_ne!(here.spec, there.spec);
+        let error = of("budget = \"5x\"", "a").expect_err("both").to_string();
+        assert!(error.contains("its own counts"), "{error}");
+        let set = "train.rlnet.imported={path=\"a\",blake3=\"b\"}";
+        let error = trained(&[set], "rlnet").expect_err("a mask stage").to_string();
+        assert!(error.contains("in place of mask"), "{error}");
     }
 
     #[test]

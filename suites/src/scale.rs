@@ -211,6 +211,8 @@ pub fn apply(suite: &mut Table, name: &str) -> Result<(), SuiteError> {
         let hint = suggest(name, known.chain(own.iter().map(String::as_str)));
         return Err(SuiteError::value("scale", name, hint));
     }
+    // Hours are those of the suite as it stands; a scale has its own or none.
+    suite.remove("gpu_hours");
     if let Some(scale) = general {
         scale.shrink(suite)?;
     }

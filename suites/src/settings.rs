@@ -20,8 +20,12 @@ pub enum Section {
     Stage,
     /// `[[train]]`.
     Train,
+    /// `imported` of a `[[train]]`.
+    Imported,
     /// `[evaluation]`.
     Evaluation,
+    /// `[slurm]`.
+    Slurm,
 }
 
 /// What a value may be.
@@ -118,7 +122,7 @@ const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
 const BANKS: &[&str] = &["single", "dual", "triple"];
 
 use Kind::*;
-use Section::{Data, Evaluation, Network, Stage, Suite, Train};
+use Section::{Data, Evaluation, Imported, Network, Slurm, Stage, Suite, Train};
 
 /// Every key, section by section.
 pub const SETTINGS: &[Setting] = &[
@@ -168,6 +172,13 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "what changes at a scale, by its name (--set scale=NAME)",
     ),
+    may(
+        Suite,
+        "slurm",
+        Inner(Slurm),
+        "nothing",
+        "what a Slurm cluster wants to know; changes no result",
+    ),
     must(
         Data,
         "dataset",
@@ -207,8 +218,8 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "epochs",
         Whole(1, None),
-        "teacher 240, mask 150, student 240",
-        "passes over the training images (the reference's README)",
+        "teacher 240, mask 150, student 240; snl 2000, the student after it 100",
+        "passes over the training images, at most in a stage snl (the reference's README; SNL's code)",
     ),
     may(
         Stage,
@@ -221,8 +232,15 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "lr",
         Number,
-        "teacher and mask 0.05, student 0.01",
-        "learning rate before any milestone (the reference's README)",
+        "teacher and mask 0.05, student 0.01; snl and the student after it 0.001",
+        "learning rate before any milestone (the reference's README; SNL's code)",
+    ),
+    may(
+        Stage,
+        "schedule",
+        Words(&["steps", "cosine"]),
+        "steps; cosine in the student after a stage snl",
+        "how the rate falls: at milestones, or along half a cosine to zero",
     ),
     may(
         Stage,
@@ -242,28 +260,28 @@ pub const SETTINGS: &[Setting] = &[
         Stage,
         "weight_decay",
         Number,
-        "0.0005",
+        "0.0005; snl 0",
         "L2 penalty on every parameter, norms and biases too (the reference)",
     ),
     may(
         Stage,
         "gamma",
         Number,
-        "teacher 1, others 0.5; 0.1 for a student without adversarial images",
+        "teacher 1, others 0.5; 0.1 for a student without adversarial images; snl and after it 1",
         "weight of the cross entropy (the reference's commands)",
     ),
     may(
         Stage,
         "alpha",
         Number,
-        "teacher 0, others 0.5",
+        "teacher 0, others 0.5; snl and after it 1",
         "weight of the distillation (the reference's commands)",
     ),
     may(
         Stage,
         "beta",
         Number,
-        "student 1000, others 0",
+        "student 1000, others and after snl 0",
         "weight of the attention transfer, a mean over entries of unit vectors (the reference)",
     ),
     may(
@@ -307,6 +325,20 @@ pub const SETTINGS: &[Setting] = &[
         Number,
         "0",
         "weight of AugMix's Jensen-Shannon consistency; the reference has none",
+    ),
+    may(
+        Stage,
+        "lasso",
+        Number,
+        "snl 0.00001",
+        "first weight of the slopes' lasso of a stage snl (SNL's code)",
+    ),
+    may(
+        Stage,
+        "augmentation",
+        Words(&["augmix", "gaussian", "pixmix", "none"]),
+        "augmix",
+        "what makes the images of the role augmix (docs/method/augmentation.md)",
     ),
     may(
         Stage,
@@ -380,8 +412,8 @@ pub const SETTINGS: &[Setting] = &[
     must(
         Train,
         "stage",
-        Words(&["teacher", "mask", "student"]),
-        "which stage of the method",
+        Words(&["teacher", "mask", "student", "snl"]),
+        "which stage of the method, or SNL's search",
     ),
     may(
         Train,
@@ -408,15 +440,15 @@ pub const SETTINGS: &[Setting] = &[
         Train,
         "teacher",
         Text,
-        "a mask stage must have it",
-        "the teacher of a mask stage, or of a student without one: a stage above",
+        "a mask or snl stage must have it",
+        "the teacher of a mask or snl stage, or of a student without one: a stage above",
     ),
     may(
         Train,
         "mask",
         Text,
         "a student must have it, or a teacher and a budget",
-        "the mask stage of a student: a stage above",
+        "the mask or snl stage of a student: a stage above",
     ),
     may(
         Train,
@@ -431,6 +463,25 @@ pub const SETTINGS: &[Setting] = &[
         Text,
         "sensitivity",
         "how a budget is shared among layers: sensitivity, measured, uniform, equal or published:NAME",
+    ),
+    may(
+        Train,
+        "imported",
+        Inner(Imported),
+        "none",
+        "the mask of a student that has a teacher and no budget, from a file",
+    ),
+    must(
+        Imported,
+        "path",
+        Text,
+        "where the mask is (rlnet export --format mask); no part of a cell's identity",
+    ),
+    must(
+        Imported,
+        "blake3",
+        Text,
+        "its checksum, 64 hexadecimal digits: what the mask is",
     ),
     may(
         Train,
@@ -556,6 +607,48 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "whether students' activations are compared with their teachers'",
     ),
+    may(Slurm, "partition", Text, "the cluster's", "partition"),
+    may(Slurm, "account", Text, "the user's", "account that pays"),
+    may(Slurm, "qos", Text, "the cluster's", "quality of service"),
+    may(Slurm, "constraint", Text, "none", "features a node must have"),
+    may(Slurm, "gres", Text, "none", "generic resources of a task: gpu:1"),
+    may(
+        Slurm,
+        "time",
+        Text,
+        "the cluster's",
+        "time limit of a task: 04:00:00",
+    ),
+    may(Slurm, "mem", Text, "the cluster's", "memory of a task: 16G"),
+    may(Slurm, "cpus", Whole(1, None), "the cluster's", "cores of a task"),
+    may(
+        Slurm,
+        "tasks",
+        Whole(1, None),
+        "16",
+        "tasks of one level of the plan at once",
+    ),
+    may(
+        Slurm,
+        "grace",
+        Whole(0, None),
+        "120",
+        "seconds before the limit at which a task is told to save",
+    ),
+    may(
+        Slurm,
+        "options",
+        Names,
+        "none",
+        "other options, as written after #SBATCH",
+    ),
+    may(
+        Slurm,
+        "setup",
+        Names,
+        "none",
+        "shell lines before the program: module load ...",
+    ),
 ];
 
 /// The keys of a section.
@@ -680,7 +773,9 @@ mod tests {
             (Network, read::<suite::Network>()),
             (Stage, read::<suite::StageSettings>()),
             (Train, read::<suite::Train>()),
+            (Imported, read::<crate::train::ImportedMask>()),
             (Evaluation, read::<suite::Evaluation>()),
+            (Slurm, read::<crate::slurm::Slurm>()),
         ] {
             let known: BTreeSet<String> = of(section).map(|setting| setting.key.to_owned()).collect();
             assert_eq!(

@@ -13,9 +13,9 @@ use crate::condition::{BENCHMARK, EXTRA, check_corruption};
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Granularity, Inner, ModeName, Pram, Precision, Score};
+use crate::objective::{Augmentation, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score};
 use crate::slurm::Slurm;
-use crate::train::{Allocation, Budget, Dialect, Select, Stage, View};
+use crate::train::{Allocation, Budget, Dialect, ImportedMask, Select, Stage, View};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::{Spanned, Table, Value};
@@ -118,6 +118,8 @@ pub struct StageSettings {
     pub batch: Option<usize>,
     /// Learning rate before any milestone.
     pub lr: Option<f64>,
+    /// How the rate falls.
+    pub schedule: Option<Schedule>,
     /// Fractions of the epochs after which the rate is divided by 10.
     pub milestones: Option<Vec<f64>>,
     /// SGD momentum.
@@ -143,6 +145,10 @@ pub struct StageSettings {
     pub trades: Option<f64>,
     /// Weight of the Jensen-Shannon consistency.
     pub jsd: Option<f64>,
+    /// First weight of the slopes' lasso of a stage `snl`.
+    pub lasso: Option<f64>,
+    /// What makes the augmented role's images.
+    pub augmentation: Option<Augmentation>,
     /// How the mask stage scores units.
     pub score: Option<Score>,
     /// What a mask keeps or drops as one.
@@ -180,12 +186,14 @@ pub struct Train {
     pub arch: Option<String>,
     /// The teacher of a mask stage, or of a student that has none.
     pub teacher: Option<Spanned<String>>,
-    /// The mask stage of a student.
+    /// The stage `mask` or `snl` of a student.
     pub mask: Option<Spanned<String>>,
     /// ReLUs to keep, of a mask stage or of a student that has none: `50k` or `11.14x`.
     pub budget: Option<Budget>,
     /// How the budget is shared among layers.
     pub allocation: Option<Allocation>,
+    /// The mask of a student with a teacher, from a file.
+    pub imported: Option<Box<ImportedMask>>,
     /// Its own settings.
     #[serde(default)]
     pub with: StageSettings,

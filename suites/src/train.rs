@@ -5,13 +5,15 @@ use crate::attack::AttackSpec;
 use crate::branch::NormBanks;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{DEFAULT_ATTENTION, Granularity, Inner, Pram, Precision, Score, is_default};
+use crate::objective::{
+    Augmentation, DEFAULT_ATTENTION, Granularity, Inner, Pram, Precision, Schedule, Score, is_default,
+};
 use crate::published::{self, PublishedBudget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The three stages of the method.
+/// The three stages of the method, and SNL's search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -21,15 +23,24 @@ pub enum Stage {
     Mask,
     /// Trains the PR network with its mask frozen.
     Student,
+    /// Finds which ReLUs to keep as SNL does (Cho et al., ICML 2022): from the teacher's weights,
+    /// a slope a unit, a lasso on the slopes.
+    Snl,
 }
 
 impl Stage {
+    /// Whether its result is a mask for a student.
+    pub fn is_search(self) -> bool {
+        matches!(self, Self::Mask | Self::Snl)
+    }
+
     /// The name used in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Teacher => "teacher",
             Self::Mask => "mask",
             Self::Student => "student",
+            Self::Snl => "snl",
         }
     }
 }
@@ -237,6 +248,16 @@ impl From<Allocation> for String {
     }
 }
 
+/// A mask in a file, as `rlnet export MODEL --format mask` writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedMask {
+    /// Where it is. No part of a cell's identity.
+    pub path: String,
+    /// Its blake3 checksum, 64 hexadecimal digits: what it is.
+    pub blake3: String,
+}
+
 /// One training cell, with nothing left to default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSpec {
@@ -248,13 +269,19 @@ pub struct TrainSpec {
     pub norm: NormBanks,
     /// Image roles in a step; the loss is the mean over them.
     pub views: Vec<View>,
-    /// Passes over the training images.
+    /// What makes the augmented role's images.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub augmentation: Augmentation,
+    /// Passes over the training images; at most, of a stage `snl`.
     pub epochs: u32,
     /// Images a step, split between the roles.
     pub batch: usize,
     /// Learning rate before any milestone.
     pub lr: f64,
-    /// Fractions of `epochs` after which the rate is divided by 10.
+    /// How the rate falls.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Schedule,
+    /// Fractions of `epochs` after which the rate is divided by 10 (schedule `steps`).
     pub milestones: Vec<f64>,
     /// SGD momentum (no Nesterov).
     pub momentum: f64,
@@ -276,6 +303,9 @@ pub struct TrainSpec {
     /// (stage `teacher`, one norm bank); 0 is off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub trades: f64,
+    /// First weight of the slopes' lasso (stage `snl`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lasso: f64,
     /// Weight of the Jensen-Shannon consistency of clean and AugMix predictions; 0 is off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub jsd: f64,
@@ -286,10 +316,13 @@ pub struct TrainSpec {
     pub inner: Inner,
     /// The inner attack of the adversarial role, also used for validation.
     pub attack: AttackSpec,
-    /// ReLUs to keep (stage `mask`, and a student without a mask stage).
+    /// ReLUs to keep (stages `mask` and `snl`, and a student without a mask stage).
     pub budget: Option<Budget>,
     /// How the budget is shared (stage `mask`).
     pub allocation: Allocation,
+    /// The mask of a student that takes it from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Box<ImportedMask>>,
     /// How units are scored (stage `mask`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub score: Score,
@@ -320,8 +353,13 @@ fn is_default_attention(views: &[View]) -> bool {
 
 impl TrainSpec {
     /// The learning rate of a 1-based epoch: divided by 10 for every milestone strictly
-    /// passed (reference: 150, 180 and 210 of 240 epochs).
+    /// passed (reference: 150, 180 and 210 of 240 epochs), or along a cosine that would be zero
+    /// after the last epoch.
     pub fn lr_at(&self, epoch: u32) -> f64 {
+        if self.schedule == Schedule::Cosine {
+            let done = f64::from(epoch.saturating_sub(1)) / f64::from(self.epochs.max(1));
+            return self.lr * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
+        }
         let passed = self
             .milestones
             .iter()
@@ -335,8 +373,8 @@ impl TrainSpec {
         self.quirks.contains(&quirk)
     }
 
-    /// Whether it chooses the units of its mask itself: a mask stage does, and a student that
-    /// has no mask stage.
+    /// Whether its units are first drawn by lot, layer by layer: those of a mask stage are, and
+    /// of a student that has no mask stage.
     pub fn draws_mask(&self) -> bool {
         let counted = self.budget.is_some() || self.allocation.has_counts();
         self.stage == Stage::Mask || (self.stage == Stage::Student && counted)

@@ -128,7 +128,7 @@ def main():
         theirs["teacher step", name] = teacher_rate(options.device, options.batch, options.steps)
         torch.backends.cudnn.benchmark = False
         theirs["PGD-20 evaluation", name] = evaluation_rate(options.device)
-    command = [options.example, options.device, "resnet18", str(options.batch), str(options.steps)]
+    command = [options.example.resolve(), options.device, "resnet18", str(options.batch), str(options.steps)]
     lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name() if options.device == 'cuda' else 'CPU'}")
     for (what, name), rate in theirs.items():

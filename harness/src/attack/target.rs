@@ -15,6 +15,11 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// (measured for libtorch 2.11 on CPUs with AVX2 and AVX-512; tested).
 const LANE: i64 = 8;
 
+/// And to at least so many: for fewer, with one thread, libtorch takes another convolution for
+/// 1x1 filters of stride 1 (`ConvParams::use_mkldnn` in its `Convolution.cpp`), which
+/// WideResNet, MobileNet and transformers have.
+const LEAST: i64 = 16;
+
 /// Passes spent on each image, and what broke it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spent {
@@ -366,7 +371,8 @@ fn flags(tensor: &Tensor) -> Vec<bool> {
 /// When libtorch refuses an operation.
 pub fn whole_lanes(model: &dyn Classifier, points: &Tensor, branch: Branch) -> Result<Tensor> {
     let n = points.size()[0];
-    let missing = (LANE - n % LANE) % LANE;
+    let whole = n.max(LEAST);
+    let missing = whole - n + (LANE - whole % LANE) % LANE;
     if missing == 0 || n == 0 {
         return model.logits(points, branch);
     }

@@ -119,8 +119,9 @@ impl Import {
         let imported = pytorch::import(&file, key, &request)?;
         let header = ModelHeader::of(&imported.network, &facts.classes, dataset, imported.epoch);
         let mut notes = vec![format!(
-            "{} tensors as {arch} with {:?} norm, normalised for {dataset}",
-            imported.tensors, header.record.norm
+            "{} tensors as {arch} with {} norm, normalised for {dataset}",
+            imported.tensors,
+            format!("{:?}", header.record.norm).to_lowercase()
         )];
         notes.extend(imported.notes);
         self.finish(&imported.network, &header, &notes, global)

@@ -19,6 +19,7 @@ mod model;
 mod report;
 mod run;
 mod suite;
+mod suite_cost;
 mod workers;
 
 use crate::error::{Error, Result, first_line};

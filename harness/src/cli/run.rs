@@ -7,6 +7,7 @@ use super::look::{dry_run, verify};
 use super::{cluster, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
+use crate::nn::mask_file;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
 use crate::run::estimate::Images;
@@ -306,10 +307,15 @@ pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
             let arch: crate::nn::Arch = spec.arch.parse()?;
             let layers = arch.survey(image_size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
+            if let Some(imported) = &spec.imported {
+                mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
+            }
             if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.
                 let stand_in = vec![1.0; sizes.len()];
                 allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
+            } else if let Some(budget) = spec.budget {
+                budget.resolve(sizes.iter().sum())?;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::global::Global;
 use super::run::{check, read_suite, suite_text};
-use super::{say, say_json};
+use super::{say, say_json, suite_cost};
 use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::corrupted::unread_world;
@@ -12,6 +12,10 @@ use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::settings::json_schema;
 use rlnet_suites::{CellId, CellSpec, Plan, catalog};
 use serde_json::json;
+
+/// What one large GPU (H100, H200) does of single precision in these networks at batch 128, in
+/// 10^12 multiply-accumulates a second: see docs/suites.md.
+pub const RATE: f64 = 10.0;
 
 /// The catalogue; a suite's resolved cells; check a suite of your own
 #[derive(Debug, Args)]
@@ -46,6 +50,19 @@ enum Action {
         #[arg(long)]
         explain: bool,
     },
+    /// How much arithmetic a suite asks for, at most, and how long that takes
+    ///
+    /// Example: rlnet suite cost paper-cifar10 --set scale=h200
+    Cost {
+        /// A suite of the catalogue, or a TOML file
+        suite: String,
+        /// Override a setting, or pick a scale: scale=small
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+        /// Million million multiply-accumulates a second that the machine really does
+        #[arg(long, default_value_t = RATE)]
+        rate: f64,
+    },
     /// The JSON Schema of a suite, for editors that complete and check TOML
     ///
     /// Example: rlnet suite schema > suite.schema.json
@@ -74,6 +91,9 @@ impl SuiteCommand {
                 [a, b] => why_not_one(&resolve(suite, sets)?, a, b, global.json),
                 _ => show(suite, sets, global.json),
             },
+            Action::Cost { suite, sets, rate } => {
+                suite_cost::show(&resolve(suite, sets)?, *rate, global.json)
+            }
             Action::Schema => {
                 say_json(&json_schema());
                 Ok(())

@@ -61,7 +61,7 @@ fn dirichlet(rng: &mut KeyedRng) -> [f32; WIDTH] {
 }
 
 /// One of the nine operations, uniformly, at its own random level and sign.
-fn draw_op(rng: &mut KeyedRng, size: usize) -> Op {
+pub(super) fn draw_op(rng: &mut KeyedRng, size: usize) -> Op {
     let kind = rng.below(9);
     let level = 0.1 + (SEVERITY - 0.1) * rng.uniform();
     let sign = if rng.below(2) == 1 { -1.0 } else { 1.0 };

@@ -16,6 +16,8 @@ use rlnet_corruptions::random::KeyedRng;
 use super::Split;
 use super::augment::{CropFlip, to_chw};
 use super::augmix::augmix;
+use super::pixmix::{gaussian, pixmix};
+use rlnet_suites::objective::Augmentation;
 
 /// Which views of which images an epoch hands out.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub struct ViewSpec {
     pub augment: bool,
     /// Whether AugMix views are made at all.
     pub augmix: bool,
+    /// What is made in their place.
+    pub augmentation: Augmentation,
     /// Whether an AugMix view has its clean view's crop and flip (`fixed`), or its own (`parity`).
     pub shared_crop: bool,
     /// How many leading images of a batch get an AugMix view, given the batch's length (half of
@@ -151,12 +155,18 @@ fn views(split: &Split, place: usize, spec: &ViewSpec, clean: &mut [f32], mixed:
     shared.apply(image, split.size, &mut view);
     to_chw(&view, clean);
     if let Some(out) = mixed {
-        if !spec.shared_crop {
+        // With the same crop a second clean view would be the first.
+        if !spec.shared_crop || spec.augmentation == Augmentation::None {
             crop("crop.augmix").apply(image, split.size, &mut view);
         }
         let key = [u64::from(spec.epoch), u64::from(index)];
-        let mut rng = KeyedRng::new(spec.seed, "augmix", &key);
-        augmix(&view, split.size, &mut rng, out);
+        let rng = |purpose| KeyedRng::new(spec.seed, purpose, &key);
+        match spec.augmentation {
+            Augmentation::Augmix => augmix(&view, split.size, &mut rng("augmix"), out),
+            Augmentation::Gaussian => gaussian(&view, split.size, &mut rng("gaussian"), out),
+            Augmentation::Pixmix => pixmix(&view, split.size, &mut rng("pixmix"), out),
+            Augmentation::None => to_chw(&view, out),
+        }
     }
 }
 
@@ -173,6 +183,7 @@ mod tests {
         batch: 7,
         augment: true,
         augmix: true,
+        augmentation: Augmentation::Augmix,
         shared_crop: true,
         augmix_count: |n| n,
     };
@@ -279,6 +290,36 @@ mod tests {
         let differ = own.iter().filter(|(i, v)| v.2 != shared[*i].2).count();
         // Own and shared crop agree with probability 1/162.
         assert!(differ > 50, "{differ} of 60 differ");
+    }
+
+    #[test]
+    fn the_augmented_view_is_what_was_asked_for_and_the_clean_one_stays() {
+        let of = |augmentation| by_index(ViewSpec { augmentation, ..SPEC });
+        let kinds = [
+            Augmentation::Augmix,
+            Augmentation::Gaussian,
+            Augmentation::Pixmix,
+            Augmentation::None,
+        ];
+        let views = kinds.map(of);
+        for (kind, view) in kinds.iter().zip(&views) {
+            assert!(view.iter().all(|(i, v)| v.1 == views[0][i].1), "{kind:?}");
+            let others = views.iter().filter(|other| *other != view);
+            assert_eq!(others.count(), 3, "{kind:?}");
+            let values = view.values().flat_map(|v| &v.2);
+            assert!(
+                values.copied().all(|value| (0.0..=1.0).contains(&value)),
+                "{kind:?}"
+            );
+        }
+        // Nothing but crop and flip, its own: with neither it is the clean view.
+        let still = by_index(ViewSpec {
+            augmentation: Augmentation::None,
+            augment: false,
+            ..SPEC
+        });
+        assert!(still.values().all(|v| v.1 == v.2));
+        assert!(views[3].values().filter(|v| v.1 == v.2).count() < 10);
     }
 
     #[test]

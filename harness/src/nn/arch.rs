@@ -3,7 +3,7 @@
 use super::body::{Body, Build, Quirks};
 use super::params::Params;
 use super::pass::Survey;
-use super::{mobilenet, resnet, vgg, wide_resnet};
+use super::{mobilenet, resnet, vgg, vit, wide_resnet};
 use rlnet_suites::error::suggest;
 use rlnet_suites::{NormBanks, SuiteError};
 use std::fmt;
@@ -27,6 +27,8 @@ pub enum Plan {
     Vgg(vgg::Plan),
     /// Inverted residuals.
     MobileNet(mobilenet::Plan),
+    /// Vision transformer, experimental.
+    Vit(vit::Plan),
 }
 
 impl Arch {
@@ -62,6 +64,7 @@ impl Arch {
             wide_resnet::Plan::catalogue(),
             vgg::Plan::catalogue(),
             mobilenet::Plan::catalogue(),
+            vit::Plan::catalogue(),
         ]
         .concat()
     }
@@ -92,7 +95,10 @@ impl FromStr for Arch {
             if let Some(plan) = vgg::Plan::parse(text)? {
                 return Ok(Some(Plan::Vgg(plan)));
             }
-            Ok(mobilenet::Plan::parse(text)?.map(Plan::MobileNet))
+            if let Some(plan) = mobilenet::Plan::parse(text)? {
+                return Ok(Some(Plan::MobileNet(plan)));
+            }
+            Ok(vit::Plan::parse(text)?.map(Plan::Vit))
         };
         let refused = |why: String| SuiteError::value("architecture", text, why);
         let plan = parsed().map_err(refused)?.ok_or_else(|| {
@@ -193,12 +199,37 @@ mod tests {
         assert_eq!(vgg.macs, 15_346_630_656 + 5_120);
     }
 
+    /// Worked out by hand for `vit4` at 32 pixels: a stem of 64 x 16 x 16; 64 tokens of 128
+    /// channels, so 4 x 64 x 64 scores and 256 x 64 hidden units a block.
+    #[test]
+    fn the_transformers_relus_macs_and_parameters_add_up() {
+        let survey = "vit4".parse::<Arch>().expect("known").survey(32, 10);
+        let got: Vec<u64> = survey.layers.iter().map(LayerRecord::total).collect();
+        assert_eq!(got, [16_384; 9]);
+        assert_eq!(survey.layers[0].shape, [64, 16, 16]);
+        assert_eq!(survey.layers[1].name, "blocks.0.attention");
+        assert_eq!(survey.layers[1].shape, [4, 64, 64]);
+        assert_eq!(survey.layers[2].shape, [256, 8, 8]);
+        let stem = 9 * 3 * 64 * 256 + 9 * 64 * 128 * 64;
+        let block = 64 * (9 * 128 + 8 * 128 * 128) + 2 * 128 * 64 * 64;
+        assert_eq!(survey.macs, stem + 4 * block + 1_280);
+        let stem = 9 * 3 * 64 + 2 * 64 + 9 * 64 * 128 + 2 * 128;
+        let block = 9 * 128 + 8 * 128 * 128 + 2 * (6 * 128 + 256);
+        assert_eq!(survey.parameters, stem + 4 * block + 1_290);
+    }
+
     #[test]
     fn names_are_read_and_wrong_ones_say_what_to_write() {
         for (name, _) in Arch::catalogue() {
             assert_eq!(name.parse::<Arch>().expect("in the catalogue").name(), name);
         }
-        for name in ["resnet10-w16", "wrn-10-1", "vgg16-bn-w8", "mobilenetv2-x0.25"] {
+        for name in [
+            "resnet10-w16",
+            "wrn-10-1",
+            "vgg16-bn-w8",
+            "mobilenetv2-x0.25",
+            "vit2-w24",
+        ] {
             name.parse::<Arch>().expect(name);
         }
         for (bad, hint) in [
@@ -211,6 +242,9 @@ mod tests {
             ("vgg16-bn-8", "vgg16-bn-wN"),
             ("mobilenetv2-0.5", "mobilenetv2-xF"),
             ("mobilenetv2-xnan", "mobilenetv2-xF"),
+            ("vit", "vitD-wN"),
+            ("vit99", "vitD-wN"),
+            ("vit4-w100", "multiple of 8"),
         ] {
             let error = bad.parse::<Arch>().expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

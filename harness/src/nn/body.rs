@@ -3,7 +3,7 @@
 use super::arch::{Arch, Plan};
 use super::params::Params;
 use super::pass::{Pass, Survey};
-use super::{mobilenet, resnet, vgg, wide_resnet};
+use super::{mobilenet, resnet, vgg, vit, wide_resnet};
 use rlnet_suites::NormBanks;
 
 /// How the reference's networks differ from the paper's; the default is the paper's.
@@ -64,6 +64,8 @@ pub enum Body {
     Vgg(vgg::Vgg),
     /// Inverted residuals.
     MobileNet(mobilenet::MobileNet),
+    /// Vision transformer, experimental.
+    Vit(vit::Vit),
 }
 
 impl Body {
@@ -74,6 +76,7 @@ impl Body {
             Plan::WideResNet(plan) => Self::WideResNet(wide_resnet::WideResNet::new(plan, build)),
             Plan::Vgg(plan) => Self::Vgg(vgg::Vgg::new(plan, build)),
             Plan::MobileNet(plan) => Self::MobileNet(mobilenet::MobileNet::new(plan, build)),
+            Plan::Vit(plan) => Self::Vit(vit::Vit::new(plan, build)),
         }
     }
 
@@ -94,6 +97,7 @@ impl Body {
             Self::WideResNet(net) => net.run(pass, images),
             Self::Vgg(net) => net.run(pass, images),
             Self::MobileNet(net) => net.run(pass, images),
+            Self::Vit(net) => net.run(pass, images),
         }
     }
 }

@@ -213,6 +213,9 @@ pub enum Activation {
     Identity,
     /// Some kept: `max(x, floor)`, floor `[1, C, H, W]` holding 0 or -inf.
     Floor(Tensor),
+    /// A slope `a` a unit, `[1, C, H, W]`: `a * relu(x) + (1 - a) * x`, which is
+    /// `x + a * relu(-x)`.
+    Slopes(Tensor),
 }
 
 impl Activation {
@@ -238,6 +241,7 @@ impl Activation {
             Self::Relu => Self::Relu,
             Self::Identity => Self::Identity,
             Self::Floor(floor) => Self::Floor(floor.to_kind(kind)),
+            Self::Slopes(slopes) => Self::Slopes(slopes.to_kind(kind)),
         }
     }
 
@@ -247,6 +251,7 @@ impl Activation {
             Self::Relu => xs.relu(),
             Self::Identity => xs,
             Self::Floor(floor) => xs.clamp_min_tensor(floor),
+            Self::Slopes(slopes) => xs.addcmul(&(-&xs).relu(), slopes),
         }
     }
 }

@@ -81,6 +81,20 @@ pub fn save(path: &Path, network: &Network) -> Result<MaskHeader> {
     Ok(header)
 }
 
+/// Refuses a file whose blake3 checksum is not the one `expected` (hexadecimal, any case).
+///
+/// # Errors
+/// When it cannot be read, or is another file.
+pub fn verify(path: &Path, expected: &str) -> Result<()> {
+    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+    let found = blake3::hash(&bytes).to_hex();
+    if found.as_str().eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let why = format!("its blake3 checksum is {found}, the suite asks for {expected}");
+    Err(Error::reading(path, why))
+}
+
 /// Reads a mask for a network.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ pub mod params;
 pub mod pass;
 pub mod resnet;
 pub mod vgg;
+pub mod vit;
 pub mod wide_resnet;
 
 #[cfg(test)]

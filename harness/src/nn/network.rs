@@ -136,6 +136,15 @@ impl Network {
         Ok(())
     }
 
+    /// Runs with a slope a unit, `[1, C, H, W]` a layer, instead of its mask, until a mask is put
+    /// in force: `y = a * relu(x) + (1 - a) * x`. Gradients reach the slopes.
+    pub fn set_slopes(&mut self, slopes: &[Tensor]) {
+        self.activations = slopes
+            .iter()
+            .map(|slopes| Activation::Slopes(slopes.shallow_clone()))
+            .collect();
+    }
+
     fn rebuild_activations(&mut self) {
         self.activations = self.mask.activations(&self.layer_shapes(), self.params.device());
     }

@@ -22,6 +22,11 @@ pub trait Pass {
     fn relu(&mut self, name: Arguments<'_>, xs: Self::Map) -> Self::Map;
     /// A residual sum.
     fn add(&mut self, a: Self::Map, b: &Self::Map) -> Self::Map;
+    /// How much every place asks for every other, a head at a time: `[N, heads, HW, HW]`, the
+    /// products of queries and keys `[N, C, H, W]` over `sqrt(C / heads) * HW`.
+    fn scores(&mut self, heads: u64, queries: &Self::Map, keys: &Self::Map) -> Self::Map;
+    /// The values `[N, C, H, W]` of all places, weighed by each place's scores.
+    fn mix(&mut self, scores: &Self::Map, values: &Self::Map) -> Self::Map;
     /// Max pooling; its comparisons are not counted among the ReLUs.
     fn max_pool(&mut self, pool: Pool, xs: &Self::Map) -> Self::Map;
     /// The end of a stage, whose output the attention transfer compares, seen through
@@ -77,6 +82,26 @@ impl Pool {
 }
 
 /// The head is never in half precision, whatever the layers before it are in.
+/// `[N, C, H, W]` as `[N, heads, C / heads, H W]`; any N, also for a tracer.
+fn by_head(xs: &Tensor, heads: i64) -> Tensor {
+    let size = xs.size();
+    xs.reshape([-1, heads, size[1] / heads, size[2] * size[3]])
+}
+
+fn scored(heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
+    let (queries, keys) = (by_head(queries, heads as i64), by_head(keys, heads as i64));
+    let size = keys.size();
+    let scale = (size[2] as f64).sqrt() * size[3] as f64;
+    queries.transpose(2, 3).matmul(&keys) / scale
+}
+
+fn mixed(scores: &Tensor, values: &Tensor) -> Tensor {
+    let size = values.size();
+    let values = by_head(values, scores.size()[1]);
+    let mixed = values.matmul(&scores.transpose(2, 3));
+    mixed.reshape([-1, size[1], size[2], size[3]])
+}
+
 fn pooled(xs: &Tensor) -> Tensor {
     let kind = match xs.kind() {
         Kind::BFloat16 | Kind::Half => Kind::Float,
@@ -164,6 +189,14 @@ impl Pass for Live<'_> {
         a + b
     }
 
+    fn scores(&mut self, heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
+        scored(heads, queries, keys)
+    }
+
+    fn mix(&mut self, scores: &Tensor, values: &Tensor) -> Tensor {
+        mixed(scores, values)
+    }
+
     fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
         pool.run(xs)
     }
@@ -230,6 +263,14 @@ impl Pass for Quick<'_> {
         a + b
     }
 
+    fn scores(&mut self, heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
+        scored(heads, queries, keys)
+    }
+
+    fn mix(&mut self, scores: &Tensor, values: &Tensor) -> Tensor {
+        mixed(scores, values)
+    }
+
     fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
         pool.run(xs)
     }
@@ -269,6 +310,8 @@ impl Pass for Fold {
 
     fn relu(&mut self, _name: Arguments<'_>, _xs: ()) {}
     fn add(&mut self, _a: (), _b: &()) {}
+    fn scores(&mut self, _heads: u64, _queries: &(), _keys: &()) {}
+    fn mix(&mut self, _scores: &(), _values: &()) {}
     fn max_pool(&mut self, _pool: Pool, _xs: &()) {}
     fn head(&mut self, _layer: &Linear, _xs: &()) {}
 }
@@ -278,7 +321,7 @@ impl Pass for Fold {
 pub struct Survey {
     /// The ReLU layers in execution order, every unit kept.
     pub layers: Vec<LayerRecord>,
-    /// Multiply-accumulates of one image: convolutions and head (norms fold away).
+    /// Multiply-accumulates of one image: convolutions, attention and head (norms fold away).
     pub macs: u64,
     /// Trainable scalars.
     pub parameters: u64,
@@ -310,6 +353,17 @@ impl Pass for Survey {
 
     fn add(&mut self, a: [u64; 3], _b: &[u64; 3]) -> [u64; 3] {
         a
+    }
+
+    fn scores(&mut self, heads: u64, &[c, h, w]: &[u64; 3], _keys: &[u64; 3]) -> [u64; 3] {
+        let places = h * w;
+        self.macs += c * places * places;
+        [heads, places, places]
+    }
+
+    fn mix(&mut self, &[_, places, _]: &[u64; 3], values: &[u64; 3]) -> [u64; 3] {
+        self.macs += values[0] * places * places;
+        *values
     }
 
     fn max_pool(&mut self, pool: Pool, &[c, h, w]: &[u64; 3]) -> [u64; 3] {

@@ -2,12 +2,19 @@
 
 use super::layers::Mode;
 use super::{Frozen, Network, NetworkSpec, Quirks, ReluMask, Taps};
+use crate::attack::target::whole_lanes;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::{Branch, NormBanks};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// One narrow network a family.
-const NARROW: [&str; 4] = ["resnet10-w4", "wrn-16-1", "vgg11-bn-w4", "mobilenetv2-x0.25"];
+const NARROW: [&str; 5] = [
+    "resnet10-w4",
+    "wrn-16-1",
+    "vgg11-bn-w4",
+    "mobilenetv2-x0.25",
+    "vit2-w64",
+];
 
 fn spec(arch: &str, image_size: u64, norm: NormBanks) -> NetworkSpec {
     NetworkSpec {
@@ -105,6 +112,39 @@ fn folding_changes_nothing() {
     }
 }
 
+/// To the bit, logits and gradients: alone, among seven, in the middle of forty.
+#[test]
+fn an_image_gets_the_same_bits_in_every_batch() {
+    // With one thread libtorch changes its convolution for 1x1 filters below 16 images.
+    tch::set_num_threads(1);
+    for arch in NARROW {
+        let mut network = Network::new(spec(arch, 32, NormBanks::Dual), 3, Device::Cpu);
+        let sizes = network.layer_sizes();
+        let keep: Vec<u64> = sizes.iter().map(|n| n / 2).collect();
+        let mask = ReluMask::random(&sizes, &keep, 3);
+        network.set_mask(mask).expect("its layers");
+        let frozen = network.into_frozen();
+        let all = images(40, 32).to_kind(Kind::Float);
+        let answer = |from: i64, n: i64| {
+            let xs = all.narrow(0, from, n).copy().set_requires_grad(true);
+            let logits = whole_lanes(&frozen, &xs, Branch::Adversarial).expect("logits");
+            let loss = logits.square().sum(Kind::Float);
+            let gradient = Tensor::run_backward(&[&loss], &[&xs], false, false).remove(0);
+            (logits.detach(), gradient)
+        };
+        let whole = answer(0, 40);
+        for n in [1, 7, 8, 9, 15, 16, 17, 31] {
+            let part = answer(20 - n / 2, n);
+            for (what, whole, part) in [("logits", &whole.0, &part.0), ("gradient", &whole.1, &part.1)] {
+                assert!(
+                    part.equal(&whole.narrow(0, 20 - n / 2, n)),
+                    "{arch}: {what} of {n}"
+                );
+            }
+        }
+    }
+}
+
 /// bfloat16 keeps 8 bits: through some ten layers logits stay within a few percent, and most
 /// signs of the input gradient, which is what an attack uses, are the same.
 #[test]
@@ -154,6 +194,7 @@ fn layers_are_as_large_as_the_table_says_at_every_size() {
             let stages = match arch {
                 "vgg11-bn-w4" => 5,
                 "wrn-16-1" => 3,
+                "vit2-w64" => 2,
                 _ => 4,
             };
             assert_eq!(forward.seen.stages.len(), stages, "{arch} at {size}");
@@ -198,6 +239,7 @@ fn weights_start_as_the_reference_starts_them() {
         ("wrn-10-4", "block3.0.conv2.weight", 9 * 256, None, false),
         ("vgg16-bn-w32", "block4.2.conv.weight", 9 * 256, Some(0.01), false),
         ("mobilenetv2-x0.5", "last.conv.weight", 1280, Some(0.01), false),
+        ("vit2-w256", "blocks.1.expand.conv.weight", 512, None, true),
     ] {
         let network = Network::new(spec(arch, 32, NormBanks::Single), 0, Device::Cpu);
         let want = (2.0 / f64::from(fan_out)).sqrt();

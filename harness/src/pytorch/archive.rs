@@ -28,11 +28,21 @@ pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(LOCAL)
 }
 
-/// The records by name, as ranges of `bytes`.
+/// A record: where it lies, and whether as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its bytes in the file.
+    pub range: Range<usize>,
+    /// Whether they are the record itself; PyTorch compresses the source code of TorchScript
+    /// and nothing else.
+    pub stored: bool,
+}
+
+/// The records by name.
 ///
 /// # Errors
-/// When the archive is cut short, damaged, or holds compressed records.
-pub fn records(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
+/// When the archive is cut short or damaged.
+pub fn records(bytes: &[u8]) -> Result<BTreeMap<String, Record>, String> {
     let short = || "the zip archive is cut short or damaged: copy or download the file again".to_owned();
     let end = find_end(bytes).ok_or_else(short)?;
     let (mut at, count) = directory(bytes, end).ok_or_else(short)?;
@@ -40,14 +50,11 @@ pub fn records(bytes: &[u8]) -> Result<BTreeMap<String, Range<usize>>, String> {
     for _ in 0..count {
         let entry = entry(bytes, at).ok_or_else(short)?;
         at = entry.next;
-        if entry.method != 0 {
-            return Err(format!(
-                "its record `{}` is compressed; torch.save compresses nothing, so the file was packed again: \
-                 unpack it and save it with torch.save",
-                entry.name
-            ));
-        }
-        records.insert(entry.name, entry.data);
+        let record = Record {
+            range: entry.data,
+            stored: entry.method == 0,
+        };
+        records.insert(entry.name, record);
     }
     Ok(records)
 }
@@ -190,12 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_found_and_a_compressed_one_refused() {
-        let file = one("a/data.pkl", b"hello", 0);
-        let records = records(&file).expect("an archive");
-        assert_eq!(&file[records["a/data.pkl"].clone()], b"hello");
-        let error = super::records(&one("a/data.pkl", b"hello", 8)).expect_err("deflated");
-        assert!(error.contains("compressed"), "{error}");
+    fn a_record_is_found_and_a_compressed_one_told_apart() {
+        for (method, stored) in [(0, true), (8, false)] {
+            let file = one("a/data.pkl", b"hello", method);
+            let record = &records(&file).expect("an archive")["a/data.pkl"];
+            assert_eq!(&file[record.range.clone()], b"hello");
+            assert_eq!(record.stored, stored);
+        }
     }
 
     /// No length, and no byte changed, may lead outside the file.
@@ -210,7 +218,7 @@ mod tests {
                 let mut file = file.clone();
                 file[at] = value;
                 if let Ok(records) = records(&file) {
-                    assert!(records.values().all(|range| range.end <= file.len()));
+                    assert!(records.values().all(|record| record.range.end <= file.len()));
                 }
             }
         }

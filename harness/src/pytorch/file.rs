@@ -181,16 +181,24 @@ fn zipped(bytes: &[u8]) -> Parsed {
                 .to_owned(),
         );
     }
-    if let Some(order) = records.get(&format!("{root}byteorder"))
-        && &bytes[order.clone()] != b"little"
-    {
+    if let Some((name, _)) = records.iter().find(|(_, record)| !record.stored) {
+        return Err(format!(
+            "its record `{name}` is compressed; torch.save compresses nothing, so the file was packed again: unpack \
+             it and save it with torch.save"
+        ));
+    }
+    let bytes_of = |name: &str| {
+        let record = records.get(&format!("{root}{name}"))?;
+        Some(&bytes[record.range.clone()])
+    };
+    if bytes_of("byteorder").is_some_and(|order| order != b"little") {
         return Err("it was written on a big-endian machine; save it again on a usual one".to_owned());
     }
-    let graph = pickle::read(&bytes[records[&format!("{root}data.pkl")].clone()])?;
+    let graph = pickle::read(bytes_of("data.pkl").unwrap_or_default())?;
     let prefix = format!("{root}data/");
     let storages = records
         .iter()
-        .filter_map(|(name, range)| Some((name.strip_prefix(&prefix)?.to_owned(), range.clone())))
+        .filter_map(|(name, record)| Some((name.strip_prefix(&prefix)?.to_owned(), record.range.clone())))
         .collect();
     Ok((graph, storages))
 }

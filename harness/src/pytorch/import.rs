@@ -24,6 +24,9 @@ const BANKS: [(&str, &str); 3] = [
 /// Where the official code keeps the masks of a student: a list, one tensor a ReLU layer.
 const MASKS: &str = "mask_epoch";
 
+/// A mask may be there once for each image of a batch; the official script's are of 64.
+const MOST_IMAGES: usize = 512;
+
 /// What a checkpoint cannot say itself.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -158,8 +161,8 @@ fn spec(request: &Request, theirs: &[String], params: &Entries, notes: &mut Vec<
     }
 }
 
-/// Names and shapes of a network's tensors; nothing is initialised.
-fn shapes(spec: &NetworkSpec) -> BTreeMap<String, Vec<usize>> {
+/// Names and shapes of a network's tensors, in its order; nothing is initialised.
+fn shapes(spec: &NetworkSpec) -> Vec<(String, Vec<usize>)> {
     let mut params = Params::shapes();
     let mut build = Build {
         params: &mut params,
@@ -179,8 +182,13 @@ fn shapes(spec: &NetworkSpec) -> BTreeMap<String, Vec<usize>> {
 /// Every tensor of the network is in the file, with its shape, and no other is.
 fn complete(file: &TorchFile, spec: &NetworkSpec, params: &Entries) -> Result<()> {
     let want = shapes(spec);
-    let missing: Vec<&String> = want.keys().filter(|name| !params.contains_key(*name)).collect();
-    let left: Vec<&String> = params.keys().filter(|name| !want.contains_key(*name)).collect();
+    let names: BTreeSet<&String> = want.iter().map(|(name, _)| name).collect();
+    let missing: Vec<&String> = want
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| !params.contains_key(*name))
+        .collect();
+    let left: Vec<&String> = params.keys().filter(|name| !names.contains(name)).collect();
     if !missing.is_empty() || !left.is_empty() {
         return Err(file.refused(format!(
             "its names are not those of {}: {}; {}. {}",
@@ -192,7 +200,7 @@ fn complete(file: &TorchFile, spec: &NetworkSpec, params: &Entries) -> Result<()
     }
     let differs = want
         .iter()
-        .find(|(name, shape)| params[*name].shape() != shape.as_slice());
+        .find(|(name, shape)| params[name].shape() != shape.as_slice());
     if let Some((name, shape)) = differs {
         return Err(file.refused(format!(
             "`{name}` is {:?} there, {} with {} classes at {} pixels has {shape:?}. {}",
@@ -292,7 +300,8 @@ fn bits(file: &TorchFile, array: &Array, layer: [u64; 3], name: &str) -> Result<
     let want = layer.map(|side| side as usize);
     let refused = |why: String| Err(file.refused(format!("the mask of layer `{name}` {why}")));
     let shape = array.shape();
-    let fits = shape == want || shape.len() == 4 && shape[0] > 0 && shape[1..] == want;
+    let batch = shape.len() == 4 && (1..=MOST_IMAGES).contains(&shape[0]) && shape[1..] == want;
+    let fits = shape == want || batch;
     if !fits {
         return refused(format!("is {shape:?}, the network needs {want:?}"));
     }

@@ -65,6 +65,8 @@ pub fn part(plan: &Plan, name: &str, order: &Order) -> Part {
         Plan::WideResNet(_) => wide_resnet(name),
         Plan::Vgg(plan) => Part::Param(vgg(name, plan.convs, order)),
         Plan::MobileNet(_) => Part::Param(mobilenet(name)),
+        // Nobody else's network.
+        Plan::Vit(_) => Part::Param(name.to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@
 //! end costs no more than its bytes.
 
 use super::array::{Array, Element, Storage};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -138,6 +139,7 @@ pub fn read(bytes: &[u8]) -> Result<Graph, String> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        copied: Cell::new(0),
     };
     loop {
         if let Some(root) = machine.step()? {
@@ -160,6 +162,9 @@ struct Machine<'a> {
     /// Heights of the stack at the open marks.
     marks: Vec<usize>,
     memo: HashMap<u64, Value>,
+    /// Pairs given to dictionaries as arguments. Each takes bytes of the pickle, so there are
+    /// fewer of them than bytes, unless a list is given again and again to fill the memory.
+    copied: Cell<usize>,
 }
 
 impl Machine<'_> {
@@ -172,7 +177,8 @@ impl Machine<'_> {
                 // Protocol, or a frame's length: nothing to do.
                 self.take(if code == b'\x80' { 1 } else { 8 })?;
             }
-            b'.' => return self.pop().map(Some),
+            b'.' if self.marks.is_empty() => return self.pop().map(Some),
+            b'.' => return Err(damaged()),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
@@ -288,12 +294,23 @@ impl Machine<'_> {
         let [Value::Global(function), arguments] = &call[..] else {
             return Err(damaged());
         };
-        let arguments = self.sequence(arguments)?.to_vec();
+        // A memorised tuple may be handed over again and again: no more of it than is looked at.
+        let arguments: Vec<Value> = self
+            .sequence(arguments)?
+            .iter()
+            .take(ARGUMENTS)
+            .cloned()
+            .collect();
         let value = match function {
             Global::OrderedDict | Global::Namespace => {
                 let mut entries = Vec::new();
                 if let Some(items) = arguments.first() {
-                    for pair in self.sequence(items)? {
+                    let items = self.sequence(items)?;
+                    self.copied.set(self.copied.get() + items.len());
+                    if self.copied.get() > self.bytes.len() {
+                        return Err(damaged());
+                    }
+                    for pair in items {
                         match self.sequence(pair)? {
                             [key, value] => entries.push((key.clone(), value.clone())),
                             _ => return Err(damaged()),
@@ -359,7 +376,11 @@ impl Machine<'_> {
     }
 
     fn sizes(&self, value: &Value) -> Result<Vec<usize>, String> {
-        self.sequence(value)?.iter().map(size).collect()
+        let sizes = self.sequence(value)?;
+        if sizes.len() > DIMENSIONS {
+            return Err(damaged());
+        }
+        sizes.iter().map(size).collect()
     }
 
     fn push_node(&mut self, node: Node) {
@@ -424,6 +445,12 @@ impl Machine<'_> {
         Ok(taken)
     }
 }
+
+/// The functions known take seven arguments at most.
+const ARGUMENTS: usize = 8;
+
+/// Far more than any tensor of a network has.
+const DIMENSIONS: usize = 16;
 
 const SAVE_AGAIN: &str = "nothing in a checkpoint is executed here. If you trust the file, open it in Python and \
                           save its tensors alone: torch.save(model.state_dict(), \"weights.pth\")";

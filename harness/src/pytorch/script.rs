@@ -25,6 +25,10 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
         )));
     }
     let side = network.spec().image_size as i64;
+    // The tracer takes weights for constants, which may not ask for gradients.
+    for param in network.params().iter() {
+        let _ = param.tensor.set_requires_grad(false);
+    }
     let frozen = network.into_frozen();
     let _guard = no_grad_guard();
     let images = Tensor::full([WATCHED, 3, side, side], 0.5, (Kind::Float, Device::Cpu));

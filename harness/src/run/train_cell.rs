@@ -11,7 +11,7 @@ use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
 use rlnet_reports::store::write_curves;
 use rlnet_suites::objective::Precision;
-use rlnet_suites::{Cell, CellRecord, Quirk, TrainSpec};
+use rlnet_suites::{Cell, CellRecord, CurvePoint, Quirk, TrainSpec};
 use tch::Device;
 
 impl Executor<'_> {
@@ -56,7 +56,7 @@ impl Executor<'_> {
                 image_size: self.data.size as u64,
                 classes: self.data.classes.len(),
                 norm: spec.norm,
-                quirks: dialect::structure(spec),
+                quirks: dialect::structure_after(spec, parents.first(), parents.get(1)),
                 mean: self.data.mean,
                 std: self.data.std,
             },
@@ -78,6 +78,10 @@ impl Executor<'_> {
         );
         model::save(&work.join("model.safetensors"), &trained.network, &header)?;
         write_curves(&work.join("train.parquet"), &trained.curves)?;
+        let map = mask_map(&trained.network);
+        if !map.is_empty() {
+            write_curves(&work.join("mask_map.parquet"), &map)?;
+        }
         provenance.seconds = trained.seconds;
         provenance.resumed = trained.resumed;
         if spec.precision != Precision::Fp32 {
@@ -93,4 +97,28 @@ impl Executor<'_> {
         self.directory.finish(&mut record, &[CHECKPOINT])?;
         Ok(Visit::Finished)
     }
+}
+
+/// Where a mask keeps ReLUs, for the reports: per layer (`kept/LAYER`) and place (`epoch`, row by
+/// row from 0) the share of channels kept. Nothing for a network that keeps all.
+fn mask_map(network: &Network) -> Vec<CurvePoint> {
+    let mut points = Vec::new();
+    let masked = network.mask().layers();
+    if masked.iter().flatten().all(|unit| *unit == 1) {
+        return points;
+    }
+    for (layer, units) in network.layers().iter().zip(masked) {
+        let [channels, height, width] = layer.shape.map(|side| side as usize);
+        let places = height * width;
+        for place in 0..places {
+            let kept = units.iter().skip(place).step_by(places.max(1));
+            let kept: u64 = kept.map(|unit| u64::from(*unit)).sum();
+            points.push(CurvePoint {
+                epoch: place as u32,
+                metric: format!("kept/{}", layer.name),
+                value: kept as f64 / channels.max(1) as f64,
+            });
+        }
+    }
+    points
 }

@@ -1,7 +1,7 @@
 //! The reference's defects where they touch a step: which images play which role, and what of
 //! them the loss sees. The default of every function here is the paper's.
 
-use crate::nn::{NetworkSpec, Quirks};
+use crate::nn::{Network, NetworkSpec, Quirks};
 use rlnet_suites::train::{Stage, View};
 use rlnet_suites::{NormBanks, Quirk, TrainSpec};
 use tch::Tensor;
@@ -18,6 +18,16 @@ pub fn structure(spec: &TrainSpec) -> Quirks {
         },
         normed_stages: !teacher && spec.has(Quirk::NormedStages),
     }
+}
+
+/// The same for a stage that goes on with another network's weights: a student with its mask
+/// stage's (`start`), SNL with its teacher's. It is that network.
+pub fn structure_after(spec: &TrainSpec, teacher: Option<&Network>, start: Option<&Network>) -> Quirks {
+    let before = match spec.stage {
+        Stage::Snl => teacher,
+        _ => start,
+    };
+    before.map_or_else(|| structure(spec), |network| network.spec().quirks)
 }
 
 /// Whether roles share a batch out between them. TRADES has the same images play both roles,

@@ -6,7 +6,8 @@ use tch::{Kind, Tensor};
 
 /// Cross entropy, mean over the batch. `logits` `[N, classes]`, `labels` `[N]` int64.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
-    logits.cross_entropy_for_logits(labels)
+    // Not tch's `cross_entropy_for_logits`, which rounds to single precision.
+    logits.log_softmax(-1, logits.kind()).nll_loss(labels)
 }
 
 /// `T² / N * Σ p_t (log p_t - log p_s)`, both softened by the temperature `T`

@@ -1,11 +1,14 @@
 //! The three stages of the method, and the baselines, through one loop.
 
+pub mod adam;
 pub mod curves;
 pub mod dialect;
 pub mod loss;
+pub mod optimizer;
 pub mod score;
 pub mod sensitivity;
 pub mod sgd;
+pub mod snl;
 pub mod stage;
 pub mod state;
 pub mod step;

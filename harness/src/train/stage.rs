@@ -1,9 +1,12 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
+use super::adam::Adam;
 use super::dialect;
+use super::optimizer::Optimizer;
 use super::score::average;
 use super::sensitivity::sensitivities;
 use super::sgd::Sgd;
+use super::snl::Slopes;
 use super::state::{Header, Partial, State};
 use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
@@ -12,7 +15,7 @@ use crate::data::{Split, ViewSpec, epoch};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
-use crate::nn::{Network, NetworkSpec, ReluMask};
+use crate::nn::{Network, NetworkSpec, ReluMask, mask_file};
 use crate::progress::{Progress, announce};
 use crate::stop;
 use rlnet_suites::objective::{Granularity, Precision, Score};
@@ -93,7 +96,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let already = u64::from(state.header.epoch) * input.train.len() as u64 + steps as u64;
     let images = u64::from(spec.epochs) * input.train.len() as u64;
     let progress = Progress::new(input.name, "images", images, already);
-    while state.header.epoch < spec.epochs {
+    while state.header.epoch < spec.epochs && !state.header.finished {
         let points = one_epoch(input, &mut state, &keep, &progress)?;
         unbroken(&state, input)?;
         if let Some(points) = points {
@@ -101,7 +104,8 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
             state.header.curves.extend(points);
         }
         state.save(&checkpoint)?;
-        if state.header.epoch < spec.epochs || state.partial.is_some() {
+        let over = state.header.epoch >= spec.epochs || state.header.finished;
+        if !over || state.partial.is_some() {
             stop::check(&format!("{} is saved {}", input.name, place(&state, spec)))?;
         }
     }
@@ -208,14 +212,30 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
         copy_weights(start, &network)?;
         network.set_mask(start.mask().clone())?;
     }
-    let sgd = Sgd::new(network.params(), input.spec.momentum, input.spec.weight_decay);
+    if let Some(imported) = &input.spec.imported {
+        let path = Path::new(&imported.path);
+        mask_file::verify(path, &imported.blake3)?;
+        let mask = mask_file::load(path, &network)?;
+        network.set_mask(mask)?;
+    }
+    let (decay, mut slopes) = (input.spec.weight_decay, None);
+    let optimizer = if input.spec.stage == Stage::Snl {
+        if let Some(teacher) = input.teacher {
+            copy_weights(teacher, &network)?;
+        }
+        let slopes = slopes.insert(slopes_of(input.spec, &mut network)?);
+        Optimizer::Adam(Adam::new(network.params(), &slopes.named(), decay))
+    } else {
+        Optimizer::Sgd(Sgd::new(network.params(), input.spec.momentum, decay))
+    };
     Ok(State {
         header: Header {
             cell: input.cell.to_owned(),
             ..Header::default()
         },
         network,
-        sgd,
+        optimizer,
+        slopes,
         best: Vec::new(),
         best_mask: None,
         previous_mask: None,
@@ -224,11 +244,20 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
     })
 }
 
+/// The slopes an `snl` stage starts with.
+fn slopes_of(spec: &TrainSpec, network: &mut Network) -> Result<Slopes> {
+    let total = network.layer_sizes().iter().sum();
+    let budget = spec
+        .budget
+        .ok_or_else(|| Error::Input("an snl stage needs a budget: 50k, or a reduction: 11.14x".to_owned()))?;
+    Ok(Slopes::new(network, budget.resolve(total)?, spec.lasso))
+}
+
 fn copy_weights(from: &Network, to: &Network) -> Result<()> {
     let _guard = tch::no_grad_guard();
     if from.params().iter().count() != to.params().iter().count() {
         return Err(Error::Input(format!(
-            "a student must have its mask stage's architecture and norms, {} is not {}",
+            "a network that goes on with another's weights must have its architecture and norms, {} is not {}",
             to.spec().arch,
             from.spec().arch
         )));
@@ -261,6 +290,7 @@ fn one_epoch(
         batch: spec.batch,
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
+        augmentation: spec.augmentation,
         shared_crop: !spec.has(Quirk::OwnAugmixCrop),
         augmix_count: dialect::augmix_count(spec),
     };
@@ -268,12 +298,13 @@ fn one_epoch(
         spec,
         network: &state.network,
         teacher: input.teacher,
+        slopes: state.slopes.as_ref(),
         epoch: number,
         lr: spec.lr_at(number),
     };
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for (position, batch) in epoch(Arc::clone(&input.train), views).enumerate().skip(done) {
-        step.run(&batch, &mut state.sgd, &mut scores, &mut means)?;
+        step.run(&batch, &mut state.optimizer, &mut scores, &mut means)?;
         progress.advance(batch.len() as u64, || {
             let loss = means.mean("loss/total").unwrap_or_default();
             format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
@@ -314,6 +345,22 @@ fn one_epoch(
         }
         state.previous_mask = Some(state.network.mask().clone());
         state.network.set_mask(mask)?;
+    }
+    if let Some(slopes) = &mut state.slopes {
+        let met = slopes.after(number);
+        let active = slopes.active();
+        point("snl/active".into(), active as f64);
+        point("snl/lasso".into(), slopes.lasso);
+        if met || number == spec.epochs {
+            if !met {
+                progress.note(&format!(
+                    "{}: {active} slopes are left after the last epoch, more than the budget; the largest are kept",
+                    input.name
+                ));
+            }
+            state.network.set_mask(slopes.mask())?;
+            state.header.finished = true;
+        }
     }
     let accuracies = validate(&state.network.freeze(), input.validation, spec)?;
     for accuracy in &accuracies {

@@ -2,8 +2,9 @@
 //! to go on exactly.
 
 use super::curves::EpochMeans;
+use super::optimizer::Optimizer;
 use super::score::Scores;
-use super::sgd::Sgd;
+use super::snl::Slopes;
 use crate::error::{Error, Result};
 use crate::nn::checkpoint::Tensors;
 use crate::nn::{Network, ReluMask};
@@ -38,6 +39,15 @@ pub struct Header {
     /// The sums of that epoch's means.
     #[serde(default)]
     pub means: BTreeMap<String, (u64, u64)>,
+    /// Updates made by the optimiser, where the next one depends on their number.
+    #[serde(default)]
+    pub updates: u64,
+    /// The lasso's weight of a stage `snl`, its bits, and the fewest ReLUs it left so far.
+    #[serde(default)]
+    pub lasso: (u64, u64),
+    /// Whether the stage ended before its last epoch: its mask is final.
+    #[serde(default)]
+    pub finished: bool,
     /// Checksum of the tensors (blake3): a damaged checkpoint must not be gone on from.
     #[serde(default)]
     pub checksum: String,
@@ -108,7 +118,9 @@ pub struct State {
     /// The network being trained, with the mask in force.
     pub network: Network,
     /// The optimiser.
-    pub sgd: Sgd,
+    pub optimizer: Optimizer,
+    /// The units' slopes, of a stage `snl`.
+    pub slopes: Option<Slopes>,
     /// Weights of the best epoch, in the order of the network's tensors.
     pub best: Vec<Tensor>,
     /// The mask of the best epoch, where the mask changes and it is not the last that is kept.
@@ -159,8 +171,9 @@ impl State {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = Tensors::default();
         tensors.put_network("param/", &self.network);
-        for (name, velocity) in self.sgd.velocities() {
-            tensors.put(format!("momentum/{name}"), velocity);
+        self.optimizer.save(&mut tensors);
+        if let Some(slopes) = &self.slopes {
+            slopes.save(&mut tensors);
         }
         for (param, best) in self.network.params().iter().zip(&self.best) {
             tensors.put(format!("best/{}", param.name), best);
@@ -177,6 +190,10 @@ impl State {
         }
         let mut header = self.header.clone();
         (header.steps, header.means) = (0, BTreeMap::new());
+        header.updates = self.optimizer.steps();
+        if let Some(slopes) = &self.slopes {
+            header.lasso = (slopes.lasso.to_bits(), slopes.fewest);
+        }
         if let Some(partial) = &self.partial {
             header.steps = partial.steps;
             header.means = partial.means.to_bits();
@@ -208,10 +225,7 @@ impl State {
         }
         let _guard = no_grad_guard();
         tensors.get_network("param/", &self.network)?;
-        for (name, velocity) in self.sgd.velocities() {
-            let stored = tensors.get(&format!("momentum/{name}"), &velocity.size())?;
-            velocity.shallow_clone().copy_(&stored);
-        }
+        self.optimizer.load(&tensors, header.updates)?;
         let layers = self.network.layers().len();
         if header.best_epoch > 0 {
             self.best = self
@@ -225,6 +239,13 @@ impl State {
                 .collect::<Result<_>>()?;
         }
         self.network.set_mask(tensors.get_mask("mask/", layers)?)?;
+        if let Some(slopes) = &mut self.slopes {
+            slopes.load(&tensors)?;
+            (slopes.lasso, slopes.fewest) = (f64::from_bits(header.lasso.0), header.lasso.1);
+            if !header.finished {
+                slopes.rule(&mut self.network);
+            }
+        }
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
         }

@@ -3,8 +3,9 @@
 use super::curves::EpochMeans;
 use super::dialect::{self, splits};
 use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
+use super::optimizer::Optimizer;
 use super::score::Scores;
-use super::sgd::Sgd;
+use super::snl::Slopes;
 use crate::attack::Objective;
 use crate::attack::pgd::{Settings, descend, uniform_start};
 use crate::data::Batch;
@@ -24,6 +25,8 @@ pub struct Step<'a> {
     pub network: &'a Network,
     /// The frozen all-ReLU teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
+    /// The units' slopes, of a stage `snl`.
+    pub slopes: Option<&'a Slopes>,
     /// 1-based epoch, part of every random key.
     pub epoch: u32,
     /// Learning rate of this epoch.
@@ -70,7 +73,7 @@ impl Step<'_> {
     pub fn run(
         &self,
         batch: &Batch,
-        sgd: &mut Sgd,
+        optimizer: &mut Optimizer,
         scores: &mut Scores,
         means: &mut EpochMeans,
     ) -> Result<()> {
@@ -112,7 +115,12 @@ impl Step<'_> {
             means.add("loss/attention", &attention, n);
             total += attention * self.spec.beta;
         }
-        sgd.zero_grad();
+        if let Some(slopes) = self.slopes {
+            let lasso = slopes.penalty();
+            means.add("loss/lasso", &lasso, n);
+            total += lasso;
+        }
+        optimizer.zero_grad();
         total.backward();
         if let (Stage::Mask, Some(taught)) = (self.spec.stage, &taught) {
             let seen = &roles[0].output.seen;
@@ -122,7 +130,7 @@ impl Step<'_> {
             };
             scores.add(&taught.seen.activations, student);
         }
-        sgd.step(self.lr);
+        optimizer.step(self.lr);
 
         means.add("loss/total", &total, n);
         means.add("loss/ce", &ce, n);

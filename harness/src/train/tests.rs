@@ -74,7 +74,7 @@ pub(super) fn attempt(spec: &TrainSpec, work: &Path) -> Result<Trained> {
     let distilled = spec.stage != rlnet_suites::train::Stage::Teacher;
     let teacher = distilled.then(|| Network::new(network_spec(spec), 1, Device::Cpu));
     let student = spec.stage == rlnet_suites::train::Stage::Student;
-    let start = (student && !spec.draws_mask()).then(|| {
+    let start = (student && !spec.draws_mask() && spec.imported.is_none()).then(|| {
         let mut start = Network::new(network_spec(spec), 2, Device::Cpu);
         let sizes = start.layer_sizes();
         let keep: Vec<u64> = sizes.iter().map(|n| n / 4).collect();
@@ -123,6 +123,35 @@ fn every_mode_trains_and_its_total_is_the_sum_of_its_parts() {
             "{}: {total} against {sum}",
             mode.name
         );
+    }
+}
+
+/// The experimental transformer, two steps of each: scores and hidden layers are masked like
+/// any ReLU, both banks move, nothing is NaN.
+#[test]
+fn a_transformer_goes_through_the_three_stages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for stage in ["teacher", "mask", "rlnet"] {
+        let spec = spec(stage, &["network.arch=vit2-w16", "train.mask.budget=4x"]);
+        assert_eq!(spec.norm, NormBanks::Dual);
+        let work = folder.path().join(stage);
+        std::fs::create_dir(&work).expect("a folder");
+        let trained = run(&spec, &work);
+        let total = at(&trained, "loss/total", 1);
+        assert!(total.is_some_and(f64::is_finite), "{stage}: {total:?}");
+        let sizes = trained.network.layer_sizes();
+        let kept: u64 = trained.network.mask().kept().iter().sum();
+        let all: u64 = sizes.iter().sum();
+        assert_eq!(kept, if stage == "teacher" { all } else { all / 4 }, "{stage}");
+        let fresh = Network::new(network_spec(&spec), 0, Device::Cpu);
+        for (before, after) in fresh.params().iter().zip(trained.network.params().iter()) {
+            let moved = before.name.contains("running_mean") && before.tensor != after.tensor;
+            assert!(
+                moved || !before.name.contains("running_mean"),
+                "{stage}: {}",
+                before.name
+            );
+        }
     }
 }
 
@@ -392,4 +421,108 @@ fn the_best_epochs_mask_comes_with_its_weights() {
     let until = run(&of(whole.epoch), &work("until"));
     assert_eq!(until.epoch, whole.epoch);
     assert_eq!(until.network.mask(), whole.network.mask());
+}
+
+/// An SNL search from the teacher of [`attempt`]: two steps an epoch.
+fn snl(epochs: u32, lasso: f64) -> TrainSpec {
+    TrainSpec {
+        stage: rlnet_suites::train::Stage::Snl,
+        epochs,
+        lasso,
+        lr: 0.03,
+        gamma: 1.0,
+        alpha: 1.0,
+        weight_decay: 0.0,
+        ..spec("mask", &[])
+    }
+}
+
+#[test]
+fn the_lasso_drives_slopes_to_the_budget_and_exactly_so_many_units_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let train = |name: &str, spec: &TrainSpec| {
+        let work = folder.path().join(name);
+        std::fs::create_dir(&work).expect("a folder");
+        run(spec, &work)
+    };
+    let with = train("with", &snl(60, 1e-3));
+    let sizes = with.network.layer_sizes();
+    let budget = (sizes.iter().sum::<u64>() as f64 / 5.0).round();
+    let kept = |trained: &Trained| trained.network.mask().kept().iter().sum::<u64>() as f64;
+    let active = |trained: &Trained, epoch| at(trained, "snl/active", epoch).expect("a count");
+    let last = with.epoch;
+    assert!(last < 60, "the budget is never met");
+    assert!(active(&with, last) <= budget && active(&with, last - 1) > budget);
+    assert_eq!(kept(&with), budget);
+    let lasso = |epoch| at(&with, "loss/lasso", epoch).expect("a lasso");
+    assert!(lasso(last) < 0.5 * lasso(1), "{} after {}", lasso(last), lasso(1));
+    // Without it slopes stay, and the largest are kept all the same.
+    let without = train("without", &snl(8, 0.0));
+    assert!(active(&without, 8) > 2.0 * budget, "{}", active(&without, 8));
+    assert_eq!((without.epoch, kept(&without)), (8, budget));
+}
+
+/// Slopes, both moments and the number of updates are part of the checkpoint.
+#[test]
+fn an_snl_search_survives_a_resume() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+    for work in [&whole, &cut] {
+        std::fs::create_dir(work).expect("a folder");
+    }
+    let once = run(&snl(5, 1e-3), &whole);
+    // A checkpoint of the middle: the third epoch's, of a search that was to have five.
+    let third = TrainSpec {
+        epochs: 3,
+        ..snl(5, 1e-3)
+    };
+    let first = run(&third, &cut);
+    assert_eq!(first.epoch, 3);
+    let checkpoint = cut.join(super::stage::CHECKPOINT);
+    let (tensors, mut header): (crate::nn::checkpoint::Tensors, super::state::Header) =
+        crate::nn::checkpoint::Tensors::load(&checkpoint).expect("a checkpoint");
+    assert!(header.finished);
+    header.finished = false;
+    tensors.save(&checkpoint, &header).expect("written");
+    let resumed = run(&snl(5, 1e-3), &cut);
+    assert_eq!(resumed.resumed, 1);
+    assert_eq!(once.network.mask(), resumed.network.mask());
+    let mut pairs = once.network.params().iter().zip(resumed.network.params().iter());
+    let differ = pairs.find(|(a, b)| !a.tensor.equal(&b.tensor));
+    assert_eq!(differ.map(|(a, _)| &a.name), None);
+    assert_eq!(at(&once, "snl/active", 5), at(&resumed, "snl/active", 5));
+}
+
+/// A mask of another network of the same shape, as one found on other data is.
+#[test]
+fn a_student_takes_a_mask_from_a_file_with_the_right_checksum() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let student = spec("rlnet", &[]);
+    let mut other = Network::new(network_spec(&student), 9, Device::Cpu);
+    let sizes = other.layer_sizes();
+    let keep: Vec<u64> = sizes.iter().map(|n| n / 7).collect();
+    other
+        .set_mask(ReluMask::random(&sizes, &keep, 5))
+        .expect("its layers");
+    let path = folder.path().join("mask.safetensors");
+    crate::nn::mask_file::save(&path, &other).expect("written");
+    let blake3 = blake3::hash(&std::fs::read(&path).expect("a file"))
+        .to_hex()
+        .to_string();
+    let importing = |blake3: &str| TrainSpec {
+        imported: Some(Box::new(rlnet_suites::train::ImportedMask {
+            path: path.display().to_string(),
+            blake3: blake3.to_owned(),
+        })),
+        ..student.clone()
+    };
+    let trained = run(&importing(&blake3), folder.path());
+    assert_eq!(trained.network.mask(), other.mask());
+    let wrong = blake3::hash(b"another file").to_hex();
+    std::fs::remove_file(folder.path().join(super::stage::CHECKPOINT)).expect("the checkpoint");
+    let error = attempt(&importing(wrong.as_str()), folder.path())
+        .err()
+        .expect("refused");
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains(&blake3), "{error}");
 }

@@ -3,10 +3,12 @@
 mod axes;
 mod bearing;
 mod canvas;
+mod confusion;
 mod corruptions;
 mod dashes;
 mod history;
 mod layers;
+mod masks;
 mod pareto;
 mod radius;
 mod reduction;
@@ -100,7 +102,9 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
         reduction::figure(analysis)?,
         pareto::figure(analysis)?,
         strip::figure(analysis)?,
+        confusion::figure(analysis)?,
         layers::figure(analysis)?,
+        masks::figure(analysis)?,
         training::figure(analysis)?,
     ];
     Ok(figures.into_iter().flatten().collect())

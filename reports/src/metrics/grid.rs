@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub struct Sheet {
     /// Whether the answer is right; absent where there is no row.
     pub right: Vec<Option<bool>>,
+    /// The class given; meaningless where there is no row.
+    pub given: Vec<u32>,
     /// Whether the answer to the image rounded to 8 bits is right.
     pub rounded: Vec<Option<bool>>,
     /// Probability that the soft-max gives to the predicted class, in `[0, 1]`; NaN where
@@ -66,6 +68,7 @@ impl Grid {
         let (right, backwards) = (parquet::u32s(rows, "right")?, parquet::u32s(rows, "backwards")?);
         let (margin, loss) = (parquet::f32s(rows, "margin")?, parquet::f32s(rows, "loss")?);
         let norm = parquet::f32s(rows, "norm")?;
+        let given = parquet::u32s(rows, "prediction")?;
         let (rounded, forwards) = (parquet::u32s(rows, "rounded")?, parquet::u32s(rows, "forwards")?);
         let mut images = image.clone();
         images.sort_unstable();
@@ -98,6 +101,7 @@ impl Grid {
             grid.labels[place] = label[i];
             let (_, sheet, name) = &mut open[slot];
             sheet.right[place] = Some(right[i] == 1);
+            sheet.given[place] = given[i];
             sheet.rounded[place] = Some(rounded[i] == label[i]);
             sheet.confidence[place] = confidence(loss[i], margin[i]);
             sheet.norm[place] = norm[i];
@@ -160,6 +164,7 @@ impl Sheet {
     fn empty(images: usize) -> Self {
         Self {
             right: vec![None; images],
+            given: vec![0; images],
             rounded: vec![None; images],
             forwards: 0,
             confidence: vec![f32::NAN; images],

@@ -8,6 +8,7 @@ pub mod calibration;
 pub mod checks;
 pub mod classes;
 pub mod compare;
+pub mod confusion;
 pub mod cost;
 pub mod diagnosis;
 pub mod estimate;

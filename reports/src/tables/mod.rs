@@ -5,6 +5,7 @@ pub mod accuracy;
 pub mod calibration;
 pub mod classes;
 pub mod comparison;
+pub mod confusion;
 pub mod cost;
 mod csv;
 pub mod diagnosis;
@@ -16,6 +17,7 @@ pub mod provenance;
 pub mod published;
 pub mod reduction;
 pub mod robust;
+pub mod searches;
 pub mod similarity;
 
 use crate::metrics::mce::Ratio;
@@ -238,10 +240,12 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         robust::overlap(analysis),
         classes::worst(analysis),
         classes::classes(analysis),
+        confusion::confusion(analysis),
         calibration::calibration(analysis),
         cost::models(analysis),
         cost::layers(analysis),
         similarity::similarity(analysis),
+        searches::searches(analysis),
         provenance::identities(analysis),
         provenance::training(analysis),
         provenance::cells(analysis),

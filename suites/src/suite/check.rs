@@ -58,7 +58,7 @@ impl Suite {
             }
             let (need, given, wanted) = match train.stage {
                 Stage::Teacher => ("", &None, Stage::Teacher),
-                Stage::Mask => ("teacher", &train.teacher, Stage::Teacher),
+                Stage::Mask | Stage::Snl => ("teacher", &train.teacher, Stage::Teacher),
                 // A student without a mask stage: its units are drawn by lot.
                 Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
                     ("teacher", &train.teacher, Stage::Teacher)
@@ -88,7 +88,7 @@ impl Suite {
                 Some(parent) => {
                     let wanted_names = earlier
                         .iter()
-                        .filter(|(_, stage)| *stage == wanted)
+                        .filter(|(_, stage)| *stage == wanted || (wanted == Stage::Mask && stage.is_search()))
                         .map(|(name, _)| *name);
                     if !wanted_names.clone().any(|name| name == parent.get_ref()) {
                         let hint = suggest(parent.get_ref(), wanted_names);
@@ -105,6 +105,25 @@ impl Suite {
             }
             let counted = train.allocation.is_some_and(Allocation::has_counts);
             let draws = train.stage != Stage::Teacher && train.teacher.is_some();
+            if let Some(imported) = &train.imported {
+                let hex =
+                    imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
+                let why = match (train.stage, &train.teacher) {
+                    (Stage::Student, Some(_)) if !hex => "whose blake3 is not 64 hexadecimal digits",
+                    (Stage::Student, Some(_)) if train.budget.is_some() || train.allocation.is_some() => {
+                        "which has its own counts; leave budget and allocation out"
+                    }
+                    (Stage::Student, Some(_)) => "",
+                    _ => "which only a student with teacher = \"...\" in place of mask can take",
+                };
+                if !why.is_empty() {
+                    return Err(at(
+                        train.name.span(),
+                        format!("`{name}` has an imported mask, {why}"),
+                    ));
+                }
+            }
+            let draws = draws && train.imported.is_none();
             if draws && train.budget.is_none() && !counted {
                 return Err(at(
                     train.name.span(),
@@ -112,7 +131,7 @@ impl Suite {
                         "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
                              allocation = \"published:NAME\"",
                         train.stage.name(),
-                        if train.stage == Stage::Mask {
+                        if train.stage.is_search() {
                             ""
                         } else {
                             " without a mask stage"
@@ -126,6 +145,14 @@ impl Suite {
                     format!(
                         "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
                          with teacher = \"...\" in place of mask; leave them out"
+                    ),
+                ));
+            }
+            if train.stage == Stage::Snl && train.allocation.is_some() {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` is an snl stage, which shares its budget out itself; leave allocation out"
                     ),
                 ));
             }

@@ -124,6 +124,24 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
         "{percent} is not in\n{}",
         said.stdout
     );
+    // The map of a mask is its mask.
+    let cell = plan
+        .cells
+        .iter()
+        .find(|cell| cell.name == "rlnet")
+        .expect("a cell");
+    let folder = place.path(&format!("out/cells/{}", cell.id));
+    let map = rlnet_reports::read_curves(&folder.join("mask_map.parquet")).expect("a map");
+    let record = std::fs::read(folder.join("cell.json")).expect("a record");
+    let record: rlnet_suites::CellRecord = serde_json::from_slice(&record).expect("JSON");
+    for layer in record.model.expect("a model").layers {
+        let own = map
+            .iter()
+            .filter(|point| point.metric == format!("kept/{}", layer.name));
+        let kept: f64 = own.map(|point| point.value * layer.shape[0] as f64).sum();
+        assert_eq!(kept.round() as u64, layer.kept, "{}", layer.name);
+    }
+    assert!(report.join("figures/masks.png").is_file() && report.join("figures/confusion.png").is_file());
     // Drawing again from the rows alone gives the same page.
     place.ok(&["report", "out", "--out", "again"]);
     let again = std::fs::read_to_string(place.path("again/report/index.html")).expect("the page");

@@ -5,6 +5,7 @@ mod adaptive;
 mod archives;
 mod batches;
 mod branches;
+mod browser;
 mod commands;
 mod corrupt;
 mod errors;

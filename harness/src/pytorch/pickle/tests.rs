@@ -116,6 +116,19 @@ fn damage_and_nonsense_are_errors_never_panics() {
     // A list inside itself, and a hundred thousand lists in each other.
     let graph = read(&pickle(b"]q\x00h\x00a")).expect("a list");
     assert_eq!(graph.sequence(&graph.root), Some(&[Value::Node(0)][..]));
+    // A memorised list of pairs, made a dictionary of as often as fits: memory without end.
+    let pairs = b"]q\x00(K\x01K\x02\x86K\x03K\x04\x86e\x85q\x010ccollections\nOrderedDict\nq\x020".to_vec();
+    let again = |times| pickle(&[pairs.clone(), b"h\x02h\x01R0".repeat(times), b"N".to_vec()].concat());
+    assert!(read(&again(10)).is_ok());
+    assert!(read(&again(10_000)).is_ok(), "each takes more bytes than pairs");
+    let wide = [
+        b"](" as &[u8],
+        &b"K\x01K\x02\x86".repeat(500),
+        b"e\x85q\x010ccollections\nOrderedDict\nq\x020",
+    ]
+    .concat();
+    let bomb = pickle(&[wide, b"h\x02h\x01R0".repeat(500), b"N".to_vec()].concat());
+    assert!(read(&bomb).is_err());
     let deep = pickle(&[vec![b']'; 100_000], vec![b'a'; 99_999]].concat());
     assert!(read(&deep).is_ok());
 }
