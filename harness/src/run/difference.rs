@@ -71,7 +71,14 @@ pub struct Side {
 /// # Errors
 /// When there is no such cell, or its record cannot be read.
 pub fn open(text: &str) -> Result<(PathBuf, CellRecord)> {
-    let folder = match (Path::new(text).join("cell.json").exists(), text.rsplit_once(':')) {
+    // Names of attacks have colons of their own, and so may folders.
+    let colons = text
+        .match_indices(':')
+        .map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let run = colons
+        .into_iter()
+        .find(|(run, _)| Path::new(run).join("plan.json").exists());
+    let folder = match (Path::new(text).join("cell.json").exists(), run) {
         (false, Some((run, name))) => named(Path::new(run), name)?,
         _ => PathBuf::from(text),
     };
