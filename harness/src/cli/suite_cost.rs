@@ -191,7 +191,9 @@ mod tests {
         for (name, text) in catalog::CATALOGUE {
             for sets in [vec![], vec!["scale=h200".to_owned()]] {
                 let suite = Suite::parse(text, name, &sets).expect(name);
-                let Some(hours) = suite.gpu_hours.filter(|_| !suite.train.is_empty()) else {
+                // In another precision a GPU has another rate.
+                let counted = !suite.train.is_empty() && suite.training.precision.is_none();
+                let Some(hours) = suite.gpu_hours.filter(|_| counted) else {
                     continue;
                 };
                 let world = unread_world(&suite.asked(), suite.evaluation.corrupted());
