@@ -230,7 +230,7 @@ fn splits() -> (Arc<Split>, Split) {
 enum Attack {
     None,
     Pgd,
-    /// The same with a step size that differs in the last bit or two of an `f32`.
+    /// The same with a step 6e-8 longer, the last bit of a pixel in the middle of its range.
     Nudged,
 }
 
@@ -246,7 +246,7 @@ fn stage_spec(stage: Stage, attack: Attack, precision: Precision, seed: u64) -> 
         "training.batch=32".to_owned(),
         match attack {
             // 2/255 is 0.00784313725.
-            Attack::Nudged => "training.attack=\"pgd:steps=7,alpha=0.0078431381\"".to_owned(),
+            Attack::Nudged => "training.attack=\"pgd:steps=7,alpha=0.0078432\"".to_owned(),
             _ => "training.attack=\"pgd:steps=7\"".to_owned(),
         },
         format!("training.seed={seed}"),
