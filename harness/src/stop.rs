@@ -20,8 +20,9 @@ static SEEN: OnceLock<Vec<(Arc<AtomicBool>, &'static str)>> = OnceLock::new();
 static LIMIT: OnceLock<(Instant, f64)> = OnceLock::new();
 static PARENT_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Listens to the signals. The first one asks to stop; a second Ctrl-C or SIGTERM ends the
-/// process at once (which loses the step in flight and nothing else).
+/// Listens to the signals. The first one asks to stop; a second Ctrl-C ends the process at once
+/// (which loses the step in flight and nothing else). A second SIGTERM is the first one over
+/// again: Slurm sends one to the program, and one to its script, which hands it on.
 ///
 /// # Errors
 /// When the system refuses.
@@ -33,7 +34,7 @@ pub fn on_signals() -> Result<()> {
     for (signal, name) in SIGNALS {
         let asked = Arc::new(AtomicBool::new(false));
         let failed = |why: std::io::Error| Error::Work(format!("listening to {name}: {why}"));
-        if signal != SIGUSR1 {
+        if signal == SIGINT {
             // Registered first, so that it acts on the second signal, not on the first.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked)).map_err(failed)?;
         }

@@ -127,9 +127,8 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
     let bad = place.run(&[&run("out")[..], &["--minutes", "0"]].concat());
     assert_eq!(bad.code, 2, "{}", bad.stderr);
     // A request to stop reaches the workers, and so does the death of who started them.
-    let crew = [&run("out")[..], &["--jobs", "2"]].concat();
-    let live = || {
-        let files = std::fs::read_dir(place.path("out/live"));
+    let live = |out: &str| {
+        let files = std::fs::read_dir(place.path(out).join("live"));
         files.map_or(0, |files| {
             files
                 .flatten()
@@ -137,9 +136,9 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
                 .count()
         })
     };
-    for signal in ["-TERM", "-KILL"] {
-        let mut parent = place.spawn(&crew);
-        while live() < 2 {
+    for (signal, out) in [("-TERM", "told"), ("-KILL", "orphaned")] {
+        let mut parent = place.spawn(&[&run(out)[..], &["--jobs", "2"]].concat());
+        while live(out) < 2 {
             assert!(
                 parent.try_wait().expect("a process").is_none(),
                 "it ended before its workers began"
@@ -150,7 +149,7 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
         let code = parent.wait().expect("an end").code();
         assert_eq!(code, if signal == "-TERM" { Some(3) } else { None });
         let started = Instant::now();
-        while live() > 0 {
+        while live(out) > 0 {
             assert!(
                 started.elapsed() < Duration::from_secs(60),
                 "workers outlive {signal}"
