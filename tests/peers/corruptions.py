@@ -20,23 +20,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from venv_of import inside_venv
+
 PACKAGES = ["numpy", "scipy", "scikit-image", "opencv-python-headless", "Pillow", "Wand"]
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS",
            "MAGICK_THREAD_LIMIT"]
-
-
-def inside_venv(folder):
-    """Runs this file again under the virtual environment's Python, installing it at first."""
-    python = folder / "bin" / "python"
-    if Path(sys.prefix).resolve() == folder.resolve():
-        return
-    if not (folder / "ready").exists():
-        print(f"installing {', '.join(PACKAGES)} in {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        (folder / "ready").touch()
-    os.execv(python, [str(python), *sys.argv])
 
 
 def arguments():
@@ -315,7 +304,7 @@ def main():
     options = arguments()
     for name in THREADS:
         os.environ[name] = "1"
-    inside_venv(options.venv)
+    inside_venv(options.venv, PACKAGES)
     import numpy as np
 
     record = 1 + 3 * 32 * 32

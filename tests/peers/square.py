@@ -27,22 +27,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from venv_of import inside_venv
+
 PACKAGES = ["torch==2.11.0", "pyautoattack==0.2.0", "numpy", "pyarrow"]
 ROOT = Path(__file__).resolve().parents[2]
 RADIUS = {"l2": 0.5, "linf": 8 / 255}
-
-
-def inside_venv(folder):
-    """Runs this file again under the virtual environment's Python, installing it at first."""
-    python = folder / "bin" / "python"
-    if Path(sys.prefix).resolve() == folder.resolve():
-        return
-    if not (folder / "ready").exists():
-        print(f"installing {', '.join(PACKAGES)} in {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        (folder / "ready").touch()
-    os.execv(python, [str(python), *sys.argv])
 
 
 def arguments():
@@ -118,7 +107,7 @@ def agreement(name, a, b):
 def main():
     options = arguments()
     os.environ["OMP_NUM_THREADS"] = "1"
-    inside_venv(options.venv)
+    inside_venv(options.venv, PACKAGES)
     mine, reference = ours(options), theirs(options)
     share = [f"{100 * sum(flags) / len(flags):.2f} %" for flags in (mine, reference)]
     print(f"accuracy under Square, {options.norm}: {share[0]} ours, {share[1]} theirs")
