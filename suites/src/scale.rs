@@ -447,8 +447,20 @@ mod tests {
         let with = |section: &str| format!("{demo}\n{section}");
         let tiny = with("[scale.tiny]\ntrain.teachr.with.epochs = 1\n");
         assert!(refused(&tiny, "scale=tiny").contains("teachr"));
-        let tiny = with("[scale.tiny]\ntraining.epoch = 1\n");
-        assert!(refused(&tiny, "scale=tiny").contains("epochs"));
+        // A mistake in a scale has its own line, and is found whether the scale is asked for or not.
+        for (bad, hint) in [
+            ("training.epoch = 1", "epochs"),
+            ("train.rlnet.with.epochs = 0", "1 epoch"),
+            ("evaluation.severities = [6]", "1 to 5"),
+        ] {
+            let tiny = with(&format!("[scale.tiny]\ndata.test = 9\n{bad}\n"));
+            let line = format!("mine.toml:{} ", demo.lines().count() + 4);
+            for set in ["scale=tiny", "data.test=8"] {
+                let error = refused(&tiny, set);
+                assert!(error.contains(hint), "{bad}: {error}");
+                assert!(error.starts_with(&line), "{line}: {error}");
+            }
+        }
         for (bad, hint) in [
             ("evaluation.attacks=[3]", "list of attacks"),
             ("evaluation.attacks=\"fgsm\"", "list of attacks"),

@@ -4,6 +4,7 @@
 //! the types cannot, and [`Suite::plan`] resolves it.
 
 mod check;
+mod place;
 mod read;
 
 use crate::attack::{self, AttackSpec};
@@ -19,6 +20,18 @@ use crate::train::{Allocation, Budget, Dialect, ImportedMask, Select, Stage, Vie
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::{Spanned, Table, Value};
+
+/// What is wrong with a suite, and where.
+struct Fault {
+    place: Place,
+    message: String,
+}
+
+/// Where a mistake is: a byte of the text, or a setting by its keys.
+enum Place {
+    Byte(usize),
+    Key(Vec<String>),
+}
 
 /// The schema this version reads.
 pub const SCHEMA: u32 = 1;

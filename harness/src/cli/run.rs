@@ -10,7 +10,7 @@ use crate::nn::budget::allocate;
 use crate::nn::mask_file;
 use crate::progress::announce;
 use crate::run::corrupted::Folders;
-use crate::run::estimate::Images;
+use crate::run::estimate::{Images, loads};
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
@@ -18,7 +18,7 @@ use crate::run::prepare::Sizes;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
-use rlnet_suites::{CellId, CellSpec, Plan, Suite, SuiteError, catalog};
+use rlnet_suites::{Cell, CellSpec, Plan, Suite, SuiteError, catalog};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -171,11 +171,11 @@ impl Run {
         let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
         let plan = suite.plan(&corrupted.world(&data.checksum))?;
         check(&plan, data.size)?;
+        let images = Images {
+            train: data.train.len(),
+            test: data.test.len(),
+        };
         if self.dry_run {
-            let images = Images {
-                train: data.train.len(),
-                test: data.test.len(),
-            };
             return dry_run(&plan, &out, images, global.json);
         }
         let directory = RunDirectory::open(&out)?;
@@ -200,12 +200,12 @@ impl Run {
         directory.heal(&plan)?;
         if self.executor == Where::Slurm {
             let wanted = wanted(&plan, self.only.as_deref())?;
-            let images = (data.test.len(), self.joining.part().shard);
+            let shards = (images.test, self.joining.part().shard);
             return cluster::submit(
                 &directory,
                 &plan,
                 &wanted,
-                (suite.slurm.clone(), images),
+                (suite.slurm.clone(), shards),
                 global.json,
             );
         }
@@ -216,7 +216,9 @@ impl Run {
                 found: wanted.len(),
                 ..Executed::default()
             },
-            Some(jobs) if jobs > 1 => self.crew(global, &directory, &plan, jobs).map_err(go_on)?,
+            Some(jobs) if jobs > 1 => self
+                .crew(global, (&directory, images), (&plan, &wanted), jobs)
+                .map_err(go_on)?,
             _ => self
                 .execute(
                     global,
@@ -253,26 +255,30 @@ impl Run {
     }
 
     /// Has workers do the work.
-    fn crew(&self, global: &Global, directory: &RunDirectory, plan: &Plan, jobs: u16) -> Result<Executed> {
-        let cells = wanted(plan, self.only.as_deref())?;
-        let cells: Vec<CellId> = cells.into_iter().map(|cell| cell.id.clone()).collect();
-        let done = |cells: &[CellId]| cells.iter().filter(|id| directory.is_done(id)).count();
-        let found = done(&cells);
-        let crew = Crew {
-            session: process(),
-            arguments: (0..jobs)
-                .map(|number| workers::local(global, number, jobs, &process()))
-                .collect(),
-            cells,
-        };
-        if found < crew.cells.len() {
-            crew.run(directory, plan)?;
+    fn crew(
+        &self,
+        global: &Global,
+        (directory, images): (&RunDirectory, Images),
+        (plan, wanted): (&Plan, &[&Cell]),
+        jobs: u16,
+    ) -> Result<Executed> {
+        let done = || wanted.iter().filter(|cell| directory.is_done(&cell.id)).count();
+        let found = done();
+        if found < wanted.len() {
+            Crew {
+                session: process(),
+                arguments: (0..jobs)
+                    .map(|number| workers::local(global, number, jobs, &process()))
+                    .collect(),
+                cells: loads(wanted, plan, directory.root(), images),
+            }
+            .run(directory, plan)?;
         }
-        let computed = done(&crew.cells) - found;
+        let computed = done() - found;
         Ok(Executed {
             computed,
             found,
-            left: crew.cells.len() - found - computed,
+            left: wanted.len() - found - computed,
             ..Executed::default()
         })
     }

@@ -2,6 +2,7 @@
 //! this run directory and those beside it.
 
 use super::directory::RunDirectory;
+use super::eta::Load;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, NormBanks, Plan, TrainSpec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -180,6 +181,17 @@ fn size(folder: &Path) -> f64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len() as f64)
         .sum()
+}
+
+/// Some cells of a plan, each with the time it may take.
+pub fn loads(cells: &[&Cell], plan: &Plan, out: &Path, images: Images) -> Vec<Load> {
+    let measured = Measured::around(out, images);
+    let load = |cell: &&Cell| Load {
+        id: cell.id.clone(),
+        name: cell.name.clone(),
+        seconds: measured.cost(cell, plan, images).map(|cost| cost.seconds),
+    };
+    cells.iter().map(load).collect()
 }
 
 /// A cell of a plan with its state, for a dry run.

@@ -3,13 +3,14 @@
 //! hands a request to stop on to them.
 
 use super::directory::RunDirectory;
+use super::eta::Load;
 use super::failure::Failures;
 use super::live::words;
 use super::view::View;
 use crate::error::{Error, Result, STOPPED};
 use crate::progress::announce;
 use crate::stop;
-use rlnet_suites::{CellId, Plan};
+use rlnet_suites::Plan;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -28,7 +29,7 @@ pub struct Crew {
     /// The name they share.
     pub session: String,
     /// The cells they are to finish, for the view.
-    pub cells: Vec<CellId>,
+    pub cells: Vec<Load>,
 }
 
 struct Worker {
@@ -57,7 +58,7 @@ impl Crew {
             logs.display()
         ));
         let failures = Failures::new(directory, &self.session)?;
-        let mut view = View::new(&self.cells, directory);
+        let mut view = View::new(&self.cells, self.arguments.len());
         let mut told = false;
         loop {
             let mut all = true;

@@ -6,6 +6,7 @@ pub mod corrupted;
 pub mod difference;
 pub mod directory;
 pub mod estimate;
+pub mod eta;
 mod evaluate_cell;
 pub mod execute;
 pub mod failure;

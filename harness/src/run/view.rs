@@ -1,9 +1,9 @@
 //! How far a run is, for people: bars on a terminal, else a plain line now and then.
 
 use super::directory::RunDirectory;
+use super::eta::{Eta, Load};
 use super::live::Word;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use rlnet_suites::CellId;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -13,10 +13,8 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// A live view of a run directory.
 pub struct View {
-    cells: Vec<CellId>,
-    /// Cells done when it began.
-    before: usize,
-    done: usize,
+    cells: Vec<Load>,
+    eta: Eta,
     started: Instant,
     spoke: Instant,
     bars: Option<Bars>,
@@ -29,9 +27,8 @@ struct Bars {
 }
 
 impl View {
-    /// A view of these cells.
-    pub fn new(cells: &[CellId], directory: &RunDirectory) -> Self {
-        let before = cells.iter().filter(|id| directory.is_done(id)).count();
+    /// A view of these cells, which so many workers share.
+    pub fn new(cells: &[Load], workers: usize) -> Self {
         let bars = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new(cells.len() as u64));
@@ -45,8 +42,7 @@ impl View {
         });
         Self {
             cells: cells.to_vec(),
-            before,
-            done: before,
+            eta: Eta::new(cells, workers),
             started: Instant::now(),
             spoke: Instant::now(),
             bars,
@@ -55,18 +51,25 @@ impl View {
 
     /// Shows what is so now.
     pub fn update(&mut self, directory: &RunDirectory, words: &[Word], failed: usize) {
-        self.done = self.cells.iter().filter(|id| directory.is_done(id)).count();
-        let message = format!("done, {} running, {failed} failed{}", words.len(), self.eta());
+        let far: Vec<f64> = self
+            .cells
+            .iter()
+            .map(|cell| far(cell, directory, words))
+            .collect();
+        let done = far.iter().filter(|far| **far >= 1.0).count();
+        let left = self.eta.left(&far, self.started.elapsed().as_secs_f64());
+        let left = left.map_or(String::new(), |left| format!(", about {} left", duration(left)));
+        let message = format!("done, {} running, {failed} failed{left}", words.len());
         match &mut self.bars {
             Some(bars) => {
-                bars.total.set_position(self.done as u64);
+                bars.total.set_position(done as u64);
                 bars.total.set_message(message);
                 bars.show(words);
             }
             None if self.spoke.elapsed() >= EVERY => {
                 self.spoke = Instant::now();
                 let total = self.cells.len();
-                let mut line = format!("cells: {} of {total} {message}", self.done);
+                let mut line = format!("cells: {done} of {total} {message}");
                 for word in words {
                     line += &format!("; {}", describe(word));
                 }
@@ -74,17 +77,6 @@ impl View {
             }
             None => {}
         }
-    }
-
-    /// Time left, from the cells finished since it began: an average over unequal cells, so a
-    /// rough one, and none before the first.
-    fn eta(&self) -> String {
-        let (now, left) = (self.done - self.before, self.cells.len() - self.done);
-        if now == 0 || left == 0 {
-            return String::new();
-        }
-        let seconds = self.started.elapsed().as_secs_f64() / now as f64 * left as f64;
-        format!(", about {} left", duration(seconds))
     }
 
     /// A line worth keeping.
@@ -129,6 +121,19 @@ impl Bars {
             bar.set_message(format!("{} {}", word.device, word.report.message));
         }
     }
+}
+
+/// The share of a cell that is done: all of it, or what a process says of a training. Of pieces of
+/// an evaluation only the whole is counted.
+fn far(cell: &Load, directory: &RunDirectory, words: &[Word]) -> f64 {
+    if directory.is_done(&cell.id) {
+        return 1.0;
+    }
+    let said = words.iter().map(|word| &word.report);
+    let said = said.filter(|report| report.title == cell.name && report.total > 0);
+    said.map(|report| report.done as f64 / report.total as f64)
+        .fold(0.0, f64::max)
+        .min(0.999)
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -1,47 +1,50 @@
 //! What the types cannot say of a suite: ranges, and names that refer to one another.
 
-use super::{SCHEMA, Suite};
+use super::{Fault, Place, SCHEMA, Suite};
 use crate::corrupted::Origin;
-use crate::error::{SuiteError, suggest};
+use crate::error::suggest;
 use crate::train::{Allocation, Stage, View};
+use std::ops::Range;
 
 impl Suite {
     /// What the types cannot say: ranges, and names that refer to one another.
-    pub(super) fn check(&self, text: &str, file: &str) -> Result<(), SuiteError> {
-        let at = |span: std::ops::Range<usize>, message: String| {
-            let before = &text[..span.start.min(text.len())];
-            let line = before.matches('\n').count() + 1;
-            SuiteError::File {
-                file: format!("{file}:{line}"),
-                message,
-            }
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let at = |span: Range<usize>, message: String| Fault {
+            place: Place::Byte(span.start),
+            message,
         };
-        let whole = |message: String| SuiteError::File {
-            file: file.to_owned(),
+        let of = |key: &str, message: String| Fault {
+            place: Place::Key(key.split('.').map(str::to_owned).collect()),
             message,
         };
         if self.schema != SCHEMA {
-            return Err(whole(format!(
-                "schema {} is not known to this version, which reads schema {SCHEMA}",
-                self.schema
-            )));
+            return Err(of(
+                "schema",
+                format!(
+                    "schema {} is not known to this version, which reads schema {SCHEMA}",
+                    self.schema
+                ),
+            ));
         }
         if !(self.data.validation > 0.0 && self.data.validation < 1.0) {
-            return Err(whole(format!(
-                "data.validation is {}; it must lie between 0 and 1 (0.1 holds out a tenth)",
-                self.data.validation
-            )));
+            return Err(of(
+                "data.validation",
+                format!(
+                    "data.validation is {}; it must lie between 0 and 1 (0.1 holds out a tenth)",
+                    self.data.validation
+                ),
+            ));
         }
         for (key, value) in [("data.train", self.data.train), ("data.test", self.data.test)] {
             if value == Some(0) {
-                return Err(whole(format!("{key} is 0; leave it out to use every image")));
+                return Err(of(key, format!("{key} is 0; leave it out to use every image")));
             }
         }
         if self
             .gpu_hours
             .is_some_and(|hours| !(hours > 0.0 && hours.is_finite()))
         {
-            return Err(whole("gpu_hours must be more than 0".into()));
+            return Err(of("gpu_hours", "gpu_hours must be more than 0".into()));
         }
         let mut earlier: Vec<(&str, Stage)> = Vec::new();
         for train in &self.train {
@@ -205,19 +208,24 @@ impl Suite {
         let asked = &self.evaluation;
         if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
         {
-            return Err(whole(
+            return Err(of(
+                "evaluation.corrupted",
                 "evaluation.corrupted is \"official\", so images are read and not made; leave out \
                  stack, rng and frost, which say how images are made"
                     .into(),
             ));
         }
         if self.evaluation.batch == 0 {
-            return Err(whole("evaluation.batch is 0; 100 is usual".into()));
+            return Err(of(
+                "evaluation.batch",
+                "evaluation.batch is 0; 100 is usual".into(),
+            ));
         }
         if let Some(bad) = self.evaluation.severities.iter().find(|s| !(1..=5).contains(*s)) {
-            return Err(whole(format!(
-                "evaluation.severities holds {bad}; they go from 1 to 5"
-            )));
+            return Err(of(
+                "evaluation.severities",
+                format!("evaluation.severities holds {bad}; they go from 1 to 5"),
+            ));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A suite from its text, with overrides.
 
-use super::Suite;
+use super::{Fault, Place, Suite, place};
 use crate::error::SuiteError;
 use crate::scale;
 use toml::{Table, Value};
@@ -17,23 +17,49 @@ impl Suite {
     /// When the text is not TOML, has an unknown key or an impossible value (with line and
     /// column), or refers to a name it does not define.
     pub fn parse(text: &str, file: &str, sets: &[String]) -> Result<Self, SuiteError> {
-        let failed = |message: String| SuiteError::File {
-            file: file.to_owned(),
-            message,
-        };
-        let toml_error = |error: toml::de::Error| failed(error.to_string().trim_end().to_owned());
-        let mut suite: Self = toml::from_str(text).map_err(toml_error)?;
-        suite.check(text, file)?;
-        if !sets.is_empty() {
-            let table = Self::table(text, file, sets)?;
-            let changed = toml::to_string(&table).map_err(|error| failed(error.to_string()))?;
-            let from = format!("{file} with --set {}", sets.join(" --set "));
-            suite = toml::from_str(&changed).map_err(|error| SuiteError::File {
-                file: from.clone(),
-                message: error.message().to_owned(),
-            })?;
-            suite.check(&changed, &from)?;
+        let suite = Self::read(text).map_err(|fault| fault.in_file(text, file))?;
+        // Every scale that the file has something to say of, asked for or not.
+        for name in suite.scale.keys() {
+            Self::changed(text, file, &[format!("{SCALE}{name}")])?;
         }
+        match sets {
+            [] => Ok(suite),
+            sets => Self::changed(text, file, sets),
+        }
+    }
+
+    /// A suite with overrides. A mistake is reported at the line of the file that it comes from,
+    /// if it comes from one.
+    fn changed(text: &str, file: &str, sets: &[String]) -> Result<Self, SuiteError> {
+        let table = Self::table(text, file, sets)?;
+        let changed = toml::to_string(&table).map_err(|error| SuiteError::File {
+            file: file.to_owned(),
+            message: error.to_string(),
+        })?;
+        Self::read(&changed).map_err(|fault| {
+            let path = match fault.place {
+                Place::Byte(byte) => place::path(&changed, byte),
+                Place::Key(path) => path,
+            };
+            let scale = sets.iter().rev().find_map(|set| set.strip_prefix(SCALE));
+            let at = scale
+                .and_then(|name| place::line_of(text, &["scale", name], &path))
+                .or_else(|| place::line_of(text, &[], &path));
+            let at = at.map_or(String::new(), |line| format!(":{line}"));
+            SuiteError::File {
+                file: format!("{file}{at} with --set {}", sets.join(" --set ")),
+                message: fault.message,
+            }
+        })
+    }
+
+    /// A suite as its text says.
+    fn read(text: &str) -> Result<Self, Fault> {
+        let suite: Self = toml::from_str(text).map_err(|error| Fault {
+            place: Place::Byte(error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        })?;
+        suite.check()?;
         Ok(suite)
     }
 
@@ -56,6 +82,21 @@ impl Suite {
             apply(&mut table, set)?;
         }
         Ok(table)
+    }
+}
+
+impl Fault {
+    /// The error about a file that was read as it is.
+    fn in_file(self, text: &str, file: &str) -> SuiteError {
+        let at = match &self.place {
+            Place::Byte(byte) => Some(place::line(text, *byte)),
+            Place::Key(path) => place::line_of(text, &[], path),
+        };
+        let at = at.map_or(String::new(), |line| format!(":{line}"));
+        SuiteError::File {
+            file: format!("{file}{at}"),
+            message: self.message,
+        }
     }
 }
 
