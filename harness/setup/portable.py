@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Takes rlnet to a machine that has Python with PyTorch 2.11 and a GPU, but no cargo and no network.
 
-  pack OUT [--data DIR] [--size 15M]    here: the stripped binary (and data files), packed into parts
+  pack OUT [--data DIR] [--checks]      here: the stripped binary (and data files), packed into parts; with
+                                        --checks the tests of a GPU as well (--oracles DIR: their reference data)
   unpack FOLDER [--to DIR]              there: joins the parts, checks them, unpacks
   run [--minutes N] -- ARGS             there: rlnet ARGS on that Python's libtorch, for N minutes at most
+  check                                 there: the tests that were packed, on the GPU; exit code 1 when one fails
   split FILE [--size 15M]               a large file (a checkpoint, say) into FILE.000, FILE.001, ... and FILE.sha256
   join FILE                             and back, checked
 
-`run` starts the program with the time limit it knows itself (`rlnet run --minutes`): it saves at the end
-of the epoch in flight, and the same command goes on from there. Python 3.8+, standard library only.
+`run` starts the program with the time limit it knows itself (`rlnet run --minutes`): it saves after
+the step in flight, and the same command goes on from there. Python 3.8+, standard library only.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,9 +24,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 TORCH = "2.11."
 BLOCK = 1 << 20
+ARCHIVE = "rlnet.tar.xz"
+# The tests that compare a GPU with the CPU, and what of the reference data they read.
+CHECKS = ["cuda", "cuda_torchscript"]
+REFERENCE = ["*.pt", "*.json", "*_logits.npy"]
 
 
 def fail(text):
@@ -99,26 +107,50 @@ def join(path):
     print(f"{path.name}: joined, {path.stat().st_size} bytes")
 
 
-def pack(folder, data, most):
-    binary = ROOT / "target/debug/rlnet"
-    if not binary.exists():
-        fail(f"{binary}: not built; run `cargo build -p rlnet` first")
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / "rlnet.tar.xz"
+def tests():
+    """The test programs of a GPU, built and found."""
+    names = [word for name in CHECKS for word in ("--test", name)]
+    command = ["cargo", "test", "--no-run", "--message-format=json", "-p", "rlnet", *names]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if built.returncode:
+        fail("building the tests failed; what cargo said is above")
+    messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith(b"{")]
+    return {
+        message["target"]["name"]: message["executable"]
+        for message in messages
+        if message.get("executable") and message["target"]["name"] in CHECKS
+    }
+
+
+def pack(options):
+    binary = options.binary or ROOT / "target/debug/rlnet"
+    if not binary.is_file():
+        fail(f"{binary}: not built; run `cargo build -p rlnet` first, or name the program with --binary")
+    if options.oracles and not (options.oracles / "attacks").is_dir():
+        fail(f"--oracles {options.oracles}: has no folder attacks/; name the folder that holds it")
+    programs = {"rlnet": binary}
+    if options.checks:
+        programs.update({f"checks/{name}": path for name, path in tests().items()})
+    options.out.mkdir(parents=True, exist_ok=True)
+    archive = options.out / ARCHIVE
     with tempfile.TemporaryDirectory() as scratch:
-        stripped = Path(scratch) / "rlnet"
-        subprocess.run(["strip", "-o", stripped, binary], check=True)
-        with tarfile.open(archive, "w:xz", preset=6) as tar:
-            tar.add(stripped, "rlnet")
+        with tarfile.open(archive, "w:xz", preset=options.level) as tar:
+            for name, path in programs.items():
+                stripped = Path(scratch) / "stripped"
+                subprocess.run(["strip", "-o", stripped, path], check=True)
+                tar.add(stripped, name)
             tar.add(__file__, "portable.py")
-            for path in sorted(data.iterdir()) if data else []:
+            for path in sorted(options.data.iterdir()) if options.data else []:
                 tar.add(path, f"data/{path.name}")
-    split(archive, most)
+            for pattern in REFERENCE if options.oracles else []:
+                for path in sorted(options.oracles.glob(f"attacks/{pattern}")):
+                    tar.add(path, f"oracles/attacks/{path.name}")
+    split(archive, options.size)
     archive.unlink()
 
 
 def unpack(folder, to):
-    archive = folder / "rlnet.tar.xz"
+    archive = folder / ARCHIVE
     join(archive)
     with tarfile.open(archive) as tar:
         tar.extractall(to, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(to)
@@ -139,19 +171,39 @@ def libraries():
     return [str(path) for path in [here / "lib", *nvidia]]
 
 
+def environment():
+    """This one, with that Python's libtorch and what was packed."""
+    known = os.environ.get("LD_LIBRARY_PATH")
+    made = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries() + ([known] if known else []))}
+    for name, folder in (("RLNET_DATA", "data"), ("RLNET_ORACLES", "oracles")):
+        if (HERE / folder).is_dir():
+            made.setdefault(name, str(HERE / folder))
+    return made
+
+
 def run(minutes, arguments):
-    beside = Path(__file__).resolve().parent / "rlnet"
+    beside = HERE / "rlnet"
     binary = beside if beside.is_file() else ROOT / "target/debug/rlnet"
     if not binary.is_file():
         fail(f"{beside}: the program is not beside this script; `unpack` it first")
-    known = os.environ.get("LD_LIBRARY_PATH")
-    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries() + ([known] if known else []))}
-    data = Path(__file__).resolve().parent / "data"
-    if data.is_dir():
-        environment.setdefault("RLNET_DATA", str(data))
     limit = ["--minutes", str(minutes)] if minutes else []
+    made = environment()
     sys.stdout.flush()
-    os.execve(binary, [str(binary), *arguments, *limit], environment)
+    os.execve(binary, [str(binary), *arguments, *limit], made)
+
+
+def check():
+    programs = sorted((HERE / "checks").glob("*"))
+    if not programs:
+        fail(f"{HERE / 'checks'}: no tests were packed; pack with --checks")
+    made = {**environment(), "RLNET_REQUIRE_CUDA": "1"}
+    failed = []
+    for program in programs:
+        print(f"{program.name}:", flush=True)
+        if subprocess.run([program, "--nocapture"], env=made, check=False).returncode:
+            failed.append(program.name)
+    print(f"failed: {', '.join(failed)}" if failed else f"{len(programs)} test programs passed")
+    sys.exit(1 if failed else 0)
 
 
 def main():
@@ -160,6 +212,10 @@ def main():
     command = commands.add_parser("pack")
     command.add_argument("out", type=Path)
     command.add_argument("--data", type=Path)
+    command.add_argument("--checks", action="store_true")
+    command.add_argument("--oracles", type=Path)
+    command.add_argument("--binary", type=Path)
+    command.add_argument("--level", type=int, choices=range(10), default=6)
     command.add_argument("--size", type=size, default=size("15M"))
     command = commands.add_parser("unpack")
     command.add_argument("folder", type=Path)
@@ -167,6 +223,7 @@ def main():
     command = commands.add_parser("run")
     command.add_argument("--minutes", type=float)
     command.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("check")
     for name in ("split", "join"):
         command = commands.add_parser(name)
         command.add_argument("file", type=Path)
@@ -174,12 +231,14 @@ def main():
             command.add_argument("--size", type=size, default=size("15M"))
     options = parser.parse_args()
     if options.command == "pack":
-        pack(options.out, options.data, options.size)
+        pack(options)
     elif options.command == "unpack":
         unpack(options.folder, options.to)
     elif options.command == "run":
         arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
         run(options.minutes, arguments)
+    elif options.command == "check":
+        check()
     elif options.command == "split":
         split(options.file, options.size)
     else:

@@ -2,9 +2,9 @@
 //! data, their logits and the verdicts of FGSM, PGD and APGD.
 //!
 //! Needs a CUDA device, and for the second the reference data in `$RLNET_ORACLES` (else in `oracles/` of the
-//! folder that the other tests read). The images are the first 256 of CIFAR-10's test batch:
-//! `$RLNET_ORACLES/test_batch.bin` where it is there, else the packed file of the other tests.
-//! Says `SKIPPED` where something is missing; with `RLNET_REQUIRE_CUDA=1` it fails instead.
+//! folder that the other tests read). The images are the first 256 of CIFAR-10's test batch, in
+//! `$RLNET_DATA` where it is there, else from the packed file of the other tests. Says `SKIPPED` where
+//! something is missing; fails instead where `RLNET_REQUIRE_CUDA=1` or `RLNET_ORACLES` asked for it.
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 use rlnet::attack::{Classifier, Target, TorchScript, run};
@@ -21,12 +21,9 @@ const IMAGES: usize = 256;
 /// One label byte, then the planes.
 const RECORD: usize = 1 + 3 * 32 * 32;
 
-/// Says what is missing; an error where the device is required.
-fn skipped<T>(what: &str) -> Option<T> {
-    assert!(
-        std::env::var_os("RLNET_REQUIRE_CUDA").is_none(),
-        "RLNET_REQUIRE_CUDA is set: {what}"
-    );
+/// Says what is missing; fails where this variable asked for it.
+fn skipped<T>(required: &str, what: &str) -> Option<T> {
+    assert!(std::env::var_os(required).is_none(), "{required} is set: {what}");
     eprintln!("SKIPPED: {what}");
     None
 }
@@ -35,7 +32,10 @@ fn device() -> Option<Device> {
     match cuda_state() {
         // As `--device cuda` opens it: fp32 means fp32.
         CudaState::Devices(_) => Some(open(Wish::Cuda(0), None).expect("a device")),
-        state => skipped(&format!("no CUDA device: {}", state.describe())),
+        state => skipped(
+            "RLNET_REQUIRE_CUDA",
+            &format!("no CUDA device: {}", state.describe()),
+        ),
     }
 }
 
@@ -50,27 +50,32 @@ fn oracles() -> Option<PathBuf> {
     });
     match folder.join("attacks/standard.pt").exists() {
         true => Some(folder),
-        false => skipped(&format!(
-            "{} has no attacks/standard.pt; set RLNET_ORACLES",
-            folder.display()
-        )),
+        false => skipped(
+            "RLNET_ORACLES",
+            &format!(
+                "{} has no attacks/standard.pt; set RLNET_ORACLES",
+                folder.display()
+            ),
+        ),
     }
 }
 
 /// The images `[256, 3, 32, 32]` in `[0, 1]` and their labels, on the device.
 fn images(oracles: &Path, device: Device) -> Option<(Tensor, Tensor)> {
-    let plain = oracles.join("test_batch.bin");
+    let data = std::env::var_os("RLNET_DATA")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let plain = data.join("cifar-10-batches-bin/test_batch.bin");
     let packed = oracles.join("../data/cifar-10-batches-bin/test_batch.bin.xz");
     let bytes = match std::fs::read(&plain) {
         Ok(bytes) => bytes,
         Err(_) => match Command::new("xz").arg("-dc").arg(&packed).output() {
             Ok(unpacked) if unpacked.status.success() => unpacked.stdout,
             _ => {
-                return skipped(&format!(
-                    "neither {} nor {} can be read",
-                    plain.display(),
-                    packed.display()
-                ));
+                return skipped(
+                    "RLNET_ORACLES",
+                    &format!("neither {} nor {} can be read", plain.display(), packed.display()),
+                );
             }
         },
     };

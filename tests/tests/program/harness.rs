@@ -18,7 +18,7 @@ pub struct Said {
 }
 
 /// The binary that `cargo test --workspace` has just built.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let deps = std::env::current_exe().expect("a test binary");
     let target = deps.parent().and_then(Path::parent).expect("target/debug");
     let binary = target.join("rlnet");

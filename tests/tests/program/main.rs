@@ -14,6 +14,7 @@ mod harness;
 mod masks;
 mod nights;
 mod pictures;
+mod portable;
 mod pytorch;
 mod replay;
 mod resume;
