@@ -229,9 +229,12 @@ fn splits() -> (Arc<Split>, Split) {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Attack {
     None,
+    /// Two sign steps. More of them compare nothing: where the gradient of one pixel is zero but for
+    /// rounding, two devices step apart, and from then on eight times as many pixels of that image
+    /// each step (of the 3,072 of one of these images 1, 8, 89, 311 and 695 in steps 3 to 7, between
+    /// two instruction sets of one CPU). `pgd_takes_the_same_steps` follows all seven in double
+    /// precision.
     Pgd,
-    /// The same with a step 6e-8 longer, the last bit of a pixel in the middle of its range.
-    Nudged,
 }
 
 /// A stage of the demo suite that has one epoch of one batch.
@@ -244,11 +247,7 @@ fn stage_spec(stage: Stage, attack: Attack, precision: Precision, seed: u64) -> 
     let mut sets = vec![
         "network.arch=resnet10-w8".to_owned(),
         "training.batch=32".to_owned(),
-        match attack {
-            // 2/255 is 0.00784313725.
-            Attack::Nudged => "training.attack=\"pgd:steps=7,alpha=0.0078432\"".to_owned(),
-            _ => "training.attack=\"pgd:steps=7\"".to_owned(),
-        },
+        "training.attack=\"pgd:steps=2\"".to_owned(),
         format!("training.seed={seed}"),
         format!("train.{name}.with.epochs=1"),
         format!("train.{name}.with.select=last"),
@@ -358,26 +357,17 @@ fn one_step_of_each_stage_trains_the_same_network() {
             (Attack::Pgd, Precision::Bf16),
         ] {
             // Relative tolerances of a loss, of an update and of statistics, and the share of
-            // mask units that may differ. An attack of seven sign steps turns the last bit of a
-            // gradient near zero into whole steps, in a few pixels; in bfloat16 (and TF32 outside
-            // the attack) that is many of them.
+            // mask units that may differ. A sign step turns the last bit of a gradient near zero
+            // into a whole step, in a few pixels; in bfloat16 (and TF32 outside the attack) that is
+            // many of them.
             let (loss, update_, statistics, units) = match (precision, attack) {
                 (Precision::Fp32, Attack::None) => (1e-5, 1e-3, 1e-4, 5e-4),
-                (Precision::Fp32, _) => (2e-3, 3e-2, 3e-3, 5e-4),
+                (Precision::Fp32, _) => (1e-4, 3e-3, 3e-4, 5e-4),
                 _ => (1e-2, 2e-1, 2e-2, 2e-2),
             };
             let what = format!("{stage:?}, {attack:?}, {precision:?}");
             let cpu = step(stage, attack, precision, 0, Device::Cpu);
             let there = step(stage, attack, precision, 0, device);
-            // How far the CPU is from itself when the last bit of a sign step changes.
-            let update_ = if attack == Attack::Pgd {
-                let nudged = step(stage, Attack::Nudged, precision, 0, Device::Cpu);
-                let control = apart(&update(&cpu), &update(&nudged));
-                eprintln!("{what}: a nudge moves the update by {control:e}");
-                f64::max(update_, 2.0 * control)
-            } else {
-                update_
-            };
             let mut compared = 0;
             for (a, b) in cpu.0.curves.iter().zip(&there.0.curves) {
                 assert_eq!(a.metric, b.metric);
