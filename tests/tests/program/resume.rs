@@ -31,19 +31,24 @@ fn send(signal: &str, child: &Child) {
     assert!(sent.expect("a kill").success());
 }
 
-/// Kills and signals at random moments of a training-and-evaluation suite, each followed by a
-/// resume: weights and outcome rows must end byte for byte as those of an uninterrupted run.
-/// Files get times in the future on the way, as if the clock had jumped back.
-#[test]
-fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
-    let place = Place::new();
-    // Small batches: many steps to stop between.
+/// Writes a suite of small batches, so that there are many steps to stop between, and runs it to
+/// its end.
+fn uninterrupted(place: &Place) {
     let suite = TINY.replace("batch = 32", "batch = 8");
     place.write(
         "s.toml",
         suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
     );
     place.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+}
+
+/// Kills and signals at random moments of a training-and-evaluation suite, each followed by a
+/// resume: weights and outcome rows must end byte for byte as those of an uninterrupted run.
+/// Files get times in the future on the way, as if the clock had jumped back.
+#[test]
+fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
+    let place = Place::new();
+    uninterrupted(&place);
     let (mut hits, mut killed, mut stopped, mut runs) = (0, 0, 0, 0);
     // Any sequence would do; a fixed one can be run again.
     let mut random = 0x2545_f491_u64;
@@ -112,12 +117,7 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
 #[test]
 fn a_time_limit_stops_and_workers_finish_the_same_files() {
     let place = Place::new();
-    let suite = TINY.replace("batch = 32", "batch = 8");
-    place.write(
-        "s.toml",
-        suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
-    );
-    place.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+    uninterrupted(&place);
     let limited = [&run("out")[..], &["--minutes", "0.02"]].concat();
     let said = place.run(&limited);
     assert_eq!(said.code, 3, "{}", said.stderr);
