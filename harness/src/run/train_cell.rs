@@ -84,6 +84,11 @@ impl Executor<'_> {
         }
         provenance.seconds = trained.seconds;
         provenance.resumed = trained.resumed;
+        if let Some(passes) = &trained.passes {
+            provenance.forwards = passes.forwards.get();
+            provenance.backwards = passes.backwards.get();
+            provenance.teacher_forwards = passes.teacher_forwards.get();
+        }
         if spec.precision != Precision::Fp32 {
             provenance.flags.insert("tf32".into(), "on".into());
         }
