@@ -14,7 +14,6 @@ use crate::run::estimate::Images;
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
-use crate::run::prepare::Sizes;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
@@ -157,20 +156,12 @@ impl Run {
                 suite.name, self.suite
             )));
         }
-        let data = Prepared::load(
-            &suite.data.dataset,
-            &global.data_dir(),
-            Sizes {
-                train: suite.data.train,
-                test: suite.data.test,
-                validation: suite.data.validation,
-            },
-        )?;
+        let data = Prepared::load_suite(&suite, &global.data_dir())?;
         let asked = suite.asked();
         let folders = self.corrupted.folders();
         let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
-        let plan = suite.plan(&corrupted.world(&data.checksum))?;
-        check(&plan, data.size)?;
+        let plan = suite.plan(&corrupted.world(&data))?;
+        check(&plan, |dataset| data.of_dataset(dataset).size)?;
         if self.dry_run {
             let images = Images {
                 train: data.train.len(),
@@ -300,15 +291,27 @@ pub fn suite_text(name: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), text))
 }
 
-/// What only the harness can check before hours of work: architectures, budgets.
-pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
+/// What only the harness can check before hours of work: architectures, budgets, and whether units
+/// of a search on other images fit. `image_size` tells the side of a data set's images.
+pub fn check(plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
             let arch: crate::nn::Arch = spec.arch.parse()?;
-            let layers = arch.survey(image_size as u64, 10).layers;
+            let size = image_size(&cell.data.dataset);
+            let layers = arch.survey(size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
             if let Some(imported) = &spec.imported {
                 mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
+            }
+            let search = cell.parents.last().filter(|_| spec.units_only);
+            let search = search.and_then(|id| plan.cells.iter().find(|cell| cell.id == *id));
+            if let Some(search) = search.filter(|search| image_size(&search.data.dataset) != size) {
+                let (of, on) = (image_size(&search.data.dataset), &search.data.dataset);
+                return Err(Error::Input(format!(
+                    "train {}: the units of {} are of images of {of} pixels ({on}) and do not fit images of {size} \
+                     ({}); search on images of one size",
+                    cell.name, search.name, cell.data.dataset
+                )));
             }
             if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.

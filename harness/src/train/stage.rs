@@ -39,8 +39,8 @@ pub struct StageInput<'a> {
     pub network: NetworkSpec,
     /// The frozen teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
-    /// Weights and mask a student starts from: the result of its mask stage. None: fresh
-    /// weights, and units drawn by lot.
+    /// What a student starts from: weights and mask of its mask stage, or the mask of another
+    /// search alone (`units_only`). None: fresh weights, and units drawn by lot.
     pub start: Option<&'a Network>,
     /// Training images.
     pub train: Arc<Split>,
@@ -218,7 +218,9 @@ fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u6
 fn begin(input: &StageInput<'_>) -> Result<State> {
     let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
     if let Some(start) = input.start {
-        copy_weights(start, &network)?;
+        if !input.spec.units_only {
+            copy_weights(start, &network)?;
+        }
         network.set_mask(start.mask().clone())?;
     }
     if let Some(imported) = &input.spec.imported {
