@@ -6,6 +6,8 @@
 mod check;
 mod read;
 
+pub(crate) use read::apply as set;
+
 use crate::attack::{self, AttackSpec};
 use crate::branch::Branch;
 use crate::branch::NormBanks;

@@ -156,12 +156,7 @@ impl Run {
                 suite.name, self.suite
             )));
         }
-        let data = Prepared::load_suite(&suite, &global.data_dir())?;
-        let asked = suite.asked();
-        let folders = self.corrupted.folders();
-        let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
-        let plan = suite.plan(&corrupted.world(&data))?;
-        check(&plan, |dataset| data.of_dataset(dataset).size)?;
+        let (data, corrupted, plan) = planned(&suite, global, &self.corrupted.folders())?;
         if self.dry_run {
             let images = Images {
                 train: data.train.len(),
@@ -229,18 +224,8 @@ impl Run {
         (data, corrupted): (&Prepared, &CorruptedSource),
         part: Part,
     ) -> Result<Executed> {
-        let device = global.open_device()?;
-        let _presence = Presence::show(directory.root(), &device::name(device))?;
-        Executor {
-            directory,
-            data,
-            corrupted,
-            device,
-            external: BTreeMap::new(),
-            allowed: Vec::new(),
-            part,
-        }
-        .run(plan, self.only.as_deref())
+        let (place, images) = ((directory, plan), (data, corrupted));
+        take_part(global, place, images, part, self.only.as_deref())
     }
 
     /// Has workers do the work.
@@ -267,6 +252,41 @@ impl Run {
             ..Executed::default()
         })
     }
+}
+
+/// A suite's images, and its cells as they are on them.
+pub fn planned(
+    suite: &Suite,
+    global: &Global,
+    folders: &Folders,
+) -> Result<(Prepared, CorruptedSource, Plan)> {
+    let data = Prepared::load_suite(suite, &global.data_dir())?;
+    let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &suite.asked(), &data)?;
+    let plan = suite.plan(&corrupted.world(&data))?;
+    check(&plan, |dataset| data.of_dataset(dataset).size)?;
+    Ok((data, corrupted, plan))
+}
+
+/// Takes part in the work on the cells whose name matches `only`, and what they need.
+pub fn take_part(
+    global: &Global,
+    (directory, plan): (&RunDirectory, &Plan),
+    (data, corrupted): (&Prepared, &CorruptedSource),
+    part: Part,
+    only: Option<&str>,
+) -> Result<Executed> {
+    let device = global.open_device()?;
+    let _presence = Presence::show(directory.root(), &device::name(device))?;
+    Executor {
+        directory,
+        data,
+        corrupted,
+        device,
+        external: BTreeMap::new(),
+        allowed: Vec::new(),
+        part,
+    }
+    .run(plan, only)
 }
 
 /// A suite of the catalogue by name, or a file.

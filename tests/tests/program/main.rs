@@ -19,3 +19,4 @@ mod replay;
 mod resume;
 mod slurm;
 mod suites;
+mod train;
