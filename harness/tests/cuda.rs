@@ -261,6 +261,7 @@ fn stage_spec(stage: Stage, attack: Attack, precision: Precision, seed: u64) -> 
         corruptions_version: 1,
         corruptions_setup: String::new(),
         corrupted_files: Default::default(),
+        other_data: Default::default(),
     };
     let suite = Suite::parse(text, "demo", &sets).expect("a suite");
     let plan = suite.plan(&world).expect("a plan");

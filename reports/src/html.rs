@@ -244,9 +244,18 @@ fn data(analysis: &Analysis) -> Vec<String> {
         None => format!("all {what} images"),
     };
     let mut all: Vec<String> = Vec::new();
-    for data in cells.map(|cell| &cell.data) {
+    for cell in cells {
+        let data = &cell.data;
+        // Some stages may be trained on other images than the models are measured on.
+        let measured = analysis.runs.runs.iter().filter_map(|run| run.plan.images());
+        let other = measured.clone().all(|images| images.checksum != data.checksum);
         let said = format!(
-            "Data set {}: {} and {} (checksum {}).",
+            "{} {}: {} and {} (checksum {}).",
+            if other {
+                "Other stages: data set"
+            } else {
+                "Data set"
+            },
             data.dataset,
             count(data.train, "training"),
             count(data.test, "test"),

@@ -53,16 +53,7 @@ pub fn cards(analysis: &Analysis) -> Vec<Card> {
 fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
     let triple = analysis.triple(&model.name, reading)?;
     let clean = triple.ca.as_ref().ok()?;
-    let dataset = analysis
-        .runs
-        .runs
-        .get(model.run)?
-        .plan
-        .cells
-        .first()?
-        .data
-        .dataset
-        .clone();
+    let dataset = analysis.runs.runs.get(model.run)?.plan.images()?.dataset.clone();
     let percent = |estimate: &Estimate| format!("{:.2}", 100.0 * estimate.value);
     let interval = |estimate: &Estimate| json!([100.0 * estimate.low, 100.0 * estimate.high]);
     let mut card = Map::new();

@@ -46,6 +46,10 @@ pub const CATALOGUE: &[(&str, &str)] = &[
     ("official", include_str!("../catalog/official.toml")),
     ("official-parity", include_str!("../catalog/official-parity.toml")),
     ("baselines", include_str!("../catalog/baselines.toml")),
+    (
+        "ablation-mask-source",
+        include_str!("../catalog/ablation-mask-source.toml"),
+    ),
     ("study-b23", include_str!("../catalog/study-b23.toml")),
     ("study-b24", include_str!("../catalog/study-b24.toml")),
     ("study-b28", include_str!("../catalog/study-b28.toml")),

@@ -189,12 +189,17 @@ pub struct Provenance {
     /// Flags that can change bits: TF32, determinism, variables of the environment.
     #[serde(default)]
     pub flags: BTreeMap<String, String>,
-    /// Forward passes over all images, of an evaluation.
+    /// Forward passes of the network that is evaluated or trained, over all images: an image
+    /// through the network once is one, whatever the batch. Of a training: its steps, their inner
+    /// attacks and the validation after each epoch. 0: not counted.
     #[serde(default)]
     pub forwards: u64,
-    /// Backward passes over all images, of an evaluation.
+    /// Backward passes of that network, to the image or to the weights.
     #[serde(default)]
     pub backwards: u64,
+    /// Forward passes of the frozen teacher, of a training that has one.
+    #[serde(default)]
+    pub teacher_forwards: u64,
 }
 
 /// `cell.json`: what a finished cell was.

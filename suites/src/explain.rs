@@ -38,6 +38,11 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
         corruptions_version: 0,
         corruptions_setup: String::new(),
         corrupted_files: BTreeMap::new(),
+        other_data: suite
+            .other_datasets()
+            .into_iter()
+            .map(|name| (name.to_owned(), String::new()))
+            .collect(),
     })?;
     let inner = |key: &str| table.get(key).and_then(toml::Value::as_table);
     let training = inner("training");

@@ -7,6 +7,7 @@
 pub mod asked;
 pub mod attack;
 pub mod branch;
+pub mod by_hand;
 pub mod catalog;
 pub mod cell;
 pub mod condition;

@@ -49,6 +49,8 @@ pub struct Plan {
 pub struct World {
     /// Checksum of the data set's bytes.
     pub data_checksum: String,
+    /// The same of the data sets that stages name beside the suite's, by name.
+    pub other_data: BTreeMap<String, String>,
     /// Version of the corruption generators.
     pub corruptions_version: u32,
     /// What the corruptions are made with (stack, textures): part of a corrupted cell's identity.
@@ -63,18 +65,17 @@ impl Suite {
     /// # Errors
     /// When a name refers to nothing (already refused by [`Suite::parse`]).
     pub fn plan(&self, world: &World) -> Result<Plan, SuiteError> {
-        let data = DataSpec {
-            dataset: self.data.dataset.clone(),
-            train: self.data.train,
-            test: self.data.test,
-            validation: self.data.validation,
-            seed: 0,
-            checksum: world.data_checksum.clone(),
-        };
+        let data = self.images(&self.data.dataset, world)?;
         let mut cells: Vec<Cell> = Vec::new();
         for train in &self.train {
             let parents = match (&train.teacher, &train.mask) {
-                (Some(teacher), _) => vec![find(&cells, teacher.get_ref())?.id.clone()],
+                (Some(teacher), _) => {
+                    let mut parents = vec![find(&cells, teacher.get_ref())?.id.clone()];
+                    if let Some(units) = &train.units {
+                        parents.push(find(&cells, units.get_ref())?.id.clone());
+                    }
+                    parents
+                }
                 (None, Some(mask)) => {
                     let mask = find(&cells, mask.get_ref())?;
                     let mut parents = mask.parents.clone();
@@ -88,6 +89,7 @@ impl Suite {
             versions.extend(spec.attack.versions());
             let name = train.name.get_ref();
             let spec = CellSpec::Train(spec);
+            let data = self.images(self.dataset_of(train), world)?;
             cells.push(identify(name, name, parents, &data, spec, versions));
         }
         let models: Vec<&str> = match &self.evaluation.models {
@@ -95,7 +97,7 @@ impl Suite {
             None => self
                 .train
                 .iter()
-                .filter(|train| !train.stage.is_search())
+                .filter(|train| !train.stage.is_search() && self.dataset_of(train) == self.data.dataset)
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
@@ -129,6 +131,34 @@ impl Suite {
             evaluation_batch: self.evaluation.batch,
             cells,
         })
+    }
+}
+
+impl Suite {
+    /// The images of cells on a data set: as many of each as the suite says.
+    fn images(&self, dataset: &str, world: &World) -> Result<DataSpec, SuiteError> {
+        let checksum = match dataset == self.data.dataset {
+            true => Some(&world.data_checksum),
+            false => world.other_data.get(dataset),
+        };
+        let unread = || SuiteError::value("dataset", dataset, "it was not read beside the suite's own");
+        Ok(DataSpec {
+            dataset: dataset.to_owned(),
+            train: self.data.train,
+            test: self.data.test,
+            validation: self.data.validation,
+            seed: 0,
+            checksum: checksum.ok_or_else(unread)?.clone(),
+        })
+    }
+}
+
+impl Plan {
+    /// The images that models are measured on; of a plan that measures nothing, its first stage's.
+    pub fn images(&self) -> Option<&DataSpec> {
+        let measures = |cell: &&Cell| matches!(cell.spec, CellSpec::Evaluate(_));
+        let cell = self.cells.iter().find(measures).or(self.cells.first());
+        cell.map(|cell| &cell.data)
     }
 }
 
@@ -187,6 +217,7 @@ mod tests {
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
             corrupted_files: BTreeMap::new(),
+            other_data: BTreeMap::new(),
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         suite.plan(&world).expect("a plan")
@@ -228,6 +259,7 @@ mod tests {
                 data_checksum: "a".to_owned(),
                 corruptions_version: 1,
                 corruptions_setup: "release/procedural".to_owned(),
+                other_data: BTreeMap::new(),
                 corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
             };
             suite.plan(&world).expect("a plan")
@@ -255,6 +287,92 @@ mod tests {
         assert_eq!(rlnet.parents, [id(&plan, "teacher"), id(&plan, "mask")]);
     }
 
+    /// A student on one data set with the units that a search on another kept.
+    #[test]
+    fn a_stage_on_other_images_is_another_cell_and_is_not_measured() {
+        let text = crate::catalog::find("ablation-mask-source").expect("the suite");
+        let with = |sets: &[&str], other: &str| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(text, "ablation-mask-source", &sets).expect("a suite");
+            let others = suite.other_datasets().into_iter();
+            let world = World {
+                data_checksum: "a".to_owned(),
+                other_data: others.map(|name| (name.to_owned(), other.to_owned())).collect(),
+                corruptions_version: 1,
+                corruptions_setup: "release/procedural".to_owned(),
+                corrupted_files: BTreeMap::new(),
+            };
+            suite.plan(&world).expect("a plan")
+        };
+        let base = with(&[], "b");
+        let cell = |name: &str| find(&base.cells, name).expect(name);
+        for (name, dataset) in [
+            ("teacher", "cifar10"),
+            ("mask", "cifar10"),
+            ("teacher-near", "cifar100"),
+            ("mask-near", "cifar100"),
+            ("near", "cifar10"),
+            ("teacher-far", "shapes"),
+            ("far", "cifar10"),
+        ] {
+            assert_eq!(cell(name).data.dataset, dataset, "{name}");
+        }
+        let ids = ["teacher", "mask-near"].map(|name| cell(name).id.clone());
+        assert_eq!(cell("near").parents, ids);
+        // With its weights, or with its units alone, is not the same.
+        assert_eq!(cell("rlnet").parents, cell("own").parents);
+        assert_ne!(cell("rlnet").id, cell("own").id);
+        // What reaches the mask reaches the student; what does not leaves the others alone.
+        for (sets, other) in [(&[][..], "c"), (&["train.teacher-near.with.epochs=3"], "b")] {
+            let plan = with(sets, other);
+            for name in ["teacher-near", "mask-near", "near", "near/clean"] {
+                assert_ne!(id(&plan, name), cell(name).id, "{name} {sets:?} {other}");
+            }
+            for name in ["teacher", "own", "random", "own/clean"] {
+                assert_eq!(id(&plan, name), cell(name).id, "{name} {sets:?} {other}");
+            }
+        }
+        assert_eq!(base.images().map(|data| data.dataset.as_str()), Some("cifar10"));
+        let measured = with(&["evaluation.models=[\"teacher\"]"], "b");
+        assert!(
+            measured
+                .cells
+                .iter()
+                .all(|cell| cell.model != "teacher-near" || cell.name == "teacher-near")
+        );
+    }
+
+    #[test]
+    fn units_and_data_sets_in_the_wrong_place_are_refused() {
+        let text = crate::catalog::find("ablation-mask-source").expect("the suite");
+        for (set, hint) in [
+            (
+                "train.mask.dataset=cifar100",
+                "write dataset in the teacher's stage",
+            ),
+            ("train.near.units=mask-near-", "did you mean `mask-near`?"),
+            ("train.near.budget=5x", "leave budget"),
+            ("train.rlnet.units=mask", "in place of mask"),
+            ("evaluation.models=[\"teacher-near\"]", "trained on cifar100"),
+            ("train.teacher-near.arch=resnet34", "resnet34"),
+        ] {
+            let suite = Suite::parse(text, "s", &[set.to_owned()]);
+            let refused = suite.and_then(|suite| {
+                suite.plan(&World {
+                    data_checksum: String::new(),
+                    other_data: ["cifar100", "shapes"]
+                        .map(|name| (name.to_owned(), String::new()))
+                        .into(),
+                    corruptions_version: 1,
+                    corruptions_setup: String::new(),
+                    corrupted_files: BTreeMap::new(),
+                })
+            });
+            let error = refused.expect_err(set).to_string();
+            assert!(error.contains(hint), "{set}: {error}");
+        }
+    }
+
     /// Settings that came later stay out of the identity of cells that leave them alone.
     #[test]
     fn later_settings_at_their_defaults_change_no_identity() {
@@ -273,6 +391,7 @@ mod tests {
             "augmentation",
             "schedule",
             "lasso",
+            "units_only",
         ] {
             assert!(
                 !spec.to_string().contains(&format!("\"{later}\"")),

@@ -68,6 +68,7 @@ impl Suite {
         }
         let mut spec = TrainSpec {
             stage,
+            units_only: train.units.is_some(),
             arch: train
                 .arch
                 .clone()
@@ -121,6 +122,18 @@ impl Suite {
         };
         if let Some(parent) = parent.as_ref().filter(|parent| parent.stage.is_search()) {
             check_structure(train.name.get_ref(), &spec, parent)?;
+        }
+        if let Some(units) = &train.units
+            && let CellSpec::Train(search) = &find(cells, units.get_ref())?.spec
+            && search.arch != spec.arch
+        {
+            let why = format!(
+                "units of {} do not fit `{}`, which is {}; search on that architecture",
+                search.arch,
+                train.name.get_ref(),
+                spec.arch
+            );
+            return Err(SuiteError::value("units", units.get_ref(), why));
         }
         replay_losses(&mut spec);
         check_objective(train.name.get_ref(), &spec)?;
@@ -348,6 +361,7 @@ mod tests {
                 corruptions_version: 1,
                 corruptions_setup: String::new(),
                 corrupted_files: BTreeMap::new(),
+                other_data: Default::default(),
             };
             let plan = suite.plan(&world)?;
             match &find(&plan.cells, "rlnet")?.spec {
@@ -389,6 +403,7 @@ mod tests {
             corruptions_version: 1,
             corruptions_setup: String::new(),
             corrupted_files: BTreeMap::new(),
+            other_data: Default::default(),
         })?;
         match &find(&plan.cells, name)?.spec {
             CellSpec::Train(spec) => Ok(spec.clone()),
@@ -478,6 +493,7 @@ mod tests {
                 corruptions_version: 1,
                 corruptions_setup: String::new(),
                 corrupted_files: BTreeMap::new(),
+                other_data: Default::default(),
             })?;
             assert!(!plan.cells.iter().any(|cell| cell.name == "snl/clean"));
             match &find(&plan.cells, name)?.spec {
@@ -522,6 +538,7 @@ mod tests {
                 corruptions_version: 1,
                 corruptions_setup: String::new(),
                 corrupted_files: BTreeMap::new(),
+                other_data: Default::default(),
             })?;
             Ok::<_, SuiteError>(find(&plan.cells, "foreign")?.clone())
         };

@@ -28,6 +28,8 @@ pub struct Scale {
     pub title: String,
     /// The data set, whatever the suite's is.
     pub dataset: Option<String>,
+    /// The data set of stages that have another than the suite's.
+    pub other_dataset: Option<String>,
     /// Training images at most.
     pub train: Option<u32>,
     /// Test images at most.
@@ -98,6 +100,9 @@ impl Scale {
         let wide = training.clone();
         for train in named_stages(suite) {
             self.stand_in(train);
+            if let (Some(other), true) = (&self.other_dataset, train.contains_key("dataset")) {
+                train.insert("dataset".into(), other.as_str().into());
+            }
             let stage = train.get("stage").and_then(Value::as_str).unwrap_or_default();
             let (epochs, lr) = (self.epochs.get(stage).copied(), self.lr.get(stage).copied());
             let own = section(train, "with");
@@ -274,7 +279,9 @@ fn keep(suite: &mut Table, models: &Value) {
             if stage.get("name").and_then(Value::as_str) != Some(name.as_str()) {
                 continue;
             }
-            let above = ["teacher", "mask"].iter().filter_map(|key| stage.get(*key));
+            let above = ["teacher", "mask", "units"]
+                .iter()
+                .filter_map(|key| stage.get(*key));
             needed.extend(above.filter_map(|name| Some(name.as_str()?.to_owned())));
         }
     }
@@ -342,6 +349,11 @@ mod tests {
             corruptions_version: 1,
             corruptions_setup: String::new(),
             corrupted_files: BTreeMap::new(),
+            other_data: suite
+                .other_datasets()
+                .into_iter()
+                .map(|name| (name.to_owned(), String::new()))
+                .collect(),
         };
         suite.plan(&world).expect("a plan")
     }

@@ -471,6 +471,20 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         "the mask of a student that has a teacher and no budget, from a file",
     ),
+    may(
+        Train,
+        "units",
+        Text,
+        "none",
+        "a mask or snl stage above whose kept units a student with a teacher takes, with fresh weights",
+    ),
+    may(
+        Train,
+        "dataset",
+        Text,
+        "data.dataset",
+        "data set of a teacher and what builds on it, as many images as in [data]; such models are not measured",
+    ),
     must(
         Imported,
         "path",

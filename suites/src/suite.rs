@@ -7,6 +7,8 @@ mod check;
 mod place;
 mod read;
 
+pub(crate) use read::apply as set;
+
 use crate::attack::{self, AttackSpec};
 use crate::branch::Branch;
 use crate::branch::NormBanks;
@@ -18,7 +20,7 @@ use crate::objective::{Augmentation, Granularity, Inner, ModeName, Pram, Precisi
 use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, Dialect, ImportedMask, Select, Stage, View};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::{Spanned, Table, Value};
 
 /// What is wrong with a suite, and where.
@@ -207,6 +209,11 @@ pub struct Train {
     pub allocation: Option<Allocation>,
     /// The mask of a student with a teacher, from a file.
     pub imported: Option<Box<ImportedMask>>,
+    /// The stage `mask` or `snl` whose kept units a student with a teacher takes, and nothing else
+    /// of it: its weights are fresh, and the two may be of different data sets.
+    pub units: Option<Spanned<String>>,
+    /// The data set of a teacher, and of the stages that build on it; the suite's when absent.
+    pub dataset: Option<String>,
     /// Its own settings.
     #[serde(default)]
     pub with: StageSettings,
@@ -331,6 +338,28 @@ impl TryFrom<Value> for Attacks {
             }
         }
         Ok(Self { list })
+    }
+}
+
+impl Suite {
+    /// The data set that a stage is trained on: its own, else that of its teacher, else the suite's.
+    pub fn dataset_of<'a>(&'a self, train: &'a Train) -> &'a str {
+        let mut stage = train;
+        // Names refer to stages above, so this ends.
+        while let Some(above) = stage.teacher.as_ref().or(stage.mask.as_ref()) {
+            let named = |other: &&Train| other.name.get_ref() == above.get_ref();
+            match self.train.iter().find(named) {
+                Some(found) => stage = found,
+                None => break,
+            }
+        }
+        stage.dataset.as_deref().unwrap_or(&self.data.dataset)
+    }
+
+    /// The data sets that stages name beside the suite's own.
+    pub fn other_datasets(&self) -> BTreeSet<&str> {
+        let named = self.train.iter().filter_map(|train| train.dataset.as_deref());
+        named.filter(|name| *name != self.data.dataset).collect()
     }
 }
 

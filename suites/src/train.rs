@@ -263,6 +263,9 @@ pub struct ImportedMask {
 pub struct TrainSpec {
     /// Which of the three stages.
     pub stage: Stage,
+    /// Whether a student takes nothing of its second parent, a search, but the units it keeps.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub units_only: bool,
     /// Architecture, as in `rlnet model list`.
     pub arch: String,
     /// Banks of batch norm.

@@ -167,7 +167,7 @@ impl Eval {
                 &id,
                 &|name| surrogates.get(name).cloned(),
                 &spec,
-                &corrupted.world(&data.checksum),
+                &corrupted.world(&data),
             )?,
         };
         let out = self

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod suite;
 mod suite_cost;
+mod train;
 mod workers;
 
 use crate::error::{Error, Result, first_line};
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Run(run::Run),
+    Train(train::TrainCommand),
     Eval(eval::Eval),
     Report(report::Report),
     Compare(compare::Compare),
@@ -72,7 +74,11 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .init();
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Demo(_) | Command::Run(_) | Command::Eval(_)) {
+    let long = |command: &Command| {
+        use Command::{Demo, Eval, Run, Train};
+        matches!(command, Demo(_) | Run(_) | Train(_) | Eval(_))
+    };
+    if long(&cli.command) {
         Global::bound_spinning();
     }
     // tch's plain operations panic on a libtorch error. Nobody should have to read a
@@ -107,6 +113,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Demo(command) => command.run(global),
         Command::Run(command) => command.run(global),
+        Command::Train(command) => command.run(global),
         Command::Eval(command) => command.run(global),
         Command::Report(command) => command.run(global),
         Command::Compare(command) => command.run(global),

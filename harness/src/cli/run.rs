@@ -14,7 +14,6 @@ use crate::run::estimate::{Images, loads};
 use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
-use crate::run::prepare::Sizes;
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
@@ -157,20 +156,7 @@ impl Run {
                 suite.name, self.suite
             )));
         }
-        let data = Prepared::load(
-            &suite.data.dataset,
-            &global.data_dir(),
-            Sizes {
-                train: suite.data.train,
-                test: suite.data.test,
-                validation: suite.data.validation,
-            },
-        )?;
-        let asked = suite.asked();
-        let folders = self.corrupted.folders();
-        let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), &folders, &asked, &data)?;
-        let plan = suite.plan(&corrupted.world(&data.checksum))?;
-        check(&plan, data.size)?;
+        let (data, corrupted, plan) = planned(&suite, global, &self.corrupted.folders())?;
         let images = Images {
             train: data.train.len(),
             test: data.test.len(),
@@ -240,18 +226,8 @@ impl Run {
         (data, corrupted): (&Prepared, &CorruptedSource),
         part: Part,
     ) -> Result<Executed> {
-        let device = global.open_device()?;
-        let _presence = Presence::show(directory.root(), &device::name(device))?;
-        Executor {
-            directory,
-            data,
-            corrupted,
-            device,
-            external: BTreeMap::new(),
-            allowed: Vec::new(),
-            part,
-        }
-        .run(plan, self.only.as_deref())
+        let (place, images) = ((directory, plan), (data, corrupted));
+        take_part(global, place, images, part, self.only.as_deref())
     }
 
     /// Has workers do the work.
@@ -284,6 +260,41 @@ impl Run {
     }
 }
 
+/// A suite's images, and its cells as they are on them.
+pub fn planned(
+    suite: &Suite,
+    global: &Global,
+    folders: &Folders,
+) -> Result<(Prepared, CorruptedSource, Plan)> {
+    let data = Prepared::load_suite(suite, &global.data_dir())?;
+    let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &suite.asked(), &data)?;
+    let plan = suite.plan(&corrupted.world(&data))?;
+    check(&plan, |dataset| data.of_dataset(dataset).size)?;
+    Ok((data, corrupted, plan))
+}
+
+/// Takes part in the work on the cells whose name matches `only`, and what they need.
+pub fn take_part(
+    global: &Global,
+    (directory, plan): (&RunDirectory, &Plan),
+    (data, corrupted): (&Prepared, &CorruptedSource),
+    part: Part,
+    only: Option<&str>,
+) -> Result<Executed> {
+    let device = global.open_device()?;
+    let _presence = Presence::show(directory.root(), &device::name(device))?;
+    Executor {
+        directory,
+        data,
+        corrupted,
+        device,
+        external: BTreeMap::new(),
+        allowed: Vec::new(),
+        part,
+    }
+    .run(plan, only)
+}
+
 /// A suite of the catalogue by name, or a file.
 pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
     let (file, text) = suite_text(name)?;
@@ -306,15 +317,27 @@ pub fn suite_text(name: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), text))
 }
 
-/// What only the harness can check before hours of work: architectures, budgets.
-pub fn check(plan: &Plan, image_size: usize) -> Result<()> {
+/// What only the harness can check before hours of work: architectures, budgets, and whether units
+/// of a search on other images fit. `image_size` tells the side of a data set's images.
+pub fn check(plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
             let arch: crate::nn::Arch = spec.arch.parse()?;
-            let layers = arch.survey(image_size as u64, 10).layers;
+            let size = image_size(&cell.data.dataset);
+            let layers = arch.survey(size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
             if let Some(imported) = &spec.imported {
                 mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
+            }
+            let search = cell.parents.last().filter(|_| spec.units_only);
+            let search = search.and_then(|id| plan.cells.iter().find(|cell| cell.id == *id));
+            if let Some(search) = search.filter(|search| image_size(&search.data.dataset) != size) {
+                let (of, on) = (image_size(&search.data.dataset), &search.data.dataset);
+                return Err(Error::Input(format!(
+                    "train {}: the units of {} are of images of {of} pixels ({on}) and do not fit images of {size} \
+                     ({}); search on images of one size",
+                    cell.name, search.name, cell.data.dataset
+                )));
             }
             if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.

@@ -121,9 +121,9 @@ impl SuiteCommand {
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
 fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
     let suite = read_suite(name, sets)?;
-    let plan = suite.plan(&unread_world(&suite.asked(), suite.evaluation.corrupted()))?;
+    let plan = suite.plan(&unread_world(&suite))?;
     // Pictures of one's own are measured when they are read.
-    check(&plan, image_size(&suite.data.dataset).unwrap_or(32))?;
+    check(&plan, |dataset| image_size(dataset).unwrap_or(32))?;
     Ok(plan)
 }
 

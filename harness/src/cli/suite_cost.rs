@@ -18,7 +18,7 @@ fn images(cell: &Cell) -> Result<(f64, f64)> {
     let data = &cell.data;
     let known = match data.dataset.as_str() {
         "cifar10" | "cifar100" => Some((50_000, 10_000)),
-        "shapes" => Some((shapes::TRAIN as u32, shapes::TEST as u32)),
+        "shapes" | "textures" => Some((shapes::TRAIN as u32, shapes::TEST as u32)),
         tiny::NAME => Some((100_000, 10_000)),
         _ => None,
     };
@@ -167,7 +167,7 @@ mod tests {
         let sets = ["network.arch=resnet18", "training.attack=pgd:steps=7"].map(str::to_owned);
         let text = catalog::find("demo").expect("demo");
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-        let world = unread_world(&suite.asked(), suite.evaluation.corrupted());
+        let world = unread_world(&suite);
         let plan = suite.plan(&world).expect("a plan");
         let CellSpec::Train(teacher) = &plan.cells[0].spec else {
             panic!("a teacher")
@@ -196,7 +196,7 @@ mod tests {
                 let Some(hours) = suite.gpu_hours.filter(|_| counted) else {
                     continue;
                 };
-                let world = unread_world(&suite.asked(), suite.evaluation.corrupted());
+                let world = unread_world(&suite);
                 let work = count(&suite.plan(&world).expect("a plan")).expect("counted");
                 let total: f64 = work.values().map(|(_, units)| units).sum();
                 let counted = total / (super::super::suite::RATE * 1e12) / 3600.0;

@@ -190,7 +190,7 @@ mod tests {
 
     fn images() -> Arc<Split> {
         // Official positions that are not places, as after a holdout.
-        let all = shapes::generate(120, 0, 0).train;
+        let all = shapes::generate(shapes::Class::Form, 120, 0, 0).train;
         let odd: Vec<usize> = (0..all.len()).filter(|i| i % 2 == 1).collect();
         Arc::new(all.select(&odd))
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::error::suggest;
 
-use super::{DataError, Tree, cifar, imagefolder, shapes, tiny};
+use super::shapes::{self, Class};
+use super::{DataError, Tree, cifar, imagefolder, tiny};
 
 /// Names that [`load`] understands, besides `imagefolder:PATH`.
-pub const NAMES: [&str; 4] = ["shapes", "cifar10", "cifar100", tiny::NAME];
+pub const NAMES: [&str; 5] = ["shapes", "textures", "cifar10", "cifar100", tiny::NAME];
 
 /// Images of one split: `u8` RGB, N x H x W x 3 contiguous, with labels and positions in the
 /// official order.
@@ -171,7 +172,7 @@ pub fn facts(name: &str, data_dir: &Path) -> Result<Facts, DataError> {
 /// Loads a data set by name, official files only.
 ///
 /// `data_dir` is the folder that holds the unpacked official folder, or that folder itself; it is
-/// not looked at for `shapes`.
+/// not looked at for `shapes` and `textures`.
 ///
 /// # Errors
 /// An unknown name, missing, damaged or modified files: see [`DataError`].
@@ -185,7 +186,8 @@ pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
 /// As [`load`].
 pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     match name {
-        "shapes" => Ok(shapes::default_dataset(options)),
+        "shapes" => Ok(shapes::default_dataset(Class::Form, options)),
+        "textures" => Ok(shapes::default_dataset(Class::Texture, options)),
         "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
         "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
         tiny::NAME => tiny::load(data_dir, options),
@@ -203,7 +205,7 @@ pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Da
 /// one's own and unknown names.
 pub fn image_size(name: &str) -> Option<usize> {
     match name {
-        "shapes" | "cifar10" | "cifar100" => Some(32),
+        "shapes" | "textures" | "cifar10" | "cifar100" => Some(32),
         tiny::NAME => Some(tiny::SIDE),
         _ => None,
     }

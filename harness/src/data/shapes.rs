@@ -1,8 +1,10 @@
-//! The embedded data set: ten textured shapes, drawn, not downloaded.
+//! The embedded data sets: textured shapes, drawn, not downloaded.
 //!
-//! It lets every part of the program run and be tested with no files and no network. An image's
-//! class is the form of its main object; position, size, turn, colours, textures, light, clutter
-//! and noise vary and say nothing about the class. Low-contrast, small and cluttered images are
+//! They let every part of the program run and be tested with no files and no network. In `shapes`
+//! an image's class is the form of its main object; position, size, turn, colours, textures, light,
+//! clutter and noise vary and say nothing about the class. In `textures`, which stands in wherever
+//! another data set than the suite's is needed, the class is how the object is painted, and its form
+//! says nothing. Low-contrast, small and cluttered images are
 //! part of the draw, so that a small network stays short of 100 % and corruptions and attacks have
 //! something to take away. Image `i` of a split depends on (seed, split, i) alone.
 
@@ -15,7 +17,7 @@ use sha1::{Digest, Sha1};
 
 use super::{Dataset, LoadOptions, Split};
 use form::{FORMS, Placed};
-use paint::{Colour, Paint};
+use paint::{Colour, Paint, TEXTURES};
 
 /// Side of the images in pixels.
 pub const SIDE: usize = 32;
@@ -31,42 +33,77 @@ const TURN: f64 = 0.5;
 /// Least distance of object and ground in RGB space, each channel in `[0, 1]`.
 const CONTRAST: f64 = 0.45;
 
-/// Checksum of the default set, so that the test images alone can be drawn under its name.
-const CHECKSUM: &str = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
+/// What the class of an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The form of its object: ten classes.
+    Form,
+    /// How its object is painted: five classes.
+    Texture,
+}
 
-/// The set that the name `shapes` stands for: [`TRAIN`] and [`TEST`] images of seed 0, or of
-/// each split those that are needed.
-pub fn default_dataset(options: LoadOptions) -> Dataset {
+impl Class {
+    /// The name of the set with these classes.
+    fn set(self) -> &'static str {
+        match self {
+            Self::Form => "shapes",
+            Self::Texture => "textures",
+        }
+    }
+
+    fn names(self) -> Vec<String> {
+        match self {
+            Self::Form => FORMS.iter().map(|form| form.name.to_owned()).collect(),
+            Self::Texture => TEXTURES.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Checksum of the default set, so that the test images alone can be drawn under its name.
+    fn checksum(self) -> &'static str {
+        match self {
+            Self::Form => "9c5361ea76c99106bfd8166a5ef3031df0c24600",
+            Self::Texture => "9c74930d242516437c3dd0afd7ee44d547979af2",
+        }
+    }
+}
+
+/// The set that the name `shapes` or `textures` stands for: [`TRAIN`] and [`TEST`] images of seed 0,
+/// or of each split those that are needed.
+pub fn default_dataset(class: Class, options: LoadOptions) -> Dataset {
     let train = match options.test_only {
         true => 0,
         false => options.train.map_or(TRAIN, |n| n.min(TRAIN)),
     };
     let test = options.test.map_or(TEST, |n| n.min(TEST));
     if (train, test) == (TRAIN, TEST) {
-        return generate(TRAIN, TEST, 0);
+        return generate(class, TRAIN, TEST, 0);
     }
     Dataset {
         train_len: TRAIN,
-        checksum: CHECKSUM.to_owned(),
-        ..generate(train, test, 0)
+        checksum: class.checksum().to_owned(),
+        ..generate(class, train, test, 0)
     }
 }
 
-/// Draws `train` and `test` images from `seed`. Labels go round (`i % 10`), so any ten
-/// consecutive images hold every class once.
-pub fn generate(train: usize, test: usize, seed: u64) -> Dataset {
-    let (train, test) = (split("train", train, seed), split("test", test, seed));
+/// Draws `train` and `test` images from `seed`. Labels go round, so as many consecutive images as
+/// there are classes hold every class once.
+pub fn generate(class: Class, train: usize, test: usize, seed: u64) -> Dataset {
+    let (train, test) = (
+        split(class, "train", train, seed),
+        split(class, "test", test, seed),
+    );
     let mut sha1 = Sha1::new();
     for split in [&train, &test] {
         sha1.update((split.len() as u64).to_le_bytes());
         sha1.update(&split.images);
     }
     Dataset {
-        name: "shapes".to_owned(),
-        classes: FORMS.iter().map(|form| form.name.to_owned()).collect(),
+        name: class.set().to_owned(),
+        classes: class.names(),
         size: SIDE,
         provenance: format!(
-            "shapes drawn from seed {seed}: {} training and {} test images",
+            "{} drawn from seed {seed}: {} training and {} test images",
+            class.set(),
             train.len(),
             test.len()
         ),
@@ -81,29 +118,32 @@ pub fn generate(train: usize, test: usize, seed: u64) -> Dataset {
     }
 }
 
-fn split(name: &str, n: usize, seed: u64) -> Split {
-    let purpose = format!("shapes.{name}");
+fn split(class: Class, name: &str, n: usize, seed: u64) -> Split {
+    let (purpose, classes) = (format!("{}.{name}", class.set()), class.names().len());
     let mut images = vec![0; n * SIDE * SIDE * 3];
     images
         .par_chunks_exact_mut(SIDE * SIDE * 3)
         .enumerate()
         .for_each(|(i, image)| {
             let mut rng = KeyedRng::new(seed, &purpose, &[i as u64]);
-            draw(i % FORMS.len(), &mut rng, image);
+            draw(class, i % classes, &mut rng, image);
         });
     Split {
         size: SIDE,
         images,
-        labels: (0..n).map(|i| (i % FORMS.len()) as u16).collect(),
+        labels: (0..n).map(|i| (i % classes) as u16).collect(),
         indices: (0..n as u32).collect(),
     }
 }
 
-/// Draws one image of the class: ground, clutter, object, light, noise.
-fn draw(class: usize, rng: &mut KeyedRng, out: &mut [u8]) {
+/// Draws one image with this label: ground, clutter, object, light, noise.
+fn draw(class: Class, label: usize, rng: &mut KeyedRng, out: &mut [u8]) {
     let ground = Paint::draw(rng);
     let object = loop {
-        let paint = Paint::draw(rng);
+        let paint = match class {
+            Class::Form => Paint::draw(rng),
+            Class::Texture => Paint::textured(label, rng),
+        };
         if distance(paint.base, ground.base) >= CONTRAST {
             break paint;
         }
@@ -114,7 +154,11 @@ fn draw(class: usize, rng: &mut KeyedRng, out: &mut [u8]) {
         let form = &FORMS[rng.below(FORMS.len() as u64) as usize];
         layers.push((place(form, 1.5, 3.5, 0.0, rng), Paint::draw(rng)));
     }
-    layers.push((place(&FORMS[class], 9.0, 13.0, 1.0, rng), object));
+    let form = match class {
+        Class::Form => label,
+        Class::Texture => rng.below(FORMS.len() as u64) as usize,
+    };
+    layers.push((place(&FORMS[form], 9.0, 13.0, 1.0, rng), object));
 
     let (light, angle) = (range(rng, 0.0, 0.35), range(rng, 0.0, std::f64::consts::TAU));
     let (light_x, light_y) = (light * angle.cos(), light * angle.sin());
@@ -182,38 +226,55 @@ mod tests {
 
     #[test]
     fn an_image_depends_on_seed_split_and_position_alone() {
-        let small = generate(20, 10, 0);
-        let large = generate(50, 30, 0);
+        let small = generate(Class::Form, 20, 10, 0);
+        let large = generate(Class::Form, 50, 30, 0);
         assert_eq!(large.train.take(20), small.train);
         assert_eq!(large.test.take(10), small.test);
-        assert_eq!(generate(20, 10, 0).checksum, small.checksum);
-        assert_ne!(generate(20, 10, 1).checksum, small.checksum);
+        assert_eq!(generate(Class::Form, 20, 10, 0).checksum, small.checksum);
+        assert_ne!(generate(Class::Form, 20, 10, 1).checksum, small.checksum);
         assert_ne!(small.train.image(0), small.test.image(0));
     }
 
     #[test]
     fn fewer_images_go_under_the_name_of_the_whole() {
-        let whole = default_dataset(LoadOptions::default());
-        let test = default_dataset(LoadOptions {
-            test_only: true,
-            ..LoadOptions::default()
-        });
+        let whole = default_dataset(Class::Form, LoadOptions::default());
+        let test = default_dataset(
+            Class::Form,
+            LoadOptions {
+                test_only: true,
+                ..LoadOptions::default()
+            },
+        );
         assert_eq!(whole.checksum, test.checksum);
         assert_eq!(whole.test, test.test);
         assert!(test.train.is_empty());
         assert_eq!(whole.train_len, test.train_len);
-        let some = default_dataset(LoadOptions {
-            train: Some(30),
-            test: Some(TEST + 1),
-            ..LoadOptions::default()
-        });
+        let some = default_dataset(
+            Class::Form,
+            LoadOptions {
+                train: Some(30),
+                test: Some(TEST + 1),
+                ..LoadOptions::default()
+            },
+        );
         assert_eq!((&some.checksum, some.train_len), (&whole.checksum, TRAIN));
         assert_eq!((some.train, some.test), (whole.train.take(30), whole.test));
     }
 
     #[test]
+    fn textures_are_another_set_of_another_number_of_classes() {
+        let whole = default_dataset(Class::Texture, LoadOptions::default());
+        assert_eq!(whole.checksum, Class::Texture.checksum());
+        assert_eq!((whole.name.as_str(), whole.classes.len()), ("textures", 5));
+        assert_eq!((whole.train.len(), whole.test.len()), (TRAIN, TEST));
+        assert_eq!(whole.train.labels[..7], [0, 1, 2, 3, 4, 0, 1]);
+        let shapes = generate(Class::Form, 20, 0, 0).train;
+        assert!((0..20).all(|i| whole.train.image(i) != shapes.image(i)));
+    }
+
+    #[test]
     fn classes_are_balanced() {
-        let data = generate(100, 20, 0);
+        let data = generate(Class::Form, 100, 20, 0);
         for class in 0..10 {
             assert_eq!(data.train.labels.iter().filter(|&&l| l == class).count(), 10);
             assert_eq!(data.test.labels.iter().filter(|&&l| l == class).count(), 2);
@@ -223,18 +284,20 @@ mod tests {
 
     #[test]
     fn normalisation_constants_fit_the_pixels() {
-        let data = generate(1000, 0, 0);
-        for channel in 0..3 {
-            let pixels = data.train.images.iter().skip(channel).step_by(3);
-            let n = pixels.len() as f64;
-            let (sum, squares) = pixels.fold((0.0, 0.0), |(sum, squares), &v| {
-                let v = f64::from(v) / 255.0;
-                (sum + v, squares + v * v)
-            });
-            let mean = sum / n;
-            let std = (squares / n - mean * mean).sqrt();
-            assert!((mean - data.mean[channel]).abs() < 0.03, "mean {mean}");
-            assert!((std - data.std[channel]).abs() < 0.03, "std {std}");
+        for class in [Class::Form, Class::Texture] {
+            let data = generate(class, 1000, 0, 0);
+            for channel in 0..3 {
+                let pixels = data.train.images.iter().skip(channel).step_by(3);
+                let n = pixels.len() as f64;
+                let (sum, squares) = pixels.fold((0.0, 0.0), |(sum, squares), &v| {
+                    let v = f64::from(v) / 255.0;
+                    (sum + v, squares + v * v)
+                });
+                let mean = sum / n;
+                let std = (squares / n - mean * mean).sqrt();
+                assert!((mean - data.mean[channel]).abs() < 0.03, "{class:?} mean {mean}");
+                assert!((std - data.std[channel]).abs() < 0.03, "{class:?} std {std}");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Stack, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
 use rlnet_suites::plan::World;
-use rlnet_suites::{Asked, Condition, Corrupted, CorruptedFiles, EvaluateSpec};
+use rlnet_suites::{Asked, Condition, Corrupted, CorruptedFiles, EvaluateSpec, Suite};
 use serde_json::json;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -146,8 +146,8 @@ impl CorruptedSource {
         })
     }
 
-    /// What plans need to know, for data of this checksum.
-    pub fn world(&self, checksum: &str) -> World {
+    /// What plans need to know, for these images.
+    pub fn world(&self, data: &Prepared) -> World {
         let description = self.generator.describe();
         let mut setup = format!("{}/{}", description.stack, description.textures);
         if self.draws == Draws::Numpy {
@@ -155,7 +155,8 @@ impl CorruptedSource {
             setup += &format!("/numpy stream over {}", self.asked.corruptions.join(","));
         }
         World {
-            data_checksum: checksum.to_owned(),
+            data_checksum: data.checksum.clone(),
+            other_data: data.other_checksums(),
             corruptions_version: rlnet_corruptions::VERSION,
             corruptions_setup: setup,
             corrupted_files: self
@@ -278,21 +279,27 @@ impl CorruptedSource {
 }
 
 /// What plans need to know when nothing is read: ids differ from a run's, all else is the same.
-pub fn unread_world(asked: &Asked, settings: Corrupted) -> World {
+pub fn unread_world(suite: &Suite) -> World {
+    const UNREAD: &str = "not read";
     let files = |name: &String| {
         let files = CorruptedFiles {
             official: false,
-            checksums: [(name.clone(), "not read".to_owned())].into(),
+            checksums: [(name.clone(), UNREAD.to_owned())].into(),
         };
         (name.clone(), files)
     };
     World {
-        data_checksum: "not read".to_owned(),
+        data_checksum: UNREAD.to_owned(),
+        other_data: suite
+            .other_datasets()
+            .into_iter()
+            .map(|name| (name.to_owned(), UNREAD.to_owned()))
+            .collect(),
         corruptions_version: rlnet_corruptions::VERSION,
-        corruptions_setup: "not read".to_owned(),
-        corrupted_files: match settings.origin {
+        corruptions_setup: UNREAD.to_owned(),
+        corrupted_files: match suite.evaluation.corrupted().origin {
             Origin::Generated => Files::new(),
-            Origin::Official => asked.corruptions.iter().map(files).collect(),
+            Origin::Official => suite.asked().corruptions.iter().map(files).collect(),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! A plan of cells becomes files: content-addressed, atomic, resumable.
 
+pub mod bring;
 pub mod check;
 pub mod claim;
 pub mod corrupted;

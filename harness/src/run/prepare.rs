@@ -2,6 +2,8 @@
 
 use crate::data::{Dataset, LoadOptions, Split, Tree, holdout, load_with};
 use crate::error::{Error, Result};
+use rlnet_suites::Suite;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub struct Prepared {
     pub test: Split,
     /// Folders and file names, where the images are files.
     pub tree: Option<Tree>,
+    /// The images of stages that are trained on another data set, by its name.
+    pub others: BTreeMap<String, Prepared>,
 }
 
 /// How many images a suite takes.
@@ -91,7 +95,39 @@ impl Prepared {
             train: Arc::new(train),
             validation,
             tree: all.tree,
+            others: BTreeMap::new(),
         })
+    }
+
+    /// Loads the images of a suite: those it measures on, and those that stages name beside them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_suite(suite: &Suite, data_dir: &Path) -> Result<Self> {
+        let sizes = Sizes {
+            train: suite.data.train,
+            test: suite.data.test,
+            validation: suite.data.validation,
+        };
+        let mut own = Self::load(&suite.data.dataset, data_dir, sizes)?;
+        for name in suite.other_datasets() {
+            let other = Self::load(name, data_dir, sizes)?;
+            own.others.insert(name.to_owned(), other);
+        }
+        Ok(own)
+    }
+
+    /// The images of a data set by the name that a suite has for it.
+    pub fn of_dataset(&self, dataset: &str) -> &Self {
+        self.others.get(dataset).unwrap_or(self)
+    }
+
+    /// Checksums of the other data sets, by name.
+    pub fn other_checksums(&self) -> BTreeMap<String, String> {
+        let others = self.others.iter();
+        others
+            .map(|(name, data)| (name.clone(), data.checksum.clone()))
+            .collect()
     }
 }
 

@@ -47,35 +47,31 @@ impl Executor<'_> {
             .map(|id| Ok(model::load(&self.model_file(id), self.device)?.0))
             .collect::<Result<Vec<Network>>>()?;
         let work = self.directory.work(&cell.id)?;
+        let data = self.data.of_dataset(&cell.data.dataset);
         let trained = train(&StageInput {
             cell: &cell.id.0,
             name: &cell.name,
             spec,
             network: NetworkSpec {
                 arch: spec.arch.parse()?,
-                image_size: self.data.size as u64,
-                classes: self.data.classes.len(),
+                image_size: data.size as u64,
+                classes: data.classes.len(),
                 norm: spec.norm,
                 quirks: dialect::structure_after(spec, parents.first(), parents.get(1)),
-                mean: self.data.mean,
-                std: self.data.std,
+                mean: data.mean,
+                std: data.std,
             },
             teacher: parents.first(),
             start: parents.get(1),
-            train: self.data.train.clone(),
+            train: data.train.clone(),
             validation: match spec.has(Quirk::SelectOnTest) {
-                true => &self.data.test,
-                false => &self.data.validation,
+                true => &data.test,
+                false => &data.validation,
             },
             device: self.device,
             work: &work,
         })?;
-        let header = ModelHeader::of(
-            &trained.network,
-            &self.data.classes,
-            &self.data.name,
-            trained.epoch,
-        );
+        let header = ModelHeader::of(&trained.network, &data.classes, &data.name, trained.epoch);
         model::save(&work.join("model.safetensors"), &trained.network, &header)?;
         write_curves(&work.join("train.parquet"), &trained.curves)?;
         let map = mask_map(&trained.network);
@@ -84,6 +80,11 @@ impl Executor<'_> {
         }
         provenance.seconds = trained.seconds;
         provenance.resumed = trained.resumed;
+        if let Some(passes) = &trained.passes {
+            provenance.forwards = passes.forwards.get();
+            provenance.backwards = passes.backwards.get();
+            provenance.teacher_forwards = passes.teacher_forwards.get();
+        }
         if spec.precision != Precision::Fp32 {
             provenance.flags.insert("tf32".into(), "on".into());
         }

@@ -25,6 +25,7 @@ pub fn structure(spec: &TrainSpec) -> Quirks {
 pub fn structure_after(spec: &TrainSpec, teacher: Option<&Network>, start: Option<&Network>) -> Quirks {
     let before = match spec.stage {
         Stage::Snl => teacher,
+        _ if spec.units_only => None,
         _ => start,
     };
     before.map_or_else(|| structure(spec), |network| network.spec().quirks)
@@ -104,6 +105,7 @@ mod tests {
             corruptions_version: 1,
             corruptions_setup: String::new(),
             corrupted_files: Default::default(),
+            other_data: Default::default(),
         });
         let mut cells = plan.expect("a plan").cells.into_iter();
         match cells.find(|cell| cell.name == stage).expect("a stage").spec {

@@ -5,6 +5,7 @@ pub mod curves;
 pub mod dialect;
 pub mod loss;
 pub mod optimizer;
+pub mod passes;
 pub mod score;
 pub mod sensitivity;
 pub mod sgd;

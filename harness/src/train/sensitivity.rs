@@ -15,6 +15,12 @@ use tch::{Kind, no_grad_guard};
 pub const IMAGES: usize = 512;
 const BATCH: usize = 128;
 
+/// The passes that [`sensitivities`] makes with so many held-out images and ReLU layers: each image
+/// once with all ReLUs, and once without each layer's.
+pub fn passes(images: usize, layers: usize) -> i64 {
+    (images.min(IMAGES) * (1 + layers)) as i64
+}
+
 /// The sensitivity of every ReLU layer, in execution order: eval mode, clean branch. Kept
 /// ReLUs of the present mask are what is dropped; the network is left as it is.
 pub fn sensitivities(network: &Network, split: &Split) -> Vec<f64> {

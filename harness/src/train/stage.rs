@@ -3,8 +3,9 @@
 use super::adam::Adam;
 use super::dialect;
 use super::optimizer::Optimizer;
+use super::passes::{Counted, Passes};
 use super::score::average;
-use super::sensitivity::sensitivities;
+use super::sensitivity::{self, sensitivities};
 use super::sgd::Sgd;
 use super::snl::Slopes;
 use super::state::{Header, Partial, State};
@@ -38,8 +39,8 @@ pub struct StageInput<'a> {
     pub network: NetworkSpec,
     /// The frozen teacher of stages `mask` and `student`.
     pub teacher: Option<&'a Network>,
-    /// Weights and mask a student starts from: the result of its mask stage. None: fresh
-    /// weights, and units drawn by lot.
+    /// What a student starts from: weights and mask of its mask stage, or the mask of another
+    /// search alone (`units_only`). None: fresh weights, and units drawn by lot.
     pub start: Option<&'a Network>,
     /// Training images.
     pub train: Arc<Split>,
@@ -63,6 +64,9 @@ pub struct Trained {
     pub seconds: f64,
     /// How often the stage was resumed.
     pub resumed: u32,
+    /// Passes through the network and its teacher, all pieces together; none where they were not
+    /// counted from the start.
+    pub passes: Option<Passes>,
 }
 
 /// The name of a stage's checkpoint in its work folder.
@@ -87,6 +91,10 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     if spec.draws_mask() && state.header.epoch == 0 && state.partial.is_none() {
         let mask = first_mask(spec, &state.network.layer_shapes(), &keep);
         state.network.set_mask(mask)?;
+        // Measured again wherever the stage is gone on with, counted once.
+        if let (Some(passes), Allocation::Measured) = (&state.header.passes, spec.allocation) {
+            passes.teacher(sensitivity::passes(input.validation.len(), keep.len()));
+        }
     }
     let mut events = EventFile::create(input.work, &state.header.curves)?;
     let steps = state
@@ -117,6 +125,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
         curves: state.header.curves,
         seconds: state.header.seconds,
         resumed: state.header.resumed,
+        passes: state.header.passes,
     })
 }
 
@@ -209,7 +218,9 @@ fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u6
 fn begin(input: &StageInput<'_>) -> Result<State> {
     let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
     if let Some(start) = input.start {
-        copy_weights(start, &network)?;
+        if !input.spec.units_only {
+            copy_weights(start, &network)?;
+        }
         network.set_mask(start.mask().clone())?;
     }
     if let Some(imported) = &input.spec.imported {
@@ -231,6 +242,7 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
     Ok(State {
         header: Header {
             cell: input.cell.to_owned(),
+            passes: Some(Passes::default()),
             ..Header::default()
         },
         network,
@@ -294,6 +306,8 @@ fn one_epoch(
         shared_crop: !spec.has(Quirk::OwnAugmixCrop),
         augmix_count: dialect::augmix_count(spec),
     };
+    let uncounted = Passes::default();
+    let passes = state.header.passes.as_ref().unwrap_or(&uncounted);
     let step = Step {
         spec,
         network: &state.network,
@@ -301,6 +315,7 @@ fn one_epoch(
         slopes: state.slopes.as_ref(),
         epoch: number,
         lr: spec.lr_at(number),
+        passes,
     };
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for (position, batch) in epoch(Arc::clone(&input.train), views).enumerate().skip(done) {
@@ -362,7 +377,11 @@ fn one_epoch(
             state.header.finished = true;
         }
     }
-    let accuracies = validate(&state.network.freeze(), input.validation, spec)?;
+    let frozen = Counted {
+        model: &state.network.freeze(),
+        passes,
+    };
+    let accuracies = validate(&frozen, input.validation, spec)?;
     for accuracy in &accuracies {
         point(format!("validation/clean/{}", accuracy.branch), accuracy.clean);
         if let Some(adversarial) = accuracy.adversarial {

@@ -3,6 +3,7 @@
 
 use super::curves::EpochMeans;
 use super::optimizer::Optimizer;
+use super::passes::Passes;
 use super::score::Scores;
 use super::snl::Slopes;
 use crate::error::{Error, Result};
@@ -48,6 +49,9 @@ pub struct Header {
     /// Whether the stage ended before its last epoch: its mask is final.
     #[serde(default)]
     pub finished: bool,
+    /// Passes so far; none where a checkpoint from before they were counted is gone on from.
+    #[serde(default)]
+    pub passes: Option<Passes>,
     /// Checksum of the tensors (blake3): a damaged checkpoint must not be gone on from.
     #[serde(default)]
     pub checksum: String,

@@ -4,10 +4,11 @@ use super::curves::EpochMeans;
 use super::dialect::{self, splits};
 use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
 use super::optimizer::Optimizer;
+use super::passes::{Counted, Passes};
 use super::score::Scores;
 use super::snl::Slopes;
-use crate::attack::Objective;
 use crate::attack::pgd::{Settings, descend, uniform_start};
+use crate::attack::{Classifier, Objective};
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
@@ -31,6 +32,8 @@ pub struct Step<'a> {
     pub epoch: u32,
     /// Learning rate of this epoch.
     pub lr: f64,
+    /// Where passes are counted.
+    pub passes: &'a Passes,
 }
 
 /// How many leading images of a batch play the clean (and AugMix) role. The rest are
@@ -122,6 +125,9 @@ impl Step<'_> {
         }
         optimizer.zero_grad();
         total.backward();
+        let learnt = roles.iter().filter(|role| self.learns_from(role.view));
+        self.passes
+            .backward(learnt.map(|role| role.labels.size()[0]).sum());
         if let (Stage::Mask, Some(taught)) = (self.spec.stage, &taught) {
             let seen = &roles[0].output.seen;
             let student = match self.spec.score {
@@ -149,6 +155,12 @@ impl Step<'_> {
         roles.iter().filter(|role| dialect::is_judged(spec, role.view))
     }
 
+    /// Whether the loss reaches back through a role's pass. (Weights of 0 do: the term is there.)
+    fn learns_from(&self, view: View) -> bool {
+        let compared = self.teacher.is_some() && self.spec.beta > 0.0;
+        dialect::is_judged(self.spec, view) || (compared && self.spec.attention.contains(&view))
+    }
+
     /// What a role's pass must remember: features to compare, activations to score.
     fn taps(&self, view: View) -> Taps {
         if self.teacher.is_none() {
@@ -172,6 +184,7 @@ impl Step<'_> {
         let _guard = no_grad_guard();
         let teacher = self.teacher?;
         let branch = teacher.spec().norm.branch_of(View::Clean);
+        self.passes.teacher(clean.size()[0]);
         Some(teacher.forward(clean, Mode::Eval(branch), self.taps(View::Clean)))
     }
 
@@ -187,14 +200,16 @@ impl Step<'_> {
         let norm = self.network.spec().norm;
         let place = |view| dialect::place(self.spec, view, batch.len());
         let (front, back) = (place(View::Clean), place(View::Adversarial));
-        let role = |view: View, images: Tensor, (from, length): (i64, i64)| Role {
-            view,
-            output: self
-                .network
-                .forward(&images, Mode::Train(norm.branch_of(view)), self.taps(view)),
-            images,
-            labels: labels.narrow(0, from, length),
-            target: taught.map(|taught| taught.logits.narrow(0, from, length)),
+        let role = |view: View, images: Tensor, (from, length): (i64, i64)| {
+            self.passes.forward(length);
+            let mode = Mode::Train(norm.branch_of(view));
+            Role {
+                view,
+                output: self.network.forward(&images, mode, self.taps(view)),
+                images,
+                labels: labels.narrow(0, from, length),
+                target: taught.map(|taught| taught.logits.narrow(0, from, length)),
+            }
         };
         let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
         if self.spec.views.contains(&View::Augmix) {
@@ -212,15 +227,19 @@ impl Step<'_> {
                 Precision::Bf16 => Some(Kind::BFloat16),
                 Precision::Fp32 | Precision::Tf32 => None,
             };
-            let frozen = self.network.freeze_branch(branch, kind);
+            let frozen = Counted {
+                model: &self.network.freeze_branch(branch, kind),
+                passes: self.passes,
+            };
             // Distillation attacks the distillation loss (RSLAD), TRADES the distance to its
             // own clean predictions, anything else the labels.
             let target = match self.spec.inner {
-                Inner::Ce => None,
-                Inner::Auto | Inner::Kl => target.or_else(|| {
+                Inner::Auto | Inner::Kl if target.is_none() && self.spec.trades > 0.0 => {
                     let _guard = no_grad_guard();
-                    (self.spec.trades > 0.0).then(|| frozen.logits(&images, branch))
-                }),
+                    Some(frozen.logits(&images, branch)?)
+                }
+                Inner::Auto | Inner::Kl => target,
+                Inner::Ce => None,
             };
             let objective = match target {
                 Some(teacher) => Objective::Distillation {
@@ -276,6 +295,7 @@ impl Step<'_> {
                     View::Clean | View::Augmix => View::Clean,
                 };
                 let branch = teacher.spec().norm.branch_of(view);
+                self.passes.teacher(role.images.size()[0]);
                 teacher
                     .forward(&role.images, Mode::Eval(branch), Taps::Stages)
                     .seen

@@ -1,6 +1,7 @@
 //! Every stage, stopped between steps again and again: the same to the bit as if it never was.
 
 use super::Trained;
+use super::passes::Passes;
 use super::tests::{attempt, spec};
 use crate::error::Error;
 use crate::nn::checkpoint::Tensors;
@@ -8,8 +9,9 @@ use crate::stop;
 use rlnet_suites::TrainSpec;
 use std::path::Path;
 
-/// What must be the same: weights, mask, selected epoch, and every point of the curves but times.
-fn kept(trained: &Trained) -> (String, u32, Vec<(u32, String, u64)>) {
+/// What must be the same: weights, mask, selected epoch, passes, and every point of the curves but
+/// times.
+fn kept(trained: &Trained) -> (String, u32, Option<Passes>, Vec<(u32, String, u64)>) {
     let mut tensors = Tensors::default();
     tensors.put_network("param/", &trained.network);
     tensors.put_mask("mask/", trained.network.mask());
@@ -18,7 +20,8 @@ fn kept(trained: &Trained) -> (String, u32, Vec<(u32, String, u64)>) {
         .iter()
         .filter(|point| !point.metric.starts_with("time/"));
     let points = points.map(|point| (point.epoch, point.metric.clone(), point.value.to_bits()));
-    (tensors.checksum(), trained.epoch, points.collect())
+    let passes = trained.passes.clone();
+    (tensors.checksum(), trained.epoch, passes, points.collect())
 }
 
 /// Trains, stopping after so many steps or epochs each time. Also gives how often that was.
@@ -40,7 +43,10 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
     for (number, (stage, sets)) in [
         ("teacher", &[][..]),
         ("mask", &[]),
-        ("mask", &["train.mask.with.score=averaged"]),
+        (
+            "mask",
+            &["train.mask.with.score=averaged", "train.mask.allocation=measured"],
+        ),
         ("rlnet", &[]),
     ]
     .into_iter()

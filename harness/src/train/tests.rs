@@ -42,6 +42,7 @@ pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
         corruptions_version: 1,
         corruptions_setup: String::new(),
         corrupted_files: Default::default(),
+        other_data: Default::default(),
     };
     let plan = suite.plan(&world).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == stage);

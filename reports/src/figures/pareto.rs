@@ -58,8 +58,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         return Ok(None);
     }
     let literature = Literature::load().map_err(|error| ReportError::make("the published numbers", error))?;
-    let dataset = runs.runs.iter().flat_map(|run| &run.plan.cells).next();
-    let dataset = dataset.map_or("", |cell| cell.data.dataset.as_str());
+    let dataset = runs.runs.iter().find_map(|run| run.plan.images());
+    let dataset = dataset.map_or("", |images| images.dataset.as_str());
     let curves: Vec<(&str, Vec<(f64, f64)>)> = METHODS
         .into_iter()
         .map(|method| {

@@ -5,7 +5,7 @@ use crate::metrics::Analysis;
 use crate::parquet;
 use crate::words;
 use polars::prelude::*;
-use rlnet_suites::train::{Dialect, Select};
+use rlnet_suites::train::{Dialect, Select, Stage};
 use rlnet_suites::{CellRecord, CellSpec, Quirk};
 use std::collections::BTreeMap;
 
@@ -151,6 +151,12 @@ pub fn cells(analysis: &Analysis) -> Table {
         Column::new("rows", "Rows", "", Kind::Integer),
         Column::new("forwards", "Forward passes", "", Kind::Integer),
         Column::new("backwards", "Backward passes", "", Kind::Integer),
+        Column::new(
+            "teacher_forwards",
+            "Forward passes of the teacher",
+            "",
+            Kind::Integer,
+        ),
         Column::new("seconds", "Time", "s", Kind::Number(1)),
         Column::new("memory", "Peak memory", "MB", Kind::Integer),
         Column::new("resumed", "Resumed", "times", Kind::Integer),
@@ -169,7 +175,7 @@ pub fn cells(analysis: &Analysis) -> Table {
     Table {
         id: "cells",
         title: "Every finished cell".to_owned(),
-        caption: "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions.".to_owned(),
+        caption: "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions. A pass is one image through the network once; a training's are its steps, their inner attacks and its validation.".to_owned(),
         columns,
         rows: rows.collect(),
     }
@@ -182,9 +188,24 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
     } else {
         format!(" ({})", from.commit)
     };
-    let counted = |pick: fn(&(u64, u64)) -> u64| match passes.get(&record.cell.id.0) {
+    let trained = match &record.cell.spec {
+        CellSpec::Train(spec) => Some(spec),
+        CellSpec::Evaluate(_) => None,
+    };
+    // Of an evaluation the rows say it, of a training its record.
+    let counts = match trained {
+        Some(_) => (from.forwards > 0).then_some((from.forwards, from.backwards)),
+        None => passes.get(&record.cell.id.0).copied(),
+    };
+    let counted = |pick: fn((u64, u64)) -> u64| match counts {
         Some(counts) => Cell::of(Value::Integer(pick(counts))),
-        None => Cell::of(Value::Absent("not counted while training".into())),
+        None => Cell::of(Value::Absent("not counted".into())),
+    };
+    let teacher = match trained {
+        None => Cell::of(Value::Absent("an evaluation is not taught".into())),
+        Some(spec) if spec.stage == Stage::Teacher => Cell::of(Value::Absent("it has no teacher".into())),
+        Some(_) if counts.is_none() => Cell::of(Value::Absent("not counted".into())),
+        Some(_) => Cell::of(Value::Integer(from.teacher_forwards)),
     };
     vec![
         Cell::text(&record.cell.id.0),
@@ -195,6 +216,7 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
         },
         counted(|counts| counts.0),
         counted(|counts| counts.1),
+        teacher,
         Cell {
             value: Value::Number(from.seconds),
             trace: words::duration(from.seconds),

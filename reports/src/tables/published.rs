@@ -31,8 +31,8 @@ pub fn published(analysis: &Analysis) -> Table {
         else {
             continue;
         };
-        let dataset = analysis.runs.runs[model.run].plan.cells.first();
-        let Some(dataset) = dataset.map(|cell| cell.data.dataset.as_str()) else {
+        let dataset = analysis.runs.runs[model.run].plan.images();
+        let Some(dataset) = dataset.map(|images| images.dataset.as_str()) else {
             continue;
         };
         for (result, source) in literature.like(&record.arch, dataset, record.kept(), TOLERANCE) {

@@ -126,7 +126,39 @@ impl Suite {
                     ));
                 }
             }
-            let draws = draws && train.imported.is_none();
+            if let Some(units) = &train.units {
+                let others = train.budget.is_some() || train.allocation.is_some() || train.imported.is_some();
+                let mut searches = earlier.iter().filter(|(_, stage)| stage.is_search());
+                let found = searches.clone().any(|(name, _)| *name == units.get_ref());
+                let why = match (train.stage, &train.teacher) {
+                    (Stage::Student, Some(_)) if others => {
+                        "which have their own counts; leave budget, allocation and imported out".to_owned()
+                    }
+                    (Stage::Student, Some(_)) if !found => {
+                        let hint = suggest(units.get_ref(), searches.by_ref().map(|(name, _)| *name));
+                        format!("which is no mask or snl stage above; {hint}")
+                    }
+                    (Stage::Student, Some(_)) => String::new(),
+                    _ => "which only a student with teacher = \"...\" in place of mask can take".to_owned(),
+                };
+                if !why.is_empty() {
+                    return Err(at(
+                        units.span(),
+                        format!("`{name}` has the units of `{}`, {why}", units.get_ref()),
+                    ));
+                }
+            }
+            if train.dataset.is_some() && train.stage != Stage::Teacher {
+                return Err(at(
+                    train.name.span(),
+                    format!(
+                        "`{name}` is a {} stage with a dataset, and learns from its teacher's images; write \
+                         dataset in the teacher's stage",
+                        train.stage.name()
+                    ),
+                ));
+            }
+            let draws = draws && train.imported.is_none() && train.units.is_none();
             if draws && train.budget.is_none() && !counted {
                 return Err(at(
                     train.name.span(),
@@ -202,6 +234,21 @@ impl Suite {
                 return Err(at(
                     model.span(),
                     format!("model `{}` is not trained by this suite; {hint}", model.get_ref()),
+                ));
+            }
+            let trained = self
+                .train
+                .iter()
+                .find(|train| train.name.get_ref() == model.get_ref());
+            let other = trained.map(|train| self.dataset_of(train));
+            if let Some(other) = other.filter(|other| *other != self.data.dataset) {
+                return Err(at(
+                    model.span(),
+                    format!(
+                        "model `{}` is trained on {other}, and this suite measures on {}; leave it out",
+                        model.get_ref(),
+                        self.data.dataset
+                    ),
                 ));
             }
         }

@@ -101,7 +101,7 @@ impl Fault {
 }
 
 /// One `--set key=value`.
-fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
+pub(crate) fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
     let bad = |why: String| SuiteError::value("--set", set, why);
     let (path, text) = set
         .split_once('=')

@@ -99,6 +99,10 @@ impl Place {
         for cell in std::fs::read_dir(&cells).expect("cells").flatten() {
             for file in std::fs::read_dir(cell.path()).expect("a cell").flatten() {
                 let name = file.file_name().to_string_lossy().into_owned();
+                if name == "cell.json" {
+                    let name = format!("{}/passes", cell.file_name().to_string_lossy());
+                    files.push((name, passes(&file.path()).into_bytes()));
+                }
                 let timed = ["cell.json", "train.parquet"].contains(&name.as_str());
                 if !timed && !name.starts_with("events") {
                     let name = format!("{}/{name}", cell.file_name().to_string_lossy());
@@ -109,6 +113,16 @@ impl Place {
         files.sort();
         files
     }
+}
+
+/// What a finished cell recorded of its passes: no matter how often it was cut off.
+fn passes(record: &Path) -> String {
+    let bytes = std::fs::read(record).expect("a record");
+    let record: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    let count = |name: &str| record["provenance"][name].as_u64().expect(name);
+    let counts = ["forwards", "backwards", "teacher_forwards"].map(count);
+    assert!(counts[0] > 0, "{} counts nothing", record["cell"]["name"]);
+    format!("{counts:?}")
 }
 
 /// Every file under a folder; none where there is no folder.

@@ -20,3 +20,4 @@ mod replay;
 mod resume;
 mod slurm;
 mod suites;
+mod train;

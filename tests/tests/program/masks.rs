@@ -66,3 +66,39 @@ fn a_mask_goes_out_and_comes_back() {
     refused(&import("nowhere", &teacher, "no.safetensors"), &["nowhere"]);
     assert!(!place.path("no.safetensors").exists());
 }
+
+/// A student with the units of a search on other images, of another number of classes: the search's
+/// mask to the unit, and not its own data's.
+#[test]
+fn units_searched_on_another_data_set_are_taken_as_they_are() {
+    let place = Place::new();
+    let suite = [
+        "run",
+        "ablation-mask-source",
+        "--set",
+        "scale=smoke",
+        "--set",
+        "data.train=64",
+    ];
+    for student in ["near", "own"] {
+        place.ok(&[&suite[..], &["--out", "out", "--only", student]].concat());
+    }
+    let mask = |name: &str| {
+        let model = place.path(&format!(
+            "out/cells/{}/model.safetensors",
+            id(&place, "out", name)
+        ));
+        let model = model.display().to_string();
+        let info = place.ok(&["model", "info", &model, "--json"]);
+        let info: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
+        let classes = info["model"]["classes"].as_array().expect("classes").len();
+        let file = format!("{name}.safetensors");
+        place.ok(&["export", &model, "--format", "mask", "--out", &file]);
+        (classes, std::fs::read(place.path(&file)).expect("a mask"))
+    };
+    let (own, searched, near, taken) = (mask("mask"), mask("mask-near"), mask("near"), mask("own"));
+    assert_eq!((own.0, searched.0, near.0), (10, 5, 10));
+    assert_eq!(near.1, searched.1, "the search's units");
+    assert_eq!(taken.1, own.1);
+    assert_ne!(near.1, own.1, "two searches kept the same units");
+}

@@ -10,6 +10,9 @@ pub(super) type Colour = [f64; 3];
 /// Side of the grid that cloud textures interpolate.
 const GRID: usize = 6;
 
+/// The textures, in the order of the labels of `textures`.
+pub(super) const TEXTURES: [&str; 5] = ["plain", "stripes", "checker", "ramp", "clouds"];
+
 enum Texture {
     Plain,
     /// Bands along a direction: (wave x, wave y, phase).
@@ -33,11 +36,21 @@ pub(super) struct Paint {
 impl Paint {
     /// A random paint.
     pub(super) fn draw(rng: &mut KeyedRng) -> Self {
+        Self::of(None, (0.03, 0.18), rng)
+    }
+
+    /// A random paint with the texture of this number, strong enough to be told from the others.
+    pub(super) fn textured(number: usize, rng: &mut KeyedRng) -> Self {
+        Self::of(Some(number as u64), (0.12, 0.3), rng)
+    }
+
+    fn of(texture: Option<u64>, (weak, strong): (f64, f64), rng: &mut KeyedRng) -> Self {
         let base = std::array::from_fn(|_| range(rng, 0.05, 0.95));
-        let strength = range(rng, 0.03, 0.18);
+        let strength = range(rng, weak, strong);
         let direction = std::array::from_fn(|_| strength * range(rng, -1.0, 1.0));
         let angle = range(rng, 0.0, std::f64::consts::TAU);
-        let texture = match rng.below(5) {
+        let number = texture.unwrap_or_else(|| rng.below(TEXTURES.len() as u64));
+        let texture = match number {
             0 => Texture::Plain,
             1 => {
                 let wave = std::f64::consts::TAU / range(rng, 3.0, 9.0);

@@ -1,0 +1,559 @@
+//! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
+
+use super::global::Global;
+use super::joining::go_on;
+use super::look::dry_run;
+use super::run::{planned, take_part};
+use super::{say, say_json};
+use crate::error::{Error, Result};
+use crate::progress::announce;
+use crate::run::bring::bring;
+use crate::run::corrupted::Folders;
+use crate::run::difference::open;
+use crate::run::estimate::Images as Counted;
+use crate::run::execute::wanted;
+use crate::run::shell::quoted;
+use crate::run::{Part, RunDirectory};
+use crate::stop;
+use clap::{Args, Subcommand};
+use rlnet_suites::by_hand::{ByHand, Images, NAME};
+use rlnet_suites::published;
+use rlnet_suites::train::{Allocation, Budget, ImportedMask, Stage};
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Train one stage of the method by hand: teacher, mask, student, or SNL's search
+///
+/// What is left out is the method's (rlnet suite show --explain says of every setting what it is).
+/// The result is the cell that an equal suite has: `rlnet run` of that suite with the same --out finds
+/// it done.
+#[derive(Debug, Args)]
+pub struct TrainCommand {
+    #[command(subcommand)]
+    stage: StageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum StageCommand {
+    /// An all-ReLU network; robust, unless its views are clean only
+    ///
+    /// Example: rlnet train teacher --dataset shapes --arch resnet8-w8 --epochs 12 --batch 32
+    /// --attack pgd:steps=3,eps=4/255,alpha=2/255
+    Teacher {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Which ReLUs to keep of a teacher's network, scored while a fresh one is distilled
+    ///
+    /// Example: rlnet train mask --teacher out/train/cells/ID --budget 5x --epochs 5
+    Mask {
+        /// A finished teacher: its cell's folder, its model.safetensors, or RUN:NAME
+        #[arg(long, value_name = "CELL")]
+        teacher: String,
+        /// ReLUs to keep: 50k, 11.14x, or a published list (rlnet model budgets)
+        #[arg(long, value_name = "BUDGET")]
+        budget: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The network with its mask frozen
+    ///
+    /// It goes on with the weights of a mask stage; with --teacher beside --mask it takes the mask
+    /// alone and starts afresh; with --teacher and --budget its units are drawn by lot.
+    ///
+    /// Example: rlnet train student --mask out/train/cells/ID --epochs 9 --lr 0.03
+    Student {
+        /// A finished mask or snl stage (its cell's folder, its model.safetensors, or RUN:NAME); with
+        /// --teacher also a mask file (rlnet export --format mask)
+        #[arg(long, value_name = "CELL|FILE", required_unless_present = "teacher")]
+        mask: Option<String>,
+        /// A finished teacher, where the mask stage's own is not the one, or there is none
+        #[arg(long, value_name = "CELL")]
+        teacher: Option<String>,
+        /// ReLUs to keep, drawn by lot: 50k, 11.14x, or a published list
+        #[arg(long, value_name = "BUDGET", conflicts_with = "mask")]
+        budget: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Which ReLUs to keep, as SNL searches: from the teacher's weights, a lasso on their slopes
+    ///
+    /// Example: rlnet train snl --teacher out/train/cells/ID --budget 5x --epochs 20
+    Snl {
+        /// A finished teacher: its cell's folder, its model.safetensors, or RUN:NAME
+        #[arg(long, value_name = "CELL")]
+        teacher: String,
+        /// ReLUs to keep: 50k or 11.14x
+        #[arg(long, value_name = "BUDGET")]
+        budget: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// Options of every stage.
+#[derive(Debug, Args)]
+struct Common {
+    /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH (default: the teacher's)
+    #[arg(long)]
+    dataset: Option<String>,
+    /// Use only the first N training images (default: all, or as many as the teacher)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    train: Option<u32>,
+    /// Use only the first N test images (default: all, or as many as the teacher)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    test: Option<u32>,
+    /// Architecture, as in rlnet model list (default: the teacher's, or resnet18)
+    #[arg(long)]
+    arch: Option<String>,
+    /// Banks of batch norm: single, dual or triple (default: the teacher's, or dual)
+    #[arg(long)]
+    norm: Option<String>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+    /// Images a step
+    #[arg(long, value_name = "N")]
+    batch: Option<u32>,
+    /// Learning rate before any milestone
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// The inner attack: pgd:steps=7
+    #[arg(long, value_name = "ATTACK")]
+    attack: Option<String>,
+    /// Any other setting of a stage, as in suites: views=["clean"], gamma=0.1, allocation=measured
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Where the cell goes (default: out/train, or where the stage is that this one builds on)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Show the cell, what it needs, and what it may take
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the suite that says this, to be kept and grown; train nothing
+    #[arg(long)]
+    print_suite: bool,
+    /// Stop after N minutes, saved; the exit code is 3, and the same command goes on exactly
+    #[arg(long, value_name = "N")]
+    minutes: Option<f64>,
+}
+
+/// A finished training cell that was named.
+struct Found {
+    folder: PathBuf,
+    record: CellRecord,
+}
+
+impl TrainCommand {
+    /// Runs the command.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let common = self.common();
+        let asked = Asked::of(&self.stage)?;
+        let text = asked.suite(common, global.seed)?;
+        if common.print_suite {
+            say(text.trim_end());
+            return Ok(());
+        }
+        stop::on_signals()?;
+        common.minutes.map_or(Ok(()), stop::after_minutes)?;
+        let suite = Suite::parse(&text, "the suite of this stage (--print-suite shows it)", &[])?;
+        let (data, corrupted, plan) = planned(&suite, global, &Folders::default())?;
+        let stage = asked.hand.name();
+        let only = wanted(&plan, Some(stage))?.into_iter().cloned().collect();
+        let cell = last(&plan, stage)?;
+        asked.are_known(&plan)?;
+        let out = common.out.clone().unwrap_or_else(|| asked.out());
+        if common.dry_run {
+            let images = Counted {
+                train: data.train.len(),
+                test: data.test.len(),
+            };
+            return dry_run(&Plan { cells: only, ..plan }, &out, images, global.json);
+        }
+        let directory = RunDirectory::open(&out)?;
+        for found in &asked.above {
+            bring(&found.folder, &found.record, &directory)?;
+        }
+        if !belongs_to_a_suite(&out) {
+            drop(directory.own_plan(&plan)?);
+        }
+        directory.heal(&plan)?;
+        let found = directory.is_done(&cell.id);
+        if !found {
+            let place = (&directory, &plan);
+            take_part(global, place, (&data, &corrupted), Part::default(), Some(stage)).map_err(go_on)?;
+        }
+        if found {
+            announce(&format!("{stage} was trained before; nothing was computed"));
+        }
+        report(cell, &directory, found, global.json);
+        Ok(())
+    }
+
+    fn common(&self) -> &Common {
+        match &self.stage {
+            StageCommand::Teacher { common }
+            | StageCommand::Mask { common, .. }
+            | StageCommand::Student { common, .. }
+            | StageCommand::Snl { common, .. } => common,
+        }
+    }
+}
+
+/// The stage that was asked for, and the finished cells it builds on, parents first.
+struct Asked {
+    hand: ByHand,
+    above: Vec<Found>,
+}
+
+impl Asked {
+    fn of(command: &StageCommand) -> Result<Self> {
+        let mut asked = Self {
+            hand: ByHand {
+                stage: Stage::Teacher,
+                images: Images {
+                    dataset: String::new(),
+                    train: None,
+                    test: None,
+                    validation: None,
+                },
+                teacher: None,
+                mask: None,
+                units: None,
+                imported: None,
+                arch: None,
+                norm: None,
+                budget: None,
+                allocation: None,
+                sets: Vec::new(),
+            },
+            above: Vec::new(),
+        };
+        match command {
+            StageCommand::Teacher { .. } => {}
+            StageCommand::Mask { teacher, budget, .. } => {
+                asked.hand.stage = Stage::Mask;
+                asked.hand.teacher = Some(asked.teacher(teacher)?);
+                asked.keep(budget)?;
+            }
+            StageCommand::Snl { teacher, budget, .. } => {
+                asked.hand.stage = Stage::Snl;
+                asked.hand.teacher = Some(asked.teacher(teacher)?);
+                asked.keep(budget)?;
+            }
+            StageCommand::Student {
+                mask,
+                teacher,
+                budget,
+                ..
+            } => {
+                asked.hand.stage = Stage::Student;
+                if let Some(teacher) = teacher {
+                    asked.hand.teacher = Some(asked.teacher(teacher)?);
+                }
+                if let Some(mask) = mask {
+                    asked.mask(mask)?;
+                }
+                if let Some(budget) = budget {
+                    asked.keep(budget)?;
+                }
+                if mask.is_none() && budget.is_none() {
+                    return Err(Error::Input(
+                        "a student with --teacher needs a mask as well: --mask CELL|FILE, or --budget 5x for \
+                         units drawn by lot"
+                            .into(),
+                    ));
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    fn teacher(&mut self, text: &str) -> Result<CellId> {
+        let found = find(text, "--teacher")?;
+        let stage = found.spec()?.stage;
+        if stage != Stage::Teacher {
+            return Err(Error::Input(format!(
+                "--teacher {text}: it is a {} stage; name a teacher (rlnet train teacher)",
+                stage.name()
+            )));
+        }
+        self.add(found)
+    }
+
+    /// A search by its cell, or a mask in a file.
+    fn mask(&mut self, text: &str) -> Result<()> {
+        let path = Path::new(text);
+        let in_cell = path
+            .parent()
+            .is_some_and(|folder| folder.join("cell.json").exists());
+        if path.is_file() && !in_cell {
+            if self.hand.teacher.is_none() {
+                return Err(Error::Input(format!(
+                    "--mask {text}: a mask file has no teacher; name one with --teacher CELL"
+                )));
+            }
+            let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+            // A suite is read anywhere.
+            let path = std::path::absolute(path).map_err(|error| Error::reading(path, error))?;
+            self.hand.imported = Some(ImportedMask {
+                path: path.display().to_string(),
+                blake3: blake3::hash(&bytes).to_hex().to_string(),
+            });
+            return Ok(());
+        }
+        let found = find(text, "--mask")?;
+        let stage = found.spec()?.stage;
+        if !stage.is_search() {
+            return Err(Error::Input(format!(
+                "--mask {text}: it is a {} stage; name a mask or snl stage (rlnet train mask), or a mask file \
+                 (rlnet export MODEL --format mask)",
+                stage.name()
+            )));
+        }
+        let id = self.add(found)?;
+        match self.hand.teacher {
+            Some(_) => self.hand.units = Some(id),
+            None => self.hand.mask = Some(id),
+        }
+        Ok(())
+    }
+
+    /// A budget, or the name of a published list.
+    fn keep(&mut self, text: &str) -> Result<()> {
+        let name = text.strip_prefix("published:").unwrap_or(text);
+        if let Ok(list) = published::find(name) {
+            self.hand.allocation = Some(Allocation::Published(list));
+            return Ok(());
+        }
+        let why = "nor is it a published list (rlnet model budgets)";
+        let budget = text.parse::<Budget>();
+        self.hand.budget = Some(budget.map_err(|error| Error::Input(format!("--{error}; {why}")))?);
+        Ok(())
+    }
+
+    /// Adds a cell with all it builds on, and gives its id.
+    fn add(&mut self, found: Found) -> Result<CellId> {
+        let id = found.record.cell.id.clone();
+        if self.above.iter().any(|other| other.record.cell.id == id) {
+            return Ok(id);
+        }
+        for parent in &found.record.cell.parents {
+            let folder = found.folder.with_file_name(&parent.0);
+            let parent = find(&folder.display().to_string(), "what it builds on")?;
+            self.add(parent)?;
+        }
+        self.above.push(found);
+        Ok(id)
+    }
+
+    /// The suite's text: images and architecture are those of the teacher, unless there is none.
+    fn suite(&self, common: &Common, seed: Option<u64>) -> Result<String> {
+        let mut hand = self.hand.clone();
+        let teacher = self.above.iter().find(|found| match &hand.teacher {
+            Some(id) => found.record.cell.id == *id,
+            None => true,
+        });
+        hand.images = match teacher {
+            Some(teacher) => {
+                let cell = &teacher.record.cell;
+                common.agrees(cell, teacher.spec()?, hand.stage)?;
+                Images {
+                    dataset: cell.data.dataset.clone(),
+                    train: cell.data.train,
+                    test: cell.data.test,
+                    validation: Some(cell.data.validation),
+                }
+            }
+            None => Images {
+                dataset: common.dataset.clone().ok_or_else(|| {
+                    Error::Input("a teacher needs --dataset: shapes, cifar10, ... (rlnet data list)".into())
+                })?,
+                train: common.train,
+                test: common.test,
+                validation: None,
+            },
+        };
+        hand.arch.clone_from(&common.arch);
+        hand.norm = common.norm.as_deref().map(norm).transpose()?;
+        let number = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
+        hand.sets = [
+            number("epochs", common.epochs.map(|n| n.to_string())),
+            number("batch", common.batch.map(|n| n.to_string())),
+            // A float, whatever it looks like.
+            number("lr", common.lr.map(|rate| format!("{rate:?}"))),
+            number("attack", common.attack.clone()),
+            number("seed", seed.map(|n| n.to_string())),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(common.sets.iter().cloned())
+        .collect();
+        let above: Vec<Cell> = self.above.iter().map(|found| found.record.cell.clone()).collect();
+        Ok(hand.suite(&above)?)
+    }
+
+    /// Where the cell goes: beside what it builds on.
+    fn out(&self) -> PathBuf {
+        let beside = self
+            .above
+            .last()
+            .and_then(|found| found.folder.parent()?.parent());
+        match beside {
+            Some(run) if run.as_os_str().is_empty() => PathBuf::from("."),
+            Some(run) => run.to_path_buf(),
+            None => Path::new("out").join(NAME),
+        }
+    }
+
+    /// Refuses cells that this program would not make again as they are: the suite would train them
+    /// anew, and the stage would build on others than were named.
+    fn are_known(&self, plan: &Plan) -> Result<()> {
+        for found in &self.above {
+            let cell = &found.record.cell;
+            if plan.cells.iter().any(|planned| planned.id == cell.id) {
+                continue;
+            }
+            let twin = plan.cells.iter().find(|planned| planned.spec == cell.spec);
+            let data = &cell.data;
+            let why = match twin.map(|twin| &twin.data) {
+                Some(now) if now.checksum != data.checksum => format!(
+                    "it was trained on other images of {} than are found now (--data-dir); train it again",
+                    data.dataset
+                ),
+                Some(now) if now != data => "it was trained on another number of images than the teacher; \
+                                             train both on as many"
+                    .to_owned(),
+                _ => "it was made by another version of the program, whose results differ; train it again"
+                    .to_owned(),
+            };
+            return Err(Error::Input(format!("{}: {why}", found.folder.display())));
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    fn spec(&self) -> Result<&TrainSpec> {
+        match &self.record.cell.spec {
+            CellSpec::Train(spec) => Ok(spec),
+            CellSpec::Evaluate(_) => Err(Error::Input(format!(
+                "{}: it is an evaluation, and trained nothing; name a stage",
+                self.folder.display()
+            ))),
+        }
+    }
+}
+
+impl Common {
+    /// Refuses what a teacher's stage has decided otherwise.
+    fn agrees(&self, teacher: &Cell, spec: &TrainSpec, stage: Stage) -> Result<()> {
+        let data = &teacher.data;
+        let shown = |n: Option<u32>| n.map_or("all".to_owned(), |n| n.to_string());
+        let images = |n: Option<u32>, own: Option<u32>| n.filter(|_| n != own).map(|n| n.to_string());
+        let differs = [
+            (
+                "--dataset",
+                self.dataset.clone().filter(|name| *name != data.dataset),
+                data.dataset.clone(),
+            ),
+            ("--train", images(self.train, data.train), shown(data.train)),
+            ("--test", images(self.test, data.test), shown(data.test)),
+            (
+                "--arch",
+                // Units are compared one by one; a student may be another network.
+                self.arch
+                    .clone()
+                    .filter(|arch| *arch != spec.arch && stage != Stage::Student),
+                spec.arch.clone(),
+            ),
+        ];
+        for (option, asked, own) in differs {
+            if let Some(asked) = asked {
+                return Err(Error::Input(format!(
+                    "{option} {asked}: the teacher ({}) has {own}, and a {} stage has what its teacher has; leave \
+                     {option} out, or train a teacher for it",
+                    teacher.id,
+                    stage.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A finished training cell by its folder, its model file, or RUN:NAME.
+fn find(text: &str, what: &str) -> Result<Found> {
+    let path = Path::new(text);
+    let folder = match (path.is_file(), path.parent()) {
+        (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
+        (true, _) => {
+            return Err(Error::Input(format!(
+                "{what} {text}: it lies in no cell of a run, so nothing says what it was trained on; name a finished \
+                 cell (OUT/cells/ID), or train one with rlnet train"
+            )));
+        }
+        _ => text.to_owned(),
+    };
+    let (folder, record) = open(&folder).map_err(|error| Error::Input(format!("{what} {text}: {error}")))?;
+    Ok(Found { folder, record })
+}
+
+fn norm(text: &str) -> Result<NormBanks> {
+    let known = [
+        ("single", NormBanks::Single),
+        ("dual", NormBanks::Dual),
+        ("triple", NormBanks::Triple),
+    ];
+    let found = known.iter().find(|(name, _)| *name == text);
+    found.map(|(_, norm)| *norm).ok_or_else(|| {
+        let hint = rlnet_suites::error::suggest(text, known.iter().map(|(name, _)| *name));
+        SuiteError::value("--norm", text, hint).into()
+    })
+}
+
+/// Whether a directory has the plan of a suite, whose report it keeps.
+fn belongs_to_a_suite(out: &Path) -> bool {
+    let plan = std::fs::read(out.join("plan.json")).ok();
+    let plan = plan.and_then(|bytes| serde_json::from_slice::<Plan>(&bytes).ok());
+    plan.is_some_and(|plan| plan.suite != NAME)
+}
+
+/// The stage itself among the cells of its suite.
+fn last<'a>(plan: &'a Plan, name: &str) -> Result<&'a Cell> {
+    let found = plan.cells.iter().find(|cell| cell.name == name);
+    found.ok_or_else(|| Error::Work(format!("internal: the suite has no stage {name}")))
+}
+
+/// Where the cell is, and the commands that go on from it.
+fn report(cell: &Cell, directory: &RunDirectory, found: bool, json: bool) {
+    let folder = directory.cell(&cell.id);
+    let (place, model) = (
+        quoted(folder.display().to_string()),
+        quoted(folder.join("model.safetensors").display().to_string()),
+    );
+    let CellSpec::Train(spec) = &cell.spec else { return };
+    let next = match spec.stage {
+        Stage::Teacher => Some(format!("rlnet train mask --teacher {place} --budget 5x")),
+        Stage::Mask | Stage::Snl => Some(format!("rlnet train student --mask {place}")),
+        Stage::Student => None,
+    };
+    let limit = cell.data.test.map_or(String::new(), |n| format!(" --limit {n}"));
+    let dataset = quoted(cell.data.dataset.clone());
+    let evaluate = format!(
+        "rlnet eval {model} --dataset {dataset}{limit} --corruptions benchmark --attack fgsm --attack pgd:steps=20"
+    );
+    if json {
+        say_json(&json!({
+            "cell": cell.id, "stage": spec.stage.name(), "path": folder, "model": folder.join("model.safetensors"),
+            "found": found, "next": next, "evaluate": evaluate,
+        }));
+        return;
+    }
+    say(&folder.display().to_string());
+    if let Some(next) = next {
+        say(&format!("next stage: {next}"));
+    }
+    say(&format!("evaluate:   {evaluate}"));
+}

@@ -1,0 +1,421 @@
+//! One stage by hand, written down as a suite: what it builds on, then the stage itself.
+//!
+//! A suite is all that a cell's identity can be made of, so a stage by hand is the cell that an
+//! equal suite has. What is written can be kept, grown and run as any other.
+
+use crate::branch::NormBanks;
+use crate::cell::{Cell, CellId, CellSpec};
+use crate::error::{SuiteError, suggest};
+use crate::settings::{self, Section};
+use crate::suite::{self, SCHEMA};
+use crate::train::{Allocation, Budget, Dialect, ImportedMask, Stage, TrainSpec};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use toml::{Table, Value};
+
+/// The name of a suite of one stage by hand; results go to `out/train` unless told otherwise.
+pub const NAME: &str = "train";
+
+/// Keys of `[[train]]` that `--set` may reach; the others have options, or are names.
+const OWN_KEYS: [&str; 5] = ["views", "norm", "arch", "budget", "allocation"];
+
+/// The images of a suite by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// A data set, as in `rlnet data list`.
+    pub dataset: String,
+    /// Training images used, from the front; all when absent.
+    pub train: Option<u32>,
+    /// Test images used, from the front; all when absent.
+    pub test: Option<u32>,
+    /// Share of the training images held out; the method's when absent.
+    pub validation: Option<f64>,
+}
+
+/// A stage by hand.
+#[derive(Debug, Clone)]
+pub struct ByHand {
+    /// Which.
+    pub stage: Stage,
+    /// Its images.
+    pub images: Images,
+    /// Its teacher, where no mask stage brings one along.
+    pub teacher: Option<CellId>,
+    /// The search whose weights and mask a student goes on with.
+    pub mask: Option<CellId>,
+    /// The search whose units alone a student takes.
+    pub units: Option<CellId>,
+    /// A mask from a file.
+    pub imported: Option<ImportedMask>,
+    /// Architecture; that of what it builds on, or the method's, when absent.
+    pub arch: Option<String>,
+    /// Banks of batch norm, likewise.
+    pub norm: Option<NormBanks>,
+    /// ReLUs to keep.
+    pub budget: Option<Budget>,
+    /// How they are shared among layers.
+    pub allocation: Option<Allocation>,
+    /// `key=value`, for all other settings of a stage.
+    pub sets: Vec<String>,
+}
+
+impl ByHand {
+    /// The name of the stage in its suite.
+    pub fn name(&self) -> &'static str {
+        self.stage.name()
+    }
+
+    /// The suite's text, with the cells that the stage builds on, parents first.
+    ///
+    /// # Errors
+    /// When a setting is not one of a stage, or a cell it builds on is not among those above.
+    pub fn suite(&self, above: &[Cell]) -> Result<String, SuiteError> {
+        let mut names = BTreeMap::new();
+        let mut stages = Vec::new();
+        for cell in above {
+            let taken = |name: &str| name == self.name() || names.values().any(|other| other == name);
+            let name = match taken(&cell.name) {
+                true => format!("{}-{}", cell.name, cell.id),
+                false => cell.name.clone(),
+            };
+            names.insert(cell.id.clone(), name.clone());
+            stages.push(stage(cell, &name, &names, &self.images.dataset)?);
+        }
+        let mut own = Table::new();
+        put(&mut own, "name", self.name())?;
+        put(&mut own, "stage", self.stage)?;
+        let parents = [
+            ("teacher", &self.teacher),
+            ("mask", &self.mask),
+            ("units", &self.units),
+        ];
+        for (key, id) in parents {
+            if let Some(id) = id {
+                put(&mut own, key, named(&names, id)?)?;
+            }
+        }
+        put_some(&mut own, "imported", self.imported.as_ref())?;
+        put_some(&mut own, "arch", self.arch.as_ref())?;
+        put_some(&mut own, "norm", self.norm)?;
+        put_some(&mut own, "budget", self.budget)?;
+        put_some(&mut own, "allocation", self.allocation)?;
+        stages.push(own);
+        let text = written(&self.images, &format!("stage {} by hand", self.name()), stages)?;
+        let mut table = text;
+        for set in &self.sets {
+            suite::set(&mut table, &self.reached(set)?)?;
+        }
+        toml::to_string(&table).map_err(|error| SuiteError::value("suite", NAME, error.to_string()))
+    }
+
+    /// A setting of the stage by its path in the suite.
+    fn reached(&self, set: &str) -> Result<String, SuiteError> {
+        let key = set.split('=').next().unwrap_or_default();
+        let mut with = settings::of(Section::Stage).map(|setting| setting.key);
+        if with.any(|known| known == key) {
+            return Ok(format!("train.{}.with.{set}", self.name()));
+        }
+        if OWN_KEYS.contains(&key) {
+            return Ok(format!("train.{}.{set}", self.name()));
+        }
+        if self.stage == Stage::Teacher && key == "data.validation" {
+            return Ok(set.to_owned());
+        }
+        let with = settings::of(Section::Stage).map(|setting| setting.key);
+        let hint = suggest(key, with.chain(OWN_KEYS));
+        Err(SuiteError::value(
+            "--set",
+            set,
+            format!("not a setting of a stage; {hint}"),
+        ))
+    }
+}
+
+/// A suite of these stages that measures their models on the clean test images.
+fn written(images: &Images, title: &str, stages: Vec<Table>) -> Result<Table, SuiteError> {
+    let mut data = Table::new();
+    put(&mut data, "dataset", &images.dataset)?;
+    put_some(&mut data, "train", images.train)?;
+    put_some(&mut data, "test", images.test)?;
+    put_some(&mut data, "validation", images.validation)?;
+    let mut asked = Table::new();
+    put(&mut asked, "corruptions", "none")?;
+    put(&mut asked, "attacks", Vec::<String>::new())?;
+    let mut suite = Table::new();
+    put(&mut suite, "schema", SCHEMA)?;
+    put(&mut suite, "name", NAME)?;
+    put(&mut suite, "title", title)?;
+    put(
+        &mut suite,
+        "description",
+        "Written down by `rlnet train`. Add what is to be measured under [evaluation].",
+    )?;
+    suite.insert("data".into(), Value::Table(data));
+    suite.insert(
+        "train".into(),
+        Value::Array(stages.into_iter().map(Value::Table).collect()),
+    );
+    suite.insert("evaluation".into(), Value::Table(asked));
+    Ok(suite)
+}
+
+/// A training cell as a stage of a suite that has the data set `dataset`, every setting spelled out.
+fn stage(
+    cell: &Cell,
+    name: &str,
+    names: &BTreeMap<CellId, String>,
+    dataset: &str,
+) -> Result<Table, SuiteError> {
+    let CellSpec::Train(spec) = &cell.spec else {
+        return Err(SuiteError::value("cell", &cell.name, "it trains nothing"));
+    };
+    // Spelled out, so that a field that comes later is not forgotten here.
+    let TrainSpec {
+        stage,
+        units_only,
+        arch,
+        norm,
+        views,
+        augmentation,
+        epochs,
+        batch,
+        lr,
+        schedule,
+        milestones,
+        momentum,
+        weight_decay,
+        gamma,
+        alpha,
+        beta,
+        attention,
+        pram,
+        trades,
+        lasso,
+        jsd,
+        temperature,
+        inner,
+        attack,
+        budget,
+        allocation,
+        imported,
+        score,
+        granularity,
+        precision,
+        select,
+        dialect,
+        quirks,
+        seed,
+    } = spec;
+    let mut own = Table::new();
+    put(&mut own, "name", name)?;
+    put(&mut own, "stage", stage)?;
+    if *stage == Stage::Teacher && cell.data.dataset != dataset {
+        put(&mut own, "dataset", &cell.data.dataset)?;
+    }
+    let parents = match (stage, cell.parents.as_slice()) {
+        (Stage::Student, [teacher, search]) if *units_only => {
+            vec![("teacher", teacher), ("units", search)]
+        }
+        (Stage::Student, [_, search]) => vec![("mask", search)],
+        (_, parents) => parents
+            .first()
+            .map(|teacher| ("teacher", teacher))
+            .into_iter()
+            .collect(),
+    };
+    for (key, id) in parents {
+        put(&mut own, key, named(names, id)?)?;
+    }
+    put(&mut own, "arch", arch)?;
+    put(&mut own, "norm", norm)?;
+    put(&mut own, "views", views)?;
+    put_some(&mut own, "budget", *budget)?;
+    if spec.draws_mask() {
+        put(&mut own, "allocation", *allocation)?;
+    }
+    put_some(&mut own, "imported", imported.as_ref())?;
+    let mut with = Table::new();
+    put(&mut with, "augmentation", augmentation)?;
+    put(&mut with, "epochs", epochs)?;
+    put(&mut with, "batch", batch)?;
+    put(&mut with, "lr", lr)?;
+    put(&mut with, "schedule", schedule)?;
+    put(&mut with, "milestones", milestones)?;
+    put(&mut with, "momentum", momentum)?;
+    put(&mut with, "weight_decay", weight_decay)?;
+    put(&mut with, "gamma", gamma)?;
+    put(&mut with, "alpha", alpha)?;
+    put(&mut with, "beta", beta)?;
+    put(&mut with, "attention", attention)?;
+    put(&mut with, "pram", pram)?;
+    put(&mut with, "trades", trades)?;
+    put(&mut with, "lasso", lasso)?;
+    put(&mut with, "jsd", jsd)?;
+    put(&mut with, "temperature", temperature)?;
+    put(&mut with, "inner", inner)?;
+    put(&mut with, "attack", attack)?;
+    put(&mut with, "score", score)?;
+    put(&mut with, "granularity", granularity)?;
+    put(&mut with, "precision", precision)?;
+    put(&mut with, "select", select)?;
+    match (dialect, quirks.is_empty()) {
+        (Dialect::Fixed, false) => put(&mut with, "quirks", quirks)?,
+        _ => put(&mut with, "dialect", dialect)?,
+    }
+    put(&mut with, "seed", seed)?;
+    own.insert("with".into(), Value::Table(with));
+    Ok(own)
+}
+
+fn named<'a>(names: &'a BTreeMap<CellId, String>, id: &CellId) -> Result<&'a String, SuiteError> {
+    names
+        .get(id)
+        .ok_or_else(|| SuiteError::value("cell", id, "it is not among the cells that the stage builds on"))
+}
+
+fn put(table: &mut Table, key: &str, value: impl Serialize) -> Result<(), SuiteError> {
+    let value = Value::try_from(value)
+        .map_err(|error| SuiteError::value("setting", key, format!("cannot be written as TOML: {error}")))?;
+    table.insert(key.to_owned(), value);
+    Ok(())
+}
+
+fn put_some(table: &mut Table, key: &str, value: Option<impl Serialize>) -> Result<(), SuiteError> {
+    value.map_or(Ok(()), |value| put(table, key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CATALOGUE;
+    use crate::plan::{Plan, World};
+    use crate::suite::Suite;
+
+    fn plan(text: &str, sets: &[String]) -> Plan {
+        let suite = Suite::parse(text, "s", sets).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let others = suite.other_datasets().into_iter();
+        let world = World {
+            data_checksum: "a".to_owned(),
+            other_data: others.map(|name| (name.to_owned(), name.to_owned())).collect(),
+            corruptions_version: 1,
+            corruptions_setup: String::new(),
+            corrupted_files: BTreeMap::new(),
+        };
+        suite.plan(&world).expect("a plan")
+    }
+
+    /// The training cells of every suite at every scale, written down: the same cells.
+    #[test]
+    fn what_is_written_down_is_what_was_read() {
+        let mut seen = 0;
+        for (name, text) in CATALOGUE {
+            for scale in [None, Some("scale=smoke"), Some("scale=small")] {
+                let sets: Vec<String> = scale.into_iter().map(str::to_owned).collect();
+                let whole = plan(text, &sets);
+                let trained = |cell: &&Cell| matches!(cell.spec, CellSpec::Train(_));
+                let cells: Vec<&Cell> = whole.cells.iter().filter(trained).collect();
+                let Some(data) = whole.images().filter(|_| !cells.is_empty()) else {
+                    continue;
+                };
+                let images = Images {
+                    dataset: data.dataset.clone(),
+                    train: data.train,
+                    test: data.test,
+                    validation: Some(data.validation),
+                };
+                let mut names = BTreeMap::new();
+                let mut stages = Vec::new();
+                for cell in &cells {
+                    names.insert(cell.id.clone(), cell.name.clone());
+                    stages.push(stage(cell, &cell.name, &names, &images.dataset).expect("written"));
+                }
+                let text = toml::to_string(&written(&images, "all", stages).expect("written"));
+                let again = plan(&text.expect("TOML"), &[]);
+                for cell in cells {
+                    let same = again.cells.iter().find(|other| other.name == cell.name);
+                    assert_eq!(same.expect("a cell"), cell, "{name} {scale:?} {}", cell.name);
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 300, "{seen}");
+    }
+
+    /// Three stages, one at a time, each with what it builds on: the cells of a suite.
+    #[test]
+    fn stages_by_hand_are_those_of_an_equal_suite() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let whole = plan(demo, &[]);
+        let cell = |name: &str| {
+            let found = whole.cells.iter().find(|cell| cell.name == name);
+            found.expect(name).clone()
+        };
+        let (teacher, mask, rlnet) = (cell("teacher"), cell("mask"), cell("rlnet"));
+        let hand = |stage: Stage, sets: &[&str]| ByHand {
+            stage,
+            images: Images {
+                dataset: "shapes".to_owned(),
+                train: Some(4000),
+                test: Some(500),
+                validation: None,
+            },
+            teacher: None,
+            mask: None,
+            units: None,
+            imported: None,
+            arch: None,
+            norm: None,
+            budget: None,
+            allocation: None,
+            sets: ["batch=32", "attack=pgd:steps=3,eps=4/255,alpha=2/255"]
+                .iter()
+                .chain(sets)
+                .map(|set| (*set).to_owned())
+                .collect(),
+        };
+        let made = |stage: &ByHand, above: &[Cell]| {
+            let plan = plan(&stage.suite(above).expect("a suite"), &[]);
+            let cells = plan.cells.iter();
+            let ids = cells.map(|cell| (cell.name.clone(), cell.id.clone()));
+            ids.collect::<BTreeMap<_, _>>()
+        };
+        let first = hand(Stage::Teacher, &["arch=resnet8-w8", "epochs=12"]);
+        assert_eq!(made(&first, &[])["teacher"], teacher.id);
+        let second = ByHand {
+            teacher: Some(teacher.id.clone()),
+            budget: Some(Budget::Reduction(5.0)),
+            ..hand(Stage::Mask, &["epochs=5"])
+        };
+        let ids = made(&second, std::slice::from_ref(&teacher));
+        assert_eq!((&ids["teacher"], &ids["mask"]), (&teacher.id, &mask.id));
+        let third = ByHand {
+            mask: Some(mask.id.clone()),
+            ..hand(Stage::Student, &["epochs=9", "lr=0.03"])
+        };
+        let above = [teacher.clone(), mask.clone()];
+        assert_eq!(made(&third, &above)["student"], rlnet.id);
+        // A name that the stage itself needs is given up by what is above.
+        let ids = made(
+            &second,
+            &[Cell {
+                name: "mask".into(),
+                ..teacher.clone()
+            }],
+        );
+        assert_eq!(ids["mask"], mask.id);
+        assert_eq!(ids[&format!("mask-{}", teacher.id)], teacher.id);
+        for (set, hint) in [
+            ("epoch=3", "did you mean `epochs`?"),
+            ("teacher=x", "not a setting"),
+            ("data.validation=0.5", "not a setting"),
+        ] {
+            let error = hand(Stage::Mask, &[set])
+                .suite(&above)
+                .expect_err(set)
+                .to_string();
+            assert!(error.contains(hint), "{error}");
+        }
+        let alone = third.suite(&[teacher]).expect_err("no mask").to_string();
+        assert!(alone.contains("not among the cells"), "{alone}");
+    }
+}

@@ -1,0 +1,322 @@
+//! One stage by hand: the same cells as a suite's, to the byte; gone on with; refused.
+
+use crate::harness::{Place, TINY, id, said, walk};
+use serde_json::Value;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// What all stages of the suite TINY share, as options.
+const SHARED: [&str; 8] = [
+    "--batch",
+    "32",
+    "--epochs",
+    "2",
+    "--attack",
+    "pgd:steps=2,alpha=5/255",
+    "--threads",
+    "1",
+];
+
+const TEACHER: [&str; 10] = [
+    "train",
+    "teacher",
+    "--dataset",
+    "shapes",
+    "--train",
+    "200",
+    "--test",
+    "40",
+    "--arch",
+    "resnet8-w4",
+];
+
+/// Trains a stage, and gives what it says of itself.
+fn train(place: &Place, arguments: &[&str]) -> Value {
+    let said = place.ok(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&said.stdout).expect("JSON")
+}
+
+fn text<'a>(said: &'a Value, key: &str) -> &'a str {
+    said[key].as_str().unwrap_or_else(|| panic!("no {key} in {said}"))
+}
+
+#[test]
+fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    place.ok(&[
+        "run",
+        "s.toml",
+        "--threads",
+        "1",
+        "--out",
+        "suite",
+        "--only",
+        "rlnet",
+    ]);
+    let teacher = [&TEACHER[..], &SHARED, &["--out", "hand"]].concat();
+    let teacher = train(&place, &teacher);
+    let folder = text(&teacher, "path");
+    // Beside what it builds on, unless told otherwise.
+    let mask = ["train", "mask", "--teacher", folder, "--budget", "4x"];
+    let mask = train(&place, &[&mask[..], &SHARED].concat());
+    let student = ["train", "student", "--mask", text(&mask, "model")];
+    let student = [&student[..], &SHARED].concat();
+    let rlnet = train(&place, &student);
+    for (made, name) in [(&teacher, "teacher"), (&mask, "mask"), (&rlnet, "rlnet")] {
+        assert_eq!(text(made, "cell"), id(&place, "suite", name), "{name}");
+    }
+    assert_eq!(place.results("hand"), place.results("suite"));
+    // Each knows of the other's work.
+    let again = place.ok(&["run", "s.toml", "--out", "hand", "--only", "rlnet"]);
+    assert!(again.stderr.contains("0 cells computed"), "{}", again.stderr);
+    let again = place.ok(&student);
+    assert!(again.stderr.contains("nothing was computed"), "{}", again.stderr);
+    assert!(
+        again.stdout.contains("evaluate:   rlnet eval hand/cells/"),
+        "{}",
+        again.stdout
+    );
+    // By its name in a run, whose plan (and report) stays the suite's.
+    let named = ["train", "student", "--mask", "suite:mask"];
+    let named = train(&place, &[&named[..], &SHARED].concat());
+    assert_eq!(
+        (text(&named, "cell"), &named["found"]),
+        (text(&rlnet, "cell"), &Value::Bool(true))
+    );
+    id(&place, "suite", "rlnet/clean");
+    // The suite that says this is a suite: its stages are done, its measurements are not.
+    let written = place.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
+    place.write("grown.toml", &written);
+    let grown = place.ok(&["run", "grown.toml", "--out", "hand"]);
+    assert!(
+        grown.stderr.contains("2 cells computed, 3 were done before"),
+        "{}",
+        grown.stderr
+    );
+    // Elsewhere the stage brings what it builds on along.
+    let elsewhere = [
+        "train",
+        "student",
+        "--mask",
+        text(&mask, "path"),
+        "--out",
+        "elsewhere",
+    ];
+    let elsewhere = train(&place, &[&elsewhere[..], &SHARED].concat());
+    assert_eq!(text(&elsewhere, "cell"), text(&rlnet, "cell"));
+    assert_eq!(place.results("elsewhere"), place.results("suite"));
+
+    // With a teacher beside it, a mask is taken without its weights; from a file, likewise.
+    let with_mask = ["train", "student", "--teacher", folder, "--mask"];
+    let units = place
+        .ok(&[&with_mask[..], &[text(&mask, "path"), "--dry-run"]].concat())
+        .stdout;
+    assert!(units.contains("1 of 3 cells to do in hand"), "{units}");
+    assert!(!units.contains(text(&rlnet, "cell")), "{units}");
+    place.ok(&[
+        "export",
+        text(&mask, "model"),
+        "--format",
+        "mask",
+        "--out",
+        "mask.safetensors",
+    ]);
+    let imported = ["mask.safetensors", "--epochs", "1", "--threads", "1"];
+    let imported = train(&place, &[&with_mask[..], &imported].concat());
+    let info = |model: &Value| {
+        let info = place
+            .ok(&["model", "info", text(model, "model"), "--json"])
+            .stdout;
+        let info: Value = serde_json::from_str(&info).expect("JSON");
+        info["model"]["layers"].clone()
+    };
+    assert_eq!(info(&imported), info(&mask));
+    // SNL's search, and a published list.
+    let snl = [
+        "train",
+        "snl",
+        "--teacher",
+        folder,
+        "--budget",
+        "4x",
+        "--epochs",
+        "1",
+    ];
+    let snl = train(&place, &[&snl[..], &["--threads", "1"]].concat());
+    let kept = |model: &Value| {
+        let layers = info(model);
+        let layers = layers.as_array().expect("layers").iter();
+        layers
+            .map(|layer| layer["kept"].as_u64().expect("a count"))
+            .sum::<u64>()
+    };
+    assert_eq!(kept(&snl), kept(&mask));
+    let listed = [
+        "train",
+        "mask",
+        "--teacher",
+        folder,
+        "--budget",
+        "ResNet18_c100_relu50k",
+    ];
+    let listed = place.ok(&[&listed[..], &["--print-suite"]].concat()).stdout;
+    assert!(
+        listed.contains("allocation = \"published:ResNet18_c100_relu50k\""),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_stage_that_was_killed_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    let stage = |out: &'static str| {
+        let own = ["--batch", "8", "--epochs", "6", "--threads", "1", "--out", out];
+        [&TEACHER[..], &own].concat()
+    };
+    train(&place, &stage("whole"));
+    let mut child = place.command(&stage("cut"));
+    let child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("a process");
+    // The first epoch is saved; five are left.
+    let saved = || {
+        walk(&place.path("cut/work"))
+            .iter()
+            .any(|file| file.ends_with("state.safetensors"))
+    };
+    while !saved() && child.try_wait().expect("a process").is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a kill");
+    assert_ne!(said(child.wait_with_output().expect("an end")).code, 0);
+    // A stop between two steps says how to go on.
+    let limited = place.run(&[&stage("cut")[..], &["--minutes", "0.0001"]].concat());
+    assert_eq!(limited.code, 3, "{}", limited.stderr);
+    assert!(limited.stderr.contains("to go on: "), "{}", limited.stderr);
+    let done = train(&place, &stage("cut"));
+    assert_eq!(place.results("whole"), place.results("cut"));
+    let record = std::fs::read(place.path(text(&done, "path")).join("cell.json")).expect("a record");
+    let record: Value = serde_json::from_slice(&record).expect("JSON");
+    assert!(
+        record["provenance"]["resumed"].as_u64() > Some(0),
+        "it was never cut off"
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    let quick = ["--epochs", "1", "--threads", "1"];
+    let teacher = [
+        "train",
+        "teacher",
+        "--dataset",
+        "shapes",
+        "--train",
+        "64",
+        "--test",
+        "8",
+    ];
+    let small = ["--arch", "resnet8-w2", "--out", "out"];
+    let teacher = train(&place, &[&teacher[..], &small, &quick].concat());
+    let teacher = text(&teacher, "path");
+    let mask = ["train", "mask", "--teacher", teacher, "--budget", "4x"];
+    let mask = train(&place, &[&mask[..], &quick].concat());
+    let mask = text(&mask, "path");
+    std::fs::copy(
+        place.path(teacher).join("model.safetensors"),
+        place.path("alone.safetensors"),
+    )
+    .expect("a copy");
+    let of = |budget: &'static str| ["mask", "--teacher", teacher, "--budget", budget];
+    let (fine, large, lots) = (of("4x"), of("99999k"), of("lots"));
+    let cases: &[(&[&str], &[&str])] = &[
+        (&[], &["teacher", "mask", "student", "snl"]),
+        (&["teacher"], &["--dataset", "rlnet data list"]),
+        (&["teacher", "--dataset", "shape"], &["did you mean `shapes`?"]),
+        (
+            &["teacher", "--dataset", "shapes", "--arch", "resnet17"],
+            &["resnet17"],
+        ),
+        (
+            &["teacher", "--dataset", "shapes", "--norm", "duo"],
+            &["did you mean `dual`?"],
+        ),
+        (
+            &["teacher", "--dataset", "shapes", "--attack", "square"],
+            &["cannot train with square"],
+        ),
+        (
+            &["teacher", "--dataset", "shapes", "--set", "epoch=3"],
+            &["did you mean `epochs`?"],
+        ),
+        (&["teacher", "--dataset", "shapes", "--epochs", "0"], &["1 epoch"]),
+        (
+            &["teacher", "--dataset", "shapes", "--train", "99999"],
+            &["99999 were asked for"],
+        ),
+        (&["mask", "--budget", "4x"], &["--teacher"]),
+        (
+            &["mask", "--teacher", "nowhere", "--budget", "4x"],
+            &["nowhere", "a cell's folder"],
+        ),
+        (
+            &["mask", "--teacher", "alone.safetensors", "--budget", "4x"],
+            &["alone.safetensors", "in no cell", "rlnet train"],
+        ),
+        (
+            &["mask", "--teacher", mask, "--budget", "4x"],
+            &["it is a mask stage", "rlnet train teacher"],
+        ),
+        (&large, &["keeps 99999000 ReLUs", "this network has"]),
+        (&lots, &["lots", "published list"]),
+        (
+            &[&fine[..], &["--arch", "resnet8-w4"]].concat(),
+            &["--arch resnet8-w4", "has resnet8-w2"],
+        ),
+        (
+            &[&fine[..], &["--dataset", "cifar10"]].concat(),
+            &["--dataset cifar10", "has shapes"],
+        ),
+        (
+            &[&fine[..], &["--train", "65"]].concat(),
+            &["--train 65", "has 64"],
+        ),
+        (
+            &["student", "--mask", teacher],
+            &["it is a teacher stage", "rlnet train mask"],
+        ),
+        (
+            &["student", "--mask", "alone.safetensors"],
+            &["no teacher", "--teacher CELL"],
+        ),
+        (
+            &["student", "--teacher", teacher, "--mask", "alone.safetensors"],
+            &["alone.safetensors", "not a mask"],
+        ),
+        (&["student", "--teacher", teacher], &["needs a mask"]),
+    ];
+    let before = walk(&place.path("out/cells"));
+    for (arguments, hints) in cases {
+        let said = place.run(&[&["train"], *arguments].concat());
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
+        for hint in *hints {
+            assert!(
+                said.stderr.contains(hint),
+                "{arguments:?}: no {hint:?} in {}",
+                said.stderr
+            );
+        }
+    }
+    assert_eq!(walk(&place.path("out/cells")), before);
+    assert!(!place.path("out/train").exists());
+    // Images that are others now: the teacher's cell is no longer the one that would be made.
+    let file = place.path(teacher).join("cell.json");
+    let record = std::fs::read_to_string(&file).expect("a record");
+    let sum = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
+    assert!(record.contains(sum));
+    std::fs::write(&file, record.replace(sum, "0")).expect("written");
+    let said = place.run(&[&["train"], &fine[..]].concat());
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("other images of shapes"), "{}", said.stderr);
+}
