@@ -299,13 +299,22 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     }
     assert_eq!(walk(&place.path("out/cells")), before);
     assert!(!place.path("out/train").exists());
-    // Images that are others now: the teacher's cell is no longer the one that would be made.
-    let file = place.path(teacher).join("cell.json");
-    let record = std::fs::read_to_string(&file).expect("a record");
+    // A teacher of images that are others now: not the cell that would be made.
+    let record = std::fs::read_to_string(place.path(teacher).join("cell.json")).expect("a record");
     let sum = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
-    assert!(record.contains(sum));
-    std::fs::write(&file, record.replace(sum, "0")).expect("written");
-    let said = place.run(&[&["train"], &fine[..]].concat());
+    let (_, id) = teacher.rsplit_once('/').expect("a cell's folder");
+    assert!(record.contains(sum) && record.contains(id));
+    let old = record.replace(sum, "0").replace(id, "feedfacefeedface");
+    place.write("old/cells/feedfacefeedface/cell.json", old);
+    let old = [
+        "train",
+        "mask",
+        "--teacher",
+        "old/cells/feedfacefeedface",
+        "--budget",
+        "4x",
+    ];
+    let said = place.run(&old);
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert!(said.stderr.contains("other images of shapes"), "{}", said.stderr);
 }
