@@ -35,7 +35,7 @@ use std::time::Instant;
 pub struct Eval {
     /// model.safetensors of a run, or a TorchScript file
     model: PathBuf,
-    /// shapes, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
+    /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
     #[arg(long, required_unless_present = "suite")]
     dataset: Option<String>,
     /// Ask what this suite asks (of the catalogue, or a TOML file), whatever model it trains

@@ -9,9 +9,16 @@ use crate::stop;
 use rlnet_suites::TrainSpec;
 use std::path::Path;
 
-/// What must be the same: weights, mask, selected epoch, passes, and every point of the curves but
-/// times.
-fn kept(trained: &Trained) -> (String, u32, Option<Passes>, Vec<(u32, String, u64)>) {
+/// What must be the same: the curves' points but times are compared to the bit.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    weights_and_mask: String,
+    epoch: u32,
+    passes: Option<Passes>,
+    points: Vec<(u32, String, u64)>,
+}
+
+fn kept(trained: &Trained) -> Kept {
     let mut tensors = Tensors::default();
     tensors.put_network("param/", &trained.network);
     tensors.put_mask("mask/", trained.network.mask());
@@ -20,8 +27,12 @@ fn kept(trained: &Trained) -> (String, u32, Option<Passes>, Vec<(u32, String, u6
         .iter()
         .filter(|point| !point.metric.starts_with("time/"));
     let points = points.map(|point| (point.epoch, point.metric.clone(), point.value.to_bits()));
-    let passes = trained.passes.clone();
-    (tensors.checksum(), trained.epoch, passes, points.collect())
+    Kept {
+        weights_and_mask: tensors.checksum(),
+        epoch: trained.epoch,
+        passes: trained.passes.clone(),
+        points: points.collect(),
+    }
 }
 
 /// Trains, stopping after so many steps or epochs each time. Also gives how often that was.

@@ -230,31 +230,20 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     .expect("a copy");
     let of = |budget: &'static str| ["mask", "--teacher", teacher, "--budget", budget];
     let (fine, large, lots) = (of("4x"), of("99999k"), of("lots"));
+    // Few images: drawing them all takes longer than to see what is wrong.
+    let fresh = |option, value| {
+        let few = ["teacher", "--dataset", "shapes", "--train", "64", "--test", "8"];
+        [&few[..], &[option, value]].concat()
+    };
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["teacher", "mask", "student", "snl"]),
         (&["teacher"], &["--dataset", "rlnet data list"]),
         (&["teacher", "--dataset", "shape"], &["did you mean `shapes`?"]),
-        (
-            &["teacher", "--dataset", "shapes", "--arch", "resnet17"],
-            &["resnet17"],
-        ),
-        (
-            &["teacher", "--dataset", "shapes", "--norm", "duo"],
-            &["did you mean `dual`?"],
-        ),
-        (
-            &["teacher", "--dataset", "shapes", "--attack", "square"],
-            &["cannot train with square"],
-        ),
-        (
-            &["teacher", "--dataset", "shapes", "--set", "epoch=3"],
-            &["did you mean `epochs`?"],
-        ),
-        (&["teacher", "--dataset", "shapes", "--epochs", "0"], &["1 epoch"]),
-        (
-            &["teacher", "--dataset", "shapes", "--train", "99999"],
-            &["99999 were asked for"],
-        ),
+        (&fresh("--arch", "resnet17"), &["resnet17"]),
+        (&fresh("--norm", "duo"), &["did you mean `dual`?"]),
+        (&fresh("--attack", "square"), &["cannot train with square"]),
+        (&fresh("--set", "epoch=3"), &["did you mean `epochs`?"]),
+        (&fresh("--epochs", "0"), &["1 epoch"]),
         (&["mask", "--budget", "4x"], &["--teacher"]),
         (
             &["mask", "--teacher", "nowhere", "--budget", "4x"],
@@ -310,13 +299,22 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     }
     assert_eq!(walk(&place.path("out/cells")), before);
     assert!(!place.path("out/train").exists());
-    // Images that are others now: the teacher's cell is no longer the one that would be made.
-    let file = place.path(teacher).join("cell.json");
-    let record = std::fs::read_to_string(&file).expect("a record");
+    // A teacher of images that are others now: not the cell that would be made.
+    let record = std::fs::read_to_string(place.path(teacher).join("cell.json")).expect("a record");
     let sum = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
-    assert!(record.contains(sum));
-    std::fs::write(&file, record.replace(sum, "0")).expect("written");
-    let said = place.run(&[&["train"], &fine[..]].concat());
+    let (_, id) = teacher.rsplit_once('/').expect("a cell's folder");
+    assert!(record.contains(sum) && record.contains(id));
+    let old = record.replace(sum, "0").replace(id, "feedfacefeedface");
+    place.write("old/cells/feedfacefeedface/cell.json", old);
+    let old = [
+        "train",
+        "mask",
+        "--teacher",
+        "old/cells/feedfacefeedface",
+        "--budget",
+        "4x",
+    ];
+    let said = place.run(&old);
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert!(said.stderr.contains("other images of shapes"), "{}", said.stderr);
 }
