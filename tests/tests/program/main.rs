@@ -18,4 +18,5 @@ mod pytorch;
 mod replay;
 mod resume;
 mod slurm;
+mod store;
 mod suites;
