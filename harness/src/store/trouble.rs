@@ -43,10 +43,8 @@ pub(super) fn trouble(doing: &str, scheme: &ObjectStoreScheme, error: &object_st
         )
     } else if network {
         let cure = match s3 {
-            true => {
-                "check the network and the address (AWS_ENDPOINT_URL, AWS_REGION), and run the same command again"
-            }
-            false => "check the network and the URL, and run the same command again",
+            true => "check the network and the address (AWS_ENDPOINT_URL, AWS_REGION)",
+            false => "check the network and the URL",
         };
         (false, cure)
     } else if *scheme == ObjectStoreScheme::Local {
