@@ -50,6 +50,18 @@ impl Error {
         Self::Disk(format!("writing {}: {error}{cure}", path.display()))
     }
 
+    /// This error, and what else went wrong beside it.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let both = |text: String| format!("{text}\n{other}");
+        match self {
+            Self::Input(text) => Self::Input(both(text)),
+            Self::Work(text) => Self::Work(both(text)),
+            Self::Disk(text) => Self::Disk(both(text)),
+            Self::Stopped(text) => Self::Stopped(both(text)),
+        }
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -15,4 +15,5 @@ pub mod progress;
 pub mod pytorch;
 pub mod run;
 pub mod stop;
+pub mod store;
 pub mod train;

@@ -1,5 +1,6 @@
 //! `rlnet run --executor slurm`, `--status` and `--cancel`.
 
+use super::remote::Remote;
 use super::{say, say_json, workers};
 use crate::error::{Error, Result};
 use crate::run::RunDirectory;
@@ -107,11 +108,25 @@ pub fn cells(file: &Path) -> Result<BTreeSet<CellId>> {
     serde_json::from_slice(&text).map_err(|error| Error::reading(file, error))
 }
 
-/// Says how far a run is, from its directory and, where it was submitted, from Slurm.
-pub fn status(out: &Path, json: bool) -> Result<()> {
+/// Says how far a run is, from its directory, its store and, where it was submitted, from Slurm.
+pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     let path = out.join("plan.json");
-    let text = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-    let plan: Plan = serde_json::from_slice(&text).map_err(|error| Error::reading(&path, error))?;
+    // On a machine where nothing was run yet, the store knows.
+    let elsewhere = match remote {
+        Some(remote) if !path.exists() => remote.store().plan()?,
+        _ => None,
+    };
+    let plan = match elsewhere {
+        Some(plan) => plan,
+        None => {
+            let text = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+            serde_json::from_slice(&text).map_err(|error| Error::reading(&path, error))?
+        }
+    };
+    let stored = remote.map(|remote| {
+        let there = |cell: &&Cell| remote.there().contains(&cell.id);
+        (remote.store().url(), plan.cells.iter().filter(there).count())
+    });
     let directory = RunDirectory::open(out)?;
     let failures = Failures::new(&directory, "")?;
     let done = |cell: &&Cell| directory.is_done(&cell.id);
@@ -127,10 +142,14 @@ pub fn status(out: &Path, json: bool) -> Result<()> {
     let queue = last.as_ref().map(slurm::queue);
     if json {
         let queue = queue.map(|queue| queue.unwrap_or_else(|why| vec![why]));
-        say_json(&json!({
+        let mut said = json!({
             "suite": plan.suite, "cells": plan.cells.len(), "done": count,
             "failed": failed, "running": words, "submission": last, "queue": queue,
-        }));
+        });
+        if let Some((url, stored)) = stored {
+            said["store"] = json!({"url": url, "done": stored});
+        }
+        say_json(&said);
         return Ok(());
     }
     say(&format!(
@@ -138,6 +157,9 @@ pub fn status(out: &Path, json: bool) -> Result<()> {
         plan.suite,
         plan.cells.len()
     ));
+    if let Some((url, stored)) = stored {
+        say(&format!("  {stored} cells in {url}"));
+    }
     for word in &words {
         say(&format!(
             "  {} on {}: {}",

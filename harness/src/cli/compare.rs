@@ -1,8 +1,10 @@
 //! `rlnet compare`: a gate between two runs.
 
 use super::global::Global;
+use super::remote::folders;
 use super::{say, say_json};
 use crate::error::{Error, Result};
+use crate::store::Place;
 use clap::Args;
 use rlnet_reports::gate;
 use rlnet_suites::Gate;
@@ -16,10 +18,10 @@ use std::path::PathBuf;
 /// Example: rlnet compare nights/monday nights/tuesday --junit gate.xml
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The older run directory
-    base: PathBuf,
-    /// The newer run directory
-    current: PathBuf,
+    /// The older run: its directory, or the URL it had as --out
+    base: Place,
+    /// The newer run
+    current: Place,
     /// What the newer run may lose (TOML, as suites/gates/nightly.toml)
     #[arg(long, value_name = "FILE")]
     gate: Option<PathBuf>,
@@ -38,8 +40,9 @@ impl Compare {
             }
             None => Gate::parse(rlnet_suites::gate::NIGHTLY, "the gate nightly")?,
         };
-        let verdict = gate::compare(&self.base, &self.current, &gate)
-            .map_err(|error| Error::Input(error.to_string()))?;
+        let runs = folders(&[&self.base, &self.current])?;
+        let verdict =
+            gate::compare(&runs[0], &runs[1], &gate).map_err(|error| Error::Input(error.to_string()))?;
         if let Some(file) = &self.junit {
             verdict
                 .write_junit(file)

@@ -3,8 +3,8 @@
 use super::global::Global;
 use super::run::Run;
 use crate::error::Result;
+use crate::store::Place;
 use clap::Args;
-use std::path::PathBuf;
 
 /// The whole story on the embedded data set, on a CPU, in minutes; no download
 ///
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 /// Example: rlnet demo --out out/demo
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where results go (default: out/demo)
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    /// Where results go (default: out/demo): a folder, or the URL of an object store
+    #[arg(long, value_name = "DIR|URL")]
+    out: Option<Place>,
 }
 
 impl Demo {

@@ -1,16 +1,20 @@
 //! `rlnet run --dry-run` and `--verify`: a run directory looked at, with nothing computed.
 
+use super::remote::Remote;
 use super::{say, say_json};
 use crate::error::{Error, Result};
+use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::estimate::{Cost, Images, lines};
 use crate::run::view::duration;
-use rlnet_suites::{Cell, Plan};
+use rlnet_suites::{Cell, CellId, Plan};
+use serde_json::json;
+use std::fmt::Display;
 use std::path::Path;
 
-/// Looks at every file of every finished cell.
-pub fn verify(out: &Path, json: bool) -> Result<()> {
-    if !out.join("cells").is_dir() {
+/// Looks at every file of every finished cell, and at the store's copies.
+pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
+    if !out.join("cells").is_dir() && remote.is_none() {
         return Err(Error::Input(format!(
             "{} is no run directory: it has no cells; name one with --out",
             out.display()
@@ -19,52 +23,106 @@ pub fn verify(out: &Path, json: bool) -> Result<()> {
     let directory = RunDirectory::open(out)?;
     let ids = directory.finished()?;
     let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
+    let copies = match remote {
+        Some(remote) => remote.store().damaged(remote.there())?,
+        None => Vec::new(),
+    };
+    let list = |damaged: &[(&CellId, &String)]| -> Vec<_> {
+        let one = |(id, why): &(&CellId, &String)| json!({"cell": id, "why": why});
+        damaged.iter().map(one).collect()
+    };
     if json {
-        let list = damaged
-            .iter()
-            .map(|(id, why)| serde_json::json!({"cell": id, "why": why}));
-        say_json(&serde_json::json!({"cells": ids.len(), "damaged": list.collect::<Vec<_>>()}));
+        let here: Vec<_> = damaged.iter().map(|(id, why)| (*id, why)).collect();
+        let mut said = json!({"cells": ids.len(), "damaged": list(&here)});
+        if let Some(remote) = remote {
+            let there: Vec<_> = copies.iter().map(|(id, why)| (id, why)).collect();
+            said["store"] = json!({
+                "url": remote.store().url(), "cells": remote.there().len(), "damaged": list(&there),
+            });
+        }
+        say_json(&said);
     }
     for (id, why) in &damaged {
         directory.set_aside(id, why)?;
     }
+    let mut found = Vec::new();
     if !damaged.is_empty() {
-        return Err(Error::Work(format!(
-            "{} of {} cells in {} were damaged; run the same command without --verify to compute them again",
+        found.push(format!(
+            "{} of {} cells in {} were damaged",
             damaged.len(),
             ids.len(),
             out.display()
+        ));
+    }
+    if let (Some(remote), false) = (remote, copies.is_empty()) {
+        let url = remote.store().url();
+        for (id, why) in &copies {
+            let kept = match remote.store().withdraw(id) {
+                true => "it is no longer taken for finished",
+                false => "its cell.json may not be removed; remove it by hand",
+            };
+            announce(&format!("cell {id} in {url} is damaged: {why}; {kept}"));
+        }
+        found.push(format!(
+            "{} of {} cells in {url} were damaged",
+            copies.len(),
+            remote.there().len()
+        ));
+    }
+    if !found.is_empty() {
+        return Err(Error::Work(format!(
+            "{}; run the same command without --verify to compute or copy them again",
+            found.join(", ")
         )));
     }
     if !json {
-        say(&format!(
-            "{} cells in {}: all files are as they were written",
-            ids.len(),
-            out.display()
-        ));
+        let fine = |count: usize, place: &dyn Display| {
+            say(&format!(
+                "{count} cells in {place}: all files are as they were written"
+            ));
+        };
+        fine(ids.len(), &out.display());
+        if let Some(remote) = remote {
+            fine(remote.there().len(), &remote.store().url());
+        }
     }
     Ok(())
 }
 
 /// What is done of a plan, what would run, and what that may take.
-pub fn dry_run(plan: &Plan, out: &Path, images: Images, json: bool) -> Result<()> {
-    let lines = lines(plan, out, images);
+pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images, json: bool) -> Result<()> {
+    let mut lines = lines(plan, out, images);
+    let there = |cell: &Cell| remote.is_some_and(|remote| remote.there().contains(&cell.id));
     if json {
         let cells: Vec<_> = lines
             .iter()
             .map(|line| {
-                serde_json::json!({
+                let mut said = json!({
                     "id": line.cell.id, "name": line.cell.name, "done": line.done, "needs": line.needs,
                     "seconds": line.cost.map(|cost| cost.seconds), "bytes": line.cost.map(|cost| cost.bytes),
-                })
+                });
+                if remote.is_some() {
+                    said["stored"] = json!(there(line.cell));
+                }
+                said
             })
             .collect();
-        say_json(&serde_json::json!({"suite": plan.suite, "cells": cells}));
+        say_json(&json!({"suite": plan.suite, "cells": cells}));
         return Ok(());
     }
+    // What is fetched is not computed.
+    let fetched = lines.iter().filter(|line| !line.done && there(line.cell)).count();
+    let here: Vec<bool> = lines.iter().map(|line| line.done).collect();
+    for line in &mut lines {
+        line.done |= there(line.cell);
+    }
     let (mut missing, mut unknown, mut total) = (0, 0, Cost::default());
-    for line in &lines {
-        let state = if line.done { "done" } else { "to do" };
+    for (line, here) in lines.iter().zip(here) {
+        let state = match (here, line.done) {
+            (true, _) => "done",
+            (false, true) => "stored",
+            (false, false) => "to do",
+        };
         let cost = match line.cost {
             Some(cost) if !line.done => {
                 total.seconds += cost.seconds;
@@ -88,6 +146,14 @@ pub fn dry_run(plan: &Plan, out: &Path, images: Images, json: bool) -> Result<()
         plan.cells.len(),
         out.display()
     ));
+    if let Some(remote) = remote {
+        let stored = plan.cells.iter().filter(|cell| there(cell)).count();
+        say(&format!(
+            "{stored} of {} cells are in {}, {fetched} of them to be fetched",
+            plan.cells.len(),
+            remote.store().url()
+        ));
+    }
     if missing > unknown {
         say(&format!(
             "about {} and {:.0} MB, going by measured cells of the same kind{}",

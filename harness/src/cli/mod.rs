@@ -16,6 +16,7 @@ mod import;
 mod joining;
 mod look;
 mod model;
+mod remote;
 mod report;
 mod run;
 mod suite;
@@ -68,7 +69,8 @@ pub fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("RLNET_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+                // object_store tells of every retry.
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,object_store=warn")),
         )
         .without_time()
         .with_target(false)

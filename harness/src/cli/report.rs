@@ -2,9 +2,11 @@
 
 use super::drawn::show;
 use super::global::Global;
+use super::remote::folders;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::run::difference::{Difference, differences, open, outcomes};
+use crate::store::Place;
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
@@ -14,16 +16,18 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet report out/cifar10-small --format html,latex
 ///
+/// Example: rlnet report s3://bucket/nights/monday --out monday
+///
 /// Example: rlnet report diff out/a:rlnet/fog out/b:rlnet/fog
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Report {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Run directories
+    /// Run directories, or URLs that runs had as --out
     #[arg(required = true, value_name = "RUN")]
-    runs: Vec<PathBuf>,
-    /// Folder that gets `report/` (default: the first run)
+    runs: Vec<Place>,
+    /// Folder that gets `report/` (default: the first run; of a URL its working folder)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// html, md, latex, csv, json (default: all)
@@ -113,7 +117,11 @@ impl Report {
         if let Some(Action::Diff { a, b }) = &self.action {
             return diff(a, b, global.json);
         }
-        let out = self.out.as_ref().unwrap_or(&self.runs[0]);
+        let out = match &self.out {
+            Some(out) => out.clone(),
+            None => self.runs[0].folder(None)?,
+        };
+        let runs = folders(&self.runs.iter().collect::<Vec<_>>())?;
         let formats = if self.format.is_empty() {
             &Format::ALL
         } else {
@@ -124,7 +132,7 @@ impl Report {
             up: self.uplink,
         };
         let rendered =
-            render_over(&self.runs, out, formats, link).map_err(|error| Error::Input(error.to_string()))?;
+            render_over(&runs, &out, formats, link).map_err(|error| Error::Input(error.to_string()))?;
         show(&rendered, global.json);
         Ok(())
     }

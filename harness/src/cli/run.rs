@@ -4,6 +4,7 @@ use super::drawn::finish;
 use super::global::Global;
 use super::joining::{Joining, go_on, summary};
 use super::look::{dry_run, verify};
+use super::remote::Remote;
 use super::{cluster, workers};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
@@ -15,6 +16,7 @@ use crate::run::execute::wanted;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
+use crate::store::Place;
 use crate::{device, stop};
 use clap::{Args, ValueEnum};
 use rlnet_suites::{Cell, CellSpec, Plan, Suite, SuiteError, catalog};
@@ -27,13 +29,21 @@ use std::time::Instant;
 /// The same command again does nothing and says so.
 ///
 /// Example: rlnet run cifar10-small --data-dir ~/data --set training.epochs=2
+///
+/// Example: rlnet run cifar10-small --out s3://bucket/nights/monday
 #[derive(Debug, Args)]
 pub struct Run {
     /// A suite of the catalogue, or a TOML file
     suite: String,
-    /// Where results go (default: out/SUITE)
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    /// Where results go (default: out/SUITE): a folder, or the URL of an object store, which gets
+    /// every cell as it is finished and gives those back that are missing here. s3://, gs://, az://,
+    /// https:// (WebDAV), file:///; credentials from the environment, as AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL
+    #[arg(long, value_name = "DIR|URL")]
+    out: Option<Place>,
+    /// With a URL: the folder to work in (default: one of its own in ~/.cache/rlnet/runs)
+    #[arg(long, value_name = "DIR", requires = "out")]
+    work_dir: Option<PathBuf>,
     /// Override a setting: data.test=100, train.teacher.with.epochs=2
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -106,10 +116,11 @@ impl CorruptedFolders {
 
 impl Run {
     /// The `demo` suite.
-    pub fn demo(out: Option<PathBuf>) -> Self {
+    pub fn demo(out: Option<Place>) -> Self {
         Self {
             suite: "demo".into(),
             out,
+            work_dir: None,
             sets: Vec::new(),
             only: None,
             limit: None,
@@ -137,15 +148,25 @@ impl Run {
             sets.push(format!("evaluation.seed={seed}"));
         }
         let suite = read_suite(&self.suite, &sets)?;
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| Path::new("out").join(&suite.name));
+        let place = self.out.clone();
+        let place = place.unwrap_or_else(|| Place::Folder(Path::new("out").join(&suite.name)));
+        let out = place.folder(self.work_dir.as_deref())?;
+        if let (Where::Slurm, Some(url)) = (self.executor, place.url()) {
+            return Err(Error::Input(format!(
+                "--executor slurm needs a folder that its tasks share, and {url} is none; give --out such a \
+                 folder, and when it is done run the same suite with --out {url} --work-dir FOLDER, which copies it"
+            )));
+        }
+        // Workers leave the store to the process that started them.
+        let mut remote = match self.worker {
+            Some(_) => None,
+            None => Remote::open(&place)?,
+        };
         if self.verify {
-            return verify(&out, global.json);
+            return verify(&out, remote.as_ref(), global.json);
         }
         if self.status {
-            return cluster::status(&out, global.json);
+            return cluster::status(&out, remote.as_ref(), global.json);
         }
         if self.cancel {
             return cluster::cancel(&out);
@@ -157,12 +178,9 @@ impl Run {
             )));
         }
         let (data, corrupted, plan) = planned(&suite, global, &self.corrupted.folders())?;
-        let images = Images {
-            train: data.train.len(),
-            test: data.test.len(),
-        };
+        let images = Images::of(&data);
         if self.dry_run {
-            return dry_run(&plan, &out, images, global.json);
+            return dry_run(&plan, &out, remote.as_ref(), images, global.json);
         }
         let directory = RunDirectory::open(&out)?;
         if let Some(session) = &self.worker {
@@ -195,27 +213,42 @@ impl Run {
                 global.json,
             );
         }
-        let wanted = wanted(&plan, self.only.as_deref())?;
-        let executed = match self.jobs {
-            // No device is opened for nothing.
-            _ if wanted.iter().all(|cell| directory.is_done(&cell.id)) => Executed {
-                found: wanted.len(),
-                ..Executed::default()
-            },
-            Some(jobs) if jobs > 1 => self
-                .crew(global, (&directory, images), (&plan, &wanted), jobs)
-                .map_err(go_on)?,
-            _ => self
-                .execute(
-                    global,
-                    (&directory, &plan),
-                    (&data, &corrupted),
-                    self.joining.part(),
-                )
-                .map_err(go_on)?,
+        let work = || self.work(global, (&directory, &plan), (&data, &corrupted));
+        let (executed, copied) = match &mut remote {
+            Some(remote) => {
+                remote.begin(&directory, &plan)?;
+                remote.during(&directory, &plan, work)?
+            }
+            None => (work()?, Ok(())),
         };
         announce(&summary(&plan.suite, &executed, started.elapsed()));
-        finish(&directory, &plan, global.json, &executed)
+        finish(&directory, &plan, global.json, &executed)?;
+        copied?;
+        remote.map_or(Ok(()), |remote| remote.end(&directory))
+    }
+
+    /// Computes what is missing, here or in workers.
+    fn work(
+        &self,
+        global: &Global,
+        (directory, plan): (&RunDirectory, &Plan),
+        given: (&Prepared, &CorruptedSource),
+    ) -> Result<Executed> {
+        let wanted = wanted(plan, self.only.as_deref())?;
+        let images = Images::of(given.0);
+        match self.jobs {
+            // No device is opened for nothing.
+            _ if wanted.iter().all(|cell| directory.is_done(&cell.id)) => Ok(Executed {
+                found: wanted.len(),
+                ..Executed::default()
+            }),
+            Some(jobs) if jobs > 1 => self
+                .crew(global, (directory, images), (plan, &wanted), jobs)
+                .map_err(go_on),
+            _ => self
+                .execute(global, (directory, plan), given, self.joining.part())
+                .map_err(go_on),
+        }
     }
 
     /// Takes part in the work.

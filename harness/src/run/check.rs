@@ -7,7 +7,7 @@ use crate::progress::announce;
 use rayon::prelude::*;
 use rlnet_suites::{CellId, CellRecord, Plan};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Larger files (models) are looked at when they are used, and by `--verify`.
 const SMALL: u64 = 4 << 20;
@@ -20,12 +20,7 @@ impl RunDirectory {
     pub fn record(&self, id: &CellId) -> std::result::Result<CellRecord, String> {
         let bytes = fs::read(self.cell(id).join("cell.json"))
             .map_err(|error| format!("its cell.json cannot be read ({error})"))?;
-        let record: CellRecord = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("its cell.json is damaged or of another version ({error})"))?;
-        if record.cell.id != *id {
-            return Err(format!("its cell.json is that of cell {}", record.cell.id));
-        }
-        Ok(record)
+        record_of(id, &bytes)
     }
 
     /// The cells that are in place.
@@ -121,6 +116,19 @@ impl RunDirectory {
     /// # Errors
     /// When it cannot be moved.
     pub fn set_aside(&self, id: &CellId, why: &str) -> Result<()> {
+        let place = self.keep_damaged(id, &self.cell(id))?;
+        announce(&format!(
+            "cell {id} is damaged: {why}; it is set aside in {} and computed again",
+            place.display()
+        ));
+        Ok(())
+    }
+
+    /// Moves files of a damaged cell to `damaged/`; gives their place there.
+    ///
+    /// # Errors
+    /// When they cannot be moved.
+    pub fn keep_damaged(&self, id: &CellId, files: &Path) -> Result<PathBuf> {
         let folder = self.root().join("damaged");
         create_folder(&folder)?;
         let mut place = folder.join(&id.0);
@@ -129,16 +137,36 @@ impl RunDirectory {
             number += 1;
             place = folder.join(format!("{id}-{number}"));
         }
-        announce(&format!(
-            "cell {id} is damaged: {why}; it is set aside in {} and computed again",
-            place.display()
-        ));
-        match fs::rename(self.cell(id), &place) {
+        match fs::rename(files, &place) {
             // Another process was first.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            moved => moved.map_err(|error| Error::writing(&place, &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(place),
+            moved => moved
+                .map(|()| place.clone())
+                .map_err(|error| Error::writing(&place, &error)),
         }
     }
+}
+
+/// What the `cell.json` of a cell says.
+///
+/// # Errors
+/// Says what is wrong with it. Names of files may come from anywhere: none may lead out of the
+/// cell's folder.
+pub fn record_of(id: &CellId, bytes: &[u8]) -> std::result::Result<CellRecord, String> {
+    let record: CellRecord = serde_json::from_slice(bytes)
+        .map_err(|error| format!("its cell.json is damaged or of another version ({error})"))?;
+    if record.cell.id != *id {
+        return Err(format!("its cell.json is that of cell {}", record.cell.id));
+    }
+    match record.provenance.files.keys().find(|name| !is_plain(name)) {
+        Some(name) => Err(format!("its cell.json names a file {name:?}")),
+        None => Ok(record),
+    }
+}
+
+/// Whether a name is that of a file right in a folder.
+fn is_plain(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|plain| plain == name)
 }
 
 fn check_sum(path: &Path, sum: &str, limit: u64) -> std::result::Result<(), String> {
@@ -154,5 +182,20 @@ fn check_sum(path: &Path, sum: &str, limit: u64) -> std::result::Result<(), Stri
         Ok(())
     } else {
         Err(format!("the checksum of {name} is wrong"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_stay_in_their_folder() {
+        assert!(is_plain("model.safetensors"));
+        for name in ["", "..", "../a", "/etc/a", "a/b", "a/"] {
+            assert!(!is_plain(name), "{name:?}");
+        }
+        let error = record_of(&CellId("a".into()), b"{").expect_err("half a record");
+        assert!(error.contains("damaged"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::directory::RunDirectory;
 use super::eta::Load;
+use super::prepare::Prepared;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, NormBanks, Plan, TrainSpec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +25,16 @@ pub struct Images {
     pub train: usize,
     /// Test images.
     pub test: usize,
+}
+
+impl Images {
+    /// Those of loaded data.
+    pub fn of(data: &Prepared) -> Self {
+        Self {
+            train: data.train.len(),
+            test: data.test.len(),
+        }
+    }
 }
 
 /// What the measured cells of a kind took together.

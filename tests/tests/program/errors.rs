@@ -3,7 +3,7 @@
 use crate::harness::{Place, Said, TINY, walk};
 
 /// Exit code 2 (or another), every hint in the message, no panic, no C++ trace.
-fn refused(said: &Said, code: i32, hints: &[&str]) {
+pub fn refused(said: &Said, code: i32, hints: &[&str]) {
     assert_eq!(said.code, code, "{}", said.stderr);
     for hint in hints {
         assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);

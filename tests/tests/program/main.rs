@@ -19,5 +19,6 @@ mod pytorch;
 mod replay;
 mod resume;
 mod slurm;
+mod store;
 mod suites;
 mod train;

@@ -1,0 +1,159 @@
+//! Cells as objects: copied when they are finished, fetched back where they are missing.
+
+use super::objects::Objects;
+use super::trouble::Trouble;
+use crate::error::{Error, Result};
+use crate::run::RunDirectory;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rlnet_suites::{CellId, Plan};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use url::Url;
+
+/// Cells on their way at once. Requests wait for the network, so more than there are cores.
+const AT_ONCE: usize = 8;
+
+/// The cells of one URL.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) objects: Objects,
+    pool: ThreadPool,
+}
+
+/// Name of an object of a cell.
+pub(super) fn name(id: &CellId, file: &str) -> String {
+    format!("cells/{id}/{file}")
+}
+
+impl Store {
+    /// Opens a URL; nothing is asked of the network yet.
+    ///
+    /// # Errors
+    /// When the URL or the environment's options are wrong.
+    pub fn open(url: &Url) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new().num_threads(AT_ONCE).build();
+        Ok(Self {
+            objects: Objects::open(url)?,
+            pool: pool.map_err(|error| Error::Work(format!("starting threads: {error}")))?,
+        })
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        self.objects.url()
+    }
+
+    /// Does something with each of many, several at once; the first error ends it.
+    pub(super) fn each<T: Sync, R: Send, E: Send>(
+        &self,
+        items: &[T],
+        act: impl Fn(&T) -> std::result::Result<R, E> + Sync + Send,
+    ) -> std::result::Result<Vec<R>, E> {
+        self.pool
+            .install(|| items.par_iter().with_max_len(1).map(act).collect())
+    }
+
+    /// The cells that are whole in the store.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub fn finished(&self) -> std::result::Result<BTreeSet<CellId>, Trouble> {
+        let names = self.objects.list("cells")?;
+        let ids = names.iter().filter_map(|name| {
+            let id = name.strip_prefix("cells/")?.strip_suffix("/cell.json")?;
+            (!id.contains('/')).then(|| CellId(id.to_owned()))
+        });
+        Ok(ids.collect())
+    }
+
+    /// Copies a file of a run directory that is no cell's, `plan.json`.
+    ///
+    /// # Errors
+    /// When it cannot be read or the store does not take it.
+    pub fn keep_file(&self, root: &Path, name: &str) -> Result<()> {
+        let path = root.join(name);
+        let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+        Ok(self.objects.put(name, bytes)?)
+    }
+
+    /// The plan that was run last; nothing when none was.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer, or the plan is damaged.
+    pub fn plan(&self) -> Result<Option<Plan>> {
+        let bytes = self.objects.get("plan.json")?;
+        let plan = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+        plan.map_err(|error| Error::Input(format!("reading {}: {error}", self.objects.at("plan.json"))))
+    }
+
+    /// Copies a report, unless it is there.
+    ///
+    /// # Errors
+    /// As [`keep_file`](Self::keep_file).
+    pub fn keep_report(&self, root: &Path) -> Result<()> {
+        // Says of which cells the report is, and is written last.
+        const LAST: &str = "report/drawn.json";
+        let own = fs::read(root.join(LAST)).ok();
+        if own.is_some() && self.objects.get(LAST)? == own {
+            return Ok(());
+        }
+        let mut files = Vec::new();
+        walk(root, Path::new("report"), &mut files)?;
+        files.retain(|file| file != LAST);
+        self.each(&files, |file| self.keep_file(root, file))?;
+        match own {
+            Some(own) => Ok(self.objects.put(LAST, own)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a cell is whole in the store.
+    pub(super) fn has(&self, id: &CellId) -> std::result::Result<bool, Trouble> {
+        self.objects.has(&name(id, "cell.json"))
+    }
+
+    /// Copies a finished cell, `cell.json` last. One whose files are not what was recorded is set
+    /// aside instead.
+    pub(super) fn keep(&self, directory: &RunDirectory, id: &CellId) -> Result<()> {
+        let folder = directory.cell(id);
+        let damaged = |why: String| {
+            directory.set_aside(id, &why)?;
+            Err(Error::Work(format!("cell {id} is damaged: {why}")))
+        };
+        let record = match directory.record(id) {
+            Ok(record) => record,
+            Err(why) => return damaged(why),
+        };
+        for (file, sum) in &record.provenance.files {
+            if !self.objects.put_file(&name(id, file), &folder.join(file), sum)? {
+                return damaged(format!("the checksum of {file} is wrong"));
+            }
+        }
+        let path = folder.join("cell.json");
+        let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+        Ok(self.objects.put(&name(id, "cell.json"), bytes)?)
+    }
+
+    /// Takes `cell.json` of a damaged cell away, so that nobody takes the cell for whole. Says
+    /// whether that was allowed.
+    pub fn withdraw(&self, id: &CellId) -> bool {
+        self.objects.delete(&name(id, "cell.json")).is_ok()
+    }
+}
+
+/// The files under a folder of `root`, by their names from `root` on.
+fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) -> Result<()> {
+    let path = root.join(folder);
+    let entries = fs::read_dir(&path).map_err(|error| Error::reading(&path, error))?;
+    for entry in entries.flatten() {
+        let below = folder.join(entry.file_name());
+        if entry.path().is_dir() {
+            walk(root, &below, files)?;
+        } else if let Some(name) = below.to_str().filter(|name| !name.ends_with(".part")) {
+            files.push(name.to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! A thread that copies cells to a store as they are finished, whoever finishes them: this process,
+//! its workers, or another one that shares the folder.
+//!
+//! Work does not wait for it. What a store does not take is said once and tried again; what is left
+//! at the end is an error, and nothing is lost: the cells are in the folder.
+
+use super::cells::Store;
+use crate::error::{Error, Result};
+use crate::progress::announce;
+use crate::run::RunDirectory;
+use rlnet_suites::CellId;
+use std::collections::BTreeSet;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Between two looks for finished cells.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a failure, until the next try.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// The thread.
+#[derive(Debug)]
+pub struct Mirror {
+    /// Dropping it asks for the last round.
+    end: Sender<()>,
+    thread: JoinHandle<Result<()>>,
+}
+
+/// What the thread knows.
+struct Copies {
+    store: Arc<Store>,
+    directory: RunDirectory,
+    cells: Vec<CellId>,
+    /// Those that the store has.
+    there: Mutex<BTreeSet<CellId>>,
+    /// Those whose copies in the store are damaged, and to be written over.
+    damaged: BTreeSet<CellId>,
+}
+
+impl Mirror {
+    /// Starts copying these cells, but those that are `there`; what is `damaged` there is written
+    /// over.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn start(
+        store: &Arc<Store>,
+        directory: &RunDirectory,
+        cells: Vec<CellId>,
+        there: BTreeSet<CellId>,
+        damaged: BTreeSet<CellId>,
+    ) -> Result<Self> {
+        let copies = Copies {
+            store: Arc::clone(store),
+            directory: RunDirectory::open(directory.root())?,
+            cells,
+            there: Mutex::new(there),
+            damaged,
+        };
+        let (end, asked) = mpsc::channel();
+        Ok(Self {
+            end,
+            thread: std::thread::spawn(move || {
+                let (mut said, mut next) = (None, Instant::now());
+                while asked.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                    if Instant::now() < next {
+                        continue;
+                    }
+                    if let Err(error) = copies.round() {
+                        next = Instant::now() + PAUSE;
+                        let text = error.to_string();
+                        if said.as_ref() != Some(&text) {
+                            announce(&format!(
+                                "not copied yet: {text} (the work goes on; it is tried again)"
+                            ));
+                            said = Some(text);
+                        }
+                    }
+                }
+                copies.last_round()
+            }),
+        })
+    }
+
+    /// Copies what is left, and ends.
+    ///
+    /// # Errors
+    /// When cells are left that the store does not take.
+    pub fn finish(self) -> Result<()> {
+        drop(self.end);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::Work("internal: copying to the store ended early".into())))
+    }
+}
+
+impl Copies {
+    fn left(&self) -> Vec<&CellId> {
+        let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = |id: &&CellId| !there.contains(id) && self.directory.is_done(id);
+        self.cells.iter().filter(left).collect()
+    }
+
+    /// Copies what is finished and not there.
+    fn round(&self) -> Result<()> {
+        self.store
+            .each(&self.left(), |id| {
+                // Somebody else may have been first; two copies of one cell are as good as one.
+                if self.damaged.contains(id) || !self.store.has(id)? {
+                    self.store.keep(&self.directory, id)?;
+                }
+                let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+                there.insert((*id).clone());
+                Ok(())
+            })
+            .map(|_| ())
+    }
+
+    fn last_round(&self) -> Result<()> {
+        self.round().map_err(|error| {
+            Error::Work(format!(
+                "not all finished cells are in {}: {error}\nwhat was computed is in {}, and the same command goes on",
+                self.store.url(),
+                self.directory.root().display()
+            ))
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! Finished cells in an object store, and back: S3 and what speaks like it, Google, Azure, WebDAV,
+//! a folder.
+//!
+//! Work happens in a folder; a store has copies of what is finished, laid out as the folder is:
+//! `plan.json`, `cells/<id>/`, `report/`. A cell's `cell.json` is written last, so that a cell whose
+//! `cell.json` can be seen is whole, and it has the checksums by which copies are checked on their
+//! way back. Work in flight and claims stay in the folder.
+
+mod cells;
+mod connect;
+mod fetch;
+mod mirror;
+mod objects;
+mod place;
+mod trouble;
+mod view;
+
+pub use cells::Store;
+pub use mirror::Mirror;
+pub use place::Place;
+pub use trouble::Trouble;

@@ -1,0 +1,168 @@
+//! Where results go: a folder, or an object store and a folder to work in.
+
+use super::connect::scheme;
+use crate::error::{Error, Result};
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use url::Url;
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A run directory.
+    Folder(PathBuf),
+    /// An object store.
+    Store(Url),
+}
+
+impl Place {
+    /// The folder that work happens in: the run directory; of a store `chosen`, or else a folder
+    /// of the store's own under the user's cache. Cells are what their ids say, so it does no harm
+    /// when a working folder has others.
+    ///
+    /// # Errors
+    /// When a working folder is chosen for a folder, or there is no cache folder.
+    pub fn folder(&self, chosen: Option<&Path>) -> Result<PathBuf> {
+        match (self, chosen) {
+            (Self::Folder(folder), None) => Ok(folder.clone()),
+            (Self::Folder(folder), Some(_)) => Err(Error::Input(format!(
+                "--work-dir is for an --out that is a URL; {} is a folder, and worked in itself",
+                folder.display()
+            ))),
+            (Self::Store(_), Some(chosen)) => Ok(chosen.to_path_buf()),
+            (Self::Store(url), None) => Ok(cache()?.join("runs").join(short(url))),
+        }
+    }
+
+    /// The folder for what a report needs of a store; reports call a run by its folder's name.
+    ///
+    /// # Errors
+    /// As [`folder`](Self::folder).
+    pub fn view(&self) -> Result<PathBuf> {
+        let folder = self.folder(None)?;
+        Ok(match self {
+            Self::Folder(_) => folder,
+            Self::Store(url) => folder.join("view").join(last(url)),
+        })
+    }
+
+    /// The store's URL.
+    pub fn url(&self) -> Option<&Url> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Store(url) => Some(url),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if !text.contains("://") {
+            return Ok(Self::Folder(PathBuf::from(text)));
+        }
+        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "a URL with a password is seen by others; credentials come from the environment, \
+                        as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                    .to_owned(),
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("a store's URL ends with its path; options come from the environment".to_owned());
+        }
+        scheme(&url)?;
+        Ok(Self::Store(url))
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Store(url) => f.write_str(url.as_str()),
+        }
+    }
+}
+
+/// rlnet's cache folder.
+fn cache() -> Result<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("XDG_CACHE_HOME")
+        .or_else(|| Some(folder("HOME")?.join(".cache")))
+        .map(|cache| cache.join("rlnet"))
+        .ok_or_else(|| {
+            Error::Input(
+                "there is no home folder to work in ($HOME, $XDG_CACHE_HOME); name one with --work-dir"
+                    .into(),
+            )
+        })
+}
+
+/// The last part of a URL, as a name of a folder.
+fn last(url: &Url) -> String {
+    let whole = url.as_str().trim_end_matches('/');
+    let last = whole.rsplit('/').next().unwrap_or_default();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    last.chars().take(40).map(plain).collect()
+}
+
+/// A name that people recognise and no other URL has.
+fn short(url: &Url) -> String {
+    let hash = blake3::hash(url.as_str().trim_end_matches('/').as_bytes());
+    format!("{}-{}", last(url), &hash.to_hex()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_store_and_everything_else_a_folder() {
+        let place = |text: &str| text.parse::<Place>();
+        assert_eq!(place("out/a:b"), Ok(Place::Folder("out/a:b".into())));
+        assert_eq!(
+            place("s3://bucket/a").map(|place| place.to_string()),
+            Ok("s3://bucket/a".into())
+        );
+        for (bad, hint) in [
+            ("s4://bucket", "s4"),
+            ("file://relative/a", "file:///"),
+            ("memory:///", "memory"),
+            ("s3://", "URL"),
+            ("s3://key:secret@bucket/a", "environment"),
+            ("s3://bucket/a?versionId=1", "environment"),
+        ] {
+            let error = place(bad).expect_err(bad);
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn stores_have_working_folders_of_their_own() {
+        let short = |text: &str| short(&Url::parse(text).expect("a URL"));
+        assert_eq!(short("s3://bucket/nights"), short("s3://bucket/nights/"));
+        assert!(short("s3://bucket/nights").starts_with("nights-"));
+        assert_ne!(short("s3://bucket/nights"), short("s3://other/nights"));
+        let place: Place = "s3://bucket/nights".parse().expect("a place");
+        assert_eq!(
+            place.folder(Some(Path::new("w"))).expect("a folder"),
+            Path::new("w")
+        );
+        let folder: Place = "out".parse().expect("a place");
+        assert!(folder.folder(Some(Path::new("w"))).is_err());
+    }
+}

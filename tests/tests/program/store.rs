@@ -1,0 +1,409 @@
+//! Runs that write through to an object store: a folder as one, and a server that speaks S3.
+
+use crate::errors::refused;
+use crate::harness::{Place, Said, TINY, id, said, walk};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// Each test's machines have one cache between them.
+fn command(place: &Place, words: &[&str]) -> Command {
+    let mut command = place.command(words);
+    command.env("XDG_CACHE_HOME", place.path("cache"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(place: &Place, words: &[&str]) -> Said {
+    said(command(place, words).output().expect("a process"))
+}
+
+fn ok(place: &Place, words: &[&str]) -> Said {
+    let said = run(place, words);
+    assert_eq!(said.code, 0, "{words:?}: {}", said.stderr);
+    said
+}
+
+fn holds(text: &str, hints: &[&str]) {
+    for hint in hints {
+        assert!(text.contains(hint), "no {hint:?} in: {text}");
+    }
+}
+
+/// The files under a folder and their bytes, by relative path.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let root = folder.display().to_string();
+    let relative = |name: &String| name[root.len() + 1..].to_owned();
+    let mut files: Vec<_> = walk(folder)
+        .iter()
+        .map(|name| (relative(name), fs::read(name).expect("a file")))
+        .collect();
+    files.sort();
+    files
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    files(folder).into_iter().map(|(name, _)| name).collect()
+}
+
+fn flip(file: &Path) {
+    let mut bytes = fs::read(file).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 16;
+    fs::write(file, bytes).expect("damage");
+}
+
+/// One model and its evaluations.
+const PLAIN: [&str; 4] = ["--threads", "1", "--only", "plain/*"];
+
+#[test]
+fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let store = place.path("store/a night");
+    let url = format!("file://{}/", store.display());
+    let on = |machine: &str, more: &[&str]| {
+        let words = [
+            "run",
+            "s.toml",
+            "--threads",
+            "1",
+            "--out",
+            &url,
+            "--work-dir",
+            machine,
+        ];
+        let only = if more.contains(&"--only") {
+            &[][..]
+        } else {
+            &["--only", "plain/*"]
+        };
+        run(&place, &[&words[..], only, more].concat())
+    };
+    let fine = |machine: &str, more: &[&str]| {
+        let said = on(machine, more);
+        assert_eq!(said.code, 0, "{machine} {more:?}: {}", said.stderr);
+        said
+    };
+    ok(
+        &place,
+        &[&["run", "s.toml", "--out", "whole"][..], &PLAIN].concat(),
+    );
+    // Finished cells, plan and report, and nothing of the work; byte for byte those of the folder.
+    fine("one", &["--only", "plain/clean"]);
+    assert_eq!(files(&store.join("cells")), files(&place.path("one/cells")));
+    assert_eq!(files(&store.join("report")), files(&place.path("one/report")));
+    let kinds = |name: &String| name.split('/').next().expect("a name").to_owned();
+    let kinds: std::collections::BTreeSet<_> = names(&store).iter().map(kinds).collect();
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        ["cells", "plan.json", "report"]
+    );
+    fs::remove_dir_all(place.path("one")).expect("a machine that is gone");
+    // A look changes nothing, here or there.
+    let before = files(&store);
+    let looked = fine("two", &["--dry-run"]);
+    holds(
+        &looked.stdout,
+        &["stored", "to do", "2 of", "to be fetched", "cells are in file://"],
+    );
+    holds(
+        &fine("two", &["--status"]).stdout,
+        &["0 of", "2 cells in file://"],
+    );
+    assert_eq!(files(&store), before);
+    // A cell that was half copied is not taken; the weights of the one it needs are.
+    let clean = store.join("cells").join(id(&place, "whole", "plain/clean"));
+    let weights = store
+        .join("cells")
+        .join(id(&place, "whole", "plain"))
+        .join("model.safetensors");
+    fs::remove_file(clean.join("cell.json")).expect("half a cell");
+    let second = fine("two", &["--only", "plain/clean"]);
+    holds(
+        &second.stderr,
+        &["1 finished cells fetched", "1 cells computed, 1 were done before"],
+    );
+    // Workers leave the store to the process that started them.
+    fine("two", &["--jobs", "2"]);
+    assert_eq!(place.results("two"), place.results("whole"));
+    assert_eq!(files(&store.join("cells")), files(&place.path("two/cells")));
+    // Nothing to compute on a third machine; nothing to copy or fetch when it is asked again.
+    let third = fine("three", &[]);
+    holds(&third.stdout, &["nothing was computed"]);
+    assert_eq!(files(&place.path("three/cells")), files(&store.join("cells")));
+    let again = fine("three", &[]);
+    assert!(!again.stderr.contains("fetched"), "{}", again.stderr);
+    // Damage is found on the way back, said, computed anew and written over.
+    flip(&weights);
+    let fourth = fine("four", &[]);
+    holds(
+        &fourth.stderr,
+        &["model.safetensors", "it is refused", "1 cells computed"],
+    );
+    assert_eq!(fs::read_dir(place.path("four/damaged")).expect("kept").count(), 1);
+    assert_eq!(place.results("four"), place.results("whole"));
+    assert_eq!(files(&store.join("cells")), files(&place.path("four/cells")));
+    // Damage to a copy that nobody fetches is found by --verify; what is here is copied again.
+    flip(&clean.join("outcomes.parquet"));
+    let verified = on("four", &["--verify"]);
+    assert_eq!(verified.code, 1, "{}", verified.stderr);
+    holds(
+        &verified.stderr,
+        &["outcomes.parquet", "file://", "1 of", "no longer taken"],
+    );
+    holds(&fine("four", &[]).stdout, &["nothing was computed"]);
+    holds(
+        &fine("four", &["--verify"]).stdout,
+        &["in file://", "as they were written"],
+    );
+    assert_eq!(files(&store.join("cells")), files(&place.path("four/cells")));
+}
+
+#[test]
+fn a_report_of_a_url_is_the_report_of_the_folder() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let url = format!("file://{}", place.path("store").display());
+    let words = ["run", "s.toml", "--out", &url, "--work-dir", "work"];
+    ok(&place, &[&words[..], &PLAIN].concat());
+    let draw = |run: &str, out: &str| ok(&place, &["report", run, "--out", out, "--json"]).stdout;
+    assert_eq!(draw(&url, "there"), draw("work", "here"));
+    assert_eq!(files(&place.path("there")), files(&place.path("here")));
+    let fetched = names(&place.path("cache"));
+    assert!(
+        fetched.iter().any(|name| name.ends_with("outcomes.parquet")),
+        "{fetched:?}"
+    );
+    assert!(
+        !fetched.iter().any(|name| name.ends_with("model.safetensors")),
+        "{fetched:?}"
+    );
+    // The second time it is there; elsewhere is the working folder.
+    ok(&place, &["report", &url, "--format", "html"]);
+    assert!(
+        names(&place.path("cache"))
+            .iter()
+            .any(|name| name.ends_with("/report/index.html"))
+    );
+    holds(&ok(&place, &["compare", "work", &url]).stdout, &["plain"]);
+    // Rows that are not what was recorded make no report.
+    let rows = id(&place, "work", "plain/clean");
+    fs::remove_dir_all(place.path("cache")).expect("a cache");
+    flip(&place.path("store/cells").join(rows).join("outcomes.parquet"));
+    refused(
+        &run(&place, &["report", &url]),
+        2,
+        &["plain/clean", "checksum", "--verify"],
+    );
+}
+
+#[test]
+fn a_place_that_is_none_is_refused_before_any_work() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    place.write("file", "");
+    let out = |url: &str, more: &[&str]| run(&place, &[&["run", "s.toml", "--out", url][..], more].concat());
+    let below = format!("file://{}", place.path("file/below").display());
+    let store = format!("file://{}", place.path("store").display());
+    refused(&out("s4://bucket/a", &[]), 2, &["s4://bucket/a", "s3://BUCKET"]);
+    refused(&out("file://a/b", &[]), 2, &["file:///PATH"]);
+    refused(
+        &out("s3://me:secret@bucket/a", &[]),
+        2,
+        &["AWS_SECRET_ACCESS_KEY"],
+    );
+    refused(
+        &out(&below, &["--work-dir", "w"]),
+        2,
+        &[&below, "a folder you may write to"],
+    );
+    refused(&out(&store, &["--executor", "slurm"]), 2, &["slurm", "share"]);
+    refused(&out("out", &["--work-dir", "w"]), 2, &["--work-dir", "URL"]);
+    refused(&run(&place, &["report", &store]), 2, &[&store, "no run"]);
+    let mut alone = command(&place, &["run", "s.toml", "--out", "s3://bucket/a"]);
+    alone.env("AWS_ACCESS_KEY_ID", "a");
+    refused(
+        &said(alone.output().expect("a process")),
+        2,
+        &["s3://bucket/a", "AWS_SECRET_ACCESS_KEY"],
+    );
+    // Where EC2 would have credentials, there is nobody.
+    let mut none = command(&place, &["run", "s.toml", "--out", "s3://bucket/a"]);
+    none.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
+    let none = said(none.output().expect("a process"));
+    refused(
+        &none,
+        2,
+        &["s3://bucket/a", "no credentials", "AWS_ACCESS_KEY_ID"],
+    );
+    let made = names(&place.path("cache"));
+    assert!(
+        made.is_empty() && !place.path("out").exists() && !place.path("store").exists(),
+        "{made:?}"
+    );
+}
+
+/// An S3-compatible server, tests/peers/s3_server.py, that holds `bucket`.
+struct Server {
+    child: Child,
+    said: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    /// Starts it; or says loudly that it cannot be had.
+    fn start() -> Option<Self> {
+        let script = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/s3_server.py"));
+        let child = Command::new("python3")
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let skipped =
+            || eprintln!("SKIPPED: no S3-compatible server: moto cannot be installed (python3, network)");
+        let Ok(mut child) = child else {
+            skipped();
+            return None;
+        };
+        let mut server = Self {
+            said: BufReader::new(child.stdout.take().expect("its output")),
+            child,
+            address: String::new(),
+        };
+        server.address = server.line();
+        if server.address.is_empty() {
+            skipped();
+            return None;
+        }
+        Some(server)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("its output");
+        line.trim().to_owned()
+    }
+
+    fn tell(&mut self, command: &str) -> String {
+        let input = self.child.stdin.as_mut().expect("its input");
+        writeln!(input, "{command}").expect("a living server");
+        self.line()
+    }
+
+    fn command(&self, place: &Place, words: &[&str]) -> Command {
+        let mut command = command(place, words);
+        command
+            .env("AWS_ENDPOINT_URL", &self.address)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "tests")
+            .env("AWS_SECRET_ACCESS_KEY", "tests");
+        command
+    }
+
+    fn run(&self, place: &Place, words: &[&str]) -> Said {
+        said(self.command(place, words).output().expect("a process"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_s3_server_that_goes_away_loses_nothing() {
+    let Some(mut server) = Server::start() else { return };
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let words = |out: &'static str, machine: &'static str| {
+        let words = ["run", "s.toml", "--out", out, "--work-dir", machine];
+        [&words[..], &PLAIN].concat()
+    };
+    // No such bucket; no TLS without leave.
+    refused(
+        &server.run(&place, &words("s3://buckets/a", "none")),
+        2,
+        &["s3://buckets/a", "NoSuchBucket", "make the bucket first"],
+    );
+    let mut strict = server.command(&place, &words("s3://bucket/a", "none"));
+    let strict = said(strict.env_remove("AWS_ALLOW_HTTP").output().expect("a process"));
+    refused(&strict, 2, &["s3://bucket/a", "AWS_ALLOW_HTTP"]);
+    assert!(!place.path("none").exists());
+    // The server goes away when the first cell is finished.
+    let mut child = server.command(&place, &words("s3://bucket/a", "one"));
+    let child = child
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let finished = || fs::read_dir(place.path("one/cells")).map_or(0, Iterator::count);
+    while finished() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    server.tell("stop");
+    let cut = said(child.wait_with_output().expect("an end"));
+    refused(
+        &cut,
+        1,
+        &[
+            "s3://bucket/a",
+            "not all finished cells",
+            "the same command",
+            "AWS_ENDPOINT_URL",
+        ],
+    );
+    assert_eq!(finished(), 6, "the work went on: {}", cut.stderr);
+    // Nothing can be begun without it.
+    let away = server.run(&place, &words("s3://bucket/a", "two"));
+    refused(&away, 1, &["s3://bucket/a", "AWS_ENDPOINT_URL", "refused"]);
+    // It comes back with what it had, and gets the rest.
+    server.tell("start");
+    let healed = server.run(&place, &words("s3://bucket/a", "one"));
+    assert_eq!(healed.code, 0, "{}", healed.stderr);
+    holds(&healed.stdout, &["nothing was computed"]);
+    let keys = server.tell("list");
+    let whole = keys.split(' ').filter(|key| key.ends_with("/cell.json")).count();
+    assert_eq!(whole, 6, "{keys}");
+    // Another machine goes on where this one stopped.
+    let other = server.run(&place, &words("s3://bucket/a", "two"));
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    holds(&other.stderr, &["6 finished cells fetched", "0 cells computed"]);
+    assert_eq!(files(&place.path("two/cells")), files(&place.path("one/cells")));
+    let report = server.run(&place, &["report", "s3://bucket/a", "--out", "drawn"]);
+    assert_eq!(report.code, 0, "{}", report.stderr);
+    // A model that goes in parts, and comes back so.
+    let large = |machine: &'static str| {
+        let sets = [
+            "network.arch=resnet18",
+            "data.train=40",
+            "data.test=8",
+            "training.epochs=1",
+        ];
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let words: Vec<&str> = [
+            "run",
+            "s.toml",
+            "--out",
+            "s3://bucket/large",
+            "--work-dir",
+            machine,
+        ]
+        .into_iter()
+        .chain(["--threads", "1", "--only", "plain"])
+        .chain(sets)
+        .collect();
+        let said = server.run(&place, &words);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        files(&place.path(machine).join("cells"))
+    };
+    let (made, back) = (large("three"), large("four"));
+    assert!(made.iter().any(|(_, bytes)| bytes.len() > 40 << 20));
+    assert!(made == back);
+}
