@@ -165,11 +165,8 @@ impl TrainCommand {
         asked.are_known(&plan)?;
         let out = common.out.clone().unwrap_or_else(|| asked.out());
         if common.dry_run {
-            let images = Counted {
-                train: data.train.len(),
-                test: data.test.len(),
-            };
-            return dry_run(&Plan { cells: only, ..plan }, &out, images, global.json);
+            let images = Counted::of(&data);
+            return dry_run(&Plan { cells: only, ..plan }, &out, None, images, global.json);
         }
         let directory = RunDirectory::open(&out)?;
         for found in &asked.above {
