@@ -68,6 +68,10 @@ fn every_command_has_help_with_an_example() {
     for command in [
         &["demo"][..],
         &["run"],
+        &["train", "teacher"],
+        &["train", "mask"],
+        &["train", "student"],
+        &["train", "snl"],
         &["eval"],
         &["report"],
         &["suite", "show"],
