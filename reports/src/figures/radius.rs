@@ -35,6 +35,8 @@ const TOP: f64 = 12.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 738.0;
 const PANEL_HEIGHT: f64 = 270.0;
+/// Families of attacks that are drawn, a panel each (own choice: about three screens).
+const MOST: usize = 6;
 const PANEL_STEP: f64 = PANEL_HEIGHT + 82.0;
 
 /// The figure, when some family of attacks was made at two radii or more.
@@ -42,7 +44,14 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let attacks: Vec<AttackSpec> = analysis.runs.attacks();
     let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| radius(a).is_some()).cloned().collect();
     let mut panels = Vec::new();
-    for (title, family) in families(&bounded) {
+    let families = families(&bounded);
+    let all = families.len();
+    // The sort is stable: of equally long sweeps the plan's first.
+    let mut longest: Vec<usize> = (0..all).collect();
+    longest.sort_by_key(|at| std::cmp::Reverse(families[*at].1.len()));
+    longest.truncate(MOST);
+    let families = families.into_iter().enumerate();
+    for (_, (title, family)) in families.filter(|(at, _)| longest.contains(at)) {
         let norm = Norm::of(&family[0]);
         let lines = lines(analysis, &family);
         panels.push(Sweep { title, norm, lines });
@@ -62,7 +71,16 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
         words::list(&models)
     );
-    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.".to_owned();
+    let some = if all > MOST {
+        format!(
+            " Drawn are the {MOST} families of attacks with most radii, of {all}; all numbers are in the CSV and JSON files of the table of accuracy per attack and branch."
+        )
+    } else {
+        String::new()
+    };
+    let caption = format!(
+        "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.{some}"
+    );
     make(
         "radius",
         "Accuracy against attack radius",

@@ -47,6 +47,7 @@ pub fn points(analysis: &Analysis) -> Table {
     }
     Table {
         id: "reduction",
+        whole: None,
         title: "Accuracy against the reduction in ReLUs".to_owned(),
         caption: "Networks that share their teacher and every setting but the number of ReLUs. The reference is the all-ReLU teacher where it was evaluated, else the network that keeps most; differences to it are paired by image, with 95 % intervals.".to_owned(),
         columns,
@@ -116,6 +117,7 @@ pub fn knees(analysis: &Analysis) -> Table {
     }
     Table {
         id: "knees",
+        whole: None,
         title: "Where accuracy falls".to_owned(),
         caption: format!(
             "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
