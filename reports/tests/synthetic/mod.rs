@@ -2,6 +2,7 @@
 //! rows, so that a whole report can be made without training anything. The rows
 //! come from keyed hashes: the same run is the same bytes everywhere.
 
+pub mod nights;
 mod pictures;
 
 use rlnet_reports::{write_curves, write_outcomes};
