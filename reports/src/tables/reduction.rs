@@ -82,6 +82,8 @@ pub fn knees(analysis: &Analysis) -> Table {
         Column::new("reading", "Read through", "", Kind::Text),
         Column::new("knee", "Knee", "\u{d7}", Kind::Number(1)),
         Column::new("next", "Fallen at", "\u{d7}", Kind::Number(1)),
+        Column::new("low", "Knee at least", "\u{d7}", Kind::Number(1)),
+        Column::new("high", "at most", "\u{d7}", Kind::Number(1)),
         Column::new("lost", "Lost there", "points", Kind::Points),
         Column::new("words", "In words", "", Kind::Text),
     ];
@@ -97,6 +99,7 @@ pub fn knees(analysis: &Analysis) -> Table {
             };
             let reduction =
                 |at: Option<usize>, why: &str| Cell::number(at.map(|at| sweep.points[at].reduction), why);
+            let range = line.knee_range();
             let lost = fallen.and_then(|at| line.values[at].as_ref()?.1.clone());
             rows.push(vec![
                 Cell::text(&sweep.name),
@@ -104,6 +107,11 @@ pub fn knees(analysis: &Analysis) -> Table {
                 Cell::text(line.reading.on(branches).label()),
                 reduction(knee, "the smallest reduction has fallen, or not all are measured"),
                 reduction(fallen, "no reduction has fallen, or not all are measured"),
+                reduction(range.map(|(low, _)| low), "not all are measured"),
+                reduction(
+                    range.and_then(|(_, high)| high),
+                    "beyond the last, or not all are measured",
+                ),
                 match lost {
                     Some(lost) => Cell {
                         trace: lost.test.clone(),
@@ -120,7 +128,8 @@ pub fn knees(analysis: &Analysis) -> Table {
         whole: None,
         title: "Where accuracy falls".to_owned(),
         caption: format!(
-            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
+            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss. Knee at least, at most: the last reductions before the first at which the losses' 95 % interval reaches beyond {} points, and before the first at which all of it does.",
+            words::percent(MARGIN),
             words::percent(MARGIN)
         ),
         columns,
@@ -135,14 +144,27 @@ pub fn knee_in_words(sweep: &Sweep, line: &Line) -> String {
     match line.knee {
         Knee::Between(at, next) => {
             format!(
-                "within {margin} points up to {}, fallen at {}",
+                "within {margin} points up to {}, more lost at {}",
                 times(at),
                 times(next)
             )
         }
-        Knee::BeforeFirst(next) => format!("fallen at {} already", times(next)),
-        Knee::BeyondLast(at) => format!("within {margin} points up to {}, the largest measured", times(at)),
+        Knee::BeforeFirst(next) => format!("more than {margin} points lower at {} already", times(next)),
+        Knee::BeyondLast(at) => {
+            format!("within {margin} points up to {}, the largest measured", times(at))
+        }
         Knee::Unknown => "not every reduction is measured".to_owned(),
+    }
+}
+
+/// Between which reductions the knee lies, in the brackets that the page sets intervals in; empty
+/// where the knee is not known.
+pub fn range_in_words(sweep: &Sweep, line: &Line) -> String {
+    let times = |at: usize| format!("{:.1}\u{d7}", sweep.points[at].reduction);
+    match line.knee_range() {
+        Some((low, Some(high))) => format!(" [{}, {}]", times(low), times(high)),
+        Some((low, None)) => format!(" [{}, beyond]", times(low)),
+        None => String::new(),
     }
 }
 
