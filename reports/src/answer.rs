@@ -8,7 +8,7 @@ use crate::metrics::reduction::{Knee, Sweep};
 use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading, Verdict};
 use crate::rival;
 use crate::runs::Model;
-use crate::tables::reduction::{knee_in_words, range_in_words};
+use crate::tables::reduction::knee_with_range;
 use crate::words;
 use rlnet_suites::train::Stage;
 
@@ -146,7 +146,7 @@ fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
             found.difference.low,
             found.difference.high,
         ]
-        .map(|share| words::points(share));
+        .map(words::points);
         let said = format!("{what} ({value} points [{low},\u{a0}{high}])");
         match found.verdict() {
             "higher" => better.push(said),
@@ -260,16 +260,13 @@ fn sweep(analysis: &Analysis, model: &Model) -> Option<String> {
     let mut sweeps = analysis.sweeps.iter();
     let sweep = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name))?;
     let own = sweep.lines.iter().filter(|line| line.reading == Reading::Oracle);
-    let lines = own.map(|line| {
-        let knee = knee_in_words(sweep, line);
-        format!("{} {knee}{}", line.measure.name(), range_in_words(sweep, line))
-    });
+    let lines = own.map(|line| format!("{} {}", line.measure.name(), knee_with_range(sweep, line)));
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() {
         return None;
     }
     Some(format!(
-        "With ever fewer ReLUs, {} against {}, each kind of image through its own branch (in brackets between which reductions the last good one lies): {}.",
+        "With ever fewer ReLUs, {} against {}, each kind of image through its own branch (in brackets where that limit may lie by the losses' 95 % intervals): {}.",
         sweep.name,
         sweep.reference,
         lines.join("; ")

@@ -96,7 +96,7 @@ impl AttackNames {
             plain.entry(attack_name(spec)).or_default().push(spec);
         }
         let named = plain.into_values().flat_map(|twins| {
-            let among: Vec<AttackSpec> = twins.iter().copied().cloned().take(2).collect();
+            let among: Vec<AttackSpec> = twins.iter().take(2).copied().cloned().collect();
             let names = twins.into_iter().map(|spec| (spec.clone(), attack(spec, &among)));
             names.collect::<Vec<_>>()
         });

@@ -139,32 +139,41 @@ pub fn knees(analysis: &Analysis) -> Table {
 
 /// The knee of a line as a sentence's end; "within" is said of losses that may be chance, too.
 pub fn knee_in_words(sweep: &Sweep, line: &Line) -> String {
-    let times = |at: usize| format!("{:.1}\u{d7}", sweep.points[at].reduction);
-    let margin = words::percent(MARGIN);
-    match line.knee {
-        Knee::Between(at, next) => {
-            format!(
-                "within {margin} points up to {}, more lost at {}",
-                times(at),
-                times(next)
-            )
-        }
-        Knee::BeforeFirst(next) => format!("more than {margin} points lower at {} already", times(next)),
-        Knee::BeyondLast(at) => {
-            format!("within {margin} points up to {}, the largest measured", times(at))
-        }
-        Knee::Unknown => "not every reduction is measured".to_owned(),
-    }
+    in_words(sweep, line, "")
 }
 
-/// Between which reductions the knee lies, in the brackets that the page sets intervals in; empty
-/// where the knee is not known.
-pub fn range_in_words(sweep: &Sweep, line: &Line) -> String {
-    let times = |at: usize| format!("{:.1}\u{d7}", sweep.points[at].reduction);
-    match line.knee_range() {
-        Some((low, Some(high))) => format!(" [{}, {}]", times(low), times(high)),
-        Some((low, None)) => format!(" [{}, beyond]", times(low)),
+/// The same, with the reductions between which the knee lies in the brackets that the page sets
+/// intervals in.
+pub fn knee_with_range(sweep: &Sweep, line: &Line) -> String {
+    let range = match line.knee_range() {
+        Some((low, Some(high))) => format!(" [{}, {}]", times(sweep, low), times(sweep, high)),
+        Some((low, None)) => format!(" [{}, beyond]", times(sweep, low)),
         None => String::new(),
+    };
+    in_words(sweep, line, &range)
+}
+
+fn times(sweep: &Sweep, at: usize) -> String {
+    format!("{:.1}\u{d7}", sweep.points[at].reduction)
+}
+
+fn in_words(sweep: &Sweep, line: &Line, range: &str) -> String {
+    let margin = words::percent(MARGIN);
+    let times = |at: usize| times(sweep, at);
+    match line.knee {
+        Knee::Between(at, next) => format!(
+            "within {margin} points up to {}{range}, more lost at {}",
+            times(at),
+            times(next)
+        ),
+        Knee::BeforeFirst(next) => format!("more than {margin} points lower at {} already", times(next)),
+        Knee::BeyondLast(at) => {
+            format!(
+                "within {margin} points up to {}{range}, the largest measured",
+                times(at)
+            )
+        }
+        Knee::Unknown => "not every reduction is measured".to_owned(),
     }
 }
 
