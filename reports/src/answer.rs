@@ -71,6 +71,10 @@ fn answer(analysis: &Analysis) -> Vec<String> {
     if let Some(own) = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name)) {
         said.extend(rival::sentences(analysis, own, &model.name));
     }
+    let triple = analysis.triple(&model.name, Reading::Oracle);
+    if !said.is_empty() && triple.is_some_and(|triple| triple.ca.is_err() && triple.adva.is_err()) {
+        said.push(format!("No accuracy of {} is measured yet.", model.name));
+    }
     said.extend(trust(analysis, model));
     if said.is_empty() {
         return vec![format!(

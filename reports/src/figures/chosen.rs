@@ -43,7 +43,9 @@ impl Chosen {
         });
         let sweeps: Vec<Vec<usize>> = sweeps.collect();
         let swept: Vec<usize> = sweeps.concat();
-        let others = (0..all).filter(|model| !swept.contains(model));
+        // What is not even trained has nothing to draw.
+        let there = |at: &usize| models[*at].record.is_some() || !models[*at].measured.is_empty();
+        let others = (0..all).filter(|model| !swept.contains(model) && there(model));
         let turns = |from: usize, to: usize| {
             let sweeps = &sweeps;
             (from..to).flat_map(move |turn| sweeps.iter().filter_map(move |sweep| sweep.get(turn).copied()))
