@@ -1,5 +1,7 @@
 //! How long a report of five hundred cells takes: `cargo run -p rlnet-reports --example
-//! many_cells -- FOLDER`. Prints the seconds of the report alone; the run is made first.
+//! many_cells -- FOLDER [SHAPE]`. Prints the seconds of the report alone; the run is made first.
+//! Shapes: `corruptions` (23 networks under corruptions and four attacks), `attacks` (one
+//! network under 504 settings of an attack), `both` (23 networks under 22 attacks).
 
 #[path = "../tests/synthetic/mod.rs"]
 #[allow(dead_code)]
@@ -13,10 +15,14 @@ use std::time::Instant;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1).map(PathBuf::from) else {
-        writeln!(std::io::stderr(), "usage: many_cells FOLDER").ok();
-        return ExitCode::from(2);
+        return usage();
     };
-    let plan = synthetic::many();
+    let plan = match std::env::args().nth(2).as_deref() {
+        None | Some("corruptions") => synthetic::many(),
+        Some("attacks") => synthetic::one_under_attacks(),
+        Some("both") => synthetic::many_under_attacks(),
+        Some(_) => return usage(),
+    };
     synthetic::write_run(&folder, &plan, |_| true);
     let dirs = [folder.clone()];
     let started = Instant::now();
@@ -42,4 +48,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    writeln!(
+        std::io::stderr(),
+        "usage: many_cells FOLDER [corruptions | attacks | both]"
+    )
+    .ok();
+    ExitCode::from(2)
 }

@@ -3,17 +3,23 @@
 
 use crate::definitions::{headline, images};
 use crate::metrics::checks::AT_CHANCE;
-use crate::metrics::diagnosis::State;
+use crate::metrics::diagnosis::{Diagnosis, State};
+use crate::metrics::reduction::{Knee, Sweep};
 use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading, Verdict};
+use crate::rival;
 use crate::runs::Model;
-use crate::tables::reduction::knee_in_words;
+use crate::tables::reduction::knee_with_range;
 use crate::words;
 use rlnet_suites::train::Stage;
 
-/// The model that the report is about: the first student that is not the baseline, else the
-/// first other model, else the only one.
+/// The model that the report is about: of networks that differ only in their ReLUs the one at the
+/// knee; else the first student that is not the baseline, the first other model, the only one.
 pub fn subject(analysis: &Analysis) -> Option<&Model> {
     let runs = &analysis.runs;
+    let knee = analysis.sweeps.first().and_then(at_knee);
+    if let Some(name) = knee.filter(|name| runs.baseline.as_deref() != Some(*name)) {
+        return runs.model(name);
+    }
     let others = || {
         runs.models
             .iter()
@@ -24,6 +30,18 @@ pub fn subject(analysis: &Analysis) -> Option<&Model> {
         .find(student)
         .or_else(|| others().next())
         .or_else(|| runs.models.first())
+}
+
+/// The network of a sweep up to which AdvA, each image through its own branch, is kept; nothing
+/// where that is not known.
+fn at_knee(sweep: &Sweep) -> Option<&str> {
+    let mut lines = sweep.lines.iter();
+    let line = lines.find(|line| line.measure == Measure::AdvA && line.reading == Reading::Oracle)?;
+    let at = match line.knee {
+        Knee::Between(at, _) | Knee::BeyondLast(at) => at,
+        Knee::BeforeFirst(_) | Knee::Unknown => return None,
+    };
+    Some(&sweep.points.get(at)?.name)
 }
 
 /// The answer, sentence by sentence, warnings first.
@@ -39,14 +57,24 @@ fn answer(analysis: &Analysis) -> Vec<String> {
     };
     let parts = [
         guessing(analysis, model),
+        sweep(analysis, model),
+        in_short(analysis, model),
         kept(analysis, model),
         against_baseline(analysis, model, Measure::AdvA),
+        against_baseline(analysis, model, Measure::Ca),
         against_baseline(analysis, model, Measure::Npa),
         one_branch(analysis, model),
         attacker_chooses(analysis, model),
-        sweep(analysis, model),
     ];
     let mut said: Vec<String> = parts.into_iter().flatten().collect();
+    let mut sweeps = analysis.sweeps.iter();
+    if let Some(own) = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name)) {
+        said.extend(rival::sentences(analysis, own, &model.name));
+    }
+    let triple = analysis.triple(&model.name, Reading::Oracle);
+    if !said.is_empty() && triple.is_some_and(|triple| triple.ca.is_err() && triple.adva.is_err()) {
+        said.push(format!("No accuracy of {} is measured yet.", model.name));
+    }
     said.extend(trust(analysis, model));
     if said.is_empty() {
         return vec![format!(
@@ -104,6 +132,44 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
     }
 }
 
+/// Better or worse than the baseline, and on what: the verdict before its numbers.
+fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
+    let baseline = analysis.runs.baseline.as_deref()?;
+    let (mut better, mut worse, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    for (measure, what) in [
+        (Measure::AdvA, "under attack"),
+        (Measure::Ca, "on clean images"),
+        (Measure::Npa, "on corrupted images"),
+    ] {
+        let found = analysis.comparisons.iter().find(|found| {
+            found.model == model.name && found.measure == measure && found.reading == Reading::Oracle
+        });
+        let Some(found) = found else { continue };
+        let [value, low, high] = [
+            found.difference.value,
+            found.difference.low,
+            found.difference.high,
+        ]
+        .map(words::points);
+        let said = format!("{what} ({value} points [{low},\u{a0}{high}])");
+        match found.verdict() {
+            "higher" => better.push(said),
+            "lower" => worse.push(said),
+            _ => alike.push(said),
+        }
+    }
+    let parts = [
+        ("better", better),
+        ("worse", worse),
+        ("not distinguishable", alike),
+    ];
+    let parts = parts.into_iter().filter(|(_, on)| !on.is_empty());
+    let parts: Vec<String> = parts
+        .map(|(how, on)| format!("{how} {}", words::list(&on)))
+        .collect();
+    (!parts.is_empty()).then(|| format!("Against {baseline}, {} is {}.", model.name, parts.join("; ")))
+}
+
 fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Option<String> {
     let named = |comparison: &&Comparison| {
         comparison.model == model.name
@@ -132,19 +198,11 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
         ));
     };
     let baseline = analysis.runs.baseline.as_deref()?;
-    let size = words::percent(found.difference.value.abs());
-    let verdict = match found.verdict() {
-        "higher" => format!("{size} points more (p\u{a0}{})", p(found.adjusted)),
-        "lower" => format!("{size} points fewer (p\u{a0}{})", p(found.adjusted)),
-        _ => format!(
-            "not distinguishable on these images (p\u{a0}{})",
-            p(found.adjusted)
-        ),
-    };
     Some(format!(
-        "Through {branch} it is right on {} of {what}, where {baseline} is right on {}: {verdict}.",
+        "Through {branch} it is right on {} of {what}, where {baseline} is right on {} (p\u{a0}{}).",
         with_interval(&found.this),
-        with_interval(&found.baseline)
+        with_interval(&found.baseline),
+        p(found.adjusted)
     ))
 }
 
@@ -163,7 +221,6 @@ fn branch_of(model: &Model, measure: Measure) -> String {
 
 fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
     let gap: &Gap = analysis.gaps.iter().find(|gap| gap.model == model.name)?;
-    let oracle = analysis.triple(&model.name, Reading::Oracle)?;
     let single = analysis.triple(&model.name, gap.best)?;
     let say = |triple: &crate::metrics::Triple| {
         let numbers = [
@@ -179,13 +236,12 @@ fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
     };
     let loss = gap.values().into_iter().fold(0.0, f64::max);
     let turn = if loss >= 0.0005 {
-        "But no one branch has all three"
+        "Papers print such numbers, each kind of image through its own branch; but no one branch has all three"
     } else {
         "One branch keeps them all"
     };
     Some(format!(
-        "Read as papers do, each kind of image through its own branch, it has {}. {turn}: its best single branch, the {}, has {}.",
-        say(oracle),
+        "{turn}: its best single branch, the {}, has {}.",
         gap.best.label(),
         say(single)
     ))
@@ -207,25 +263,45 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
 fn sweep(analysis: &Analysis, model: &Model) -> Option<String> {
     let mut sweeps = analysis.sweeps.iter();
     let sweep = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name))?;
-    let lines = sweep.lines.iter().map(|line| {
-        let read = match line.reading {
-            Reading::Worst => " (worst of branches)",
-            _ => "",
-        };
-        format!("{}{read} is {}", line.measure.name(), knee_in_words(sweep, line))
-    });
+    let own = sweep.lines.iter().filter(|line| line.reading == Reading::Oracle);
+    let lines = own.map(|line| format!("{} {}", line.measure.name(), knee_with_range(sweep, line)));
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return None;
+    }
     Some(format!(
-        "With ever fewer ReLUs, against {}, {}'s {}.",
-        sweep.reference,
+        "With ever fewer ReLUs, {} against {}, each kind of image through its own branch (in brackets where that limit may lie by the losses' 95 % intervals): {}.",
         sweep.name,
-        lines.collect::<Vec<_>>().join("; ")
+        sweep.reference,
+        lines.join("; ")
     ))
 }
 
 /// Whether its robust numbers can be trusted, branch by branch, where that was asked.
 fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
-    let asked = analysis.diagnoses.iter();
-    let asked = asked.filter(|diagnosis| diagnosis.model == model.name && diagnosis.was_asked());
+    let own = analysis
+        .diagnoses
+        .iter()
+        .filter(|diagnosis| diagnosis.model == model.name);
+    let robust = analysis
+        .triple(&model.name, Reading::Oracle)
+        .is_some_and(|triple| triple.adva.is_ok());
+    if robust && !own.clone().any(Diagnosis::was_asked) {
+        let attack = headline(&analysis.runs).unwrap_or_default();
+        let failed = own.flat_map(|diagnosis| &diagnosis.items);
+        let failed = failed
+            .filter(|item| item.state == State::Fail)
+            .map(|item| item.code.to_owned());
+        let failed: Vec<String> = failed.collect();
+        let seen = match failed.as_slice() {
+            [] => "no sign of masked gradients was seen, but not every check for them was run".to_owned(),
+            some => format!("there are signs that it is too high ({})", words::list(some)),
+        };
+        return vec![format!(
+            "Its number under attack is what {attack} leaves, an upper bound of what is robust: {seen}."
+        )];
+    }
+    let asked = own.filter(|diagnosis| diagnosis.was_asked());
     asked
         .map(|diagnosis| {
             let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);

@@ -202,8 +202,7 @@ impl History {
                 name: line.name.clone(),
                 values: line.points.iter().map(|p| (p.value, p.low, p.high)).collect(),
                 pieces: line.pieces.clone(),
-                first: line.points.first().map_or_else(String::new, |p| p.night.clone()),
-                last: line.points.last().map_or_else(String::new, |p| p.night.clone()),
+                nights: line.points.iter().map(|p| (p.started, p.night.clone())).collect(),
             })
             .collect()
     }
@@ -267,7 +266,7 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
         {
             let condition = Condition::Attack(attack.clone());
             if let Ok(estimate) = analysis.tally.accuracy(model, triple.reading, &condition) {
-                add(words::attack(attack, &attacks), &estimate);
+                add(analysis.names.get(attack), &estimate);
             }
         }
     }

@@ -5,16 +5,52 @@ use crate::base64;
 use crate::definitions::{Definition, definitions};
 use crate::error::ReportError;
 use crate::figures::Figure;
-use crate::metrics::Analysis;
 use crate::metrics::checks::Flag;
-use crate::tables::{Kind, Table};
+use crate::metrics::{Analysis, Reading};
+use crate::tables::{Cell, Kind, Table, Value as Said};
 use crate::{answer, format::Format, words};
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
+use std::borrow::Cow;
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
 /// Sorting and filtering of tables: the page's only script, inlined.
 const SCRIPT: &str = include_str!("../templates/report.js");
+
+/// Tables that come before the figures, unless they are long: then the figures come first.
+const EARLY: [&str; 8] = [
+    "knees",
+    "reduction",
+    "comparison",
+    "bootstrap",
+    "oracle_gap",
+    "diagnosis",
+    "joint",
+    "published",
+];
+/// Tables below the figures.
+const LATE: [&str; 16] = [
+    "mce",
+    "ce",
+    "corruptions",
+    "severities",
+    "attacks",
+    "attacks_one_by_one",
+    "robustness",
+    "minimum_norm",
+    "overlap",
+    "worst_class",
+    "classes",
+    "confusions",
+    "calibration",
+    "models",
+    "layers",
+    "similarity",
+];
+/// Rows of a long table: more than a screen (own choice).
+const LONG: usize = 30;
+/// Of more networks than this the main table's rows of single branches are in its files only.
+const MANY: usize = 8;
 
 #[derive(Serialize)]
 struct PageTable {
@@ -68,9 +104,13 @@ struct Page {
     suites: Vec<String>,
     descriptions: Vec<String>,
     /// Pieces of text, and whether each is an interval.
-    answer: Vec<(String, bool)>,
+    /// A list of them a sentence.
+    answer: Vec<Vec<(String, bool)>>,
     data: Vec<String>,
     tables: Vec<PageTable>,
+    /// Tables before the figures, and those below.
+    early: Vec<&'static str>,
+    late: Vec<&'static str>,
     figures: Vec<PageFigure>,
     definitions: Vec<Definition>,
     missing: Vec<Missing>,
@@ -100,13 +140,25 @@ pub fn page(
         }
     }
     let cells: usize = runs.runs.iter().map(|run| run.plan.cells.len()).sum();
+    let is_long = |id: &&str| {
+        let mut tables = tables.iter();
+        tables.any(|table| table.id == *id && table.rows.len() > LONG)
+    };
     let page = Page {
         title: titles.join("; "),
         suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
         descriptions,
-        answer: pieces(&answer::sentences(analysis).join(" ")),
+        answer: answer::sentences(analysis)
+            .iter()
+            .map(|text| pieces(text))
+            .collect(),
         data: data(analysis),
-        tables: tables.iter().map(|table| page_table(table, formats)).collect(),
+        tables: tables
+            .iter()
+            .map(|table| page_table(&for_page(analysis, table), formats))
+            .collect(),
+        early: EARLY.into_iter().filter(|id| !is_long(id)).collect(),
+        late: EARLY.into_iter().filter(is_long).chain(LATE).collect(),
         figures: figures.iter().map(page_figure).collect(),
         definitions: definitions(analysis),
         missing: missing(analysis),
@@ -159,6 +211,37 @@ fn to_template(json: serde_json::Value) -> Value {
             Value::from_pairs(fields.into_iter().map(|(key, value)| (key, to_template(value))))
         }
     }
+}
+
+/// A table as the page has it: of many networks the main one has no rows of single branches.
+fn for_page<'a>(analysis: &Analysis, table: &'a Table) -> Cow<'a, Table> {
+    let runs = &analysis.runs;
+    if table.id != "main" || runs.models.len() <= MANY {
+        return Cow::Borrowed(table);
+    }
+    let one_of_several = |row: &[Cell]| {
+        let several = |name: &str| runs.model(name).is_some_and(|model| model.branches.len() > 1);
+        match row {
+            [
+                Cell {
+                    value: Said::Text(name),
+                    ..
+                },
+                Cell {
+                    value: Said::Text(read),
+                    ..
+                },
+                ..,
+            ] => several(name) && ![Reading::Oracle.label(), Reading::Worst.label()].contains(read),
+            _ => false,
+        }
+    };
+    let mut short = table.clone();
+    short.rows.retain(|row| !one_of_several(row));
+    short
+        .caption
+        .push_str(" The rows of single branches are in this table's files.");
+    Cow::Owned(short)
 }
 
 fn page_table(table: &Table, formats: &[Format]) -> PageTable {

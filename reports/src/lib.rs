@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod model_card;
 mod parquet;
 pub mod render;
+mod rival;
 pub mod run;
 pub mod runs;
 pub mod sources;

@@ -70,7 +70,7 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     files::create_folder(&folder.join("tables"))?;
     for table in &tables {
         for format in formats {
-            if let Some((extension, text)) = table_text(table, *format)? {
+            if let Some((extension, text)) = table_text(table, *format) {
                 let path = folder.join("tables").join(format!("{}.{extension}", table.id));
                 put(path, text.as_bytes())?;
             }
@@ -126,16 +126,15 @@ pub fn main_table_json(dirs: &[PathBuf]) -> Result<serde_json::Value, ReportErro
     Ok(tables::accuracy::main(&analysis).json())
 }
 
-fn table_text(table: &Table, format: Format) -> Result<Option<(&'static str, String)>, ReportError> {
+fn table_text(table: &Table, format: Format) -> Option<(&'static str, String)> {
     let text = match format {
-        Format::Html => return Ok(None),
+        Format::Html => return None,
         Format::Markdown => table.markdown(),
         Format::Latex => table.latex(),
         Format::Csv => table.csv(),
-        Format::Json => serde_json::to_string_pretty(&table.json())
-            .map_err(|error| ReportError::make(format!("table `{}`", table.id), error))?,
+        Format::Json => table.json_text(),
     };
-    Ok(format.extension().map(|extension| (extension, text)))
+    format.extension().map(|extension| (extension, text))
 }
 
 fn put_figure(

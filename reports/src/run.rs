@@ -9,7 +9,7 @@ use crate::store;
 use polars::prelude::*;
 use rlnet_suites::condition::{BENCHMARK, EXTRA};
 use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, CurvePoint, NormBanks, Plan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A run directory.
@@ -64,11 +64,11 @@ impl Run {
             records.push(record);
         }
         let mut conditions: Vec<Condition> = Vec::new();
+        let mut seen: BTreeSet<&Condition> = BTreeSet::new();
         for cell in &plan.cells {
             if let CellSpec::Evaluate(spec) = &cell.spec {
-                let new = |condition: &&Condition| !conditions.contains(condition);
-                let new: Vec<Condition> = spec.conditions.iter().filter(new).cloned().collect();
-                conditions.extend(new);
+                let all = spec.conditions.iter();
+                conditions.extend(all.filter(|condition| seen.insert(*condition)).cloned());
             }
         }
         let mut run = Self {

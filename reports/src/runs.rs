@@ -166,13 +166,10 @@ impl Runs {
 
     /// Every planned condition, in the plans' order: clean, corruptions, attacks.
     pub fn conditions(&self) -> Vec<Condition> {
-        let mut all: Vec<Condition> = Vec::new();
-        for (condition, _) in self.models.iter().flat_map(|model| &model.planned) {
-            if !all.contains(condition) {
-                all.push(condition.clone());
-            }
-        }
-        all
+        let mut seen = BTreeSet::new();
+        let all = self.models.iter().flat_map(|model| &model.planned);
+        let new = all.filter(|(condition, _)| seen.insert(condition));
+        new.map(|(condition, _)| condition.clone()).collect()
     }
 
     /// Every planned attack, in the plans' order.

@@ -1,6 +1,7 @@
 //! How numbers and names are written, the same everywhere in a report.
 
 use rlnet_suites::{AttackSpec, Branch};
+use std::collections::BTreeMap;
 
 /// A share in percent: `78.4`.
 pub fn percent(share: f64) -> String {
@@ -80,6 +81,31 @@ pub fn attack(spec: &AttackSpec, among: &[AttackSpec]) -> String {
     match spec.params().get("alpha") {
         Some(alpha) if twins > 1 => format!("{plain}, step {alpha}"),
         _ => plain,
+    }
+}
+
+/// The names of a report's attacks, made once: a table of pairs asks for them very often.
+#[derive(Debug, Clone, Default)]
+pub struct AttackNames(BTreeMap<AttackSpec, String>);
+
+impl AttackNames {
+    /// Names attacks as [`attack`] does.
+    pub fn of(attacks: &[AttackSpec]) -> Self {
+        let mut plain: BTreeMap<String, Vec<&AttackSpec>> = BTreeMap::new();
+        for spec in attacks {
+            plain.entry(attack_name(spec)).or_default().push(spec);
+        }
+        let named = plain.into_values().flat_map(|twins| {
+            let among: Vec<AttackSpec> = twins.iter().take(2).copied().cloned().collect();
+            let names = twins.into_iter().map(|spec| (spec.clone(), attack(spec, &among)));
+            names.collect::<Vec<_>>()
+        });
+        Self(named.collect())
+    }
+
+    /// The name of one of them, or of any other attack.
+    pub fn get(&self, spec: &AttackSpec) -> String {
+        self.0.get(spec).cloned().unwrap_or_else(|| attack_name(spec))
     }
 }
 
@@ -173,6 +199,13 @@ mod tests {
         let a: AttackSpec = "pgd:steps=20".parse().expect("pgd");
         let b: AttackSpec = "pgd:steps=20,alpha=1/255".parse().expect("pgd");
         assert_eq!(attack(&a, std::slice::from_ref(&a)), "PGD-20, 8/255");
-        assert_eq!(attack(&a, &[a.clone(), b]), "PGD-20, 8/255, step 2/255");
+        let all = [a.clone(), b.clone()];
+        assert_eq!(attack(&a, &all), "PGD-20, 8/255, step 2/255");
+        let names = AttackNames::of(&all);
+        assert_eq!(
+            [names.get(&a), names.get(&b)],
+            [attack(&a, &all), attack(&b, &all)]
+        );
+        assert_eq!(AttackNames::of(&all[..1]).get(&a), "PGD-20, 8/255");
     }
 }

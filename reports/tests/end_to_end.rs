@@ -1,6 +1,8 @@
 //! Whole reports: every link leads somewhere, every number is a number.
 
-use crate::synthetic::{many, outcomes, plan, write_run, write_run_of};
+use crate::synthetic::{
+    many, many_under_attacks, one_under_attacks, outcomes, plan, write_run, write_run_of,
+};
 use rlnet_reports::{Format, Rendered, render};
 use std::collections::BTreeMap;
 use std::fs;
@@ -383,4 +385,57 @@ fn a_model_card_says_only_what_was_measured() {
     assert_eq!(card["clean_acc"], format!("{clean:.2}"));
     // No AutoAttack was run, and severities 1, 3 and 5 have no AlexNet anchor.
     assert!(card.get("autoattack_acc").is_none() && card.get("corruptions_mce").is_none());
+}
+
+/// Rows of a table's CSV file, without its heading.
+fn csv_rows(rendered: &Rendered, id: &str) -> usize {
+    let file = rendered.folder.join("tables").join(format!("{id}.csv"));
+    fs::read_to_string(file).expect("a table").lines().count() - 1
+}
+
+#[test]
+fn five_hundred_attacks_are_all_in_the_files_and_a_readable_part_on_the_page() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = one_under_attacks();
+    write_run_of(
+        folder.path(),
+        &plan,
+        |_| true,
+        |cell, conditions| outcomes(&plan, cell, conditions, 10),
+    );
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    // Two branches and the worst of them; 504 * 503 / 2 pairs.
+    assert_eq!(csv_rows(&rendered, "overlap"), 3 * 126_756);
+    assert_eq!(csv_rows(&rendered, "attacks"), 3);
+    assert_eq!(csv_rows(&rendered, "attacks_one_by_one"), 2 * 504);
+    let table = |name: &str| fs::read_to_string(rendered.folder.join("tables").join(name)).expect("a table");
+    // Every attack and the clean images, each with the lower end of its interval.
+    let wide = table("attacks.csv");
+    let heading = wide.lines().next().expect("a heading");
+    assert_eq!(heading.matches("_low").count(), 505);
+    let overlap: serde_json::Value = serde_json::from_str(&table("overlap.json")).expect("json");
+    assert_eq!(overlap["rows"].as_array().expect("rows").len(), 3 * 126_756);
+    assert_eq!(overlap["rows"][0]["model"], "rlnet");
+    let page = read_page(&rendered);
+    check_page(&page, &rendered.folder);
+    assert!(page.contains("all 380,268 rows are in this table") && page.contains("of 504 attacks"));
+    assert!(page.len() < 8_000_000, "{}", page.len());
+    assert!(table("overlap.md").lines().count() < 120);
+}
+
+#[test]
+fn many_networks_under_many_attacks_make_a_whole_report() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = many_under_attacks();
+    write_run_of(
+        folder.path(),
+        &plan,
+        |_| true,
+        |cell, conditions| outcomes(&plan, cell, conditions, 10),
+    );
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    // 22 networks with two branches (and the worst of them), one with its only branch.
+    assert_eq!(csv_rows(&rendered, "overlap"), (22 * 3 + 1) * 231);
+    assert_eq!(csv_rows(&rendered, "attacks"), 22 * 3 + 1);
+    check_page(&read_page(&rendered), &rendered.folder);
 }

@@ -82,7 +82,7 @@ fn the_report_draws_it_and_says_where_it_falls() {
     let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
     let page = std::fs::read_to_string(&rendered.index).expect("the page");
     assert!(page.contains("id=\"table-reduction\"") && page.contains("id=\"table-knees\""));
-    assert!(page.contains("within 2.0 points up to 10.0\u{d7}, fallen at 20.0\u{d7}"));
+    assert!(page.contains("within 2.0 points up to 10.0\u{d7}, more lost at 20.0\u{d7}"));
     for file in [
         "figures/reduction.svg",
         "figures/reduction.png",

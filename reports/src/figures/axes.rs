@@ -49,7 +49,7 @@ impl Panel {
         Ok(())
     }
 
-    /// Ticks below the panel with their labels.
+    /// Ticks below the panel, each with its label where that does not touch the one before.
     pub fn columns<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<'_, DB>,
@@ -62,10 +62,16 @@ impl Panel {
             0.5,
             Stroke::Solid,
         )?;
+        let mut free = f64::NEG_INFINITY;
         for tick in ticks {
             let (x, _) = self.at(*tick, self.up.0);
             canvas.line(&[(x, self.y.1), (x, self.y.1 + 4.0)], INK, 0.5, Stroke::Solid)?;
-            canvas.text(&label(*tick), (x, self.y.1 + 13.0), SMALL, Anchor::Middle)?;
+            let label = label(*tick);
+            let half = width(&label, SMALL) / 2.0;
+            if x - half > free {
+                canvas.text(&label, (x, self.y.1 + 13.0), SMALL, Anchor::Middle)?;
+                free = x + half + 3.0;
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, GREY, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
@@ -22,7 +23,12 @@ const WIDTH: u32 = 760;
 
 /// The figure, when any corruption was measured.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
-    let models = &analysis.runs.models;
+    let chosen = Chosen::of(analysis);
+    let models: Vec<_> = chosen
+        .models
+        .iter()
+        .map(|at| &analysis.runs.models[*at])
+        .collect();
     let triples: Vec<_> = models
         .iter()
         .map(|model| analysis.triple(&model.name, Reading::Oracle))
@@ -52,8 +58,9 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         words::list(&names)
     );
     let caption = format!(
-        "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.",
-        corruption_set(&analysis.runs)
+        "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.{}",
+        corruption_set(&analysis.runs),
+        chosen.said()
     );
     let drawing = Dots { models: names, rows };
     make("corruptions", "Accuracy per corruption", caption, alt, &drawing).map(Some)

@@ -2,6 +2,7 @@
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, GREY, INK, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
 use crate::metrics::Analysis;
@@ -31,7 +32,9 @@ const NARROW: f64 = 84.0;
 /// The figure, when some model keeps only some of its ReLUs.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let (mut archs, mut names): (Vec<Arch>, _) = (Vec::new(), Vec::new());
-    for (i, model) in analysis.runs.models.iter().enumerate() {
+    let chosen = Chosen::of(analysis);
+    for (i, at) in chosen.models.iter().enumerate() {
+        let model = &analysis.runs.models[*at];
         let Some(record) = model.record.as_ref().filter(|_| model.is_partial()) else {
             continue;
         };
@@ -59,7 +62,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Bar chart of the share of ReLUs kept in each layer by {}. The numbers are in the table of ReLUs kept per layer.",
         words::list(&list)
     );
-    let caption = "Share of each layer's ReLUs that the mask keeps, in execution order; below each layer, how many ReLUs it has. Models that keep every ReLU are left out.".to_owned();
+    let caption = format!(
+        "Share of each layer's ReLUs that the mask keeps, in execution order; below each layer, how many ReLUs it has. Models that keep every ReLU are left out.{}",
+        chosen.said()
+    );
     make(
         "layers",
         "ReLUs kept per layer",

@@ -3,6 +3,7 @@
 
 use super::axes::SMALL;
 use super::canvas::{Anchor, Canvas, Drawn, GREY, PALETTE, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, make};
 use crate::error::ReportError;
 use crate::metrics::Analysis;
@@ -36,7 +37,9 @@ struct Maps {
 /// When a file of a run cannot be read.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut models = Vec::new();
-    for model in analysis.runs.models.iter().filter(|model| model.is_partial()) {
+    let chosen = Chosen::of(analysis);
+    let drawn = chosen.models.iter().map(|at| &analysis.runs.models[*at]);
+    for model in drawn.filter(|model| model.is_partial()) {
         let (Some(cell), Some(record)) = (&model.trained, &model.record) else {
             continue;
         };

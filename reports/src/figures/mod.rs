@@ -3,6 +3,7 @@
 mod axes;
 mod bearing;
 mod canvas;
+mod chosen;
 mod confusion;
 mod corruptions;
 mod dashes;
@@ -96,10 +97,10 @@ trait Draw {
 pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
     canvas::fonts().map_err(|error| ReportError::make("the figures", error))?;
     let figures = [
+        reduction::figure(analysis)?,
         radius::figure(analysis)?,
         corruptions::figure(analysis)?,
         severity::figure(analysis)?,
-        reduction::figure(analysis)?,
         pareto::figure(analysis)?,
         strip::figure(analysis)?,
         confusion::figure(analysis)?,

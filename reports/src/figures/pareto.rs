@@ -4,6 +4,7 @@
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, GREY, INK, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
 use crate::metrics::{Analysis, Estimate, Reading};
@@ -20,11 +21,17 @@ const HEIGHT: f64 = 210.0;
 const STEP: f64 = HEIGHT + 84.0;
 const TOP: f64 = 12.0;
 
-/// A point: model, ReLUs, share with interval.
+/// A point: series, ReLUs, share with interval.
 type Point = (usize, f64, Estimate);
 
+/// Networks that share a mark: those that differ only in their ReLUs, or one network.
+struct Series {
+    name: String,
+    models: Vec<usize>,
+}
+
 struct Front {
-    models: Vec<String>,
+    series: Vec<Series>,
     panels: [(&'static str, Vec<Point>); 4],
     curves: Vec<(&'static str, Vec<(f64, f64)>)>,
 }
@@ -38,7 +45,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         ("Under attack (AdvA)", Vec::new()),
         ("Under attack, worst of branches", Vec::new()),
     ];
-    for (index, model) in runs.models.iter().enumerate() {
+    let series = series(analysis);
+    let all = series.iter().enumerate();
+    for (index, at) in all.flat_map(|(index, one)| one.models.iter().map(move |at| (index, at))) {
+        let model = &runs.models[*at];
         let Some(record) = &model.record else { continue };
         let oracle = analysis.triple(&model.name, Reading::Oracle);
         let worst = analysis.triple(&model.name, Reading::Worst);
@@ -79,7 +89,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         )
     };
     let front = Front {
-        models: runs.models.iter().map(|model| model.name.clone()).collect(),
+        series,
         panels,
         curves,
     };
@@ -93,6 +103,31 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     .map(Some)
 }
 
+/// Sweeps as one series each, in the colours they have against the reduction, and every other
+/// network that figures draw.
+fn series(analysis: &Analysis) -> Vec<Series> {
+    let models = &analysis.runs.models;
+    let mut all: Vec<Series> = Vec::new();
+    for sweep in &analysis.sweeps {
+        let points = &sweep.points[usize::from(sweep.from_teacher)..];
+        let [first, .., last] = points else { continue };
+        all.push(Series {
+            name: format!(
+                "{}, {:.0}\u{d7} to {:.0}\u{d7}",
+                sweep.name, first.reduction, last.reduction
+            ),
+            models: points.iter().map(|point| point.model).collect(),
+        });
+    }
+    let swept: Vec<usize> = all.iter().flat_map(|series| series.models.clone()).collect();
+    let others = Chosen::of(analysis).models.into_iter();
+    all.extend(others.filter(|model| !swept.contains(model)).map(|model| Series {
+        name: models[model].name.clone(),
+        models: vec![model],
+    }));
+    all
+}
+
 impl Front {
     fn entries(&self) -> Vec<Entry> {
         let look = |color: RGBColor, shape, stroke| Look {
@@ -101,10 +136,10 @@ impl Front {
             shape,
             marks: true,
         };
-        let models = self.models.iter().enumerate().map(|(i, name)| Entry {
-            name: name.clone(),
+        let models = self.series.iter().enumerate().map(|(i, series)| Entry {
+            name: series.name.clone(),
             look: look(color(i), i, Stroke::Solid),
-            line: false,
+            line: series.models.len() > 1,
         });
         let curves = self.curves.iter().enumerate().map(|(i, (name, _))| Entry {
             name: format!("{name}, published"),
@@ -176,6 +211,13 @@ impl Draw for Front {
                     panel.series(canvas, &curve, look)?;
                 }
             }
+            for (index, one) in self.series.iter().enumerate() {
+                let own = points
+                    .iter()
+                    .filter(|point| point.0 == index && one.models.len() > 1);
+                let line = own.map(|(_, relus, share)| panel.at(relus.max(1.0).log10(), 100.0 * share.value));
+                canvas.line(&line.collect::<Vec<_>>(), color(index), 1.2, Stroke::Solid)?;
+            }
             for (model, relus, share) in points {
                 let log = relus.max(1.0).log10();
                 panel.intervals(
@@ -209,7 +251,7 @@ fn decades((low, high): (f64, f64)) -> Vec<f64> {
         ticks.filter(|tick| (low..=high).contains(tick)).collect()
     };
     let fine = all(&[1.0, 2.0, 5.0]);
-    if fine.len() <= 6 { fine } else { all(&[1.0]) }
+    if fine.len() <= 8 { fine } else { all(&[1.0]) }
 }
 
 fn short(relus: f64) -> String {

@@ -3,6 +3,7 @@
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
+use super::chosen::Chosen;
 use super::sweeps::families;
 use super::{Draw, Figure, color, make, stroke};
 use crate::error::ReportError;
@@ -35,34 +36,50 @@ const TOP: f64 = 12.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 738.0;
 const PANEL_HEIGHT: f64 = 270.0;
+/// Families of attacks that are drawn, a panel each (own choice: about three screens).
+const MOST: usize = 6;
 const PANEL_STEP: f64 = PANEL_HEIGHT + 82.0;
 
 /// The figure, when some family of attacks was made at two radii or more.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+    let chosen = Chosen::of(analysis);
     let attacks: Vec<AttackSpec> = analysis.runs.attacks();
     let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| radius(a).is_some()).cloned().collect();
     let mut panels = Vec::new();
-    for (title, family) in families(&bounded) {
+    let families = families(&bounded);
+    let all = families.len();
+    // The sort is stable: of equally long sweeps the plan's first.
+    let mut longest: Vec<usize> = (0..all).collect();
+    longest.sort_by_key(|at| std::cmp::Reverse(families[*at].1.len()));
+    longest.truncate(MOST);
+    let families = families.into_iter().enumerate();
+    for (_, (title, family)) in families.filter(|(at, _)| longest.contains(at)) {
         let norm = Norm::of(&family[0]);
-        let lines = lines(analysis, &family);
+        let lines = lines(analysis, &chosen, &family);
         panels.push(Sweep { title, norm, lines });
     }
-    panels.extend(together(analysis));
+    panels.extend(together(analysis, &chosen));
     panels.retain(|panel| panel.lines.iter().any(|line| line.points.len() > 2));
     if panels.is_empty() {
         return Ok(None);
     }
-    let models: Vec<String> = analysis
-        .runs
-        .models
-        .iter()
-        .map(|model| model.name.clone())
-        .collect();
+    let models = chosen.models.iter();
+    let models: Vec<String> = models.map(|at| analysis.runs.models[*at].name.clone()).collect();
     let alt = format!(
         "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
         words::list(&models)
     );
-    let caption = "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.".to_owned();
+    let some = if all > MOST {
+        format!(
+            " Drawn are the {MOST} families of attacks with most radii, of {all}; all numbers are in the CSV and JSON files of the table of accuracy per attack and branch."
+        )
+    } else {
+        String::new()
+    };
+    let caption = format!(
+        "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.{some}{}",
+        chosen.said()
+    );
     make(
         "radius",
         "Accuracy against attack radius",
@@ -74,9 +91,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
 }
 
 /// One panel a norm: what survives every attack of it, monotone by construction.
-fn together(analysis: &Analysis) -> Vec<Sweep> {
+fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Sweep> {
     let mut panels: Vec<Sweep> = Vec::new();
-    for (index, (model, grid)) in analysis.runs.models.iter().zip(&analysis.grids).enumerate() {
+    for (index, at) in chosen.models.iter().enumerate() {
+        let (model, grid) = (&analysis.runs.models[*at], &analysis.grids[*at]);
         for reading in Reading::of(&model.branches) {
             if reading == Reading::Oracle {
                 continue;
@@ -110,9 +128,10 @@ fn scale(norm: &Norm) -> f64 {
     if norm.in_steps() { 255.0 } else { 1.0 }
 }
 
-fn lines(analysis: &Analysis, family: &[AttackSpec]) -> Vec<Line> {
+fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (index, model) in analysis.runs.models.iter().enumerate() {
+    for (index, at) in chosen.models.iter().enumerate() {
+        let model = &analysis.runs.models[*at];
         for reading in Reading::of(&model.branches) {
             if reading == Reading::Oracle {
                 continue;

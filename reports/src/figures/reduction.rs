@@ -9,7 +9,7 @@ use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
 use crate::metrics::{Analysis, Measure, Reading};
 use crate::tables::reduction::knee_in_words;
 use crate::words;
-use plotters::prelude::{DrawingBackend, RGBColor};
+use plotters::prelude::{Color, DrawingBackend, RGBColor};
 
 const TOP: f64 = 12.0;
 const LEFT: f64 = 66.0;
@@ -55,7 +55,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     });
     let knees: Vec<String> = knees.collect();
     let caption = format!(
-        "Students of one teacher that differ only in how many ReLUs they keep; 1\u{d7} is the teacher itself, with every ReLU. Reductions on a logarithmic scale; upright bars are 95 % intervals. A ring marks the knee, where there is one: the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
+        "Students of one teacher that differ only in how many ReLUs they keep; 1\u{d7} is the teacher itself, with every ReLU. Reductions on a logarithmic scale; upright bars are 95 % intervals. A ring marks the knee, where there is one: the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss; the thick pale line through it reaches over the reductions at which the knee may lie by those intervals.",
         words::percent(MARGIN)
     );
     let alt = format!(
@@ -209,7 +209,13 @@ fn draw_line<DB: DrawingBackend>(
     panel.series(canvas, &points, look(index, line.reading))?;
     match line.knee {
         Knee::Between(at, _) if known.len() == line.values.len() => {
-            ring(canvas, panel.at(known[at].0, known[at].1), color(index))
+            let knee = panel.at(known[at].0, known[at].1);
+            if let Some((low, high)) = line.knee_range() {
+                let high = high.unwrap_or(known.len() - 1);
+                let ends = [low, high].map(|at| (panel.at(known[at].0, 0.0).0, knee.1));
+                canvas.line(&ends, color(index).mix(0.35), 4.0, Stroke::Solid)?;
+            }
+            ring(canvas, knee, color(index))
         }
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 use super::axes::{Entry, Look, Panel, legend, legend_height, plain, ticks};
 use super::canvas::{Canvas, Drawn, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
@@ -23,7 +24,9 @@ const RIGHT: f64 = 738.0;
 /// The figure, when some model's corruptions are complete.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut models = Vec::new();
-    for (i, model) in analysis.runs.models.iter().enumerate() {
+    let chosen = Chosen::of(analysis);
+    for (i, at) in chosen.models.iter().enumerate() {
+        let model = &analysis.runs.models[*at];
         let Some(triple) = analysis.triple(&model.name, Reading::Oracle) else {
             continue;
         };
@@ -47,11 +50,12 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         words::list(&names)
     );
     let caption = format!(
-        "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.",
+        "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.{}",
         corruption_set(&analysis.runs)
             .split(" at severities")
             .next()
-            .unwrap_or_default()
+            .unwrap_or_default(),
+        chosen.said()
     );
     make(
         "severity",

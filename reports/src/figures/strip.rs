@@ -110,7 +110,7 @@ fn choice<'a>(analysis: &Analysis, run: &'a Run, model: &Model) -> Vec<(String, 
         }
     }
     if let Some(attack) = &analysis.runs.headline {
-        let label = words::attack(attack, &analysis.runs.attacks());
+        let label = analysis.names.get(attack);
         wanted.push((label, Condition::Attack(attack.clone())));
     }
     let cell_of = |condition: &Condition| {

@@ -3,39 +3,53 @@
 use super::axes::plain;
 use crate::words;
 use rlnet_suites::AttackSpec;
+use std::collections::BTreeMap;
 
 /// Attacks that differ only in radius, or whose step grows with the radius (both ways of
 /// sweeping are in use); each attack in the largest family it fits.
 pub(super) fn families(attacks: &[AttackSpec]) -> Vec<(String, Vec<AttackSpec>)> {
-    let mut groups: Vec<(String, Vec<AttackSpec>)> = Vec::new();
-    for attack in attacks {
+    // Families are lists of places, ascending: a report may have hundreds of attacks.
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, attack) in attacks.iter().enumerate() {
         let mut keys = vec![attack.family(), proportional(attack)];
         keys.dedup();
         for key in keys {
-            match groups.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, group)) => group.push(attack.clone()),
-                None => groups.push((key, vec![attack.clone()])),
+            let group = *known.entry(key.clone()).or_insert(groups.len());
+            match groups.get_mut(group) {
+                Some((_, members)) => members.push(at),
+                None => groups.push((key, vec![at])),
             }
         }
     }
     groups.retain(|(_, group)| group.len() > 1);
-    let all = groups.clone();
-    groups.retain(|(key, group)| {
-        let inside = |other: &(String, Vec<AttackSpec>)| group.iter().all(|attack| other.1.contains(attack));
-        let larger = |other: &&(String, Vec<AttackSpec>)| other.1.len() > group.len() && inside(other);
-        // Of two equal groups the first stays.
-        let twin = all
-            .iter()
-            .find(|other| other.1.len() == group.len() && inside(other));
-        all.iter().find(larger).is_none() && twin.is_some_and(|(first, _)| first == key)
-    });
-    for (_, group) in &mut groups {
-        group.sort_by(|a, b| a.size("eps").total_cmp(&b.size("eps")));
+    // Each attack is in two families at most, so only those that share one are looked at.
+    let mut holding: Vec<Vec<usize>> = vec![Vec::new(); attacks.len()];
+    for (place, (_, group)) in groups.iter().enumerate() {
+        group.iter().for_each(|at| holding[*at].push(place));
     }
-    groups
-        .into_iter()
-        .map(|(_, group)| (title(&group), group))
-        .collect()
+    let covered = |(place, group): (usize, &Vec<usize>)| {
+        let others = holding[group[0]].iter().copied().filter(|other| *other != place);
+        let inside = |other: &usize| group.iter().all(|at| groups[*other].1.binary_search(at).is_ok());
+        // Of two equal groups the first stays.
+        others
+            .filter(inside)
+            .any(|other| groups[other].1.len() > group.len() || other < place)
+    };
+    let places = groups
+        .iter()
+        .enumerate()
+        .map(|(place, (_, group))| (place, group));
+    let kept: Vec<&Vec<usize>> = places
+        .filter(|group| !covered(*group))
+        .map(|(_, group)| group)
+        .collect();
+    let family = |group: &Vec<usize>| {
+        let mut family: Vec<AttackSpec> = group.iter().map(|at| attacks[*at].clone()).collect();
+        family.sort_by(|a, b| a.size("eps").total_cmp(&b.size("eps")));
+        (title(&family), family)
+    };
+    kept.into_iter().map(family).collect()
 }
 
 /// The family by the step's share of the radius.

@@ -3,12 +3,13 @@
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
+use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
 use crate::metrics::Analysis;
 use crate::words;
 use plotters::prelude::DrawingBackend;
-use rlnet_suites::{CellSpec, CurvePoint};
+use rlnet_suites::{CellId, CellSpec, CurvePoint};
 
 struct Curve {
     look: Look,
@@ -45,8 +46,18 @@ const LOSSES: [(&str, &str); 4] = [
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut rows = Vec::new();
     let (mut losses, mut images, mut branches) = (Vec::new(), Vec::new(), Vec::new());
+    let chosen = Chosen::of(analysis);
+    // Of many networks the drawn ones, with the stages just before them.
+    let trained = chosen
+        .models
+        .iter()
+        .filter_map(|at| analysis.runs.models[*at].trained.as_ref());
+    let drawn: Vec<&CellId> = trained
+        .flat_map(|cell| cell.parents.iter().chain([&cell.id]))
+        .collect();
     for (run, record) in analysis.runs.records() {
-        if !matches!(record.cell.spec, CellSpec::Train(_)) {
+        let left_out = chosen.some() && !drawn.contains(&&record.cell.id);
+        if left_out || !matches!(record.cell.spec, CellSpec::Train(_)) {
             continue;
         }
         let points = run.curves(&record.cell)?;
@@ -99,7 +110,10 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Small line charts of loss and held-out accuracy against epoch for {}.",
         words::list(&names)
     );
-    let caption = "Loss over training images, in all and its parts before they are weighted; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.".to_owned();
+    let caption = format!(
+        "Loss over training images, in all and its parts before they are weighted; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.{}",
+        chosen.said()
+    );
     let accuracies = [images, branches].concat();
     make(
         "training",

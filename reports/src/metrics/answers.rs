@@ -1,26 +1,27 @@
 //! Right answers: one an image and condition, and how many of them are right under each
 //! condition.
 
+use crate::metrics::bits::Answers;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
 use crate::runs::{Model, Runs};
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// For every condition that is no corruption, and every image: whether the answer is right.
-pub type ByImage = BTreeMap<Condition, BTreeMap<u32, bool>>;
+/// For every condition that is no corruption, the answer to every image.
+pub type ByImage = BTreeMap<Condition, Answers>;
 
 /// The answers to clean and attacked images, one by one, for paired tests.
 pub fn by_image(grid: &Grid, reading: Reading) -> ByImage {
     let conditions = grid.conditions().into_iter();
     let plain = conditions.filter(|condition| !matches!(condition, Condition::Corruption { .. }));
+    let images: Arc<[u32]> = grid.images.as_slice().into();
     plain
         .filter_map(|condition| {
             let right = grid.right(reading, condition)?;
-            let answers = grid.images.iter().zip(right);
-            let answers = answers.filter_map(|(image, right)| Some((*image, right?)));
-            Some((condition.clone(), answers.collect()))
+            Some((condition.clone(), Answers::of(&images, &right)))
         })
         .collect()
 }

@@ -163,8 +163,7 @@ impl Pair<'_> {
         let of = |answers: &ByImage| {
             let answers = answers.get(&Condition::AugMix);
             let answers = answers.ok_or_else(|| Unknown::because("not part of the suite"))?;
-            let right = answers.values().filter(|right| **right).count();
-            Ok(Estimate::of_images(right as u64, answers.len() as u64))
+            Ok(Estimate::of_images(answers.right(), answers.known()))
         };
         add(
             Measure::AugMix,

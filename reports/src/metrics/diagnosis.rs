@@ -7,13 +7,14 @@
 //! paired tests by image (McNemar), all pairs of the report together (Bonferroni).
 
 use crate::metrics::answers::{ByImage, by_image};
+use crate::metrics::bits::Answers;
 use crate::metrics::grid::Grid;
-use crate::metrics::paired::McNemar;
+use crate::metrics::ordered::{Tested, pairs};
 use crate::metrics::reading::Reading;
-use crate::metrics::threat::{Norm, is_minimum_norm, radius, same_kind};
+use crate::metrics::threat::{Norm, radius};
 use crate::runs::{Model, Runs};
 use crate::words;
-use rlnet_suites::{AttackSpec, Branch, Condition};
+use rlnet_suites::{Branch, Condition};
 use serde::Serialize;
 
 /// A p-value below which "weaker than it should be" is not chance, over all pairs of a report
@@ -152,62 +153,44 @@ const NEEDED: [&str; 9] = [
     "loss-falls",
 ];
 
-/// A pair of conditions with its test.
-struct Tested {
-    code: &'static str,
-    weak: Condition,
-    strong: Condition,
-    test: McNemar,
-}
-
-impl Tested {
-    /// The p-value of the stronger one's being weaker: 1 when it is not.
-    fn p(&self) -> f64 {
-        if self.test.only_this > self.test.only_other {
-            self.test.p
-        } else {
-            1.0
-        }
-    }
-
-    fn message(&self, reading: Reading) -> String {
-        format!(
-            "through the {}, more images are right under {} than under {} ({} against {} of {} images that differ, p = {:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
-            reading.label(),
-            self.strong,
-            self.weak,
-            self.test.only_this,
-            self.test.only_other,
-            self.test.only_this + self.test.only_other,
-            self.p()
-        )
-    }
+fn message(pair: &Tested<'_>, reading: Reading) -> String {
+    format!(
+        "through the {}, more images are right under {} than under {} ({} against {} of {} images that differ, p = {:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
+        reading.label(),
+        pair.strong,
+        pair.weak,
+        pair.wrong_way,
+        pair.right_way,
+        pair.wrong_way + pair.right_way,
+        pair.p
+    )
 }
 
 /// The checklist of every model and branch.
 pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
-    let mut all = Vec::new();
+    let mut all: Vec<(&Model, Branch, ByImage)> = Vec::new();
     for (model, grid) in runs.models.iter().zip(grids) {
         for branch in &model.branches {
-            let answers = by_image(grid, Reading::Fixed(*branch));
-            let tested = pairs(&answers, *branch);
-            all.push((model, *branch, answers, tested));
+            all.push((model, *branch, by_image(grid, Reading::Fixed(*branch))));
         }
     }
-    let count: usize = all.iter().map(|(.., tested)| tested.len()).sum();
+    let tested = all.iter().map(|(_, branch, answers)| pairs(answers, *branch));
+    let tested: Vec<Vec<Tested<'_>>> = tested.collect();
+    let count: usize = tested.iter().map(Vec::len).sum();
     let limit = BEYOND_CHANCE / count.max(1) as f64;
-    all.into_iter()
-        .map(|(model, branch, answers, tested)| {
-            let reading = Reading::Fixed(branch);
+    all.iter()
+        .zip(&tested)
+        .map(|((model, branch, answers), tested)| {
+            let reading = Reading::Fixed(*branch);
             let mut items: Vec<Item> = PAIRED
                 .iter()
-                .map(|(code, asks)| paired(code, asks, &tested, limit, reading))
+                .map(|(code, asks)| paired(code, asks, tested, limit, reading))
                 .collect();
-            items.push(unbounded(model, &answers));
-            items.extend(probed(model, branch));
+            items.push(unbounded(model, answers));
+            items.extend(probed(model, *branch));
             Diagnosis {
                 model: model.name.clone(),
-                branch,
+                branch: *branch,
                 verdict: verdict(&items),
                 items,
             }
@@ -227,22 +210,28 @@ fn verdict(items: &[Item]) -> Verdict {
 }
 
 /// An item decided by its pairs.
-fn paired(code: &'static str, asks: &'static str, tested: &[Tested], limit: f64, reading: Reading) -> Item {
-    let own: Vec<&Tested> = tested.iter().filter(|pair| pair.code == code).collect();
-    let worst = own.iter().min_by(|a, b| a.p().total_cmp(&b.p()));
+fn paired(
+    code: &'static str,
+    asks: &'static str,
+    tested: &[Tested<'_>],
+    limit: f64,
+    reading: Reading,
+) -> Item {
+    let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == code).collect();
+    let worst = own.iter().min_by(|a, b| a.p.total_cmp(&b.p));
     let (state, figure) = match worst {
         None => (State::NotRun, "no two conditions to compare".to_owned()),
-        Some(pair) if pair.p() < limit => (State::Fail, pair.message(reading)),
+        Some(pair) if pair.p < limit => (State::Fail, message(pair, reading)),
         Some(pair) => {
             let against = own
                 .iter()
-                .map(|pair| pair.test.only_this.saturating_sub(pair.test.only_other));
+                .map(|pair| pair.wrong_way.saturating_sub(pair.right_way));
             let n = own.len();
             let said = format!(
                 "{n} {}, none beyond chance; at most {} of {} images the wrong way",
                 if n == 1 { "pair" } else { "pairs" },
                 against.max().unwrap_or(0),
-                pair.test.images
+                pair.images
             );
             (State::Pass, said)
         }
@@ -255,94 +244,6 @@ fn paired(code: &'static str, asks: &'static str, tested: &[Tested], limit: f64,
     }
 }
 
-/// Every pair of conditions of which the second must be no weaker than the first.
-fn pairs(answers: &ByImage, branch: Branch) -> Vec<Tested> {
-    let attacks: Vec<&AttackSpec> = answers
-        .keys()
-        .filter_map(|condition| match condition {
-            Condition::Attack(spec) => Some(spec),
-            _ => None,
-        })
-        .collect();
-    let of = |spec: &AttackSpec| Condition::Attack(spec.clone());
-    let mut pairs: Vec<(&'static str, Condition, Condition)> = Vec::new();
-    for &attack in &attacks {
-        pairs.push(("attack-helps", Condition::Clean, of(attack)));
-        for &other in &attacks {
-            let code = if same_ball(attack, other) && other.name() == "fgsm" && attack.name() == "pgd" {
-                "steps-weaken"
-            } else if !same_kind(attack, other) || is_minimum_norm(attack) || !no_less_effort(attack, other) {
-                // Radii in different norms, surrogates and roundings are not ordered.
-                continue;
-            } else if attack.size("eps") > other.size("eps") + 1e-9 {
-                "radius-weakens"
-            } else if same_ball(attack, other) && !no_less_effort(other, attack) {
-                "effort-weakens"
-            } else {
-                continue;
-            };
-            pairs.push((code, of(other), of(attack)));
-        }
-        let right = |spec: &AttackSpec| answers[&of(spec)].values().filter(|right| **right).count();
-        let white = attacks.iter().copied();
-        let white = white.filter(|other| is_white_box(other, branch) && same_ball(attack, other));
-        match kind(attack, branch) {
-            Some(code @ "noise-wins") => pairs.extend(white.map(|other| (code, of(attack), of(other)))),
-            Some(code) => {
-                let best = white.min_by_key(|other| right(other));
-                pairs.extend(best.map(|best| (code, of(attack), of(best))));
-            }
-            None => {}
-        }
-    }
-    let tested = |(code, weak, strong): (&'static str, Condition, Condition)| {
-        let test = McNemar::of(answers.get(&strong)?, answers.get(&weak)?);
-        Some(Tested {
-            code,
-            weak,
-            strong,
-            test,
-        })
-    };
-    pairs.into_iter().filter_map(tested).collect()
-}
-
-/// Steps, starts and queries are no fewer.
-fn no_less_effort(attack: &AttackSpec, other: &AttackSpec) -> bool {
-    let mut efforts = ["steps", "restarts", "queries"].into_iter();
-    efforts.all(|effort| attack.count(effort) >= other.count(effort))
-}
-
-fn same_ball(a: &AttackSpec, b: &AttackSpec) -> bool {
-    let bounded = radius(a).zip(radius(b));
-    let same = bounded.is_some_and(|(a, b)| (a - b).abs() < 1e-9);
-    same && Norm::of(a) == Norm::of(b) && a.base() == b.base()
-}
-
-/// Which comparison with the white-box attacks an attack stands for.
-fn kind(attack: &AttackSpec, branch: Branch) -> Option<&'static str> {
-    match attack.name() {
-        "noise" => Some("noise-wins"),
-        "square" => Some("black-box-wins"),
-        _ if radius(attack).is_none() || follows_itself(attack, branch) => None,
-        // One perturbation against all branches is another question.
-        _ if attack.word("through") == "all" => None,
-        _ => Some("transfer-wins"),
-    }
-}
-
-/// Whether it follows the gradient of the network and branch that it is judged on.
-fn is_white_box(attack: &AttackSpec, branch: Branch) -> bool {
-    !["noise", "square"].contains(&attack.name()) && follows_itself(attack, branch)
-}
-
-fn follows_itself(attack: &AttackSpec, branch: Branch) -> bool {
-    // A network with one branch answers for every branch.
-    let through = attack.word("through");
-    let own = ["", "same", branch.name()].contains(&through) || branch == Branch::Single;
-    own && ["", "self"].contains(&attack.word("surrogate"))
-}
-
 /// What an attack leaves that may make any image at all.
 fn unbounded(model: &Model, answers: &ByImage) -> Item {
     let free = answers.iter().filter(|(condition, _)| {
@@ -350,13 +251,9 @@ fn unbounded(model: &Model, answers: &ByImage) -> Item {
             if Norm::of(spec).in_steps() && radius(spec).is_some_and(|eps| eps >= UNBOUNDED)
                 && ["", "self"].contains(&spec.word("surrogate")))
     });
-    let share = |(condition, rows): (&Condition, &std::collections::BTreeMap<u32, bool>)| {
-        let right = rows.values().filter(|right| **right).count();
-        (
-            condition.clone(),
-            right as f64 / rows.len().max(1) as f64,
-            rows.len(),
-        )
+    let share = |(condition, answers): (&Condition, &Answers)| {
+        let (right, known) = (answers.right(), answers.known());
+        (condition.clone(), right as f64 / known.max(1) as f64, known)
     };
     let least = free.map(share).min_by(|a, b| a.1.total_cmp(&b.1));
     let classes = model.record.as_ref().map(|record| record.classes.len());

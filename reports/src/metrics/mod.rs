@@ -3,6 +3,7 @@
 
 pub mod anchors;
 pub mod answers;
+pub mod bits;
 pub mod bootstrap;
 pub mod calibration;
 pub mod checks;
@@ -15,6 +16,7 @@ pub mod estimate;
 pub mod grid;
 pub mod mce;
 pub mod natural;
+pub mod ordered;
 pub mod paired;
 pub mod reading;
 pub mod reduction;
@@ -39,6 +41,7 @@ pub use triple::{Gap, Triple};
 
 use crate::error::ReportError;
 use crate::runs::Runs;
+use crate::words::AttackNames;
 use bootstrap::Bootstrap;
 use checks::Flag;
 
@@ -69,6 +72,8 @@ pub struct Analysis {
     pub diagnoses: Vec<Diagnosis>,
     /// Signs of trouble.
     pub flags: Vec<Flag>,
+    /// What the planned attacks are called.
+    pub names: AttackNames,
 }
 
 impl Analysis {
@@ -85,6 +90,7 @@ impl Analysis {
         let measured = mce::measure(&runs, &grids, &bootstrap);
         let diagnoses = diagnosis::diagnoses(&runs, &grids);
         Ok(Self {
+            names: AttackNames::of(&runs.attacks()),
             gaps: triple::gaps(&triples),
             sweeps: reduction::sweeps(&runs, &grids, &triples),
             comparisons: compare::comparisons(&runs, &grids, &triples),

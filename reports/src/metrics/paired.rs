@@ -1,6 +1,7 @@
 //! Two models on the same images: McNemar's exact test for one condition, and a paired
 //! normal test for a mean over conditions. Images are the pairs.
 
+use crate::metrics::bits::Answers;
 use crate::metrics::estimate::Z95;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,14 +39,8 @@ pub struct McNemar {
 
 impl McNemar {
     /// Counts and tests.
-    pub fn of(this: &BTreeMap<u32, bool>, other: &BTreeMap<u32, bool>) -> Self {
-        let (mut only_this, mut only_other, mut images) = (0, 0, 0);
-        for (image, right) in this {
-            let Some(theirs) = other.get(image) else { continue };
-            images += 1;
-            only_this += u64::from(*right && !theirs);
-            only_other += u64::from(!right && *theirs);
-        }
+    pub fn of(this: &Answers, other: &Answers) -> Self {
+        let (only_this, only_other, images) = this.against(other);
         Self {
             only_this,
             only_other,
@@ -175,8 +170,8 @@ mod tests {
 
     #[test]
     fn only_images_that_both_answered_are_paired() {
-        let this = BTreeMap::from([(0, true), (1, true), (2, false), (3, true)]);
-        let other = BTreeMap::from([(1, false), (2, true), (3, true), (4, true)]);
+        let this = Answers::from_iter([(0, true), (1, true), (2, false), (3, true)]);
+        let other = Answers::from_iter([(1, false), (2, true), (3, true), (4, true)]);
         let test = McNemar::of(&this, &other);
         assert_eq!((test.only_this, test.only_other, test.images), (1, 1, 3));
         assert_eq!((test.p, test.difference().value), (1.0, 0.0));

@@ -78,6 +78,24 @@ impl Line {
         difference.value < -MARGIN && difference.high < 0.0
     }
 
+    /// Between which points the knee lies, by the differences' 95 % intervals: the last point
+    /// before the first whose interval reaches beyond the margin (0: the reference), and the last
+    /// before the first whose whole interval lies there (nothing: beyond the last point). The
+    /// knee itself always lies between the two. Nothing when a point is not measured.
+    pub fn knee_range(&self) -> Option<(usize, Option<usize>)> {
+        let known: Option<Vec<_>> = self.values.iter().map(Option::as_ref).collect();
+        let known = known?;
+        let last_before = |fallen: fn(&Difference) -> bool| {
+            let first = known
+                .iter()
+                .position(|(_, found)| found.as_ref().is_some_and(fallen));
+            first.map(|at| at.saturating_sub(1))
+        };
+        let low = last_before(|found| found.low < -MARGIN);
+        let high = last_before(|found| found.high < -MARGIN);
+        Some((low.unwrap_or(known.len().checked_sub(1)?), high))
+    }
+
     fn find_knee(values: &[Option<(Estimate, Option<Difference>)>]) -> Knee {
         let mut last = None;
         for (i, value) in values.iter().enumerate() {
@@ -265,6 +283,27 @@ mod tests {
             Line::find_knee(&[value(None), None, value(fallen)]),
             Knee::Unknown
         );
+    }
+
+    #[test]
+    fn the_intervals_of_the_losses_say_between_which_points_the_knee_lies() {
+        let range = |differences: &[Option<(f64, f64)>]| {
+            let rest = differences.iter().map(|difference| value(*difference));
+            let values: Vec<_> = std::iter::once(value(None)).chain(rest).collect();
+            let line = Line {
+                measure: Measure::Ca,
+                reading: Reading::Oracle,
+                knee: Line::find_knee(&values),
+                values,
+            };
+            line.knee_range()
+        };
+        // Intervals [-0.015, 0.005], [-0.03, -0.01], [-0.06, -0.03].
+        let (fine, may_be, certain) = (Some((-0.005, 0.005)), Some((-0.02, -0.01)), Some((-0.045, -0.03)));
+        assert_eq!(range(&[fine, may_be, certain]), Some((1, Some(2))));
+        assert_eq!(range(&[may_be, fine, may_be]), Some((0, None)));
+        assert_eq!(range(&[certain, fine]), Some((0, Some(0))));
+        assert_eq!(range(&[fine, fine]), Some((2, None)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! by construction, where separate attacks at separate radii need not be. It is an upper
 //! bound of the true curve, as every attack's result is.
 
+use crate::metrics::bits::Bits;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::grid::{Grid, Right};
 use crate::metrics::reading::Reading;
@@ -165,24 +166,41 @@ pub struct Overlap {
     pub second: u64,
 }
 
-/// How much two attacks agree.
-pub fn overlap(grid: &Grid, reading: Reading, a: &Condition, b: &Condition) -> Option<Overlap> {
-    let clean = grid.right(reading, &Condition::Clean)?;
-    let (a, b) = (grid.right(reading, a)?, grid.right(reading, b)?);
-    let mut overlap = Overlap {
-        both: 0,
-        first: 0,
-        second: 0,
-    };
-    for ((clean, a), b) in clean.iter().zip(a).zip(b) {
-        match (clean, a, b) {
-            (Some(true), Some(false), Some(false)) => overlap.both += 1,
-            (Some(true), Some(false), Some(true)) => overlap.first += 1,
-            (Some(true), Some(true), Some(false)) => overlap.second += 1,
-            _ => {}
+/// Of the images that are right when clean, which one condition breaks and which it leaves.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    broken: Bits,
+    left: Bits,
+}
+
+impl Broken {
+    /// Looks at one condition; nothing when it, or the clean images, were not measured.
+    pub fn of(grid: &Grid, reading: Reading, condition: &Condition) -> Option<Self> {
+        let clean = grid.right(reading, &Condition::Clean)?;
+        let right = grid.right(reading, condition)?;
+        let is = |wanted: bool| {
+            let both = clean.iter().zip(&right);
+            Bits::pack(both.map(|(clean, right)| *clean == Some(true) && *right == Some(wanted)))
+        };
+        Some(Self {
+            broken: is(false),
+            left: is(true),
+        })
+    }
+
+    /// How much this and another condition agree.
+    pub fn overlap(&self, other: &Self) -> Overlap {
+        Overlap {
+            both: self.broken.shared(&other.broken),
+            first: self.broken.shared(&other.left),
+            second: self.left.shared(&other.broken),
         }
     }
-    Some(overlap)
+}
+
+/// How much two attacks agree.
+pub fn overlap(grid: &Grid, reading: Reading, a: &Condition, b: &Condition) -> Option<Overlap> {
+    Some(Broken::of(grid, reading, a)?.overlap(&Broken::of(grid, reading, b)?))
 }
 
 /// The median; of an even number the mean of the middle two.

@@ -66,17 +66,20 @@ pub fn radius(attack: &AttackSpec) -> Option<f64> {
     (eps > 0.0 && !is_minimum_norm(attack)).then_some(eps)
 }
 
-/// Whether two attacks differ in nothing but how hard they try: radius, step, steps, restarts
-/// and start. Only of such can one be called the stronger.
-pub fn same_kind(a: &AttackSpec, b: &AttackSpec) -> bool {
+/// What an attack is but for how hard it tries: its name and every parameter that is not radius,
+/// step, steps, restarts, start or queries.
+pub fn kind_of(attack: &AttackSpec) -> (&str, Vec<(&str, &str)>) {
     const EFFORT: [&str; 6] = ["eps", "alpha", "steps", "restarts", "start", "queries"];
-    let rest = |attack: &AttackSpec| {
-        let params = attack.params().iter();
-        let rest = params.filter(|(name, _)| !EFFORT.contains(*name));
-        rest.map(|(name, value)| (*name, value.clone()))
-            .collect::<Vec<_>>()
-    };
-    a.name() == b.name() && rest(a) == rest(b)
+    let params = attack.params().iter();
+    let rest = params.filter(|(name, _)| !EFFORT.contains(*name));
+    let rest = rest.map(|(name, value)| (*name, value.as_str()));
+    (attack.name(), rest.collect())
+}
+
+/// Whether two attacks differ in nothing but how hard they try. Only of such can one be called
+/// the stronger.
+pub fn same_kind(a: &AttackSpec, b: &AttackSpec) -> bool {
+    kind_of(a) == kind_of(b)
 }
 
 #[cfg(test)]

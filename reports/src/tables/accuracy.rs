@@ -63,6 +63,7 @@ pub fn main(analysis: &Analysis) -> Table {
     }
     Table {
         id: "main",
+        whole: None,
         title: "Accuracy, corruption and attack".to_owned(),
         caption: format!(
             "Shares of {} test images, with 95 % intervals. NPA and mCE (not normalised): {}. AdvA: {attack}.",
@@ -122,6 +123,7 @@ pub fn corruptions(analysis: &Analysis) -> Table {
     }
     Table {
         id: "corruptions",
+        whole: None,
         title: "Accuracy per corruption".to_owned(),
         caption: format!(
             "Percent right, mean over severities, with 95 % intervals. Planned: {}.",
@@ -180,53 +182,9 @@ pub fn severities(analysis: &Analysis) -> Table {
     }
     Table {
         id: "severities",
+        whole: None,
         title: "Accuracy per severity".to_owned(),
         caption: "Percent right, mean over the benchmark's corruptions, with 95 % intervals.".to_owned(),
-        columns,
-        rows,
-    }
-}
-
-/// One row a model and reading, one column an attack.
-pub fn attacks(analysis: &Analysis) -> Table {
-    let attacks = analysis.runs.attacks();
-    let augmented = analysis.runs.conditions().contains(&Condition::AugMix);
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("clean", "clean", "%", Kind::Share),
-    ];
-    if augmented {
-        columns.push(Column::new("augmix", "AugMix", "%", Kind::Share));
-    }
-    columns.extend(
-        attacks
-            .iter()
-            .map(|a| Column::new(a.to_string(), words::attack(a, &attacks), "%", Kind::Share)),
-    );
-    let mut rows = Vec::new();
-    for triple in &analysis.triples {
-        let Some(model) = analysis.runs.model(&triple.model) else {
-            continue;
-        };
-        if attacks.is_empty() || triple.reading == Reading::Oracle {
-            continue;
-        }
-        let mut row = vec![Cell::text(&model.name), Cell::text(triple.reading.label())];
-        let conditions = [Condition::Clean]
-            .into_iter()
-            .chain(augmented.then_some(Condition::AugMix))
-            .chain(attacks.iter().cloned().map(Condition::Attack));
-        for condition in conditions {
-            let known = analysis.tally.accuracy(model, triple.reading, &condition);
-            row.push(Cell::share(&known, &source(model, triple.reading, &condition)));
-        }
-        rows.push(row);
-    }
-    Table {
-        id: "attacks",
-        title: "Accuracy per attack and branch".to_owned(),
-        caption: "Percent right, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails. AugMix: test images augmented as in training.".to_owned(),
         columns,
         rows,
     }
@@ -262,7 +220,7 @@ fn column_of(model: &str, reading: Reading) -> Column {
 }
 
 /// Where a cell's number comes from.
-fn source(model: &Model, reading: Reading, condition: &Condition) -> String {
+pub(super) fn source(model: &Model, reading: Reading, condition: &Condition) -> String {
     let id = model
         .cell_of(condition)
         .map(CellId::to_string)

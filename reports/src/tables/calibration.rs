@@ -43,6 +43,7 @@ pub fn calibration(analysis: &Analysis) -> Table {
     }
     Table {
         id: "calibration",
+        whole: None,
         title: "Whether confidence can be believed".to_owned(),
         caption: format!(
             "ECE: expected calibration error of the predicted class, {BINS} bins of equal width. Confidence is worked out from each row's loss and margin and is exact for the predicted class; rows keep no other class's probability, so there is no Brier score. Left out: answers with an infinite loss. The worst of branches has no confidence of its own."

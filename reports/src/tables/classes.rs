@@ -54,6 +54,7 @@ pub fn worst(analysis: &Analysis) -> Table {
     }
     Table {
         id: "worst_class",
+        whole: None,
         title: "The class that is worst off".to_owned(),
         caption: "The class with the lowest accuracy, of equals the first. The lowest of several is low by chance too: its interval is that of one class chosen beforehand.".to_owned(),
         columns,
@@ -95,6 +96,7 @@ pub fn classes(analysis: &Analysis) -> Table {
     });
     Table {
         id: "classes",
+        whole: None,
         title: "Accuracy per class".to_owned(),
         caption: "Percent right, with 95 % intervals; each kind of image through the branch trained for it."
             .to_owned(),

@@ -54,6 +54,7 @@ pub fn comparison(analysis: &Analysis) -> Table {
     };
     Table {
         id: "comparison",
+        whole: None,
         title: format!("Against the baseline {baseline}"),
         caption: format!(
             "Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"
@@ -103,6 +104,7 @@ pub fn resampled(analysis: &Analysis) -> Table {
     });
     Table {
         id: "bootstrap",
+        whole: None,
         title: format!("Against the baseline {baseline}, by bootstrap"),
         caption: format!(
             "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
@@ -165,6 +167,7 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
     });
     Table {
         id: "oracle_gap",
+        whole: None,
         title: "What one branch cannot keep".to_owned(),
         caption: "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. That branch's own numbers, and all intervals, are in the main table.".to_owned(),
         columns,

@@ -52,6 +52,7 @@ pub fn confusion(analysis: &Analysis) -> Table {
     }
     Table {
         id: "confusions",
+        whole: None,
         title: "What is taken for what".to_owned(),
         caption: format!(
             "The {PAIRS} pairs of classes that each network mixes up most on corrupted images (where there are none, under attack): of all answers to images of the first class, the share that gives the second, with 95 % intervals; each kind of image through the branch trained for it. The worst of many pairs is bad by chance, too: its interval is that of a pair chosen beforehand."

@@ -49,6 +49,7 @@ pub fn models(analysis: &Analysis) -> Table {
     });
     Table {
         id: "models",
+        whole: None,
         title: "The networks, and their ReLUs under private inference (PI)".to_owned(),
         caption: format!(
             "MACs: multiply-accumulates of one forward pass. {ASSUMPTIONS} Link: {}.",
@@ -124,6 +125,7 @@ pub fn layers(analysis: &Analysis) -> Table {
     });
     Table {
         id: "layers",
+        whole: None,
         title: "ReLUs kept per layer".to_owned(),
         caption: "In execution order. Models that keep every ReLU are left out.".to_owned(),
         columns,

@@ -5,18 +5,20 @@ use super::{Cell, Kind, Table, Value};
 
 pub(super) fn write(table: &Table) -> String {
     let mut text = String::new();
-    let head: Vec<String> = table
-        .columns
-        .iter()
-        .flat_map(|column| names(&column.key, column.kind))
-        .collect();
-    push(&mut text, &head);
-    for row in &table.rows {
-        let cells = row.iter().zip(&table.columns);
-        let fields: Vec<String> = cells
-            .flat_map(|(cell, column)| fields(cell, column.kind))
-            .collect();
-        push(&mut text, &fields);
+    let columns = table
+        .whole
+        .as_ref()
+        .map_or(&table.columns[..], |whole| whole.columns());
+    let head = columns.iter().flat_map(|column| names(&column.key, column.kind));
+    push(&mut text, &head.collect::<Vec<_>>());
+    let mut add = |row: &[Cell]| {
+        let cells = row.iter().zip(columns);
+        let fields = cells.flat_map(|(cell, column)| fields(cell, column.kind));
+        push(&mut text, &fields.collect::<Vec<_>>());
+    };
+    match &table.whole {
+        Some(whole) => whole.each(&mut |row| add(&row)),
+        None => table.rows.iter().for_each(|row| add(row)),
     }
     text
 }

@@ -34,6 +34,7 @@ pub fn mce(analysis: &Analysis) -> Table {
     });
     Table {
         id: "mce",
+        whole: None,
         title: "Mean corruption error, in every definition".to_owned(),
         caption: format!(
             "Less is better; intervals by bootstrap over images. Only numbers of one column can be compared, and an anchor is meant for its own data set. {} The baseline is read in the same way as the row, through its only branch if it has one.",
@@ -86,6 +87,7 @@ pub fn ce(analysis: &Analysis) -> Table {
     }
     Table {
         id: "ce",
+        whole: None,
         title: "Corruption error per corruption, in every definition".to_owned(),
         caption: format!(
             "Mean error over severities, as it is and divided by a base network's; each kind of image is read through the branch trained for it. {}",

@@ -1,22 +1,37 @@
 //! A table as JSON: every number with its counts, its interval and its trace.
 
-use super::{Cell, Table, Value};
+use super::{Cell, Column, Table, Value};
 use serde_json::{Map, json};
 
 pub(super) fn write(table: &Table) -> serde_json::Value {
-    let rows: Vec<serde_json::Value> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = row.iter().zip(&table.columns);
-            let fields: Map<String, serde_json::Value> = cells
-                .map(|(cell, column)| (column.key.clone(), field(cell)))
-                .collect();
-            fields.into()
-        })
-        .collect();
-    let columns: Vec<serde_json::Value> = table
-        .columns
+    let rows = table.rows.iter().map(|row| fields(row, &table.columns));
+    with_rows(table, &table.columns, rows.collect())
+}
+
+/// Everything as text.
+pub(super) fn text(table: &Table) -> String {
+    let Some(whole) = &table.whole else {
+        return format!("{:#}", write(table));
+    };
+    // Rows are made and written one by one: a tree of all of them would not fit into memory.
+    let frame = with_rows(table, whole.columns(), Vec::new());
+    let frame = format!("{frame:#}");
+    let (before, after) = frame.rsplit_once("\"rows\": []").unwrap_or((&frame, ""));
+    let mut text = format!("{before}\"rows\": [");
+    let mut comma = "";
+    whole.each(&mut |row| {
+        text.push_str(comma);
+        text.push_str("\n    ");
+        text.push_str(&fields(&row, whole.columns()).to_string());
+        comma = ",";
+    });
+    text.push_str("\n  ]");
+    text.push_str(after);
+    text
+}
+
+fn with_rows(table: &Table, columns: &[Column], rows: Vec<serde_json::Value>) -> serde_json::Value {
+    let columns: Vec<serde_json::Value> = columns
         .iter()
         .map(|column| json!({"key": column.key, "head": column.head, "unit": column.unit}))
         .collect();
@@ -27,6 +42,14 @@ pub(super) fn write(table: &Table) -> serde_json::Value {
         "columns": columns,
         "rows": rows,
     })
+}
+
+fn fields(row: &[Cell], columns: &[Column]) -> serde_json::Value {
+    let cells = row.iter().zip(columns);
+    let fields: Map<String, serde_json::Value> = cells
+        .map(|(cell, column)| (column.key.clone(), field(cell)))
+        .collect();
+    fields.into()
 }
 
 fn field(cell: &Cell) -> serde_json::Value {

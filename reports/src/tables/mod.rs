@@ -2,6 +2,7 @@
 //! (by the page's template) HTML. What a table says is in one file a topic.
 
 pub mod accuracy;
+pub mod attacks;
 pub mod calibration;
 pub mod classes;
 pub mod comparison;
@@ -13,6 +14,7 @@ pub mod errors;
 mod json;
 mod latex;
 mod markdown;
+pub mod overlap;
 pub mod provenance;
 pub mod published;
 pub mod reduction;
@@ -24,6 +26,8 @@ use crate::metrics::mce::Ratio;
 use crate::metrics::{Analysis, Difference, Estimate, Known};
 use crate::words;
 use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
 
 /// What a column holds; it decides alignment and the raw columns of CSV files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -193,6 +197,17 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Rows, one cell a column.
     pub rows: Vec<Vec<Cell>>,
+    /// Where people are shown a part only: everything, for CSV and JSON.
+    pub whole: Option<Arc<dyn Whole>>,
+}
+
+/// All rows of a table too large to be shown, made while they are written: the overlap of 500
+/// attacks has 125,000 of them for every network and branch.
+pub trait Whole: fmt::Debug + Send + Sync {
+    /// Columns; they may be more than those shown.
+    fn columns(&self) -> &[Column];
+    /// Makes one row after the other.
+    fn each(&self, take: &mut dyn FnMut(Vec<Cell>));
 }
 
 impl Table {
@@ -211,9 +226,14 @@ impl Table {
         latex::write(self)
     }
 
-    /// JSON with everything.
+    /// JSON of the rows that are shown, with all their counts.
     pub fn json(&self) -> serde_json::Value {
         json::write(self)
+    }
+
+    /// JSON with everything, as text; of a table that is shown in part, a row a line.
+    pub fn json_text(&self) -> String {
+        json::text(self)
     }
 }
 
@@ -231,13 +251,13 @@ pub fn all(analysis: &Analysis) -> Vec<Table> {
         errors::ce(analysis),
         accuracy::corruptions(analysis),
         accuracy::severities(analysis),
-        accuracy::attacks(analysis),
+        attacks::attacks(analysis),
         diagnosis::diagnosis(analysis),
         robust::attacks_one_by_one(analysis),
         robust::joint(analysis),
         robust::curves(analysis),
         robust::minima(analysis),
-        robust::overlap(analysis),
+        overlap::overlap(analysis),
         classes::worst(analysis),
         classes::classes(analysis),
         confusion::confusion(analysis),

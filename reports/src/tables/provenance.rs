@@ -70,6 +70,7 @@ pub fn training(analysis: &Analysis) -> Table {
     }
     Table {
         id: "training",
+        whole: None,
         title: "Training".to_owned(),
         caption: "Dialect `fixed` does what the paper describes, `parity` what its published code does. Epochs are chosen on training images held out, never on test images, unless switch B4 of the parity dialect is on (`test CA`).".to_owned(),
         columns,
@@ -136,6 +137,7 @@ pub fn identities(analysis: &Analysis) -> Table {
     });
     Table {
         id: "identities",
+        whole: None,
         title: "What identifies each model and its evaluation".to_owned(),
         caption: "Two runs in which all of this is equal must give equal rows on one machine; `rlnet compare` looks at these first.".to_owned(),
         columns,
@@ -174,6 +176,7 @@ pub fn cells(analysis: &Analysis) -> Table {
         .map(|(_, record)| row(record, &passes));
     Table {
         id: "cells",
+        whole: None,
         title: "Every finished cell".to_owned(),
         caption: "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions. A pass is one image through the network once; a training's are its steps, their inner attacks and its validation.".to_owned(),
         columns,

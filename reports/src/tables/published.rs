@@ -63,6 +63,7 @@ pub fn published(analysis: &Analysis) -> Table {
     }
     Table {
         id: "published",
+        whole: None,
         title: "Beside published numbers".to_owned(),
         caption: format!(
             "Published networks of the same architecture and data set with as many ReLUs ({} % apart at most). Difference: ours minus theirs; no test, as their images of a test set cannot be paired with ours. Original: read in the paper or its code; second-hand: quoted by somebody else; derived: worked out. RLNet's own tables were not found.",

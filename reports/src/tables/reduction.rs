@@ -47,6 +47,7 @@ pub fn points(analysis: &Analysis) -> Table {
     }
     Table {
         id: "reduction",
+        whole: None,
         title: "Accuracy against the reduction in ReLUs".to_owned(),
         caption: "Networks that share their teacher and every setting but the number of ReLUs. The reference is the all-ReLU teacher where it was evaluated, else the network that keeps most; differences to it are paired by image, with 95 % intervals.".to_owned(),
         columns,
@@ -81,6 +82,8 @@ pub fn knees(analysis: &Analysis) -> Table {
         Column::new("reading", "Read through", "", Kind::Text),
         Column::new("knee", "Knee", "\u{d7}", Kind::Number(1)),
         Column::new("next", "Fallen at", "\u{d7}", Kind::Number(1)),
+        Column::new("low", "Knee at least", "\u{d7}", Kind::Number(1)),
+        Column::new("high", "at most", "\u{d7}", Kind::Number(1)),
         Column::new("lost", "Lost there", "points", Kind::Points),
         Column::new("words", "In words", "", Kind::Text),
     ];
@@ -96,6 +99,7 @@ pub fn knees(analysis: &Analysis) -> Table {
             };
             let reduction =
                 |at: Option<usize>, why: &str| Cell::number(at.map(|at| sweep.points[at].reduction), why);
+            let range = line.knee_range();
             let lost = fallen.and_then(|at| line.values[at].as_ref()?.1.clone());
             rows.push(vec![
                 Cell::text(&sweep.name),
@@ -103,6 +107,11 @@ pub fn knees(analysis: &Analysis) -> Table {
                 Cell::text(line.reading.on(branches).label()),
                 reduction(knee, "the smallest reduction has fallen, or not all are measured"),
                 reduction(fallen, "no reduction has fallen, or not all are measured"),
+                reduction(range.map(|(low, _)| low), "not all are measured"),
+                reduction(
+                    range.and_then(|(_, high)| high),
+                    "beyond the last, or not all are measured",
+                ),
                 match lost {
                     Some(lost) => Cell {
                         trace: lost.test.clone(),
@@ -116,9 +125,11 @@ pub fn knees(analysis: &Analysis) -> Table {
     }
     Table {
         id: "knees",
+        whole: None,
         title: "Where accuracy falls".to_owned(),
         caption: format!(
-            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss.",
+            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss. Knee at least, at most: the last reductions before the first at which the losses' 95 % interval reaches beyond {} points, and before the first at which all of it does.",
+            words::percent(MARGIN),
             words::percent(MARGIN)
         ),
         columns,
@@ -128,18 +139,40 @@ pub fn knees(analysis: &Analysis) -> Table {
 
 /// The knee of a line as a sentence's end; "within" is said of losses that may be chance, too.
 pub fn knee_in_words(sweep: &Sweep, line: &Line) -> String {
-    let times = |at: usize| format!("{:.1}\u{d7}", sweep.points[at].reduction);
+    in_words(sweep, line, "")
+}
+
+/// The same, with the reductions between which the knee lies in the brackets that the page sets
+/// intervals in.
+pub fn knee_with_range(sweep: &Sweep, line: &Line) -> String {
+    let range = match line.knee_range() {
+        Some((low, Some(high))) => format!(" [{}, {}]", times(sweep, low), times(sweep, high)),
+        Some((low, None)) => format!(" [{}, beyond]", times(sweep, low)),
+        None => String::new(),
+    };
+    in_words(sweep, line, &range)
+}
+
+fn times(sweep: &Sweep, at: usize) -> String {
+    format!("{:.1}\u{d7}", sweep.points[at].reduction)
+}
+
+fn in_words(sweep: &Sweep, line: &Line, range: &str) -> String {
     let margin = words::percent(MARGIN);
+    let times = |at: usize| times(sweep, at);
     match line.knee {
-        Knee::Between(at, next) => {
+        Knee::Between(at, next) => format!(
+            "within {margin} points up to {}{range}, more lost at {}",
+            times(at),
+            times(next)
+        ),
+        Knee::BeforeFirst(next) => format!("more than {margin} points lower at {} already", times(next)),
+        Knee::BeyondLast(at) => {
             format!(
-                "within {margin} points up to {}, fallen at {}",
-                times(at),
-                times(next)
+                "within {margin} points up to {}{range}, the largest measured",
+                times(at)
             )
         }
-        Knee::BeforeFirst(next) => format!("fallen at {} already", times(next)),
-        Knee::BeyondLast(at) => format!("within {margin} points up to {}, the largest measured", times(at)),
         Knee::Unknown => "not every reduction is measured".to_owned(),
     }
 }

@@ -5,9 +5,8 @@ use crate::metrics::robust::{self, Curve};
 use crate::metrics::threat::{is_minimum_norm, radius};
 use crate::metrics::{Analysis, Estimate, Known, Reading, Unknown};
 use crate::runs::Model;
-use crate::words;
+use rlnet_suites::Condition;
 use rlnet_suites::condition::BENCHMARK;
-use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeSet;
 
 /// One row a model and reading: right when clean and under everything of a kind.
@@ -64,6 +63,7 @@ pub fn joint(analysis: &Analysis) -> Table {
     }
     Table {
         id: "joint",
+        whole: None,
         title: "Right under everything at once".to_owned(),
         caption: "Share of images that are right when clean and under every condition of the column, with 95 % Wilson intervals: what is left when the worst of them may be chosen for each image. Attacks that look for the smallest perturbation, whatever its size, do not take part.".to_owned(),
         columns,
@@ -112,6 +112,7 @@ pub fn curves(analysis: &Analysis) -> Table {
     }
     Table {
         id: "robustness",
+        whole: None,
         title: "Accuracy against radius, all attacks of a norm together".to_owned(),
         caption: "An image counts at a radius when no attack of that norm broke it with a perturbation of at most this size, so accuracy can only fall as the radius grows. Distance: the smallest breaking perturbation found, 0 for images that are wrong when clean; an upper bound of the true one.".to_owned(),
         columns,
@@ -135,7 +136,6 @@ pub fn minima(analysis: &Analysis) -> Table {
     ] {
         columns.push(Column::new(key, head, "", Kind::Text));
     }
-    let attacks = analysis.runs.attacks();
     let mut rows = Vec::new();
     for (model, grid, reading) in read(analysis) {
         for minimum in robust::minima(grid, reading) {
@@ -143,7 +143,7 @@ pub fn minima(analysis: &Analysis) -> Table {
             let mut row = vec![
                 Cell::text(&model.name),
                 Cell::text(reading.label()),
-                Cell::text(words::attack(&minimum.attack, &attacks)),
+                Cell::text(analysis.names.get(&minimum.attack)),
                 Cell::text(norm.to_string()),
                 Cell::share(
                     &Ok(minimum.found.clone()),
@@ -159,6 +159,7 @@ pub fn minima(analysis: &Analysis) -> Table {
     }
     Table {
         id: "minimum_norm",
+        whole: None,
         title: "Smallest perturbations found".to_owned(),
         caption: "Attacks that look for the nearest adversarial image; quartiles over all images, those wrong when clean counted as 0.".to_owned(),
         columns,
@@ -166,55 +167,8 @@ pub fn minima(analysis: &Analysis) -> Table {
     }
 }
 
-/// One row a model, branch and pair of attacks.
-pub fn overlap(analysis: &Analysis) -> Table {
-    let attacks: Vec<AttackSpec> = analysis.runs.attacks();
-    let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("first", "First attack", "", Kind::Text),
-        Column::new("second", "Second attack", "", Kind::Text),
-        Column::new("both", "Both break", "images", Kind::Integer),
-        Column::new("only_first", "Only the first", "images", Kind::Integer),
-        Column::new("only_second", "Only the second", "images", Kind::Integer),
-        Column::new("jaccard", "Shared", "%", Kind::Number(1)),
-    ];
-    let mut rows = Vec::new();
-    for (model, grid, reading) in read(analysis).filter(|(.., reading)| *reading != Reading::Oracle) {
-        for (i, a) in attacks.iter().enumerate() {
-            for b in &attacks[i + 1..] {
-                let of = |spec: &AttackSpec| Condition::Attack(spec.clone());
-                let Some(found) = robust::overlap(grid, reading, &of(a), &of(b)) else {
-                    continue;
-                };
-                let any = found.both + found.first + found.second;
-                rows.push(vec![
-                    Cell::text(&model.name),
-                    Cell::text(reading.label()),
-                    Cell::text(words::attack(a, &attacks)),
-                    Cell::text(words::attack(b, &attacks)),
-                    Cell::of(Value::Integer(found.both)),
-                    Cell::of(Value::Integer(found.first)),
-                    Cell::of(Value::Integer(found.second)),
-                    Cell::number(
-                        (any > 0).then(|| 100.0 * found.both as f64 / any as f64),
-                        "neither breaks any image",
-                    ),
-                ]);
-            }
-        }
-    }
-    Table {
-        id: "overlap",
-        title: "Which attacks break the same images".to_owned(),
-        caption: "Of the images that are right when clean: how many both attacks break, and how many only one. Shared: both of either. A weaker attack that breaks many images alone says that the stronger one is not tuned.".to_owned(),
-        columns,
-        rows,
-    }
-}
-
 /// Every model with its answers, under every reading.
-fn read(analysis: &Analysis) -> impl Iterator<Item = (&Model, &crate::metrics::Grid, Reading)> {
+pub(super) fn read(analysis: &Analysis) -> impl Iterator<Item = (&Model, &crate::metrics::Grid, Reading)> {
     let models = analysis.runs.models.iter().zip(&analysis.grids);
     models.flat_map(|(model, grid)| {
         let readings = model.readings().into_iter();
@@ -274,7 +228,7 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
             rows.push(vec![
                 Cell::text(&model.name),
                 Cell::text(reading.label()),
-                Cell::text(words::attack(attack, &attacks)),
+                Cell::text(analysis.names.get(attack)),
                 Cell::share(&Ok(whole.clone()), &source),
                 match rounded.right == whole.right {
                     true => Cell::of(Value::Absent("the same".into())),
@@ -293,7 +247,7 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
             rows.push(vec![
                 Cell::text(&model.name),
                 Cell::text("random branch"),
-                Cell::text(words::attack(attack, &attacks)),
+                Cell::text(analysis.names.get(attack)),
                 Cell::share(&Ok(mean), &format!("condition {attack}, mean over branches")),
                 Cell::of(Value::Absent("see the branches".into())),
                 Cell::of(Value::Absent("see the branches".into())),
@@ -303,6 +257,7 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
     }
     Table {
         id: "attacks_one_by_one",
+        whole: None,
         title: "What each attack left, and what it spent".to_owned(),
         caption: "Right after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, the one that judges the result included.".to_owned(),
         columns,

@@ -41,6 +41,7 @@ pub fn searches(analysis: &Analysis) -> Table {
     }
     Table {
         id: "searches",
+        whole: None,
         title: "How masks were found".to_owned(),
         caption: "Share of all units whose state differs between a mask and the one of an epoch, or two, before: the mean over the last third of the stage. A mask of which more moves in one epoch than in two flips to and fro (defect B28). `By chance`: two independent masks with as many units in each layer.".to_owned(),
         columns,

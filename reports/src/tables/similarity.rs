@@ -63,6 +63,7 @@ pub fn similarity(analysis: &Analysis) -> Table {
     }
     Table {
         id: "similarity",
+        whole: None,
         title: "Activations beside the teacher's".to_owned(),
         caption: "Output of each ReLU layer of a student beside its teacher's on the same clean test images, through the same branch: the cosine of the angle between them (1: the same direction) and the length of their difference over that of the teacher's (0: the same), means over images.".to_owned(),
         columns,

@@ -2,6 +2,7 @@
 //! rows, so that a whole report can be made without training anything. The rows
 //! come from keyed hashes: the same run is the same bytes everywhere.
 
+pub mod nights;
 mod pictures;
 
 use rlnet_reports::{write_curves, write_outcomes};
@@ -38,8 +39,60 @@ pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
     suite.plan(&world).expect("a plan")
 }
 
-/// The synthetic suite with many models and attacks: 509 cells.
+/// The synthetic suite with many models, corruptions and a few attacks: 509 cells.
 pub fn many() -> Plan {
+    plan_of(&with_copies(), &[])
+}
+
+/// One network under 504 settings of an attack.
+pub fn one_under_attacks() -> Plan {
+    let mut attacks = Vec::new();
+    for eps in 1..=28 {
+        for steps in [5, 10, 20] {
+            for parts in [2, 4, 8] {
+                for restarts in [1, 3] {
+                    let alpha = f64::from(eps) / f64::from(parts);
+                    attacks.push(format!(
+                        "pgd:steps={steps},eps={eps}/255,alpha={alpha}/255,restarts={restarts}"
+                    ));
+                }
+            }
+        }
+    }
+    let text = include_str!("suite.toml")
+        .replace(
+            "models = [\"teacher\", \"rlnet\", \"senet\"]",
+            "models = [\"rlnet\"]",
+        )
+        .replace("baseline = \"senet\"\n", "");
+    plan_of(&attacked(&text, &attacks), &[])
+}
+
+/// 23 networks under 22 attacks: 506 conditions.
+pub fn many_under_attacks() -> Plan {
+    let mut attacks = vec!["fgsm".to_owned()];
+    for eps in [1, 2, 3, 4, 6, 8, 16] {
+        for steps in [5, 10, 20] {
+            let alpha = f64::from(eps) / 4.0;
+            attacks.push(format!("pgd:steps={steps},eps={eps}/255,alpha={alpha}/255"));
+        }
+    }
+    plan_of(&attacked(&with_copies(), &attacks), &[])
+}
+
+/// The suite's text without corruptions, under these attacks alone.
+fn attacked(text: &str, attacks: &[String]) -> String {
+    let quoted: Vec<String> = attacks.iter().map(|attack| format!("\"{attack}\"")).collect();
+    let (before, rest) = text.split_once("attacks = [").expect("attacks");
+    let (_, after) = rest.split_once(']').expect("a list");
+    format!("{before}attacks = [{}]{after}", quoted.join(", ")).replace(
+        "corruptions = \"benchmark\"\nseverities = [1, 3, 5]",
+        "corruptions = \"none\"",
+    )
+}
+
+/// The suite's text with twenty more students.
+fn with_copies() -> String {
     let copies: String = (0..20)
         .map(|i| {
             format!(
@@ -49,10 +102,9 @@ pub fn many() -> Plan {
         })
         .collect();
     let names: Vec<String> = (0..20).map(|i| format!("\"copy{i}\"")).collect();
-    let text = include_str!("suite.toml")
+    include_str!("suite.toml")
         .replace("[evaluation]", &format!("{copies}[evaluation]"))
-        .replace("models = [", &format!("models = [{}, ", names.join(", ")));
-    plan_of(&text, &[])
+        .replace("models = [", &format!("models = [{}, ", names.join(", ")))
 }
 
 /// Writes a run directory; cells for which `finished` says no are left out.
