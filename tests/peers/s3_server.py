@@ -4,7 +4,7 @@
     python3 tests/peers/s3_server.py
 
 Installs moto in a virtual environment under the user's cache folder (--venv to choose; 140 MB). Prints
-its address, then obeys lines on standard input: `stop` closes the port and keeps the objects, `start`
+`installed` and its address, then obeys lines on standard input: `stop` closes the port and keeps the objects, `start`
 opens it again, `list` prints the objects' names in one line; the end of input ends it.
 """
 
@@ -25,6 +25,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--venv", type=Path, default=cache / "rlnet" / "peers-moto")
     inside_venv(parser.parse_args().venv, PACKAGES)
+    print("installed", flush=True)
     from moto.s3.models import s3_backends
     from moto.server import ThreadedMotoServer
 

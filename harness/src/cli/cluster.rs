@@ -113,7 +113,9 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     let path = out.join("plan.json");
     // On a machine where nothing was run yet, the store knows.
     let elsewhere = match remote {
-        Some(remote) if !path.exists() => remote.store().plan()?,
+        Some(remote) if !path.exists() => {
+            Some(remote.store().plan()?.ok_or_else(|| remote.store().no_run())?)
+        }
         _ => None,
     };
     let plan = match elsewhere {

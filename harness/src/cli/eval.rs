@@ -11,6 +11,7 @@ use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
+use crate::store::folder_only;
 use clap::{Args, ValueEnum};
 use rlnet_suites::asked::TEACHER;
 use rlnet_suites::attack::{diagnosis, group};
@@ -88,7 +89,7 @@ pub struct Eval {
     #[arg(long = "allow", value_name = "CODE")]
     allowed: Vec<Finding>,
     /// Where results go (default: out/eval-MODEL)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder_only)]
     out: Option<PathBuf>,
 }
 

@@ -6,7 +6,7 @@ use super::remote::folders;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::run::difference::{Difference, differences, open, outcomes};
-use crate::store::Place;
+use crate::store::{Place, folder_only};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
@@ -28,7 +28,7 @@ pub struct Report {
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<Place>,
     /// Folder that gets `report/` (default: the first run; of a URL its working folder)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder_only)]
     out: Option<PathBuf>,
     /// html, md, latex, csv, json (default: all)
     #[arg(long, value_delimiter = ',', value_name = "FORMAT")]

@@ -17,5 +17,5 @@ mod view;
 
 pub use cells::Store;
 pub use mirror::Mirror;
-pub use place::Place;
+pub use place::{Place, folder_only};
 pub use trouble::Trouble;

@@ -88,6 +88,19 @@ impl Display for Place {
     }
 }
 
+/// A folder, for options that take no URL.
+///
+/// # Errors
+/// When it is a URL.
+pub fn folder_only(text: &str) -> std::result::Result<PathBuf, String> {
+    match text.contains("://") {
+        true => Err(
+            "this takes a folder; URLs are for --out of rlnet run, and for rlnet report and compare".into(),
+        ),
+        false => Ok(PathBuf::from(text)),
+    }
+}
+
 /// rlnet's cache folder.
 fn cache() -> Result<PathBuf> {
     let folder = |name: &str| {

@@ -14,16 +14,21 @@ use std::path::Path;
 const LEFT: [&str; 2] = ["model.safetensors", saved::FILE];
 
 impl Store {
+    /// That nothing was run with this URL.
+    pub fn no_run(&self) -> Error {
+        Error::Input(format!(
+            "{} has no run: there is no plan.json; name the URL that rlnet run had as --out",
+            self.url()
+        ))
+    }
+
     /// Fetches into `folder` what a report needs. What is there is not fetched again.
     ///
     /// # Errors
     /// When there is no run at the URL, a cell is damaged, or the store or the disk refuses.
     pub fn view(&self, folder: &Path) -> Result<()> {
         let Some(plan) = self.objects.get("plan.json")? else {
-            return Err(Error::Input(format!(
-                "{} has no run: there is no plan.json; name the URL that rlnet run had as --out",
-                self.url()
-            )));
+            return Err(self.no_run());
         };
         let cells = self.plan()?.map(|plan| plan.cells).unwrap_or_default();
         create_folder(&folder.join("cells"))?;

@@ -240,6 +240,10 @@ fn a_place_that_is_none_is_refused_before_any_work() {
         2,
         &["s3://bucket/a", "no credentials", "AWS_ACCESS_KEY_ID"],
     );
+    refused(&out(&store, &["--status"]), 2, &[&store, "no run"]);
+    // Other commands have folders only.
+    let words = ["eval", "m.pt", "--dataset", "shapes", "--out", &store];
+    refused(&run(&place, &words), 2, &["rlnet run"]);
     let made = names(&place.path("cache"));
     assert!(
         made.is_empty() && !place.path("out").exists() && !place.path("store").exists(),
@@ -274,11 +278,15 @@ impl Server {
             child,
             address: String::new(),
         };
-        server.address = server.line();
-        if server.address.is_empty() {
+        if server.line() != "installed" {
             skipped();
             return None;
         }
+        server.address = server.line();
+        assert!(
+            server.address.starts_with("http://"),
+            "a server that does not start"
+        );
         Some(server)
     }
 
@@ -338,13 +346,17 @@ fn an_s3_server_that_goes_away_loses_nothing() {
     assert!(!place.path("none").exists());
     // The server goes away when the first cell is finished.
     let mut child = server.command(&place, &words("s3://bucket/a", "one"));
-    let child = child
+    let mut child = child
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");
     let finished = || fs::read_dir(place.path("one/cells")).map_or(0, Iterator::count);
     while finished() == 0 {
+        assert!(
+            child.try_wait().expect("a process").is_none(),
+            "it ended before it had begun"
+        );
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     server.tell("stop");
