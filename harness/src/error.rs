@@ -18,6 +18,10 @@ pub enum Error {
     /// after could be written either.
     #[error("{0}")]
     Disk(String),
+    /// The memory of the device (or the machine) is full: exit code 1. A smaller share of the work
+    /// would have fitted, so what was claimed is left to others.
+    #[error("{0}")]
+    Memory(String),
     /// The work was stopped on request and can be gone on with: exit code 3.
     #[error("{0}")]
     Stopped(String),
@@ -50,6 +54,19 @@ impl Error {
         Self::Disk(format!("writing {}: {error}{cure}", path.display()))
     }
 
+    /// What a text of libtorch says, if it is that memory is full. (Its allocators for CUDA and for
+    /// the CPU say so in these words.)
+    pub fn memory(text: &str) -> Option<Self> {
+        let line = first_line(text);
+        let full = line.contains("out of memory") || line.contains("can't allocate memory");
+        full.then(|| {
+            Self::Memory(format!(
+                "{NO_MEMORY}{line}; use fewer --jobs, or smaller batches (training.batch, evaluation.batch, \
+                 eval --batch), and run the same command again: finished work is kept"
+            ))
+        })
+    }
+
     /// This error, and what else went wrong beside it.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
@@ -58,6 +75,7 @@ impl Error {
             Self::Input(text) => Self::Input(both(text)),
             Self::Work(text) => Self::Work(both(text)),
             Self::Disk(text) => Self::Disk(both(text)),
+            Self::Memory(text) => Self::Memory(both(text)),
             Self::Stopped(text) => Self::Stopped(both(text)),
         }
     }
@@ -66,7 +84,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => 2,
-            Self::Work(_) | Self::Disk(_) => 1,
+            Self::Work(_) | Self::Disk(_) | Self::Memory(_) => 1,
             Self::Stopped(_) => STOPPED,
         }
     }
@@ -89,11 +107,36 @@ impl From<rlnet_reports::ReportError> for Error {
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        Self::Work(format!("libtorch: {}", first_line(&error.to_string())))
+        let text = error.to_string();
+        Self::memory(&text).unwrap_or_else(|| Self::Work(format!("libtorch: {}", first_line(&text))))
     }
 }
+
+/// How every [`Error::Memory`] begins.
+pub const NO_MEMORY: &str = "out of memory: ";
 
 /// libtorch's errors carry dozens of lines of C++ trace; the first says what is wrong.
 pub fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_memory_is_no_bug_and_no_failure_of_the_cell() {
+        for said in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79 GiB\nException raised",
+            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+        ] {
+            let error = Error::from(tch::TchError::Torch(said.into()));
+            let text = error.to_string();
+            assert!(matches!(error, Error::Memory(_)), "{text}");
+            assert!(text.starts_with(NO_MEMORY) && text.contains("--jobs"), "{text}");
+            assert_eq!((error.exit_code(), text.lines().count()), (1, 1));
+        }
+        let other = Error::from(tch::TchError::Torch("shapes differ\nmore".into()));
+        assert!(matches!(other, Error::Work(_)), "{other}");
+    }
 }

@@ -92,10 +92,12 @@ pub fn main() -> ExitCode {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown cause");
-        Err(Error::Work(format!(
-            "internal: {}; this is a bug of rlnet, please report it with the command you ran",
-            first_line(text)
-        )))
+        Err(Error::memory(text).unwrap_or_else(|| {
+            Error::Work(format!(
+                "internal: {}; this is a bug of rlnet, please report it with the command you ran",
+                first_line(text)
+            ))
+        }))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -200,6 +200,7 @@ pub fn loads(cells: &[&Cell], plan: &Plan, out: &Path, images: Images) -> Vec<Lo
     let load = |cell: &&Cell| Load {
         id: cell.id.clone(),
         name: cell.name.clone(),
+        is_trained: matches!(cell.spec, CellSpec::Train(_)),
         seconds: measured.cost(cell, plan, images).map(|cost| cost.seconds),
     };
     cells.iter().map(load).collect()

@@ -14,6 +14,9 @@ pub struct Load {
     pub id: CellId,
     /// Its name, by which a process says what it works on.
     pub name: String,
+    /// Whether it is trained: then how far a process is with it is how far the cell is. Of an
+    /// evaluation a process has a piece.
+    pub is_trained: bool,
     /// Wall seconds it may take with a machine to itself; nothing when none of its kind was measured.
     pub seconds: Option<f64>,
 }
@@ -71,6 +74,7 @@ mod tests {
         let load = |(i, seconds): (usize, &Option<f64>)| Load {
             id: CellId(format!("{i:016x}")),
             name: format!("cell-{i}"),
+            is_trained: true,
             seconds: *seconds,
         };
         seconds.iter().enumerate().map(load).collect()

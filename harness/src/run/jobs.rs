@@ -7,7 +7,7 @@ use super::eta::Load;
 use super::failure::Failures;
 use super::live::words;
 use super::view::View;
-use crate::error::{Error, Result, STOPPED};
+use crate::error::{Error, NO_MEMORY, Result, STOPPED};
 use crate::progress::announce;
 use crate::stop;
 use rlnet_suites::Plan;
@@ -70,6 +70,12 @@ impl Crew {
                 worker.ended =
                     ended.map_err(|error| Error::Work(format!("worker {}: {error}", number + 1)))?;
                 all &= worker.ended.is_some();
+                if is_crowded(worker) {
+                    view.note(&format!(
+                        "worker {} found no memory; the others go on with what it had claimed",
+                        number + 1
+                    ));
+                }
                 if let Some(signal) = worker.ended.and_then(|status| status.signal()) {
                     view.note(&format!(
                         "worker {} was killed by signal {signal}; the others go on with what it had claimed",
@@ -107,13 +113,19 @@ impl Crew {
             return Err(Error::Stopped(format!("{why}; what was done is saved")));
         }
         failures.judge(plan)?;
-        if let Some(worker) = with(1) {
+        let failed = |worker: &&Worker| code(worker) == Some(1) && !is_crowded(worker);
+        if let Some(worker) = workers.iter().find(failed) {
             return Err(Error::Work(last_words(worker)));
         }
         if with(STOPPED.into()).is_some() {
             return Err(Error::Stopped(
                 "a worker was asked to stop; what was done is saved".into(),
             ));
+        }
+        if let Some(worker) = workers.iter().find(|worker| is_crowded(worker))
+            && workers.iter().all(|worker| code(worker) != Some(0))
+        {
+            return Err(Error::Memory(last_words(worker)));
         }
         match workers.iter().find(|worker| code(worker) != Some(0)) {
             // The others have finished its work, or are the ones to say what is missing.
@@ -155,6 +167,11 @@ fn code(worker: &Worker) -> Option<i32> {
     worker.ended.and_then(|status| status.code())
 }
 
+/// Whether a worker ended because memory was full, beside the others.
+fn is_crowded(worker: &Worker) -> bool {
+    code(worker) == Some(1) && last_words(worker).starts_with(NO_MEMORY)
+}
+
 /// The error that a worker ended with, from its log.
 fn last_words(worker: &Worker) -> String {
     let mut text = String::new();
@@ -162,8 +179,36 @@ fn last_words(worker: &Worker) -> String {
         file.seek(SeekFrom::Start(worker.before))?;
         file.read_to_string(&mut text)
     });
-    match (read, text.rfind("error: ")) {
-        (Ok(_), Some(at)) => text[at + "error: ".len()..].trim_end().to_owned(),
+    match (read, last_error(&text)) {
+        (Ok(_), Some(error)) => error.to_owned(),
         _ => format!("a worker failed; see {}", worker.log.display()),
+    }
+}
+
+/// The last error of a log, to its end.
+fn last_error(log: &str) -> Option<&str> {
+    const START: &str = "error: ";
+    let at = match log.rfind(&format!("\n{START}")) {
+        Some(line) => line + 1,
+        None if log.starts_with(START) => 0,
+        None => return None,
+    };
+    Some(log[at + START.len()..].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_is_a_line_that_begins_with_it_and_what_follows() {
+        assert_eq!(last_error("error: one\n"), Some("one"));
+        assert_eq!(
+            last_error("a\nerror: one\nb\nerror: two:\n  more\n"),
+            Some("two:\n  more")
+        );
+        let inner = format!("x\nerror: {NO_MEMORY}CUDA error: out of memory; use fewer --jobs");
+        assert!(last_error(&inner).is_some_and(|error| error.starts_with(NO_MEMORY)));
+        assert_eq!(last_error("an error: inside"), None);
     }
 }

@@ -130,7 +130,7 @@ fn far(cell: &Load, directory: &RunDirectory, words: &[Word]) -> f64 {
         return 1.0;
     }
     let said = words.iter().map(|word| &word.report);
-    let said = said.filter(|report| report.title == cell.name && report.total > 0);
+    let said = said.filter(|report| cell.is_trained && report.title == cell.name && report.total > 0);
     said.map(|report| report.done as f64 / report.total as f64)
         .fold(0.0, f64::max)
         .min(0.999)
