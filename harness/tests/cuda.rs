@@ -256,15 +256,8 @@ fn stage_spec(stage: Stage, attack: Attack, precision: Precision, seed: u64) -> 
         sets.push(format!("train.{name}.views=[\"clean\", \"augmix\"]"));
     }
     let text = catalog::find("demo").expect("the demo suite");
-    let world = World {
-        data_checksum: String::new(),
-        corruptions_version: 1,
-        corruptions_setup: String::new(),
-        corrupted_files: Default::default(),
-        other_data: Default::default(),
-    };
     let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-    let plan = suite.plan(&world).expect("a plan");
+    let plan = suite.plan(&World::unread(&suite)).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == name);
     match cell.expect("a stage").spec {
         CellSpec::Train(spec) => TrainSpec {

@@ -297,9 +297,7 @@ mod tests {
         let world = World {
             data_checksum: "a".to_owned(),
             other_data: others.map(|name| (name.to_owned(), name.to_owned())).collect(),
-            corruptions_version: 1,
-            corruptions_setup: String::new(),
-            corrupted_files: BTreeMap::new(),
+            ..World::default()
         };
         suite.plan(&world).expect("a plan")
     }

@@ -33,17 +33,7 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
     let suite = Suite::parse(text, file, sets)?;
     let table = Suite::table(text, file, sets)?;
     // Ids differ from a run's; the settings do not.
-    let plan = suite.plan(&World {
-        data_checksum: String::new(),
-        corruptions_version: 0,
-        corruptions_setup: String::new(),
-        corrupted_files: BTreeMap::new(),
-        other_data: suite
-            .other_datasets()
-            .into_iter()
-            .map(|name| (name.to_owned(), String::new()))
-            .collect(),
-    })?;
+    let plan = suite.plan(&World::unread(&suite))?;
     let inner = |key: &str| table.get(key).and_then(toml::Value::as_table);
     let training = inner("training");
     let mut all = Vec::new();

@@ -24,6 +24,7 @@ pub mod published;
 mod resolve;
 pub mod results;
 pub mod scale;
+pub mod schema;
 pub mod settings;
 pub mod slurm;
 pub mod suite;

@@ -3,7 +3,7 @@
 use crate::asked::TEACHER;
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
-use crate::corrupted::CorruptedFiles;
+use crate::corrupted::{CorruptedFiles, Origin};
 use crate::error::SuiteError;
 use crate::suite::Suite;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct Plan {
 }
 
 /// What a plan needs to know of the world to give cells their identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     /// Checksum of the data set's bytes.
     pub data_checksum: String,
@@ -57,6 +57,31 @@ pub struct World {
     pub corruptions_setup: String,
     /// The files of each corruption, where corrupted images are read and not made.
     pub corrupted_files: BTreeMap<String, CorruptedFiles>,
+}
+
+impl World {
+    /// As it is before anything is read: cells get their settings, and ids that mean nothing.
+    pub fn unread(suite: &Suite) -> Self {
+        const UNREAD: &str = "not read";
+        let files = |name: &String| {
+            let files = CorruptedFiles {
+                official: false,
+                checksums: [(name.clone(), UNREAD.to_owned())].into(),
+            };
+            (name.clone(), files)
+        };
+        let others = suite.other_datasets().into_iter();
+        Self {
+            data_checksum: UNREAD.to_owned(),
+            other_data: others.map(|name| (name.to_owned(), UNREAD.to_owned())).collect(),
+            corruptions_setup: UNREAD.to_owned(),
+            corrupted_files: match suite.evaluation.corrupted().origin {
+                Origin::Generated => BTreeMap::new(),
+                Origin::Official => suite.asked().corruptions.iter().map(files).collect(),
+            },
+            ..Self::default()
+        }
+    }
 }
 
 impl Suite {
@@ -216,8 +241,7 @@ mod tests {
             data_checksum: checksum.to_owned(),
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
-            corrupted_files: BTreeMap::new(),
-            other_data: BTreeMap::new(),
+            ..World::default()
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         suite.plan(&world).expect("a plan")
@@ -259,8 +283,8 @@ mod tests {
                 data_checksum: "a".to_owned(),
                 corruptions_version: 1,
                 corruptions_setup: "release/procedural".to_owned(),
-                other_data: BTreeMap::new(),
                 corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
+                ..World::default()
             };
             suite.plan(&world).expect("a plan")
         };
@@ -298,9 +322,7 @@ mod tests {
             let world = World {
                 data_checksum: "a".to_owned(),
                 other_data: others.map(|name| (name.to_owned(), other.to_owned())).collect(),
-                corruptions_version: 1,
-                corruptions_setup: "release/procedural".to_owned(),
-                corrupted_files: BTreeMap::new(),
+                ..World::default()
             };
             suite.plan(&world).expect("a plan")
         };
@@ -357,17 +379,7 @@ mod tests {
             ("train.teacher-near.arch=resnet34", "resnet34"),
         ] {
             let suite = Suite::parse(text, "s", &[set.to_owned()]);
-            let refused = suite.and_then(|suite| {
-                suite.plan(&World {
-                    data_checksum: String::new(),
-                    other_data: ["cifar100", "shapes"]
-                        .map(|name| (name.to_owned(), String::new()))
-                        .into(),
-                    corruptions_version: 1,
-                    corruptions_setup: String::new(),
-                    corrupted_files: BTreeMap::new(),
-                })
-            });
+            let refused = suite.and_then(|suite| suite.plan(&World::unread(&suite)));
             let error = refused.expect_err(set).to_string();
             assert!(error.contains(hint), "{set}: {error}");
         }

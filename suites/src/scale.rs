@@ -344,18 +344,7 @@ mod tests {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let text = catalog::find(name).expect("a suite");
         let suite = Suite::parse(text, name, &sets).unwrap_or_else(|error| panic!("{sets:?}: {error}"));
-        let world = World {
-            data_checksum: "a".into(),
-            corruptions_version: 1,
-            corruptions_setup: String::new(),
-            corrupted_files: BTreeMap::new(),
-            other_data: suite
-                .other_datasets()
-                .into_iter()
-                .map(|name| (name.to_owned(), String::new()))
-                .collect(),
-        };
-        suite.plan(&world).expect("a plan")
+        suite.plan(&World::unread(&suite)).expect("a plan")
     }
 
     fn ids(plan: &Plan) -> Vec<CellId> {

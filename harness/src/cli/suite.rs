@@ -5,11 +5,11 @@ use super::run::{check, read_suite, suite_text};
 use super::{say, say_json, suite_cost};
 use crate::data::image_size;
 use crate::error::{Error, Result};
-use crate::run::corrupted::unread_world;
 use crate::run::difference::differences;
 use clap::{Args, Subcommand};
+use rlnet_suites::plan::World;
 use rlnet_suites::scale::{SCALES, Scale};
-use rlnet_suites::settings::json_schema;
+use rlnet_suites::schema::json_schema;
 use rlnet_suites::{CellId, CellSpec, Plan, catalog};
 use serde_json::json;
 
@@ -121,7 +121,7 @@ impl SuiteCommand {
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
 fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
     let suite = read_suite(name, sets)?;
-    let plan = suite.plan(&unread_world(&suite))?;
+    let plan = suite.plan(&World::unread(&suite))?;
     // Pictures of one's own are measured when they are read.
     check(&plan, |dataset| image_size(dataset).unwrap_or(32))?;
     Ok(plan)

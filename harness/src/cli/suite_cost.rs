@@ -159,7 +159,7 @@ pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::corrupted::unread_world;
+    use rlnet_suites::plan::World;
     use rlnet_suites::{Suite, catalog};
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         let sets = ["network.arch=resnet18", "training.attack=pgd:steps=7"].map(str::to_owned);
         let text = catalog::find("demo").expect("demo");
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-        let world = unread_world(&suite);
+        let world = World::unread(&suite);
         let plan = suite.plan(&world).expect("a plan");
         let CellSpec::Train(teacher) = &plan.cells[0].spec else {
             panic!("a teacher")
@@ -196,7 +196,7 @@ mod tests {
                 let Some(hours) = suite.gpu_hours.filter(|_| counted) else {
                     continue;
                 };
-                let world = unread_world(&suite);
+                let world = World::unread(&suite);
                 let work = count(&suite.plan(&world).expect("a plan")).expect("counted");
                 let total: f64 = work.values().map(|(_, units)| units).sum();
                 let counted = total / (super::super::suite::RATE * 1e12) / 3600.0;

@@ -278,32 +278,6 @@ impl CorruptedSource {
     }
 }
 
-/// What plans need to know when nothing is read: ids differ from a run's, all else is the same.
-pub fn unread_world(suite: &Suite) -> World {
-    const UNREAD: &str = "not read";
-    let files = |name: &String| {
-        let files = CorruptedFiles {
-            official: false,
-            checksums: [(name.clone(), UNREAD.to_owned())].into(),
-        };
-        (name.clone(), files)
-    };
-    World {
-        data_checksum: UNREAD.to_owned(),
-        other_data: suite
-            .other_datasets()
-            .into_iter()
-            .map(|name| (name.to_owned(), UNREAD.to_owned()))
-            .collect(),
-        corruptions_version: rlnet_corruptions::VERSION,
-        corruptions_setup: UNREAD.to_owned(),
-        corrupted_files: match suite.evaluation.corrupted().origin {
-            Origin::Generated => Files::new(),
-            Origin::Official => suite.asked().corruptions.iter().map(files).collect(),
-        },
-    }
-}
-
 fn generator(settings: Corrupted, folders: &Folders) -> Result<Generator> {
     let textures = match &folders.frost {
         Some(folder) => {

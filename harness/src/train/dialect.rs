@@ -100,13 +100,7 @@ mod tests {
         let mut all = vec![format!("network.norm={norm}")];
         all.extend(sets.iter().map(|set| (*set).to_owned()));
         let suite = Suite::parse(catalog::find("demo").expect("the demo"), "demo", &all).expect("a suite");
-        let plan = suite.plan(&World {
-            data_checksum: String::new(),
-            corruptions_version: 1,
-            corruptions_setup: String::new(),
-            corrupted_files: Default::default(),
-            other_data: Default::default(),
-        });
+        let plan = suite.plan(&World::unread(&suite));
         let mut cells = plan.expect("a plan").cells.into_iter();
         match cells.find(|cell| cell.name == stage).expect("a stage").spec {
             CellSpec::Train(spec) => spec,

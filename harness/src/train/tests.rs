@@ -37,14 +37,7 @@ pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
         .collect();
     let text = catalog::find("demo").expect("the demo suite");
     let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-    let world = World {
-        data_checksum: String::new(),
-        corruptions_version: 1,
-        corruptions_setup: String::new(),
-        corrupted_files: Default::default(),
-        other_data: Default::default(),
-    };
-    let plan = suite.plan(&world).expect("a plan");
+    let plan = suite.plan(&World::unread(&suite)).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
     match cell.expect("a stage").spec {
         CellSpec::Train(spec) => spec,
