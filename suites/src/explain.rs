@@ -6,7 +6,6 @@ use crate::plan::World;
 use crate::settings::{self, Section};
 use crate::suite::Suite;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use toml::Table;
 
 /// One setting, resolved.

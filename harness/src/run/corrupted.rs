@@ -10,7 +10,7 @@ use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Stack, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
 use rlnet_suites::plan::World;
-use rlnet_suites::{Asked, Condition, Corrupted, CorruptedFiles, EvaluateSpec, Suite};
+use rlnet_suites::{Asked, Condition, Corrupted, EvaluateSpec};
 use serde_json::json;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
