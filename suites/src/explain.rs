@@ -136,6 +136,7 @@ fn value(resolved: &Value, written: Option<&Table>, key: &str, default: &str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn explained(sets: &[&str]) -> BTreeMap<(String, &'static str), Explained> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
