@@ -387,6 +387,19 @@ fn a_model_card_says_only_what_was_measured() {
     assert!(card.get("autoattack_acc").is_none() && card.get("corruptions_mce").is_none());
 }
 
+/// The report of a plan in which every cell is done, on ten images.
+fn drawn(plan: &rlnet_suites::Plan) -> (tempfile::TempDir, Rendered) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_run_of(
+        folder.path(),
+        plan,
+        |_| true,
+        |cell, conditions| outcomes(plan, cell, conditions, 10),
+    );
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    (folder, rendered)
+}
+
 /// Rows of a table's CSV file, without its heading.
 fn csv_rows(rendered: &Rendered, id: &str) -> usize {
     let file = rendered.folder.join("tables").join(format!("{id}.csv"));
@@ -395,15 +408,7 @@ fn csv_rows(rendered: &Rendered, id: &str) -> usize {
 
 #[test]
 fn five_hundred_attacks_are_all_in_the_files_and_a_readable_part_on_the_page() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = one_under_attacks();
-    write_run_of(
-        folder.path(),
-        &plan,
-        |_| true,
-        |cell, conditions| outcomes(&plan, cell, conditions, 10),
-    );
-    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    let (_folder, rendered) = drawn(&one_under_attacks());
     // Two branches and the worst of them; 504 * 503 / 2 pairs.
     assert_eq!(csv_rows(&rendered, "overlap"), 3 * 126_756);
     assert_eq!(csv_rows(&rendered, "attacks"), 3);
@@ -425,15 +430,7 @@ fn five_hundred_attacks_are_all_in_the_files_and_a_readable_part_on_the_page() {
 
 #[test]
 fn many_networks_under_many_attacks_make_a_whole_report() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let plan = many_under_attacks();
-    write_run_of(
-        folder.path(),
-        &plan,
-        |_| true,
-        |cell, conditions| outcomes(&plan, cell, conditions, 10),
-    );
-    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    let (_folder, rendered) = drawn(&many_under_attacks());
     // 22 networks with two branches (and the worst of them), one with its only branch.
     assert_eq!(csv_rows(&rendered, "overlap"), (22 * 3 + 1) * 231);
     assert_eq!(csv_rows(&rendered, "attacks"), 22 * 3 + 1);

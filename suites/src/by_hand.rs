@@ -60,6 +60,23 @@ pub struct ByHand {
 }
 
 impl ByHand {
+    /// A stage that builds on nothing and leaves every setting to the method.
+    pub fn new(stage: Stage, images: Images) -> Self {
+        Self {
+            stage,
+            images,
+            teacher: None,
+            mask: None,
+            units: None,
+            imported: None,
+            arch: None,
+            norm: None,
+            budget: None,
+            allocation: None,
+            sets: Vec::new(),
+        }
+    }
+
     /// The name of the stage in its suite.
     pub fn name(&self) -> &'static str {
         self.stage.name()
@@ -349,27 +366,20 @@ mod tests {
             found.expect(name).clone()
         };
         let (teacher, mask, rlnet) = (cell("teacher"), cell("mask"), cell("rlnet"));
-        let hand = |stage: Stage, sets: &[&str]| ByHand {
-            stage,
-            images: Images {
+        let hand = |stage: Stage, sets: &[&str]| {
+            let images = Images {
                 dataset: "shapes".to_owned(),
                 train: Some(4000),
                 test: Some(500),
                 validation: None,
-            },
-            teacher: None,
-            mask: None,
-            units: None,
-            imported: None,
-            arch: None,
-            norm: None,
-            budget: None,
-            allocation: None,
-            sets: ["batch=32", "attack=pgd:steps=3,eps=4/255,alpha=2/255"]
+            };
+            let sets = ["batch=32", "attack=pgd:steps=3,eps=4/255,alpha=2/255"]
                 .iter()
-                .chain(sets)
-                .map(|set| (*set).to_owned())
-                .collect(),
+                .chain(sets);
+            ByHand {
+                sets: sets.map(|set| (*set).to_owned()).collect(),
+                ..ByHand::new(stage, images)
+            }
         };
         let made = |stage: &ByHand, above: &[Cell]| {
             let plan = plan(&stage.suite(above).expect("a suite"), &[]);

@@ -207,24 +207,15 @@ struct Asked {
 impl Asked {
     fn of(command: &StageCommand) -> Result<Self> {
         let mut asked = Self {
-            hand: ByHand {
-                stage: Stage::Teacher,
-                images: Images {
+            hand: ByHand::new(
+                Stage::Teacher,
+                Images {
                     dataset: String::new(),
                     train: None,
                     test: None,
                     validation: None,
                 },
-                teacher: None,
-                mask: None,
-                units: None,
-                imported: None,
-                arch: None,
-                norm: None,
-                budget: None,
-                allocation: None,
-                sets: Vec::new(),
-            },
+            ),
             above: Vec::new(),
         };
         match command {
