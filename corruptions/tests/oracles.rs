@@ -12,13 +12,24 @@
 
 mod support;
 
-use npyz::npz::NpzArchive;
+use std::io::Read;
+
 use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, Severity, Stack};
 
-fn load<T: npyz::Deserialize>(file: &str, array: &str) -> Vec<T> {
+/// The elements of one array of a `.npz` file, a zip archive of `.npy` files of version 1.0.
+/// `kind` is their type as NumPy writes it.
+fn load(file: &str, array: &str, kind: &str) -> Vec<u8> {
     let path = support::shared("oracles/corruptions").join(file);
-    let mut archive = NpzArchive::open(path).unwrap();
-    archive.by_name(array).unwrap().unwrap().into_vec().unwrap()
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    let mut entry = archive.by_name(&format!("{array}.npy")).unwrap();
+    entry.read_to_end(&mut bytes).unwrap();
+    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\0");
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = str::from_utf8(&bytes[10..start]).unwrap();
+    let expected = format!("{{'descr': '{kind}', 'fortran_order': False, ");
+    assert!(header.starts_with(&expected), "{file}, {array}: {header}");
+    bytes.split_off(start)
 }
 
 /// Bytes that differ, and the largest difference, over all severities and images of one
@@ -37,8 +48,9 @@ fn tolerable(bytes: usize, of: usize) -> bool {
 /// Compares a generator's output with `expected`, [severity][image] of n x n images.
 fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[u8]) -> Difference {
     let file = format!("corruptions_{n}.npz");
-    let inputs: Vec<u8> = load(&file, "inputs");
-    let seeds: Vec<i64> = load(&file, "seeds");
+    let inputs = load(&file, "inputs", "|u1");
+    let seeds = load(&file, "seeds", "<i8");
+    let seed = |i: usize| i64::from_le_bytes(seeds[8 * i..][..8].try_into().unwrap());
     let stride = n * n * 3;
     let count = inputs.len() / stride;
     let mut difference = Difference {
@@ -51,7 +63,7 @@ fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[
         let s = usize::from(severity.get() - 1);
         for i in 0..count {
             let image = Image::from_raw(n, n, inputs[i * stride..][..stride].to_vec()).unwrap();
-            let mut rng = NumpyRng::new(seeds[s * count + i] as u32);
+            let mut rng = NumpyRng::new(seed(s * count + i) as u32);
             let got = generator.corrupt(&image, corruption, severity, &mut rng).unwrap();
             let want = &expected[(s * count + i) * stride..][..stride];
             for (a, b) in got.data().iter().zip(want) {
@@ -77,7 +89,7 @@ fn modern(n: usize) {
     let Some(generator) = generator(Stack::Modern, "oracle images of the modern stack") else {
         return;
     };
-    let outputs: Vec<u8> = load(&format!("corruptions_{n}.npz"), "outputs");
+    let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");
     let share = outputs.len() / 19;
     let mut off = 0;
     for (corruption, expected) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
@@ -111,7 +123,8 @@ fn the_release_stack_where_it_differs() {
     };
     for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
         for n in [32, 64] {
-            let expected: Vec<u8> = load("release_stack_outputs.npz", &format!("{}_{n}", corruption.name()));
+            let array = format!("{}_{n}", corruption.name());
+            let expected = load("release_stack_outputs.npz", &array, "|u1");
             let d = compare(n, &generator, corruption, &expected);
             assert_eq!(d.bytes, 0, "{corruption} {n}: of {}, up to {}", d.of, d.largest);
         }
@@ -132,7 +145,7 @@ fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
     .unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     for n in [32, 64] {
-        let outputs: Vec<u8> = load(&format!("corruptions_{n}.npz"), "outputs");
+        let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");
         let share = outputs.len() / 19;
         for (corruption, modern) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
             let d = compare(n, &release, corruption, modern);

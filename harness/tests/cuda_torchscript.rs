@@ -173,12 +173,9 @@ fn logits_and_verdicts_are_the_references() {
         };
 
         let (logits, clean) = correct(&images);
-        let npy = std::fs::read(file("_logits.npy")).expect("beside the model");
-        let want: Vec<f32> = npyz::NpyFile::new(&npy[..])
-            .expect("npy")
-            .into_vec()
-            .expect("f32");
-        let want = Tensor::from_slice(&want).reshape(logits.size()).to_device(device);
+        let want = Tensor::read_npy(file("_logits.npy")).expect("beside the model");
+        let want = want.to_device(device);
+        assert_eq!(logits.size(), want.size(), "{name}");
         let away = (logits - want).abs().max().double_value(&[]);
         eprintln!("{name}: logits within {away:.1e}");
         assert!(away < 1e-4, "{name}: logits {away}");

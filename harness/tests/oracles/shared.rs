@@ -41,11 +41,9 @@ pub fn tensors(file: &str) -> Option<BTreeMap<String, Tensor>> {
 }
 
 pub fn npy_f32(file: &str) -> Option<Tensor> {
-    let bytes = std::fs::read(oracle(file)?).expect("a readable file");
-    let npy = npyz::NpyFile::new(&bytes[..]).expect("npy");
-    let shape: Vec<i64> = npy.shape().iter().map(|&n| n as i64).collect();
-    let values: Vec<f32> = npy.into_vec().expect("f32");
-    Some(Tensor::from_slice(&values).reshape(shape))
+    let values = Tensor::read_npy(oracle(file)?).expect("npy");
+    assert_eq!(values.kind(), Kind::Float, "{file}");
+    Some(values)
 }
 
 /// Test images of the real CIFAR-10, `[indices, 3, 32, 32]` in [0, 1], with labels; the
