@@ -3,25 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-pub use crate::corruptions::Corruption;
-use crate::corruptions::entry;
+use crate::corruptions::{Corruption, entry};
+use crate::entry::Group;
 use crate::{Error, Result};
-
-/// The paper's grouping, plus the four extras meant for validation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// gaussian, shot, impulse.
-    Noise,
-    /// defocus, glass, motion, zoom.
-    Blur,
-    /// snow, frost, fog, brightness.
-    Weather,
-    /// contrast, elastic, pixelate, jpeg.
-    Digital,
-    /// speckle_noise, gaussian_blur, spatter, saturate: never part of a headline mean.
-    Extra,
-}
 
 impl Corruption {
     /// The fifteen of the benchmark, in the paper's order.

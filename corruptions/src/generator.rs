@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::corruptions::{Job, Scratch, entry};
+use crate::corruptions::entry;
 use crate::image::bytes;
+use crate::job::{Job, Scratch};
 use crate::{
     Corruption, Error, Image, KeyedRng, ParameterSet, RandomSource, Result, Severity, Stack, Textures,
 };

@@ -28,9 +28,11 @@
 pub mod archive;
 mod corruption;
 mod corruptions;
+mod entry;
 mod error;
 mod generator;
 mod image;
+mod job;
 mod jpeg;
 mod kernels;
 mod parameters;
@@ -38,7 +40,8 @@ pub mod random;
 mod severity;
 pub mod textures;
 
-pub use corruption::{Corruption, Group};
+pub use corruptions::Corruption;
+pub use entry::Group;
 pub use error::{Error, Result};
 pub use generator::{Description, Generator, Options, VERSION, corrupt};
 pub use image::Image;

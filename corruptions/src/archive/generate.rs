@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 
 use super::NpyWriter;
 use super::ledger::{Ledger, Setup};
+use super::source::Source;
 use crate::image::bytes;
 use crate::{Corruption, Error, Generator, Image, NumpyRng, Result, Severity};
 
@@ -36,24 +37,6 @@ impl Dataset<'_> {
             self.images.len(),
         )))
     }
-}
-
-/// Where an archive's random draws come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "rng", rename_all = "kebab-case")]
-pub enum Source {
-    /// One generator an image, keyed by (seed, corruption, severity, position). Parallel,
-    /// and any part of the archive can be made alone.
-    Keyed {
-        /// The seed.
-        seed: u64,
-    },
-    /// One continuing NumPy stream over corruptions, severities and images in order, as the
-    /// reference script draws. Serial, and a file depends on all files before it.
-    Numpy {
-        /// The seed of `np.random.seed`.
-        seed: u32,
-    },
 }
 
 /// How far [`generate_archive`] is.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Source, folder_md5, verify::md5_of};
+use super::digest::{folder_md5, md5_of};
+use super::source::Source;
 use crate::{Corruption, Description, Error, Result};
 
 /// Everything that can change a byte of an archive.

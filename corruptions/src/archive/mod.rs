@@ -4,18 +4,22 @@
 //! (5 N, 32, 32, 3): the N test images at severity 1, then 2, and so on; `labels.npy` is
 //! the N labels five times. Tiny-ImageNet-C is a tree of image files.
 
+mod digest;
 mod folders;
 mod generate;
 mod ledger;
 mod npy;
 mod published;
 mod sheet;
+mod source;
 mod verify;
 
-pub use folders::{FolderImage, Level, TreeContent, TreeFormat, folder_md5, generate_folders, image_files};
-pub use generate::{Dataset, Progress, Source, Written, generate_archive};
+pub use digest::{folder_md5, image_files, md5_of};
+pub use folders::{FolderImage, Level, TreeContent, TreeFormat, generate_folders};
+pub use generate::{Dataset, Progress, Written, generate_archive};
 pub use ledger::{made_by, verify_own};
 pub use npy::{NpyReader, NpyWriter};
 pub use published::{PUBLISHED_TARS, Published};
 pub use sheet::{contact_sheet, write_jpeg, write_png};
-pub use verify::{Difference, FileStatus, Status, compare_files, compare_regenerated, md5_of, verify_dir};
+pub use source::Source;
+pub use verify::{Difference, FileStatus, Status, compare_files, compare_regenerated, verify_dir};

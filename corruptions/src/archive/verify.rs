@@ -1,11 +1,8 @@
 //! Is this folder the published archive? And if not, how far from it?
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use md5::{Digest, Md5};
-
+use super::digest::md5_of;
 use super::generate::{Draws, each_part};
 use super::{Dataset, NpyReader, Published, Source};
 use crate::{Corruption, Error, Generator, Result, Severity};
@@ -111,22 +108,6 @@ fn verify_file(path: &Path, name: &str, expected: &str) -> Result<Status> {
         Ok(_) => Ok(Status::Differs { md5 }),
         Err(Error::Archive { why, .. }) => Ok(Status::Malformed { why }),
         Err(other) => Err(other),
-    }
-}
-
-/// The MD5 of a file, in hex.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn md5_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    let mut digest = Md5::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(Error::io(path))? {
-            0 => return Ok(format!("{:x}", digest.finalize())),
-            n => digest.update(&buffer[..n]),
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod dct;
 mod quantise;
 mod resample;
 
-use crate::corruptions::Scratch;
+use crate::job::Scratch;
 use quantise::Table;
 
 /// Whose arithmetic.

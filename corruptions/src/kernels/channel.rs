@@ -8,7 +8,7 @@
 
 use std::sync::OnceLock;
 
-use crate::corruptions::Job;
+use crate::job::Job;
 use crate::random::KeyedRng;
 
 /// Fraction bits of a column; eight more bits name the column.

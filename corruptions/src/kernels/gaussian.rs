@@ -6,7 +6,7 @@
 
 use super::{replicate, symmetric};
 use crate::Stack;
-use crate::corruptions::Pool;
+use crate::job::Pool;
 
 /// How the image goes on beyond its border.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@
 //! division, which truncates. A build with HDRI, or ImageMagick 7, may round instead.
 
 use super::lines;
-use crate::corruptions::Pool;
+use crate::job::Pool;
 
 /// Blurs `bytes` (height x width x channels) in place along `angle` degrees.
 pub(crate) fn blur(

@@ -1,15 +1,8 @@
 //! The two nouns of the room: a [`Split`] of images and the [`Dataset`] it belongs to.
 
-use std::path::Path;
-
 use rlnet_corruptions::random::KeyedRng;
-use rlnet_suites::error::suggest;
 
-use super::shapes::{self, Class};
-use super::{DataError, Tree, cifar, imagefolder, tiny};
-
-/// Names that [`load`] understands, besides `imagefolder:PATH`.
-pub const NAMES: [&str; 5] = ["shapes", "textures", "cifar10", "cifar100", tiny::NAME];
+use super::Tree;
 
 /// Images of one split: `u8` RGB, N x H x W x 3 contiguous, with labels and positions in the
 /// official order.
@@ -93,7 +86,7 @@ impl Split {
 /// A named data set: both splits, the class names and what the network normalises with.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// One of [`NAMES`], or `imagefolder:PATH`.
+    /// One of [`NAMES`](super::NAMES), or `imagefolder:PATH`.
     pub name: String,
     /// Class names in label order.
     pub classes: Vec<String>,
@@ -118,7 +111,7 @@ pub struct Dataset {
     pub tree: Option<Tree>,
 }
 
-/// What [`load_with`] tolerates, and leaves out.
+/// What [`load_with`](super::load_with) tolerates, and leaves out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Accept files whose checksum is not the official one. The data set's `checksum` and
@@ -146,71 +139,6 @@ pub struct Facts {
     pub std: [f64; 3],
 }
 
-/// The facts of a data set by name. CIFAR's are published, so its files need not be there.
-///
-/// # Errors
-/// As [`load`], for the others.
-pub fn facts(name: &str, data_dir: &Path) -> Result<Facts, DataError> {
-    match name {
-        "cifar10" => return Ok(cifar::CIFAR10.facts()),
-        "cifar100" => return Ok(cifar::CIFAR100.facts()),
-        _ => {}
-    }
-    let options = LoadOptions {
-        test_only: true,
-        ..LoadOptions::default()
-    };
-    let data = load_with(name, data_dir, options)?;
-    Ok(Facts {
-        classes: data.classes,
-        size: data.size,
-        mean: data.mean,
-        std: data.std,
-    })
-}
-
-/// Loads a data set by name, official files only.
-///
-/// `data_dir` is the folder that holds the unpacked official folder, or that folder itself; it is
-/// not looked at for `shapes` and `textures`.
-///
-/// # Errors
-/// An unknown name, missing, damaged or modified files: see [`DataError`].
-pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
-    load_with(name, data_dir, LoadOptions::default())
-}
-
-/// [`load`] with a choice of what to tolerate.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
-    match name {
-        "shapes" => Ok(shapes::default_dataset(Class::Form, options)),
-        "textures" => Ok(shapes::default_dataset(Class::Texture, options)),
-        "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
-        "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
-        tiny::NAME => tiny::load(data_dir, options),
-        _ => match name.strip_prefix(imagefolder::PREFIX) {
-            Some(path) => imagefolder::load(Path::new(path), options),
-            None => Err(DataError::UnknownName {
-                name: name.to_owned(),
-                suggestion: suggest(name, NAMES.into_iter().chain(["imagefolder:PATH"])),
-            }),
-        },
-    }
-}
-
-/// Side of a data set's images in pixels, known before it is read; `None` for pictures of
-/// one's own and unknown names.
-pub fn image_size(name: &str) -> Option<usize> {
-    match name {
-        "shapes" | "textures" | "cifar10" | "cifar100" => Some(32),
-        tiny::NAME => Some(tiny::SIDE),
-        _ => None,
-    }
-}
-
 /// Parts a training split into `(train, validation)`: every choice (checkpoint, mask, budget) is
 /// made on the second, so that the test images choose nothing. The published code chooses on the
 /// test set.
@@ -231,7 +159,6 @@ pub fn holdout(train: &Split, fraction: f64, seed: u64) -> (Split, Split) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
 
@@ -271,11 +198,5 @@ mod tests {
     fn take_is_a_prefix_and_never_more_than_there_is() {
         assert_eq!(numbered(9).take(4), numbered(4));
         assert_eq!(numbered(9).take(40), numbered(9));
-    }
-
-    #[test]
-    fn an_unknown_name_gets_a_suggestion() {
-        let message = load("cifar-10", Path::new("")).unwrap_err().to_string();
-        assert!(message.contains("did you mean `cifar10`?"), "{message}");
     }
 }

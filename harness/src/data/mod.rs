@@ -18,6 +18,7 @@ pub mod dataset;
 pub mod error;
 pub mod fractal;
 pub mod imagefolder;
+pub mod named;
 pub mod pictures;
 pub mod pixmix;
 pub mod shapes;
@@ -25,7 +26,8 @@ pub mod tensor;
 pub mod tiny;
 
 pub use batches::{Batch, ViewSpec, epoch};
-pub use dataset::{Dataset, Facts, LoadOptions, NAMES, Split, facts, holdout, image_size, load, load_with};
+pub use dataset::{Dataset, Facts, LoadOptions, Split, holdout};
 pub use error::DataError;
+pub use named::{NAMES, facts, image_size, load, load_with};
 pub use pictures::Tree;
 pub use tensor::{images_to_tensor, upload};

@@ -10,7 +10,7 @@
 //! last one ends with the blocks. From 128 pixels on the second stage halves the resolution,
 //! as the paper has it for 224; below, it does not, as the reference has it for 32.
 
-use super::body::Build;
+use super::build::Build;
 use super::layers::{Conv, ConvShape, HeadInit, Linear};
 use super::pass::Pass;
 

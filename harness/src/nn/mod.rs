@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod body;
 pub mod budget;
+pub mod build;
 pub mod checkpoint;
 pub mod layers;
 mod layout;
@@ -14,6 +15,7 @@ pub mod network;
 pub mod params;
 pub mod pass;
 pub mod resnet;
+mod suffix;
 pub mod vgg;
 pub mod vit;
 pub mod wide_resnet;
@@ -22,7 +24,7 @@ pub mod wide_resnet;
 mod tests;
 
 pub use arch::Arch;
-pub use body::Quirks;
+pub use build::Quirks;
 pub use mask::ReluMask;
 pub use network::{Forward, Frozen, Network, NetworkSpec};
 pub use pass::Taps;

@@ -1,7 +1,7 @@
 //! A trained network as a file: weights, mask, and all that is needed to build it again.
 
 use super::arch::Arch;
-use super::body::Quirks;
+use super::build::Quirks;
 use super::checkpoint::Tensors;
 use super::network::{Network, NetworkSpec};
 use crate::error::{Error, Result};

@@ -2,7 +2,8 @@
 //! by every call.
 
 use super::arch::Arch;
-use super::body::{Body, Build, Quirks};
+use super::body::Body;
+use super::build::{Build, Quirks};
 use super::layers::{Folded, Mode};
 use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};

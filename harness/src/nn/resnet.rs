@@ -5,7 +5,7 @@
 //! ReLU layers: the stem, then two a block (`a` after the first norm, `b` after the residual
 //! sum). Stages: the outputs of the stages after their last ReLU; not the stem.
 
-use super::body::{Build, Quirks};
+use super::build::{Build, Quirks};
 use super::layers::{Conv, ConvShape, Linear};
 use super::pass::{Pass, Pool};
 use rlnet_suites::NormBanks;
@@ -40,7 +40,7 @@ impl Plan {
         let Some((_, blocks, default)) = DEPTHS.iter().find(|(name, _, _)| *name == depth) else {
             return Ok(None);
         };
-        let width = super::arch::width(depth, suffix, *default)?;
+        let width = super::suffix::width(depth, suffix, *default)?;
         Ok(Some(Self { width, blocks }))
     }
 

@@ -5,7 +5,7 @@
 //! pooling is not counted among the ReLUs. ReLU layers: one a convolution. Stages: the output
 //! of each group's last ReLU, before its pooling.
 
-use super::body::Build;
+use super::build::Build;
 use super::layers::{Conv, ConvShape, HeadInit, Linear};
 use super::pass::{Pass, Pool};
 
@@ -42,7 +42,7 @@ impl Plan {
                 },
                 None => continue,
             };
-            let width = super::arch::width(name, suffix, 64)?;
+            let width = super::suffix::width(name, suffix, 64)?;
             return Ok(Some(Self { width, convs }));
         }
         Ok(None)

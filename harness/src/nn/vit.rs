@@ -20,7 +20,7 @@
 //! ReLU layers: the stem's convolutions but the last; in each block the scores (`attention`, `[heads,
 //! tokens, tokens]`) and the hidden layer (`hidden`). Stages: the outputs of the blocks.
 
-use super::body::Build;
+use super::build::Build;
 use super::layers::{Conv, ConvShape, Linear};
 use super::pass::Pass;
 
@@ -56,7 +56,7 @@ impl Plan {
             "write vitD, or vitD-wN, with a depth D from 1 to 24 and a width N, a multiple of 8: vit4-w128";
         let depth = depth.parse().ok().filter(|depth| (1..=24).contains(depth));
         let depth = depth.ok_or(how)?;
-        let width = super::arch::width(text.split('-').next().unwrap_or(text), suffix, 128)?;
+        let width = super::suffix::width(text.split('-').next().unwrap_or(text), suffix, 128)?;
         if width % 8 != 0 {
             return Err(how.to_owned());
         }

@@ -8,7 +8,7 @@
 //! second follows the first convolution and is folded. The pool is global: the reference's
 //! fixed 8x8 window does the same at 32 pixels and fails at 64.
 
-use super::body::Build;
+use super::build::Build;
 use super::layers::{BankedNorm, Conv, ConvShape, HeadInit, Linear};
 use super::pass::{Pass, Pool};
 

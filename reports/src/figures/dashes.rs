@@ -1,8 +1,8 @@
 //! Dashed lines, which plotters only draws with its own charts.
 
-use super::canvas::Point;
+type Point = (f64, f64);
 
-/// Cuts a line into dashes.
+/// Cuts a line into dashes of length `on` with gaps of length `off`.
 pub(super) fn dashes(points: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
     let mut pieces = Vec::new();
     let (mut left, mut drawing) = (on, true);

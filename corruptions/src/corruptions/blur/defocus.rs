@@ -5,8 +5,8 @@
 //! above their exact values matters: means that are whole grey levels are not truncated
 //! one level down.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::kernels::{lines, reflect101};
 use crate::{RandomSource, Result};

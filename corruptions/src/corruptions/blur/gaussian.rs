@@ -1,7 +1,7 @@
 //! gaussian_blur: a separable Gaussian, border replicated.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};

@@ -5,8 +5,8 @@
 //! comes from the upper left. Both are part of the benchmark and kept. (At the weakest
 //! CIFAR severity the blur has radius 0: the copying alone does the damage.)
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};

@@ -1,7 +1,7 @@
 //! motion_blur: one uniform angle, then ImageMagick's motion blur.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::motion;
 use crate::{RandomSource, Result};
 

@@ -5,8 +5,8 @@
 //! 1 + i ((1 + step) - 1), in double precision, which makes the last one 1.2500000000000002
 //! where a literal 1.25 would round to a smaller enlargement.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::zoom::{Axis, sample};
 use crate::{RandomSource, Result};

@@ -1,7 +1,7 @@
 //! contrast: every channel drawn towards its mean over the image.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 

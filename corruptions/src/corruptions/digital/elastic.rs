@@ -5,8 +5,8 @@
 //! with SciPy's `map_coordinates`; the two stacks differ in what lies up to one pixel
 //! beyond the border.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Border, Gaussian, Storage};
 use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::{affine, symmetric};

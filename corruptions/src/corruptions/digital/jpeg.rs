@@ -3,8 +3,8 @@
 //! Huffman coding is lossless, so only the lossy steps are made: colour conversion, chroma
 //! subsampling, the discrete cosine transform and quantisation, and all of it back.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::jpeg::{Codec, round_trip};
 use crate::{RandomSource, Result, Stack};
 

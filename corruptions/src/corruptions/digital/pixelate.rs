@@ -5,8 +5,8 @@
 //! average), first along rows, then along columns, with an 8-bit image in between. Going
 //! up is nearest neighbour: box and nearest agree when enlarging.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {

@@ -2,8 +2,8 @@
 //!
 //! Where something is added, a grey pixel (hue 0) turns reddish; the benchmark does that.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 

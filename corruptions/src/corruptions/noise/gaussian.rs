@@ -1,7 +1,7 @@
 //! gaussian_noise: Y = X + sigma N, a normal for every channel value.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::channel::{Channel, Channels, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};

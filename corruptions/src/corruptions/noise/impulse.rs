@@ -4,8 +4,8 @@
 //! as scikit-image up to 0.18 does. From 0.19 on it draws from a generator that no seed
 //! reaches, so this rule is the only reproducible one.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::channel::{Channel, Channels};
 use crate::{RandomSource, Result};
 

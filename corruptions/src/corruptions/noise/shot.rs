@@ -1,7 +1,7 @@
 //! shot_noise: Y = Poisson(c X) / c, as if every value counted c photons at full white.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::channel::{Channel, Channels};
 use crate::kernels::unit::{UNIT, byte};
 use crate::{RandomSource, Result};

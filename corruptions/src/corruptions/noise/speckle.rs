@@ -1,7 +1,7 @@
 //! speckle_noise: Y = X + X (sigma N), noise in proportion to the value.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::channel::{Channel, Channels, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};

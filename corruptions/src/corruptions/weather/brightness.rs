@@ -1,7 +1,7 @@
 //! brightness: a constant added to the HSV value.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 

@@ -4,8 +4,8 @@
 //! cut to the image from the top left. The random amplitude multiplies a uniform draw from
 //! (-amplitude, amplitude), so it acts squared. An all-black image stays black.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 

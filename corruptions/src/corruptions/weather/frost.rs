@@ -3,8 +3,8 @@
 //! Works in 0..255 and truncates. See [`crate::textures`] for the photographs and what
 //! stands in for them.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {

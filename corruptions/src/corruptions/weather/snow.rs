@@ -1,7 +1,7 @@
 //! snow: thresholded noise, zoomed, blurred along a steep line, laid over a whitened image.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::motion;
 use crate::kernels::unit::{byte, unit, unit_f32};
 use crate::kernels::zoom::{Axis, sample};

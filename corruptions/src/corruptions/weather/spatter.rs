@@ -4,8 +4,8 @@
 //! along the lit side of its edges, for which the reference finds edges, measures the
 //! distance to them, equalises it and embosses the result.
 
-use crate::corruption::Group;
-use crate::corruptions::{Entry, Job, Scratch};
+use crate::entry::{Entry, Group};
+use crate::job::{Job, Scratch};
 use crate::kernels::edges::{Gradients, SIDE, canny, chamfer};
 use crate::kernels::frame::Frame;
 use crate::kernels::gaussian::{Gaussian, Storage};

@@ -5,24 +5,11 @@
 use super::search::{Found, search};
 use super::{alike, replays};
 use crate::attack::Objective;
-use crate::attack::ball::{Ball, per_image};
+use crate::attack::ball::Ball;
 use crate::attack::target::Target;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
-use tch::{Kind, Tensor, no_grad_guard};
-
-/// How much sparser the next steps are than the best perturbation, and by how much a step
-/// shrinks (ibid., algorithm 1).
-const SPARSER: f64 = 1.5;
-
-/// Steps between two checks, as a share of all.
-const EVERY: f64 = 0.04;
-
-/// The smallest step, as a share of the first.
-const LEAST: f64 = 0.1;
-
-/// A perturbation that lost a twentieth of its values counts as sparser.
-const SAME: f64 = 0.95;
+use tch::{Tensor, no_grad_guard};
 
 /// Three searches, in balls of radius 3, 2 and 1 eps with 30, 30 and 40 % of the steps, each
 /// from the best point of the one before; only the last can fool.
@@ -78,74 +65,5 @@ fn start(purpose: &str, target: &Target<'_>, radius: f64, key: &[u64]) -> Tensor
         inside(target, radius, &(images + noisy)) - images
     } else {
         noisy
-    }
-}
-
-/// How sparse the next step of each image is.
-#[derive(Debug)]
-pub(super) struct Sparsity {
-    /// Values that a step moves, `[N]`, may be a fraction.
-    moved: Tensor,
-    /// Non-zero values of the best perturbation at the last check, `[N]`.
-    before: Tensor,
-    /// Steps between two checks, and those made since the last.
-    every: usize,
-    passed: usize,
-}
-
-fn nonzero(delta: &Tensor) -> Tensor {
-    delta
-        .not_equal(0.0)
-        .flatten(1, -1)
-        .sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
-}
-
-impl Sparsity {
-    pub(super) fn new(start: &Tensor, images: &Tensor, steps: usize) -> Self {
-        let before = nonzero(&(start - images));
-        Self {
-            moved: &before / SPARSER,
-            before,
-            every: ((EVERY * steps as f64) as usize).max(1),
-            passed: 0,
-        }
-    }
-
-    pub(super) fn select(&mut self, rows: &Tensor) {
-        self.moved = self.moved.index_select(0, rows);
-        self.before = self.before.index_select(0, rows);
-    }
-
-    /// The signs of the largest values of each gradient, of unit length in L1.
-    pub(super) fn direction(&self, gradient: &Tensor) -> Tensor {
-        let gradient = gradient.nan_to_num(0.0, None, None);
-        let flat = gradient.flatten(1, -1);
-        let size = flat.abs();
-        let values = size.size()[1];
-        let count = (values - (values as f64 - &self.moved).to_kind(Kind::Int64)).clamp(1, values);
-        // The longest list that any image needs; what each takes of it is its own.
-        let sorted = size.topk(count.max().int64_value(&[]), 1, true, true).0;
-        let least = sorted.gather(1, &(count - 1).unsqueeze(1), false);
-        let signs = flat.sign() * size.ge_tensor(&least).to_kind(flat.kind());
-        let count = nonzero(&signs).clamp_min(1.0);
-        signs.reshape(gradient.size()) / per_image(&count)
-    }
-
-    /// After a step, at a check: `size` is eps again where the best perturbation (`delta`)
-    /// has become sparser, and a third smaller where not. Tells who goes back to the best
-    /// point.
-    pub(super) fn step(&mut self, delta: &Tensor, size: &mut Tensor, eps: &Tensor) -> Option<Tensor> {
-        self.passed += 1;
-        if self.passed < self.every {
-            return None;
-        }
-        self.passed = 0;
-        let now = nonzero(delta);
-        let sparser = (&now / &self.before).lt(SAME);
-        let shrunk = (&*size / SPARSER).maximum(&(eps * LEAST)).minimum(eps);
-        *size = eps.where_self(&sparser, &shrunk);
-        self.moved = &now / SPARSER;
-        self.before = now;
-        Some(sparser)
     }
 }

@@ -5,6 +5,7 @@
 mod l1;
 mod schedule;
 mod search;
+mod sparsity;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! One search of Auto-PGD from a given start.
 
-use super::l1::Sparsity;
 use super::schedule::{History, Windows};
+use super::sparsity::Sparsity;
 use super::{replays, steepest, step};
 use crate::attack::Objective;
 use crate::attack::ball::{Ball, per_image};

@@ -1,0 +1,97 @@
+//! One image to corrupt, and the working memory to do it in.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use crate::{Error, ParameterSet, Severity, Stack, Textures};
+
+/// One image to corrupt.
+pub(crate) struct Job<'a> {
+    pub name: &'static str,
+    /// `width * height * 3` bytes.
+    pub pixels: &'a [u8],
+    pub width: usize,
+    pub height: usize,
+    pub severity: Severity,
+    pub set: ParameterSet,
+    pub stack: Stack,
+    pub textures: &'a Textures,
+}
+
+impl Job<'_> {
+    /// This job's row of a parameter table: one line a set, one column a severity.
+    pub fn pick<T: Copy>(&self, table: &[[T; 5]; 3]) -> T {
+        table[self.set.index()][self.severity.index()]
+    }
+
+    /// Width times height.
+    pub fn area(&self) -> usize {
+        self.width * self.height
+    }
+
+    pub fn refuse(&self, why: impl Into<String>) -> Error {
+        Error::Unsupported {
+            corruption: self.name,
+            width: self.width,
+            height: self.height,
+            why: why.into(),
+        }
+    }
+}
+
+/// Working memory of one thread, reused from image to image. Contents are stale: whoever
+/// takes a slice writes all of it before reading.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub doubles: Pool<f64>,
+    pub singles: Pool<f32>,
+    pub distances: Pool<f32>,
+    pub bytes: Pool<u8>,
+    pub shorts: Pool<i16>,
+    pub words: Pool<i32>,
+    pub counts: Pool<u32>,
+    pub flags: Pool<bool>,
+    /// For the kernels themselves, so that a corruption can hold slices of the others.
+    pub kernel: Pool<f64>,
+    plan: Option<(Cell, Rc<dyn Any>)>,
+}
+
+/// What a plan depends on: corruption, size, severity, parameter set, stack.
+type Cell = (&'static str, usize, usize, Severity, ParameterSet, Stack);
+
+impl Scratch {
+    /// What is the same for every image of a cell and size: kernels, maps, tables. Made for
+    /// the first image, kept until another cell's plan is asked for.
+    pub fn plan<T: 'static>(&mut self, job: &Job<'_>, make: impl FnOnce() -> T) -> Rc<T> {
+        let cell = (job.name, job.width, job.height, job.severity, job.set, job.stack);
+        if let Some((of, plan)) = &self.plan
+            && *of == cell
+            && let Ok(plan) = Rc::clone(plan).downcast()
+        {
+            return plan;
+        }
+        let plan = Rc::new(make());
+        self.plan = Some((cell, Rc::<T>::clone(&plan)));
+        plan
+    }
+}
+
+/// A buffer handed out in pieces.
+#[derive(Default)]
+pub(crate) struct Pool<T>(Vec<T>);
+
+impl<T: Copy + Default> Pool<T> {
+    /// Disjoint slices of these lengths.
+    pub fn take<const K: usize>(&mut self, lengths: [usize; K]) -> [&mut [T]; K] {
+        let total = lengths.iter().sum();
+        if self.0.len() < total {
+            self.0.resize(total, T::default());
+        }
+        let mut rest = self.0.as_mut_slice();
+        lengths.map(|length| {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = tail;
+            head
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! A data set by its name.
+
+use std::path::Path;
+
+use rlnet_suites::error::suggest;
+
+use super::shapes::{self, Class};
+use super::{DataError, Dataset, Facts, LoadOptions, cifar, imagefolder, tiny};
+
+/// Names that [`load`] understands, besides `imagefolder:PATH`.
+pub const NAMES: [&str; 5] = ["shapes", "textures", "cifar10", "cifar100", tiny::NAME];
+
+/// The facts of a data set by name. CIFAR's are published, so its files need not be there.
+///
+/// # Errors
+/// As [`load`], for the others.
+pub fn facts(name: &str, data_dir: &Path) -> Result<Facts, DataError> {
+    match name {
+        "cifar10" => return Ok(cifar::CIFAR10.facts()),
+        "cifar100" => return Ok(cifar::CIFAR100.facts()),
+        _ => {}
+    }
+    let options = LoadOptions {
+        test_only: true,
+        ..LoadOptions::default()
+    };
+    let data = load_with(name, data_dir, options)?;
+    Ok(Facts {
+        classes: data.classes,
+        size: data.size,
+        mean: data.mean,
+        std: data.std,
+    })
+}
+
+/// Loads a data set by name, official files only.
+///
+/// `data_dir` is the folder that holds the unpacked official folder, or that folder itself; it is
+/// not looked at for `shapes` and `textures`.
+///
+/// # Errors
+/// An unknown name, missing, damaged or modified files: see [`DataError`].
+pub fn load(name: &str, data_dir: &Path) -> Result<Dataset, DataError> {
+    load_with(name, data_dir, LoadOptions::default())
+}
+
+/// [`load`] with a choice of what to tolerate.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
+    match name {
+        "shapes" => Ok(shapes::default_dataset(Class::Form, options)),
+        "textures" => Ok(shapes::default_dataset(Class::Texture, options)),
+        "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
+        "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
+        tiny::NAME => tiny::load(data_dir, options),
+        _ => match name.strip_prefix(imagefolder::PREFIX) {
+            Some(path) => imagefolder::load(Path::new(path), options),
+            None => Err(DataError::UnknownName {
+                name: name.to_owned(),
+                suggestion: suggest(name, NAMES.into_iter().chain(["imagefolder:PATH"])),
+            }),
+        },
+    }
+}
+
+/// Side of a data set's images in pixels, known before it is read; `None` for pictures of
+/// one's own and unknown names.
+pub fn image_size(name: &str) -> Option<usize> {
+    match name {
+        "shapes" | "textures" | "cifar10" | "cifar100" => Some(32),
+        tiny::NAME => Some(tiny::SIDE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_gets_a_suggestion() {
+        let message = load("cifar-10", Path::new("")).unwrap_err().to_string();
+        assert!(message.contains("did you mean `cifar10`?"), "{message}");
+    }
+}
