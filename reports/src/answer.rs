@@ -1,13 +1,14 @@
 //! The answer in plain words: the first paragraph of a report. Every number carries its
 //! interval, and what cannot be told apart is said to be so.
 
+use crate::analysis::Analysis;
 use crate::definitions::{headline, images};
 use crate::metrics::checks::AT_CHANCE;
 use crate::metrics::diagnosis::{Diagnosis, State};
 use crate::metrics::reduction::{Knee, Sweep};
-use crate::metrics::{Analysis, Comparison, Estimate, Gap, Measure, Reading, Verdict};
+use crate::metrics::{Comparison, Estimate, Gap, Measure, Reading, Verdict};
+use crate::model::Model;
 use crate::rival;
-use crate::runs::Model;
 use crate::tables::reduction::knee_with_range;
 use crate::words;
 use rlnet_suites::train::Stage;

@@ -1,12 +1,13 @@
 //! What every number of a report means, said with the numbers of this report: which attack,
 //! which corruptions, how many images.
 
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::cost::ASSUMPTIONS;
-use crate::metrics::{Analysis, Reading};
 use crate::runs::Runs;
 use crate::sources;
 use crate::words;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{Branch, Condition};
 use serde::Serialize;
 use std::collections::BTreeSet;

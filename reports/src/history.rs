@@ -1,11 +1,12 @@
 //! A series of nights: every run of a folder adds its numbers to one Parquet file, which stays
 //! when the runs are gone; steps in each number are found and drawn.
 
+use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure, Series};
 use crate::files;
 use crate::metrics::steps::{Piece, pieces};
-use crate::metrics::{Analysis, Estimate, Reading};
+use crate::metrics::{Estimate, Reading};
 use crate::parquet::{read_parquet, strs, write_parquet};
 use crate::runs::Runs;
 use crate::words;

@@ -1,12 +1,13 @@
 //! The page: one file with everything inside, no network, legible in light and dark, on a
 //! phone and on paper.
 
+use crate::analysis::Analysis;
 use crate::base64;
 use crate::definitions::{Definition, definitions};
 use crate::error::ReportError;
 use crate::figures::Figure;
+use crate::metrics::Reading;
 use crate::metrics::checks::Flag;
-use crate::metrics::{Analysis, Reading};
 use crate::tables::{Cell, Kind, Table, Value as Said};
 use crate::{answer, format::Format, words};
 use minijinja::{AutoEscape, Environment, Value, context};

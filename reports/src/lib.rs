@@ -3,6 +3,7 @@
 //! This crate reads a run directory and nothing else: no libtorch, no data set, no network.
 //! Every number is a query over outcome rows, so nothing is ever re-run to get another one.
 
+pub mod analysis;
 pub mod answer;
 mod base64;
 pub mod definitions;
@@ -14,6 +15,7 @@ pub mod gate;
 pub mod history;
 mod html;
 pub mod metrics;
+pub mod model;
 pub mod model_card;
 mod parquet;
 pub mod render;
@@ -25,9 +27,9 @@ pub mod store;
 pub mod tables;
 pub mod words;
 
+pub use analysis::Analysis;
 pub use error::ReportError;
 pub use format::Format;
-pub use metrics::Analysis;
 pub use render::{Rendered, main_table_json, render, render_over};
 pub use run::Run;
 pub use runs::Runs;

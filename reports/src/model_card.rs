@@ -2,12 +2,13 @@
 //! project's `model_info` files, and beside them what those leave out (intervals, the exact
 //! attack, how the network was read). Only what was measured is written.
 
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::mce::{Base, Definition};
 use crate::metrics::threat::Norm;
-use crate::metrics::{Analysis, Reading};
-use crate::runs::Model;
-use rlnet_suites::condition::BENCHMARK;
+use crate::model::Model;
+use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{AttackSpec, Condition};
 use serde_json::{Map, Value, json};
 

@@ -1,12 +1,12 @@
 //! A report, written into a folder: the page, the tables and the figures, each whole or not
 //! at all.
 
+use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::files;
 use crate::format::Format;
 use crate::html;
-use crate::metrics::Analysis;
 use crate::metrics::Link;
 use crate::model_card;
 use crate::runs::Runs;

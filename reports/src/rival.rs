@@ -1,9 +1,10 @@
 //! Networks of two sweeps with as many ReLUs, side by side: what the sweep's own baseline (often
 //! the teacher, which keeps every ReLU) does not say.
 
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::compare::{Measure, compare};
 use crate::metrics::reduction::{Point, Sweep};
-use crate::metrics::{Analysis, Reading};
 use crate::words;
 
 /// ReLUs that may be apart: a hundredth (budgets are rounded to whole channels or units).

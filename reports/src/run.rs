@@ -7,7 +7,7 @@ use crate::files;
 use crate::parquet;
 use crate::store;
 use polars::prelude::*;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, CurvePoint, NormBanks, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -255,7 +255,7 @@ fn annotate(
 
 /// The branch that was trained for a kind of image: what papers read each number through.
 pub fn own_branch(banks: NormBanks, condition: &Condition) -> rlnet_suites::Branch {
-    use rlnet_suites::train::View;
+    use rlnet_suites::view::View;
     banks.branch_of(match condition {
         Condition::Clean => View::Clean,
         Condition::AugMix | Condition::Corruption { .. } => View::Augmix,

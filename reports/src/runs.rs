@@ -1,85 +1,14 @@
 //! Several runs read as one: the models of all of them, measured on the same images.
 
 use crate::error::ReportError;
-use crate::metrics::Reading;
+use crate::model::Model;
 use crate::parquet;
 use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
-use rlnet_suites::{
-    AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, CurvePoint, ModelRecord, TrainSpec,
-};
+use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-
-/// A model that is evaluated, with all of its rows.
-#[derive(Debug, Clone)]
-pub struct Model {
-    /// Its name in this report.
-    pub name: String,
-    /// Index of its run.
-    pub run: usize,
-    /// Its training cell, when the run trained it.
-    pub trained: Option<Cell>,
-    /// What it is, when its training cell is finished.
-    pub record: Option<ModelRecord>,
-    /// Its branches, in bank order.
-    pub branches: Vec<Branch>,
-    /// Branches that mix the banks of two others, as far as they were gone through: readings of
-    /// their own, never part of the oracle or the worst of branches.
-    pub mixed: Vec<Branch>,
-    /// What was probed of its gradients.
-    pub probe: Vec<CurvePoint>,
-    /// How alike its activations are to its teacher's.
-    pub similarity: Vec<CurvePoint>,
-    /// Conditions that are planned, each with its cell, in the plan's order.
-    pub planned: Vec<(Condition, CellId)>,
-    /// Conditions that were measured.
-    pub measured: Vec<Condition>,
-    /// The conditions that the rows' column `at` counts.
-    pub conditions: Vec<Condition>,
-    /// Its outcome rows.
-    pub rows: DataFrame,
-}
-
-impl Model {
-    /// Why nothing is known of its layers, where nothing is.
-    pub fn without_record(&self) -> &'static str {
-        match self.trained {
-            Some(_) => "unfinished: not trained yet",
-            None => "imported: its file says nothing of its layers",
-        }
-    }
-
-    /// How it was trained.
-    pub fn spec(&self) -> Option<&TrainSpec> {
-        match &self.trained.as_ref()?.spec {
-            CellSpec::Train(spec) => Some(spec),
-            CellSpec::Evaluate(_) => None,
-        }
-    }
-
-    /// Every way in which it is read.
-    pub fn readings(&self) -> Vec<Reading> {
-        let mixed = self.mixed.iter().map(|branch| Reading::Fixed(*branch));
-        Reading::of(&self.branches).into_iter().chain(mixed).collect()
-    }
-
-    /// The cell of a condition.
-    pub fn cell_of(&self, condition: &Condition) -> Option<&CellId> {
-        self.planned
-            .iter()
-            .find(|(known, _)| known == condition)
-            .map(|(_, id)| id)
-    }
-
-    /// Whether it keeps only some of its ReLUs.
-    pub fn is_partial(&self) -> bool {
-        self.record
-            .as_ref()
-            .is_some_and(|record| record.kept() < record.total())
-    }
-}
 
 /// All runs of a report.
 #[derive(Debug, Clone)]

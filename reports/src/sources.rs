@@ -4,8 +4,8 @@
 //! different numbers. A report that holds more than one kind says so first, and names the
 //! source with every model.
 
+use crate::model::Model;
 use crate::run::Run;
-use crate::runs::Model;
 use rlnet_suites::{CellId, CellRecord};
 use serde_json::Value;
 use std::collections::BTreeSet;

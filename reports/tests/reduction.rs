@@ -1,8 +1,9 @@
 //! Networks that differ only in how many ReLUs they keep.
 
 use crate::synthetic::{IMAGES, outcomes, plan_of, write_run};
+use rlnet_reports::Analysis;
 use rlnet_reports::metrics::reduction::{Knee, Line, Sweep};
-use rlnet_reports::metrics::{Analysis, Measure, Reading};
+use rlnet_reports::metrics::{Measure, Reading};
 use rlnet_reports::{Format, Runs, render};
 use rlnet_suites::{Branch, Condition, Plan};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! What is asked of students beside accuracy: AugMix images, and their teacher's activations.
 
 use crate::synthetic::{IMAGES, outcomes, plan, write_run};
-use rlnet_reports::metrics::{Analysis, Measure, Reading};
+use rlnet_reports::Analysis;
+use rlnet_reports::metrics::{Measure, Reading};
 use rlnet_reports::tables::{Value, similarity};
 use rlnet_reports::{Runs, write_curves};
 use rlnet_suites::{Branch, Condition, CurvePoint};

@@ -6,14 +6,12 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
-    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, World, identify,
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, TEACHER, World,
+    identify,
 };
 use crate::suite::Suite;
 use crate::train::Stage;
 use std::collections::BTreeMap;
-
-/// What attacks and comparisons call the teacher of the evaluated model.
-pub const TEACHER: &str = "teacher";
 
 /// What is asked about a model.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Norm branches: which bank of batch norm a forward pass goes through.
 
 use crate::error::{SuiteError, suggest};
+use crate::view::View;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -104,8 +105,7 @@ impl NormBanks {
     }
 
     /// The branch that a kind of training image goes through.
-    pub fn branch_of(self, view: crate::train::View) -> Branch {
-        use crate::train::View;
+    pub fn branch_of(self, view: View) -> Branch {
         match (self, view) {
             (Self::Single, _) => Branch::Single,
             (_, View::Clean) | (Self::Dual, View::Augmix) => Branch::Clean,

@@ -1,49 +1,11 @@
 //! What an image went through before it was classified.
 
 use crate::attack::AttackSpec;
+use crate::corruption::check_corruption;
 use crate::error::SuiteError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-/// The 15 corruptions of the benchmark, in the paper's order (Hendrycks and Dietterich, ICLR 2019).
-pub const BENCHMARK: [&str; 15] = [
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-];
-
-/// The four held-out corruptions, never part of the headline mCE.
-pub const EXTRA: [&str; 4] = ["speckle_noise", "gaussian_blur", "spatter", "saturate"];
-
-/// Checks the name of a corruption.
-///
-/// # Errors
-/// When it is none of the 19, with the nearest name.
-pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
-    let mut all = BENCHMARK.iter().chain(&EXTRA).copied();
-    if all.clone().any(|known| known == name) {
-        return Ok(());
-    }
-    let hint = crate::error::suggest(name, &mut all);
-    Err(SuiteError::value(
-        "corruption",
-        name,
-        format!("not known; {hint}"),
-    ))
-}
 
 /// A condition of evaluation. Its text is the `condition` column of every outcome.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod cell;
 pub mod condition;
 pub mod corrupted;
+pub mod corruption;
 pub mod dialect;
 pub mod epsilon;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod settings;
 pub mod slurm;
 pub mod suite;
 pub mod train;
+pub mod view;
 
 pub use asked::Asked;
 pub use attack::AttackSpec;

@@ -1,7 +1,7 @@
 //! What a stage minimises, by the names the reference gives its modes.
 
 use crate::error::{SuiteError, suggest};
-use crate::train::View;
+use crate::view::View;
 use serde::{Deserialize, Serialize};
 
 /// The loss of the attention term (weight beta).

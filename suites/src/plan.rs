@@ -1,6 +1,5 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
-use crate::asked::TEACHER;
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
@@ -22,6 +21,9 @@ pub const SIMILARITY_VERSION: u32 = 1;
 pub const AUGMIX_VERSION: u32 = 1;
 /// Version of the reader of corrupted archives.
 pub const ARCHIVE_VERSION: u32 = 1;
+
+/// What attacks and comparisons call the teacher of the evaluated model.
+pub const TEACHER: &str = "teacher";
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

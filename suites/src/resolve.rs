@@ -9,7 +9,8 @@ use crate::objective::{
 };
 use crate::plan::find;
 use crate::suite::{StageSettings, Suite, Train};
-use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec, View};
+use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec};
+use crate::view::View;
 
 /// The inner attack of a stage that names none: the paper's.
 pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";

@@ -81,7 +81,7 @@ fn shape(kind: Kind) -> Value {
             },
         ]}}),
         Corruptions => {
-            let names = [&crate::condition::BENCHMARK[..], &crate::condition::EXTRA[..]].concat();
+            let names = [&crate::corruption::BENCHMARK[..], &crate::corruption::EXTRA[..]].concat();
             json!({"anyOf": [
                 words(&["benchmark", "all", "none"]),
                 {"type": "array", "items": words(&names)},

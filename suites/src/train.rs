@@ -9,6 +9,7 @@ use crate::objective::{
     Augmentation, DEFAULT_ATTENTION, Granularity, Inner, Pram, Precision, Schedule, Score, is_default,
 };
 use crate::published::{self, PublishedBudget};
+use crate::view::View;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -41,29 +42,6 @@ impl Stage {
             Self::Mask => "mask",
             Self::Student => "student",
             Self::Snl => "snl",
-        }
-    }
-}
-
-/// A role that training images play in a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum View {
-    /// Cropped and flipped.
-    Clean,
-    /// Cropped, flipped and mixed by AugMix.
-    Augmix,
-    /// Cropped, flipped and attacked.
-    Adversarial,
-}
-
-impl View {
-    /// The name used in files and curves.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Augmix => "augmix",
-            Self::Adversarial => "adversarial",
         }
     }
 }

@@ -13,11 +13,11 @@ use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use crate::store::folder_only;
 use clap::{Args, ValueEnum};
-use rlnet_suites::asked::TEACHER;
 use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
-use rlnet_suites::condition::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA, check_corruption};
+use rlnet_suites::plan::TEACHER;
 
 use rlnet_suites::{Asked, AttackSpec, Branch, CellId, Corrupted, Plan};
 use std::collections::BTreeMap;

@@ -8,7 +8,8 @@
 use super::{say, say_json};
 use crate::data::{image_size, shapes, tiny};
 use crate::error::{Error, Result};
-use rlnet_suites::train::{Stage, View};
+use rlnet_suites::train::Stage;
+use rlnet_suites::view::View;
 use rlnet_suites::{AttackSpec, Cell, CellSpec, Condition, EvaluateSpec, Plan, TrainSpec};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 //! them the loss sees. The default of every function here is the paper's.
 
 use crate::nn::{Network, NetworkSpec, Quirks};
-use rlnet_suites::train::{Stage, View};
+use rlnet_suites::train::Stage;
+use rlnet_suites::view::View;
 use rlnet_suites::{NormBanks, Quirk, TrainSpec};
 use tch::Tensor;
 

@@ -8,7 +8,7 @@
 
 use crate::data::{Split, images_to_tensor};
 use crate::nn::Network;
-use rlnet_suites::train::View;
+use rlnet_suites::view::View;
 use tch::{Kind, no_grad_guard};
 
 /// Held-out images measured on, from the front.

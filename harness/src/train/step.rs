@@ -15,7 +15,8 @@ use crate::nn::layers::Mode;
 use crate::nn::{Forward, Network, Taps};
 use rlnet_suites::TrainSpec;
 use rlnet_suites::objective::{Inner, Precision, Score};
-use rlnet_suites::train::{Stage, View};
+use rlnet_suites::train::Stage;
+use rlnet_suites::view::View;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Everything a step works on.

@@ -2,8 +2,8 @@
 //! figure draws the same ones, in the same colours; tables always have all.
 
 use super::canvas::PALETTE;
+use crate::analysis::Analysis;
 use crate::answer::subject;
-use crate::metrics::Analysis;
 use crate::words;
 
 /// Networks that a reader can tell apart in one figure: as many as there are colours. Bars have

@@ -4,11 +4,11 @@
 use super::axes::SMALL;
 use super::canvas::{Anchor, Canvas, Drawn, GREY, PALETTE, Stroke};
 use super::{Draw, Figure, make};
+use crate::analysis::Analysis;
 use crate::answer::subject;
 use crate::error::ReportError;
-use crate::metrics::Analysis;
 use crate::metrics::confusion::Confusion;
-use crate::runs::Model;
+use crate::model::Model;
 use crate::tables::calibration::kinds;
 use plotters::prelude::{Color, DrawingBackend};
 

@@ -4,12 +4,13 @@ use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks
 use super::canvas::{Anchor, Canvas, Drawn, GREY, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
+use crate::analysis::Analysis;
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
-use crate::metrics::{Analysis, Estimate, Reading};
+use crate::metrics::{Estimate, Reading};
 use crate::words;
 use plotters::prelude::{Color, DrawingBackend};
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
 struct Dots {
     models: Vec<String>,

@@ -5,8 +5,8 @@ use super::axes::SMALL;
 use super::canvas::{Anchor, Canvas, Drawn, GREY, PALETTE, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, make};
+use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::Analysis;
 use crate::words;
 use plotters::prelude::{Color, DrawingBackend};
 

@@ -18,8 +18,9 @@ mod strip;
 mod sweeps;
 mod training;
 
+use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::{Analysis, Reading};
+use crate::metrics::Reading;
 use canvas::{Canvas, Drawn, PALETTE, SCALE, Stroke};
 pub(crate) use history::{Series, history};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};

@@ -6,8 +6,9 @@ use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks
 use super::canvas::{Anchor, Canvas, Drawn, GREY, INK, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
+use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::{Analysis, Estimate, Reading};
+use crate::metrics::{Estimate, Reading};
 use plotters::prelude::{DrawingBackend, RGBColor};
 use rlnet_suites::Literature;
 

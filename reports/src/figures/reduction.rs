@@ -4,9 +4,10 @@
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, Stroke};
 use super::{Draw, Figure, color, make};
+use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
-use crate::metrics::{Analysis, Measure, Reading};
+use crate::metrics::{Measure, Reading};
 use crate::tables::reduction::knee_in_words;
 use crate::words;
 use plotters::prelude::{Color, DrawingBackend, RGBColor};

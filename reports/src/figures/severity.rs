@@ -4,9 +4,10 @@ use super::axes::{Entry, Look, Panel, legend, legend_height, plain, ticks};
 use super::canvas::{Canvas, Drawn, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
+use crate::analysis::Analysis;
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
-use crate::metrics::{Analysis, Reading};
+use crate::metrics::Reading;
 use crate::words;
 use plotters::prelude::DrawingBackend;
 

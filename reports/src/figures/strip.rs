@@ -4,10 +4,10 @@
 use super::axes::SMALL;
 use super::canvas::{Anchor, Canvas, SCALE};
 use super::{Figure, raster};
+use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::Analysis;
+use crate::model::Model;
 use crate::run::Run;
-use crate::runs::Model;
 use crate::words;
 use image::{RgbImage, imageops};
 use plotters::prelude::{BitMapElement, DrawingBackend};

@@ -5,8 +5,8 @@ use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks
 use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
+use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::Analysis;
 use crate::words;
 use plotters::prelude::DrawingBackend;
 use rlnet_suites::{CellId, CellSpec, CurvePoint};

@@ -2,47 +2,16 @@
 //! identifies each of them, and, where all of that is equal, by the rows themselves.
 
 use super::Side;
-use super::decide::Check;
+use super::check::{Cause, Check};
 use crate::metrics::grid::{Grid, Sheet};
 use crate::metrics::reading::Reading;
-use crate::runs::Model;
+use crate::model::Model;
 use rlnet_suites::{CellRecord, CellSpec, Condition, Gate};
 use serde::Serialize;
 
 /// Clean margins that move by no more than this are the same network computed in another
 /// order: single precision has 1.2e-7, a few hundred layers of sums a thousand times that.
 const ROUNDING: f32 = 1e-3;
-
-/// A kind of cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// Other images or labels.
-    Data,
-    /// Other weights.
-    Model,
-    /// Another attack, or the same behaving otherwise.
-    Attack,
-    /// Another machine, library, thread count or program.
-    Numerics,
-    /// Nothing that identifies a run differs.
-    Unknown,
-}
-
-impl Cause {
-    /// In words, given whether accuracy rose.
-    pub fn said(self, rose: bool) -> &'static str {
-        match (self, rose) {
-            (Self::Data, _) => "drifted data",
-            (Self::Model, true) => "stronger model",
-            (Self::Model, false) => "weaker model",
-            (Self::Attack, true) => "weaker attack",
-            (Self::Attack, false) => "stronger attack",
-            (Self::Numerics, _) => "changed numerics",
-            (Self::Unknown, _) => "unknown cause",
-        }
-    }
-}
 
 /// Something that identifies a run and differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,15 +1,17 @@
 //! A gate between two runs: what got worse, beyond chance and by how much; which images
 //! flipped; and what the identities of weights, attacks, data and machines say of the cause.
 //!
-//! `decide` is the statistics, `pairs` the questions, `cause` the identities, `text` the words.
+//! `check` is the nouns, `decide` the statistics, `pairs` the questions, `cause` the identities, `text` the words.
 
 mod cause;
+mod check;
 mod decide;
 mod pairs;
 mod text;
 
-pub use cause::{Cause, Change};
-pub use decide::{Check, Limits, Question, decide};
+pub use cause::Change;
+pub use check::{Cause, Check, Limits, Question};
+pub use decide::decide;
 
 use crate::error::ReportError;
 use crate::metrics::Grid;

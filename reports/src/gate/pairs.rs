@@ -1,13 +1,13 @@
 //! The questions that a gate's rules ask of two runs.
 
 use super::Side;
-use super::decide::{Limits, Question};
+use super::check::{Limits, Question};
 use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
 use crate::metrics::threat::Norm;
-use crate::runs::Model;
+use crate::model::Model;
 use crate::words;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::gate::{GateMetric, Rule};
 use rlnet_suites::{AttackSpec, Condition, Gate};
 

@@ -2,8 +2,8 @@
 //! the same intervals. Images are drawn with replacement, conditions are not, and two models
 //! are always drawn the same images: what they share cancels.
 
-use crate::metrics::mce::Profile;
 use crate::metrics::paired::two_sided_normal;
+use crate::metrics::quantile::quantile;
 
 /// Resamples: ends of 95 % intervals then wander by about a twentieth of their width.
 pub const RESAMPLES: usize = 1000;
@@ -39,9 +39,9 @@ impl Bootstrap {
         self.weights.iter().map(Vec::as_slice).map(statistic).collect()
     }
 
-    /// Error rates of every resample of `images` images; none when that is another number of
-    /// images than this was made for.
-    pub fn profiles(&self, images: usize, profile: impl Fn(&[f32]) -> Profile) -> Vec<Profile> {
+    /// Several statistics of every resample of `images` images; none when that is another
+    /// number of images than this was made for.
+    pub fn profiles<T>(&self, images: usize, profile: impl Fn(&[f32]) -> T) -> Vec<T> {
         let fits = |weights: &&Vec<f32>| weights.len() == images;
         let weights = self.weights.iter().filter(fits);
         weights.map(|weights| profile(weights)).collect()
@@ -78,7 +78,7 @@ pub fn weighted_mean(values: &[f32], weights: &[f32]) -> f64 {
 
 /// Ends of the central 95 %.
 pub fn interval(resampled: &[f64]) -> (f64, f64) {
-    let end = |share| crate::metrics::robust::quantile(resampled.to_vec(), share).unwrap_or(f64::NAN);
+    let end = |share| quantile(resampled.to_vec(), share).unwrap_or(f64::NAN);
     (end(0.025), end(0.975))
 }
 

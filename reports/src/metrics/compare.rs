@@ -7,7 +7,8 @@ use crate::metrics::grid::Grid;
 use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
 use crate::metrics::reading::Reading;
 use crate::metrics::triple::Triple;
-use crate::runs::{Model, Runs};
+use crate::model::Model;
+use crate::runs::Runs;
 use rlnet_suites::Condition;
 use serde::Serialize;
 

@@ -4,8 +4,8 @@
 
 use crate::error::ReportError;
 use crate::metrics::reading::Reading;
+use crate::model::Model;
 use crate::parquet;
-use crate::runs::Model;
 use polars::prelude::*;
 use rlnet_suites::{Branch, Condition};
 use std::collections::BTreeMap;

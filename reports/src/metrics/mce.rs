@@ -12,9 +12,10 @@ use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
 use crate::metrics::estimate::{Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
-use crate::runs::{Model, Runs};
+use crate::model::Model;
+use crate::runs::Runs;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use serde::Serialize;
 
 /// All corruptions: the benchmark's 15, then the four extra ones.

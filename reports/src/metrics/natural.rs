@@ -8,9 +8,9 @@
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::reading::Reading;
-use crate::runs::Model;
+use crate::model::Model;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 use std::collections::BTreeMap;
 
 /// What a model, read in one way, makes of corrupted images.

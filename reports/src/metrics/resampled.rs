@@ -10,7 +10,7 @@ use crate::metrics::paired::holm;
 use crate::metrics::reading::Reading;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 
 /// One comparison by bootstrap.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@
 use crate::metrics::bits::Bits;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::grid::{Grid, Right};
+use crate::metrics::quantile::quantile;
 use crate::metrics::reading::Reading;
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use rlnet_suites::{AttackSpec, Condition};
@@ -206,17 +207,6 @@ pub fn overlap(grid: &Grid, reading: Reading, a: &Condition, b: &Condition) -> O
 /// The median; of an even number the mean of the middle two.
 pub fn median(values: Vec<f64>) -> Option<f64> {
     quantile(values, 0.5)
-}
-
-/// A quantile by linear interpolation between order statistics (R's type 7).
-pub fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let place = share * values.len().checked_sub(1)? as f64;
-    let (low, high) = (values[place.floor() as usize], values[place.ceil() as usize]);
-    if low == high {
-        return Some(low);
-    }
-    Some(low + (place - place.floor()) * (high - low))
 }
 
 /// Accuracy of a defence that picks a branch at random for every image, under one attack made

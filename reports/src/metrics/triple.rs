@@ -6,7 +6,8 @@ use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::grid::Grid;
 use crate::metrics::natural::Natural;
 use crate::metrics::reading::Reading;
-use crate::runs::{Model, Runs};
+use crate::model::Model;
+use crate::runs::Runs;
 use rlnet_suites::{Branch, Condition};
 use std::collections::BTreeMap;
 

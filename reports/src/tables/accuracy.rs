@@ -1,11 +1,12 @@
 //! Accuracies: the main table, and the full matrices behind it.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
 use crate::definitions::{corruption_set, headline, images};
-use crate::metrics::{Analysis, Known, Reading, Unknown};
-use crate::runs::Model;
+use crate::metrics::{Known, Reading, Unknown};
+use crate::model::Model;
 use crate::words;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::{CellId, Condition};
 use std::collections::BTreeSet;
 

@@ -2,7 +2,8 @@
 
 use super::accuracy::source;
 use super::{Cell, Column, Kind, Table, Whole};
-use crate::metrics::{Analysis, Reading};
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use rlnet_suites::{AttackSpec, Condition};
 use std::sync::Arc;
 

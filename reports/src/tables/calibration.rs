@@ -1,10 +1,11 @@
 //! Whether confidence can be believed.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::calibration::{BINS, Calibration};
-use crate::metrics::{Analysis, Reading};
 use rlnet_suites::Condition;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 
 /// One row a model, reading and kind of image.
 pub fn calibration(analysis: &Analysis) -> Table {

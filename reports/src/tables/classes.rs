@@ -1,9 +1,10 @@
 //! Classes: who pays for robustness.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
 use crate::metrics::classes;
-use crate::metrics::{Analysis, Estimate, Reading, Unknown};
-use crate::runs::Model;
+use crate::metrics::{Estimate, Reading, Unknown};
+use crate::model::Model;
 use rlnet_suites::Condition;
 use std::collections::{BTreeMap, BTreeSet};
 

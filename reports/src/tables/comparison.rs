@@ -1,8 +1,9 @@
 //! Differences: every model against the baseline, and the oracle against one branch.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
 use crate::metrics::bootstrap::RESAMPLES;
-use crate::metrics::{Analysis, Difference, Measure, Reading};
+use crate::metrics::{Difference, Measure, Reading};
 use crate::words;
 
 /// One row a model, reading and measure, against the baseline.

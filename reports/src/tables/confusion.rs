@@ -1,9 +1,9 @@
 //! The pairs of classes that are mixed up most.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::Analysis;
+use crate::analysis::Analysis;
 use crate::metrics::confusion::{Confusion, share};
-use crate::runs::Model;
+use crate::model::Model;
 
 /// Pairs shown for a model.
 const PAIRS: usize = 5;

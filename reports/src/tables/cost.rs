@@ -1,9 +1,10 @@
 //! What the networks are: size, ReLUs, and what these would cost under private inference.
 
 use super::{Cell, Column, Kind, Table, Value, accuracy};
+use crate::analysis::Analysis;
 use crate::metrics::PrivateCost;
-use crate::metrics::{Analysis, cost::ASSUMPTIONS};
-use crate::runs::Model;
+use crate::metrics::cost::ASSUMPTIONS;
+use crate::model::Model;
 
 /// One row a model.
 pub fn models(analysis: &Analysis) -> Table {

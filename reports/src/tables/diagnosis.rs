@@ -1,7 +1,8 @@
 //! Whether robust numbers can be trusted: the checklist, item by item.
 
 use super::{Cell, Column, Kind, Table};
-use crate::metrics::{Analysis, Reading};
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 
 /// One row a model, branch and item, for those that were diagnosed.
 pub fn diagnosis(analysis: &Analysis) -> Table {

@@ -1,11 +1,12 @@
 //! Corruption errors under every definition, side by side.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::anchors::ANCHORS;
 use crate::metrics::mce::{ALL, Definition, Measured};
-use crate::metrics::{Analysis, Reading};
 use crate::words;
-use rlnet_suites::condition::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
 /// One row a model and reading, one column a definition of mCE.
 pub fn mce(analysis: &Analysis) -> Table {

@@ -22,8 +22,9 @@ pub mod robust;
 pub mod searches;
 pub mod similarity;
 
+use crate::analysis::Analysis;
 use crate::metrics::mce::Ratio;
-use crate::metrics::{Analysis, Difference, Estimate, Known};
+use crate::metrics::{Difference, Estimate, Known};
 use crate::words;
 use serde::Serialize;
 use std::fmt;

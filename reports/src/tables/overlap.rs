@@ -3,8 +3,9 @@
 
 use super::robust::read;
 use super::{Cell, Column, Kind, Table, Value, Whole};
+use crate::analysis::Analysis;
+use crate::metrics::Reading;
 use crate::metrics::robust::{Broken, Overlap};
-use crate::metrics::{Analysis, Reading};
 use crate::words;
 use rlnet_suites::Condition;
 use std::sync::Arc;

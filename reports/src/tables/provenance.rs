@@ -1,7 +1,7 @@
 //! Where the numbers come from: how networks were trained, and every finished cell.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::Analysis;
+use crate::analysis::Analysis;
 use crate::parquet;
 use crate::words;
 use polars::prelude::*;

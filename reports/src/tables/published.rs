@@ -2,7 +2,8 @@
 //! are the same, and never as a test, for the training images of a paper are not those of a run.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::{Analysis, Known, Reading};
+use crate::analysis::Analysis;
+use crate::metrics::{Known, Reading};
 use crate::words;
 use rlnet_suites::Literature;
 

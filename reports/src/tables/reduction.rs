@@ -1,8 +1,9 @@
 //! Accuracy against the reduction, and where it falls.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
 use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
-use crate::metrics::{Analysis, Measure, Reading};
+use crate::metrics::{Measure, Reading};
 use crate::words;
 
 const MEASURES: [Measure; 3] = [Measure::Ca, Measure::Npa, Measure::AdvA];

@@ -1,12 +1,13 @@
 //! What survives everything at once, and which attack breaks what.
 
 use super::{Cell, Column, Kind, Table, Value};
+use crate::analysis::Analysis;
 use crate::metrics::robust::{self, Curve};
 use crate::metrics::threat::{is_minimum_norm, radius};
-use crate::metrics::{Analysis, Estimate, Known, Reading, Unknown};
-use crate::runs::Model;
+use crate::metrics::{Estimate, Known, Reading, Unknown};
+use crate::model::Model;
 use rlnet_suites::Condition;
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 use std::collections::BTreeSet;
 
 /// One row a model and reading: right when clean and under everything of a kind.

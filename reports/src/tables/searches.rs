@@ -1,7 +1,7 @@
 //! How masks were found, and how much of a mask still moved when its stage ended.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::Analysis;
+use crate::analysis::Analysis;
 use rlnet_suites::objective::Score;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{CellSpec, CurvePoint, ModelRecord, TrainSpec};

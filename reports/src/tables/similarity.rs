@@ -1,8 +1,8 @@
 //! How alike students' activations are to their teachers'.
 
 use super::{Cell, Column, Kind, Table, Value};
-use crate::metrics::Analysis;
-use crate::runs::Model;
+use crate::analysis::Analysis;
+use crate::model::Model;
 
 /// One row a ReLU layer, two columns a model and branch: cosine and relative distance.
 pub fn similarity(analysis: &Analysis) -> Table {

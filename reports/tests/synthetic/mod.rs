@@ -6,7 +6,7 @@ pub mod nights;
 mod pictures;
 
 use rlnet_reports::{write_curves, write_outcomes};
-use rlnet_suites::condition::BENCHMARK;
+use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::plan::World;
 use rlnet_suites::{
     Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks, Outcome,

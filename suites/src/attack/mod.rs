@@ -6,7 +6,7 @@ pub mod diagnosis;
 
 pub use catalogue::CATALOGUE;
 
-use crate::condition::check_corruption;
+use crate::corruption::check_corruption;
 use crate::epsilon::Epsilon;
 use crate::error::{SuiteError, suggest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -3,7 +3,8 @@
 use super::{Fault, Place, SCHEMA, Suite};
 use crate::corrupted::Origin;
 use crate::error::suggest;
-use crate::train::{Allocation, Stage, View};
+use crate::train::{Allocation, Stage};
+use crate::view::View;
 use std::ops::Range;
 
 impl Suite {

@@ -1,0 +1,148 @@
+//! A question of a gate and its answer.
+
+use crate::metrics::paired::Difference;
+use crate::metrics::reading::Reading;
+use crate::words;
+use rlnet_suites::Condition;
+use serde::Serialize;
+
+/// A kind of cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Other images or labels.
+    Data,
+    /// Other weights.
+    Model,
+    /// Another attack, or the same behaving otherwise.
+    Attack,
+    /// Another machine, library, thread count or program.
+    Numerics,
+    /// Nothing that identifies a run differs.
+    Unknown,
+}
+
+impl Cause {
+    /// In words, given whether accuracy rose.
+    pub fn said(self, rose: bool) -> &'static str {
+        match (self, rose) {
+            (Self::Data, _) => "drifted data",
+            (Self::Model, true) => "stronger model",
+            (Self::Model, false) => "weaker model",
+            (Self::Attack, true) => "weaker attack",
+            (Self::Attack, false) => "stronger attack",
+            (Self::Numerics, _) => "changed numerics",
+            (Self::Unknown, _) => "unknown cause",
+        }
+    }
+}
+
+/// What a rule allows, in points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Smallest drop that trips.
+    pub drop: Option<f64>,
+    /// Smallest rise that trips.
+    pub rise: Option<f64>,
+}
+
+/// One number of both runs, image by image.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The model.
+    pub model: String,
+    /// How it is read.
+    pub reading: Reading,
+    /// What is measured, in words.
+    pub measure: String,
+    /// Conditions behind it, in the older and in the newer run.
+    pub conditions: (Vec<Condition>, Vec<Condition>),
+    /// Images that both answered.
+    pub images: Vec<u32>,
+    /// Share of right answers per image, older run.
+    pub old: Vec<f64>,
+    /// The same, newer run.
+    pub new: Vec<f64>,
+    /// What is allowed.
+    pub limits: Limits,
+}
+
+/// One answered question.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The question.
+    pub question: Question,
+    /// Newer minus older.
+    pub difference: Difference,
+    /// p-value after Holm's adjustment over the gate.
+    pub adjusted: f64,
+    /// The gate's level.
+    pub level: f64,
+    /// What may have moved it, most likely first.
+    pub causes: Vec<(Cause, String)>,
+}
+
+impl Check {
+    /// Whether the two runs differ beyond chance.
+    pub fn moved(&self) -> bool {
+        self.adjusted < self.level
+    }
+
+    /// Whether it stops the run.
+    pub fn tripped(&self) -> bool {
+        let points = 100.0 * self.difference.value;
+        // A minimum of 0.5 points is met by 0.5, whatever binary fractions make of it.
+        let beyond =
+            |limit: Option<f64>, size: f64| limit.is_some_and(|limit| size > 0.0 && size + 1e-9 >= limit);
+        self.moved()
+            && (beyond(self.question.limits.drop, -points) || beyond(self.question.limits.rise, points))
+    }
+
+    /// Mean of the older and of the newer run.
+    pub fn means(&self) -> (f64, f64) {
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        (mean(&self.question.old), mean(&self.question.new))
+    }
+
+    /// Images that got worse, and images that got better.
+    pub fn flipped(&self) -> (Vec<u32>, Vec<u32>) {
+        let (mut worse, mut better) = (Vec::new(), Vec::new());
+        let answers = self.question.old.iter().zip(&self.question.new);
+        for (image, (old, new)) in self.question.images.iter().zip(answers) {
+            if new < old {
+                worse.push(*image);
+            } else if new > old {
+                better.push(*image);
+            }
+        }
+        (worse, better)
+    }
+
+    /// Why the gate tripped on it, in one line.
+    pub fn reason(&self) -> Option<String> {
+        if !self.tripped() {
+            return None;
+        }
+        let (old, new) = self.means();
+        let (worse, better) = self.flipped();
+        let rose = self.difference.value > 0.0;
+        let causes: Vec<String> = self
+            .causes
+            .iter()
+            .map(|(cause, what)| format!("{}: {what}", cause.said(rose)))
+            .collect();
+        Some(format!(
+            "{}, {}, {}: {} % to {} % ({} points, p {}; {} images worse, {} better); {}",
+            self.question.model,
+            self.question.reading.label(),
+            self.question.measure,
+            words::percent(old),
+            words::percent(new),
+            words::points(self.difference.value),
+            words::p_value(self.adjusted),
+            worse.len(),
+            better.len(),
+            causes.join("; or ")
+        ))
+    }
+}
