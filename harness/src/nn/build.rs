@@ -1,5 +1,6 @@
 //! What an architecture is built with.
 
+use super::layers::{Conv, ConvShape};
 use super::params::Params;
 use rlnet_suites::NormBanks;
 
@@ -47,5 +48,11 @@ impl Build<'_> {
     /// data set of 32 or 64 pixels has; the resolution is what matters.
     pub fn imagenet_stem(&self) -> bool {
         self.image_size >= 128
+    }
+
+    /// A convolution `NAME.conv` and its norm `NAME.bn`.
+    pub fn conv(&mut self, name: &str, shape: ConvShape) -> Conv {
+        let (conv, norm) = (format!("{name}.conv"), format!("{name}.bn"));
+        Conv::normed(self.params, &conv, &norm, shape, self.norm)
     }
 }

@@ -89,17 +89,7 @@ impl MobileNet {
     /// Builds the network.
     pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
         let large = build.imagenet_stem();
-        let norm = build.norm;
-        let params = &mut *build.params;
-        let mut conv = |name: &str, shape: ConvShape| {
-            Conv::normed(
-                params,
-                &format!("{name}.conv"),
-                &format!("{name}.bn"),
-                shape,
-                norm,
-            )
-        };
+        let mut conv = |name: &str, shape| build.conv(name, shape);
         let mut from = plan.scaled(32.0);
         let stem = conv("stem", ConvShape::new(3, from, 3, 2));
         let mut stages = Vec::new();

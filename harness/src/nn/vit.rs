@@ -105,17 +105,7 @@ impl Vit {
     pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
         let width = plan.width as i64;
         let halvings = if build.imagenet_stem() { 4 } else { 2 };
-        let norm = build.norm;
-        let params = &mut *build.params;
-        let mut conv = |name: &str, shape: ConvShape| {
-            Conv::normed(
-                params,
-                &format!("{name}.conv"),
-                &format!("{name}.bn"),
-                shape,
-                norm,
-            )
-        };
+        let mut conv = |name: &str, shape| build.conv(name, shape);
         let mut from = 3;
         let stem = (0..halvings)
             .map(|place| {

@@ -1,6 +1,6 @@
 //! A panel with two axes: scales, ticks, grid, titles; and the legend above it.
 
-use super::canvas::{Anchor, Canvas, Drawn, GREY, INK, Point, Stroke, width};
+use super::canvas::{Anchor, Canvas, Drawn, GREY, INK, Point, Stroke, color, width};
 use plotters::prelude::{Color, DrawingBackend, RGBColor};
 
 /// Size of tick labels and legends.
@@ -159,6 +159,25 @@ pub struct Entry {
     pub look: Look,
     /// Whether a line is part of the sample.
     pub line: bool,
+}
+
+impl Entry {
+    /// Models, told apart by colour and mark.
+    pub fn models(names: &[String], line: bool) -> Vec<Self> {
+        let models = names.iter().enumerate();
+        models
+            .map(|(i, name)| Self {
+                name: name.clone(),
+                look: Look {
+                    color: color(i),
+                    stroke: Stroke::Solid,
+                    shape: i,
+                    marks: true,
+                },
+                line,
+            })
+            .collect()
+    }
 }
 
 /// Height of a legend's line.

@@ -26,6 +26,11 @@ pub const PALETTE: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
+/// The colour of a model, by its place in the report.
+pub fn color(index: usize) -> RGBColor {
+    PALETTE[index % PALETTE.len()]
+}
+
 /// What drawing gives.
 pub type Drawn = Result<(), String>;
 

@@ -1,6 +1,6 @@
 //! Accuracy per corruption: a row each, a mark and interval per model.
 
-use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
+use super::axes::{Entry, Panel, SMALL, legend, legend_height, plain, ticks};
 use super::canvas::{Anchor, Canvas, Drawn, GREY, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
@@ -72,24 +72,8 @@ impl Dots {
         12.0 + 9.0 * self.models.len() as f64
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        let models = self.models.iter().enumerate();
-        models
-            .map(|(i, name)| Entry {
-                name: name.clone(),
-                look: Look {
-                    color: color(i),
-                    stroke: Stroke::Solid,
-                    shape: i,
-                    marks: true,
-                },
-                line: true,
-            })
-            .collect()
-    }
-
     fn panel(&self) -> Panel {
-        let top = TOP + legend_height(&self.entries(), (LEFT, RIGHT)) + 6.0;
+        let top = TOP + legend_height(&Entry::models(&self.models, true), (LEFT, RIGHT)) + 6.0;
         Panel {
             x: (LEFT, RIGHT),
             y: (top, top + self.row_height() * self.rows.len() as f64),
@@ -105,7 +89,7 @@ impl Draw for Dots {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
-        legend(canvas, &self.entries(), (LEFT, RIGHT), TOP)?;
+        legend(canvas, &Entry::models(&self.models, true), (LEFT, RIGHT), TOP)?;
         let panel = self.panel();
         let across = ticks(0.0, 100.0, 5);
         for tick in &across {

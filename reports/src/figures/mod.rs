@@ -21,13 +21,11 @@ mod training;
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::Reading;
-use canvas::{Canvas, Drawn, PALETTE, SCALE, Stroke};
+use canvas::{Canvas, Drawn, SCALE, Stroke, color};
 pub(crate) use history::{Series, history};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
-use plotters::prelude::{
-    BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, RGBColor, SVGBackend, WHITE,
-};
+use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend, WHITE};
 use rlnet_suites::Branch;
 
 /// A figure, ready to be written.
@@ -161,11 +159,6 @@ fn raster(
         .write_image(&buffer, pixels.0, pixels.1, ExtendedColorType::Rgb8)
         .map_err(|error| error.to_string())?;
     Ok(png)
-}
-
-/// The colour of a model, by its place in the report.
-fn color(index: usize) -> RGBColor {
-    PALETTE[index % PALETTE.len()]
 }
 
 /// The line of a reading.

@@ -2,7 +2,7 @@
 //! reading; radius 0 is the clean image.
 
 use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
-use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
+use super::canvas::{Anchor, Canvas, Drawn, INK};
 use super::chosen::Chosen;
 use super::sweeps::families;
 use super::{Draw, Figure, color, make, stroke};
@@ -161,23 +161,6 @@ fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Lin
 }
 
 impl Sweeps {
-    /// Colours and marks are models.
-    fn models(&self) -> Vec<Entry> {
-        let models = self.models.iter().enumerate();
-        models
-            .map(|(i, name)| Entry {
-                name: name.clone(),
-                look: Look {
-                    color: color(i),
-                    stroke: Stroke::Solid,
-                    shape: i,
-                    marks: true,
-                },
-                line: false,
-            })
-            .collect()
-    }
-
     /// Lines are readings.
     fn readings(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
@@ -219,7 +202,7 @@ impl Sweeps {
     /// Where the legend ends.
     fn top(&self) -> f64 {
         let x = (LEFT, RIGHT);
-        TOP + legend_height(&self.models(), x) + legend_height(&self.readings(), x)
+        TOP + legend_height(&Entry::models(&self.models, false), x) + legend_height(&self.readings(), x)
     }
 }
 
@@ -232,7 +215,7 @@ impl Draw for Sweeps {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
-        let models = self.models();
+        let models = Entry::models(&self.models, false);
         legend(canvas, &models, (LEFT, RIGHT), TOP)?;
         legend(
             canvas,
