@@ -4,7 +4,7 @@ use super::adam::Adam;
 use super::dialect;
 use super::optimizer::Optimizer;
 use super::passes::{Counted, Passes};
-use super::score::average;
+use super::score::{Scores, average};
 use super::sensitivity::{self, sensitivities};
 use super::sgd::Sgd;
 use super::snl::Slopes;
@@ -291,11 +291,60 @@ fn one_epoch(
 ) -> Result<Option<Vec<CurvePoint>>> {
     let spec = input.spec;
     let started = Instant::now();
-    let Partial {
-        steps: done,
-        mut means,
-        mut scores,
-    } = state.partial.take().unwrap_or_default();
+    let number = state.header.epoch + 1;
+    let Partial { steps, means, scores } = steps(input, state, progress)?;
+    if stop::asked().is_some() {
+        state.partial = Some(Partial { steps, means, scores });
+        state.header.seconds += started.elapsed().as_secs_f64();
+        return Ok(None);
+    }
+    let loss = means.mean("loss/total").unwrap_or_default();
+    if !loss.is_finite() {
+        return Err(diverged(spec, number, &format!("the loss became {loss}")));
+    }
+    let mut measured = vec![("lr".to_owned(), spec.lr_at(number))];
+    measured.extend(next_mask(spec, state, &scores, keep)?);
+    measured.extend(fewer_slopes(input, state, progress)?);
+    let accuracies = validated(input, state)?;
+    for accuracy in &accuracies {
+        measured.push((format!("validation/clean/{}", accuracy.branch), accuracy.clean));
+        if let Some(adversarial) = accuracy.adversarial {
+            measured.push((format!("validation/adversarial/{}", accuracy.branch), adversarial));
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    measured.push(("time/seconds".to_owned(), seconds));
+    measured.push((
+        "time/images_per_second".to_owned(),
+        input.train.len() as f64 / seconds,
+    ));
+    progress.note(&format!(
+        "{} epoch {number}/{}: loss {loss:.3}, validation {} ({seconds:.0} s)",
+        input.name,
+        spec.epochs,
+        describe(&accuracies)
+    ));
+    state.header.epoch = number;
+    state.header.seconds += seconds;
+    let score = score(spec, &accuracies, input.network.norm);
+    // Ties go to the later epoch, as in the reference.
+    if spec.select == Select::Last || score >= state.header.best_score {
+        state.keep_best(score);
+    }
+    let mut points = means.points(number);
+    points.extend(measured.into_iter().map(|(metric, value)| CurvePoint {
+        epoch: number,
+        metric,
+        value,
+    }));
+    Ok(Some(points))
+}
+
+/// The steps of an epoch that are left, to its end or to a stop. Gives how many are done then,
+/// and what they added up.
+fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<Partial> {
+    let spec = input.spec;
+    let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
     let views = ViewSpec {
         seed: spec.seed,
@@ -308,7 +357,6 @@ fn one_epoch(
         augmix_count: dialect::augmix_count(spec),
     };
     let uncounted = Passes::default();
-    let passes = state.header.passes.as_ref().unwrap_or(&uncounted);
     let step = Step {
         spec,
         network: &state.network,
@@ -316,100 +364,86 @@ fn one_epoch(
         slopes: state.slopes.as_ref(),
         epoch: number,
         lr: spec.lr_at(number),
-        passes,
+        passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
-    for (position, batch) in epoch(Arc::clone(&input.train), views).enumerate().skip(done) {
-        step.run(&batch, &mut state.optimizer, &mut scores, &mut means)?;
+    for batch in epoch(Arc::clone(&input.train), views).skip(at.steps) {
+        step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
+        at.steps += 1;
         progress.advance(batch.len() as u64, || {
-            let loss = means.mean("loss/total").unwrap_or_default();
+            let loss = at.means.mean("loss/total").unwrap_or_default();
             format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
         });
         if stop::asked().is_some() {
-            state.partial = Some(Partial {
-                steps: position + 1,
-                means,
-                scores,
-            });
-            state.header.seconds += started.elapsed().as_secs_f64();
-            return Ok(None);
+            break;
         }
     }
-    let loss = means.mean("loss/total").unwrap_or_default();
-    if !loss.is_finite() {
-        return Err(diverged(spec, number, &format!("the loss became {loss}")));
+    Ok(at)
+}
+
+/// After an epoch of a mask stage: the mask of its scores, and how far it is from the two
+/// before it.
+fn next_mask(
+    spec: &TrainSpec,
+    state: &mut State,
+    scores: &Scores,
+    keep: &[u64],
+) -> Result<Vec<(String, f64)>> {
+    let mut measured = Vec::new();
+    if spec.stage != Stage::Mask || spec.score == Score::Random {
+        return Ok(measured);
     }
-    let mut points = means.points(number);
-    let mut point = |metric: String, value: f64| {
-        points.push(CurvePoint {
-            epoch: number,
-            metric,
-            value,
-        });
+    let mut values = scores.values();
+    if spec.score == Score::Averaged {
+        values = average(state.scores.take(), values);
+        state.scores = Some(values.clone());
+    }
+    let mask = select(spec, &values, &state.network.layer_shapes(), keep);
+    measured.push(("mask/hamming_lag1".to_owned(), mask.hamming(state.network.mask())));
+    if let Some(previous) = &state.previous_mask {
+        measured.push(("mask/hamming_lag2".to_owned(), mask.hamming(previous)));
+    }
+    state.previous_mask = Some(state.network.mask().clone());
+    state.network.set_mask(mask)?;
+    Ok(measured)
+}
+
+/// After an epoch of SNL: how many slopes are left; the mask, once they fit the budget.
+fn fewer_slopes(
+    input: &StageInput<'_>,
+    state: &mut State,
+    progress: &Progress,
+) -> Result<Vec<(String, f64)>> {
+    let number = state.header.epoch + 1;
+    let Some(slopes) = &mut state.slopes else {
+        return Ok(Vec::new());
     };
-    point("lr".into(), step.lr);
-    if spec.stage == Stage::Mask && spec.score != Score::Random {
-        let mut values = scores.values();
-        if spec.score == Score::Averaged {
-            values = average(state.scores.take(), values);
-            state.scores = Some(values.clone());
+    let met = slopes.after(number);
+    let active = slopes.active();
+    if met || number == input.spec.epochs {
+        if !met {
+            progress.note(&format!(
+                "{}: {active} slopes are left after the last epoch, more than the budget; the largest are kept",
+                input.name
+            ));
         }
-        let mask = select(spec, &values, &state.network.layer_shapes(), keep);
-        point("mask/hamming_lag1".into(), mask.hamming(state.network.mask()));
-        if let Some(previous) = &state.previous_mask {
-            point("mask/hamming_lag2".into(), mask.hamming(previous));
-        }
-        state.previous_mask = Some(state.network.mask().clone());
-        state.network.set_mask(mask)?;
+        state.network.set_mask(slopes.mask())?;
+        state.header.finished = true;
     }
-    if let Some(slopes) = &mut state.slopes {
-        let met = slopes.after(number);
-        let active = slopes.active();
-        point("snl/active".into(), active as f64);
-        point("snl/lasso".into(), slopes.lasso);
-        if met || number == spec.epochs {
-            if !met {
-                progress.note(&format!(
-                    "{}: {active} slopes are left after the last epoch, more than the budget; the largest are kept",
-                    input.name
-                ));
-            }
-            state.network.set_mask(slopes.mask())?;
-            state.header.finished = true;
-        }
-    }
+    Ok(vec![
+        ("snl/active".to_owned(), active as f64),
+        ("snl/lasso".to_owned(), slopes.lasso),
+    ])
+}
+
+/// Accuracy of each branch on the images held out.
+fn validated(input: &StageInput<'_>, state: &State) -> Result<Vec<Accuracy>> {
+    let uncounted = Passes::default();
     let frozen = Counted {
         model: &state.network.freeze(),
-        passes,
+        passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
-    let accuracies = validate(&frozen, input.validation, spec)?;
-    for accuracy in &accuracies {
-        point(format!("validation/clean/{}", accuracy.branch), accuracy.clean);
-        if let Some(adversarial) = accuracy.adversarial {
-            point(format!("validation/adversarial/{}", accuracy.branch), adversarial);
-        }
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    point("time/seconds".into(), seconds);
-    point(
-        "time/images_per_second".into(),
-        input.train.len() as f64 / seconds,
-    );
-    progress.note(&format!(
-        "{} epoch {number}/{}: loss {:.3}, validation {} ({seconds:.0} s)",
-        input.name,
-        spec.epochs,
-        loss,
-        describe(&accuracies)
-    ));
-    state.header.epoch = number;
-    state.header.seconds += seconds;
-    let score = score(spec, &accuracies, input.network.norm);
-    // Ties go to the later epoch, as in the reference.
-    if spec.select == Select::Last || score >= state.header.best_score {
-        state.keep_best(score);
-    }
-    Ok(Some(points))
+    validate(&frozen, input.validation, input.spec)
 }
 
 /// What selecting an epoch maximises; see [`Select`].

@@ -1,23 +1,52 @@
 //! What the types cannot say of a suite: ranges, and names that refer to one another.
 
-use super::{Fault, Place, SCHEMA, Suite};
+use super::{Fault, Place, SCHEMA, Suite, Train};
 use crate::corrupted::Origin;
 use crate::error::suggest;
 use crate::train::{Allocation, Stage};
 use crate::view::View;
 use std::ops::Range;
 
+/// A mistake at a place of the text.
+fn at(span: Range<usize>, message: String) -> Fault {
+    Fault {
+        place: Place::Byte(span.start),
+        message,
+    }
+}
+
+/// A mistake in a setting, wherever it was given.
+fn of(key: &str, message: String) -> Fault {
+    Fault {
+        place: Place::Key(key.split('.').map(str::to_owned).collect()),
+        message,
+    }
+}
+
+/// Stages above the one that is looked at: names and kinds.
+type Earlier<'a> = [(&'a str, Stage)];
+
 impl Suite {
     /// What the types cannot say: ranges, and names that refer to one another.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let at = |span: Range<usize>, message: String| Fault {
-            place: Place::Byte(span.start),
-            message,
-        };
-        let of = |key: &str, message: String| Fault {
-            place: Place::Key(key.split('.').map(str::to_owned).collect()),
-            message,
-        };
+        self.check_header()?;
+        let mut earlier: Vec<(&str, Stage)> = Vec::new();
+        for train in &self.train {
+            check_name(train, &earlier)?;
+            check_parent(train, &earlier)?;
+            check_imported(train)?;
+            check_units(train, &earlier)?;
+            check_dataset(train)?;
+            check_budget(train)?;
+            self.check_training(train)?;
+            earlier.push((train.name.get_ref(), train.stage));
+        }
+        self.check_models(&earlier)?;
+        self.check_evaluation()
+    }
+
+    /// Schema, data and cost.
+    fn check_header(&self) -> Result<(), Fault> {
         if self.schema != SCHEMA {
             return Err(of(
                 "schema",
@@ -47,182 +76,46 @@ impl Suite {
         {
             return Err(of("gpu_hours", "gpu_hours must be more than 0".into()));
         }
-        let mut earlier: Vec<(&str, Stage)> = Vec::new();
-        for train in &self.train {
-            let name = train.name.get_ref().as_str();
-            let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || !name.chars().all(fits) {
-                return Err(at(
-                    train.name.span(),
-                    format!("the name `{name}` may only hold letters, digits, `-`, `_` and `.`"),
-                ));
-            }
-            if earlier.iter().any(|(other, _)| *other == name) {
-                return Err(at(train.name.span(), format!("`{name}` is named twice")));
-            }
-            let (need, given, wanted) = match train.stage {
-                Stage::Teacher => ("", &None, Stage::Teacher),
-                Stage::Mask | Stage::Snl => ("teacher", &train.teacher, Stage::Teacher),
-                // A student without a mask stage: its units are drawn by lot.
-                Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
-                    ("teacher", &train.teacher, Stage::Teacher)
-                }
-                Stage::Student => ("mask", &train.mask, Stage::Mask),
-            };
-            if train.mask.is_some() && train.teacher.is_some() {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
-                         leave one out"
-                    ),
-                ));
-            }
-            match given {
-                None if need.is_empty() => {}
-                None => {
-                    return Err(at(
-                        train.name.span(),
-                        format!(
-                            "`{name}` is a {} stage and needs {need} = \"...\"",
-                            train.stage.name()
-                        ),
-                    ));
-                }
-                Some(parent) => {
-                    let wanted_names = earlier
-                        .iter()
-                        .filter(|(_, stage)| *stage == wanted || (wanted == Stage::Mask && stage.is_search()))
-                        .map(|(name, _)| *name);
-                    if !wanted_names.clone().any(|name| name == parent.get_ref()) {
-                        let hint = suggest(parent.get_ref(), wanted_names);
-                        return Err(at(
-                            parent.span(),
-                            format!(
-                                "{need} `{}` is not a {} above; {hint}",
-                                parent.get_ref(),
-                                wanted.name()
-                            ),
-                        ));
-                    }
-                }
-            }
-            let counted = train.allocation.is_some_and(Allocation::has_counts);
-            let draws = train.stage != Stage::Teacher && train.teacher.is_some();
-            if let Some(imported) = &train.imported {
-                let hex =
-                    imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
-                let why = match (train.stage, &train.teacher) {
-                    (Stage::Student, Some(_)) if !hex => "whose blake3 is not 64 hexadecimal digits",
-                    (Stage::Student, Some(_)) if train.budget.is_some() || train.allocation.is_some() => {
-                        "which has its own counts; leave budget and allocation out"
-                    }
-                    (Stage::Student, Some(_)) => "",
-                    _ => "which only a student with teacher = \"...\" in place of mask can take",
-                };
-                if !why.is_empty() {
-                    return Err(at(
-                        train.name.span(),
-                        format!("`{name}` has an imported mask, {why}"),
-                    ));
-                }
-            }
-            if let Some(units) = &train.units {
-                let others = train.budget.is_some() || train.allocation.is_some() || train.imported.is_some();
-                let mut searches = earlier.iter().filter(|(_, stage)| stage.is_search());
-                let found = searches.clone().any(|(name, _)| *name == units.get_ref());
-                let why = match (train.stage, &train.teacher) {
-                    (Stage::Student, Some(_)) if others => {
-                        "which have their own counts; leave budget, allocation and imported out".to_owned()
-                    }
-                    (Stage::Student, Some(_)) if !found => {
-                        let hint = suggest(units.get_ref(), searches.by_ref().map(|(name, _)| *name));
-                        format!("which is no mask or snl stage above; {hint}")
-                    }
-                    (Stage::Student, Some(_)) => String::new(),
-                    _ => "which only a student with teacher = \"...\" in place of mask can take".to_owned(),
-                };
-                if !why.is_empty() {
-                    return Err(at(
-                        units.span(),
-                        format!("`{name}` has the units of `{}`, {why}", units.get_ref()),
-                    ));
-                }
-            }
-            if train.dataset.is_some() && train.stage != Stage::Teacher {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` is a {} stage with a dataset, and learns from its teacher's images; write \
-                         dataset in the teacher's stage",
-                        train.stage.name()
-                    ),
-                ));
-            }
-            let draws = draws && train.imported.is_none() && train.units.is_none();
-            if draws && train.budget.is_none() && !counted {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
-                             allocation = \"published:NAME\"",
-                        train.stage.name(),
-                        if train.stage.is_search() {
-                            ""
-                        } else {
-                            " without a mask stage"
-                        }
-                    ),
-                ));
-            }
-            if !draws && (train.budget.is_some() || train.allocation.is_some()) {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
-                         with teacher = \"...\" in place of mask; leave them out"
-                    ),
-                ));
-            }
-            if train.stage == Stage::Snl && train.allocation.is_some() {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` is an snl stage, which shares its budget out itself; leave allocation out"
-                    ),
-                ));
-            }
-            if let Some(views) = &train.views
-                && !views.contains(&View::Clean)
-            {
-                return Err(at(
-                    train.name.span(),
-                    format!("`{name}` has views without \"clean\": every stage needs clean images"),
-                ));
-            }
-            let (epochs, batch) = (
-                train.with.epochs.or(self.training.epochs),
-                train.with.batch.or(self.training.batch),
-            );
-            if epochs == Some(0) || batch.is_some_and(|batch| batch < 6) {
-                return Err(at(
-                    train.name.span(),
-                    format!("`{name}` needs at least 1 epoch and 6 images a batch"),
-                ));
-            }
-            if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
-                && !attack.can_train()
-            {
-                return Err(at(
-                    train.name.span(),
-                    format!(
-                        "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
-                         may be set; Linf, one uniform start) or ffgsm"
-                    ),
-                ));
-            }
-            earlier.push((name, train.stage));
+        Ok(())
+    }
+
+    /// Settings of a stage's steps, its own or those of `[training]`.
+    fn check_training(&self, train: &Train) -> Result<(), Fault> {
+        let name = train.name.get_ref();
+        if let Some(views) = &train.views
+            && !views.contains(&View::Clean)
+        {
+            return Err(at(
+                train.name.span(),
+                format!("`{name}` has views without \"clean\": every stage needs clean images"),
+            ));
         }
+        let (epochs, batch) = (
+            train.with.epochs.or(self.training.epochs),
+            train.with.batch.or(self.training.batch),
+        );
+        if epochs == Some(0) || batch.is_some_and(|batch| batch < 6) {
+            return Err(at(
+                train.name.span(),
+                format!("`{name}` needs at least 1 epoch and 6 images a batch"),
+            ));
+        }
+        if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
+            && !attack.can_train()
+        {
+            return Err(at(
+                train.name.span(),
+                format!(
+                    "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
+                     may be set; Linf, one uniform start) or ffgsm"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Models that are evaluated are trained here, on the images they are measured on.
+    fn check_models(&self, earlier: &Earlier<'_>) -> Result<(), Fault> {
         let evaluated = self
             .evaluation
             .models
@@ -253,6 +146,11 @@ impl Suite {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Ranges of `[evaluation]`.
+    fn check_evaluation(&self) -> Result<(), Fault> {
         let asked = &self.evaluation;
         if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
         {
@@ -277,4 +175,179 @@ impl Suite {
         }
         Ok(())
     }
+}
+
+/// A name that can be a folder's, and is nobody else's.
+fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(at(
+            train.name.span(),
+            format!("the name `{name}` may only hold letters, digits, `-`, `_` and `.`"),
+        ));
+    }
+    if earlier.iter().any(|(other, _)| other == name) {
+        return Err(at(train.name.span(), format!("`{name}` is named twice")));
+    }
+    Ok(())
+}
+
+/// What a stage starts from is a stage above it, and of the kind it needs.
+fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    let (need, given, wanted) = match train.stage {
+        Stage::Teacher => ("", &None, Stage::Teacher),
+        Stage::Mask | Stage::Snl => ("teacher", &train.teacher, Stage::Teacher),
+        // A student without a mask stage: its units are drawn by lot.
+        Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
+            ("teacher", &train.teacher, Stage::Teacher)
+        }
+        Stage::Student => ("mask", &train.mask, Stage::Mask),
+    };
+    if train.mask.is_some() && train.teacher.is_some() {
+        return Err(at(
+            train.name.span(),
+            format!(
+                "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
+                 leave one out"
+            ),
+        ));
+    }
+    match given {
+        None if need.is_empty() => {}
+        None => {
+            return Err(at(
+                train.name.span(),
+                format!(
+                    "`{name}` is a {} stage and needs {need} = \"...\"",
+                    train.stage.name()
+                ),
+            ));
+        }
+        Some(parent) => {
+            let wanted_names = earlier
+                .iter()
+                .filter(|(_, stage)| *stage == wanted || (wanted == Stage::Mask && stage.is_search()))
+                .map(|(name, _)| *name);
+            if !wanted_names.clone().any(|name| name == parent.get_ref()) {
+                let hint = suggest(parent.get_ref(), wanted_names);
+                return Err(at(
+                    parent.span(),
+                    format!(
+                        "{need} `{}` is not a {} above; {hint}",
+                        parent.get_ref(),
+                        wanted.name()
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A mask from a file.
+fn check_imported(train: &Train) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    if let Some(imported) = &train.imported {
+        let hex = imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
+        let why = match (train.stage, &train.teacher) {
+            (Stage::Student, Some(_)) if !hex => "whose blake3 is not 64 hexadecimal digits",
+            (Stage::Student, Some(_)) if train.budget.is_some() || train.allocation.is_some() => {
+                "which has its own counts; leave budget and allocation out"
+            }
+            (Stage::Student, Some(_)) => "",
+            _ => "which only a student with teacher = \"...\" in place of mask can take",
+        };
+        if !why.is_empty() {
+            return Err(at(
+                train.name.span(),
+                format!("`{name}` has an imported mask, {why}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The units of another search.
+fn check_units(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    if let Some(units) = &train.units {
+        let others = train.budget.is_some() || train.allocation.is_some() || train.imported.is_some();
+        let mut searches = earlier.iter().filter(|(_, stage)| stage.is_search());
+        let found = searches.clone().any(|(name, _)| *name == units.get_ref());
+        let why = match (train.stage, &train.teacher) {
+            (Stage::Student, Some(_)) if others => {
+                "which have their own counts; leave budget, allocation and imported out".to_owned()
+            }
+            (Stage::Student, Some(_)) if !found => {
+                let hint = suggest(units.get_ref(), searches.by_ref().map(|(name, _)| *name));
+                format!("which is no mask or snl stage above; {hint}")
+            }
+            (Stage::Student, Some(_)) => String::new(),
+            _ => "which only a student with teacher = \"...\" in place of mask can take".to_owned(),
+        };
+        if !why.is_empty() {
+            return Err(at(
+                units.span(),
+                format!("`{name}` has the units of `{}`, {why}", units.get_ref()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Only a teacher chooses its images.
+fn check_dataset(train: &Train) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    if train.dataset.is_some() && train.stage != Stage::Teacher {
+        return Err(at(
+            train.name.span(),
+            format!(
+                "`{name}` is a {} stage with a dataset, and learns from its teacher's images; write \
+                 dataset in the teacher's stage",
+                train.stage.name()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Stages that choose units have a budget, and no others.
+fn check_budget(train: &Train) -> Result<(), Fault> {
+    let name = train.name.get_ref();
+    let counted = train.allocation.is_some_and(Allocation::has_counts);
+    let draws = train.stage != Stage::Teacher && train.teacher.is_some();
+    let draws = draws && train.imported.is_none() && train.units.is_none();
+    if draws && train.budget.is_none() && !counted {
+        return Err(at(
+            train.name.span(),
+            format!(
+                "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
+                     allocation = \"published:NAME\"",
+                train.stage.name(),
+                if train.stage.is_search() {
+                    ""
+                } else {
+                    " without a mask stage"
+                }
+            ),
+        ));
+    }
+    if !draws && (train.budget.is_some() || train.allocation.is_some()) {
+        return Err(at(
+            train.name.span(),
+            format!(
+                "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
+                 with teacher = \"...\" in place of mask; leave them out"
+            ),
+        ));
+    }
+    if train.stage == Stage::Snl && train.allocation.is_some() {
+        return Err(at(
+            train.name.span(),
+            format!("`{name}` is an snl stage, which shares its budget out itself; leave allocation out"),
+        ));
+    }
+    Ok(())
 }
