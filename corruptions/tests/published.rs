@@ -32,7 +32,7 @@ fn test_batch() -> Option<Vec<u8>> {
     match unpacked {
         Ok(output) if output.status.success() => Some(output.stdout),
         _ => {
-            eprintln!("SKIPPED: {what}: no xz program to unpack the images");
+            support::skipped(format_args!("{what}: no xz program to unpack the images"));
             None
         }
     }

@@ -22,6 +22,7 @@ use rlnet_suites::objective::Precision;
 use rlnet_suites::plan::World;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{Branch, CellSpec, NormBanks, Suite, TrainSpec, catalog};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -39,10 +40,12 @@ fn other(test: &str) -> Device {
         "{test}: RLNET_REQUIRE_CUDA is set and there is no CUDA device: {}",
         state.describe()
     );
-    eprintln!(
+    writeln!(
+        std::io::stderr(),
         "SKIPPED {test}: {}; the CPU is compared with itself",
         state.describe()
-    );
+    )
+    .ok();
     Device::Cpu
 }
 

@@ -12,6 +12,7 @@ use rlnet::device::{CudaState, Wish, cuda_state, open};
 use rlnet::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use rlnet::pytorch::script;
 use rlnet_suites::{Branch, NormBanks};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -24,7 +25,12 @@ const RECORD: usize = 1 + 3 * 32 * 32;
 /// Says what is missing; fails where this variable asked for it.
 fn skipped<T>(required: &str, what: &str) -> Option<T> {
     assert!(std::env::var_os(required).is_none(), "{required} is set: {what}");
-    eprintln!("SKIPPED: {what}");
+    writeln!(
+        std::io::stderr(),
+        "SKIPPED {}: {what}",
+        std::thread::current().name().unwrap_or_default()
+    )
+    .ok();
     None
 }
 

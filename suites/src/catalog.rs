@@ -47,6 +47,10 @@ pub const CATALOGUE: &[(&str, &str)] = &[
     ("official-parity", include_str!("../catalog/official-parity.toml")),
     ("baselines", include_str!("../catalog/baselines.toml")),
     (
+        "ablation-allocation",
+        include_str!("../catalog/ablation-allocation.toml"),
+    ),
+    (
         "ablation-mask-source",
         include_str!("../catalog/ablation-mask-source.toml"),
     ),

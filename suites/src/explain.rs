@@ -15,7 +15,8 @@ pub struct Explained {
     pub key: &'static str,
     /// Its value, as in a cell's specification; of one that was left out, its default in words.
     pub value: String,
-    /// Who says so: `with`, `[training]`, `mode`, `[evaluation]`, `the stage`, or `default`.
+    /// Who says so: `with`, `[training]`, `[network]`, `mode`, `the stage`, `the suite`, `inherited`
+    /// (from the stage it builds on), or `default`.
     pub from: &'static str,
     /// What it means.
     pub help: &'static str,
@@ -34,7 +35,7 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
     // Ids differ from a run's; the settings do not.
     let plan = suite.plan(&World::unread(&suite))?;
     let inner = |key: &str| table.get(key).and_then(toml::Value::as_table);
-    let training = inner("training");
+    let (training, network) = (inner("training"), inner("network"));
     let mut all = Vec::new();
     for stage in table
         .get("train")
@@ -57,6 +58,7 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
         };
         let resolved = serde_json::to_value(spec).unwrap_or_default();
         let own = stage.get("with").and_then(toml::Value::as_table);
+        let builds = written(Some(stage), "teacher") || written(Some(stage), "mask");
         let mut lines = Vec::new();
         for setting in
             settings::of(Section::Train).filter(|setting| !["name", "stage", "with"].contains(&setting.key))
@@ -69,7 +71,12 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
             lines.push(Explained {
                 key: setting.key,
                 value: value(&resolved, Some(stage), setting.key, setting.default),
-                from: if written { "the stage" } else { "default" },
+                from: match setting.key {
+                    _ if written => "the stage",
+                    "arch" | "norm" | "views" if builds => "inherited",
+                    key if self::written(network, key) => "[network]",
+                    _ => "default",
+                },
                 help: setting.help,
             });
         }
@@ -165,7 +172,12 @@ mod tests {
         assert_eq!(line("train rlnet (student)", "momentum"), ("0.9", "default"));
         assert_eq!(
             line("train rlnet (student)", "views"),
-            ("clean, augmix, adversarial", "default")
+            ("clean, augmix, adversarial", "inherited")
+        );
+        assert_eq!(line("train teacher (teacher)", "views").1, "default");
+        assert_eq!(
+            line("train teacher (teacher)", "arch"),
+            ("resnet8-w8", "[network]")
         );
         assert_eq!(
             line("train senet-teacher (teacher)", "norm"),

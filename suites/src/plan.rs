@@ -3,6 +3,7 @@
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
+use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::suite::Suite;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Version of the training algorithm; bumped when the same configuration trains otherwise.
 pub const TRAIN_VERSION: u32 = 1;
+/// Version of what [`Quirk::NormedStages`] replays: since 2 in every pass of a stage.
+pub const NORMED_STAGES_VERSION: u32 = 2;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
 
@@ -114,6 +117,9 @@ impl Suite {
             let spec = self.resolve(train, &cells)?;
             let mut versions = BTreeMap::from([("train".to_owned(), TRAIN_VERSION)]);
             versions.extend(spec.attack.versions());
+            if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) {
+                versions.insert(Quirk::NormedStages.to_string(), NORMED_STAGES_VERSION);
+            }
             let name = train.name.get_ref();
             let spec = CellSpec::Train(spec);
             let data = self.images(self.dataset_of(train), world)?;

@@ -39,12 +39,14 @@ pub struct Scale {
     /// Architectures and what stands in for each; `*` for those not named.
     #[serde(default)]
     pub architectures: BTreeMap<String, String>,
-    /// Epochs at most, by stage.
+    /// Epochs at most, by stage; a student without a mask stage has that stage's as well.
     #[serde(default)]
     pub epochs: BTreeMap<String, u32>,
     /// Learning rates by stage, of stages that name none.
     #[serde(default)]
     pub lr: BTreeMap<String, f64>,
+    /// The lasso of SNL stages that name none.
+    pub lasso: Option<f64>,
     /// The corruptions that are left, of those a suite asks for; its first when none is.
     pub corruptions: Option<Vec<String>>,
     /// The severities that are left, in the same way.
@@ -104,7 +106,12 @@ impl Scale {
                 train.insert("dataset".into(), other.as_str().into());
             }
             let stage = train.get("stage").and_then(Value::as_str).unwrap_or_default();
-            let (epochs, lr) = (self.epochs.get(stage).copied(), self.lr.get(stage).copied());
+            let (mut epochs, lr) = (self.epochs.get(stage).copied(), self.lr.get(stage).copied());
+            if stage == "student" && !train.contains_key("mask") {
+                let search = self.epochs.get("mask");
+                epochs = epochs.zip(search).map(|(epochs, search)| epochs + search);
+            }
+            let lasso = self.lasso.filter(|_| stage == "snl");
             let own = section(train, "with");
             if let (Some(all), None) = (wide.get("epochs"), own.get("epochs")) {
                 own.insert("epochs".into(), all.clone());
@@ -113,6 +120,9 @@ impl Scale {
             at_most(own, "batch", self.batch.filter(|_| own.contains_key("batch")));
             if let (Some(lr), None, None) = (lr, own.get("lr"), wide.get("lr")) {
                 own.insert("lr".into(), lr.into());
+            }
+            if let (Some(lasso), None, None) = (lasso, own.get("lasso"), wide.get("lasso")) {
+                own.insert("lasso".into(), lasso.into());
             }
             self.shrink_attack(own, "attack")?;
         }

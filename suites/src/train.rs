@@ -354,6 +354,39 @@ impl TrainSpec {
         self.quirks.contains(&quirk)
     }
 
+    /// Whether a defect of the reference concerns this stage, its network and its roles: where it
+    /// does not, its switch changes nothing.
+    pub fn concerns(&self, quirk: Quirk) -> bool {
+        let (resnet, wrn) = (self.arch.starts_with("resnet"), self.arch.starts_with("wrn"));
+        let (single, dual, triple) = (
+            self.norm == NormBanks::Single,
+            self.norm == NormBanks::Dual,
+            self.norm == NormBanks::Triple,
+        );
+        let (teacher, search) = (self.stage == Stage::Teacher, self.stage == Stage::Mask);
+        let distilled = !teacher && self.stage != Stage::Snl;
+        let augmix = self.views.contains(&View::Augmix);
+        let robust = self.is_robust();
+        match quirk {
+            Quirk::SharedShortcutNorm => teacher && resnet && !triple,
+            Quirk::StrictThreshold | Quirk::ReplicatedFirstMask => {
+                search && self.granularity == Granularity::Unit
+            }
+            Quirk::NormedStages => distilled && wrn,
+            Quirk::SelectOnTest => self.stage != Stage::Snl,
+            Quirk::TripleNormThirds => triple && augmix && (robust || distilled),
+            Quirk::SingleNormRoles => single && robust,
+            Quirk::OwnAugmixCrop => augmix,
+            Quirk::StudentWithoutSkip => distilled && resnet,
+            Quirk::TripleTeacherWithoutSkip => teacher && resnet && triple,
+            Quirk::SingleNormCleanLoss => {
+                distilled && single && robust && (self.gamma > 0.0 || self.beta > 0.0)
+            }
+            Quirk::NoAugmixKlOnly => distilled && dual && robust && !augmix,
+            Quirk::TripleNormKlOnly => distilled && triple && robust,
+        }
+    }
+
     /// Whether its units are first drawn by lot, layer by layer: those of a mask stage are, and
     /// of a student that has no mask stage.
     pub fn draws_mask(&self) -> bool {

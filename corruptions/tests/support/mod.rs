@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::print_stderr, clippy::unwrap_used)]
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use rlnet_corruptions::Textures;
@@ -15,13 +16,20 @@ pub fn shared(path: &str) -> PathBuf {
     root.join(path)
 }
 
+/// Says that the running test is skipped; not by `eprintln!`, which the test runner keeps to itself.
+pub fn skipped(why: impl std::fmt::Display) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").ok();
+}
+
 /// `path` under the shared folder if it exists; says what is skipped if not.
 pub fn find(path: &str, what: &str) -> Option<PathBuf> {
     let full = shared(path);
     if full.exists() {
         return Some(full);
     }
-    eprintln!("SKIPPED: {what}: {} is not there", full.display());
+    skipped(format_args!("{what}: {} is not there", full.display()));
     None
 }
 

@@ -7,10 +7,12 @@ use crate::data::image_size;
 use crate::error::{Error, Result};
 use crate::run::difference::differences;
 use clap::{Args, Subcommand};
+use rlnet_suites::objective::Score;
 use rlnet_suites::plan::World;
 use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::schema::json_schema;
-use rlnet_suites::{CellId, CellSpec, Plan, catalog};
+use rlnet_suites::train::Stage;
+use rlnet_suites::{CellId, CellSpec, Plan, TrainSpec, catalog};
 use serde_json::json;
 
 /// What one large GPU (H100, H200) does of single precision in these networks at batch 128, in
@@ -232,11 +234,7 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
             CellSpec::Train(spec) => {
                 let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
                 say(&format!("\ntrain {}\n  {text}", cell.name));
-                if !spec.quirks.is_empty() {
-                    let on = spec.quirks.iter();
-                    let on: Vec<String> = on.map(|quirk| format!("{quirk} ({})", quirk.number())).collect();
-                    say(&format!("  replays of the reference: {}", on.join(", ")));
-                }
+                say(&format!("  replays of the reference: {}", replayed(spec)));
             }
             CellSpec::Evaluate(spec) => {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
@@ -245,6 +243,30 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The reference's defects that a stage replays: switches that are on, those of them that change
+/// nothing in this stage, and the setting that stands for one in both dialects.
+fn replayed(spec: &TrainSpec) -> String {
+    let names = |acting: bool| -> Vec<String> {
+        let on = spec
+            .quirks
+            .iter()
+            .filter(|quirk| spec.concerns(**quirk) == acting);
+        on.map(|quirk| format!("{quirk} ({})", quirk.number())).collect()
+    };
+    let (mut acting, idle) = (names(true), names(false));
+    if spec.stage == Stage::Mask && spec.score == Score::Own {
+        acting.push("score = own (B28)".to_owned());
+    }
+    let acting = match acting.is_empty() {
+        true => "none".to_owned(),
+        false => acting.join(", "),
+    };
+    match idle.is_empty() {
+        true => acting,
+        false => format!("{acting}; on, and nothing to replay here: {}", idle.join(", ")),
+    }
 }
 
 /// Every setting with its value, who set it, and what it means.

@@ -21,7 +21,8 @@ const W18: [f64; 17] = [
 ///
 /// # Errors
 /// When the budget is larger than all the layers together, when there is neither a budget nor
-/// a list, when a list is for another number of layers, or sensitivities are missing.
+/// a list, when a list is for another number of layers or (its own counts) for other layers, or
+/// when sensitivities are missing.
 pub fn allocate(
     sizes: &[u64],
     budget: Option<Budget>,
@@ -40,9 +41,18 @@ pub fn allocate(
         }
         if budget.is_none() {
             let counts = list.keep.iter().zip(sizes);
-            return Ok(counts
+            let counts: Vec<u64> = counts
                 .map(|(share, &n)| (share * n as f64).floor() as u64)
-                .collect());
+                .collect();
+            let kept: u64 = counts.iter().sum();
+            if kept != list.relus {
+                return Err(refuse(format!(
+                    "it keeps {} units of {} at {} pixels, and would keep {kept} of this network; give a budget \
+                     to take its proportions",
+                    list.relus, list.arch, list.image_size
+                )));
+            }
+            return Ok(counts);
         }
     }
     let budget = budget.ok_or_else(|| refuse("needs a budget: 50k, or a reduction: 11.14x".into()))?;
@@ -272,5 +282,20 @@ mod tests {
             let error = allocate(&sizes, budget, rule, None).expect_err(hint).to_string();
             assert!(error.contains(hint), "{error}");
         }
+        // A list for 64 pixels has no counts for 32, and has proportions.
+        let resnet: crate::nn::Arch = "resnet18".parse().expect("known");
+        let sizes: Vec<u64> = resnet
+            .survey(32, 10)
+            .layers
+            .iter()
+            .map(|layer| layer.total())
+            .collect();
+        let list = Allocation::Published(published::find("ResNet18_tiny_imagenet_relu150k").expect("a list"));
+        let error = allocate(&sizes, None, list, None)
+            .expect_err("too small")
+            .to_string();
+        assert!(error.contains("resnet18 at 64 pixels"), "{error}");
+        let kept = allocate(&sizes, Some(Budget::Count(50_000)), list, None).expect("proportions");
+        assert_eq!(kept.iter().sum::<u64>(), 50_000);
     }
 }

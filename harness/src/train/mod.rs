@@ -20,5 +20,7 @@ pub mod validate;
 mod stopping;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wiring;
 
 pub use stage::{StageInput, Trained, train};

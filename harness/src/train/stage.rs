@@ -195,7 +195,7 @@ fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
 }
 
 /// The mask before any score: units drawn by lot.
-fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
+pub(super) fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
     let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
     match spec.granularity {
         Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
@@ -340,22 +340,26 @@ fn one_epoch(
     Ok(Some(points))
 }
 
-/// The steps of an epoch that are left, to its end or to a stop. Gives how many are done then,
-/// and what they added up.
-fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<Partial> {
-    let spec = input.spec;
-    let mut at = state.partial.take().unwrap_or_default();
-    let number = state.header.epoch + 1;
-    let views = ViewSpec {
+/// What an epoch makes of the training images.
+pub(super) fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
+    ViewSpec {
         seed: spec.seed,
-        epoch: number,
+        epoch,
         batch: spec.batch,
         augment: true,
         augmix: spec.views.contains(&View::Augmix),
         augmentation: spec.augmentation,
         shared_crop: !spec.has(Quirk::OwnAugmixCrop),
         augmix_count: dialect::augmix_count(spec),
-    };
+    }
+}
+
+/// The steps of an epoch that are left, to its end or to a stop. Gives how many are done then,
+/// and what they added up.
+fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<Partial> {
+    let spec = input.spec;
+    let mut at = state.partial.take().unwrap_or_default();
+    let number = state.header.epoch + 1;
     let uncounted = Passes::default();
     let step = Step {
         spec,
@@ -367,7 +371,7 @@ fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Resu
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
-    for batch in epoch(Arc::clone(&input.train), views).skip(at.steps) {
+    for batch in epoch(Arc::clone(&input.train), views(spec, number)).skip(at.steps) {
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
         at.steps += 1;
         progress.advance(batch.len() as u64, || {

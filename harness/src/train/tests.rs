@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use tch::Device;
 
 /// Rendering the embedded data set takes seconds; once is enough.
-fn images() -> (Arc<Split>, Split) {
+pub(super) fn images() -> (Arc<Split>, Split) {
     static IMAGES: LazyLock<(Arc<Split>, Split)> = LazyLock::new(|| {
         let all = load("shapes", Path::new("")).expect("the embedded data set");
         (Arc::new(all.train.take(24)), all.test.take(16))
@@ -45,7 +45,7 @@ pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
     }
 }
 
-fn network_spec(spec: &TrainSpec) -> NetworkSpec {
+pub(super) fn network_spec(spec: &TrainSpec) -> NetworkSpec {
     NetworkSpec {
         arch: spec.arch.parse().expect("known"),
         image_size: 32,

@@ -2,8 +2,16 @@
 
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
+
+/// Says that the running test is skipped; not by `eprintln!`, which the test runner keeps to itself.
+pub fn skipped(why: impl std::fmt::Display) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").ok();
+}
 
 /// The folder of reference data, or a loud skip.
 pub fn oracle(file: &str) -> Option<PathBuf> {
@@ -15,7 +23,7 @@ pub fn oracle(file: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: {} is not there; set RLNET_SHARED", path.display());
+    skipped(format_args!("{} is not there; set RLNET_SHARED", path.display()));
     None
 }
 
@@ -56,7 +64,7 @@ pub fn cifar10_test(count: usize) -> Option<(Tensor, Vec<i64>)> {
         .filter(|run| run.status.success())
         .map(|run| run.stdout)
     else {
-        eprintln!("SKIPPED: unpacking {} needs `xz`", packed.display());
+        skipped(format_args!("unpacking {} needs `xz`", packed.display()));
         return None;
     };
     let records = bytes.chunks_exact(3073).take(count);

@@ -2,7 +2,7 @@
 //! attack with seed 0 in one batch of 256 images, on those that are classified rightly.
 
 use crate::attacks::{Bench, share};
-use crate::shared::{json, npy_f32};
+use crate::shared::{json, npy_f32, skipped};
 use rlnet::attack::{Classifier, ball, run};
 use rlnet_suites::{AttackSpec, Branch};
 use sha1::{Digest, Sha1};
@@ -95,10 +95,10 @@ fn square_in_full_l2_with_the_same_logits() {
     } else if stored["logits_sha1"] == logits {
         serde_json::from_value(stored["correct"].clone()).expect("flags")
     } else {
-        eprintln!(
-            "SKIPPED: this machine's logits ({logits}) are those of neither machine that the reference ran on; \
+        skipped(format_args!(
+            "this machine's logits ({logits}) are those of neither machine that the reference ran on; \
              tests/peers/square.py runs both here"
-        );
+        ));
         return;
     };
     let (ours, _) = bench.attack("square:norm=l2,compat=autoattack", 0);

@@ -1,7 +1,7 @@
 //! The report in a real browser: nothing fails, pictures load, tables sort and filter, and the
 //! page can be read by everybody, on a desk, on a telephone and in the dark.
 
-use crate::harness::{Place, TINY};
+use crate::harness::{Place, TINY, skipped};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn browser() -> Option<PathBuf> {
         .flat_map(|folder| names.map(|name| folder.join(name)))
         .find(|file| file.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: no chromium on the PATH, so the report is not looked at in a browser");
+        skipped("no chromium on the PATH, so the report is not looked at in a browser");
     }
     found
 }

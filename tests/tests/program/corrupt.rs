@@ -1,6 +1,6 @@
 //! `rlnet corrupt`: the official layout, made, resumed, checked, drawn.
 
-use crate::harness::Place;
+use crate::harness::{Place, skipped};
 use serde_json::Value;
 use std::fs;
 
@@ -180,7 +180,7 @@ fn verify_tells_the_published_files_from_others() {
 fn a_regenerated_file_is_the_published_one_until_a_byte_is_flipped() {
     let place = Place::new();
     let Some(data) = std::env::var_os("RLNET_DATA") else {
-        eprintln!("SKIPPED: no CIFAR-10; set RLNET_DATA");
+        skipped("no CIFAR-10; set RLNET_DATA");
         return;
     };
     let data = data.to_string_lossy().into_owned();
@@ -189,7 +189,7 @@ fn a_regenerated_file_is_the_published_one_until_a_byte_is_flipped() {
         .code
         != 0
     {
-        eprintln!("SKIPPED: no CIFAR-10 in {data}");
+        skipped(format_args!("no CIFAR-10 in {data}"));
         return;
     }
     place.ok(&[

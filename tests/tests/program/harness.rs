@@ -1,6 +1,7 @@
 //! Runs the binary in a folder of the test's own.
 
 use rlnet_suites::Outcome;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -30,6 +31,13 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// Says that the running test is skipped; not by `eprintln!`, which the test runner keeps to itself.
+pub fn skipped(why: impl std::fmt::Display) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").ok();
+}
+
 /// The reference material beside the project, or a loud skip.
 pub fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("RLNET_SHARED").map_or_else(
@@ -40,7 +48,7 @@ pub fn shared(file: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: {} is not there; set RLNET_SHARED", path.display());
+    skipped(format_args!("{} is not there; set RLNET_SHARED", path.display()));
     None
 }
 

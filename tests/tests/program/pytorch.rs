@@ -1,7 +1,7 @@
 //! PyTorch's checkpoints in, TorchScript out.
 
 use crate::archives::{eval, plan, refused};
-use crate::harness::{Place, rows};
+use crate::harness::{Place, rows, skipped};
 use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -92,7 +92,9 @@ fn python() -> Option<String> {
     if there.is_ok_and(|ran| ran.status.success()) {
         return Some(python);
     }
-    eprintln!("SKIPPED: {python} has no torch; set RLNET_PYTHON to a Python that has");
+    skipped(format_args!(
+        "{python} has no torch; set RLNET_PYTHON to a Python that has"
+    ));
     None
 }
 

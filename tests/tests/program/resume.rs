@@ -1,6 +1,6 @@
 //! Runs that lose nothing: killed, resumed, repeated, raced.
 
-use crate::harness::{Place, TINY, id, said, walk};
+use crate::harness::{Place, TINY, id, said, skipped, walk};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -317,7 +317,7 @@ fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
         .map(said)
         .filter(|said| said.code != 77 && !said.stdout.is_empty())
     else {
-        eprintln!("SKIPPED: disks cannot be mounted here (unshare --mount, as root)");
+        skipped("disks cannot be mounted here (unshare --mount, as root)");
         return;
     };
     let lines: Vec<Vec<&str>> = said

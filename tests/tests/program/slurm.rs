@@ -1,7 +1,7 @@
 //! A suite on a real Slurm: a cluster of one machine, started for the test (Debian's packages
 //! `slurm-wlm` and `munge`, as root). Skipped, saying so, where they are not installed.
 
-use crate::harness::{Place, Said, TINY, walk};
+use crate::harness::{Place, Said, TINY, skipped, walk};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,10 +36,10 @@ impl Cluster {
             .collect();
         let root = Command::new("id").arg("-u").output().expect("id").stdout == b"0\n";
         if !missing.is_empty() || !root {
-            eprintln!(
-                "SKIPPED: no Slurm to test with (missing: {}; root: {root}); apt-get install slurm-wlm munge",
+            skipped(format_args!(
+                "no Slurm to test with (missing: {}; root: {root}); apt-get install slurm-wlm munge",
                 missing.join(" ")
-            );
+            ));
             return None;
         }
         let port = 20_000 + std::process::id() % 20_000;

@@ -1,7 +1,7 @@
 //! Runs that write through to an object store: a folder as one, and a server that speaks S3.
 
 use crate::errors::refused;
-use crate::harness::{Place, Said, TINY, id, said, walk};
+use crate::harness::{Place, Said, TINY, id, said, skipped, walk};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -267,10 +267,9 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
-        let skipped =
-            || eprintln!("SKIPPED: no S3-compatible server: moto cannot be installed (python3, network)");
+        let none = "no S3-compatible server: moto cannot be installed (python3, network)";
         let Ok(mut child) = child else {
-            skipped();
+            skipped(none);
             return None;
         };
         let mut server = Self {
@@ -279,7 +278,7 @@ impl Server {
             address: String::new(),
         };
         if server.line() != "installed" {
-            skipped();
+            skipped(none);
             return None;
         }
         server.address = server.line();
