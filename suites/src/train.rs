@@ -437,4 +437,36 @@ mod tests {
         }
         assert!(Budget::Count(600_000).resolve(557_056).is_err());
     }
+
+    /// Which of the switches of `dialect = "parity"` have something to replay.
+    #[test]
+    fn switches_concern_the_stages_that_the_reference_gets_wrong() {
+        let acting = |stage: &str, sets: &[&str]| {
+            let mut all = vec!["training.dialect=parity".to_owned()];
+            all.extend(sets.iter().map(|set| (*set).to_owned()));
+            let text = crate::catalog::find("demo").expect("demo");
+            let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");
+            let plan = suite.plan(&crate::plan::World::unread(&suite)).expect("a plan");
+            let cell = plan
+                .cells
+                .into_iter()
+                .find(|cell| cell.name == stage)
+                .expect(stage);
+            let crate::CellSpec::Train(spec) = cell.spec else {
+                panic!("{stage} is trained")
+            };
+            let acting = Quirk::ALL.into_iter().filter(|quirk| spec.concerns(*quirk));
+            acting.map(Quirk::number).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(acting("teacher", &[]), "B1 B4 B8");
+        assert_eq!(acting("mask", &[]), "B2 B4 B8 B14 B23");
+        assert_eq!(acting("rlnet", &[]), "B4 B8 B23");
+        let triple = "network.norm=triple";
+        assert_eq!(acting("teacher", &[triple]), "B4 B5 B8 B24");
+        assert_eq!(acting("rlnet", &[triple]), "B4 B5 B8 B23 B27");
+        assert_eq!(acting("rlnet", &["network.norm=single"]), "B4 B7 B23 B25");
+        assert_eq!(acting("rlnet", &["network.arch=wrn-10-1"]), "B3 B4 B8");
+        let without = "train.teacher.views=[\"clean\",\"adversarial\"]";
+        assert_eq!(acting("rlnet", &[without]), "B4 B23 B26");
+    }
 }
