@@ -3,7 +3,7 @@
 use crate::synthetic::{keyed, plan_of, write_run_of};
 use rlnet_reports::gate::{Check, Limits, Question, Verdict, compare, decide};
 use rlnet_reports::metrics::Reading;
-use rlnet_suites::{Branch, Cell, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
+use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
 use std::fs;
 use std::path::Path;
 
@@ -316,6 +316,19 @@ fn a_gate_without_anything_to_test_lets_nothing_through() {
     let verdict = compare(&other, &current, &nightly()).expect("comparable");
     assert_eq!(verdict.unfinished, ["net/fog"]);
     assert!(verdict.markdown().contains("has not finished it: net/fog"));
+    // A model that was not trained here has no branches before its first rows.
+    let mut imported = plan.clone();
+    imported
+        .cells
+        .retain(|cell| matches!(cell.spec, CellSpec::Evaluate(_)));
+    let nothing = folder.path().join("nothing");
+    write_run_of(&nothing, &imported, |_| false, |_, _| Vec::new());
+    let error = compare(&nothing, &current, &nightly()).expect_err("nothing to test");
+    assert!(
+        error
+            .to_string()
+            .contains("the older run has not finished net/clean")
+    );
     // A gate whose rules are about no model of the runs.
     let gate = NIGHTLY.replace("[[rule]]", "[[rule]]\nmodels = [\"nobody\"]");
     let gate = Gate::parse(&gate, "of nobody").expect("sound");
