@@ -6,7 +6,7 @@ use crate::definitions::{headline, images};
 use crate::metrics::checks::AT_CHANCE;
 use crate::metrics::diagnosis::{Diagnosis, State};
 use crate::metrics::reduction::{Knee, Sweep};
-use crate::metrics::{Comparison, Estimate, Gap, Measure, Reading, Verdict};
+use crate::metrics::{Comparison, Estimate, Gap, Measure, Reading, Stronger, Verdict};
 use crate::model::Model;
 use crate::rival;
 use crate::tables::reduction::knee_with_range;
@@ -289,14 +289,25 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         .is_some_and(|triple| triple.adva.is_ok());
     if robust && !own.clone().any(Diagnosis::was_asked) {
         let attack = headline(&analysis.runs).unwrap_or_default();
+        let stronger = (analysis.runs.headline.as_ref())
+            .zip(analysis.grid(&model.name))
+            .and_then(|(headline, grid)| Stronger::find(headline, grid, Reading::Oracle));
         let failed = own.flat_map(|diagnosis| &diagnosis.items);
         let failed = failed
             .filter(|item| item.state == State::Fail)
             .map(|item| item.code.to_owned());
         let failed: Vec<String> = failed.collect();
-        let seen = match failed.as_slice() {
-            [] => "no sign of masked gradients was seen, but not every check for them was run".to_owned(),
-            some => format!("there are signs that it is too high ({})", words::list(some)),
+        let signs = (!failed.is_empty())
+            .then(|| format!("there are signs that it is too high ({})", words::list(&failed)));
+        let seen = match (stronger, signs) {
+            (Some(stronger), signs) => {
+                let signs = signs.map_or(String::new(), |signs| format!("{signs}, and "));
+                format!("{signs}{}", stronger.said(&analysis.names))
+            }
+            (None, Some(signs)) => signs,
+            (None, None) => {
+                "no sign of masked gradients was seen, but not every check for them was run".to_owned()
+            }
         };
         return vec![format!(
             "Its number under attack is what {attack} leaves, an upper bound of what is robust: {seen}."
@@ -313,7 +324,11 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
                 Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
                 Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
             };
-            format!("Through the {branch}, its robust number is {why}.")
+            let lower = diagnosis.stronger.as_ref();
+            let lower = lower.map_or(String::new(), |stronger| {
+                format!("; but {}", stronger.said(&analysis.names))
+            });
+            format!("Through the {branch}, its robust number is {why}{lower}.")
         })
         .collect()
 }

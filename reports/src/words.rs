@@ -109,8 +109,23 @@ impl AttackNames {
     }
 }
 
+/// The attack's own name as its authors and the field write it.
+fn plain_name(name: &str) -> String {
+    match name {
+        "autoattack" => "AutoAttack",
+        "deepfool" => "DeepFool",
+        "mifgsm" => "MI-FGSM",
+        "rfgsm" => "R+FGSM",
+        "square" => "Square",
+        "noise" => "noise",
+        "radius" => "smallest radius",
+        other => return other.to_uppercase(),
+    }
+    .to_owned()
+}
+
 fn attack_name(spec: &AttackSpec) -> String {
-    let mut name = spec.name().to_uppercase();
+    let mut name = plain_name(spec.name());
     if spec.params().contains_key("steps") {
         name.push_str(&format!("-{}", spec.count("steps")));
     }
@@ -192,6 +207,10 @@ mod tests {
         assert_eq!(name("agnostic"), "PGD-50, 8/255, first hit, through all");
         assert_eq!(name("apgd-ce:norm=l2"), "APGD-CE-100 L2, 0.5");
         assert_eq!(name("joint"), "PGD-50, 8/255, first hit, on gaussian_noise/3");
+        assert_eq!(name("autoattack"), "AutoAttack, 8/255");
+        assert_eq!(name("square"), "Square, 8/255");
+        assert_eq!(name("noise:norm=l2"), "noise L2, 0.5");
+        assert_eq!(name("deepfool"), "DeepFool-50");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 const IMAGES: u32 = 200;
 
 /// A plan with one single-branch network under the whole group; `probe` with the probe.
-fn plan(probe: bool) -> Plan {
+fn plan(probe: bool, sets: &[&str]) -> Plan {
     let attacks = group(diagnosis::GROUP).expect("the group");
     let attacks = attacks.iter().filter(|attack| !attack.needs_teacher());
     let attacks: Vec<String> = attacks.map(|attack| format!("\"{attack}\"")).collect();
@@ -22,7 +22,7 @@ fn plan(probe: bool) -> Plan {
          [evaluation]\nprobe = {probe}\ncorruptions = \"none\"\nattacks = [{}]\n",
         attacks.join(", ")
     );
-    plan_of(&text, &[])
+    plan_of(&text, sets)
 }
 
 /// The share of its radius that an attack really makes use of.
@@ -52,7 +52,15 @@ fn masked(image: u32, attack: &AttackSpec) -> bool {
 }
 
 fn analysis(folder: &Path, probe: Option<(f64, f64)>, right: fn(u32, &AttackSpec) -> bool) -> Analysis {
-    let plan = plan(probe.is_some());
+    measured(folder, &plan(probe.is_some(), &[]), probe, right)
+}
+
+fn measured(
+    folder: &Path,
+    plan: &Plan,
+    probe: Option<(f64, f64)>,
+    right: fn(u32, &AttackSpec) -> bool,
+) -> Analysis {
     let rows = |_: &Cell, conditions: &[Condition]| {
         let mut rows = Vec::new();
         for condition in conditions {
@@ -78,7 +86,7 @@ fn analysis(folder: &Path, probe: Option<(f64, f64)>, right: fn(u32, &AttackSpec
         }
         rows
     };
-    write_run_of(folder, &plan, |_| true, rows);
+    write_run_of(folder, plan, |_| true, rows);
     for cell in &plan.cells {
         if let (CellSpec::Evaluate(spec), Some((zero, rise))) = (&cell.spec, probe)
             && spec.probe
@@ -161,4 +169,73 @@ fn without_the_probe_there_is_no_verdict() {
     let diagnosis = &analysis.diagnoses[0];
     assert_eq!(state(diagnosis, "gradients-vanish"), State::NotRun);
     assert_eq!(diagnosis.verdict, Verdict::NotDiagnosed);
+}
+
+/// The report of a network that is honest, measured under these attacks.
+fn answer(attacks: &str, headline: &str, right: fn(u32, &AttackSpec) -> bool) -> (String, Analysis) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let attacks = format!("evaluation.attacks=[{attacks}]");
+    let headline = format!("evaluation.headline={headline}");
+    let plan = plan(false, &[&attacks, &headline]);
+    let analysis = measured(folder.path(), &plan, None, right);
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    (rendered.answer.join(" ").replace('\u{a0}', " "), analysis)
+}
+
+#[test]
+fn a_headline_that_another_attack_beats_is_never_certified() {
+    // A suite calls noise AdvA: every attack of the checklist leaves fewer images.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = plan(true, &["evaluation.headline=noise"]);
+    let analysis = measured(folder.path(), &plan, Some((0.0, 0.1)), honest);
+    let diagnosis = &analysis.diagnoses[0];
+    assert_eq!(state(diagnosis, "headline-beaten"), State::Fail);
+    assert_eq!(diagnosis.verdict, Verdict::Suspicious);
+    let lower = diagnosis.stronger.as_ref().expect("a stronger attack");
+    let least = (0..IMAGES).filter(|image| honest(*image, &"pgd:steps=100".parse().expect("pgd")));
+    assert_eq!(lower.left.right, least.count() as u64);
+    assert!(lower.attack.size("eps") <= 8.0 / 255.0 && !lower.smaller_radius);
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
+    let said = rendered.answer.join(" ");
+    assert!(
+        said.contains("that is the number to quote") && !said.contains("trustworthy"),
+        "{said}"
+    );
+    assert!(
+        rendered.markdown.contains("suspicious; "),
+        "{}",
+        rendered.markdown
+    );
+}
+
+#[test]
+fn the_answer_names_the_lower_number_and_only_one_that_may_be_compared() {
+    let (said, _) = answer("\"apgd-ce\", \"fgsm\", \"noise\"", "fgsm", honest);
+    assert!(
+        said.contains("at the same radius APGD-CE-100, 8/255 leaves 80.0 % ["),
+        "{said}"
+    );
+    assert!(
+        said.contains("that is the number to quote") && !said.contains("no sign"),
+        "{said}"
+    );
+    // A larger radius, another norm, and an image corrupted first are other questions.
+    let others = "\"fgsm\", \"pgd:eps=16/255\", \"pgd:norm=l2\", \"pgd:on=fog/3\"";
+    let (said, analysis) = answer(others, "fgsm", honest);
+    assert!(said.contains("no sign of masked gradients was seen"), "{said}");
+    assert!(analysis.diagnoses[0].stronger.is_none());
+    // A smaller radius that does more harm.
+    let weak = |image: u32, attack: &AttackSpec| image >= if attack.name() == "fgsm" { 20 } else { 50 };
+    let (said, _) = answer("\"fgsm\", \"pgd:eps=4/255\"", "fgsm", weak);
+    assert!(
+        said.contains("at a smaller radius PGD-20, 4/255 leaves 75.0 % ["),
+        "{said}"
+    );
+    // Minimum-norm attacks count with what they broke within the radius: all at distance 0 here.
+    let near = |image: u32, attack: &AttackSpec| image >= if attack.name() == "fgsm" { 20 } else { 100 };
+    let (said, _) = answer("\"fgsm\", \"fmn\"", "fgsm", near);
+    assert!(
+        said.contains("at the same radius FMN-100 leaves 50.0 % ["),
+        "{said}"
+    );
 }

@@ -3,7 +3,7 @@
 use crate::synthetic::{keyed, plan_of, write_run_of};
 use rlnet_reports::gate::{Check, Limits, Question, Verdict, compare, decide};
 use rlnet_reports::metrics::Reading;
-use rlnet_suites::{Branch, Cell, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
+use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
 use std::fs;
 use std::path::Path;
 
@@ -251,6 +251,91 @@ fn what_is_no_longer_measured_trips_the_gate() {
         said.contains("NPA: measured before, now missing or unfinished"),
         "{said}"
     );
+}
+
+#[test]
+fn a_changed_attack_is_named_though_no_test_trips() {
+    let fewer = SUITE.replace("\"pgd\"", "\"pgd:steps=5\"");
+    let verdict = judged(&plan_of(&fewer, &[]), &|row| row.margin += 0.0, NOTHING);
+    let changed = |verdict: &Verdict, what: &str| {
+        let mut changes = verdict.changes.iter();
+        changes.any(|change| change.what.starts_with("attack pgd:") && change.what.contains(what))
+    };
+    assert!(changed(&verdict, "steps=20 to pgd"), "{:?}", verdict.changes);
+    let text = verdict.markdown();
+    assert!(
+        text.contains("AdvA is of pgd:") && !text.contains("are the same in both runs"),
+        "{text}"
+    );
+    assert!(text.contains("PGD-20, 8/255, now PGD-5, 8/255"), "{text}");
+    assert!(verdict.json()["changes"].to_string().contains("steps=5"));
+    // One attack takes the place of one: the other is missing, and said to be.
+    let both = SUITE.replace("[\"fgsm\", \"pgd\"]", "[\"pgd\", \"pgd:steps=50\"]");
+    let only = SUITE.replace("[\"fgsm\", \"pgd\"]", "[\"pgd\"]");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (base, current) = (folder.path().join("base"), folder.path().join("current"));
+    night(&base, &plan_of(&both, &[]), &|_| {});
+    night(&current, &plan_of(&only, &[]), &|_| {});
+    let verdict = compare(&base, &current, &nightly()).expect("comparable");
+    assert!(
+        changed(&verdict, "steps=50 is no longer made"),
+        "{:?}",
+        verdict.changes
+    );
+    let said = verdict.reasons.join("\n");
+    assert!(
+        said.contains("PGD-50, 8/255: measured before, now missing"),
+        "{said}"
+    );
+    let verdict = compare(&current, &base, &nightly()).expect("comparable");
+    assert!(changed(&verdict, "steps=50 is new"), "{:?}", verdict.changes);
+}
+
+#[test]
+fn a_gate_without_anything_to_test_lets_nothing_through() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (base, current) = (folder.path().join("base"), folder.path().join("current"));
+    let plan = plan_of(SUITE, &[]);
+    let begun = |dir: &Path, finished: &dyn Fn(&Cell) -> bool| {
+        write_run_of(dir, &plan, finished, |cell, conditions| {
+            rows(cell, conditions, &|_| {})
+        });
+    };
+    begun(&base, &|cell| cell.name == "net");
+    night(&current, &plan, &|_| {});
+    let error = compare(&base, &current, &nightly())
+        .expect_err("nothing to test")
+        .to_string();
+    assert!(
+        error.contains("the older run has not finished net/clean"),
+        "{error}"
+    );
+    // What the older run has finished is tested, and what it has not is named.
+    let other = folder.path().join("other");
+    begun(&other, &|cell| cell.name != "net/fog");
+    let verdict = compare(&other, &current, &nightly()).expect("comparable");
+    assert_eq!(verdict.unfinished, ["net/fog"]);
+    assert!(verdict.markdown().contains("has not finished it: net/fog"));
+    // A model that was not trained here has no branches before its first rows.
+    let mut imported = plan.clone();
+    imported
+        .cells
+        .retain(|cell| matches!(cell.spec, CellSpec::Evaluate(_)));
+    let nothing = folder.path().join("nothing");
+    write_run_of(&nothing, &imported, |_| false, |_, _| Vec::new());
+    let error = compare(&nothing, &current, &nightly()).expect_err("nothing to test");
+    assert!(
+        error
+            .to_string()
+            .contains("the older run has not finished net/clean")
+    );
+    // A gate whose rules are about no model of the runs.
+    let gate = NIGHTLY.replace("[[rule]]", "[[rule]]\nmodels = [\"nobody\"]");
+    let gate = Gate::parse(&gate, "of nobody").expect("sound");
+    let error = compare(&current, &current, &gate)
+        .expect_err("nothing to test")
+        .to_string();
+    assert!(error.contains("no rule of gate nightly"), "{error}");
 }
 
 /// A pair of nights in which a share of the images flips, either way alike: a network

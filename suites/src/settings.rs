@@ -564,7 +564,7 @@ pub const SETTINGS: &[Setting] = &[
         Evaluation,
         "headline",
         Attack,
-        "the last with a radius",
+        "the strongest kind asked for (docs/attacks)",
         "the attack whose accuracy is called AdvA",
     ),
     may(

@@ -249,7 +249,7 @@ pub struct Evaluation {
     pub augmix: bool,
     /// Attacks, each through every branch.
     pub attacks: Attacks,
-    /// The attack whose accuracy is called AdvA; the last of `attacks` when absent.
+    /// The attack whose accuracy is called AdvA; the strongest kind of `attacks` when absent.
     pub headline: Option<AttackSpec>,
     /// The model that others are compared with.
     pub baseline: Option<Spanned<String>>,

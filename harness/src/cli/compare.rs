@@ -13,7 +13,8 @@ use std::path::PathBuf;
 /// Compare a run with an older one, image by image; exit code 1 when a gate trips
 ///
 /// Says what moved beyond chance, which images flipped, and whether weights, attack, data or
-/// arithmetic changed. Without --gate, the gate `nightly` that comes with the program.
+/// arithmetic changed. Without --gate, the gate `nightly` that comes with the program. Where
+/// nothing can be tested, such as when the older run has finished nothing, the exit code is 2.
 ///
 /// Example: rlnet compare nights/monday nights/tuesday --junit gate.xml
 #[derive(Debug, Args)]

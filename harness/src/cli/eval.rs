@@ -47,6 +47,12 @@ pub struct Eval {
     sets: Vec<String>,
     /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255; or a group:
     /// adaptive (rlnet attack list)
+    ///
+    /// Of several attacks AdvA is the accuracy under the strongest kind, chosen before the run:
+    /// autoattack, else apgd-t, apgd-ce or apgd-dlr, pgd (most steps times restarts), bim or
+    /// mifgsm, fab, rfgsm or ffgsm, fgsm; of equals Linf before L2, then the largest radius, then
+    /// the last named. Attacks made on another network or branch come after all of these; noise,
+    /// attacks on corrupted images and attacks without a radius are never AdvA.
     #[arg(long = "attack", value_name = "ATTACK")]
     attacks: Vec<String>,
     /// Ask as well whether the robust number can be trusted: radii, steps, starts, black-box,
@@ -284,7 +290,7 @@ impl Eval {
             }
         }
         if question.headline.is_none() {
-            question.headline = Some(diagnosis::HEADLINE.parse()?);
+            question.headline = AttackSpec::headline(&question.asked.attacks).cloned();
         }
         Ok(())
     }

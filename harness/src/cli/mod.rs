@@ -19,6 +19,7 @@ mod model;
 mod remote;
 mod report;
 mod run;
+mod sensitivity;
 mod suite;
 mod suite_cost;
 mod train;

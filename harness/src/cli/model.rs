@@ -1,13 +1,11 @@
 //! `rlnet model`: architectures, and what a network costs.
 
 use super::global::Global;
+use super::sensitivity::sensitivity;
 use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::{Arch, model};
-use crate::run::Prepared;
-use crate::run::prepare::Sizes;
-use crate::train::sensitivity::{IMAGES, sensitivities};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::cost::{Link, PrivateCost};
 use rlnet_suites::train::{Allocation, Budget};
@@ -57,15 +55,18 @@ enum Action {
     Budgets,
     /// How much each ReLU layer matters to a trained model, measured on held-out images
     ///
-    /// The mean KL of the predictions with the layer to those with all its ReLUs dropped.
+    /// The mean KL of the predictions with the layer to those with all its ReLUs dropped. Of a
+    /// model in a run's cell the images are those that its suite holds out, as a stage with
+    /// `allocation = "measured"` takes them; of any other model, or with another --dataset, they
+    /// are a tenth of the whole training set. The first line says which.
     ///
-    /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --dataset cifar10 --budget 50k
+    /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --budget 50k
     Sensitivity {
         /// A model.safetensors, best an all-ReLU one
         model: PathBuf,
-        /// shapes, cifar10 or cifar100
+        /// shapes, cifar10, ...; of a model in a run's cell, what it was trained on
         #[arg(long)]
-        dataset: String,
+        dataset: Option<String>,
         /// Share this many ReLUs among the layers: 50k, or 11.14x
         #[arg(long)]
         budget: Option<Budget>,
@@ -117,7 +118,7 @@ impl ModelCommand {
                 model,
                 dataset,
                 budget,
-            } => sensitivity(model, dataset, *budget, global),
+            } => sensitivity(model, dataset.as_deref(), *budget, global),
         }
     }
 }
@@ -141,54 +142,6 @@ fn budgets(as_json: bool) {
         );
         say(text.trim_end());
     }
-}
-
-fn sensitivity(path: &Path, dataset: &str, budget: Option<Budget>, global: &Global) -> Result<()> {
-    let (network, header) = model::load(path, global.open_device()?)?;
-    let sizes = Sizes {
-        train: None,
-        test: None,
-        validation: 0.1,
-    };
-    let data = Prepared::load(dataset, &global.data_dir(), sizes)?;
-    if data.size as u64 != network.spec().image_size {
-        return Err(Error::Input(format!(
-            "{dataset} has images of {} pixels, {} was trained at {}; name the data set it was trained on",
-            data.size,
-            path.display(),
-            network.spec().image_size
-        )));
-    }
-    let measured = sensitivities(&network, &data.validation);
-    let units = network.layer_sizes();
-    let keep = budget
-        .map(|budget| allocate(&units, Some(budget), Allocation::Measured, Some(&measured)))
-        .transpose()?;
-    let sum: f64 = measured.iter().sum();
-    let rows = header.record.layers.iter().zip(&measured).enumerate();
-    if global.json {
-        let items = rows.map(|(l, (layer, nats))| {
-            let keep = keep.as_ref().map(|keep| keep[l]);
-            json!({"layer": layer.name, "units": layer.total(), "nats": nats, "keep": keep})
-        });
-        say_json(&json!({"images": IMAGES.min(data.validation.len()), "layers": items.collect::<Vec<_>>()}));
-        return Ok(());
-    }
-    say(&format!(
-        "{:<24} {:>10} {:>10} {:>8} {:>10}",
-        "layer", "units", "nats", "weight", "keep"
-    ));
-    for (l, (layer, nats)) in rows {
-        let keep = keep.as_ref().map_or(String::new(), |keep| keep[l].to_string());
-        let weight = if sum > 0.0 { 100.0 * nats / sum } else { 0.0 };
-        let row = format!(
-            "{:<24} {:>10} {nats:>10.5} {weight:>7.2}% {keep:>10}",
-            layer.name,
-            layer.total()
-        );
-        say(row.trim_end());
-    }
-    Ok(())
 }
 
 /// A trained model's record, or that of an architecture.

@@ -3,11 +3,13 @@
 
 use super::Side;
 use super::check::{Cause, Check};
+use super::pairs::{self, twins};
 use crate::metrics::grid::{Grid, Sheet};
 use crate::metrics::reading::Reading;
 use crate::model::Model;
-use rlnet_suites::{CellRecord, CellSpec, Condition, Gate};
+use rlnet_suites::{AttackSpec, CellRecord, CellSpec, Condition, Gate};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Clean margins that move by no more than this are the same network computed in another
 /// order: single precision has 1.2e-7, a few hundred layers of sums a thousand times that.
@@ -32,14 +34,33 @@ pub(super) fn changes(old: &Side, new: &Side) -> Vec<Change> {
         let other = &new.runs.models[j];
         let mut found = weights(old, new, model, other);
         found.extend(labels(&old.grids[i], &new.grids[j]));
+        found.extend(attacks(model, other));
+        let twins = twins(model, other).into_iter();
+        let twins: BTreeMap<AttackSpec, AttackSpec> = twins.filter_map(|(a, b)| Some((a, b?))).collect();
         for (condition, _) in &model.planned {
-            found.extend(cells(old, new, (model, condition), (other, condition)));
+            let now = match condition {
+                Condition::Attack(attack) => twins.get(attack).cloned().map(Condition::Attack),
+                _ => None,
+            };
+            let now = now.as_ref().unwrap_or(condition);
+            found.extend(cells(old, new, (model, condition), (other, now)));
         }
         for change in found {
             if !all.contains(&change) {
                 all.push(change);
             }
         }
+    }
+    let (was, is) = (&old.runs.headline, &new.runs.headline);
+    if was != is {
+        let name = |spec: &Option<AttackSpec>| match spec {
+            Some(spec) => spec.to_string(),
+            None => "no attack".to_owned(),
+        };
+        all.push(Change {
+            cause: Cause::Attack,
+            what: format!("AdvA is of {}, was of {}", name(is), name(was)),
+        });
     }
     all.sort_by_key(|change| change.cause);
     all
@@ -179,8 +200,33 @@ fn weights(old: &Side, new: &Side, before: &Model, after: &Model) -> Vec<Change>
 fn attack(old: &Condition, new: &Condition) -> Option<Change> {
     (old != new).then(|| Change {
         cause: Cause::Attack,
-        what: format!("{old} to {new}"),
+        what: format!("attack {old} to {new}"),
     })
+}
+
+/// Attacks on a model that were made otherwise, are no longer made, or are new.
+fn attacks(before: &Model, after: &Model) -> Vec<Change> {
+    let (mut found, mut known) = (Vec::new(), Vec::new());
+    let mut say = |what: String| {
+        found.push(Change {
+            cause: Cause::Attack,
+            what,
+        });
+    };
+    for (was, is) in twins(before, after) {
+        match &is {
+            Some(is) if *is == was => {}
+            Some(is) => say(format!("attack {was} to {is}")),
+            None => say(format!("attack {was} is no longer made")),
+        }
+        known.extend(is);
+    }
+    for attack in pairs::attacks(after) {
+        if !known.contains(&attack) {
+            say(format!("attack {attack} is new"));
+        }
+    }
+    found
 }
 
 /// What the cells behind one condition differ in: data, algorithms, machine.

@@ -16,7 +16,7 @@ pub use decide::decide;
 use crate::error::ReportError;
 use crate::metrics::Grid;
 use crate::runs::Runs;
-use rlnet_suites::Gate;
+use rlnet_suites::{CellSpec, Gate};
 use std::path::{Path, PathBuf};
 
 /// What a gate says of two runs.
@@ -32,6 +32,8 @@ pub struct Verdict {
     pub checks: Vec<Check>,
     /// What differs between the runs besides answers, over all models.
     pub changes: Vec<Change>,
+    /// Cells that the older run has not finished: what they measure was not compared.
+    pub unfinished: Vec<String>,
     /// Why the gate tripped, one line each; none when it did not.
     pub reasons: Vec<String>,
 }
@@ -83,7 +85,8 @@ impl Side {
 /// Compares a newer run with an older one.
 ///
 /// # Errors
-/// When a folder is not a run, a file is damaged, or the runs share no model.
+/// When a folder is not a run, a file is damaged, the runs share no model, or nothing can be
+/// tested: a gate without a test has let nothing through.
 pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<Verdict, ReportError> {
     let (old, new) = (Side::load(base)?, Side::load(current)?);
     let shared = |name: &str| new.runs.model(name).is_some();
@@ -94,6 +97,17 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<Verdict, Repo
         });
     }
     let (questions, mut reasons) = pairs::questions(&old, &new, gate);
+    let unfinished = |side: &Side| -> Vec<String> {
+        let missing = side.runs.missing().into_iter();
+        let measures = missing.filter(|(_, cell)| matches!(cell.spec, CellSpec::Evaluate(_)));
+        measures.map(|(_, cell)| cell.name.clone()).collect()
+    };
+    if questions.is_empty() && reasons.is_empty() {
+        return Err(ReportError::Unfit {
+            what: format!("{} against {}", current.display(), base.display()),
+            message: nothing_to_test(gate, &unfinished(&old), &unfinished(&new)),
+        });
+    }
     let changes = cause::changes(&old, &new);
     let data: Vec<&Change> = changes
         .iter()
@@ -116,6 +130,25 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<Verdict, Repo
         current: current.to_owned(),
         checks,
         changes,
+        unfinished: unfinished(&old),
         reasons,
     })
+}
+
+fn nothing_to_test(gate: &Gate, old: &[String], new: &[String]) -> String {
+    let sides = [("older", old), ("newer", new)].into_iter();
+    let sides = sides.filter(|(_, cells)| !cells.is_empty());
+    let missing: Vec<String> = sides
+        .map(|(which, cells)| format!("the {which} run has not finished {}", text::named(cells)))
+        .collect();
+    match missing.as_slice() {
+        [] => format!(
+            "no rule of gate {} names a number that the older run has, so nothing was tested; see its rules",
+            gate.name
+        ),
+        some => format!(
+            "there is nothing to test: {}; run its command again to finish it",
+            some.join("; ")
+        ),
+    }
 }

@@ -102,6 +102,14 @@ fn ask(
             b.push(new);
         }
     }
+    if images.is_empty() {
+        missing.push(format!(
+            "{}, {}, {measure}: no image was answered by both runs",
+            model.name,
+            reading.label()
+        ));
+        return;
+    }
     questions.push(Question {
         model: model.name.clone(),
         reading,
@@ -175,20 +183,21 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
         }
         GateMetric::AdvA => {
             let of = |spec: &Option<AttackSpec>| spec.clone().map(Condition::Attack).into_iter().collect();
-            vec![("AdvA".to_owned(), of(&old.runs.headline), of(&new.runs.headline))]
+            let (was, is) = (&old.runs.headline, &new.runs.headline);
+            let name = match (was, is) {
+                (Some(was), Some(is)) if was != is => format!("AdvA: {}", renamed(was, is, before, after)),
+                _ => "AdvA".to_owned(),
+            };
+            vec![(name, of(was), of(is))]
         }
         GateMetric::Attacks => {
-            let (before, after) = (attacks(before), attacks(after));
-            let pairs = before.iter().map(|attack| {
-                let twin = after.iter().find(|other| *other == attack);
-                let twin = twin.or_else(|| after.iter().find(|other| stands_for(other, attack)));
-                (
-                    words::attack(attack, &before),
-                    vec![Condition::Attack(attack.clone())],
-                    twin.map(|twin| Condition::Attack(twin.clone()))
-                        .into_iter()
-                        .collect(),
-                )
+            let pairs = twins(before, after).into_iter().map(|(attack, twin)| {
+                let name = match &twin {
+                    Some(twin) if *twin != attack => renamed(&attack, twin, before, after),
+                    _ => words::attack(&attack, &attacks(before)),
+                };
+                let twin = twin.map(Condition::Attack).into_iter().collect();
+                (name, vec![Condition::Attack(attack)], twin)
             });
             pairs.collect()
         }
@@ -199,7 +208,39 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
         .collect()
 }
 
-fn attacks(model: &Model) -> Vec<AttackSpec> {
+/// Each attack on the older model with the one on the newer that it is compared with: itself,
+/// else one of the same name, norm and radius that the older does not have, each used once.
+pub(super) fn twins(before: &Model, after: &Model) -> Vec<(AttackSpec, Option<AttackSpec>)> {
+    let (before, after) = (attacks(before), attacks(after));
+    let mut new: Vec<&AttackSpec> = after.iter().filter(|attack| !before.contains(attack)).collect();
+    let mut pairs = Vec::new();
+    for attack in &before {
+        let twin = match after.contains(attack) {
+            true => Some(attack.clone()),
+            false => {
+                let found = new.iter().position(|other| stands_for(other, attack));
+                found.map(|at| new.remove(at).clone())
+            }
+        };
+        pairs.push((attack.clone(), twin));
+    }
+    pairs
+}
+
+/// A measure whose attack is another now: `PGD-20, 8/255, now PGD-2, 8/255`.
+fn renamed(was: &AttackSpec, is: &AttackSpec, before: &Model, after: &Model) -> String {
+    let (old, new) = (
+        words::attack(was, &attacks(before)),
+        words::attack(is, &attacks(after)),
+    );
+    // What the names leave out is written in full.
+    match old == new {
+        true => format!("{was}, now {is}"),
+        false => format!("{old}, now {new}"),
+    }
+}
+
+pub(super) fn attacks(model: &Model) -> Vec<AttackSpec> {
     let conditions = model.planned.iter().map(|(condition, _)| condition);
     conditions
         .filter_map(|condition| match condition {

@@ -32,6 +32,12 @@ pub(super) fn markdown(verdict: &Verdict) -> String {
     for change in &verdict.changes {
         text.push_str(&format!("- {}\n", change.what));
     }
+    if !verdict.unfinished.is_empty() {
+        text.push_str(&format!(
+            "\nNot compared, because the older run has not finished it: {}.\n",
+            named(&verdict.unfinished)
+        ));
+    }
     text.push_str("\n| Model | Read through | Measure | Before (%) | Now (%) | Points | p (Holm) | Worse | Better | |\n");
     text.push_str("| ----- | ------------ | ------- | ---------: | ------: | -----: | -------: | ----: | -----: | - |\n");
     for check in &verdict.checks {
@@ -87,6 +93,17 @@ fn listed(images: &[u32]) -> String {
         format!("{} and {more} more", shown.join(", "))
     } else {
         shown.join(", ")
+    }
+}
+
+/// The first few of some cells.
+pub(super) fn named(cells: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = cells.len().saturating_sub(SHOWN);
+    let shown = cells[..cells.len() - more].join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -167,6 +184,7 @@ pub(super) fn json(verdict: &Verdict) -> serde_json::Value {
         "tripped": verdict.tripped(),
         "reasons": verdict.reasons,
         "changes": verdict.changes,
+        "unfinished": verdict.unfinished,
         "checks": checks,
     })
 }

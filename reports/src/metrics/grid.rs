@@ -143,7 +143,11 @@ impl Grid {
         match reading.on(&self.branches) {
             Reading::Fixed(branch) => Some(vec![sheet(&branch)?]),
             Reading::Oracle => Some(vec![sheet(self.own.get(condition)?)?]),
-            Reading::Worst => self.branches.iter().map(sheet).collect(),
+            Reading::Worst => {
+                let all: Option<Vec<&Sheet>> = self.branches.iter().map(sheet).collect();
+                // A model of which nothing is finished has no branches yet.
+                all.filter(|sheets| !sheets.is_empty())
+            }
         }
     }
 

@@ -24,6 +24,7 @@ pub mod reduction;
 pub mod resampled;
 pub mod robust;
 pub mod steps;
+pub mod stronger;
 pub mod threat;
 pub mod triple;
 
@@ -38,4 +39,5 @@ pub use natural::Natural;
 pub use paired::{Difference, McNemar};
 pub use reading::Reading;
 pub use resampled::Resampled;
+pub use stronger::Stronger;
 pub use triple::{Gap, Triple};

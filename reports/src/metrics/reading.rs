@@ -33,10 +33,12 @@ impl Reading {
             .collect()
     }
 
-    /// The same reading of a network with these branches: with one branch, that branch.
+    /// The same reading of a network with these branches: with one branch, the oracle and the
+    /// worst of branches are that branch. A branch that was asked for by name is never another:
+    /// one that mixes two others is not among `branches`, and has its own number.
     pub fn on(self, branches: &[Branch]) -> Self {
-        match branches {
-            [only] => Self::Fixed(*only),
+        match (self, branches) {
+            (Self::Oracle | Self::Worst, [only]) => Self::Fixed(*only),
             _ => self,
         }
     }
@@ -72,6 +74,22 @@ impl Reading {
             Self::Worst => {
                 "an image counts as right only if every branch is right; under an attack, only if the attack made against each branch fails on that branch. This is what remains when the attacker chooses the branch."
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_branch_answers_for_the_oracle_and_the_worst_but_for_no_other_branch() {
+        let one = [Branch::Clean];
+        for reading in [Reading::Oracle, Reading::Worst] {
+            assert_eq!(reading.on(&one), Reading::Fixed(Branch::Clean));
+        }
+        for branch in Branch::MIXED {
+            assert_eq!(Reading::Fixed(branch).on(&one), Reading::Fixed(branch));
         }
     }
 }

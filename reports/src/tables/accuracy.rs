@@ -3,7 +3,7 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::definitions::{corruption_set, headline, images};
-use crate::metrics::{Known, Reading, Unknown};
+use crate::metrics::{Known, Reading, Stronger, Triple, Unknown, Verdict};
 use crate::model::Model;
 use crate::words;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
@@ -56,7 +56,7 @@ pub fn main(analysis: &Analysis) -> Table {
         ];
         if diagnosed {
             row.push(match analysis.verdict(&model.name, triple.reading) {
-                Some(verdict) => Cell::text(verdict.name()),
+                Some(verdict) => Cell::text(trust(analysis, triple, verdict)),
                 None => Cell::of(Value::Absent("this reading was not diagnosed".into())),
             });
         }
@@ -73,6 +73,16 @@ pub fn main(analysis: &Analysis) -> Table {
         ),
         columns,
         rows,
+    }
+}
+
+/// The verdict on a reading's AdvA, and what is lower where something is.
+fn trust(analysis: &Analysis, triple: &Triple, verdict: Verdict) -> String {
+    let headline = analysis.runs.headline.as_ref();
+    let found = headline.zip(analysis.grid(&triple.model));
+    match found.and_then(|(headline, grid)| Stronger::find(headline, grid, triple.reading)) {
+        Some(lower) => format!("{}; {}", verdict.name(), lower.short(&analysis.names)),
+        None => verdict.name().to_owned(),
     }
 }
 

@@ -30,13 +30,15 @@ pub fn diagnosis(analysis: &Analysis) -> Table {
         for item in &diagnosis.items {
             add(item.asks, item.state.name(), &item.figure);
         }
-        add("Verdict", diagnosis.verdict.name(), "");
+        let lower = diagnosis.stronger.as_ref();
+        let lower = lower.map_or(String::new(), |stronger| stronger.said(&analysis.names));
+        add("Verdict", diagnosis.verdict.name(), &lower);
     }
     Table {
         id: "diagnosis",
         whole: None,
         title: "Can the robust number be trusted?".to_owned(),
-        caption: "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below 0.02 divided by the number of pairs of this report. Radius 0.5 or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on 1 % of clean images and never be no number; the loss must rise along PGD's 20 steps and end within a tenth of its rise below its highest. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.".to_owned(),
+        caption: "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below 0.02 divided by the number of pairs of this report. AdvA fails when another attack of its norm, at a radius no larger, leaves at least 5 points fewer images right (p below 0.02); what leaves fewer at all is named. Radius 0.5 or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on 1 % of clean images and never be no number; the loss must rise along PGD's 20 steps and end within a tenth of its rise below its highest. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.".to_owned(),
         columns,
         rows,
     }

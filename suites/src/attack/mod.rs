@@ -3,6 +3,7 @@
 pub mod adaptive;
 mod catalogue;
 pub mod diagnosis;
+pub mod headline;
 
 pub use catalogue::CATALOGUE;
 
@@ -164,13 +165,6 @@ impl AttackSpec {
         let plain =
             self.extras().next().is_none() && self.word("start") != "zero" && self.count("restarts") == 1;
         ["pgd", "ffgsm"].contains(&self.name) && plain
-    }
-
-    /// Of some attacks the one whose accuracy stands for all: the last that has a radius. A
-    /// minimum-norm attack breaks every image at some distance, so no accuracy is its own.
-    pub fn headline(attacks: &[Self]) -> Option<&Self> {
-        let mut radii = attacks.iter().filter(|attack| attack.params.contains_key("eps"));
-        radii.next_back()
     }
 
     /// Whether it follows or distils from the teacher of the attacked model.

@@ -22,6 +22,7 @@ fn branches_are_chosen_mixed_and_refused() {
         ("both", "clean, adversarial"),
         ("clean", "clean"),
         ("mixed", "clean-with-adversarial-affine"),
+        ("beside", "clean,clean-with-adversarial-affine"),
     ] {
         let said = ask(out, branch);
         assert_eq!(said.code, 0, "{branch}: {}", said.stderr);
@@ -73,6 +74,31 @@ fn branches_are_chosen_mixed_and_refused() {
             mixed.iter().zip(bank).all(|(mixed, bank)| mixed != bank),
             "{mixed:?}"
         );
+    }
+    // Beside one of them it keeps its own numbers: as many right answers as its rows have.
+    let name = &cells("beside")[1].name;
+    let own: Vec<Outcome> = rows(&place, "beside", name)
+        .into_iter()
+        .filter(|row| row.branch == Branch::CleanWithAdversarialAffine)
+        .collect();
+    assert_eq!(
+        margins(own),
+        margins(rows(&place, "mixed", &cells("mixed")[1].name))
+    );
+    let table = std::fs::read_to_string(place.path("beside/report/tables/main.csv")).expect("a table");
+    let right = |name: &str, branch: Branch| {
+        let all = rows(&place, "beside", name).into_iter();
+        let own = all.filter(|row| row.branch == branch && row.prediction == row.label);
+        own.count().to_string()
+    };
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = |name: &str| lines[0].iter().position(|head| *head == name).expect("a column");
+    for branch in [Branch::Clean, Branch::CleanWithAdversarialAffine] {
+        let label = format!("{branch} branch");
+        let row = lines.iter().find(|row| row[1] == label).expect("a row");
+        for (cell, name) in cells("beside").iter().zip(["ca_right", "adva_right"]) {
+            assert_eq!(row[column(name)], right(&cell.name, branch), "{label}, {name}");
+        }
     }
     refused(&ask("no", "clena"), &["clena", "did you mean `clean`"]);
     refused(

@@ -1,5 +1,6 @@
 //! `rlnet eval` on other people's models and on our own, whatever the batch.
 
+use crate::archives::{eval, model, plan, refused};
 use crate::harness::{Place, TINY, shared};
 
 /// The CIFAR-10 test images and the reference's two TorchScript models.
@@ -123,4 +124,79 @@ fn a_trained_model_is_evaluated_through_both_branches() {
     // Two conditions, two branches, fifty images.
     assert_eq!(rows.len(), 200);
     assert!(rows.iter().all(|row| row.norm <= 8.0 / 255.0 + 1e-6));
+}
+
+#[test]
+fn advas_attack_is_the_strongest_asked_for_and_a_weaker_one_is_not_certified() {
+    let place = Place::new();
+    let model = model(&place, TINY, "plain");
+    let ask = |out: &str, more: &[&str]| {
+        let question = ["--dataset", "shapes", "--limit", "40"];
+        let said = eval(&place, &model, out, &[&question[..], more].concat());
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        (
+            plan(&place, out).headline.map(|attack| attack.to_string()),
+            said.stdout,
+        )
+    };
+    let (headline, said) = ask(
+        "a",
+        &[
+            "--attack",
+            "apgd-ce:steps=5",
+            "--attack",
+            "fgsm",
+            "--attack",
+            "noise",
+        ],
+    );
+    assert!(
+        headline.is_some_and(|attack| attack.starts_with("apgd-ce")),
+        "{said}"
+    );
+    assert!(
+        said.contains("APGD-CE-5, 8/255") && !said.contains("NOISE"),
+        "{said}"
+    );
+    // Noise alone is no attack.
+    let (headline, said) = ask("b", &["--attack", "noise"]);
+    assert!(headline.is_none() && !said.contains("no sign of"), "{said}");
+}
+
+#[test]
+fn sensitivity_is_measured_on_the_images_that_a_stage_holds_out() {
+    let place = Place::new();
+    let model = model(&place, TINY, "plain");
+    let ask = |model: &str, more: &[&str]| {
+        let said = place.ok(&[&["model", "sensitivity", model, "--json"], more].concat());
+        let told: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let numbers = ["images", "held_out", "training_images"].map(|name| told[name].as_u64().expect(name));
+        (numbers, told["from"].as_str().expect("from").to_owned())
+    };
+    // A tenth of the 200 training images that the suite takes.
+    let wanted = ([20, 20, 200], "cell".to_owned());
+    assert_eq!(ask(&model, &[]), wanted);
+    assert_eq!(ask(&model, &["--dataset", "shapes"]), wanted);
+    let said = place.ok(&["model", "sensitivity", &model]);
+    assert!(
+        said.stdout
+            .contains("first of 20 held out of 200 training images"),
+        "{}",
+        said.stdout
+    );
+    // Of a file that lies in no cell nothing is known.
+    let bytes = std::fs::read(&model).expect("a model");
+    let copy = place
+        .write("elsewhere/model.safetensors", bytes)
+        .display()
+        .to_string();
+    refused(
+        &place.run(&["model", "sensitivity", &copy]),
+        &["--dataset", "no cell"],
+    );
+    let ([_, held_out, all], from) = ask(&copy, &["--dataset", "shapes"]);
+    assert!(
+        all > 200 && held_out == all / 10 && from == "whole data set",
+        "{held_out} of {all}"
+    );
 }

@@ -1,0 +1,137 @@
+//! Whether another attack of the run leaves fewer images right than the one called AdvA, without
+//! being allowed more: the same norm, the same images, a radius no larger. What any attack finds
+//! inside the ball is inside the ball, so the lower number is the one to quote.
+
+use crate::metrics::estimate::Estimate;
+use crate::metrics::grid::{Grid, Right};
+use crate::metrics::paired::sign_test;
+use crate::metrics::reading::Reading;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius};
+use crate::words::{self, AttackNames};
+use rlnet_suites::{AttackSpec, Condition};
+use serde::Serialize;
+
+/// Single-precision pixels may leave a ball by this much.
+const ROUNDING: f64 = 1e-6;
+
+/// The attack that leaves fewest images right, where that is not the headline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stronger {
+    /// The attack.
+    pub attack: AttackSpec,
+    /// What it leaves, of the images that both saw.
+    pub left: Estimate,
+    /// What the headline leaves of the same images.
+    pub headline: Estimate,
+    /// Whether the headline saw more images.
+    pub on_some: bool,
+    /// Whether its radius is smaller than the headline's.
+    pub smaller_radius: bool,
+    /// McNemar's exact p-value of the difference.
+    pub p: f64,
+}
+
+impl Stronger {
+    /// The attack that beats the headline by most on the images that both saw; nothing when none
+    /// does, or when the headline was not measured or has no radius.
+    pub fn find(headline: &AttackSpec, grid: &Grid, reading: Reading) -> Option<Self> {
+        let eps = radius(headline)?;
+        let own = left_at(grid, reading, headline, eps)?;
+        let mut best: Option<Self> = None;
+        for condition in grid.conditions() {
+            let Condition::Attack(attack) = condition else {
+                continue;
+            };
+            let allowed =
+                is_minimum_norm(attack) || radius(attack).is_some_and(|size| size <= eps + ROUNDING);
+            let same_ball = Norm::of(attack) == Norm::of(headline) && attack.base() == headline.base();
+            if attack == headline || !allowed || !same_ball {
+                continue;
+            }
+            let Some(other) = left_at(grid, reading, attack, eps) else {
+                continue;
+            };
+            let found = Self::of(attack, eps, &own, &other);
+            let gain = |found: &Self| found.headline.value - found.left.value;
+            if gain(&found) > best.as_ref().map_or(0.0, gain) {
+                best = Some(found);
+            }
+        }
+        best
+    }
+
+    fn of(attack: &AttackSpec, eps: f64, own: &Right, other: &Right) -> Self {
+        let (mut right, mut left, mut n) = (0, 0, 0);
+        let (mut only_own, mut only_other) = (0, 0);
+        for (own, other) in own.iter().zip(other) {
+            if let (Some(own), Some(other)) = (*own, *other) {
+                n += 1;
+                right += u64::from(own);
+                left += u64::from(other);
+                only_own += u64::from(own && !other);
+                only_other += u64::from(other && !own);
+            }
+        }
+        let seen = own.iter().flatten().count() as u64;
+        Self {
+            attack: attack.clone(),
+            left: Estimate::of_images(left, n),
+            headline: Estimate::of_images(right, n),
+            on_some: n < seen,
+            smaller_radius: radius(attack).is_some_and(|size| size < eps - ROUNDING),
+            p: sign_test(only_own, only_other),
+        }
+    }
+
+    /// `at the same radius APGD-CE-100, 8/255, leaves 25.0 % [...]: that is the number to quote`.
+    pub fn said(&self, names: &AttackNames) -> String {
+        let [value, low, high] = [self.left.value, self.left.low, self.left.high].map(words::percent);
+        let of = match self.on_some {
+            true => format!(
+                " of the {} images that it saw, of which AdvA's leaves {}\u{a0}%",
+                words::thousands(self.left.images),
+                words::percent(self.headline.value)
+            ),
+            false => String::new(),
+        };
+        format!(
+            "at {} radius {} leaves {value}\u{a0}% [{low},\u{a0}{high}]{of}: that is the number to quote",
+            if self.smaller_radius {
+                "a smaller"
+            } else {
+                "the same"
+            },
+            names.get(&self.attack),
+        )
+    }
+
+    /// For a table: `25.0 % under APGD-CE-100, 8/255`.
+    pub fn short(&self, names: &AttackNames) -> String {
+        format!(
+            "{}\u{a0}% under {}",
+            words::percent(self.left.value),
+            names.get(&self.attack)
+        )
+    }
+}
+
+/// Whether each image is still right under an attack that may use this radius: of one without a
+/// radius, what it broke farther away counts as right.
+fn left_at(grid: &Grid, reading: Reading, attack: &AttackSpec, eps: f64) -> Option<Right> {
+    let bounded = !is_minimum_norm(attack);
+    let mut all: Option<Right> = None;
+    for sheet in grid.sheets(reading, &Condition::Attack(attack.clone()))? {
+        let outside = |i: usize| !bounded && f64::from(sheet.norm[i]) > eps + ROUNDING;
+        let own = sheet.right.iter().enumerate();
+        let own = own.map(|(i, right)| right.map(|right| right || outside(i)));
+        all = Some(match all {
+            None => own.collect(),
+            Some(so_far) => so_far
+                .into_iter()
+                .zip(own)
+                .map(|(a, b)| a.zip(b).map(|(a, b)| a && b))
+                .collect(),
+        });
+    }
+    all
+}

@@ -1,0 +1,162 @@
+//! The attack whose accuracy is called AdvA, where a suite does not name it: the strongest kind
+//! that was asked for. It is chosen from the specifications alone, before anything is run, in
+//! the order of `docs/attacks/README.md`: a headline picked by its result would be the least of
+//! several numbers, and another attack from one model to the next.
+
+use super::{AttackSpec, Norm};
+
+/// From this Linf radius on any image can be turned into the same grey one: an attack so large
+/// is a control, and leaves nothing of an honest network.
+pub const UNBOUNDED: f64 = 0.5;
+
+/// How well an attack stands for all; the larger the better, field by field.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    standing: u8,
+    kind: u8,
+    effort: usize,
+    loss: u8,
+    norm: u8,
+    /// The radius as bits: of positive numbers the larger has the larger bits.
+    eps: u64,
+}
+
+impl AttackSpec {
+    /// Of some attacks the one whose accuracy stands for all. Nothing when none can: controls
+    /// (`noise`, a radius that allows any image), attacks on corrupted images and those without
+    /// a radius, which break every image at some distance, have no accuracy under attack.
+    pub fn headline(attacks: &[Self]) -> Option<&Self> {
+        let ranked = attacks.iter().filter_map(|attack| Some((attack.rank()?, attack)));
+        // Of equals `max_by` takes the last.
+        let best = ranked.max_by(|(a, _), (b, _)| a.cmp(b));
+        best.map(|(_, attack)| attack)
+    }
+
+    fn rank(&self) -> Option<Rank> {
+        let eps = self.size("eps");
+        let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
+        if self.name() == "noise" || eps <= 0.0 || unbounded || self.base().is_some() {
+            return None;
+        }
+        let version: usize = match self.word("version") {
+            "plus" => 3,
+            "standard" => 2,
+            _ => 1,
+        };
+        let efforts = ["steps", "restarts", "targets", "queries"];
+        let effort = efforts
+            .iter()
+            .fold(version, |product, name| product.saturating_mul(self.count(name)));
+        Some(Rank {
+            standing: self.standing(),
+            kind: self.kind(),
+            effort,
+            loss: match (self.name(), self.word("loss")) {
+                (_, "kl-teacher") => 0,
+                ("apgd-dlr", _) | (_, "dlr" | "margin") => 1,
+                _ => 2,
+            },
+            norm: match self.norm() {
+                Norm::Linf => 2,
+                Norm::L2 => 1,
+                Norm::L1 => 0,
+            },
+            eps: eps.to_bits(),
+        })
+    }
+
+    /// What it follows: the attacked network through the attacked branch, through all branches,
+    /// its logits alone, or another network or branch.
+    fn standing(&self) -> u8 {
+        let own_network = ["", "self"].contains(&self.word("surrogate"));
+        match (self.name(), self.word("through")) {
+            ("square", _) => 1,
+            (_, "" | "same") if own_network => 3,
+            (_, "all") if own_network => 2,
+            _ => 0,
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        match self.name() {
+            "autoattack" => 8,
+            "apgd-t" => 7,
+            "apgd-ce" | "apgd-dlr" => 6,
+            "pgd" => 5,
+            "bim" | "mifgsm" => 4,
+            "fab" | "fab-t" => 3,
+            "rfgsm" | "ffgsm" => 2,
+            "fgsm" => 1,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::{CATALOGUE, group};
+
+    fn chosen(texts: &[&str]) -> Option<String> {
+        let attacks: Vec<AttackSpec> = texts.iter().flat_map(|text| group(text).expect(text)).collect();
+        AttackSpec::headline(&attacks).map(ToString::to_string)
+    }
+
+    #[test]
+    fn the_strongest_kind_asked_for_is_chosen_in_any_order_of_asking() {
+        for (texts, wanted) in [
+            (&["fgsm", "pgd:steps=20", "apgd-ce", "noise"][..], "apgd-ce"),
+            (&["autoattack", "adaptive"], "autoattack"),
+            (&["adaptive"], "white-box"),
+            (&["diagnosis"], "apgd-ce"),
+            (&["apgd-t", "apgd-ce:steps=1000", "square", "fab-t"], "apgd-t"),
+            (
+                &["pgd:steps=10", "pgd:steps=7,restarts=2", "bim:steps=99"],
+                "pgd:steps=7,restarts=2",
+            ),
+            (
+                &["pgd:steps=50,on=fog/3", "pgd:surrogate=teacher,steps=99", "fgsm"],
+                "fgsm",
+            ),
+            (
+                &["pgd:eps=4/255", "pgd:eps=8/255", "pgd:eps=1", "pgd:norm=l2"],
+                "pgd:eps=8/255",
+            ),
+            (&["apgd-dlr", "apgd-ce"], "apgd-ce"),
+            (
+                &["autoattack:version=plus", "autoattack"],
+                "autoattack:version=plus",
+            ),
+            (&["square", "deepfool", "noise"], "square"),
+            (&["pgd:through=clean", "agnostic"], "agnostic"),
+            (&["pgd:surrogate=teacher", "cw"], "pgd:surrogate=teacher"),
+        ] {
+            let wanted = wanted.parse::<AttackSpec>().expect(wanted).to_string();
+            assert_eq!(chosen(texts).as_deref(), Some(wanted.as_str()), "{texts:?}");
+            let turned: Vec<&str> = texts.iter().rev().copied().collect();
+            assert_eq!(chosen(&turned).as_deref(), Some(wanted.as_str()), "{turned:?}");
+        }
+        // Equals: the last named.
+        let both = ["pgd:start=zero", "pgd:start=uniform"];
+        assert!(chosen(&both).expect("one").contains("start=uniform"));
+    }
+
+    #[test]
+    fn controls_have_no_accuracy_under_attack() {
+        assert_eq!(chosen(&["noise", "joint", "cw", "radius", "pgd:eps=1"]), None);
+    }
+
+    #[test]
+    fn every_attack_of_the_catalogue_has_its_place() {
+        for entry in CATALOGUE {
+            let spec: AttackSpec = entry.name.parse().expect(entry.name);
+            let without = ["noise", "cw", "deepfool", "fmn", "radius"].contains(&entry.name);
+            assert_eq!(spec.rank().is_none(), without, "{}", entry.name);
+            assert!(
+                without || entry.name == "square" || spec.kind() > 0,
+                "{}",
+                entry.name
+            );
+        }
+    }
+}
