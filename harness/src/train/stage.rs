@@ -292,12 +292,13 @@ fn one_epoch(
     let spec = input.spec;
     let started = Instant::now();
     let number = state.header.epoch + 1;
-    let Partial { steps, means, scores } = steps(input, state, progress)?;
-    if stop::asked().is_some() {
-        state.partial = Some(Partial { steps, means, scores });
+    let (made, whole) = steps(input, state, progress)?;
+    if !whole {
+        state.partial = Some(made);
         state.header.seconds += started.elapsed().as_secs_f64();
         return Ok(None);
     }
+    let Partial { means, scores, .. } = made;
     let loss = means.mean("loss/total").unwrap_or_default();
     if !loss.is_finite() {
         return Err(diverged(spec, number, &format!("the loss became {loss}")));
@@ -354,9 +355,9 @@ pub(super) fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
     }
 }
 
-/// The steps of an epoch that are left, to its end or to a stop. Gives how many are done then,
-/// and what they added up.
-fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<Partial> {
+/// The steps of an epoch that are left. Gives how many are done, what they added up, and
+/// whether the epoch is at its end: not when a step was the last before a stop.
+fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<(Partial, bool)> {
     let spec = input.spec;
     let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
@@ -379,10 +380,10 @@ fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Resu
             format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
         });
         if stop::asked().is_some() {
-            break;
+            return Ok((at, false));
         }
     }
-    Ok(at)
+    Ok((at, true))
 }
 
 /// After an epoch of a mask stage: the mask of its scores, and how far it is from the two
