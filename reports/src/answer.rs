@@ -48,8 +48,33 @@ fn at_knee(sweep: &Sweep) -> Option<&str> {
 /// The answer, sentence by sentence, warnings first.
 pub fn sentences(analysis: &Analysis) -> Vec<String> {
     let mut sentences = analysis.runs.warnings.clone();
+    sentences.extend(subject(analysis).and_then(|model| overridden(analysis, model)));
     sentences.extend(answer(analysis));
     sentences
+}
+
+/// What the preflight found of a model or its surrogates and `--allow` let through, each once.
+fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
+    let records = analysis.runs.records();
+    let own = records.iter().filter(|(_, record)| record.cell.model == model.name);
+    let mut all: Vec<String> = Vec::new();
+    for finding in own.flat_map(|(_, record)| &record.provenance.allowed) {
+        if !all.contains(finding) {
+            all.push(finding.clone());
+        }
+    }
+    all
+}
+
+fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
+    let findings = let_through(analysis, model);
+    (!findings.is_empty()).then(|| {
+        format!(
+            "The preflight found that the robust numbers of {} would be wrong ({}); --allow let it through, so they may be far too high.",
+            model.name,
+            words::list(&findings)
+        )
+    })
 }
 
 fn answer(analysis: &Analysis) -> Vec<String> {
@@ -293,7 +318,7 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         let failed = failed
             .filter(|item| item.state == State::Fail)
             .map(|item| item.code.to_owned());
-        let failed: Vec<String> = failed.collect();
+        let failed: Vec<String> = failed.chain(let_through(analysis, model)).collect();
         let seen = match failed.as_slice() {
             [] => "no sign of masked gradients was seen, but not every check for them was run".to_owned(),
             some => format!("there are signs that it is too high ({})", words::list(some)),
@@ -303,6 +328,7 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         )];
     }
     let asked = own.filter(|diagnosis| diagnosis.was_asked());
+    let allowed = let_through(analysis, model);
     asked
         .map(|diagnosis| {
             let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);
@@ -310,6 +336,9 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
             let branch = Reading::Fixed(diagnosis.branch).label();
             let why = match diagnosis.verdict {
                 Verdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
+                Verdict::Trustworthy if !allowed.is_empty() => {
+                    format!("suspicious (its preflight: {})", words::list(&allowed))
+                }
                 Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
                 Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
             };
