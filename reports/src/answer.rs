@@ -56,7 +56,9 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
 /// What the preflight found of a model or its surrogates and `--allow` let through, each once.
 fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
     let records = analysis.runs.records();
-    let own = records.iter().filter(|(_, record)| record.cell.model == model.name);
+    let own = records
+        .iter()
+        .filter(|(_, record)| record.cell.model == model.name);
     let mut all: Vec<String> = Vec::new();
     for finding in own.flat_map(|(_, record)| &record.provenance.allowed) {
         if !all.contains(finding) {
@@ -70,7 +72,7 @@ fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
     let findings = let_through(analysis, model);
     (!findings.is_empty()).then(|| {
         format!(
-            "The preflight found that the robust numbers of {} would be wrong ({}); --allow let it through, so they may be far too high.",
+            "{} was let through with --allow in spite of what its preflight found ({}), which makes its numbers under attack wrong.",
             model.name,
             words::list(&findings)
         )
@@ -309,6 +311,9 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         .diagnoses
         .iter()
         .filter(|diagnosis| diagnosis.model == model.name);
+    // A finding that was let through is a sign as well, but for the number of classes.
+    let mut signs = let_through(analysis, model);
+    signs.retain(|finding| !finding.ends_with("classes"));
     let robust = analysis
         .triple(&model.name, Reading::Oracle)
         .is_some_and(|triple| triple.adva.is_ok());
@@ -318,7 +323,7 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         let failed = failed
             .filter(|item| item.state == State::Fail)
             .map(|item| item.code.to_owned());
-        let failed: Vec<String> = failed.chain(let_through(analysis, model)).collect();
+        let failed: Vec<String> = failed.chain(signs).collect();
         let seen = match failed.as_slice() {
             [] => "no sign of masked gradients was seen, but not every check for them was run".to_owned(),
             some => format!("there are signs that it is too high ({})", words::list(some)),
@@ -328,7 +333,6 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         )];
     }
     let asked = own.filter(|diagnosis| diagnosis.was_asked());
-    let allowed = let_through(analysis, model);
     asked
         .map(|diagnosis| {
             let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);
@@ -336,8 +340,8 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
             let branch = Reading::Fixed(diagnosis.branch).label();
             let why = match diagnosis.verdict {
                 Verdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
-                Verdict::Trustworthy if !allowed.is_empty() => {
-                    format!("suspicious (its preflight: {})", words::list(&allowed))
+                Verdict::Trustworthy if !signs.is_empty() => {
+                    format!("suspicious (its preflight: {})", words::list(&signs))
                 }
                 Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
                 Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
