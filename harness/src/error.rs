@@ -1,5 +1,6 @@
 //! The one error of the harness: what failed, and whose turn it is to act.
 
+use crate::trace::{cause, first_line};
 use rlnet_suites::SuiteError;
 use std::fmt::Display;
 use std::path::Path;
@@ -57,7 +58,8 @@ impl Error {
     /// What a text of libtorch says, if it is that memory is full. (Its allocators for CUDA and for
     /// the CPU say so in these words.)
     pub fn memory(text: &str) -> Option<Self> {
-        let line = first_line(text);
+        let cause = cause(text);
+        let line = first_line(&cause);
         let full = line.contains("out of memory") || line.contains("can't allocate memory");
         full.then(|| {
             Self::Memory(format!(
@@ -108,17 +110,12 @@ impl From<rlnet_reports::ReportError> for Error {
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         let text = error.to_string();
-        Self::memory(&text).unwrap_or_else(|| Self::Work(format!("libtorch: {}", first_line(&text))))
+        Self::memory(&text).unwrap_or_else(|| Self::Work(format!("libtorch: {}", cause(&text))))
     }
 }
 
 /// How every [`Error::Memory`] begins.
 pub const NO_MEMORY: &str = "out of memory: ";
-
-/// libtorch's errors carry dozens of lines of C++ trace; the first says what is wrong.
-pub fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {

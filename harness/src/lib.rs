@@ -16,4 +16,5 @@ pub mod pytorch;
 pub mod run;
 pub mod stop;
 pub mod store;
+pub mod trace;
 pub mod train;

@@ -48,8 +48,35 @@ fn at_knee(sweep: &Sweep) -> Option<&str> {
 /// The answer, sentence by sentence, warnings first.
 pub fn sentences(analysis: &Analysis) -> Vec<String> {
     let mut sentences = analysis.runs.warnings.clone();
+    sentences.extend(subject(analysis).and_then(|model| overridden(analysis, model)));
     sentences.extend(answer(analysis));
     sentences
+}
+
+/// What the preflight found of a model or its surrogates and `--allow` let through, each once.
+fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
+    let records = analysis.runs.records();
+    let own = records
+        .iter()
+        .filter(|(_, record)| record.cell.model == model.name);
+    let mut all: Vec<String> = Vec::new();
+    for finding in own.flat_map(|(_, record)| &record.provenance.allowed) {
+        if !all.contains(finding) {
+            all.push(finding.clone());
+        }
+    }
+    all
+}
+
+fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
+    let findings = let_through(analysis, model);
+    (!findings.is_empty()).then(|| {
+        format!(
+            "{} was let through with --allow in spite of what its preflight found ({}), which makes its numbers under attack wrong.",
+            model.name,
+            words::list(&findings)
+        )
+    })
 }
 
 fn answer(analysis: &Analysis) -> Vec<String> {
@@ -284,6 +311,9 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         .diagnoses
         .iter()
         .filter(|diagnosis| diagnosis.model == model.name);
+    // A finding that was let through is a sign as well, but for the number of classes.
+    let mut signs = let_through(analysis, model);
+    signs.retain(|finding| !finding.ends_with("classes"));
     let robust = analysis
         .triple(&model.name, Reading::Oracle)
         .is_some_and(|triple| triple.adva.is_ok());
@@ -296,7 +326,7 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
         let failed = failed
             .filter(|item| item.state == State::Fail)
             .map(|item| item.code.to_owned());
-        let failed: Vec<String> = failed.collect();
+        let failed: Vec<String> = failed.chain(signs).collect();
         let signs = (!failed.is_empty())
             .then(|| format!("there are signs that it is too high ({})", words::list(&failed)));
         let seen = match (stronger, signs) {
@@ -321,6 +351,9 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
             let branch = Reading::Fixed(diagnosis.branch).label();
             let why = match diagnosis.verdict {
                 Verdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
+                Verdict::Trustworthy if !signs.is_empty() => {
+                    format!("suspicious (its preflight: {})", words::list(&signs))
+                }
                 Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
                 Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
             };

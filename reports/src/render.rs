@@ -107,6 +107,10 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     if let (Some(diagnosis), Some(fields)) = (diagnosis, json.as_object_mut()) {
         fields.insert("diagnosis".to_owned(), diagnosis.json());
     }
+    let allowed = html::allowed(analysis);
+    if let (false, Some(fields)) = (allowed.is_empty(), json.as_object_mut()) {
+        fields.insert("allowed".to_owned(), allowed.into());
+    }
     Ok(Rendered {
         index,
         folder,

@@ -239,3 +239,41 @@ fn the_answer_names_the_lower_number_and_only_one_that_may_be_compared() {
         "{said}"
     );
 }
+
+#[test]
+fn what_was_let_through_is_said_and_never_called_trustworthy() {
+    for probe in [Some((0.0, 0.1)), None] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let analysed = analysis(folder.path(), probe, honest);
+        let render =
+            || render(&[folder.path().to_owned()], folder.path(), &[Format::Json]).expect("a report");
+        let before = render();
+        assert!(
+            !before.answer.join(" ").contains("--allow"),
+            "{:?}",
+            before.answer
+        );
+        assert!(before.json.get("allowed").is_none());
+        for (_, record) in analysed.runs.records() {
+            let mut record = record.clone();
+            record.provenance.allowed = vec!["zero-gradient".to_owned(), "surrogate s: softmax".to_owned()];
+            let file = folder
+                .path()
+                .join("cells")
+                .join(&record.cell.id.0)
+                .join("cell.json");
+            std::fs::write(file, serde_json::to_vec(&record).expect("JSON")).expect("a record");
+        }
+        let after = render();
+        let answer = after.answer.join(" ");
+        let said = "preflight found (zero-gradient and surrogate s: softmax)";
+        assert!(after.answer[0].contains(said), "{answer}");
+        assert!(
+            !answer.contains("trustworthy") && !answer.contains("no sign"),
+            "{answer}"
+        );
+        let allowed = after.json["allowed"].as_array().expect("a list");
+        assert_eq!(allowed.len(), 2, "{allowed:?}");
+        assert!(allowed[0].as_str().expect("a text").ends_with(": zero-gradient"));
+    }
+}

@@ -1,11 +1,12 @@
 //! What an attack and an evaluation know of a model.
 
-use crate::error::{Error, Result, first_line};
+use crate::error::{Error, Result};
 use crate::nn::{Frozen, Network};
+use crate::trace::{cause, first_line};
 use rlnet_suites::Branch;
 use std::borrow::Borrow;
-use std::path::Path;
-use tch::{CModule, Device, IValue, Tensor};
+use std::path::{Path, PathBuf};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 /// A deterministic map from images in `[0, 1]` to logits, one branch at a time.
 pub trait Classifier {
@@ -39,6 +40,7 @@ impl<N: Borrow<Network>> Classifier for Frozen<N> {
 pub struct TorchScript {
     module: CModule,
     device: Device,
+    path: PathBuf,
 }
 
 impl TorchScript {
@@ -58,21 +60,56 @@ impl TorchScript {
         })?;
         // A frozen module has no training flag to set, and needs none.
         let _ = module.f_set_eval();
-        Ok(Self { module, device })
+        Ok(Self {
+            module,
+            device,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The model's own failure.
+    fn failed(&self, error: &TchError) -> Error {
+        let text = error.to_string();
+        Error::memory(&text).unwrap_or_else(|| {
+            Error::Work(format!(
+                "{}: the model failed: {}",
+                self.path.display(),
+                cause(&text)
+            ))
+        })
+    }
+
+    fn refused(&self, images: &Tensor, what: &str) -> Error {
+        Error::Input(format!(
+            "{}: given images {:?}, the model returns {what}; it must return one floating-point tensor of \
+             logits [images, classes]: wrap it so that it does, and save that with torch.jit.save",
+            self.path.display(),
+            images.size()
+        ))
     }
 }
 
 impl Classifier for TorchScript {
+    /// Whatever floating-point type the model computes in, attacks get 32 bits.
     fn logits(&self, images: &Tensor, _branch: Branch) -> Result<Tensor> {
-        let output = self
-            .module
-            .forward_is(&[IValue::Tensor(images.shallow_clone())])?;
-        match output {
-            IValue::Tensor(logits) => Ok(logits),
-            _ => Err(Error::Input(
-                "the TorchScript model returned something other than one tensor of logits".into(),
-            )),
+        // Models that normalise in place would change the caller's images.
+        let own = images.copy();
+        let output = self.module.forward_is(&[IValue::Tensor(own)]);
+        let logits = match output.map_err(|error| self.failed(&error))? {
+            IValue::Tensor(logits) => logits,
+            IValue::Tuple(_) => return Err(self.refused(images, "a tuple")),
+            IValue::TensorList(_) | IValue::GenericList(_) => return Err(self.refused(images, "a list")),
+            IValue::GenericDict(_) => return Err(self.refused(images, "a dictionary")),
+            _ => return Err(self.refused(images, "no tensor")),
+        };
+        let (kind, size) = (logits.f_kind()?, logits.size());
+        if !matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
+            return Err(self.refused(images, &format!("a tensor {size:?} of type {kind:?}")));
         }
+        if size.len() != 2 || size[0] != images.size()[0] {
+            return Err(self.refused(images, &format!("a tensor {size:?}")));
+        }
+        Ok(logits.to_kind(Kind::Float))
     }
 
     fn branches(&self) -> &[Branch] {

@@ -12,6 +12,7 @@ mod deepfool;
 mod draws;
 mod fab;
 mod fmn;
+pub mod gradient;
 pub mod nearest;
 mod noise;
 pub mod objective;

@@ -3,6 +3,7 @@
 
 use super::ball::{Ball, ascent, length, per_image};
 use super::draws::uniform;
+use super::gradient::gradient;
 use super::target::Target;
 use super::{Classifier, Objective};
 use crate::error::Result;
@@ -61,7 +62,7 @@ pub fn descend(
         let logits = model.logits(&variable, branch)?;
         // A sum, not a mean: each image's gradient is its own whatever the batch.
         let loss = objective.per_image(&logits).sum(Kind::Float);
-        let gradient = Tensor::f_run_backward(&[&loss], &[&variable], false, false)?.remove(0);
+        let gradient = gradient(&loss, &variable, false)?;
         points = settings.step(&variable.detach(), &gradient, &ball);
     }
     Ok(points)

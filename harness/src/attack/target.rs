@@ -1,6 +1,7 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
+use super::gradient::gradient;
 use super::objective::margin;
 use super::{Classifier, Objective};
 use crate::error::{Error, Result};
@@ -265,7 +266,7 @@ impl<'a> Target<'a> {
             let loss = loss(&logits);
             // A sum, not a mean: each image's gradient is its own whatever the batch.
             let sum = loss.sum(Kind::Float);
-            let gradient = Tensor::f_run_backward(&[&sum], &[&variable], false, false)?.remove(0);
+            let gradient = gradient(&sum, &variable, false)?;
             Ok(Slope {
                 loss: loss.detach(),
                 logits: logits.detach(),
@@ -316,7 +317,7 @@ impl<'a> Target<'a> {
             let loss = sum / f64::from(self.eot);
             let total = loss.sum(Kind::Float);
             let again = place + 1 < sums.len();
-            let gradient = Tensor::f_run_backward(&[&total], &[&variable], again, false)?.remove(0);
+            let gradient = gradient(&total, &variable, again)?;
             visit(loss.detach(), gradient);
         }
         self.charge(self.passes(), self.passes() * sums.len() as u32);

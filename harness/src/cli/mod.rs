@@ -25,7 +25,8 @@ mod suite_cost;
 mod train;
 mod workers;
 
-use crate::error::{Error, Result, first_line};
+use crate::error::{Error, Result};
+use crate::trace::panicked;
 use clap::{Parser, Subcommand};
 use global::Global;
 use std::io::{IsTerminal, Write};
@@ -93,10 +94,10 @@ pub fn main() -> ExitCode {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown cause");
-        Err(Error::memory(text).unwrap_or_else(|| {
+        let said = panicked(text);
+        Err(Error::memory(&said).unwrap_or_else(|| {
             Error::Work(format!(
-                "internal: {}; this is a bug of rlnet, please report it with the command you ran",
-                first_line(text)
+                "internal: {said}; this is a bug of rlnet, please report it with the command you ran"
             ))
         }))
     });

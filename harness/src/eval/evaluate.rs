@@ -215,6 +215,15 @@ impl Batch {
         )
         .through(branches);
         let teacher = input.networks.taught(spec, &self.images)?;
+        if let Some(taught) = &teacher {
+            let (classes, own) = (taught.size()[1], target.classes()?);
+            if classes != own {
+                return Err(Error::Input(format!(
+                    "{spec}: the teacher gives {classes} logits and the model {own}; name a teacher of the same \
+                     classes, or use loss=ce"
+                )));
+            }
+        }
         let images = attack::run(spec, &target, teacher.as_ref())?;
         Ok(Seen {
             images,

@@ -63,6 +63,11 @@ impl Networks {
         self.model.as_ref()
     }
 
+    /// The network of this name beside it.
+    pub fn other(&self, name: &str) -> Option<&dyn Classifier> {
+        self.others.get(name).map(Box::as_ref)
+    }
+
     /// What its file says of it; nothing for TorchScript.
     pub fn record(&self) -> Option<&ModelRecord> {
         self.record.as_ref()
@@ -121,7 +126,7 @@ impl Networks {
     }
 
     fn find(&self, spec: &AttackSpec, name: &str) -> Result<&dyn Classifier> {
-        self.others.get(name).map(Box::as_ref).ok_or_else(|| {
+        self.other(name).ok_or_else(|| {
             Error::Input(format!(
                 "{spec}: there is no network `{name}`; give its file with --surrogate {name}=FILE"
             ))

@@ -3,6 +3,7 @@
 //! The checks are those of AutoAttack and RobustBench (and of what their users report), each
 //! with a code. A finding refuses the model; `--allow CODE` lets it through, on the record.
 
+use crate::attack::gradient::gradient;
 use crate::attack::{Classifier, Objective};
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, SuiteError};
@@ -69,12 +70,6 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.code(), self.advice())
-    }
-}
-
 impl FromStr for Finding {
     type Err = SuiteError;
     fn from_str(text: &str) -> std::result::Result<Self, SuiteError> {
@@ -90,39 +85,135 @@ impl FromStr for Finding {
 /// A logit difference that rounding cannot explain (AutoAttack's own threshold).
 const DIFFERENT: f64 = 1e-4;
 
+/// A finding about one of the networks of an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub finding: Finding,
+    /// The surrogate that has it; nothing for the model itself.
+    pub surrogate: Option<String>,
+    said: String,
+    /// Whether an evaluation would mean something all the same.
+    can_be_allowed: bool,
+}
+
+impl Found {
+    fn new(finding: Finding) -> Self {
+        Self {
+            finding,
+            surrogate: None,
+            said: finding.advice().to_owned(),
+            can_be_allowed: true,
+        }
+    }
+
+    /// Labels point into the logits: with more of them than classes every label has one, with
+    /// fewer some have none.
+    fn classes(logits: i64, classes: usize) -> Self {
+        let can_be_allowed = logits > classes as i64;
+        let advice = match can_be_allowed {
+            true => "class k of the data set is taken to be logit k, and a prediction beyond them is wrong",
+            false => "evaluate it on the data set it was trained for, or a model for these classes",
+        };
+        Self {
+            said: format!(
+                "{}: {logits} logits an image, {classes} classes; {advice}",
+                Finding::Classes.advice()
+            ),
+            can_be_allowed,
+            ..Self::new(Finding::Classes)
+        }
+    }
+
+    /// The same finding, about a surrogate of this name.
+    #[must_use]
+    pub fn about(self, surrogate: Option<&str>) -> Self {
+        Self {
+            surrogate: surrogate.map(str::to_owned),
+            ..self
+        }
+    }
+
+    /// As a record says that it was allowed.
+    fn record(&self) -> String {
+        let code = self.finding.code();
+        match &self.surrogate {
+            Some(name) => format!("surrogate {name}: {code}"),
+            None => code.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.surrogate {
+            write!(f, "surrogate {name}: ")?;
+        }
+        let code = self.finding.code();
+        write!(f, "[{code}] {}", self.said)?;
+        match self.can_be_allowed {
+            true => write!(f, " (to go on all the same: --allow {code})"),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Examines a model on a few images (`[N, 3, H, W]`, N at least 4) through one branch.
 ///
 /// # Errors
-/// When the model cannot take these images at all.
+/// When the model cannot take these images, or has no gradient for them, at all: it is no input
+/// for an evaluation.
 pub fn examine(
     model: &dyn Classifier,
     branch: Branch,
     images: &Tensor,
     labels: &Tensor,
     classes: usize,
-) -> Result<Vec<Finding>> {
+) -> Result<Vec<Found>> {
+    look(model, branch, images, labels, classes).map_err(|error| match error {
+        Error::Work(why) => Error::Input(format!(
+            "{why}\n  (in the preflight, before anything was evaluated: on {} test images and their gradients)",
+            images.size()[0]
+        )),
+        other => other,
+    })
+}
+
+fn look(
+    model: &dyn Classifier,
+    branch: Branch,
+    images: &Tensor,
+    labels: &Tensor,
+    classes: usize,
+) -> Result<Vec<Found>> {
     let mut findings = Vec::new();
     {
         let _guard = no_grad_guard();
         let whole = model.logits(images, branch)?;
-        if whole.dim() != 2 || whole.size()[1] != classes as i64 {
-            return Ok(vec![Finding::Classes]);
+        let width = whole.size()[1];
+        if width != classes as i64 {
+            findings.push(Found::classes(width, classes));
+        }
+        if width < classes as i64 {
+            return Ok(findings);
         }
         let sums = whole.sum_dim_intlist([1_i64].as_slice(), false, Kind::Double);
         let sums_to_one = (sums - 1.0).abs().max().double_value(&[]) < 1e-5;
         if sums_to_one && whole.min().double_value(&[]) >= 0.0 {
-            findings.push(Finding::Softmax);
+            findings.push(Found::new(Finding::Softmax));
         }
-        let apart = |other: &Tensor, from: i64, length: i64| {
-            let mine = whole.narrow(0, from, length);
+        let apart = |other: &Tensor, length: i64| {
+            let mine = whole.narrow(0, 0, length);
             let scale = mine.abs().max().double_value(&[]).max(1.0);
             (mine - other).abs().max().double_value(&[]) / scale
         };
-        let n = images.size()[0];
-        if apart(&model.logits(images, branch)?, 0, n) > DIFFERENT {
-            findings.push(Finding::Randomised);
-        } else if apart(&model.logits(&images.narrow(0, 0, 1), branch)?, 0, 1) > DIFFERENT {
-            findings.push(Finding::BatchDependent);
+        // Half of them, not one: a model may well squeeze a batch of one away, and no attack
+        // gives it such a batch.
+        let (n, half) = (images.size()[0], (images.size()[0] / 2).max(1));
+        if apart(&model.logits(images, branch)?, n) > DIFFERENT {
+            findings.push(Found::new(Finding::Randomised));
+        } else if apart(&model.logits(&images.narrow(0, 0, half), branch)?, half) > DIFFERENT {
+            findings.push(Found::new(Finding::BatchDependent));
         }
     }
     let variable = images.detach().copy().set_requires_grad(true);
@@ -130,37 +221,34 @@ pub fn examine(
     let loss = Objective::CrossEntropy(labels.shallow_clone())
         .per_image(&logits)
         .sum(Kind::Float);
-    if !loss.requires_grad() {
-        findings.push(Finding::ZeroGradient);
-        return Ok(findings);
-    }
-    let gradient = Tensor::f_run_backward(&[&loss], &[&variable], false, false)?.remove(0);
-    let largest = gradient
+    let largest = gradient(&loss, &variable, false)?
         .abs()
         .flatten(1, -1)
         .amax([1_i64].as_slice(), false)
         .to_device(Device::Cpu);
     let largest = Vec::<f32>::try_from(largest)?;
     if largest.iter().any(|value| !value.is_finite()) {
-        findings.push(Finding::NanGradient);
+        findings.push(Found::new(Finding::NanGradient));
     } else if 2 * largest.iter().filter(|value| **value == 0.0).count() > largest.len() {
-        findings.push(Finding::ZeroGradient);
+        findings.push(Found::new(Finding::ZeroGradient));
     }
     Ok(findings)
 }
 
-/// Refuses a model with findings that were not allowed; gives back the allowed ones.
+/// Refuses networks with findings that were not allowed; gives back the allowed ones, as a
+/// record tells them.
 ///
 /// # Errors
 /// With every finding's code and advice.
-pub fn judge(findings: &[Finding], allowed: &[Finding]) -> Result<Vec<String>> {
+pub fn judge(findings: &[Found], allowed: &[Finding]) -> Result<Vec<String>> {
+    let passes = |found: &&Found| found.can_be_allowed && allowed.contains(&found.finding);
     let refused: Vec<String> = findings
         .iter()
-        .filter(|finding| !allowed.contains(finding))
-        .map(|finding| format!("{finding} (to go on all the same: --allow {})", finding.code()))
+        .filter(|found| !passes(found))
+        .map(ToString::to_string)
         .collect();
     if refused.is_empty() {
-        return Ok(findings.iter().map(|finding| finding.code().to_owned()).collect());
+        return Ok(findings.iter().map(Found::record).collect());
     }
     Err(Error::Input(format!(
         "this model's robust accuracy would be wrong:\n  {}",
@@ -209,24 +297,41 @@ mod tests {
         let images = Tensor::from_slice(&pixels).reshape([4, 3, 2, 2]);
         let labels = Tensor::from_slice(&[0_i64, 1, 2, 0]);
         let found = |vice| {
-            examine(
-                &Vicious(vice, Default::default()),
-                Branch::Single,
-                &images,
-                &labels,
-                3,
-            )
-            .expect("an examination")
+            let model = Vicious(vice, Default::default());
+            let found = examine(&model, Branch::Single, &images, &labels, 3).expect("an examination");
+            found.iter().map(|found| found.finding).collect::<Vec<_>>()
         };
         assert_eq!(found(None), []);
         for vice in ALL {
             assert_eq!(found(Some(vice)), [vice], "{}", vice.code());
         }
-        let error = judge(&[Finding::Softmax], &[]).expect_err("refused").to_string();
+        let softmax = [Found::new(Finding::Softmax).about(Some("foo"))];
+        let error = judge(&softmax, &[]).expect_err("refused").to_string();
+        assert!(error.contains("surrogate foo: [softmax]"), "{error}");
         assert!(error.contains("--allow softmax"), "{error}");
         assert_eq!(
-            judge(&[Finding::Softmax], &[Finding::Softmax]).expect("allowed"),
-            ["softmax"]
+            judge(&softmax, &[Finding::Softmax]).expect("allowed"),
+            ["surrogate foo: softmax"]
         );
+    }
+
+    #[test]
+    fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
+        let images = Tensor::rand([4, 3, 2, 2], (Kind::Float, Device::Cpu));
+        let labels = Tensor::from_slice(&[0_i64, 1, 1, 0]);
+        let model = Vicious(Some(Finding::ZeroGradient), Default::default());
+        let found = |classes| examine(&model, Branch::Single, &images, &labels, classes).expect("findings");
+        // The other checks are made all the same.
+        let more = found(2);
+        assert_eq!(more.len(), 2, "{more:?}");
+        let both = [Finding::Classes, Finding::ZeroGradient];
+        assert_eq!(
+            judge(&more, &both).expect("allowed"),
+            ["classes", "zero-gradient"]
+        );
+        let fewer = found(5);
+        let error = judge(&fewer, &both).expect_err("refused").to_string();
+        assert!(error.contains("3 logits an image, 5 classes"), "{error}");
+        assert!(!error.contains("--allow"), "{error}");
     }
 }

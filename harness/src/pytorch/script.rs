@@ -41,7 +41,7 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
         Error::Work(format!(
             "writing {}: {}",
             path.display(),
-            crate::error::first_line(&error.to_string())
+            crate::trace::first_line(&error.to_string())
         ))
     });
     let moved =

@@ -4,7 +4,6 @@
 use super::execute::{Executor, Visit};
 use super::piece::{self, Header, Piece, Pieces, Shard};
 use super::{live, provenance};
-use crate::attack::Classifier;
 use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::{Error, Result};
@@ -18,7 +17,7 @@ use crate::stop;
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Branch, Cell, CellRecord, Outcome, Provenance};
+use rlnet_suites::{Branch, Cell, CellId, CellRecord, Outcome, Provenance};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tch::Tensor;
@@ -136,7 +135,7 @@ impl Executor<'_> {
         let model = self.model_file(&cell.parents[0]);
         let networks = Networks::load(&model, &spec.conditions, &files, self.device)?;
         Ok(Opened {
-            allowed: self.preflight(networks.model())?,
+            allowed: self.preflight(&networks, spec)?,
             branches: match &spec.branches {
                 Some(branches) => networks.check(branches)?.to_vec(),
                 None => networks.branches().to_vec(),
@@ -268,17 +267,26 @@ impl Executor<'_> {
         provenance
     }
 
-    /// Examines a model on the first test images, through each branch.
-    fn preflight(&self, model: &dyn Classifier) -> Result<Vec<String>> {
+    /// Examines a model on the first test images, through each branch, and the surrogates that
+    /// somebody brings along: attacks follow their gradient. (What a run trains itself is
+    /// examined where it is evaluated.)
+    fn preflight(&self, networks: &Networks, spec: &EvaluateSpec) -> Result<Vec<String>> {
         let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
         let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
         let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
         let labels = Tensor::from_slice(&labels).to_device(self.device);
-        let mut findings = Vec::new();
-        for &branch in model.branches() {
-            for finding in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
-                if !findings.contains(&finding) {
-                    findings.push(finding);
+        let brought = |id: &CellId| self.external.contains_key(id);
+        let surrogates = spec.surrogates.iter().filter(|(_, id)| brought(id));
+        let surrogates =
+            surrogates.filter_map(|(name, _)| Some((Some(name.as_str()), networks.other(name)?)));
+        let mut findings: Vec<preflight::Found> = Vec::new();
+        for (name, model) in std::iter::once((None, networks.model())).chain(surrogates) {
+            for &branch in model.branches() {
+                for found in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+                    let found = found.about(name);
+                    if !findings.contains(&found) {
+                        findings.push(found);
+                    }
                 }
             }
         }

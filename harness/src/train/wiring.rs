@@ -15,7 +15,7 @@ use crate::data::{Batch, epoch};
 use crate::nn::layers::Mode;
 use crate::nn::{Network, Taps};
 use rlnet_suites::{Branch, TrainSpec};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const EPS: f64 = 8.0 / 255.0;
 const ALPHA: f64 = 2.0 / 255.0;
@@ -30,15 +30,14 @@ const BANKS: [(&str, [Branch; 3]); 3] = [
 /// A network no two of whose banks are alike, so that a pass through the wrong one is seen.
 fn network(spec: &TrainSpec, seed: u64) -> Network {
     let network = Network::new(network_spec(spec), seed, Device::Cpu);
-    no_grad(|| {
-        for (place, param) in network.params().iter().enumerate() {
-            if param.tensor.dim() == 1 {
-                let wave = Tensor::arange(param.tensor.size()[0], (Kind::Float, Device::Cpu));
-                let mut tensor = param.tensor.shallow_clone();
-                tensor += ((wave + place as f64 + seed as f64).sin() * 0.3).to_kind(Kind::Float);
-            }
+    let _guard = no_grad_guard();
+    for (place, param) in network.params().iter().enumerate() {
+        if param.tensor.dim() == 1 {
+            let wave = Tensor::arange(param.tensor.size()[0], (Kind::Float, Device::Cpu));
+            let mut tensor = param.tensor.shallow_clone();
+            tensor += ((wave + place as f64 + seed as f64).sin() * 0.3).to_kind(Kind::Float);
         }
-    });
+    }
     network
 }
 

@@ -1,10 +1,11 @@
 //! Every attack of the catalogue, on random models.
 
 use crate::toys::{Toy, images, target};
-use rlnet::attack::{Target, ball, run};
+use rlnet::attack::{Classifier, Target, ball, run};
+use rlnet::error::Result;
 use rlnet_suites::attack::{CATALOGUE, Norm, ParamKind};
 use rlnet_suites::{AttackSpec, Branch};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Each attack in each of its norms, with few steps.
 fn attacks() -> Vec<AttackSpec> {
@@ -129,5 +130,58 @@ fn two_shards_are_the_whole() {
                 );
             }
         }
+    }
+}
+
+/// How a model's logits are cut from its images.
+#[derive(Clone, Copy)]
+enum Knife {
+    /// They depend on them with slope zero: what the others have to be like.
+    Slope,
+    /// They ask for no gradient at all.
+    Detached,
+    /// They ask for the gradient of a weight only.
+    Weight,
+}
+
+struct Cut(Toy, Knife);
+
+impl Classifier for Cut {
+    fn logits(&self, images: &Tensor, branch: Branch) -> Result<Tensor> {
+        let logits = self.0.logits(images, branch)?.detach();
+        let zero = match self.1 {
+            Knife::Slope => (images * 0.0)
+                .flatten(1, -1)
+                .sum_dim_intlist(1, true, Kind::Float),
+            Knife::Detached => return Ok(logits),
+            Knife::Weight => Tensor::zeros([1], (Kind::Float, Device::Cpu)).set_requires_grad(true),
+        };
+        Ok(logits + zero)
+    }
+
+    fn branches(&self) -> &[Branch] {
+        &[Branch::Single]
+    }
+
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+#[test]
+fn a_model_cut_from_its_images_has_a_gradient_of_zero_for_every_attack() {
+    let cut = |knife| Cut(Toy::linear(7, 5, 3 * 4 * 4), knife);
+    let (images, labels) = images(&Toy::linear(7, 5, 3 * 4 * 4), 7, [6, 3, 4, 4], 0.3);
+    for spec in attacks() {
+        let name = spec.name();
+        let made = |knife| {
+            let model = cut(knife);
+            let target = target(&model, &images, &labels, 0, 6);
+            let made = run(&spec, &target, None).expect(name);
+            (made, target.spent())
+        };
+        let flat = made(Knife::Slope);
+        assert_eq!(made(Knife::Detached), flat, "{spec}, detached");
+        assert_eq!(made(Knife::Weight), flat, "{spec}, a weight's");
     }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod corrupt;
 mod errors;
 mod eval;
+mod foreign;
 mod harness;
 mod masks;
 mod nights;

@@ -1,0 +1,265 @@
+//! Models from elsewhere that are not what an evaluation needs: refused before any work with what
+//! is wrong with them, or evaluated with it on the record.
+
+use crate::archives::eval;
+use crate::errors::refused;
+use crate::harness::{Place, Said, rows, walk};
+
+/// The pickle of an object without parameters.
+const OBJECT: &[u8] = b"\x80\x02c__torch__\nM\n)\x81}X\x08\x00\x00\x00training\x89sb.";
+
+/// Ten logits that depend on ten pixels.
+const LOGITS: &str = "y = torch.slice(torch.flatten(x, 1), 1, 0, 10)";
+
+/// A TorchScript file of a model with this code, as `torch.jit.save` lays it out.
+fn script(place: &Place, name: &str, lines: &[&str]) -> String {
+    let mut code = String::from(
+        "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  \
+         def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n",
+    );
+    for line in lines {
+        code += &format!("    {line}\n");
+    }
+    let file = zipped(&[
+        ("m/data.pkl", OBJECT),
+        ("m/code/__torch__.py", code.as_bytes()),
+        ("m/constants.pkl", b"\x80\x02)."),
+        ("m/version", b"4\n"),
+    ]);
+    place.write(name, file).display().to_string()
+}
+
+/// A zip archive of stored records. (libtorch looks at no checksum.)
+fn zipped(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut data, mut directory) = (Vec::new(), Vec::new());
+    for (name, bytes) in records {
+        let size = (bytes.len() as u32).to_le_bytes();
+        let length = (name.len() as u16).to_le_bytes();
+        let common = [&[0_u8; 14][..], &size, &size, &length, &[0; 2]].concat();
+        let place = (data.len() as u32).to_le_bytes();
+        let head: &[u8] = b"PK\x01\x02\0\0";
+        directory.extend([head, &common, &[0; 10], &place, name.as_bytes()].concat());
+        data.extend([b"PK\x03\x04", &common[..], name.as_bytes(), bytes].concat());
+    }
+    let count = (records.len() as u16).to_le_bytes();
+    let (length, place) = (directory.len() as u32, data.len() as u32);
+    let (length, place) = (length.to_le_bytes(), place.to_le_bytes());
+    let end = [
+        b"PK\x05\x06\0\0\0\0",
+        &count[..],
+        &count,
+        &length,
+        &place,
+        &[0; 2],
+    ]
+    .concat();
+    [data, directory, end].concat()
+}
+
+fn ask(place: &Place, model: &str, out: &str, more: &[&str]) -> Said {
+    let question = ["--dataset", "shapes", "--limit", "17"];
+    eval(place, model, out, &[&question, more].concat())
+}
+
+/// Refused, with exit code 2, by one error, before a cell was begun.
+fn turned_away(place: &Place, said: &Said, out: &str, hints: &[&str]) {
+    refused(said, 2, hints);
+    assert_eq!(said.stderr.matches("error:").count(), 1, "{}", said.stderr);
+    for folder in ["cells", "work", "failed"] {
+        assert_eq!(walk(&place.path(out).join(folder)), [""; 0], "{}", said.stderr);
+    }
+}
+
+#[test]
+fn a_model_cut_from_its_image_is_refused_and_where_allowed_said_to_be_so() {
+    let place = Place::new();
+    let cut = script(&place, "cut.pt", &[LOGITS, "return torch.detach(y)"]);
+    turned_away(
+        &place,
+        &ask(&place, &cut, "no", &[]),
+        "no",
+        &["[zero-gradient]", "--allow zero-gradient"],
+    );
+    let attacks = [
+        "--attack",
+        "pgd:steps=2",
+        "--attack",
+        "fab:steps=2",
+        "--attack",
+        "cw:steps=2,search=1",
+    ];
+    let more = [
+        "--attack",
+        "deepfool:steps=2",
+        "--attack",
+        "radius:steps=2",
+        "--attack",
+        "apgd-ce:steps=2",
+    ];
+    let allow = ["--allow", "zero-gradient"];
+    let said = ask(&place, &cut, "out", &[&attacks[..], &more, &allow].concat());
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(
+        said.stdout.contains("preflight found (zero-gradient)"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        !said.stdout.contains("no sign of masked gradients"),
+        "{}",
+        said.stdout
+    );
+    let said = ask(&place, &cut, "json", &[&allow[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(json["allowed"][0], "cut: zero-gradient", "{}", said.stdout);
+}
+
+#[test]
+fn a_surrogate_is_examined_like_the_model() {
+    let place = Place::new();
+    let plain = script(&place, "plain.pt", &[LOGITS, "return y"]);
+    for (name, last, code) in [
+        ("cut", "return torch.detach(y)", "zero-gradient"),
+        ("soft", "return torch.softmax(y, 1)", "softmax"),
+        ("nan", "return torch.mul(y, float(\"nan\"))", "nan-gradient"),
+    ] {
+        let other = format!("foo={}", script(&place, &format!("{name}.pt"), &[LOGITS, last]));
+        let follow = ["--surrogate", &other, "--attack", "pgd:steps=2,surrogate=foo"];
+        let said = ask(&place, &plain, name, &follow);
+        turned_away(
+            &place,
+            &said,
+            name,
+            &[&format!("surrogate foo: [{code}]"), &format!("--allow {code}")],
+        );
+        if name == "cut" {
+            let said = ask(&place, &plain, name, &[&follow[..], &["--allow", code]].concat());
+            assert_eq!(said.code, 0, "{}", said.stderr);
+            assert!(
+                said.stdout.contains("surrogate foo: zero-gradient"),
+                "{}",
+                said.stdout
+            );
+        }
+    }
+}
+
+#[test]
+fn what_returns_no_logits_is_refused_whatever_is_allowed() {
+    let place = Place::new();
+    let allow = ["--attack", "fgsm", "--allow", "classes"];
+    for (name, last, hint) in [
+        (
+            "int",
+            "return torch.to(torch.mul(y, 1000.), 3)",
+            "a tensor [16, 10] of type Int",
+        ),
+        (
+            "argmax",
+            "return torch.argmax(y, 1)",
+            "a tensor [16] of type Int64",
+        ),
+        ("deep", "return torch.unsqueeze(y, 2)", "a tensor [16, 10, 1]"),
+        ("scalar", "return torch.mean(y)", "a tensor []"),
+        ("fixed", "return torch.zeros([8, 10])", "a tensor [8, 10]"),
+    ] {
+        let file = script(&place, &format!("{name}.pt"), &[LOGITS, last]);
+        let said = ask(&place, &file, name, &allow);
+        turned_away(
+            &place,
+            &said,
+            name,
+            &[&format!("{name}.pt"), hint, "[16, 3, 32, 32]", "logits"],
+        );
+        assert!(!said.stderr.contains("--allow"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn a_model_that_fails_says_why_and_where_once() {
+    let place = Place::new();
+    let raise = "ops.prim.RaiseException(\"my model is broken\")";
+    let file = script(&place, "raise.pt", &[LOGITS, raise, "return y"]);
+    let said = ask(&place, &file, "raise", &["--attack", "fgsm"]);
+    turned_away(
+        &place,
+        &said,
+        "raise",
+        &["raise.pt", "my model is broken", "__torch__.py", "line 8", raise],
+    );
+    let wrong = "z = torch.matmul(y, torch.zeros([7, 10]))";
+    let file = script(&place, "shape.pt", &[LOGITS, wrong, "return z"]);
+    let said = ask(&place, &file, "shape", &["--attack", "fgsm"]);
+    turned_away(
+        &place,
+        &said,
+        "shape",
+        &["RuntimeError: ", "(16x10 and 7x10)", wrong],
+    );
+    assert!(said.stderr.lines().count() < 8, "{}", said.stderr);
+}
+
+#[test]
+fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
+    let place = Place::new();
+    let file = |name: &str, to: &str| {
+        let last = format!("return torch.slice(torch.flatten(x, 1), 1, 0, {to})");
+        script(&place, name, &[&last])
+    };
+    let allow = ["--allow", "classes"];
+    let said = ask(&place, &file("few.pt", "8"), "few", &allow);
+    turned_away(
+        &place,
+        &said,
+        "few",
+        &["[classes]", "8 logits an image, 10 classes"],
+    );
+    assert!(!said.stderr.contains("--allow"), "{}", said.stderr);
+    let many = file("many.pt", "12");
+    let said = ask(&place, &many, "many", &[]);
+    turned_away(
+        &place,
+        &said,
+        "many",
+        &["12 logits an image, 10 classes", "--allow classes"],
+    );
+    let said = ask(&place, &many, "many", &allow);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+}
+
+#[test]
+fn a_model_may_compute_in_place_and_in_doubles() {
+    let place = Place::new();
+    let attacks = [
+        "--attack",
+        "pgd:steps=2",
+        "--attack",
+        "fmn:steps=3",
+        "--attack",
+        "fab:steps=2",
+    ];
+    let of = |name: &str, lines: &[&str]| {
+        let file = script(&place, &format!("{name}.pt"), lines);
+        let said = ask(&place, &file, name, &attacks);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        let plan = crate::archives::plan(&place, name);
+        let cells = plan.cells.iter().map(|cell| rows(&place, name, &cell.name));
+        cells.collect::<Vec<_>>()
+    };
+    let plain = of(
+        "plain",
+        &[
+            "z = torch.sub(x, 0.5)",
+            "return torch.slice(torch.flatten(z, 1), 1, 0, 10)",
+        ],
+    );
+    assert_eq!(plain.len(), 4);
+    let place_of = &["z = torch.sub_(x, 0.5)", LOGITS, "return y"];
+    assert_eq!(of("inplace", place_of), plain);
+    let wide = &[
+        "z = torch.sub(x, 0.5)",
+        "y = torch.slice(torch.flatten(z, 1), 1, 0, 10)",
+        "return torch.to(y, 7)",
+    ];
+    assert_eq!(of("double", wide), plain);
+}
