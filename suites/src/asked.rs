@@ -10,7 +10,7 @@ use crate::plan::{
     identify,
 };
 use crate::suite::Suite;
-use crate::train::Stage;
+use crate::train::{Stage, TrainSpec};
 use std::collections::BTreeMap;
 
 /// What is asked about a model.
@@ -45,12 +45,8 @@ impl Asked {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
-        let has = |branch: &Branch| branch.banks().all(|bank| spec.norm.branches().contains(&bank));
-        let fits = |attack: &&AttackSpec| {
-            let through = attack.word("through").parse::<Branch>();
-            through.map_or(true, |branch| has(&branch))
-        };
-        let taught = |attack: &&AttackSpec| spec.stage != Stage::Teacher || !attack.needs_teacher();
+        let has = |branch: &Branch| has(spec, *branch);
+        let fits = |attack: &&AttackSpec| misfit(attack, spec).is_none();
         let branches = self.branches.as_ref().map(|all| {
             let own: Vec<Branch> = all.iter().copied().filter(has).collect();
             if own.is_empty() {
@@ -60,7 +56,7 @@ impl Asked {
             }
         });
         Self {
-            attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
+            attacks: self.attacks.iter().filter(fits).cloned().collect(),
             branches,
             similarity: self.similarity && spec.stage != Stage::Teacher,
             ..self.clone()
@@ -170,7 +166,52 @@ impl Asked {
     }
 }
 
+/// Whether a network has a branch.
+fn has(spec: &TrainSpec, branch: Branch) -> bool {
+    branch.banks().all(|bank| spec.norm.branches().contains(&bank))
+}
+
+/// Why an attack cannot be made on a trained network; nothing where it can.
+fn misfit(attack: &AttackSpec, spec: &TrainSpec) -> Option<String> {
+    let through = attack.word("through");
+    if through.parse::<Branch>().is_ok_and(|branch| !has(spec, branch)) {
+        let own: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
+        return Some(format!("has no branch {through} (it has {})", own.join(" and ")));
+    }
+    (spec.stage == Stage::Teacher && attack.needs_teacher()).then(|| "has no teacher, it is one".to_owned())
+}
+
 impl Suite {
+    /// Refuses an attack, asked for by its own name, that none of the evaluated models can be
+    /// attacked with. One that fits some of them is made on those.
+    pub(crate) fn check_attacks(&self, models: &[&Cell]) -> Result<(), SuiteError> {
+        for attack in self.evaluation.attacks.by_name() {
+            let reasons = models.iter().map(|cell| match &cell.spec {
+                CellSpec::Train(spec) => misfit(attack, spec).map(|why| format!("{} {why}", cell.name)),
+                CellSpec::Evaluate(_) => None,
+            });
+            let reasons: Vec<String> = reasons.flatten().collect();
+            if !reasons.is_empty() && reasons.len() == models.len() {
+                let shown = reasons.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+                let more = reasons.len().saturating_sub(3);
+                let more = if more > 0 {
+                    format!("; and {more} more")
+                } else {
+                    String::new()
+                };
+                return Err(self.wrong_at(
+                    &[&["evaluation", "attacks"]],
+                    format!(
+                        "attack `{}` fits none of the evaluated models: {shown}{more}; leave it out, or evaluate a \
+                         model that it fits",
+                        attack.short()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What the suite asks about a model, whoever trained it.
     pub fn asked(&self) -> Asked {
         Asked {
