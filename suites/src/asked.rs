@@ -228,3 +228,44 @@ impl Suite {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One network with one bank, asked by name and by group, as written and at a scale.
+    #[test]
+    fn what_fits_no_model_is_refused_by_name_and_left_out_of_a_group() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let planned = |attacks: &str, scale: &[String]| {
+            let (before, asked) = demo.split_once("attacks = [").expect("attacks");
+            let (_, after) = asked.split_once(']').expect("a list");
+            let text = format!("{before}attacks = [{attacks}]{after}");
+            let alone: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.starts_with("models") && !line.starts_with("headline"))
+                .collect();
+            let text = alone
+                .join("\n")
+                .replace("[evaluation]", "[evaluation]\nmodels = [\"senet\"]");
+            Suite::parse(&text, "mine.toml", scale).and_then(|suite| suite.plan(&World::unread(&suite)))
+        };
+        for scale in [&[][..], &["scale=smoke".to_owned()]] {
+            let plan = planned("\"adaptive\"", scale).expect("a group");
+            let made = plan
+                .cells
+                .iter()
+                .filter(|cell| cell.name.starts_with("senet/pgd"));
+            // Of eleven attacks two go through banks that it does not have.
+            assert_eq!(made.count(), 9, "{scale:?}");
+            for (attack, why) in [
+                ("cross-clean", "senet has no branch clean (it has single)"),
+                ("pgd:through=natural", "senet has no branch natural"),
+            ] {
+                let refused = planned(&format!("\"adaptive\", \"{attack}\""), scale);
+                let error = refused.expect_err(attack).to_string();
+                assert!(error.starts_with("mine.toml:") && error.contains(why), "{error}");
+            }
+        }
+    }
+}

@@ -66,33 +66,3 @@ pub fn find(name: &str) -> Option<&'static str> {
         .find(|(known, _)| *known == name)
         .map(|(_, text)| *text)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::World;
-    use crate::scale::SCALES;
-    use crate::suite::Suite;
-
-    #[test]
-    fn every_suite_can_be_planned_at_every_scale() {
-        let mut seen = 0;
-        for (name, text) in CATALOGUE {
-            let whole = Suite::parse(text, name, &[]).expect(name);
-            let scales = SCALES.iter().map(|(scale, _)| *scale);
-            let own = whole.scale.keys().map(String::as_str);
-            for scale in std::iter::once(None).chain(scales.chain(own).map(Some)) {
-                let sets: Vec<String> = scale.into_iter().map(|scale| format!("scale={scale}")).collect();
-                let planned =
-                    Suite::parse(text, name, &sets).and_then(|suite| suite.plan(&World::unread(&suite)));
-                assert!(
-                    planned.is_ok(),
-                    "{name} {scale:?}: {}",
-                    planned.expect_err("refused")
-                );
-                seen += 1;
-            }
-        }
-        assert!(seen >= 4 * CATALOGUE.len(), "{seen}");
-    }
-}

@@ -143,7 +143,7 @@ fn an_empty_out_is_no_folder() {
 fn a_reduction_is_a_ratio_with_its_x_or_without() {
     let place = Place::new();
     let total = |arguments: &[&str]| {
-        let said = place.ok(&[&["model", "info", "resnet8-w4"], arguments].concat());
+        let said = place.ok(&[&["model", "info", "resnet18"], arguments].concat());
         let line = said.stdout.lines().find(|line| line.starts_with("total"));
         line.expect("a total").to_owned()
     };
@@ -152,7 +152,7 @@ fn a_reduction_is_a_ratio_with_its_x_or_without() {
     assert_eq!(total(&["--reduction", "11.14"]), with);
     assert_eq!(total(&["--budget", "11.14x"]), with);
     refused(
-        &place.run(&["model", "info", "resnet8-w4", "--budget", "11.14"]),
+        &place.run(&["model", "info", "resnet18", "--budget", "11.14"]),
         2,
         &["write 11.14x"],
     );
