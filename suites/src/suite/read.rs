@@ -63,7 +63,13 @@ impl Suite {
         }
         let suite: Self = toml::from_str(text).map_err(|error| Fault {
             place: Place::Byte(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
+            message: match error.message() {
+                // So the reader says what no setting can hold.
+                long if long.contains(" as i128") || long.contains(" as u128") => {
+                    format!("{long}; too large a number")
+                }
+                message => message.to_owned(),
+            },
         })?;
         suite.check()?;
         Ok(suite)

@@ -47,6 +47,11 @@ fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
             ["data.train is 3", "raise data.train"],
         ),
         (
+            "train = 200",
+            "train = 99999999999999999999",
+            ["99999999999999999999", "too large a number"],
+        ),
+        (
             "test = 40",
             "test = 2001",
             ["data.test is 2001", "shapes has 2000"],
