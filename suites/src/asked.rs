@@ -10,7 +10,7 @@ use crate::plan::{
     identify,
 };
 use crate::suite::Suite;
-use crate::train::Stage;
+use crate::train::{Stage, TrainSpec};
 use std::collections::BTreeMap;
 
 /// What is asked about a model.
@@ -45,12 +45,8 @@ impl Asked {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
-        let has = |branch: &Branch| branch.banks().all(|bank| spec.norm.branches().contains(&bank));
-        let fits = |attack: &&AttackSpec| {
-            let through = attack.word("through").parse::<Branch>();
-            through.map_or(true, |branch| has(&branch))
-        };
-        let taught = |attack: &&AttackSpec| spec.stage != Stage::Teacher || !attack.needs_teacher();
+        let has = |branch: &Branch| has(spec, *branch);
+        let fits = |attack: &&AttackSpec| misfit(attack, spec).is_none();
         let branches = self.branches.as_ref().map(|all| {
             let own: Vec<Branch> = all.iter().copied().filter(has).collect();
             if own.is_empty() {
@@ -60,7 +56,7 @@ impl Asked {
             }
         });
         Self {
-            attacks: self.attacks.iter().filter(fits).filter(taught).cloned().collect(),
+            attacks: self.attacks.iter().filter(fits).cloned().collect(),
             branches,
             similarity: self.similarity && spec.stage != Stage::Teacher,
             ..self.clone()
@@ -170,7 +166,52 @@ impl Asked {
     }
 }
 
+/// Whether a network has a branch.
+fn has(spec: &TrainSpec, branch: Branch) -> bool {
+    branch.banks().all(|bank| spec.norm.branches().contains(&bank))
+}
+
+/// Why an attack cannot be made on a trained network; nothing where it can.
+fn misfit(attack: &AttackSpec, spec: &TrainSpec) -> Option<String> {
+    let through = attack.word("through");
+    if through.parse::<Branch>().is_ok_and(|branch| !has(spec, branch)) {
+        let own: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
+        return Some(format!("has no branch {through} (it has {})", own.join(" and ")));
+    }
+    (spec.stage == Stage::Teacher && attack.needs_teacher()).then(|| "has no teacher, it is one".to_owned())
+}
+
 impl Suite {
+    /// Refuses an attack, asked for by its own name, that none of the evaluated models can be
+    /// attacked with. One that fits some of them is made on those.
+    pub(crate) fn check_attacks(&self, models: &[&Cell]) -> Result<(), SuiteError> {
+        for attack in self.evaluation.attacks.by_name() {
+            let reasons = models.iter().map(|cell| match &cell.spec {
+                CellSpec::Train(spec) => misfit(attack, spec).map(|why| format!("{} {why}", cell.name)),
+                CellSpec::Evaluate(_) => None,
+            });
+            let reasons: Vec<String> = reasons.flatten().collect();
+            if !reasons.is_empty() && reasons.len() == models.len() {
+                let shown = reasons.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+                let more = reasons.len().saturating_sub(3);
+                let more = if more > 0 {
+                    format!("; and {more} more")
+                } else {
+                    String::new()
+                };
+                return Err(self.wrong_at(
+                    &[&["evaluation", "attacks"]],
+                    format!(
+                        "attack `{}` fits none of the evaluated models: {shown}{more}; leave it out, or evaluate a \
+                         model that it fits",
+                        attack.short()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What the suite asks about a model, whoever trained it.
     pub fn asked(&self) -> Asked {
         Asked {
@@ -184,6 +225,47 @@ impl Suite {
             save_images: self.evaluation.save_images,
             probe: self.evaluation.probe,
             similarity: self.evaluation.similarity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One network with one bank, asked by name and by group, as written and at a scale.
+    #[test]
+    fn what_fits_no_model_is_refused_by_name_and_left_out_of_a_group() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let planned = |attacks: &str, scale: &[String]| {
+            let (before, asked) = demo.split_once("attacks = [").expect("attacks");
+            let (_, after) = asked.split_once(']').expect("a list");
+            let text = format!("{before}attacks = [{attacks}]{after}");
+            let alone: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.starts_with("models") && !line.starts_with("headline"))
+                .collect();
+            let text = alone
+                .join("\n")
+                .replace("[evaluation]", "[evaluation]\nmodels = [\"senet\"]");
+            Suite::parse(&text, "mine.toml", scale).and_then(|suite| suite.plan(&World::unread(&suite)))
+        };
+        for scale in [&[][..], &["scale=smoke".to_owned()]] {
+            let plan = planned("\"adaptive\"", scale).expect("a group");
+            let made = plan
+                .cells
+                .iter()
+                .filter(|cell| cell.name.starts_with("senet/pgd"));
+            // Of eleven attacks two go through banks that it does not have.
+            assert_eq!(made.count(), 9, "{scale:?}");
+            for (attack, why) in [
+                ("cross-clean", "senet has no branch clean (it has single)"),
+                ("pgd:through=natural", "senet has no branch natural"),
+            ] {
+                let refused = planned(&format!("\"adaptive\", \"{attack}\""), scale);
+                let error = refused.expect_err(attack).to_string();
+                assert!(error.starts_with("mine.toml:") && error.contains(why), "{error}");
+            }
         }
     }
 }

@@ -75,7 +75,7 @@ impl FromStr for Condition {
                     severity,
                 })
             }
-            _ => text.parse().map(Self::Attack),
+            _ => AttackSpec::read(text).map(Self::Attack),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod asked;
 pub mod attack;
+pub mod bounds;
 pub mod branch;
 pub mod by_hand;
 pub mod catalog;
@@ -13,6 +14,7 @@ pub mod cell;
 pub mod condition;
 pub mod corrupted;
 pub mod corruption;
+pub mod dataset;
 pub mod dialect;
 pub mod epsilon;
 pub mod error;

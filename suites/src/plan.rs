@@ -5,7 +5,7 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::suite::Suite;
+use crate::suite::{Suite, Train};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -114,7 +114,9 @@ impl Suite {
                 }
                 (None, None) => Vec::new(),
             };
-            let spec = self.resolve(train, &cells)?;
+            let spec = self
+                .resolve(train, &cells)
+                .map_err(|error| self.of_stage(train, error))?;
             let mut versions = BTreeMap::from([("train".to_owned(), TRAIN_VERSION)]);
             versions.extend(spec.attack.versions());
             if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) {
@@ -136,14 +138,19 @@ impl Suite {
         };
         let asked = self.asked();
         let trained = cells.clone();
-        for model in models {
-            let cell = find(&trained, model)?;
+        let models = models.into_iter().map(|model| find(&trained, model));
+        let models = models.collect::<Result<Vec<_>, _>>()?;
+        self.check_attacks(&models)?;
+        for cell in models {
             let asked = asked.of(cell);
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
-            cells.extend(asked.cells(model, &cell.id, &surrogate, &data, world)?);
+            let asked = asked.cells(&cell.name, &cell.id, &surrogate, &data, world);
+            cells.extend(
+                asked.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
+            );
         }
         let headline = self
             .evaluation
@@ -168,6 +175,21 @@ impl Suite {
 }
 
 impl Suite {
+    /// The error of a stage, at the setting that it is about where the stage or the suite has it.
+    fn of_stage(&self, train: &Train, error: SuiteError) -> SuiteError {
+        let SuiteError::Value { what, .. } = &error else {
+            return error;
+        };
+        let (name, key) = (
+            train.name.get_ref().as_str(),
+            if *what == "quirk" { "quirks" } else { what },
+        );
+        let with: &[&str] = &["train", name, "with", key];
+        let stage: &[&str] = &["train", name];
+        let settings = [with, &["train", name, key], &["training", key], stage];
+        self.wrong_at(&settings, error.to_string())
+    }
+
     /// The images of cells on a data set: as many of each as the suite says.
     fn images(&self, dataset: &str, world: &World) -> Result<DataSpec, SuiteError> {
         let checksum = match dataset == self.data.dataset {

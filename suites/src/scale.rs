@@ -132,24 +132,11 @@ impl Scale {
     fn shrink_evaluation(&self, asked: &mut Table) -> Result<(), SuiteError> {
         let attacks = asked.get("attacks").cloned();
         let attacks = Attacks::try_from(attacks.unwrap_or(Value::Array(Vec::new())))?;
-        let mut shrunk: Vec<Value> = Vec::new();
-        for (attack, images) in attacks.iter() {
+        let shrunk = attacks.written(|attack, images| {
             let attack = self.capped(attack)?;
-            let images = images
-                .into_iter()
-                .chain(self.images.get(attack.name()).copied())
-                .min();
-            let entry = match images {
-                None => Value::from(attack.to_string()),
-                Some(images) => Value::Table(Table::from_iter([
-                    ("attack".to_owned(), Value::from(attack.to_string())),
-                    ("images".to_owned(), Value::from(i64::from(images))),
-                ])),
-            };
-            if !shrunk.contains(&entry) {
-                shrunk.push(entry);
-            }
-        }
+            let most = self.images.get(attack.name()).copied();
+            Ok((attack, images.into_iter().chain(most).min()))
+        })?;
         asked.insert("attacks".into(), Value::Array(shrunk));
         self.shrink_attack(asked, "headline")?;
         if let (Some(left), Some(all)) = (&self.corruptions, asked.get("corruptions")) {
@@ -461,7 +448,7 @@ mod tests {
         // A mistake in a scale has its own line, and is found whether the scale is asked for or not.
         for (bad, hint) in [
             ("training.epoch = 1", "epochs"),
-            ("train.rlnet.with.epochs = 0", "1 epoch"),
+            ("train.rlnet.with.epochs = 0", "from 1 to"),
             ("evaluation.severities = [6]", "1 to 5"),
         ] {
             let tiny = with(&format!("[scale.tiny]\ndata.test = 9\n{bad}\n"));

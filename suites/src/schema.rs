@@ -1,5 +1,6 @@
 //! The settings of a suite as a JSON Schema (`rlnet suite schema`).
 
+use crate::bounds::Bounds;
 use crate::branch::Branch;
 use crate::dialect::Quirk;
 use crate::objective::MODES;
@@ -46,12 +47,11 @@ fn shape(kind: Kind) -> Value {
         Flag => json!({"type": "boolean"}),
         Whole(least, None) => json!({"type": "integer", "minimum": least}),
         Whole(least, Some(most)) => json!({"type": "integer", "minimum": least, "maximum": most}),
-        Number => json!({"type": "number", "minimum": 0}),
-        Share => json!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}),
+        Number(bounds) => number(bounds),
         Words(known) => words(known),
         WordList(known) => json!({"type": "array", "items": words(known)}),
-        Shares => json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}}),
-        Severities => json!({"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 5}}),
+        Numbers(bounds) => json!({"type": "array", "items": number(bounds)}),
+        Wholes(least, most) => json!({"type": "array", "items": shape(Whole(least, Some(most)))}),
         Mode => words(&MODES.map(|mode| mode.name)),
         Quirks => {
             let names = Quirk::ALL.iter().flat_map(|quirk| [quirk.name(), quirk.number()]);
@@ -87,12 +87,21 @@ fn shape(kind: Kind) -> Value {
                 {"type": "array", "items": words(&names)},
             ]})
         }
-        Budget => json!({"type": "string", "pattern": "^[0-9.]+(k|K|x|X|×)?$"}),
+        Budget => json!({"type": "string", "pattern": "^([0-9]+|[0-9.]+[kKxX×])$"}),
         Names => json!({"type": "array", "items": {"type": "string"}}),
         Inner(section) => object(section),
         List(section) => json!({"type": "array", "items": object(section)}),
         Changes => json!({"type": "object", "additionalProperties": {"type": "object"}}),
     }
+}
+
+fn number(bounds: Bounds) -> Value {
+    let key = |out: bool, inside: &'static str, outside: &'static str| if out { outside } else { inside };
+    json!({
+        "type": "number",
+        (key(bounds.above, "minimum", "exclusiveMinimum")): bounds.least,
+        (key(bounds.below, "maximum", "exclusiveMaximum")): bounds.most,
+    })
 }
 
 #[cfg(test)]
@@ -177,6 +186,12 @@ mod tests {
             ("batch = 32", "batch = \"32\""),
             ("budget = \"5x\"", "budgets = \"5x\""),
             ("dataset = \"shapes\"", ""),
+            ("train = 4000", "train = 1"),
+            ("with.lr = 0.03", "with.lr = 0"),
+            ("with.lr = 0.03", "with.milestones = [0.5, -1.0]"),
+            ("with.lr = 0.03", "with.momentum = 1"),
+            ("with.lr = 0.03", "with.temperature = 0.0"),
+            ("with.epochs = 12", "with.epochs = 4000000000"),
         ] {
             assert!(demo.contains(from), "{from}");
             assert!(

@@ -2,6 +2,8 @@
 //! which editors get their JSON Schema ([`crate::schema`]) and people their explanations
 //! (`rlnet suite show --explain`); a test holds it against what is really read.
 
+use crate::bounds::Bounds;
+
 /// A section of a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
@@ -32,18 +34,16 @@ pub enum Kind {
     Flag,
     /// A whole number from the first to the second (none: no end).
     Whole(u64, Option<u64>),
-    /// A number, 0 or more.
-    Number,
-    /// A number between 0 and 1, both left out.
-    Share,
+    /// A number within bounds.
+    Number(Bounds),
     /// One of a few words.
     Words(&'static [&'static str]),
     /// A list of some of a few words.
     WordList(&'static [&'static str]),
-    /// A list of shares.
-    Shares,
-    /// A list of whole numbers from 1 to 5.
-    Severities,
+    /// A list of numbers within bounds.
+    Numbers(Bounds),
+    /// A list of whole numbers from the first to the second.
+    Wholes(u64, u64),
     /// The name of a mode.
     Mode,
     /// A list of the reference's defects, by name or number.
@@ -113,6 +113,15 @@ const fn may(
     }
 }
 
+/// More images than any data set has.
+const IMAGES: u64 = 100_000_000;
+/// Images that no memory holds at once.
+const BATCH: u64 = 100_000;
+/// More epochs than anybody waits for; SNL's search ends by itself long before.
+const EPOCHS: u64 = 100_000;
+/// Weights of a loss: the reference's largest is 1000.
+const WEIGHT: Bounds = Bounds::from_to(0.0, 1e6);
+
 const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
 const BANKS: &[&str] = &["single", "dual", "triple"];
 
@@ -133,7 +142,7 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Suite,
         "gpu_hours",
-        Number,
+        Number(Bounds::positive(1e6)),
         "not said",
         "estimate of all its hours on one large GPU",
     ),
@@ -183,21 +192,21 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Data,
         "train",
-        Whole(1, None),
+        Whole(2, Some(IMAGES)),
         "all",
         "training images used, from the front of the official order",
     ),
     may(
         Data,
         "test",
-        Whole(1, None),
+        Whole(1, Some(IMAGES)),
         "all",
         "test images used, from the front of the official order",
     ),
     may(
         Data,
         "validation",
-        Share,
+        Number(Bounds::share()),
         "0.1",
         "share of the training images held out to select epochs; the reference selects on the test set",
     ),
@@ -212,21 +221,21 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Stage,
         "epochs",
-        Whole(1, None),
+        Whole(1, Some(EPOCHS)),
         "teacher 240, mask 150, student 240; snl 2000, the student after it 100",
         "passes over the training images, at most in a stage snl (the reference's README; SNL's code)",
     ),
     may(
         Stage,
         "batch",
-        Whole(6, None),
+        Whole(6, Some(BATCH)),
         "128",
         "images a step, shared between the roles (the reference)",
     ),
     may(
         Stage,
         "lr",
-        Number,
+        Number(Bounds::positive(1000.0)),
         "teacher and mask 0.05, student 0.01; snl and the student after it 0.001",
         "learning rate before any milestone (the reference's README; SNL's code)",
     ),
@@ -240,42 +249,42 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Stage,
         "milestones",
-        Shares,
+        Numbers(Bounds::from_to(0.0, 1.0)),
         "teacher and student 0.625, 0.75, 0.875; mask none",
         "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)",
     ),
     may(
         Stage,
         "momentum",
-        Number,
+        Number(Bounds::under(1.0)),
         "0.9",
         "momentum of SGD, no Nesterov (the reference)",
     ),
     may(
         Stage,
         "weight_decay",
-        Number,
+        Number(Bounds::from_to(0.0, 1.0)),
         "0.0005; snl 0",
         "L2 penalty on every parameter, norms and biases too (the reference)",
     ),
     may(
         Stage,
         "gamma",
-        Number,
+        Number(WEIGHT),
         "teacher 1, others 0.5; 0.1 for a student without adversarial images; snl and after it 1",
         "weight of the cross entropy (the reference's commands)",
     ),
     may(
         Stage,
         "alpha",
-        Number,
+        Number(WEIGHT),
         "teacher 0, others 0.5; snl and after it 1",
         "weight of the distillation (the reference's commands)",
     ),
     may(
         Stage,
         "beta",
-        Number,
+        Number(WEIGHT),
         "student 1000, others and after snl 0",
         "weight of the attention transfer, a mean over entries of unit vectors (the reference)",
     ),
@@ -310,21 +319,21 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Stage,
         "trades",
-        Number,
+        Number(WEIGHT),
         "0",
         "weight of TRADES' term (Zhang et al., ICML 2019); teachers with one bank only",
     ),
     may(
         Stage,
         "jsd",
-        Number,
+        Number(WEIGHT),
         "0",
         "weight of AugMix's Jensen-Shannon consistency; the reference has none",
     ),
     may(
         Stage,
         "lasso",
-        Number,
+        Number(WEIGHT),
         "snl 0.00001",
         "first weight of the slopes' lasso of a stage snl (SNL's code)",
     ),
@@ -352,7 +361,7 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Stage,
         "temperature",
-        Number,
+        Number(Bounds::positive(1000.0)),
         "4",
         "temperature of distillation, also in the inner attack (the reference)",
     ),
@@ -515,7 +524,7 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Evaluation,
         "severities",
-        Severities,
+        Wholes(1, 5),
         "1, 2, 3, 4, 5",
         "severities of each corruption",
     ),
@@ -577,7 +586,7 @@ pub const SETTINGS: &[Setting] = &[
     may(
         Evaluation,
         "batch",
-        Whole(1, None),
+        Whole(1, Some(BATCH)),
         "100",
         "images a batch; results do not depend on it",
     ),
@@ -629,18 +638,24 @@ pub const SETTINGS: &[Setting] = &[
         "time limit of a task: 04:00:00",
     ),
     may(Slurm, "mem", Text, "the cluster's", "memory of a task: 16G"),
-    may(Slurm, "cpus", Whole(1, None), "the cluster's", "cores of a task"),
+    may(
+        Slurm,
+        "cpus",
+        Whole(1, Some(100_000)),
+        "the cluster's",
+        "cores of a task",
+    ),
     may(
         Slurm,
         "tasks",
-        Whole(1, None),
+        Whole(1, Some(100_000)),
         "16",
         "tasks of one level of the plan at once",
     ),
     may(
         Slurm,
         "grace",
-        Whole(0, None),
+        Whole(0, Some(86_400)),
         "120",
         "seconds before the limit at which a task is told to save",
     ),

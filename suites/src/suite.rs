@@ -3,13 +3,17 @@
 //! [`Suite`] is the raw form, exactly what somebody wrote; `read` reads it, `check` says what
 //! the types cannot, and [`Suite::plan`] resolves it.
 
+mod attacks;
 mod check;
 mod place;
+mod range;
 mod read;
+mod source;
 
+pub use attacks::Attacks;
 pub(crate) use read::apply as set;
 
-use crate::attack::{self, AttackSpec};
+use crate::attack::AttackSpec;
 use crate::branch::Branch;
 use crate::branch::NormBanks;
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
@@ -78,6 +82,9 @@ pub struct Suite {
     /// their names, and `models`, the only ones that are left.
     #[serde(default)]
     pub scale: BTreeMap<String, Table>,
+    /// What it was read from, for errors that show later.
+    #[serde(skip)]
+    source: source::Source,
 }
 
 /// `[data]`.
@@ -271,75 +278,6 @@ pub struct Evaluation {
     /// Whether each student's activations are compared with its teacher's, layer by layer.
     #[serde(default)]
     pub similarity: bool,
-}
-
-/// A list of attacks, written singly, by the name of a group, or with the number of images they
-/// are made on: `{ attack = "autoattack", images = 1000 }`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Attacks {
-    list: Vec<(AttackSpec, Option<u32>)>,
-}
-
-impl Attacks {
-    /// Each attack, and the number of test images (from the front) it is made on; none: all.
-    pub fn iter(&self) -> impl Iterator<Item = (&AttackSpec, Option<u32>)> {
-        self.list.iter().map(|(attack, images)| (attack, *images))
-    }
-
-    /// The attacks alone.
-    pub fn specs(&self) -> Vec<AttackSpec> {
-        self.list.iter().map(|(attack, _)| attack.clone()).collect()
-    }
-
-    /// The attacks that are not made on all images.
-    pub fn limits(&self) -> BTreeMap<AttackSpec, u32> {
-        let limited = self.list.iter();
-        limited
-            .filter_map(|(attack, images)| Some((attack.clone(), (*images)?)))
-            .collect()
-    }
-}
-
-/// An attack with its number of images.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OnSome {
-    attack: String,
-    images: u32,
-}
-
-impl TryFrom<Value> for Attacks {
-    type Error = SuiteError;
-    fn try_from(value: Value) -> Result<Self, SuiteError> {
-        const FORM: &str = "write a list of attacks, each as \"pgd:steps=20\", or as { attack = \"autoattack\", \
-                            images = 1000 } where it is made on the first so many images only";
-        let wrong = |value: &Value| SuiteError::value("attacks", value, FORM);
-        let items = value.as_array().ok_or_else(|| wrong(&value))?;
-        let mut list: Vec<(AttackSpec, Option<u32>)> = Vec::new();
-        for item in items {
-            let (text, images) = match item {
-                Value::String(text) => (text.clone(), None),
-                Value::Table(table) => {
-                    let some: OnSome = table.clone().try_into().map_err(|error: toml::de::Error| {
-                        SuiteError::value("attack", item, format!("{}; {FORM}", error.message()))
-                    })?;
-                    if some.images == 0 {
-                        let why = "an attack is made on 1 image or more; leave it out instead";
-                        return Err(SuiteError::value("images", 0, why));
-                    }
-                    (some.attack, Some(some.images))
-                }
-                other => return Err(wrong(other)),
-            };
-            for attack in attack::group(&text)? {
-                if !list.iter().any(|(known, _)| *known == attack) {
-                    list.push((attack, images));
-                }
-            }
-        }
-        Ok(Self { list })
-    }
 }
 
 impl Suite {

@@ -69,6 +69,9 @@ pub enum Select {
     Mean,
 }
 
+/// Counts above this are no network's, and a double no longer tells them apart.
+const MOST_RELUS: f64 = 1e15;
+
 /// How many ReLUs a mask keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -110,6 +113,36 @@ impl fmt::Display for Budget {
     }
 }
 
+impl Budget {
+    /// A reduction, with its `x` or without: `11.14x`, `11.14`.
+    ///
+    /// # Errors
+    /// When it is no number of 1 or more.
+    pub fn reduction(text: &str) -> Result<Self, SuiteError> {
+        let lower = text.trim().to_lowercase();
+        let ratio = lower.strip_suffix('x').or(lower.strip_suffix('×'));
+        Self::times(ratio.unwrap_or(&lower), |why| {
+            SuiteError::value(
+                "reduction",
+                text,
+                format!("{why}; write how many times fewer ReLUs: 11.14x"),
+            )
+        })
+    }
+
+    fn times(ratio: &str, bad: impl Fn(&str) -> SuiteError) -> Result<Self, SuiteError> {
+        let ratio = finite(ratio).ok_or_else(|| bad("not a number"))?;
+        match ratio < 1.0 {
+            true => Err(bad("a reduction below 1 would add ReLUs")),
+            false => Ok(Self::Reduction(ratio)),
+        }
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
 impl FromStr for Budget {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
@@ -121,27 +154,28 @@ impl FromStr for Budget {
             )
         };
         let lower = text.trim().to_lowercase();
-        let number = |part: &str| {
-            part.parse::<f64>()
-                .ok()
-                .filter(|v| v.is_finite())
-                .ok_or_else(|| bad("not a number"))
-        };
         if let Some(ratio) = lower.strip_suffix('x').or(lower.strip_suffix('×')) {
-            let ratio = number(ratio)?;
-            if ratio < 1.0 {
-                return Err(bad("a reduction below 1 would add ReLUs"));
-            }
-            return Ok(Self::Reduction(ratio));
+            return Self::times(ratio, bad);
         }
-        let count = match lower.strip_suffix('k') {
-            Some(thousands) => number(thousands)? * 1000.0,
-            None => number(&lower)?,
+        let (number, unit) = match lower.strip_suffix('k') {
+            Some(thousands) => (thousands, 1000.0),
+            None => (lower.as_str(), 1.0),
         };
+        let count = finite(number).ok_or_else(|| bad("not a number"))? * unit;
         if count < 1.0 {
             return Err(bad("fewer than one ReLU"));
         }
-        Ok(Self::Count(count.round() as u64))
+        if count > MOST_RELUS {
+            return Err(bad("more ReLUs than any network has"));
+        }
+        // 82.65k in binary is not quite a whole number.
+        let whole = count.round();
+        if (count - whole).abs() > 1e-6 * unit {
+            return Err(bad(&format!(
+                "not a whole number of ReLUs; for {number} times fewer write {number}x"
+            )));
+        }
+        Ok(Self::Count(whole as u64))
     }
 }
 
@@ -426,14 +460,35 @@ mod tests {
             ("50k", 50_000),
             ("11.14x", 50_005),
             ("82650", 82_650),
+            ("82.65k", 82_650),
+            ("0.001k", 1),
             ("1x", 557_056),
         ] {
             let budget: Budget = text.parse().expect(text);
             assert_eq!(budget.resolve(557_056).expect(text), keep, "{text}");
             assert_eq!(budget.to_string().parse::<Budget>().expect(text), budget);
         }
-        for bad in ["0.5x", "0", "-3k", "many", "infx"] {
-            assert!(bad.parse::<Budget>().is_err(), "{bad}");
+        for (bad, hint) in [
+            ("0.5x", "below 1"),
+            ("0", "fewer than one"),
+            ("-3k", "fewer than one"),
+            ("many", "not a number"),
+            ("infx", "not a number"),
+            ("1e30", "more ReLUs"),
+            // A ratio that lost its x was once a count, cut to a whole one.
+            ("5.7", "write 5.7x"),
+            ("11.14", "write 11.14x"),
+            ("5.5555k", "not a whole number"),
+        ] {
+            let error = bad.parse::<Budget>().expect_err(bad).to_string();
+            assert!(error.contains(hint), "{bad}: {error}");
+        }
+        for text in ["11.14x", "11.14", "3", "3X"] {
+            let ratio = text.trim_end_matches(['x', 'X']).parse().expect("a number");
+            assert_eq!(Budget::reduction(text).expect(text), Budget::Reduction(ratio));
+        }
+        for bad in ["0.9", "0.9x", "50k", "nan", ""] {
+            assert!(Budget::reduction(bad).is_err(), "{bad}");
         }
         assert!(Budget::Count(600_000).resolve(557_056).is_err());
     }

@@ -36,8 +36,8 @@ enum Action {
         /// ReLUs to keep: 50k
         #[arg(long, conflicts_with = "reduction")]
         budget: Option<Budget>,
-        /// How many times fewer ReLUs: 11.14x
-        #[arg(long)]
+        /// How many times fewer ReLUs: 11.14x, or 11.14
+        #[arg(long, value_parser = Budget::reduction)]
         reduction: Option<Budget>,
         /// sensitivity, uniform, equal, or published:NAME (see `rlnet model budgets`)
         #[arg(long, default_value = "sensitivity")]

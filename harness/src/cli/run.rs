@@ -302,7 +302,7 @@ pub fn planned(
     let data = Prepared::load_suite(suite, &global.data_dir())?;
     let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &suite.asked(), &data)?;
     let plan = suite.plan(&corrupted.world(&data))?;
-    check(&plan, |dataset| data.of_dataset(dataset).size)?;
+    check(suite, &plan, |dataset| data.of_dataset(dataset).size)?;
     Ok((data, corrupted, plan))
 }
 
@@ -350,12 +350,21 @@ pub fn suite_text(name: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), text))
 }
 
-/// What only the harness can check before hours of work: architectures, budgets, and whether units
-/// of a search on other images fit. `image_size` tells the side of a data set's images.
-pub fn check(plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
+/// What only the harness can check before hours of work: architectures, budgets, masks from files,
+/// and whether units of a search on other images fit. `image_size` tells the side of a data set's
+/// images. A mistake is reported at the line of the suite that it comes from.
+pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
-            let arch: crate::nn::Arch = spec.arch.parse()?;
+            let name = cell.name.as_str();
+            let wrong = |key: &str, error: String| {
+                let settings: [&[&str]; 3] = [&["train", name, key], &["network", key], &["train", name]];
+                Error::from(suite.wrong_at(&settings, error))
+            };
+            let arch: crate::nn::Arch = spec
+                .arch
+                .parse()
+                .map_err(|error: SuiteError| wrong("arch", error.to_string()))?;
             let size = image_size(&cell.data.dataset);
             let layers = arch.survey(size as u64, 10).layers;
             let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
@@ -366,18 +375,28 @@ pub fn check(plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
             let search = search.and_then(|id| plan.cells.iter().find(|cell| cell.id == *id));
             if let Some(search) = search.filter(|search| image_size(&search.data.dataset) != size) {
                 let (of, on) = (image_size(&search.data.dataset), &search.data.dataset);
-                return Err(Error::Input(format!(
-                    "train {}: the units of {} are of images of {of} pixels ({on}) and do not fit images of {size} \
-                     ({}); search on images of one size",
-                    cell.name, search.name, cell.data.dataset
-                )));
+                return Err(wrong(
+                    "units",
+                    format!(
+                        "the units of {} are of images of {of} pixels ({on}) and do not fit images of {size} ({}); \
+                         search on images of one size",
+                        search.name, cell.data.dataset
+                    ),
+                ));
             }
             if spec.draws_mask() {
                 // What will be measured is not known yet; any weights show whether it fits.
                 let stand_in = vec![1.0; sizes.len()];
-                allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))?;
+                let key = if spec.budget.is_some() {
+                    "budget"
+                } else {
+                    "allocation"
+                };
+                allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))
+                    .map_err(|error| wrong(key, error.to_string()))?;
             } else if let Some(budget) = spec.budget {
-                budget.resolve(sizes.iter().sum())?;
+                let kept = budget.resolve(sizes.iter().sum());
+                kept.map_err(|error| wrong("budget", error.to_string()))?;
             }
         }
     }

@@ -125,7 +125,7 @@ fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
     let suite = read_suite(name, sets)?;
     let plan = suite.plan(&World::unread(&suite))?;
     // Pictures of one's own are measured when they are read.
-    check(&plan, |dataset| image_size(dataset).unwrap_or(32))?;
+    check(&suite, &plan, |dataset| image_size(dataset).unwrap_or(32))?;
     Ok(plan)
 }
 

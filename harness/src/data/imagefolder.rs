@@ -10,7 +10,7 @@ use super::pictures::{self, Picture, Tree};
 use super::{DataError, Dataset, LoadOptions};
 
 /// What comes before the path in the data set's name.
-pub const PREFIX: &str = "imagefolder:";
+pub const PREFIX: &str = rlnet_suites::dataset::PICTURES;
 
 /// Loads the pictures under `root`.
 ///

@@ -2,13 +2,22 @@
 
 use std::path::Path;
 
+use rlnet_suites::dataset::NAMED;
 use rlnet_suites::error::suggest;
 
 use super::shapes::{self, Class};
 use super::{DataError, Dataset, Facts, LoadOptions, cifar, imagefolder, tiny};
 
 /// Names that [`load`] understands, besides `imagefolder:PATH`.
-pub const NAMES: [&str; 5] = ["shapes", "textures", "cifar10", "cifar100", tiny::NAME];
+pub const NAMES: [&str; NAMED.len()] = {
+    let mut names = [""; NAMED.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = NAMED[at].name;
+        at += 1;
+    }
+    names
+};
 
 /// The facts of a data set by name. CIFAR's are published, so its files need not be there.
 ///
@@ -79,6 +88,30 @@ pub fn image_size(name: &str) -> Option<usize> {
 #[expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
+
+    /// What suites are held to before anything is read is what is read.
+    #[test]
+    fn the_named_data_sets_are_known_and_have_as_many_images_as_suites_are_told() {
+        for named in NAMED {
+            assert!(image_size(named.name).is_some(), "{}", named.name);
+            let (train, test) = match named.name {
+                "cifar10" => cifar::CIFAR10.images(),
+                "cifar100" => cifar::CIFAR100.images(),
+                // A folder of the official layout may be a subset; the whole has 500 and 50 a class.
+                tiny::NAME => (500 * tiny::CLASSES, 50 * tiny::CLASSES),
+                name => {
+                    let data = load(name, Path::new("")).unwrap();
+                    (data.train.len(), data.test.len())
+                }
+            };
+            assert_eq!(
+                (train, test),
+                (named.train as usize, named.test as usize),
+                "{}",
+                named.name
+            );
+        }
+    }
 
     #[test]
     fn an_unknown_name_gets_a_suggestion() {

@@ -20,7 +20,7 @@ pub const SIDE: usize = 64;
 /// Name of the official folder; folders of subsets begin with it.
 const FOLDER: &str = "tiny-imagenet-200";
 /// Classes of the official set.
-const CLASSES: usize = 200;
+pub const CLASSES: usize = 200;
 
 /// Loads Tiny-ImageNet, or a subset in the same layout, from `data_dir`: the official folder,
 /// or the folder that holds it.

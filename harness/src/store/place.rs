@@ -61,7 +61,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         if !text.contains("://") {
-            return Ok(Self::Folder(PathBuf::from(text)));
+            return folder_only(text).map(Self::Folder);
         }
         let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -91,8 +91,11 @@ impl Display for Place {
 /// A folder, for options that take no URL.
 ///
 /// # Errors
-/// When it is a URL.
+/// When it is a URL, or nothing: a shell's variable that is not set would be the current folder.
 pub fn folder_only(text: &str) -> std::result::Result<PathBuf, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; name a folder, or . for this one".into());
+    }
     match text.contains("://") {
         true => Err(
             "this takes a folder; URLs are for --out of rlnet run, and for rlnet report and compare".into(),
@@ -152,6 +155,8 @@ mod tests {
             Ok("s3://bucket/a".into())
         );
         for (bad, hint) in [
+            ("", "it is empty"),
+            (" ", "it is empty"),
             ("s4://bucket", "s4"),
             ("file://relative/a", "file:///"),
             ("memory:///", "memory"),

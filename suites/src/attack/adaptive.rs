@@ -16,6 +16,14 @@ pub struct NamedAttack {
     pub asks: &'static str,
 }
 
+impl NamedAttack {
+    /// What it stands for, with further parameters.
+    pub(super) fn with(&self, params: &str) -> String {
+        let joint = if self.spec.contains(':') { "," } else { ":" };
+        format!("{}{joint}{params}", self.spec)
+    }
+}
+
 /// The group of all of them.
 pub const GROUP: &str = "adaptive";
 

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// Side of the largest images that networks are built for.
+const LARGEST_SIDE: u64 = 512;
+
 /// The norm a perturbation is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Norm {
@@ -288,13 +291,58 @@ impl AttackSpec {
 
     /// The attack without its radius: attacks that differ only in `eps` form one curve.
     pub fn family(&self) -> String {
+        self.without_defaults(|name| name != "eps")
+    }
+
+    /// The attack as people write it: no parameter at its default.
+    pub fn short(&self) -> String {
+        self.without_defaults(|_| true)
+    }
+
+    fn without_defaults(&self, shown: impl Fn(&str) -> bool) -> String {
         let rest: Vec<String> = self
             .params
             .iter()
-            .filter(|(name, value)| **name != "eps" && !self.is_default(name, value))
+            .filter(|(name, value)| shown(name) && !self.is_default(name, value))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         join(self.name, &rest)
+    }
+
+    /// Refuses sizes that no image could be changed by: a radius of 8 where 8/255 was meant. Files
+    /// that are there are read whatever they say.
+    ///
+    /// # Errors
+    /// When a size is larger than the distance of any two images, in the attack's norm.
+    pub fn check_sizes(&self) -> Result<(), SuiteError> {
+        let values = (3 * LARGEST_SIDE * LARGEST_SIDE) as f64;
+        let most = match self.norm() {
+            Norm::Linf => 1.0,
+            Norm::L2 => values.sqrt(),
+            Norm::L1 => values,
+        };
+        let sizes = self.entry().params.iter();
+        for param in sizes.filter(|param| param.kind == ParamKind::Size) {
+            let size = self.size(param.name);
+            if size > most {
+                let value = self.word(param.name);
+                let hint = match self.norm() {
+                    Norm::Linf if size <= 255.0 && !value.contains('/') => {
+                        format!(
+                            "for {value} of the 255 steps of a pixel write {}={value}/255",
+                            param.name
+                        )
+                    }
+                    norm => format!("no two images are further apart than {most:.0} in {norm}"),
+                };
+                return Err(SuiteError::value(
+                    "attack parameter",
+                    format!("{}={value}", param.name),
+                    format!("images lie in [0, 1]; {hint}"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn is_default(&self, name: &str, value: &str) -> bool {
@@ -331,17 +379,12 @@ impl fmt::Display for AttackSpec {
     }
 }
 
-impl FromStr for AttackSpec {
-    type Err = SuiteError;
-    fn from_str(text: &str) -> Result<Self, SuiteError> {
+impl AttackSpec {
+    /// An attack as it stands in a file; what people write is held to more (`from_str`).
+    pub(crate) fn read(text: &str) -> Result<Self, SuiteError> {
         let (name, params) = text.split_once(':').unwrap_or((text, ""));
         if let Some(named) = adaptive::find(name.trim()) {
-            let whole = format!(
-                "{}{}{params}",
-                named.spec,
-                if named.spec.contains(':') { "," } else { ":" }
-            );
-            return whole.parse();
+            return Self::read(&named.with(params));
         }
         let entry = AttackEntry::find(name.trim()).ok_or_else(|| {
             let known = CATALOGUE.iter().map(|entry| entry.name);
@@ -373,6 +416,31 @@ impl FromStr for AttackSpec {
     }
 }
 
+impl FromStr for AttackSpec {
+    type Err = SuiteError;
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        check_once(text)?;
+        let spec = Self::read(text)?;
+        spec.check_sizes()?;
+        Ok(spec)
+    }
+}
+
+/// Refuses a parameter that is written twice, of which one would be lost. What a name stands for
+/// may be written over.
+fn check_once(text: &str) -> Result<(), SuiteError> {
+    let params = text.split_once(':').map_or("", |(_, params)| params);
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, value) in params.split(',').filter_map(|part| part.split_once('=')) {
+        let (name, value) = (name.trim(), value.trim());
+        if let Some(first) = seen.insert(name, value) {
+            let why = format!("given twice in `{text}`, as {first} and as {value}; leave one out");
+            return Err(SuiteError::value("attack parameter", name, why));
+        }
+    }
+    Ok(())
+}
+
 /// The attacks that a text names: one, or all of a group (`adaptive` or `diagnosis`, with
 /// parameters for all: `adaptive:eps=4/255`).
 ///
@@ -385,9 +453,11 @@ pub fn group(text: &str) -> Result<Vec<AttackSpec>, SuiteError> {
         diagnosis::GROUP => diagnosis::ATTACKS,
         _ => return Ok(vec![text.parse()?]),
     };
+    check_once(text)?;
     let whole = |named: &adaptive::NamedAttack| {
-        let joint = if named.spec.contains(':') { "," } else { ":" };
-        format!("{}{joint}{params}", named.spec).parse()
+        let attack = AttackSpec::read(&named.with(params))?;
+        attack.check_sizes()?;
+        Ok(attack)
     };
     members.iter().map(whole).collect()
 }
@@ -401,7 +471,8 @@ impl Serialize for AttackSpec {
 impl<'de> Deserialize<'de> for AttackSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        check_once(&text).map_err(serde::de::Error::custom)?;
+        Self::read(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -445,6 +516,31 @@ mod tests {
     }
 
     #[test]
+    fn sizes_that_can_be_meant_pass_and_files_are_read_whatever_they_say() {
+        for text in [
+            "pgd:eps=1",
+            "pgd:norm=l2,eps=128/255",
+            "pgd:norm=l2,eps=20",
+            "pgd:norm=l1,eps=255",
+            "noise:eps=0",
+        ] {
+            text.parse::<AttackSpec>().expect(text);
+        }
+        // A name's own parameters may be written over.
+        let white: AttackSpec = "white-box:steps=7".parse().expect("a name");
+        assert_eq!(white.short(), "pgd:keep=first,steps=7");
+        let stored: AttackSpec = serde_json::from_str("\"pgd:eps=8\"").expect("of an old run");
+        assert_eq!(stored.size("eps"), 8.0);
+        for text in [
+            "adaptive:eps=8",
+            "diagnosis:alpha=2",
+            "adaptive:eps=4/255,eps=2/255",
+        ] {
+            group(text).expect_err(text);
+        }
+    }
+
+    #[test]
     fn what_is_not_in_the_catalogue_is_refused_with_a_suggestion() {
         for (text, hint) in [
             ("pdg", "did you mean `pgd`"),
@@ -456,6 +552,14 @@ mod tests {
             ("pgd:on=fog/6", "fog/3"),
             ("cw:norm=linf", "one of: l2"),
             ("mifgsm:momentum=-1", "0 or more"),
+            ("pgd:steps=3,steps=4", "given twice"),
+            ("agnostic:eps=4/255, eps=2/255", "given twice"),
+            ("pgd:eps=8", "write eps=8/255"),
+            ("agnostic:eps=8", "write eps=8/255"),
+            ("pgd:alpha=2", "write alpha=2/255"),
+            ("pgd:eps=300/255", "further apart than 1 in linf"),
+            ("pgd:norm=l2,eps=1000", "further apart than 887 in l2"),
+            ("pgd:norm=l1,eps=1e6", "further apart than 786432 in l1"),
         ] {
             let error = text.parse::<AttackSpec>().expect_err(text).to_string();
             assert!(error.contains(hint), "{text}: {error}");

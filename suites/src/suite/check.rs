@@ -1,7 +1,9 @@
-//! What the types cannot say of a suite: ranges, and names that refer to one another.
+//! What neither the types nor the table of settings can say of a suite: names that refer to one
+//! another or to what there is.
 
 use super::{Fault, Place, SCHEMA, Suite, Train};
 use crate::corrupted::Origin;
+use crate::dataset;
 use crate::error::suggest;
 use crate::train::{Allocation, Stage};
 use crate::view::View;
@@ -27,7 +29,7 @@ fn of(key: &str, message: String) -> Fault {
 type Earlier<'a> = [(&'a str, Stage)];
 
 impl Suite {
-    /// What the types cannot say: ranges, and names that refer to one another.
+    /// What types and ranges cannot say.
     pub(super) fn check(&self) -> Result<(), Fault> {
         self.check_header()?;
         let mut earlier: Vec<(&str, Stage)> = Vec::new();
@@ -45,7 +47,7 @@ impl Suite {
         self.check_evaluation()
     }
 
-    /// Schema, data and cost.
+    /// Schema, name and data.
     fn check_header(&self) -> Result<(), Fault> {
         if self.schema != SCHEMA {
             return Err(of(
@@ -56,25 +58,54 @@ impl Suite {
                 ),
             ));
         }
-        if !(self.data.validation > 0.0 && self.data.validation < 1.0) {
-            return Err(of(
-                "data.validation",
-                format!(
-                    "data.validation is {}; it must lie between 0 and 1 (0.1 holds out a tenth)",
-                    self.data.validation
-                ),
-            ));
-        }
-        for (key, value) in [("data.train", self.data.train), ("data.test", self.data.test)] {
-            if value == Some(0) {
-                return Err(of(key, format!("{key} is 0; leave it out to use every image")));
+        check_called(&self.name).map_err(|why| of("name", why))?;
+        self.check_data()
+    }
+
+    /// Data sets that there are, with as many images as are asked for.
+    fn check_data(&self) -> Result<(), Fault> {
+        let data = &self.data;
+        let own = self.train.iter().filter_map(|train| {
+            let path = ["train", train.name.get_ref(), "dataset"];
+            Some((path.map(str::to_owned).to_vec(), train.dataset.as_deref()?))
+        });
+        let first = (
+            vec!["data".to_owned(), "dataset".to_owned()],
+            data.dataset.as_str(),
+        );
+        for (path, name) in std::iter::once(first).chain(own) {
+            let known = dataset::find(name).map_err(|error| Fault {
+                message: error.to_string(),
+                place: Place::Key(path),
+            })?;
+            let Some(known) = known else { continue };
+            for (key, what, asked, there) in [
+                ("data.train", "training", data.train, known.train),
+                ("data.test", "test", data.test, known.test),
+            ] {
+                if let Some(asked) = asked.filter(|asked| *asked > there) {
+                    return Err(of(
+                        key,
+                        format!(
+                            "{key} is {asked}, and {name} has {there} {what} images; leave it out to use all"
+                        ),
+                    ));
+                }
             }
         }
-        if self
-            .gpu_hours
-            .is_some_and(|hours| !(hours > 0.0 && hours.is_finite()))
-        {
-            return Err(of("gpu_hours", "gpu_hours must be more than 0".into()));
+        if let Some(train) = data.train {
+            // As they are split when they are loaded.
+            let held = (f64::from(train) * data.validation).round();
+            if held < 1.0 || held >= f64::from(train) {
+                return Err(of(
+                    "data.train",
+                    format!(
+                        "data.train is {train}, of which data.validation = {} holds {held} out to select epochs; that \
+                         leaves no image to one of both, raise data.train",
+                        data.validation
+                    ),
+                ));
+            }
         }
         Ok(())
     }
@@ -90,15 +121,13 @@ impl Suite {
                 format!("`{name}` has views without \"clean\": every stage needs clean images"),
             ));
         }
-        let (epochs, batch) = (
-            train.with.epochs.or(self.training.epochs),
-            train.with.batch.or(self.training.batch),
-        );
-        if epochs == Some(0) || batch.is_some_and(|batch| batch < 6) {
-            return Err(at(
-                train.name.span(),
-                format!("`{name}` needs at least 1 epoch and 6 images a batch"),
-            ));
+        if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref()) {
+            attack.check_sizes().map_err(|error| {
+                at(
+                    train.name.span(),
+                    format!("`{name}` cannot train with it: {error}"),
+                )
+            })?;
         }
         if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
             && !attack.can_train()
@@ -149,7 +178,7 @@ impl Suite {
         Ok(())
     }
 
-    /// Ranges of `[evaluation]`.
+    /// What settings of `[evaluation]` say of one another.
     fn check_evaluation(&self) -> Result<(), Fault> {
         let asked = &self.evaluation;
         if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
@@ -161,32 +190,46 @@ impl Suite {
                     .into(),
             ));
         }
-        if self.evaluation.batch == 0 {
+        if let Some(headline) = &asked.headline
+            && !asked.attacks.iter().any(|(attack, _)| attack == headline)
+        {
+            let known: Vec<String> = asked.attacks.iter().map(|(attack, _)| attack.short()).collect();
+            let hint = match known.is_empty() {
+                true => "there are none".to_owned(),
+                false => suggest(&headline.short(), known.iter().map(String::as_str)),
+            };
             return Err(of(
-                "evaluation.batch",
-                "evaluation.batch is 0; 100 is usual".into(),
-            ));
-        }
-        if let Some(bad) = self.evaluation.severities.iter().find(|s| !(1..=5).contains(*s)) {
-            return Err(of(
-                "evaluation.severities",
-                format!("evaluation.severities holds {bad}; they go from 1 to 5"),
+                "evaluation.headline",
+                format!(
+                    "evaluation.headline `{}` is not among evaluation.attacks, so that no model would have an AdvA; \
+                     {hint}",
+                    headline.short()
+                ),
             ));
         }
         Ok(())
     }
 }
 
+/// A name that can be a folder's.
+fn check_called(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match name {
+        "" => Err("the name is empty; results go into a folder of that name".into()),
+        _ if !name.chars().all(fits) => Err(format!(
+            "the name `{name}` may only hold letters, digits, `-`, `_` and `.`"
+        )),
+        _ if name.chars().all(|c| c == '.') => Err(format!(
+            "the name `{name}` is a folder of its own meaning; add a letter"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// A name that can be a folder's, and is nobody else's.
 fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
     let name = train.name.get_ref();
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || !name.chars().all(fits) {
-        return Err(at(
-            train.name.span(),
-            format!("the name `{name}` may only hold letters, digits, `-`, `_` and `.`"),
-        ));
-    }
+    check_called(name).map_err(|why| at(train.name.span(), why))?;
     if earlier.iter().any(|(other, _)| other == name) {
         return Err(at(train.name.span(), format!("`{name}` is named twice")));
     }

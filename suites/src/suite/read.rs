@@ -1,12 +1,11 @@
 //! A suite from its text, with overrides.
 
-use super::{Fault, Place, Suite, place};
+use super::source::{SCALE, Source};
+use super::{Fault, Place, Suite, place, range};
 use crate::error::SuiteError;
 use crate::scale;
+use std::num::{IntErrorKind, ParseIntError};
 use toml::{Table, Value};
-
-/// The setting that picks a scale.
-const SCALE: &str = "scale=";
 
 impl Suite {
     /// Reads a suite. `file` is its name in messages; `sets` are `key=value` overrides by
@@ -17,23 +16,31 @@ impl Suite {
     /// When the text is not TOML, has an unknown key or an impossible value (with line and
     /// column), or refers to a name it does not define.
     pub fn parse(text: &str, file: &str, sets: &[String]) -> Result<Self, SuiteError> {
-        let suite = Self::read(text).map_err(|fault| fault.in_file(text, file))?;
+        let source = |sets: &[String]| Source {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            sets: sets.to_vec(),
+        };
+        let suite = Self::read(text).map_err(|fault| source(&[]).error(fault))?;
         // Every scale that the file has something to say of, asked for or not.
         for name in suite.scale.keys() {
-            Self::changed(text, file, &[format!("{SCALE}{name}")])?;
+            Self::changed(&source(&[format!("{SCALE}{name}")]))?;
         }
-        match sets {
-            [] => Ok(suite),
-            sets => Self::changed(text, file, sets),
-        }
+        let source = source(sets);
+        let suite = if sets.is_empty() {
+            suite
+        } else {
+            Self::changed(&source)?
+        };
+        Ok(Self { source, ..suite })
     }
 
     /// A suite with overrides. A mistake is reported at the line of the file that it comes from,
     /// if it comes from one.
-    fn changed(text: &str, file: &str, sets: &[String]) -> Result<Self, SuiteError> {
-        let table = Self::table(text, file, sets)?;
+    fn changed(source: &Source) -> Result<Self, SuiteError> {
+        let table = Self::table(&source.text, &source.file, &source.sets)?;
         let changed = toml::to_string(&table).map_err(|error| SuiteError::File {
-            file: file.to_owned(),
+            file: source.file.clone(),
             message: error.to_string(),
         })?;
         Self::read(&changed).map_err(|fault| {
@@ -41,23 +48,28 @@ impl Suite {
                 Place::Byte(byte) => place::path(&changed, byte),
                 Place::Key(path) => path,
             };
-            let scale = sets.iter().rev().find_map(|set| set.strip_prefix(SCALE));
-            let at = scale
-                .and_then(|name| place::line_of(text, &["scale", name], &path))
-                .or_else(|| place::line_of(text, &[], &path));
-            let at = at.map_or(String::new(), |line| format!(":{line}"));
-            SuiteError::File {
-                file: format!("{file}{at} with --set {}", sets.join(" --set ")),
-                message: fault.message,
-            }
+            source.error(Fault {
+                place: Place::Key(path),
+                ..fault
+            })
         })
     }
 
     /// A suite as its text says.
     fn read(text: &str) -> Result<Self, Fault> {
+        // First, as a type would say less of a number that is too large for it.
+        if let Ok(table) = text.parse() {
+            range::check(&table)?;
+        }
         let suite: Self = toml::from_str(text).map_err(|error| Fault {
             place: Place::Byte(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
+            message: match error.message() {
+                // So the reader says what no setting can hold.
+                long if long.contains(" as i128") || long.contains(" as u128") => {
+                    format!("{long}; too large a number")
+                }
+                message => message.to_owned(),
+            },
         })?;
         suite.check()?;
         Ok(suite)
@@ -85,27 +97,25 @@ impl Suite {
     }
 }
 
-impl Fault {
-    /// The error about a file that was read as it is.
-    fn in_file(self, text: &str, file: &str) -> SuiteError {
-        let at = match &self.place {
-            Place::Byte(byte) => Some(place::line(text, *byte)),
-            Place::Key(path) => place::line_of(text, &[], path),
-        };
-        let at = at.map_or(String::new(), |line| format!(":{line}"));
-        SuiteError::File {
-            file: format!("{file}{at}"),
-            message: self.message,
-        }
-    }
-}
-
 /// One `--set key=value`.
 pub(crate) fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
     let bad = |why: String| SuiteError::value("--set", set, why);
     let (path, text) = set
         .split_once('=')
         .ok_or_else(|| bad("write it as key=value, e.g. training.epochs=2".into()))?;
+    let overflow = |error: ParseIntError| {
+        matches!(
+            error.kind(),
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow
+        )
+    };
+    if text.parse::<i64>().is_err_and(overflow) {
+        return Err(bad(format!(
+            "{text} is too large a number; whole numbers go from {} to {}",
+            i64::MIN,
+            i64::MAX
+        )));
+    }
     // A bare word is a string: `--set data.dataset=cifar10` needs no quotes.
     let value = format!("v = {text}")
         .parse::<Table>()
@@ -172,6 +182,7 @@ mod tests {
             ("training.attack=square", "cannot train with square"),
             ("training.attack=\"pgd:norm=l2\"", "cannot train with pgd"),
             ("evaluation.corrupted=offical", "official"),
+            ("data.train=99999999999999999999", "too large a number"),
         ] {
             let error = set(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

@@ -13,6 +13,18 @@ pub fn refused(said: &Said, code: i32, hints: &[&str]) {
     }
 }
 
+/// `suite check` refuses a suite with every hint, at the line that has a part.
+pub fn refused_at(place: &Place, text: &str, part: &str, hints: &[&str]) {
+    place.write("s.toml", text);
+    let said = place.run(&["suite", "check", "s.toml"]);
+    refused(&said, 2, &[&["s.toml"], hints].concat());
+    let line = text.lines().position(|line| line.contains(part));
+    let line = 1 + line.expect("the part");
+    let told =
+        said.stderr.contains(&format!("line {line},")) || said.stderr.contains(&format!("s.toml:{line}:"));
+    assert!(told, "no line {line} in: {}", said.stderr);
+}
+
 #[test]
 fn missing_data_names_the_folder_and_the_way_out() {
     let place = Place::new();
@@ -66,21 +78,7 @@ fn a_wrong_checksum_shows_both() {
 #[test]
 fn mistakes_in_a_suite_come_with_their_line() {
     let place = Place::new();
-    let line_of = |text: &str, part: &str| {
-        1 + text
-            .lines()
-            .position(|line| line.contains(part))
-            .expect("the part")
-    };
-    let check = |text: &str, part: &str, hints: &[&str]| {
-        place.write("s.toml", text);
-        let said = place.run(&["suite", "check", "s.toml"]);
-        refused(&said, 2, hints);
-        let line = line_of(text, part);
-        let told =
-            said.stderr.contains(&format!("line {line},")) || said.stderr.contains(&format!("s.toml:{line}"));
-        assert!(told, "no line {line} in: {}", said.stderr);
-    };
+    let check = |text: &str, part: &str, hints: &[&str]| refused_at(&place, text, part, hints);
     let unknown = TINY.replace("batch = 32", "bacth = 32");
     check(&unknown, "bacth", &["s.toml", "bacth", "batch"]);
     let below = TINY.replace("budget = \"4x\"", "budget = \"0.5x\"");
@@ -171,6 +169,7 @@ fn usage_errors_have_exit_code_2() {
         &["eval", "m.pt", "--dataset", "shapes", "--attack", "pdg"],
         &["eval", "m.pt", "--dataset", "shapes", "--severity", "9"],
         &["model", "info", "resnet18", "--reduction", "0.9x"],
+        &["model", "info", "resnet18", "--budget", "11.14"],
         &["model", "info", "resnet18", "--budget", "600k"],
         &["--device", "tpu", "doctor"],
     ] {
@@ -191,7 +190,9 @@ fn a_diverging_loss_stops_with_the_stage_the_epoch_and_the_way_out() {
         "--only",
         "teacher",
         "--set",
-        "training.lr=1e30",
+        "training.lr=1000",
+        "--set",
+        "training.weight_decay=1",
     ]);
     refused(&said, 1, &["teacher", "epoch", "diverged", "Lower `lr`"]);
     assert_eq!(

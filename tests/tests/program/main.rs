@@ -19,6 +19,7 @@ mod portable;
 mod pytorch;
 mod replay;
 mod resume;
+mod settings;
 mod slurm;
 mod store;
 mod suites;

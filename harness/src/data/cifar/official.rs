@@ -57,6 +57,13 @@ impl Official {
         }
     }
 
+    /// Its training and test images.
+    #[cfg(test)]
+    pub fn images(&self) -> (usize, usize) {
+        let train = self.train.iter().map(|file| file.records).sum();
+        (train, self.test.records)
+    }
+
     /// Bytes of one record.
     pub(super) fn record_bytes(&self) -> usize {
         self.label_bytes() + 3 * super::PLANE

@@ -1,0 +1,56 @@
+//! Data sets by name, and how many images the published ones have: what a suite can be held to
+//! before anything is read.
+
+use crate::error::{SuiteError, suggest};
+
+/// A data set that has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The name, as in `rlnet data list`.
+    pub name: &'static str,
+    /// Its training images.
+    pub train: u32,
+    /// Its test images.
+    pub test: u32,
+}
+
+const fn named(name: &'static str, train: u32, test: u32) -> Named {
+    Named { name, train, test }
+}
+
+/// The data sets that have names.
+pub const NAMED: [Named; 5] = [
+    named("shapes", 10_000, 2_000),
+    named("textures", 10_000, 2_000),
+    named("cifar10", 50_000, 10_000),
+    named("cifar100", 50_000, 10_000),
+    // Its validation images are what is tested on: the test images have no public labels.
+    named("tiny-imagenet", 100_000, 10_000),
+];
+
+/// What comes before the folder of pictures of one's own.
+pub const PICTURES: &str = "imagefolder:";
+
+/// A data set by its name; nothing for pictures of one's own, whose number only their folder tells.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn find(name: &str) -> Result<Option<Named>, SuiteError> {
+    match (
+        NAMED.iter().find(|known| known.name == name),
+        name.strip_prefix(PICTURES),
+    ) {
+        (Some(found), _) => Ok(Some(*found)),
+        (None, Some("")) => Err(SuiteError::value(
+            "dataset",
+            name,
+            "name the folder as well: imagefolder:PATH",
+        )),
+        (None, Some(_)) => Ok(None),
+        (None, None) => {
+            let known = NAMED.iter().map(|known| known.name);
+            let hint = suggest(name, known.chain(["imagefolder:PATH"]));
+            Err(SuiteError::value("dataset", name, format!("not known; {hint}")))
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Numbers out of range, by the one table of settings ([`crate::settings`]): what an editor's schema
+//! refuses, and nothing else.
+
+use super::{Fault, Place};
+use crate::settings::{self, Kind, Section};
+use std::fmt::Display;
+use toml::{Table, Value};
+
+/// Refuses the first number of a suite that is out of its setting's range. Values of another type
+/// are left to who reads them.
+pub fn check(suite: &Table) -> Result<(), Fault> {
+    section(Section::Suite, suite, &[])
+}
+
+fn section(section: Section, table: &Table, above: &[String]) -> Result<(), Fault> {
+    for (key, value) in table {
+        if let Some(setting) = settings::find(section, key) {
+            fits(setting.kind, value, &[above, std::slice::from_ref(key)].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), Fault> {
+    match (kind, value) {
+        (Kind::Inner(inner), Value::Table(table)) => section(inner, table, path),
+        (Kind::List(inner), Value::Array(items)) => {
+            for table in items.iter().filter_map(Value::as_table) {
+                let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
+                section(inner, table, &[path, &[name.to_owned()]].concat())?;
+            }
+            Ok(())
+        }
+        (Kind::Numbers(bounds), Value::Array(items)) => items
+            .iter()
+            .try_for_each(|item| fits(Kind::Number(bounds), item, path)),
+        (Kind::Wholes(least, most), Value::Array(items)) => {
+            let whole = Kind::Whole(least, Some(most));
+            items.iter().try_for_each(|item| fits(whole, item, path))
+        }
+        (Kind::Number(bounds), Value::Integer(_) | Value::Float(_)) => {
+            let number = value.as_float().or(value.as_integer().map(|whole| whole as f64));
+            match number.is_some_and(|number| bounds.hold(number)) {
+                true => Ok(()),
+                false => Err(outside(path, value, bounds)),
+            }
+        }
+        (Kind::Whole(least, most), Value::Integer(whole)) => {
+            let whole = u64::try_from(*whole).ok();
+            match whole.is_some_and(|whole| whole >= least && most.is_none_or(|most| whole <= most)) {
+                true => Ok(()),
+                false => Err(outside(path, value, wholes(least, most))),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wholes(least: u64, most: Option<u64>) -> String {
+    match most {
+        Some(most) if most == least => format!("{least} only"),
+        Some(most) => format!("a whole number from {least} to {most}"),
+        None => format!("a whole number, {least} or more"),
+    }
+}
+
+/// What was written, of which setting, and what may be.
+fn outside(path: &[String], value: &Value, allowed: impl Display) -> Fault {
+    Fault {
+        place: Place::Key(path.to_vec()),
+        message: format!("{} is {value}; allowed: {allowed}", path.join(".")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Suite;
+
+    /// Every number of the table, at its ends and beyond them, in a suite that is read whole.
+    #[test]
+    fn numbers_are_held_to_the_table_wherever_they_are_given() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let read = |set: &str| Suite::parse(demo, "demo", &[set.to_owned()]);
+        let mut seen = 0;
+        for (at, of) in [
+            ("", Section::Suite),
+            ("data.", Section::Data),
+            ("training.", Section::Stage),
+            ("train.rlnet.with.", Section::Stage),
+            ("evaluation.", Section::Evaluation),
+            ("slurm.", Section::Slurm),
+        ] {
+            for setting in settings::of(of) {
+                let bad: Vec<String> = match setting.kind {
+                    Kind::Whole(least, most) => [i128::from(least) - 1]
+                        .into_iter()
+                        .chain(most.map(|most| i128::from(most) + 1))
+                        .map(|whole| whole.to_string())
+                        .collect(),
+                    Kind::Wholes(least, most) => vec![format!("[{}]", least - 1), format!("[{}]", most + 1)],
+                    Kind::Number(bounds) => {
+                        let (low, high) = (bounds.least - 1.0, bounds.most + 1.0);
+                        [low, high, f64::NAN, f64::INFINITY]
+                            .map(|number| toml::Value::from(number).to_string())
+                            .to_vec()
+                    }
+                    Kind::Numbers(bounds) => vec![format!("[0.5, {:?}]", bounds.most + 1.0)],
+                    _ => continue,
+                };
+                for bad in bad {
+                    let path = format!("{at}{}", setting.key);
+                    let error = read(&format!("{path}={bad}")).expect_err(&path).to_string();
+                    let told = error.contains(&format!("{path} is ")) && error.contains("; allowed: ");
+                    assert!(told, "{path}={bad}: {error}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 80, "{seen}");
+        for fine in [
+            "training.lr=1",
+            "training.momentum=0.0",
+            "training.seed=9223372036854775807",
+        ] {
+            read(fine).expect(fine);
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_has_its_line_its_key_its_value_and_what_is_allowed() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let text = demo.replacen("with.epochs = 12", "with.epochs = 4000000000", 1);
+        let line = 1 + text
+            .lines()
+            .position(|line| line.contains("4000000000"))
+            .expect("a line");
+        let error = Suite::parse(&text, "mine.toml", &[])
+            .expect_err("out of range")
+            .to_string();
+        assert_eq!(
+            error,
+            format!(
+                "mine.toml:{line}: train.teacher.with.epochs is 4000000000; allowed: a whole number from 1 to 100000"
+            )
+        );
+    }
+}
