@@ -1,8 +1,9 @@
 //! `rlnet model`: architectures, and what a network costs.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::{cell, say, say_json};
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
 use crate::nn::budget::allocate;
 use crate::nn::{Arch, model};
 use crate::run::Prepared;
@@ -33,7 +34,7 @@ enum Action {
     ///
     /// Example: rlnet model info resnet18 --budget 50k
     Info {
-        /// An architecture, or a model.safetensors
+        /// An architecture, or a model.safetensors, its cell's folder, or RUN:NAME
         model: String,
         /// ReLUs to keep: 50k
         #[arg(long, conflicts_with = "reduction")]
@@ -61,9 +62,9 @@ enum Action {
     ///
     /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --dataset cifar10 --budget 50k
     Sensitivity {
-        /// A model.safetensors, best an all-ReLU one
+        /// A model.safetensors, its cell's folder, or RUN:NAME; best an all-ReLU one
         model: PathBuf,
-        /// shapes, cifar10 or cifar100
+        /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH: what it was trained on
         #[arg(long)]
         dataset: String,
         /// Share this many ReLUs among the layers: 50k, or 11.14x
@@ -144,6 +145,7 @@ fn budgets(as_json: bool) {
 }
 
 fn sensitivity(path: &Path, dataset: &str, budget: Option<Budget>, global: &Global) -> Result<()> {
+    let path = &cell::model(path)?;
     let (network, header) = model::load(path, global.open_device()?)?;
     let sizes = Sizes {
         train: None,
@@ -193,14 +195,25 @@ fn sensitivity(path: &Path, dataset: &str, budget: Option<Budget>, global: &Glob
 
 /// A trained model's record, or that of an architecture.
 fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
-    let path = Path::new(model);
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "safetensors")
-    {
-        return Ok(model::load(path, Device::Cpu)?.1.record);
-    }
-    let arch: Arch = model.parse()?;
+    let arch: Arch = match (model.parse(), Path::new(model)) {
+        (Ok(arch), _) => arch,
+        // A name that is no architecture, nor looks like anything else.
+        (Err(error), path) if !path.exists() && path.extension().is_none() && !model.contains(['/', ':']) => {
+            return Err(Error::from(error));
+        }
+        (Err(_), path) => {
+            let file = cell::model(path)?;
+            let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
+                true => Error::Input(format!(
+                    "{}: not a model.safetensors; a TorchScript file cannot be looked into (rlnet eval evaluates it; \
+                     rlnet import makes a model of a PyTorch checkpoint)",
+                    file.display()
+                )),
+                false => error,
+            });
+            return Ok(read?.1.record);
+        }
+    };
     let survey = arch.survey(image_size, classes);
     Ok(ModelRecord {
         arch: model.to_owned(),

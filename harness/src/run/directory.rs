@@ -28,8 +28,10 @@ impl RunDirectory {
     /// # Errors
     /// When the folder cannot be made or written.
     pub fn open(root: &Path) -> Result<Self> {
-        create_folder(&root.join("cells"))?;
-        create_folder(&root.join("work"))?;
+        for name in ["cells", "work"] {
+            let folder = root.join(name);
+            fs::create_dir_all(&folder).map_err(|error| Error::unusable(&folder, &error))?;
+        }
         Ok(Self {
             claims: Claims::open(root)?,
             root: root.to_path_buf(),
