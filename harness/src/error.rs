@@ -126,11 +126,8 @@ impl From<rlnet_reports::ReportError> for Error {
 /// is full or the program itself is wrong.
 pub fn reporting(error: rlnet_reports::ReportError) -> Error {
     use rlnet_reports::ReportError::{Io, Make};
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match &error {
-        Io { source, .. } if [StorageFull, FileTooLarge, QuotaExceeded].contains(&source.kind()) => {
-            Error::Disk(error.to_string())
-        }
+        Io { doing, path, source } if *doing != "read" => Error::unusable(path, source),
         Make { .. } => Error::Work(error.to_string()),
         _ => Error::Input(error.to_string()),
     }
