@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
-use crate::run::examine::examine;
 use crate::run::files::open_folder;
 use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
@@ -178,27 +177,27 @@ impl Eval {
             .unwrap_or_else(|| Path::new("out").join(&plan.suite));
         models.are_followed(&plan)?;
         let device = global.open_device()?;
+        let directory = RunDirectory::at(&out);
+        let executor = Executor {
+            directory: &directory,
+            data: &data,
+            corrupted: &corrupted,
+            device,
+            external: models.files,
+            allowed: self.allowed.clone(),
+            part: self.joining.part(),
+        };
         // A plan in the folder belongs to numbers; that of a model nobody can use must not replace it.
-        if plan.cells.iter().any(|cell| !RunDirectory::has(&out, &cell.id)) {
-            examine(&plan, &models.files, &data, device, &self.allowed)?;
+        if !plan.cells.iter().all(|cell| directory.is_done(&cell.id)) {
+            executor.examine(&plan)?;
         }
         open_folder(&out)?;
-        let directory = RunDirectory::open(&out)?;
+        directory.make()?;
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
         let executed = {
             let _presence = Presence::show(&out, &device::name(device))?;
-            Executor {
-                directory: &directory,
-                data: &data,
-                corrupted: &corrupted,
-                device,
-                external: models.files,
-                allowed: self.allowed.clone(),
-                part: self.joining.part(),
-            }
-            .run(&plan, None)
-            .map_err(go_on)?
+            executor.run(&plan, None).map_err(go_on)?
         };
         announce(&summary(&name, &executed, started.elapsed()));
         finish(&directory, &plan, global.json, &executed)

@@ -1,7 +1,6 @@
 //! An evaluation cell: shard by shard, by whichever processes are there; the last one puts the
 //! pieces together.
 
-use super::Prepared;
 use super::execute::{Executor, Visit};
 use super::piece::{self, Header, Piece, Pieces, Shard};
 use super::{live, provenance};
@@ -10,7 +9,6 @@ use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
-use crate::eval::preflight::Finding;
 use crate::eval::{
     EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
 };
@@ -23,7 +21,7 @@ use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellRecord, Outcome, Provenance};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// Test images that a model is examined on before it is evaluated.
 const PREFLIGHT_IMAGES: usize = 16;
@@ -35,7 +33,7 @@ const PIECE: Duration = Duration::from_secs(30);
 const EXAMPLES: &str = "examples.png";
 
 /// A model that is ready to be evaluated.
-struct Opened {
+pub(super) struct Opened {
     networks: Networks,
     branches: Vec<Branch>,
     allowed: Vec<String>,
@@ -130,7 +128,7 @@ impl Executor<'_> {
         self.assemble(cell, spec, batch, &opened, (&shards, &pieces))
     }
 
-    fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
+    pub(super) fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
         let files = spec.surrogates.iter();
         let files = files
             .map(|(name, id)| (name.clone(), self.model_file(id)))
@@ -138,7 +136,7 @@ impl Executor<'_> {
         let model = self.model_file(&cell.parents[0]);
         let networks = Networks::load(&model, &spec.conditions, &files, self.device)?;
         Ok(Opened {
-            allowed: preflight(networks.model(), self.data, self.device, &self.allowed)?,
+            allowed: self.preflight(networks.model())?,
             branches: match &spec.branches {
                 Some(branches) => networks.check(branches)?.to_vec(),
                 None => networks.branches().to_vec(),
@@ -269,28 +267,23 @@ impl Executor<'_> {
         provenance.resumed = processes.len().saturating_sub(1) as u32;
         provenance
     }
-}
 
-/// Examines a model on the first test images, through each branch.
-pub(super) fn preflight(
-    model: &dyn Classifier,
-    data: &Prepared,
-    device: Device,
-    allowed: &[Finding],
-) -> Result<Vec<String>> {
-    let test = data.test.take(PREFLIGHT_IMAGES.min(data.test.len()));
-    let images = images_to_tensor(&test.images, test.len(), test.size, device);
-    let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
-    let labels = Tensor::from_slice(&labels).to_device(device);
-    let mut findings = Vec::new();
-    for &branch in model.branches() {
-        for finding in preflight::examine(model, branch, &images, &labels, data.classes.len())? {
-            if !findings.contains(&finding) {
-                findings.push(finding);
+    /// Examines a model on the first test images, through each branch.
+    fn preflight(&self, model: &dyn Classifier) -> Result<Vec<String>> {
+        let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
+        let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
+        let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
+        let labels = Tensor::from_slice(&labels).to_device(self.device);
+        let mut findings = Vec::new();
+        for &branch in model.branches() {
+            for finding in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
         }
+        preflight::judge(&findings, &self.allowed)
     }
-    preflight::judge(&findings, allowed)
 }
 
 /// Rows condition by condition, branch by branch, image by image, whatever the pieces were.

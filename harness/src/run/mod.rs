@@ -9,7 +9,7 @@ pub mod directory;
 pub mod estimate;
 pub mod eta;
 mod evaluate_cell;
-pub mod examine;
+mod examine;
 pub mod execute;
 pub mod failure;
 pub mod files;
