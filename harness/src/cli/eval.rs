@@ -54,8 +54,8 @@ pub struct Eval {
     /// transfers, noise and gradients, as the checklists of gradient masking want
     #[arg(long)]
     diagnose: bool,
-    /// Another network that an attack follows, by the name it has there: teacher=MODEL
-    #[arg(long = "surrogate", value_name = "NAME=MODEL")]
+    /// Another network that an attack follows, by the name it has there: teacher=FILE
+    #[arg(long = "surrogate", value_name = "NAME=FILE")]
     surrogates: Vec<String>,
     /// Norm branches to go through, with commas: clean, adversarial, ..., or all
     #[arg(long, value_name = "BRANCH", default_value = "all")]
@@ -244,7 +244,7 @@ impl Eval {
         for text in &self.surrogates {
             let (name, named) = text.split_once('=').ok_or_else(|| {
                 Error::Input(format!(
-                    "--surrogate {text}: write it as NAME=MODEL, e.g. teacher=model.pt"
+                    "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
                 ))
             })?;
             let file = cell::model(Path::new(named))?;
