@@ -55,6 +55,23 @@ impl Error {
         Self::Disk(format!("writing {}: {error}{cure}", path.display()))
     }
 
+    /// An error about a place for results that cannot be used from the start: bad input, unless the
+    /// disk is full.
+    pub fn unusable(path: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let cure = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded => {
+                return Self::writing(path, error);
+            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose a place you may write to",
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                "a file is where a folder would have to be; choose another place"
+            }
+            _ => "choose another place",
+        };
+        Self::Input(format!("writing to {}: {error}; {cure}", path.display()))
+    }
+
     /// What a text of libtorch says, if it is that memory is full. (Its allocators for CUDA and for
     /// the CPU say so in these words.)
     pub fn memory(text: &str) -> Option<Self> {
@@ -104,6 +121,17 @@ impl From<rlnet_reports::ReportError> for Error {
             rlnet_reports::ReportError::Io { .. } => Self::Disk(error.to_string()),
             _ => Self::Work(error.to_string()),
         }
+    }
+}
+
+/// An error of a command that does nothing but report: what it was given is at fault, unless the disk
+/// is full or the program itself is wrong.
+pub fn reporting(error: rlnet_reports::ReportError) -> Error {
+    use rlnet_reports::ReportError::{Io, Make};
+    match &error {
+        Io { doing, path, source } if *doing != "read" => Error::unusable(path, source),
+        Make { .. } => Error::Work(error.to_string()),
+        _ => Error::Input(error.to_string()),
     }
 }
 

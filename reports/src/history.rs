@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 /// The series' file.
 pub const FILE: &str = "history.parquet";
 
+/// What to do about a damaged series.
+const CURE: &str = "put a copy of it in its place, or move it away: the nights whose folders are there are then \
+                    added anew, those that were deleted are lost with it";
+
 const COLUMNS: [(&str, DataType); 10] = [
     ("night", DataType::String),
     ("started", DataType::UInt64),
@@ -311,7 +315,7 @@ fn write(file: &Path, points: &[Point]) -> Result<(), ReportError> {
 }
 
 fn read(file: &Path) -> Result<Vec<Point>, ReportError> {
-    let frame = read_parquet(file, &COLUMNS)?;
+    let frame = read_parquet(file, &COLUMNS, CURE)?;
     let get = || -> PolarsResult<Vec<Point>> {
         let whole = |name: &str| -> PolarsResult<Vec<u64>> {
             Ok(frame

@@ -50,15 +50,17 @@ pub(crate) fn write_parquet(path: &Path, mut frame: DataFrame) -> Result<(), Rep
     files::write_atomic(path, &bytes)
 }
 
-/// Reads a frame and checks that it has these columns, without missing values.
-pub(crate) fn read_parquet(path: &Path, columns: &[(&str, DataType)]) -> Result<DataFrame, ReportError> {
+/// Reads a frame and checks that it has these columns, without missing values. `cure` says what to do
+/// about a file that is no frame.
+pub(crate) fn read_parquet(
+    path: &Path,
+    columns: &[(&str, DataType)],
+    cure: &str,
+) -> Result<DataFrame, ReportError> {
     let bytes = files::read(path)?;
-    let frame = ParquetReader::new(Cursor::new(bytes)).finish().map_err(|error| {
-        ReportError::file(
-            path,
-            format!("not a readable Parquet file ({error}); delete its cell and run the suite again"),
-        )
-    })?;
+    let frame = ParquetReader::new(Cursor::new(bytes))
+        .finish()
+        .map_err(|error| ReportError::file(path, format!("not a readable Parquet file ({error}); {cure}")))?;
     for (name, dtype) in columns {
         match frame.column(name) {
             Ok(column) if column.dtype() == dtype && column.null_count() == 0 => {}

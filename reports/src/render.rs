@@ -51,6 +51,18 @@ pub fn render_over(
 ) -> Result<Rendered, ReportError> {
     let mut analysis = Analysis::of(Runs::load(dirs)?)?;
     analysis.link = link;
+    // An empty report would replace one that has numbers.
+    if analysis.runs.records().is_empty() {
+        let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        return Err(ReportError::Unfit {
+            what: names.join(", "),
+            message: format!(
+                "none of the {} cells of its plan is done, so there is nothing to report; finish one first (a report \
+                 that is there stays as it is)",
+                analysis.runs.missing().len()
+            ),
+        });
+    }
     write(&analysis, out, formats)
 }
 

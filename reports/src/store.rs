@@ -59,6 +59,9 @@ pub fn outcome_frame(rows: &[Outcome]) -> Result<DataFrame, ReportError> {
     .map_err(|error| ReportError::make("the outcome rows", error))
 }
 
+/// What to do about a damaged file of a cell.
+const CURE: &str = "delete its cell and run the suite again";
+
 /// Writes outcome rows, in their order, whole or not at all.
 ///
 /// # Errors
@@ -72,7 +75,7 @@ pub fn write_outcomes(path: &Path, rows: &[Outcome]) -> Result<(), ReportError> 
 /// # Errors
 /// When the file cannot be read or is not a file of outcome rows.
 pub fn read_outcomes(path: &Path) -> Result<DataFrame, ReportError> {
-    read_parquet(path, &OUTCOME_COLUMNS)
+    read_parquet(path, &OUTCOME_COLUMNS, CURE)
 }
 
 /// Reads outcome rows as values.
@@ -147,7 +150,7 @@ pub fn write_curves(path: &Path, points: &[CurvePoint]) -> Result<(), ReportErro
 /// # Errors
 /// When the file cannot be read or is not a file of training curves.
 pub fn read_curves(path: &Path) -> Result<Vec<CurvePoint>, ReportError> {
-    let frame = read_parquet(path, &CURVE_COLUMNS)?;
+    let frame = read_parquet(path, &CURVE_COLUMNS, CURE)?;
     let polars = |error: PolarsError| ReportError::file(path, format!("not readable as curves: {error}"));
     let epoch = u32s(&frame, "epoch").map_err(polars)?;
     let metric = strs(&frame, "metric").map_err(polars)?;

@@ -317,8 +317,20 @@ fn an_unfinished_run_says_so_and_averages_nothing() {
 #[test]
 fn a_run_that_has_only_begun_and_one_without_attacks_have_reports() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    // With nothing done there is no report, and one that is there stays.
+    let planned = folder.path().join("planned");
+    write_run(&planned, &plan(&[]), |_| false);
+    fs::create_dir_all(planned.join("report")).expect("a folder");
+    fs::write(planned.join("report/index.html"), "numbers").expect("written");
+    let refused = render(std::slice::from_ref(&planned), &planned, &Format::ALL).expect_err("refused");
+    assert!(refused.to_string().contains("none of the"), "{refused}");
+    assert_eq!(fs::read_dir(planned.join("report")).expect("a folder").count(), 1);
+    assert_eq!(
+        fs::read(planned.join("report/index.html")).expect("read"),
+        b"numbers"
+    );
     let begun = folder.path().join("begun");
-    write_run(&begun, &plan(&[]), |_| false);
+    write_run(&begun, &plan(&[]), |cell| cell.name == "teacher");
     let rendered = render(std::slice::from_ref(&begun), &begun, &[Format::Html]).expect("a report");
     check_page(
         &fs::read_to_string(&rendered.index).expect("the page"),

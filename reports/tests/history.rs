@@ -51,6 +51,13 @@ fn a_folder_without_runs_is_refused_and_a_damaged_night_is_named() {
     let said = history::update(folder.path()).expect_err("refused").to_string();
     assert!(said.contains("put run folders into it"), "{said}");
     night(folder.path(), 0, 0.8);
+    fs::write(folder.path().join(FILE), "no Parquet").expect("written");
+    let said = history::update(folder.path()).expect_err("damaged").to_string();
+    assert!(
+        said.contains(FILE) && said.contains("added anew") && !said.contains("cell"),
+        "{said}"
+    );
+    fs::remove_file(folder.path().join(FILE)).expect("removed");
     fs::create_dir(folder.path().join("night-01")).expect("a folder");
     fs::write(folder.path().join("night-01/plan.json"), "{").expect("written");
     let found = history::update(folder.path()).expect("a series");

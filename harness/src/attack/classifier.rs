@@ -5,6 +5,7 @@ use crate::nn::{Frozen, Network};
 use crate::trace::{cause, first_line};
 use rlnet_suites::Branch;
 use std::borrow::Borrow;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
@@ -49,12 +50,20 @@ impl TorchScript {
     /// # Errors
     /// When the file is not TorchScript.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        let mut module = CModule::load_on_device(path, device).map_err(|error| {
+        let read = match path.to_str() {
+            Some(_) => CModule::load_on_device(path, device),
+            // libtorch takes no such name, but it takes what the file holds.
+            None => {
+                let mut file = File::open(path).map_err(|error| Error::reading(path, error))?;
+                CModule::load_data_on_device(&mut file, device)
+            }
+        };
+        let mut module = read.map_err(|error| {
             Error::reading(
                 path,
                 format!(
                     "not a TorchScript file ({}); save the model with torch.jit.save",
-                    first_line(&error.to_string())
+                    damage(&error.to_string())
                 ),
             )
         })?;
@@ -87,6 +96,14 @@ impl TorchScript {
             images.size()
         ))
     }
+}
+
+/// What is wrong with a file, of all that libtorch says: its advice about zip archives, which follows,
+/// is longer than the message and helps with none.
+fn damage(text: &str) -> &str {
+    let line = first_line(text);
+    let line = line.strip_prefix("Internal torch error: ").unwrap_or(line);
+    line.split(". This is an internal").next().unwrap_or(line)
 }
 
 impl Classifier for TorchScript {

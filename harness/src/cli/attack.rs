@@ -1,14 +1,15 @@
 //! `rlnet attack`: the catalogue of attacks.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::{cell as cells, say, say_json};
 use crate::error::{Error, Result};
 use crate::eval::{Networks, Saved, evaluate, saved};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::CellRecord;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis};
+use rlnet_suites::attack::adaptive::NamedAttack;
+use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,8 @@ enum Action {
     ///
     /// Example: rlnet attack show pgd
     Show {
-        /// Its name, or a full specification
-        attack: AttackSpec,
+        /// Its name, a full specification, or a group: adaptive, diagnosis
+        attack: String,
     },
     /// Show a model the adversarial images an evaluation stored, and compare what it says
     ///
@@ -94,25 +95,51 @@ impl AttackCommand {
                     say(&format!("{:<41} {}", asked.spec, asked.asks));
                 }
             }
-            Action::Show { attack } if global.json => say_json(&value(attack.entry())),
-            Action::Show { attack } => {
-                let entry = attack.entry();
-                say(&format!(
-                    "{}: {}\nsource: {}\nin full: {attack}",
-                    entry.name, entry.title, entry.source
-                ));
-                for param in entry.params {
-                    say(&format!(
-                        "  {:<9} default {:<8} {}",
-                        param.name,
-                        param.preset.under(attack.norm()),
-                        param.help
-                    ));
-                }
-            }
+            Action::Show { attack } => return show(attack, global.json),
         }
         Ok(())
     }
+}
+
+/// One attack with its parameters; of a group every attack with what it asks.
+fn show(text: &str, json: bool) -> Result<()> {
+    let asked = match text.split(':').next().unwrap_or_default().trim() {
+        adaptive::GROUP => adaptive::ATTACKS,
+        diagnosis::GROUP => diagnosis::ATTACKS,
+        _ => return show_one(&text.parse()?, json),
+    };
+    // Parameters behind a group's name are set in each of them.
+    let members: Vec<(AttackSpec, &NamedAttack)> = group(text)?.into_iter().zip(asked).collect();
+    if json {
+        let member = |(attack, named): &(AttackSpec, &NamedAttack)| json!({"name": named.name, "attack": attack, "asks": named.asks});
+        say_json(&json!(members.iter().map(member).collect::<Vec<_>>()));
+        return Ok(());
+    }
+    for (attack, named) in members {
+        say(&format!("{:<18} {attack}\n{:<18} {}", named.name, "", named.asks));
+    }
+    Ok(())
+}
+
+fn show_one(attack: &AttackSpec, json: bool) -> Result<()> {
+    let entry = attack.entry();
+    if json {
+        say_json(&value(entry));
+        return Ok(());
+    }
+    say(&format!(
+        "{}: {}\nsource: {}\nin full: {attack}",
+        entry.name, entry.title, entry.source
+    ));
+    for param in entry.params {
+        say(&format!(
+            "  {:<9} default {:<8} {}",
+            param.name,
+            param.preset.under(attack.norm()),
+            param.help
+        ));
+    }
+    Ok(())
 }
 
 /// What a model says of stored images, beside what was said of them when they were made.
@@ -136,13 +163,14 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             cell.display()
         )));
     }
-    let model = other.unwrap_or(&own);
+    let other = other.map(cells::model).transpose()?;
+    let model = other.clone().unwrap_or(own);
     // The parent of a cell of `rlnet eval` is the model file's checksum.
-    let compared = match other {
+    let compared = match &other {
         None => true,
         Some(file) => super::eval::identity(file)? == *attacked,
     };
-    let networks = Networks::load(model, &[], &BTreeMap::new(), global.open_device()?)?;
+    let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
     let mut branches = Vec::new();
     let mut differ = 0;
     for (attacked, images) in saved.images() {

@@ -121,6 +121,13 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     let plan = match elsewhere {
         Some(plan) => plan,
         None => {
+            if !path.exists() {
+                return Err(Error::Input(format!(
+                    "{}: nothing was run there (it has no plan.json); name the run's folder with --out, or leave \
+                     --status out to run it",
+                    out.display()
+                )));
+            }
             let text = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
             serde_json::from_slice(&text).map_err(|error| Error::reading(&path, error))?
         }

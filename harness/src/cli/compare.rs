@@ -2,8 +2,8 @@
 
 use super::global::Global;
 use super::remote::folders;
-use super::{say, say_json};
-use crate::error::{Error, Result};
+use super::{output, say, say_json};
+use crate::error::{Error, Result, reporting};
 use crate::store::Place;
 use clap::Args;
 use rlnet_reports::gate;
@@ -34,6 +34,13 @@ pub struct Compare {
 impl Compare {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        if let Some(file) = &self.junit {
+            output::check(
+                "--junit",
+                file,
+                &self.gate.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+            )?;
+        }
         let gate = match &self.gate {
             Some(file) => {
                 let text = std::fs::read_to_string(file).map_err(|error| Error::reading(file, error))?;
@@ -42,12 +49,9 @@ impl Compare {
             None => Gate::parse(rlnet_suites::gate::NIGHTLY, "the gate nightly")?,
         };
         let runs = folders(&[&self.base, &self.current])?;
-        let verdict =
-            gate::compare(&runs[0], &runs[1], &gate).map_err(|error| Error::Input(error.to_string()))?;
+        let verdict = gate::compare(&runs[0], &runs[1], &gate).map_err(reporting)?;
         if let Some(file) = &self.junit {
-            verdict
-                .write_junit(file)
-                .map_err(|error| Error::Work(error.to_string()))?;
+            verdict.write_junit(file).map_err(reporting)?;
         }
         if global.json {
             say_json(&verdict.json());

@@ -2,10 +2,11 @@
 
 use super::global::Global;
 use super::{say, say_json};
-use crate::data::{LoadOptions, NAMES, load, load_with};
+use crate::data::{DataError, LoadOptions, NAMES, load, load_with};
 use crate::error::{Error, Result};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// Known data sets; check the files of one
 #[derive(Debug, Args)]
@@ -32,38 +33,77 @@ enum Action {
     },
 }
 
+/// Whether a data set can be used, and what is in it.
+pub struct State {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it, or why it cannot be used.
+    pub found: std::result::Result<Counts, DataError>,
+}
+
+/// What is in a data set.
+pub struct Counts {
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Side of its images in pixels.
+    pub size: usize,
+}
+
+impl State {
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        match &self.found {
+            Ok(found) => json!({
+                "name": self.name, "found": true, "train": found.train, "test": found.test,
+                "classes": found.classes, "size": found.size,
+            }),
+            Err(why) => json!({"name": self.name, "found": false, "why": why.to_string()}),
+        }
+    }
+}
+
+/// The state of every known data set; of training images only the number is read.
+pub fn states(folder: &Path) -> Vec<State> {
+    let options = LoadOptions {
+        test_only: true,
+        ..LoadOptions::default()
+    };
+    let state = |name: &&'static str| State {
+        name,
+        found: load_with(name, folder, options).map(|set| Counts {
+            train: set.train_len,
+            test: set.test.len(),
+            classes: set.classes.len(),
+            size: set.size,
+        }),
+    };
+    NAMES.iter().map(state).collect()
+}
+
 impl DataCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let folder = global.data_dir();
         match &self.action {
             Action::List => {
-                let options = LoadOptions {
-                    test_only: true,
-                    ..LoadOptions::default()
-                };
-                let found: Vec<_> = NAMES
-                    .iter()
-                    .map(|name| (*name, load_with(name, &folder, options)))
-                    .collect();
+                let states = states(&folder);
                 if global.json {
-                    let items = found
-                        .iter()
-                        .map(|(name, dataset)| json!({"name": name, "found": dataset.is_ok()}));
-                    say_json(&json!(items.collect::<Vec<_>>()));
+                    say_json(&json!(states.iter().map(State::json).collect::<Vec<_>>()));
                     return Ok(());
                 }
-                for (name, dataset) in found {
-                    let state = match dataset {
-                        Ok(set) => format!(
+                for state in states {
+                    let text = match &state.found {
+                        Ok(found) => format!(
                             "{} training and {} test images, {} classes",
-                            set.train_len,
-                            set.test.len(),
-                            set.classes.len()
+                            found.train, found.test, found.classes
                         ),
                         Err(error) => format!("not usable: {error}"),
                     };
-                    say(&format!("{name:<14} {state}"));
+                    say(&format!("{:<14} {text}", state.name));
                 }
             }
             Action::Verify { name } => {

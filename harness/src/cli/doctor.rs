@@ -1,8 +1,9 @@
 //! `rlnet doctor`: what this machine offers, and what would be slow and why.
 
+use super::data::{State, states};
 use super::global::Global;
 use super::{say, say_json};
-use crate::data::{LoadOptions, NAMES, load_with};
+use crate::data::DataError;
 use crate::device::{CudaState, cuda_state, libtorch_folder};
 use crate::error::Result;
 use clap::Args;
@@ -27,14 +28,7 @@ impl Doctor {
         let memory = memory_gib();
         let folder = libtorch_folder().map(|path| path.display().to_string());
         let data_dir = global.data_dir();
-        let options = LoadOptions {
-            test_only: true,
-            ..LoadOptions::default()
-        };
-        let data: Vec<(&str, bool)> = NAMES
-            .iter()
-            .map(|name| (*name, load_with(name, &data_dir, options).is_ok()))
-            .collect();
+        let data = states(&data_dir);
         let mut slow = Vec::new();
         if !matches!(cuda, CudaState::Devices(_)) {
             slow.push(
@@ -57,8 +51,8 @@ impl Doctor {
                 "threads": threads,
                 "cores": cores,
                 "memory_available_gib": memory,
-                "data_dir": data_dir,
-                "data": data.iter().map(|(name, found)| json!({"name": name, "found": found})).collect::<Vec<_>>(),
+                "data_dir": data_dir.display().to_string(),
+                "data": data.iter().map(State::json).collect::<Vec<_>>(),
                 "slow": slow,
             }));
             return Ok(());
@@ -78,11 +72,13 @@ impl Doctor {
             say(&format!("memory     {memory:.1} GiB available"));
         }
         say(&format!("data       in {}", data_dir.display()));
-        for (name, found) in data {
-            say(&format!(
-                "  {name:<14} {}",
-                if found { "found" } else { "not found" }
-            ));
+        for state in data {
+            let text = match &state.found {
+                Ok(_) => "found".to_owned(),
+                Err(DataError::MissingFolder { .. }) => "not found".to_owned(),
+                Err(why) => format!("not usable: {why}"),
+            };
+            say(&format!("  {:<14} {text}", state.name));
         }
         for reason in slow {
             say(&format!("slow       {reason}"));

@@ -1,5 +1,7 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
+use super::cell;
+use super::conditions::{corruptions, severities};
 use super::drawn::finish;
 use super::global::Global;
 use super::joining::{Joining, go_on, summary};
@@ -9,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
+use crate::run::files::open_folder;
 use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use crate::store::folder_only;
@@ -16,25 +19,23 @@ use clap::{Args, ValueEnum};
 use rlnet_suites::attack::{diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
-use rlnet_suites::corruption::{BENCHMARK, EXTRA, check_corruption};
 use rlnet_suites::plan::TEACHER;
-
-use rlnet_suites::{Asked, AttackSpec, Branch, CellId, Corrupted, Plan};
+use rlnet_suites::{Asked, AttackSpec, Branch, CellId, CellSpec, Corrupted, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Evaluate a model: clean, corrupted, attacked, through every branch
 ///
-/// MODEL is a run's model.safetensors, or any TorchScript file that takes images in [0,1]
-/// (normalisation inside) and gives logits.
+/// MODEL is a run's model.safetensors (or its cell: OUT/cells/ID, or RUN:NAME), or any TorchScript
+/// file that takes images in [0,1] (normalisation inside) and gives logits.
 ///
 /// Example: rlnet eval model.pt --dataset cifar10 --attack pgd:steps=20 --corruptions all --limit 500
 ///
 /// Example: rlnet eval model.pt --suite official --corrupted-dir CIFAR-10-C
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// model.safetensors of a run, or a TorchScript file
+    /// A model.safetensors, its cell's folder, RUN:NAME, or a TorchScript file
     model: PathBuf,
     /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
     #[arg(long, required_unless_present = "suite")]
@@ -43,7 +44,7 @@ pub struct Eval {
     #[arg(long, conflicts_with_all = ["dataset", "attacks", "corruptions", "severity", "rng", "stack"])]
     suite: Option<String>,
     /// Override a setting of the suite: data.dataset=cifar100
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "suite")]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// An attack with its parameters, as often as wanted: pgd:steps=20,eps=8/255; or a group:
     /// adaptive (rlnet attack list)
@@ -71,16 +72,17 @@ pub struct Eval {
     /// benchmark (15), all (19), extra (4), none, or names with commas
     #[arg(long, default_value = "none")]
     corruptions: String,
-    /// Severities, with commas or as a range
-    #[arg(long, default_value = "1-5")]
-    severity: String,
+    /// Severities, with commas or as a range (default: 1-5)
+    #[arg(long)]
+    severity: Option<String>,
     /// Libraries that generated corruptions imitate: those of the published files, or of 2023
-    #[arg(long, value_enum, default_value = "release")]
-    stack: StackName,
+    /// (default: release)
+    #[arg(long, value_enum)]
+    stack: Option<StackName>,
     /// Draws of generated corruptions: an own generator for every image, or the reference
-    /// script's one stream (its images are written to the output folder first)
-    #[arg(long, value_enum, default_value = "keyed")]
-    rng: RngName,
+    /// script's one stream (its images are written to the output folder first; default: keyed)
+    #[arg(long, value_enum)]
+    rng: Option<RngName>,
     #[command(flatten)]
     joining: Joining,
     #[command(flatten)]
@@ -111,6 +113,14 @@ enum RngName {
     Numpy,
 }
 
+/// The model's file and those of other networks, and what cells call them.
+struct Models {
+    file: PathBuf,
+    id: CellId,
+    surrogates: BTreeMap<String, CellId>,
+    files: BTreeMap<CellId, PathBuf>,
+}
+
 /// What is asked, of which images.
 struct Question {
     dataset: String,
@@ -126,23 +136,12 @@ impl Eval {
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
         self.joining.listen()?;
-        let id = identity(&self.model)?;
-        let mut external = BTreeMap::from([(id.clone(), self.model.clone())]);
-        let mut surrogates = BTreeMap::new();
-        for text in &self.surrogates {
-            let (name, file) = text.split_once('=').ok_or_else(|| {
-                Error::Input(format!(
-                    "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
-                ))
-            })?;
-            let other = identity(Path::new(file))?;
-            external.insert(other.clone(), PathBuf::from(file));
-            surrogates.insert(name.to_owned(), other);
-        }
-        let mut question = self.question(global, &surrogates)?;
+        self.refuse_idle()?;
+        let models = self.models()?;
+        let mut question = self.question(global, &models)?;
         let data = Prepared::load_test(&question.dataset, &global.data_dir(), question.limit)?;
         if self.diagnose {
-            self.add_diagnosis(&mut question, &surrogates, data.classes.len())?;
+            self.add_diagnosis(&mut question, &models, data.classes.len())?;
         }
         let Question {
             dataset,
@@ -152,7 +151,8 @@ impl Eval {
         } = &question;
         let folders = self.corrupted.folders();
         let corrupted = CorruptedSource::new(question.corrupted, &folders, asked, &data)?;
-        let name = name_of(&self.model);
+        let name = name_of(&models.file);
+        let id = &models.id;
         let spec = DataSpec {
             dataset: dataset.clone(),
             train: None,
@@ -171,8 +171,8 @@ impl Eval {
             evaluation_batch: self.batch as usize,
             cells: asked.cells(
                 &name,
-                &id,
-                &|name| surrogates.get(name).cloned(),
+                id,
+                &|name| models.surrogates.get(name).cloned(),
                 &spec,
                 &corrupted.world(&data),
             )?,
@@ -181,30 +181,90 @@ impl Eval {
             .out
             .clone()
             .unwrap_or_else(|| Path::new("out").join(&plan.suite));
-        let directory = RunDirectory::open(&out)?;
+        models.are_followed(&plan)?;
+        let device = global.open_device()?;
+        let directory = RunDirectory::at(&out);
+        let executor = Executor {
+            directory: &directory,
+            data: &data,
+            corrupted: &corrupted,
+            device,
+            external: models.files,
+            allowed: self.allowed.clone(),
+            part: self.joining.part(),
+        };
+        // A plan in the folder belongs to numbers; that of a model nobody can use must not replace it.
+        if !plan.cells.iter().all(|cell| directory.is_done(&cell.id)) {
+            executor.examine(&plan)?;
+        }
+        open_folder(&out)?;
+        directory.make()?;
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
-        let device = global.open_device()?;
         let executed = {
             let _presence = Presence::show(&out, &device::name(device))?;
-            Executor {
-                directory: &directory,
-                data: &data,
-                corrupted: &corrupted,
-                device,
-                external,
-                allowed: self.allowed.clone(),
-                part: self.joining.part(),
-            }
-            .run(&plan, None)
-            .map_err(go_on)?
+            executor.run(&plan, None).map_err(go_on)?
         };
         announce(&summary(&name, &executed, started.elapsed()));
         finish(&directory, &plan, global.json, &executed)
     }
 
+    /// Refuses options that change nothing here. (clap lets `requires` go where a conflict is near.)
+    fn refuse_idle(&self) -> Result<()> {
+        if self.suite.is_some() {
+            return Ok(());
+        }
+        if let Some(set) = self.sets.first() {
+            return Err(Error::Input(format!(
+                "--set {set}: it overrides a setting of a suite, and none is named; add --suite NAME (instead of \
+                 --dataset), or leave it out"
+            )));
+        }
+        let given = [
+            ("--severity", self.severity.is_some()),
+            ("--stack", self.stack.is_some()),
+            ("--rng", self.rng.is_some()),
+            ("--frost-textures", self.corrupted.frost_textures.is_some()),
+        ];
+        match given
+            .iter()
+            .find(|(_, given)| *given && self.corruptions == "none")
+        {
+            Some((option, _)) => Err(Error::Input(format!(
+                "{option}: no corruptions are asked for; add --corruptions all (or names), or leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The files that were named.
+    fn models(&self) -> Result<Models> {
+        let file = cell::model(&self.model)?;
+        let id = identity(&file)?;
+        let mut models = Models {
+            surrogates: BTreeMap::new(),
+            files: BTreeMap::from([(id.clone(), file.clone())]),
+            file,
+            id,
+        };
+        for text in &self.surrogates {
+            let (name, named) = text.split_once('=').ok_or_else(|| {
+                Error::Input(format!(
+                    "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
+                ))
+            })?;
+            let file = cell::model(Path::new(named))?;
+            let id = identity(&file)?;
+            if models.surrogates.insert(name.to_owned(), id.clone()).is_some() {
+                return Err(Error::Input(format!("--surrogate {text}: {name} is named twice")));
+            }
+            models.files.entry(id).or_insert(file);
+        }
+        Ok(models)
+    }
+
     /// The suite's question, or that of the options.
-    fn question(&self, global: &Global, surrogates: &BTreeMap<String, CellId>) -> Result<Question> {
+    fn question(&self, global: &Global, models: &Models) -> Result<Question> {
         if let Some(name) = &self.suite {
             let mut sets = self.sets.clone();
             sets.extend(self.limit.map(|n| format!("data.test={n}")));
@@ -214,7 +274,7 @@ impl Eval {
             asked.branches = branches(&self.branch)?.or(asked.branches);
             asked.save_images |= self.save_images;
             // A model from elsewhere is compared with a teacher only where one is named.
-            asked.similarity &= surrogates.contains_key(TEACHER);
+            asked.similarity &= models.surrogates.contains_key(TEACHER);
             return Ok(Question {
                 dataset: suite.data.dataset.clone(),
                 limit: suite.data.test,
@@ -228,11 +288,11 @@ impl Eval {
                 what: format!("Evaluation of one model by suite {}.", suite.name),
             });
         }
-        let stack = match self.stack {
+        let stack = match self.stack.unwrap_or(StackName::Release) {
             StackName::Release => Stack::Release,
             StackName::Modern => Stack::Modern,
         };
-        let draws = match self.rng {
+        let draws = match self.rng.unwrap_or(RngName::Keyed) {
             RngName::Keyed => Draws::Keyed,
             RngName::Numpy => Draws::Numpy,
         };
@@ -245,13 +305,13 @@ impl Eval {
                 "--corrupted-dir: corrupted images are read, not made; leave --stack and --rng out".into(),
             ));
         }
-        let attacks = self.attacks(&self.attacks, surrogates)?;
+        let attacks = self.attacks(&self.attacks, models)?;
         Ok(Question {
             dataset: self.dataset.clone().unwrap_or_default(),
             limit: self.limit,
             asked: Asked {
                 corruptions: corruptions(&self.corruptions)?,
-                severities: severities(&self.severity)?,
+                severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,
                 augmix: false,
                 attacks: attacks.clone(),
                 limits: BTreeMap::new(),
@@ -273,16 +333,30 @@ impl Eval {
     }
 }
 
+impl Models {
+    /// Refuses a network that nothing in the plan follows.
+    fn are_followed(&self, plan: &Plan) -> Result<()> {
+        let used = |name: &String| {
+            plan.cells.iter().any(|cell| match &cell.spec {
+                CellSpec::Evaluate(spec) => spec.surrogates.contains_key(name),
+                CellSpec::Train(_) => false,
+            })
+        };
+        match self.surrogates.keys().find(|name| !used(name)) {
+            Some(name) => Err(Error::Input(format!(
+                "--surrogate {name}: nothing that is asked follows it; add an attack that does (--attack \
+                 pgd:surrogate={name}), or leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Eval {
     /// Adds the checklist's conditions, behind what was asked for by name.
-    fn add_diagnosis(
-        &self,
-        question: &mut Question,
-        surrogates: &BTreeMap<String, CellId>,
-        classes: usize,
-    ) -> Result<()> {
+    fn add_diagnosis(&self, question: &mut Question, models: &Models, classes: usize) -> Result<()> {
         question.asked.probe = true;
-        for attack in self.attacks(&[diagnosis::GROUP.to_owned()], surrogates)? {
+        for attack in self.attacks(&[diagnosis::GROUP.to_owned()], models)? {
             if attack.name() == "apgd-dlr" && classes < 3 {
                 announce(&format!("{attack} is left out: DLR needs three classes"));
             } else if !question.asked.attacks.contains(&attack) {
@@ -297,14 +371,14 @@ impl Eval {
 
     /// The attacks asked for. Of a group, those that this model cannot take are left out, and
     /// the command says so; one asked for by its own name is refused when it is run.
-    fn attacks(&self, texts: &[String], surrogates: &BTreeMap<String, CellId>) -> Result<Vec<AttackSpec>> {
+    fn attacks(&self, texts: &[String], models: &Models) -> Result<Vec<AttackSpec>> {
         let mut attacks: Vec<AttackSpec> = Vec::new();
-        let script = is_torchscript(&self.model);
+        let script = is_torchscript(&models.file);
         for text in texts {
             let members = group(text)?;
             let single = members.len() == 1;
             for attack in members {
-                let lacks = if attack.needs_teacher() && !surrogates.contains_key("teacher") {
+                let lacks = if attack.needs_teacher() && !models.surrogates.contains_key("teacher") {
                     Some("it needs --surrogate teacher=FILE")
                 } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
                     Some("a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors")
@@ -346,58 +420,5 @@ fn name_of(path: &Path) -> String {
     match path.parent().and_then(Path::file_name) {
         Some(cell) if stem == "model" => cell.to_string_lossy().into_owned(),
         _ => stem.into_owned(),
-    }
-}
-
-/// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
-pub fn corruptions(text: &str) -> Result<Vec<String>> {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Ok(match text {
-        "none" => Vec::new(),
-        "benchmark" => owned(&BENCHMARK),
-        "extra" => owned(&EXTRA),
-        "all" => owned(&[&BENCHMARK[..], &EXTRA[..]].concat()),
-        names => {
-            let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
-            for name in &names {
-                check_corruption(name)?;
-            }
-            names
-        }
-    })
-}
-
-/// Severities as `3`, `1,3,5` or `1-5`.
-pub fn severities(text: &str) -> Result<Vec<u8>> {
-    let bad = || Error::Input(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
-    let number = |part: &str| {
-        part.trim()
-            .parse::<u8>()
-            .ok()
-            .filter(|severity| (1..=5).contains(severity))
-            .ok_or_else(bad)
-    };
-    if let Some((from, to)) = text.split_once('-') {
-        let (from, to) = (number(from)?, number(to)?);
-        return if from <= to {
-            Ok((from..=to).collect())
-        } else {
-            Err(bad())
-        };
-    }
-    text.split(',').map(number).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn severities_read_as_written() {
-        assert_eq!(severities("1-5").expect("a range"), [1, 2, 3, 4, 5]);
-        assert_eq!(severities("1,3").expect("a list"), [1, 3]);
-        for bad in ["0", "6", "5-1", "", "x"] {
-            assert!(severities(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -2,8 +2,9 @@
 //! as TorchScript.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::{cell, output, say, say_json};
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
 use crate::nn::{Network, mask_file, model};
 use crate::pytorch::script;
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ use tch::{Device, no_grad_guard};
 /// Example: rlnet export out/cells/ID/model.safetensors --format torchscript --branch clean --out clean.pt
 #[derive(Debug, Args)]
 pub struct Export {
-    /// model.safetensors of a run
+    /// A model.safetensors, its cell's folder (OUT/cells/ID), or RUN:NAME
     model: PathBuf,
     /// What to write
     #[arg(long, value_enum)]
@@ -52,14 +53,22 @@ impl Export {
                 "--branch is for --format torchscript: other files hold all branches".into(),
             ));
         }
-        let (network, _) = model::load(&self.model, Device::Cpu)?;
+        let file = cell::model(&self.model)?;
+        output::check("--out", &self.out, &[&file])?;
+        let (network, _) = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
+            true => Error::Input(format!(
+                "{error}; only a model.safetensors can be exported (rlnet import makes one of a PyTorch checkpoint)"
+            )),
+            false => error,
+        })?;
         let out = self.out.display();
         match self.format {
             Format::Mask => {
                 let header = mask_file::save(&self.out, &network)?;
                 if global.json {
-                    let value =
+                    let mut value =
                         serde_json::to_value(&header).map_err(|error| Error::Work(error.to_string()))?;
+                    value["file"] = json!(out.to_string());
                     say_json(&value);
                 } else {
                     say(&format!(
@@ -74,7 +83,9 @@ impl Export {
             Format::Safetensors => {
                 let count = weights(&self.out, &network)?;
                 if global.json {
-                    say_json(&json!({"tensors": count, "parameters": network.params().count()}));
+                    say_json(
+                        &json!({"file": out.to_string(), "tensors": count, "parameters": network.params().count()}),
+                    );
                 } else {
                     say(&format!("{out}: {count} tensors, f32"));
                 }
@@ -84,7 +95,7 @@ impl Export {
                 let side = network.spec().image_size;
                 script::export(network, branch, &self.out)?;
                 if global.json {
-                    say_json(&json!({"branch": branch, "input": [3, side, side]}));
+                    say_json(&json!({"file": out.to_string(), "branch": branch, "input": [3, side, side]}));
                 } else {
                     say(&format!(
                         "{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits"

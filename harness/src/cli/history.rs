@@ -2,7 +2,7 @@
 
 use super::global::Global;
 use super::{say, say_json};
-use crate::error::{Error, Result};
+use crate::error::{Result, reporting};
 use clap::Args;
 use rlnet_reports::history;
 use serde_json::json;
@@ -23,10 +23,8 @@ pub struct History {
 impl History {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let found = history::update(&self.dir).map_err(|error| Error::Input(error.to_string()))?;
-        let files = found
-            .draw(&self.dir)
-            .map_err(|error| Error::Work(error.to_string()))?;
+        let found = history::update(&self.dir).map_err(reporting)?;
+        let files = found.draw(&self.dir).map_err(reporting)?;
         if global.json {
             let lines: Vec<_> = found
                 .lines

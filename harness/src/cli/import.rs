@@ -1,7 +1,7 @@
 //! `rlnet import`: a PyTorch checkpoint as a model of ours, or a mask into a trained model.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::{cell, output, say, say_json};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::nn::model::ModelHeader;
@@ -32,7 +32,7 @@ pub struct Import {
     /// The checkpoint's architecture (rlnet model list)
     #[arg(long, conflicts_with = "model", required_unless_present = "model")]
     arch: Option<Arch>,
-    /// The model.safetensors a mask goes into
+    /// The model.safetensors a mask goes into, its cell's folder, or RUN:NAME
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The model to write
@@ -78,7 +78,9 @@ impl Import {
     }
 
     fn mask(&self, file: &Path, global: &Global) -> Result<()> {
-        let (mut network, mut header) = model::load(file, Device::Cpu)?;
+        let file = cell::model(file)?;
+        output::check("--out", &self.out, &[&self.file, &file])?;
+        let (mut network, mut header) = model::load(&file, Device::Cpu)?;
         let mask = mask_file::load(&self.file, &network)?;
         network.set_mask(mask)?;
         header.record.layers = network.mask().records(network.layers());
@@ -86,6 +88,7 @@ impl Import {
     }
 
     fn checkpoint(&self, arch: &Arch, global: &Global) -> Result<()> {
+        output::check("--out", &self.out, &[&self.file])?;
         let file = TorchFile::open(&self.file)?;
         let key = self.key.as_deref();
         let classes = pytorch::import::classes(&file, key)?;
@@ -138,7 +141,7 @@ impl Import {
         model::save(&self.out, network, header)?;
         let (kept, total) = (header.record.kept(), header.record.total());
         if global.json {
-            let mut value = json!({"model": self.out, "kept": kept, "total": total});
+            let mut value = json!({"model": self.out.display().to_string(), "kept": kept, "total": total});
             if !notes.is_empty() {
                 value["notes"] = json!(notes);
             }

@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod cell;
 mod cluster;
 mod compare;
+mod conditions;
 mod corrupt;
 mod data;
 mod demo;
@@ -16,6 +18,7 @@ mod import;
 mod joining;
 mod look;
 mod model;
+mod output;
 mod remote;
 mod report;
 mod run;
@@ -32,6 +35,7 @@ use global::Global;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// Makes and judges networks for private inference: RLNet training, common corruptions,
 /// attacks through every norm branch, and reports with intervals.
@@ -77,7 +81,10 @@ pub fn main() -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return usage(&answer),
+    };
     let long = |command: &Command| {
         use Command::{Demo, Eval, Run, Train};
         matches!(command, Demo(_) | Run(_) | Train(_) | Eval(_))
@@ -101,7 +108,7 @@ pub fn main() -> ExitCode {
             ))
         }))
     });
-    match outcome {
+    match outcome.and_then(|()| heard()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let word = match error {
@@ -135,9 +142,44 @@ fn dispatch(cli: &Cli) -> Result<()> {
     }
 }
 
-/// A line on stdout. A reader that has gone away (`| head`) is no error.
+/// Help, the version, or what is wrong with the command line.
+fn usage(answer: &clap::Error) -> ExitCode {
+    keep(answer.print());
+    match heard() {
+        Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Why stdout did not take what was said, if it did not.
+static UNHEARD: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Keeps the first failure of stdout. A reader that has gone away (`| head`) is none.
+fn keep(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = UNHEARD.set(error);
+    }
+}
+
+/// Whether stdout took all that was said.
+fn heard() -> Result<()> {
+    keep(std::io::stdout().flush());
+    match UNHEARD.get() {
+        None => Ok(()),
+        Some(error) => Err(Error::Work(format!(
+            "writing to stdout: {error}; what it was to say is incomplete, run the same command again"
+        ))),
+    }
+}
+
+/// A line on stdout; [`heard`] tells whether it arrived.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    keep(writeln!(std::io::stdout(), "{text}"));
 }
 
 /// A value as JSON on stdout.

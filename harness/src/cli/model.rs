@@ -2,8 +2,9 @@
 
 use super::global::Global;
 use super::sensitivity::sensitivity;
-use super::{say, say_json};
+use super::{cell, say, say_json};
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
 use crate::nn::budget::allocate;
 use crate::nn::{Arch, model};
 use clap::{Args, Subcommand};
@@ -31,7 +32,7 @@ enum Action {
     ///
     /// Example: rlnet model info resnet18 --budget 50k
     Info {
-        /// An architecture, or a model.safetensors
+        /// An architecture, or a model.safetensors, its cell's folder, or RUN:NAME
         model: String,
         /// ReLUs to keep: 50k
         #[arg(long, conflicts_with = "reduction")]
@@ -62,9 +63,10 @@ enum Action {
     ///
     /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --budget 50k
     Sensitivity {
-        /// A model.safetensors, best an all-ReLU one
+        /// A model.safetensors, its cell's folder, or RUN:NAME; best an all-ReLU one
         model: PathBuf,
-        /// shapes, cifar10, ...; of a model in a run's cell, what it was trained on
+        /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH; of a model in a run's
+        /// cell, what it was trained on
         #[arg(long)]
         dataset: Option<String>,
         /// Share this many ReLUs among the layers: 50k, or 11.14x
@@ -146,14 +148,25 @@ fn budgets(as_json: bool) {
 
 /// A trained model's record, or that of an architecture.
 fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
-    let path = Path::new(model);
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "safetensors")
-    {
-        return Ok(model::load(path, Device::Cpu)?.1.record);
-    }
-    let arch: Arch = model.parse()?;
+    let arch: Arch = match (model.parse(), Path::new(model)) {
+        (Ok(arch), _) => arch,
+        // A name that is no architecture, nor looks like anything else.
+        (Err(error), path) if !path.exists() && path.extension().is_none() && !model.contains(['/', ':']) => {
+            return Err(Error::from(error));
+        }
+        (Err(_), path) => {
+            let file = cell::model(path)?;
+            let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
+                true => Error::Input(format!(
+                    "{}: not a model.safetensors; a TorchScript file cannot be looked into (rlnet eval evaluates it; \
+                     rlnet import makes a model of a PyTorch checkpoint)",
+                    file.display()
+                )),
+                false => error,
+            });
+            return Ok(read?.1.record);
+        }
+    };
     let survey = arch.survey(image_size, classes);
     Ok(ModelRecord {
         arch: model.to_owned(),

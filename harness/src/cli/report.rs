@@ -4,7 +4,7 @@ use super::drawn::show;
 use super::global::Global;
 use super::remote::folders;
 use super::{say, say_json};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reporting};
 use crate::run::difference::{Difference, differences, open, outcomes};
 use crate::store::{Place, folder_only};
 use clap::{Args, Subcommand};
@@ -131,8 +131,7 @@ impl Report {
             down: self.downlink,
             up: self.uplink,
         };
-        let rendered =
-            render_over(&runs, &out, formats, link).map_err(|error| Error::Input(error.to_string()))?;
+        let rendered = render_over(&runs, &out, formats, link).map_err(reporting)?;
         show(&rendered, global.json);
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::progress::announce;
 use crate::run::corrupted::Folders;
 use crate::run::estimate::{Images, loads};
 use crate::run::execute::wanted;
+use crate::run::files::open_folder;
 use crate::run::jobs::Crew;
 use crate::run::live::{Presence, process};
 use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
@@ -54,10 +55,10 @@ pub struct Run {
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
     /// Show what is done and what would run
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["verify", "status", "cancel"])]
     dry_run: bool,
     /// Compare every file of the run directory with its checksum; set damaged cells aside
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["status", "cancel"])]
     verify: bool,
     /// Workers on this machine: each takes what no other has claimed; every GPU trains one network
     /// at a time
@@ -68,7 +69,7 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "local", conflicts_with = "jobs")]
     executor: Where,
     /// Show how far the run is, whoever works on it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "cancel")]
     status: bool,
     /// Cancel what was submitted to Slurm; its tasks save and stop
     #[arg(long)]
@@ -178,10 +179,16 @@ impl Run {
             )));
         }
         let (data, corrupted, plan) = planned(&suite, global, &self.corrupted.folders())?;
+        let only: Vec<Cell> = wanted(&plan, self.only.as_deref())?
+            .into_iter()
+            .cloned()
+            .collect();
         let images = Images::of(&data);
         if self.dry_run {
+            let plan = Plan { cells: only, ..plan };
             return dry_run(&plan, &out, remote.as_ref(), images, global.json);
         }
+        open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;
         if let Some(session) = &self.worker {
             let mut part = Part {
@@ -203,7 +210,7 @@ impl Run {
         drop(directory.own_plan(&plan)?);
         directory.heal(&plan)?;
         if self.executor == Where::Slurm {
-            let wanted = wanted(&plan, self.only.as_deref())?;
+            let wanted: Vec<&Cell> = only.iter().collect();
             let shards = (images.test, self.joining.part().shard);
             return cluster::submit(
                 &directory,

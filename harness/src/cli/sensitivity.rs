@@ -1,7 +1,7 @@
 //! `rlnet model sensitivity`: what a mask stage with `allocation = "measured"` measures.
 
 use super::global::Global;
-use super::{say, say_json};
+use super::{cell, say, say_json};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::model;
@@ -24,6 +24,7 @@ pub fn sensitivity(
     budget: Option<Budget>,
     global: &Global,
 ) -> Result<()> {
+    let path = &cell::model(path)?;
     let (network, header) = model::load(path, global.open_device()?)?;
     let (data, from) = images(path, dataset, global)?;
     if data.size as u64 != network.spec().image_size {

@@ -1,5 +1,6 @@
 //! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
 
+use super::cell::{Found, find};
 use super::global::Global;
 use super::joining::go_on;
 use super::look::dry_run;
@@ -9,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::bring::bring;
 use crate::run::corrupted::Folders;
-use crate::run::difference::open;
 use crate::run::estimate::Images as Counted;
 use crate::run::execute::wanted;
+use crate::run::files::open_folder;
 use crate::run::shell::quoted;
 use crate::run::{Part, RunDirectory};
 use crate::stop;
@@ -19,7 +20,7 @@ use clap::{Args, Subcommand};
 use rlnet_suites::by_hand::{ByHand, Images, NAME};
 use rlnet_suites::published;
 use rlnet_suites::train::{Allocation, Budget, ImportedMask, Stage};
-use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
+use rlnet_suites::{Cell, CellId, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -131,18 +132,13 @@ struct Common {
     /// Show the cell, what it needs, and what it may take
     #[arg(long)]
     dry_run: bool,
-    /// Print the suite that says this, to be kept and grown; train nothing
+    /// Print the suite that says this, to be kept and grown (with --json its tables and values);
+    /// train nothing
     #[arg(long)]
     print_suite: bool,
     /// Stop after N minutes, saved; the exit code is 3, and the same command goes on exactly
     #[arg(long, value_name = "N")]
     minutes: Option<f64>,
-}
-
-/// A finished training cell that was named.
-struct Found {
-    folder: PathBuf,
-    record: CellRecord,
 }
 
 impl TrainCommand {
@@ -152,8 +148,7 @@ impl TrainCommand {
         let asked = Asked::of(&self.stage)?;
         let text = asked.suite(common, global.seed)?;
         if common.print_suite {
-            say(text.trim_end());
-            return Ok(());
+            return print_suite(&text, global.json);
         }
         stop::on_signals()?;
         common.minutes.map_or(Ok(()), stop::after_minutes)?;
@@ -168,6 +163,7 @@ impl TrainCommand {
             let images = Counted::of(&data);
             return dry_run(&Plan { cells: only, ..plan }, &out, None, images, global.json);
         }
+        open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;
         for found in &asked.above {
             bring(&found.folder, &found.record, &directory)?;
@@ -422,18 +418,6 @@ impl Asked {
     }
 }
 
-impl Found {
-    fn spec(&self) -> Result<&TrainSpec> {
-        match &self.record.cell.spec {
-            CellSpec::Train(spec) => Ok(spec),
-            CellSpec::Evaluate(_) => Err(Error::Input(format!(
-                "{}: it is an evaluation, and trained nothing; name a stage",
-                self.folder.display()
-            ))),
-        }
-    }
-}
-
 impl Common {
     /// Refuses what a teacher's stage has decided otherwise.
     fn agrees(&self, teacher: &Cell, spec: &TrainSpec, stage: Stage) -> Result<()> {
@@ -471,23 +455,6 @@ impl Common {
     }
 }
 
-/// A finished training cell by its folder, its model file, or RUN:NAME.
-fn find(text: &str, what: &str) -> Result<Found> {
-    let path = Path::new(text);
-    let folder = match (path.is_file(), path.parent()) {
-        (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
-        (true, _) => {
-            return Err(Error::Input(format!(
-                "{what} {text}: it lies in no cell of a run, so nothing says what it was trained on; name a finished \
-                 cell (OUT/cells/ID), or train one with rlnet train"
-            )));
-        }
-        _ => text.to_owned(),
-    };
-    let (folder, record) = open(&folder).map_err(|error| Error::Input(format!("{what} {text}: {error}")))?;
-    Ok(Found { folder, record })
-}
-
 fn norm(text: &str) -> Result<NormBanks> {
     let known = [
         ("single", NormBanks::Single),
@@ -499,6 +466,18 @@ fn norm(text: &str) -> Result<NormBanks> {
         let hint = rlnet_suites::error::suggest(text, known.iter().map(|(name, _)| *name));
         SuiteError::value("--norm", text, hint).into()
     })
+}
+
+/// The suite on stdout: TOML, or its tables and values as JSON.
+fn print_suite(text: &str, json: bool) -> Result<()> {
+    if !json {
+        say(text.trim_end());
+        return Ok(());
+    }
+    let value: serde_json::Value = toml::from_str(text)
+        .map_err(|error| Error::Work(format!("internal: the suite of this stage: {error}")))?;
+    say_json(&value);
+    Ok(())
 }
 
 /// Whether a directory has the plan of a suite, whose report it keeps.

@@ -63,7 +63,8 @@ pub enum DataError {
     /// The bytes are not the official ones.
     #[error(
         "reading {}: its images and labels have SHA-1 {found}, the official ones {expected}; \
-         fetch or unpack the file again, or allow modified data if the change is meant",
+         fetch or unpack the file again; images changed on purpose are read as pictures, with \
+         imagefolder:PATH for the data set",
         .file.display()
     )]
     Checksum {

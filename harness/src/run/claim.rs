@@ -35,9 +35,16 @@ impl Claims {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(root: &Path) -> Result<Self> {
-        let folder = root.join("locks");
-        create_folder(&folder)?;
-        Ok(Self { folder })
+        let claims = Self::at(root);
+        create_folder(&claims.folder)?;
+        Ok(claims)
+    }
+
+    /// The claims under `root/locks`, a folder that somebody else makes.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            folder: root.join("locks"),
+        }
     }
 
     /// Claims a name; nothing when another process has it.

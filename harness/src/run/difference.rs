@@ -71,14 +71,7 @@ pub struct Side {
 /// # Errors
 /// When there is no such cell, or its record cannot be read.
 pub fn open(text: &str) -> Result<(PathBuf, CellRecord)> {
-    // Names of attacks have colons of their own, and so may folders.
-    let colons = text
-        .match_indices(':')
-        .map(|(at, _)| (&text[..at], &text[at + 1..]));
-    let run = colons
-        .into_iter()
-        .find(|(run, _)| Path::new(run).join("plan.json").exists());
-    let folder = match (Path::new(text).join("cell.json").exists(), run) {
+    let folder = match (Path::new(text).join("cell.json").exists(), in_run(text)) {
         (false, Some((run, name))) => named(Path::new(run), name)?,
         _ => PathBuf::from(text),
     };
@@ -91,6 +84,14 @@ pub fn open(text: &str) -> Result<(PathBuf, CellRecord)> {
     })?;
     let record = serde_json::from_slice(&bytes).map_err(|error| Error::reading(&path, error))?;
     Ok((folder, record))
+}
+
+/// The run directory and the name in `RUN:NAME`, where there is such a run.
+pub fn in_run(text: &str) -> Option<(&str, &str)> {
+    // Names of attacks have colons of their own, and so may folders.
+    text.match_indices(':')
+        .map(|(at, _)| (&text[..at], &text[at + 1..]))
+        .find(|(run, _)| Path::new(run).join("plan.json").exists())
 }
 
 fn named(run: &Path, name: &str) -> Result<PathBuf> {
@@ -107,7 +108,15 @@ fn named(run: &Path, name: &str) -> Result<PathBuf> {
         let hint = rlnet_suites::error::suggest(name, names);
         Error::Input(format!("{} has no cell {name}; {hint}", run.display()))
     })?;
-    Ok(run.join("cells").join(&cell.id.0))
+    let folder = run.join("cells").join(&cell.id.0);
+    if !folder.join("cell.json").exists() {
+        return Err(Error::Input(format!(
+            "{}: its cell {name} ({}) is planned and not done; run it first",
+            run.display(),
+            cell.id
+        )));
+    }
+    Ok(folder)
 }
 
 /// Compares the rows of two evaluation cells, for the conditions that both have.

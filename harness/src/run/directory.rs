@@ -28,12 +28,29 @@ impl RunDirectory {
     /// # Errors
     /// When the folder cannot be made or written.
     pub fn open(root: &Path) -> Result<Self> {
-        create_folder(&root.join("cells"))?;
-        create_folder(&root.join("work"))?;
-        Ok(Self {
-            claims: Claims::open(root)?,
+        let directory = Self::at(root);
+        directory.make()?;
+        Ok(directory)
+    }
+
+    /// The directory at a path where nothing need be yet; [`make`](Self::make) comes before any work.
+    pub fn at(root: &Path) -> Self {
+        Self {
             root: root.to_path_buf(),
-        })
+            claims: Claims::at(root),
+        }
+    }
+
+    /// Makes what is missing of its folders.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn make(&self) -> Result<()> {
+        for name in ["cells", "work", "locks"] {
+            let folder = self.root.join(name);
+            fs::create_dir_all(&folder).map_err(|error| Error::unusable(&folder, &error))?;
+        }
+        Ok(())
     }
 
     /// Who computes what.

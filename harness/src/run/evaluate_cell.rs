@@ -32,7 +32,7 @@ const PIECE: Duration = Duration::from_secs(30);
 const EXAMPLES: &str = "examples.png";
 
 /// A model that is ready to be evaluated.
-struct Opened {
+pub(super) struct Opened {
     networks: Networks,
     branches: Vec<Branch>,
     allowed: Vec<String>,
@@ -127,7 +127,7 @@ impl Executor<'_> {
         self.assemble(cell, spec, batch, &opened, (&shards, &pieces))
     }
 
-    fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
+    pub(super) fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
         let files = spec.surrogates.iter();
         let files = files
             .map(|(name, id)| (name.clone(), self.model_file(id)))

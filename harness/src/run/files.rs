@@ -33,6 +33,34 @@ pub fn sync_folder(folder: &Path) {
     }
 }
 
+/// Creates a folder for results and sees that files can be made in it, before any work is done.
+///
+/// # Errors
+/// When it cannot be created or written.
+pub fn open_folder(path: &Path) -> Result<()> {
+    if path.is_file() {
+        return Err(Error::Input(format!(
+            "writing to {}: it is a file, and results need a folder; name a folder with --out",
+            path.display()
+        )));
+    }
+    fs::create_dir_all(path)
+        .and_then(|()| probe(path))
+        .map_err(|error| Error::unusable(path, &error))
+}
+
+/// Makes a file in a folder and removes it: permissions alone do not tell whether that can be done.
+///
+/// # Errors
+/// When it cannot.
+pub fn probe(folder: &Path) -> std::io::Result<()> {
+    let file = folder.join(format!(".rlnet-{}", std::process::id()));
+    File::create(&file)?;
+    // Another thread may have removed it.
+    let _ = fs::remove_file(&file);
+    Ok(())
+}
+
 /// Creates a folder and its parents.
 ///
 /// # Errors

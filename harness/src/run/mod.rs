@@ -9,6 +9,7 @@ pub mod directory;
 pub mod estimate;
 pub mod eta;
 mod evaluate_cell;
+mod examine;
 pub mod execute;
 pub mod failure;
 pub mod files;

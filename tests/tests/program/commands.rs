@@ -96,6 +96,40 @@ fn doctor_says_what_is_here() {
         (&shapes["name"], &shapes["found"]),
         (&"shapes".into(), &true.into())
     );
+    // What is there and cannot be used is not "not found", in either command.
+    place.write("d/cifar-10-batches-bin/data_batch_1.bin", "short");
+    let listed = json(&place.ok(&["data", "list", "--data-dir", "d", "--json"]).stdout);
+    let doctor = json(&place.ok(&["doctor", "--data-dir", "d", "--json"]).stdout);
+    assert_eq!(listed, doctor["data"]);
+    let find = |name: &str| {
+        listed
+            .as_array()
+            .expect("data sets")
+            .iter()
+            .find(|set| set["name"] == name)
+            .expect("a set")
+    };
+    let shapes = find("shapes");
+    assert!(
+        shapes["train"].as_u64() > Some(0) && shapes["test"].as_u64() > Some(0) && shapes["classes"] == 10,
+        "{shapes}"
+    );
+    assert!(
+        find("cifar10")["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("test_batch")),
+        "{listed}"
+    );
+    let told = place.ok(&["doctor", "--data-dir", "d"]).stdout;
+    let line = |name: &str| {
+        told.lines()
+            .find(|line| line.trim_start().starts_with(name))
+            .expect("a line")
+    };
+    assert!(
+        line("cifar10 ").contains("not usable") && line("cifar100").contains("not found"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -256,8 +256,30 @@ fn a_preview_shows_every_corruption_at_every_severity() {
             "q.png",
         ],
         &["corrupt", "preview", "--image", "nothing.png", "--out", "q.png"],
+        &["corrupt", "preview", "--dataset", "shapes", "--out", "q.jpg"],
     ] {
         assert_eq!(place.run(bad).code, 2, "{bad:?}");
     }
-    assert!(!place.path("q.png").exists());
+    assert!(!place.path("q.png").exists() && !place.path("q.jpg").exists());
+    let said = place.run(&["corrupt", "preview", "--out", "q.png"]);
+    assert!(
+        said.stderr.contains("--image") && said.stderr.contains("--dataset"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn a_folder_without_a_file_of_the_archive_is_no_archive() {
+    let place = Place::new();
+    place.write("wrong/readme.txt", "nothing to see");
+    for folder in ["wrong", "nowhere"] {
+        let said = place.run(&["corrupt", "verify", folder]);
+        assert_eq!(said.code, 2, "{}", said.stderr);
+        assert!(
+            said.stderr.contains(folder) && said.stdout.is_empty(),
+            "{}",
+            said.stderr
+        );
+    }
 }

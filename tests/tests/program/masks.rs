@@ -18,7 +18,10 @@ fn a_mask_goes_out_and_comes_back() {
     let (teacher, masked) = (file("teacher"), file("mask"));
     let export = |model: &str, out: &str| {
         let said = place.ok(&["export", model, "--format", "mask", "--out", out, "--json"]);
-        serde_json::from_str::<serde_json::Value>(&said.stdout).expect("JSON")
+        let mut header: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let file = header.as_object_mut().and_then(|header| header.remove("file"));
+        assert_eq!(file, Some(out.into()));
+        header
     };
     let info = |model: &str| {
         let said = place.ok(&["model", "info", model, "--json"]);

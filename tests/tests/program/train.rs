@@ -88,6 +88,14 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
     // The suite that says this is a suite: its stages are done, its measurements are not.
     let written = place.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
     place.write("grown.toml", &written);
+    let tables = place
+        .ok(&[&student[..], &["--print-suite", "--json"]].concat())
+        .stdout;
+    let tables: Value = serde_json::from_str(&tables).expect("JSON");
+    assert!(
+        tables["train"].is_array() && tables["data"]["dataset"] == "shapes",
+        "{tables}"
+    );
     let grown = place.ok(&["run", "grown.toml", "--out", "hand"]);
     assert!(
         grown.stderr.contains("2 cells computed, 3 were done before"),

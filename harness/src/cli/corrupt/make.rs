@@ -1,12 +1,13 @@
 //! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
 
 use super::{Look, byte_labels, dataset, names, test_images, while_writing};
-use crate::cli::eval::severities;
+use crate::cli::conditions::severities;
 use crate::cli::global::Global;
 use crate::cli::{say, say_json};
 use crate::data::{Dataset, Tree};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::run::files::open_folder;
 use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
     FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders,
@@ -148,6 +149,7 @@ impl Make {
             )));
         }
         let labels = byte_labels(&data.test)?;
+        open_folder(out)?;
         let mut bar: Option<Progress> = None;
         let mut before = 0;
         let images = dataset(&data.test, &labels);
@@ -190,6 +192,7 @@ impl Make {
                     .into(),
             ));
         }
+        open_folder(out)?;
         let severities: Vec<Severity> = severities.iter().filter_map(|&s| Severity::new(s).ok()).collect();
         let test = &data.test;
         let pictures: Vec<Image> = (0..test.len())

@@ -4,7 +4,7 @@ mod make;
 mod preview;
 mod verify;
 
-use super::eval::corruptions;
+use super::conditions::corruptions;
 use super::global::Global;
 use crate::data::{Dataset as Loaded, LoadOptions, Split, load_with};
 use crate::error::{Error, Result};

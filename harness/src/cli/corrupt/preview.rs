@@ -2,9 +2,9 @@
 
 use super::{Look, input, test_images, while_writing};
 use crate::cli::global::Global;
-use crate::cli::{say, say_json};
+use crate::cli::{output, say, say_json};
 use crate::error::{Error, Result};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use rlnet_corruptions::archive::{contact_sheet, write_png};
 use rlnet_corruptions::{Image, ParameterSet};
 use serde_json::json;
@@ -14,22 +14,18 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet corrupt preview --dataset shapes --index 3 --out sheet.png
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("input").required(true)))]
 pub struct Preview {
     /// A PNG or JPEG file of 32x32, 64x64 or 224x224 pixels
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "dataset",
-        conflicts_with = "dataset"
-    )]
+    #[arg(long, value_name = "FILE", group = "input")]
     image: Option<PathBuf>,
     /// A data set to take a test image of
-    #[arg(long)]
+    #[arg(long, group = "input")]
     dataset: Option<String>,
     /// Which test image
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
-    /// The PNG file to write
+    /// The file to write: its name ends in .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Severity numbers for an image of another size: cifar, tiny-imagenet or imagenet
@@ -42,6 +38,18 @@ pub struct Preview {
 impl Preview {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
+        let png = |end: &std::ffi::OsStr| end.eq_ignore_ascii_case("png");
+        if !self.out.extension().is_some_and(png) {
+            return Err(Error::Input(format!(
+                "--out {}: the sheet is a PNG file; give it a name that ends in .png",
+                self.out.display()
+            )));
+        }
+        output::check(
+            "--out",
+            &self.out,
+            &self.image.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
+        )?;
         let generator = self.look.generator(self.parameters)?;
         let image = match (&self.image, &self.dataset) {
             (Some(path), _) => {
@@ -64,7 +72,7 @@ impl Preview {
         write_png(&sheet, &self.out).map_err(while_writing)?;
         let (width, height) = (sheet.width(), sheet.height());
         if global.json {
-            say_json(&json!({"file": self.out, "width": width, "height": height}));
+            say_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
         } else {
             say(&format!(
                 "{}: {width} x {height} pixels, 19 corruptions by 5 severities",

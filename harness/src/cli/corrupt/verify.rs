@@ -88,6 +88,13 @@ impl Verify {
         }
         let count = |status: &str| rows.iter().filter(|row| row["status"] == status).count();
         let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
+        if equal + differ == 0 {
+            return Err(Error::Input(format!(
+                "verify: {} has not a single file of {} (fog.npy, labels.npy, ...); name the folder that they lie in",
+                self.folder.display(),
+                published.name()
+            )));
+        }
         if global.json {
             say_json(&json!({"against": published.name(), "folder": self.folder, "files": rows}));
         } else {

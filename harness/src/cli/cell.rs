@@ -1,0 +1,89 @@
+//! Finished cells and their models, by any of the names that people give them.
+
+use crate::error::{Error, Result};
+use crate::run::difference::{in_run, open};
+use rlnet_suites::{CellRecord, CellSpec, TrainSpec};
+use std::path::{Path, PathBuf};
+
+/// A finished cell that was named.
+pub struct Found {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it was.
+    pub record: CellRecord,
+}
+
+impl Found {
+    /// What was trained.
+    ///
+    /// # Errors
+    /// When it is an evaluation.
+    pub fn spec(&self) -> Result<&TrainSpec> {
+        match &self.record.cell.spec {
+            CellSpec::Train(spec) => Ok(spec),
+            CellSpec::Evaluate(_) => Err(Error::Input(format!(
+                "{}: it is an evaluation, and trained nothing; name a stage",
+                self.folder.display()
+            ))),
+        }
+    }
+}
+
+/// A finished training cell by its folder, its model file, or RUN:NAME.
+///
+/// # Errors
+/// When there is no such cell; `what` asked for it.
+pub fn find(text: &str, what: &str) -> Result<Found> {
+    let path = Path::new(text);
+    let folder = match (path.is_file(), path.parent()) {
+        (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
+        (true, _) => {
+            return Err(Error::Input(format!(
+                "{what} {text}: it lies in no cell of a run, so nothing says what it was trained on; name a finished \
+                 cell (OUT/cells/ID), or train one with rlnet train"
+            )));
+        }
+        _ => text.to_owned(),
+    };
+    let (folder, record) = open(&folder).map_err(|error| Error::Input(format!("{what} {text}: {error}")))?;
+    Ok(Found { folder, record })
+}
+
+/// A model's file: itself, or that of a finished training cell, by the cell's folder or RUN:NAME.
+///
+/// # Errors
+/// When there is no such file or cell, or the cell has no model.
+pub fn model(named: &Path) -> Result<PathBuf> {
+    let cell = named.join("cell.json").exists();
+    if named.exists() && !named.is_dir() {
+        return Ok(named.to_path_buf());
+    }
+    let text = named.to_str().filter(|text| cell || in_run(text).is_some());
+    let Some(text) = text else {
+        let why = match named.is_dir() {
+            true => "it is a folder, and no finished cell",
+            false => "there is no such file",
+        };
+        return Err(Error::reading(
+            named,
+            format!(
+                "{why}; name a model's file, its cell's folder (OUT/cells/ID), or RUN:NAME as out/demo:rlnet"
+            ),
+        ));
+    };
+    let (folder, record) = open(text)?;
+    if let CellSpec::Evaluate(_) = record.cell.spec {
+        return Err(Error::Input(format!(
+            "{text}: it is an evaluation of {}, and has no model; name the cell that trained it",
+            record.cell.model
+        )));
+    }
+    let file = folder.join("model.safetensors");
+    if !file.is_file() {
+        return Err(Error::reading(
+            &file,
+            "the cell has lost it; rlnet run SUITE --verify sets such cells aside, to be trained again",
+        ));
+    }
+    Ok(file)
+}

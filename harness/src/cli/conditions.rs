@@ -1,0 +1,57 @@
+//! Corruptions and severities as they are written on the command line.
+
+use crate::error::{Error, Result};
+use rlnet_suites::corruption::{BENCHMARK, EXTRA, check_corruption};
+
+/// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
+pub fn corruptions(text: &str) -> Result<Vec<String>> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Ok(match text {
+        "none" => Vec::new(),
+        "benchmark" => owned(&BENCHMARK),
+        "extra" => owned(&EXTRA),
+        "all" => owned(&[&BENCHMARK[..], &EXTRA[..]].concat()),
+        names => {
+            let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
+            for name in &names {
+                check_corruption(name)?;
+            }
+            names
+        }
+    })
+}
+
+/// Severities as `3`, `1,3,5` or `1-5`.
+pub fn severities(text: &str) -> Result<Vec<u8>> {
+    let bad = || Error::Input(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
+    let number = |part: &str| {
+        part.trim()
+            .parse::<u8>()
+            .ok()
+            .filter(|severity| (1..=5).contains(severity))
+            .ok_or_else(bad)
+    };
+    if let Some((from, to)) = text.split_once('-') {
+        let (from, to) = (number(from)?, number(to)?);
+        return if from <= to {
+            Ok((from..=to).collect())
+        } else {
+            Err(bad())
+        };
+    }
+    text.split(',').map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_read_as_written() {
+        assert_eq!(severities("1-5").expect("a range"), [1, 2, 3, 4, 5]);
+        assert_eq!(severities("1,3").expect("a list"), [1, 3]);
+        for bad in ["0", "6", "5-1", "", "x"] {
+            assert!(severities(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! A model that a plan evaluates, looked at before anything is written: that of a model nobody can use
+//! must not replace the plan that a folder's numbers belong to.
+
+use super::execute::Executor;
+use crate::error::Result;
+use rlnet_suites::cell::EvaluateSpec;
+use rlnet_suites::{Cell, CellSpec, Plan};
+
+impl Executor<'_> {
+    /// Opens the one model of a plan that trains none, as its cells will, for all that they ask
+    /// together.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the model lacks a branch, or a finding refuses it.
+    pub fn examine(&self, plan: &Plan) -> Result<()> {
+        let mut whole: Option<(&Cell, EvaluateSpec)> = None;
+        for cell in &plan.cells {
+            let CellSpec::Evaluate(spec) = &cell.spec else {
+                continue;
+            };
+            match &mut whole {
+                Some((_, whole)) => {
+                    whole.conditions.extend(spec.conditions.iter().cloned());
+                    whole.surrogates.extend(spec.surrogates.clone());
+                }
+                None => whole = Some((cell, spec.clone())),
+            }
+        }
+        whole.map_or(Ok(()), |(cell, spec)| self.open(cell, &spec).map(|_| ()))
+    }
+}

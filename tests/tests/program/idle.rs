@@ -1,0 +1,99 @@
+//! An option that would change nothing is refused: whoever wrote it believes that it does.
+
+use crate::errors::refused;
+use crate::harness::{Place, TINY};
+
+#[test]
+fn eval_refuses_options_that_nothing_asks_for() {
+    let place = Place::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
+    place.ok(&[
+        "import",
+        file,
+        "--arch",
+        "resnet8-w2",
+        "--dataset",
+        "shapes",
+        "--out",
+        "m.safetensors",
+    ]);
+    let ask = [
+        "eval",
+        "m.safetensors",
+        "--dataset",
+        "shapes",
+        "--limit",
+        "20",
+        "--out",
+        "out",
+    ];
+    for (more, hints) in [
+        (&["--set", "a=b"][..], &["--set a=b", "--suite"]),
+        (&["--severity", "3"], &["--severity", "--corruptions"]),
+        (&["--stack", "modern"], &["--stack", "--corruptions"]),
+        (&["--rng", "numpy"], &["--rng", "--corruptions"]),
+        (
+            &["--surrogate", "teacher=m.safetensors"],
+            &["--surrogate teacher", "nothing that is asked follows it"],
+        ),
+        (
+            &[
+                "--surrogate",
+                "t=m.safetensors",
+                "--surrogate",
+                "t=m.safetensors",
+                "--attack",
+                "pgd:steps=1,surrogate=t",
+            ],
+            &["--surrogate t=m.safetensors", "named twice"],
+        ),
+    ] {
+        refused(&place.run(&[&ask[..], more].concat()), 2, hints);
+        assert!(!place.path("out").exists(), "{more:?}");
+    }
+    for more in [
+        &[
+            "--severity",
+            "3",
+            "--stack",
+            "modern",
+            "--corruptions",
+            "contrast",
+        ][..],
+        &[
+            "--surrogate",
+            "t=m.safetensors",
+            "--attack",
+            "pgd:steps=1,surrogate=t",
+        ],
+    ] {
+        place.ok(&[&ask[..], more].concat());
+    }
+}
+
+#[test]
+fn looks_at_a_run_keep_to_only_and_exclude_one_another() {
+    let place = Place::new();
+    place.write("s.toml", TINY);
+    let look = |more: &[&str]| place.run(&[&["run", "s.toml", "--out", "out"], more].concat());
+    let some = look(&["--only", "plain/clean", "--dry-run"]);
+    assert_eq!(some.code, 0, "{}", some.stderr);
+    assert!(
+        some.stdout.contains("2 of 2 cells to do") && !some.stdout.contains("rlnet"),
+        "{}",
+        some.stdout
+    );
+    for more in [&["--only", "nothing*", "--dry-run"][..], &["--only", "nothing*"]] {
+        refused(&look(more), 2, &["--only nothing*", "plain/clean"]);
+    }
+    for pair in [
+        ["--dry-run", "--status"],
+        ["--dry-run", "--verify"],
+        ["--status", "--verify"],
+        ["--status", "--cancel"],
+    ] {
+        refused(&look(&pair), 2, &["cannot be used with", pair[1]]);
+    }
+    refused(&look(&["--status"]), 2, &["out: nothing was run there", "--out"]);
+    assert!(!place.path("out").exists());
+}

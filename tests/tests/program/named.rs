@@ -1,0 +1,132 @@
+//! A model by any of its names: its file, its cell's folder, RUN:NAME; and what is no model.
+
+use crate::errors::refused;
+use crate::harness::{Place, id, said};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+fn json(place: &Place, arguments: &[&str]) -> Value {
+    let said = place.ok(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&said.stdout).expect("JSON")
+}
+
+#[test]
+fn a_cell_stands_for_its_model_in_every_command() {
+    let place = Place::new();
+    place.ok(&[
+        "train",
+        "teacher",
+        "--dataset",
+        "shapes",
+        "--train",
+        "64",
+        "--test",
+        "20",
+        "--arch",
+        "resnet8-w2",
+        "--norm",
+        "single",
+        "--set",
+        "views=[\"clean\"]",
+        "--epochs",
+        "1",
+        "--batch",
+        "32",
+        "--out",
+        "rv",
+    ]);
+    let cell = format!("rv/cells/{}", id(&place, "rv", "teacher"));
+    let file = format!("{cell}/model.safetensors");
+    let ask = ["--dataset", "shapes", "--limit", "20"];
+    let info = json(&place, &["model", "info", &file]);
+    let mut answers = Vec::new();
+    for (number, name) in [file.as_str(), &cell, "rv:teacher"].into_iter().enumerate() {
+        assert_eq!(json(&place, &["model", "info", name]), info, "{name}");
+        let out = format!("e{number}");
+        answers.push(json(&place, &[&["eval", name, "--out", &out][..], &ask].concat()));
+        let mask = format!("m{number}.safetensors");
+        let exported = json(&place, &["export", name, "--format", "mask", "--out", &mask]);
+        assert_eq!(exported["file"], mask.as_str());
+        let cut = format!("c{number}.safetensors");
+        place.ok(&["import", &mask, "--model", name, "--out", &cut]);
+        assert_eq!(
+            id(&place, &out, &format!("{}/clean", &cell[9..])),
+            id(&place, "e0", &format!("{}/clean", &cell[9..]))
+        );
+        let taught = [
+            "--attack",
+            "pgd:steps=1,surrogate=teacher",
+            "--surrogate",
+            &format!("teacher={name}"),
+        ];
+        place.ok(&[&["eval", &file, "--out", "taught"][..], &ask, &taught].concat());
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+
+    let script = json(
+        &place,
+        &["export", &cell, "--format", "torchscript", "--out", "x.pt"],
+    );
+    assert_eq!(script["file"], "x.pt");
+    refused(
+        &place.run(&["model", "info", "x.pt"]),
+        2,
+        &["x.pt", "TorchScript", "cannot be looked into"],
+    );
+    // A name that libtorch cannot be given is a name all the same.
+    let name = OsStr::from_bytes(b"odd-\xff.pt");
+    fs::copy(place.path("x.pt"), place.path("").join(name)).expect("a copy");
+    let mut command = place.command(&["eval", "--out", "odd", "--dataset", "shapes", "--limit", "20"]);
+    let odd = said(command.arg(name).output().expect("a process"));
+    assert_eq!(odd.code, 0, "{}", odd.stderr);
+
+    for (name, hints) in [
+        ("rv", &["it is a folder, and no finished cell", "RUN:NAME"][..]),
+        ("rv:techer", &["did you mean `teacher`"]),
+        ("nowhere:teacher", &["there is no such file"]),
+        (
+            &format!("e0/cells/{}", id(&place, "e0", &format!("{}/clean", &cell[9..]))),
+            &["it is an evaluation"],
+        ),
+    ] {
+        for command in [
+            &["eval", name, "--dataset", "shapes"][..],
+            &["export", name, "--format", "mask", "--out", "no"],
+            &["model", "info", name],
+        ] {
+            refused(&place.run(command), 2, hints);
+        }
+    }
+    // Planned is not done.
+    fs::remove_dir_all(place.path(&cell)).expect("removed");
+    refused(
+        &place.run(&["model", "info", "rv:teacher"]),
+        2,
+        &["planned and not done"],
+    );
+}
+
+#[test]
+fn what_eval_takes_attack_show_shows() {
+    let place = Place::new();
+    let shown = place.ok(&["attack", "show", "adaptive:eps=4/255"]).stdout;
+    assert!(
+        shown.contains("agnostic") && shown.contains("eps=4/255"),
+        "{shown}"
+    );
+    let asked = json(&place, &["attack", "show", "diagnosis"]);
+    let unbounded = asked
+        .as_array()
+        .expect("attacks")
+        .iter()
+        .find(|attack| attack["name"] == "unbounded");
+    assert!(
+        unbounded.expect("it")["attack"]
+            .as_str()
+            .is_some_and(|spec| spec.starts_with("pgd:")),
+        "{asked}"
+    );
+    refused(&place.run(&["attack", "show", "adaptiv"]), 2, &["adaptiv"]);
+}
