@@ -112,7 +112,9 @@ impl Found {
     fn classes(logits: i64, classes: usize) -> Self {
         let can_be_allowed = logits > classes as i64;
         let advice = match can_be_allowed {
-            true => "class k of the data set is taken to be logit k, and a prediction beyond them is wrong",
+            true => {
+                "class k of the data set is taken to be logit k, and a prediction beyond them counts as wrong"
+            }
             false => "evaluate it on the data set it was trained for, or a model for these classes",
         };
         Self {
@@ -172,7 +174,7 @@ pub fn examine(
 ) -> Result<Vec<Found>> {
     look(model, branch, images, labels, classes).map_err(|error| match error {
         Error::Work(why) => Error::Input(format!(
-            "{why}\n  (in the preflight, before anything was evaluated: on {} test images and their gradients)",
+            "{why}\n  (in the preflight: {} test images through it, and their gradient)",
             images.size()[0]
         )),
         other => other,
