@@ -4,7 +4,7 @@
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, State, Verdict};
 use rlnet_reports::{Analysis, Format, Runs, render, write_curves};
-use rlnet_suites::attack::{diagnosis, group};
+use rlnet_suites::attack::diagnosis;
 use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, CurvePoint, Outcome, Plan};
 use std::path::Path;
 
@@ -12,15 +12,12 @@ const IMAGES: u32 = 200;
 
 /// A plan with one single-branch network under the whole group; `probe` with the probe.
 fn plan(probe: bool, sets: &[&str]) -> Plan {
-    let attacks = group(diagnosis::GROUP).expect("the group");
-    let attacks = attacks.iter().filter(|attack| !attack.needs_teacher());
-    let attacks: Vec<String> = attacks.map(|attack| format!("\"{attack}\"")).collect();
     let text = format!(
         "schema = 1\nname = \"checklist\"\ntitle = \"Checklist\"\ndescription = \"One network.\"\n\
          [data]\ndataset = \"shapes\"\n[network]\narch = \"resnet8-w8\"\n\
          [[train]]\nname = \"net\"\nstage = \"teacher\"\nnorm = \"single\"\nviews = [\"clean\"]\n\
-         [evaluation]\nprobe = {probe}\ncorruptions = \"none\"\nattacks = [{}]\n",
-        attacks.join(", ")
+         [evaluation]\nprobe = {probe}\ncorruptions = \"none\"\nattacks = [\"{}\"]\n",
+        diagnosis::GROUP
     );
     plan_of(&text, sets)
 }

@@ -190,14 +190,13 @@ impl Suite {
                     .into(),
             ));
         }
+        // Without any attack nobody asks for an AdvA.
+        let known: Vec<String> = asked.attacks.iter().map(|(attack, _)| attack.short()).collect();
         if let Some(headline) = &asked.headline
+            && !known.is_empty()
             && !asked.attacks.iter().any(|(attack, _)| attack == headline)
         {
-            let known: Vec<String> = asked.attacks.iter().map(|(attack, _)| attack.short()).collect();
-            let hint = match known.is_empty() {
-                true => "there are none".to_owned(),
-                false => suggest(&headline.short(), known.iter().map(String::as_str)),
-            };
+            let hint = suggest(&headline.short(), known.iter().map(String::as_str));
             return Err(of(
                 "evaluation.headline",
                 format!(

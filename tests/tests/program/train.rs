@@ -251,7 +251,10 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         (&fresh("--norm", "duo"), &["did you mean `dual`?"]),
         (&fresh("--attack", "square"), &["cannot train with square"]),
         (&fresh("--set", "epoch=3"), &["did you mean `epochs`?"]),
-        (&fresh("--epochs", "0"), &["1 epoch"]),
+        (
+            &fresh("--epochs", "0"),
+            &["epochs is 0; allowed: a whole number from 1"],
+        ),
         (&["mask", "--budget", "4x"], &["--teacher"]),
         (
             &["mask", "--teacher", "nowhere", "--budget", "4x"],
