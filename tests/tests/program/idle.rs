@@ -1,22 +1,12 @@
 //! An option that would change nothing is refused: whoever wrote it believes that it does.
 
 use crate::errors::refused;
-use crate::harness::{Place, TINY};
+use crate::harness::{Place, TINY, untrained};
 
 #[test]
 fn eval_refuses_options_that_nothing_asks_for() {
     let place = Place::new();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
-    place.ok(&[
-        "import",
-        file,
-        "--arch",
-        "resnet8-w2",
-        "--dataset",
-        "shapes",
-        "--out",
-        "m.safetensors",
-    ]);
+    untrained(&place, "m.safetensors");
     let ask = [
         "eval",
         "m.safetensors",

@@ -2,27 +2,10 @@
 //! and what cannot be written is said before the work, with one exit code.
 
 use crate::errors::refused;
-use crate::harness::{Place, Said, said, walk};
+use crate::harness::{Place, Said, said, untrained, walk};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
-
-/// A network of ten classes that nobody had to train; its file's name.
-fn network(place: &Place) -> &'static str {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
-    let import = [
-        "import",
-        file,
-        "--arch",
-        "resnet8-w2",
-        "--dataset",
-        "shapes",
-        "--out",
-        "own.safetensors",
-    ];
-    place.ok(&import);
-    "own.safetensors"
-}
 
 const ASK: [&str; 4] = ["--dataset", "shapes", "--limit", "20"];
 
@@ -33,7 +16,7 @@ fn eval(place: &Place, model: &str, out: &str, more: &[&str]) -> Said {
 #[test]
 fn a_command_does_not_write_over_what_it_reads() {
     let place = Place::new();
-    let own = network(&place);
+    let own = untrained(&place, "own.safetensors");
     let before = fs::read(place.path(own)).expect("a model");
     std::os::unix::fs::symlink(place.path(own), place.path("soft.safetensors")).expect("a link");
     fs::hard_link(place.path(own), place.path("hard.safetensors")).expect("a link");
@@ -80,7 +63,7 @@ fn a_command_does_not_write_over_what_it_reads() {
 #[test]
 fn a_model_nobody_can_use_leaves_a_good_runs_plan_and_a_fresh_folder_alone() {
     let place = Place::new();
-    let own = network(&place);
+    let own = untrained(&place, "own.safetensors");
     place.ok(&[&["eval", own, "--out", "good"][..], &ASK].concat());
     let files = || {
         walk(&place.path("good"))
@@ -146,7 +129,7 @@ fn stdout_that_refuses_is_an_error_and_a_reader_that_left_is_none() {
 #[test]
 fn a_place_that_cannot_be_written_is_bad_input_everywhere() {
     let place = Place::new();
-    let own = network(&place);
+    let own = untrained(&place, "own.safetensors");
     place.ok(&[&["eval", own, "--out", "good"][..], &ASK].concat());
     place.write("s.toml", crate::harness::TINY);
     place.write("file", "in the way");
