@@ -4,6 +4,7 @@
 use super::directory::RunDirectory;
 use super::eta::Load;
 use super::prepare::Prepared;
+use super::work::{self, Images};
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, NormBanks, Plan, TrainSpec};
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,15 +17,6 @@ pub struct Cost {
     pub seconds: f64,
     /// Bytes on the disk.
     pub bytes: f64,
-}
-
-/// Images of the data set in use.
-#[derive(Debug, Clone, Copy)]
-pub struct Images {
-    /// Training images.
-    pub train: usize,
-    /// Test images.
-    pub test: usize,
 }
 
 impl Images {
@@ -197,11 +189,24 @@ fn size(folder: &Path) -> f64 {
 /// Some cells of a plan, each with the time it may take.
 pub fn loads(cells: &[&Cell], plan: &Plan, out: &Path, images: Images) -> Vec<Load> {
     let measured = Measured::around(out, images);
+    let asked = work::of(plan, |cell| {
+        Ok(Images {
+            train: cell.data.train.map_or(images.train, |n| n as usize),
+            ..images
+        })
+    });
+    let macs: BTreeMap<&CellId, f64> = plan
+        .cells
+        .iter()
+        .map(|cell| &cell.id)
+        .zip(asked.into_iter().flatten().map(|work| work.macs))
+        .collect();
     let load = |cell: &&Cell| Load {
         id: cell.id.clone(),
         name: cell.name.clone(),
         is_trained: matches!(cell.spec, CellSpec::Train(_)),
         seconds: measured.cost(cell, plan, images).map(|cost| cost.seconds),
+        macs: macs.get(&cell.id).copied().unwrap_or_default(),
     };
     cells.iter().map(load).collect()
 }

@@ -1,5 +1,5 @@
-//! How long a run may still take: its cells weighed by what cells of their kind took before, and
-//! the weights corrected by the speed of this run.
+//! How long a run may still take: its cells weighed by what cells of their kind took before, or by
+//! their arithmetic, and the weights corrected by the speed of this run.
 
 use rlnet_suites::CellId;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Load {
     pub is_trained: bool,
     /// Wall seconds it may take with a machine to itself; nothing when none of its kind was measured.
     pub seconds: Option<f64>,
+    /// Multiply-accumulates it asks for, at most; 0 where nobody knows.
+    pub macs: f64,
 }
 
 /// The time left, from weights and from how far the cells are.
@@ -36,12 +38,18 @@ impl Eta {
     pub fn new(cells: &[Load], workers: usize) -> Self {
         let known: Vec<f64> = cells.iter().filter_map(|cell| cell.seconds).collect();
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        // Cells that are like none measured are taken for average ones.
-        let other = if mean > 0.0 { mean } else { 1.0 };
+        let pace = pace(cells);
+        // A cell that is like none measured takes what its arithmetic takes at the pace of those
+        // measured; one whose arithmetic is unknown as well is taken for an average one.
+        let other = |cell: &Load| match cell.macs * pace {
+            seconds if seconds > 0.0 => seconds,
+            _ if mean > 0.0 => mean,
+            _ => 1.0,
+        };
         Self {
             weights: cells
                 .iter()
-                .map(|cell| cell.seconds.unwrap_or(other).max(1e-3))
+                .map(|cell| cell.seconds.unwrap_or_else(|| other(cell)).max(1e-3))
                 .collect(),
             expected: (mean > 0.0).then_some(workers.max(1) as f64),
             first: BTreeMap::new(),
@@ -66,6 +74,23 @@ impl Eta {
     }
 }
 
+/// Seconds a multiply-accumulate: those of the measured cells; where none was, what makes the
+/// mean cell weigh one.
+fn pace(cells: &[Load]) -> f64 {
+    let counted = || cells.iter().filter(|cell| cell.macs > 0.0);
+    let (mut seconds, mut macs) = (0.0, 0.0);
+    for cell in counted() {
+        if let Some(measured) = cell.seconds {
+            seconds += measured;
+            macs += cell.macs;
+        }
+    }
+    match macs > 0.0 {
+        true => seconds / macs,
+        false => counted().count() as f64 / counted().map(|cell| cell.macs).sum::<f64>().max(1.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +101,7 @@ mod tests {
             name: format!("cell-{i}"),
             is_trained: true,
             seconds: *seconds,
+            macs: 0.0,
         };
         seconds.iter().enumerate().map(load).collect()
     }
@@ -106,5 +132,24 @@ mod tests {
         assert_eq!(eta.left(&[1.0, 0.5, 0.0, 0.0], 0.0), None);
         // Half a cell in a minute; two are left.
         assert_eq!(eta.left(&[1.0, 1.0, 0.0, 0.0], 60.0), Some(240.0));
+    }
+
+    #[test]
+    fn a_cell_like_none_measured_weighs_what_its_arithmetic_does() {
+        let mut cells = loads(&[Some(10.0), None, None]);
+        for (cell, macs) in cells.iter_mut().zip([1e9, 30e9, 0.0]) {
+            cell.macs = macs;
+        }
+        // At the pace of the first; the last for an average one.
+        assert_eq!(
+            Eta::new(&cells, 1).left(&[0.0; 3], 0.0),
+            Some(10.0 + 300.0 + 10.0)
+        );
+        // Nothing measured: a tenth of the long cell is three of the short ones.
+        cells[0].seconds = None;
+        let mut eta = Eta::new(&cells[..2], 1);
+        eta.left(&[0.0, 0.0], 0.0);
+        let left = eta.left(&[0.0, 0.1], 30.0).expect("time left");
+        assert!((left - 280.0).abs() < 1e-6, "{left}");
     }
 }

@@ -23,6 +23,7 @@ pub mod shell;
 pub mod slurm;
 mod train_cell;
 pub mod view;
+pub mod work;
 
 pub use corrupted::CorruptedSource;
 pub use directory::RunDirectory;
