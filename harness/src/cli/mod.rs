@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
+mod asked;
 mod attack;
 mod cell;
 mod cluster;

@@ -1,6 +1,6 @@
 //! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
 
-use super::cell::{Found, find};
+use super::asked::Asked;
 use super::global::Global;
 use super::joining::go_on;
 use super::look::dry_run;
@@ -10,17 +10,16 @@ use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::bring::bring;
 use crate::run::corrupted::Folders;
-use crate::run::estimate::Images as Counted;
 use crate::run::execute::wanted;
 use crate::run::files::open_folder;
 use crate::run::shell::quoted;
+use crate::run::work::Images as Counted;
 use crate::run::{Part, RunDirectory};
 use crate::stop;
 use clap::{Args, Subcommand};
-use rlnet_suites::by_hand::{ByHand, Images, NAME};
-use rlnet_suites::published;
-use rlnet_suites::train::{Allocation, Budget, ImportedMask, Stage};
-use rlnet_suites::{Cell, CellId, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
+use rlnet_suites::by_hand::{Images, NAME};
+use rlnet_suites::train::Stage;
+use rlnet_suites::{Cell, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -144,9 +143,9 @@ struct Common {
 impl TrainCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let common = self.common();
-        let asked = Asked::of(&self.stage)?;
-        let text = asked.suite(common, global.seed)?;
+        let common = self.stage.common();
+        let asked = self.stage.asked()?;
+        let text = common.suite(&asked, global.seed)?;
         if common.print_suite {
             return print_suite(&text, global.json);
         }
@@ -183,58 +182,26 @@ impl TrainCommand {
         report(cell, &directory, found, global.json);
         Ok(())
     }
-
-    fn common(&self) -> &Common {
-        match &self.stage {
-            StageCommand::Teacher { common }
-            | StageCommand::Mask { common, .. }
-            | StageCommand::Student { common, .. }
-            | StageCommand::Snl { common, .. } => common,
-        }
-    }
 }
 
-/// The stage that was asked for, and the finished cells it builds on, parents first.
-struct Asked {
-    hand: ByHand,
-    above: Vec<Found>,
-}
-
-impl Asked {
-    fn of(command: &StageCommand) -> Result<Self> {
-        let mut asked = Self {
-            hand: ByHand::new(
-                Stage::Teacher,
-                Images {
-                    dataset: String::new(),
-                    train: None,
-                    test: None,
-                    validation: None,
-                },
-            ),
-            above: Vec::new(),
-        };
-        match command {
-            StageCommand::Teacher { .. } => {}
-            StageCommand::Mask { teacher, budget, .. } => {
-                asked.hand.stage = Stage::Mask;
-                asked.hand.teacher = Some(asked.teacher(teacher)?);
+impl StageCommand {
+    /// What was asked for, with the cells that were named.
+    fn asked(&self) -> Result<Asked> {
+        let mut asked = Asked::new(self.stage());
+        match self {
+            Self::Teacher { .. } => {}
+            Self::Mask { teacher, budget, .. } | Self::Snl { teacher, budget, .. } => {
+                asked.teacher(teacher)?;
                 asked.keep(budget)?;
             }
-            StageCommand::Snl { teacher, budget, .. } => {
-                asked.hand.stage = Stage::Snl;
-                asked.hand.teacher = Some(asked.teacher(teacher)?);
-                asked.keep(budget)?;
-            }
-            StageCommand::Student {
+            Self::Student {
                 mask,
                 teacher,
                 budget,
                 ..
             } => {
-                asked.hand.stage = Stage::Student;
                 if let Some(teacher) = teacher {
-                    asked.hand.teacher = Some(asked.teacher(teacher)?);
+                    asked.teacher(teacher)?;
                 }
                 if let Some(mask) = mask {
                     asked.mask(mask)?;
@@ -254,95 +221,37 @@ impl Asked {
         Ok(asked)
     }
 
-    fn teacher(&mut self, text: &str) -> Result<CellId> {
-        let found = find(text, "--teacher")?;
-        let stage = found.spec()?.stage;
-        if stage != Stage::Teacher {
-            return Err(Error::Input(format!(
-                "--teacher {text}: it is a {} stage; name a teacher (rlnet train teacher)",
-                stage.name()
-            )));
+    fn stage(&self) -> Stage {
+        match self {
+            Self::Teacher { .. } => Stage::Teacher,
+            Self::Mask { .. } => Stage::Mask,
+            Self::Student { .. } => Stage::Student,
+            Self::Snl { .. } => Stage::Snl,
         }
-        self.add(found)
     }
 
-    /// A search by its cell, or a mask in a file.
-    fn mask(&mut self, text: &str) -> Result<()> {
-        let path = Path::new(text);
-        let in_cell = path
-            .parent()
-            .is_some_and(|folder| folder.join("cell.json").exists());
-        if path.is_file() && !in_cell {
-            if self.hand.teacher.is_none() {
-                return Err(Error::Input(format!(
-                    "--mask {text}: a mask file has no teacher; name one with --teacher CELL"
-                )));
-            }
-            let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
-            // A suite is read anywhere.
-            let path = std::path::absolute(path).map_err(|error| Error::reading(path, error))?;
-            self.hand.imported = Some(ImportedMask {
-                path: path.display().to_string(),
-                blake3: blake3::hash(&bytes).to_hex().to_string(),
-            });
-            return Ok(());
+    fn common(&self) -> &Common {
+        match self {
+            Self::Teacher { common }
+            | Self::Mask { common, .. }
+            | Self::Student { common, .. }
+            | Self::Snl { common, .. } => common,
         }
-        let found = find(text, "--mask")?;
-        let stage = found.spec()?.stage;
-        if !stage.is_search() {
-            return Err(Error::Input(format!(
-                "--mask {text}: it is a {} stage; name a mask or snl stage (rlnet train mask), or a mask file \
-                 (rlnet export MODEL --format mask)",
-                stage.name()
-            )));
-        }
-        let id = self.add(found)?;
-        match self.hand.teacher {
-            Some(_) => self.hand.units = Some(id),
-            None => self.hand.mask = Some(id),
-        }
-        Ok(())
     }
+}
 
-    /// A budget, or the name of a published list.
-    fn keep(&mut self, text: &str) -> Result<()> {
-        let name = text.strip_prefix("published:").unwrap_or(text);
-        if let Ok(list) = published::find(name) {
-            self.hand.allocation = Some(Allocation::Published(list));
-            return Ok(());
-        }
-        let why = "nor is it a published list (rlnet model budgets)";
-        let budget = text.parse::<Budget>();
-        self.hand.budget = Some(budget.map_err(|error| Error::Input(format!("--{error}; {why}")))?);
-        Ok(())
-    }
-
-    /// Adds a cell with all it builds on, and gives its id.
-    fn add(&mut self, found: Found) -> Result<CellId> {
-        let id = found.record.cell.id.clone();
-        if self.above.iter().any(|other| other.record.cell.id == id) {
-            return Ok(id);
-        }
-        for parent in &found.record.cell.parents {
-            let folder = found.folder.with_file_name(&parent.0);
-            let parent = find(&folder.display().to_string(), "what it builds on")?;
-            self.add(parent)?;
-        }
-        self.above.push(found);
-        Ok(id)
-    }
-
+impl Common {
     /// The suite's text: images and architecture are those of the teacher, unless there is none.
-    fn suite(&self, common: &Common, seed: Option<u64>) -> Result<String> {
-        let mut hand = self.hand.clone();
-        let teacher = self.above.iter().find(|found| match &hand.teacher {
+    fn suite(&self, asked: &Asked, seed: Option<u64>) -> Result<String> {
+        let mut hand = asked.hand.clone();
+        let teacher = asked.above.iter().find(|found| match &hand.teacher {
             Some(id) => found.record.cell.id == *id,
             None => true,
         });
         hand.images = match teacher {
             Some(teacher) => {
                 let cell = &teacher.record.cell;
-                common.agrees(cell, teacher.spec()?, hand.stage)?;
+                self.agrees(cell, teacher.spec()?, hand.stage)?;
                 Images {
                     dataset: cell.data.dataset.clone(),
                     train: cell.data.train,
@@ -351,74 +260,37 @@ impl Asked {
                 }
             }
             None => Images {
-                dataset: common.dataset.clone().ok_or_else(|| {
+                dataset: self.dataset.clone().ok_or_else(|| {
                     Error::Input("a teacher needs --dataset: shapes, cifar10, ... (rlnet data list)".into())
                 })?,
-                train: common.train,
-                test: common.test,
+                train: self.train,
+                test: self.test,
                 validation: None,
             },
         };
-        hand.arch.clone_from(&common.arch);
-        hand.norm = common.norm.as_deref().map(norm).transpose()?;
+        hand.arch.clone_from(&self.arch);
+        hand.norm = self.norm.as_deref().map(norm).transpose()?;
         let number = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
         hand.sets = [
-            number("epochs", common.epochs.map(|n| n.to_string())),
-            number("batch", common.batch.map(|n| n.to_string())),
+            number("epochs", self.epochs.map(|n| n.to_string())),
+            number("batch", self.batch.map(|n| n.to_string())),
             // A float, whatever it looks like.
-            number("lr", common.lr.map(|rate| format!("{rate:?}"))),
-            number("attack", common.attack.clone()),
+            number("lr", self.lr.map(|rate| format!("{rate:?}"))),
+            number("attack", self.attack.clone()),
             number("seed", seed.map(|n| n.to_string())),
         ]
         .into_iter()
         .flatten()
-        .chain(common.sets.iter().cloned())
+        .chain(self.sets.iter().cloned())
         .collect();
-        let above: Vec<Cell> = self.above.iter().map(|found| found.record.cell.clone()).collect();
+        let above: Vec<Cell> = asked
+            .above
+            .iter()
+            .map(|found| found.record.cell.clone())
+            .collect();
         Ok(hand.suite(&above)?)
     }
 
-    /// Where the cell goes: beside what it builds on.
-    fn out(&self) -> PathBuf {
-        let beside = self
-            .above
-            .last()
-            .and_then(|found| found.folder.parent()?.parent());
-        match beside {
-            Some(run) if run.as_os_str().is_empty() => PathBuf::from("."),
-            Some(run) => run.to_path_buf(),
-            None => Path::new("out").join(NAME),
-        }
-    }
-
-    /// Refuses cells that this program would not make again as they are: the suite would train them
-    /// anew, and the stage would build on others than were named.
-    fn are_known(&self, plan: &Plan) -> Result<()> {
-        for found in &self.above {
-            let cell = &found.record.cell;
-            if plan.cells.iter().any(|planned| planned.id == cell.id) {
-                continue;
-            }
-            let twin = plan.cells.iter().find(|planned| planned.spec == cell.spec);
-            let data = &cell.data;
-            let why = match twin.map(|twin| &twin.data) {
-                Some(now) if now.checksum != data.checksum => format!(
-                    "it was trained on other images of {} than are found now (--data-dir); train it again",
-                    data.dataset
-                ),
-                Some(now) if now != data => "it was trained on another number of images than the teacher; \
-                                             train both on as many"
-                    .to_owned(),
-                _ => "it was made by another version of the program, whose results differ; train it again"
-                    .to_owned(),
-            };
-            return Err(Error::Input(format!("{}: {why}", found.folder.display())));
-        }
-        Ok(())
-    }
-}
-
-impl Common {
     /// Refuses what a teacher's stage has decided otherwise.
     fn agrees(&self, teacher: &Cell, spec: &TrainSpec, stage: Stage) -> Result<()> {
         let data = &teacher.data;
