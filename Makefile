@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-long lint bench clean
 
 # libtorch 2.11.0 into .libtorch/ (0.55 GB fetched on a CPU machine); does nothing when it is there.
 setup:
@@ -13,6 +13,10 @@ demo: setup
 # Every test: units, reference numbers, the program as a user runs it.
 test: setup
 	cargo test --workspace
+
+# The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB.
+test-long: setup
+	cargo test --workspace -- --ignored
 
 lint: setup
 	cargo fmt --all --check

@@ -4,7 +4,7 @@
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, State, Verdict};
 use rlnet_reports::{Analysis, Format, Runs, render, write_curves};
-use rlnet_suites::attack::diagnosis;
+use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, CurvePoint, Outcome, Plan};
 use std::path::Path;
 
@@ -157,6 +157,39 @@ fn hidden_gradients_are_suspicious_item_by_item() {
     // Noise breaks exactly what the attacks break: no difference, no failure.
     assert_eq!(state(diagnosis, "noise-wins"), State::Pass);
     assert_eq!(diagnosis.verdict, Verdict::Suspicious);
+}
+
+#[test]
+fn what_was_seen_in_one_norm_says_nothing_of_another() {
+    let sets = |attacks: &str| format!("evaluation.attacks=[{attacks}]");
+    let verdict = |attacks: &str, right| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let plan = plan(true, &[&sets(attacks), "evaluation.headline=apgd-ce:norm=l2"]);
+        measured(folder.path(), &plan, Some((0.0, 0.1)), right).diagnoses[0].clone()
+    };
+    // AdvA in L2, the checklist in Linf.
+    let other = verdict("\"apgd-ce:norm=l2\",\"diagnosis\"", honest_in_any_norm);
+    assert_eq!(state(&other, "radius-weakens"), State::NotRun);
+    assert_eq!(state(&other, "black-box-wins"), State::NotRun);
+    assert_eq!(state(&other, "unbounded-survives"), State::Pass);
+    assert_eq!(other.verdict, Verdict::NotDiagnosed);
+    // Its own checklist.
+    let own = verdict("\"diagnosis-l2\"", honest_in_any_norm);
+    assert_eq!(own.verdict, Verdict::Trustworthy, "{:?}", own.items);
+    // A sign of masking is one in whatever norm.
+    let masked = verdict("\"apgd-ce:norm=l2\",\"diagnosis\"", masked);
+    assert_eq!(masked.verdict, Verdict::Suspicious);
+}
+
+/// As [`honest`], with radii in L2 that do the same harm.
+fn honest_in_any_norm(image: u32, attack: &AttackSpec) -> bool {
+    match attack.norm() {
+        Norm::L2 => {
+            let eps = attack.size("eps") / 0.5 * 8.0 / 255.0;
+            f64::from(image) * 0.2 / 255.0 > eps * strength(attack)
+        }
+        _ => honest(image, attack),
+    }
 }
 
 #[test]

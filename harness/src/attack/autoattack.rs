@@ -67,7 +67,6 @@ pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tenso
         if active.is_empty() {
             break;
         }
-        let active = active.drawing(active.draws, stage.count("eot") as u32);
         let made = dispatch(stage, &active, None)?;
         let _guard = no_grad_guard();
         let fooled = active.fooled(&active.logits(&made)?);

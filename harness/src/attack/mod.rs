@@ -52,7 +52,18 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         draws => draws,
     };
     let _turn = compat.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
-    dispatch(spec, &target.drawing(draws, spec.count("eot") as u32), teacher)
+    dispatch(spec, &target.drawing(draws, passes(spec)), teacher)
+}
+
+/// Passes that a verdict under an attack is the mean of: as many as its gradients are, for a
+/// randomised model (Athalye et al., ICML 2018).
+pub fn passes(spec: &AttackSpec) -> u32 {
+    let parts = match spec.name() {
+        "autoattack" => autoattack::stages(spec).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let all = std::iter::once(spec).chain(&parts);
+    all.map(|attack| attack.count("eot") as u32).max().unwrap_or(1)
 }
 
 /// One attack, or one of an attack's parts. The reference seeds its stream for each anew.

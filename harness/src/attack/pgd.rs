@@ -238,3 +238,127 @@ pub(super) fn momentum(spec: &AttackSpec, target: &Target<'_>, objective: &Objec
     }
     Ok(points)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::run;
+    use crate::attack::toy::{Linear, images, target};
+    use tch::Device;
+
+    fn list(tensor: &Tensor) -> Vec<f64> {
+        let flat = tensor.to_kind(Kind::Double).reshape([-1]);
+        Vec::try_from(flat).expect("values")
+    }
+
+    /// Two classes and a linear model: the sign of the gradient is that of the weights' difference,
+    /// everywhere, so each step is known.
+    #[test]
+    fn one_step_attacks_by_hand() {
+        let model = Linear::random(2, 12);
+        let (images, labels) = images(&model, 5, 2, 2);
+        let target = target(&model, &images, &labels, 0, 5);
+        let upwards = list(&(model.weights.get(1) - model.weights.get(0)).sign());
+        let labels: Vec<i64> = Vec::try_from(&labels).expect("labels");
+        let sign = |i: usize| {
+            if labels[i / 12] == 0 {
+                upwards[i % 12]
+            } else {
+                -upwards[i % 12]
+            }
+        };
+        let clean = list(&images);
+        let steps = 1.0 / 255.0;
+
+        let signs = list(&target.uniform(1.0, "rfgsm", &[]).sign());
+        let made = run(
+            &"rfgsm:eps=8/255,alpha=3/255".parse().expect("rfgsm"),
+            &target,
+            None,
+        );
+        for (i, made) in list(&made.expect("rfgsm")).into_iter().enumerate() {
+            let random = (clean[i] + 3.0 * steps * signs[i]).clamp(0.0, 1.0);
+            let expected = (random + 5.0 * steps * sign(i)).clamp(0.0, 1.0);
+            assert!(
+                (made - expected).abs() < 1e-6,
+                "rfgsm, value {i}: {made}, {expected}"
+            );
+        }
+
+        let whole = Settings {
+            norm: Norm::Linf,
+            eps: 8.0 * steps,
+            alpha: 0.0,
+            steps: 1,
+        };
+        let start = list(&start_in_ball(&target, &whole, &[0]));
+        let made = run(
+            &"ffgsm:eps=8/255,alpha=10/255".parse().expect("ffgsm"),
+            &target,
+            None,
+        );
+        for (i, made) in list(&made.expect("ffgsm")).into_iter().enumerate() {
+            let stepped = start[i] + 10.0 * steps * sign(i);
+            let inside = stepped.clamp(clean[i] - 8.0 * steps, clean[i] + 8.0 * steps);
+            let expected = inside.clamp(0.0, 1.0);
+            assert!(
+                (made - expected).abs() < 1e-6,
+                "ffgsm, value {i}: {made}, {expected}"
+            );
+        }
+    }
+
+    /// `logits = (a x^2, 0)`: a gradient that shrinks and turns with the point, so that momentum
+    /// goes on where the gradient would turn back.
+    struct Bowl;
+
+    const BOWL: [f64; 3] = [40.0, -25.0, 90.0];
+
+    impl Classifier for Bowl {
+        fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
+            let flat = images.flatten(1, -1) - 0.5;
+            let weights = Tensor::from_slice(&BOWL.map(|a| a as f32));
+            let first = (flat.square() * weights).sum_dim_intlist(1, true, Kind::Float);
+            Ok(Tensor::cat(&[&first, &first.zeros_like()], 1))
+        }
+        fn branches(&self) -> &[Branch] {
+            &[Branch::Single]
+        }
+        fn device(&self) -> Device {
+            Device::Cpu
+        }
+    }
+
+    #[test]
+    fn momentum_by_hand() {
+        let clean = [0.52, 0.47, 0.51];
+        let images = Tensor::from_slice(&clean.map(|x| x as f32)).reshape([1, 3, 1, 1]);
+        let labels = Tensor::from_slice(&[0_i64]);
+        let target = Target::new(&Bowl, Branch::Single, &images, &labels, &[0], 0);
+        let made = run(
+            &"mifgsm:eps=16/255,alpha=3/255,steps=6,momentum=0.9"
+                .parse()
+                .expect("mifgsm"),
+            &target,
+            None,
+        );
+        let (mut x, mut g) = (clean, [0.0; 3]);
+        let (mut turned, alpha, eps) = (false, 3.0 / 255.0, 16.0 / 255.0);
+        for _ in 0..6 {
+            let first: f64 = (0..3).map(|i| BOWL[i] * (x[i] - 0.5_f64).powi(2)).sum();
+            // Cross entropy of class 0 of (z, 0) has the slope -sigmoid(-z).
+            let slope = -1.0 / (1.0 + first.exp());
+            let gradient: Vec<f64> = (0..3).map(|i| slope * 2.0 * BOWL[i] * (x[i] - 0.5)).collect();
+            let size = gradient.iter().map(|g| g.abs()).sum::<f64>() / 3.0;
+            for i in 0..3 {
+                g[i] = 0.9 * g[i] + gradient[i] / size;
+                turned |= g[i] * gradient[i] < 0.0;
+                x[i] = (x[i] + alpha * g[i].signum()).clamp(clean[i] - eps, clean[i] + eps);
+            }
+        }
+        assert!(turned, "the momentum never went against the gradient");
+        for (made, expected) in list(&made.expect("mifgsm")).into_iter().zip(x) {
+            assert!((made - expected).abs() < 1e-5, "{made}, {expected}");
+        }
+    }
+}

@@ -110,12 +110,6 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same target with every verdict and gradient averaged over `passes`.
-    pub fn averaged(mut self, passes: u32) -> Self {
-        self.eot = passes.max(1);
-        self
-    }
-
     /// The same target, to be fooled in every one of these branches by one point: losses are
     /// summed over them, and the logits of an image are those of the branch that holds out
     /// best. (For a defence that picks a branch at random this follows the expectation

@@ -6,10 +6,9 @@ use crate::error::{Error, Result};
 use crate::eval::{Networks, Saved, evaluate, saved};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
-use rlnet_suites::AttackSpec;
-use rlnet_suites::CellRecord;
 use rlnet_suites::attack::adaptive::NamedAttack;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group};
+use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group, members};
+use rlnet_suites::{AttackSpec, CellRecord, CellSpec};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +30,7 @@ enum Action {
     ///
     /// Example: rlnet attack show pgd
     Show {
-        /// Its name, a full specification, or a group: adaptive, diagnosis
+        /// Its name, a full specification, or a group: adaptive, diagnosis, diagnosis-l2
         attack: String,
     },
     /// Show a model the adversarial images an evaluation stored, and compare what it says
@@ -88,8 +87,9 @@ impl AttackCommand {
                     ));
                 }
                 say(&format!(
-                    "\nCan a robust number be trusted (all of them: {}, or rlnet eval --diagnose):",
-                    diagnosis::GROUP
+                    "\nCan a robust number be trusted (all of them: {}, in L2 {}; or rlnet eval --diagnose):",
+                    diagnosis::GROUP,
+                    diagnosis::GROUP_L2
                 ));
                 for asked in diagnosis::ATTACKS {
                     say(&format!("{:<41} {}", asked.spec, asked.asks));
@@ -103,10 +103,8 @@ impl AttackCommand {
 
 /// One attack with its parameters; of a group every attack with what it asks.
 fn show(text: &str, json: bool) -> Result<()> {
-    let asked = match text.split(':').next().unwrap_or_default().trim() {
-        adaptive::GROUP => adaptive::ATTACKS,
-        diagnosis::GROUP => diagnosis::ATTACKS,
-        _ => return show_one(&text.parse()?, json),
+    let Some(asked) = members(text.split(':').next().unwrap_or_default().trim()) else {
+        return show_one(&text.parse()?, json);
     };
     // Parameters behind a group's name are set in each of them.
     let members: Vec<(AttackSpec, &NamedAttack)> = group(text)?.into_iter().zip(asked).collect();
@@ -171,6 +169,10 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         Some(file) => super::eval::identity(file)? == *attacked,
     };
     let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
+    let passes = match &record.cell.spec {
+        CellSpec::Evaluate(spec) => spec.conditions.iter().map(evaluate::passes).max().unwrap_or(1),
+        CellSpec::Train(_) => 1,
+    };
     let mut branches = Vec::new();
     let mut differ = 0;
     for (attacked, images) in saved.images() {
@@ -181,7 +183,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             networks.branches()[0]
         };
         let (mut right, mut right_rounded) = (0, 0);
-        for (row, verdict) in evaluate::replay(&networks, branch, &images, saved.labels())?
+        for (row, verdict) in evaluate::replay(&networks, branch, &images, saved.labels(), passes)?
             .into_iter()
             .enumerate()
         {

@@ -16,7 +16,7 @@ use crate::run::live::Presence;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use crate::store::folder_only;
 use clap::{Args, ValueEnum};
-use rlnet_suites::attack::{diagnosis, group};
+use rlnet_suites::attack::{Norm, diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
@@ -353,10 +353,20 @@ impl Models {
 }
 
 impl Eval {
-    /// Adds the checklist's conditions, behind what was asked for by name.
+    /// Adds the checklist's conditions in AdvA's norm, behind what was asked for by name.
     fn add_diagnosis(&self, question: &mut Question, models: &Models, classes: usize) -> Result<()> {
         question.asked.probe = true;
-        for attack in self.attacks(&[diagnosis::GROUP.to_owned()], models)? {
+        let headline = question.headline.as_ref();
+        let headline = headline.or_else(|| AttackSpec::headline(&question.asked.attacks));
+        let norm = headline.map_or(Norm::Linf, AttackSpec::norm);
+        let group = diagnosis::group_in(norm).ok_or_else(|| {
+            Error::Input(format!(
+                "--diagnose: there is no checklist in {norm}, in which neither noise nor square is defined; AdvA \
+                 is {}: ask for an attack in linf or l2",
+                headline.map(ToString::to_string).unwrap_or_default()
+            ))
+        })?;
+        for attack in self.attacks(&[group.to_owned()], models)? {
             if attack.name() == "apgd-dlr" && classes < 3 {
                 announce(&format!("{attack} is left out: DLR needs three classes"));
             } else if !question.asked.attacks.contains(&attack) {

@@ -7,7 +7,7 @@ use super::judge::judge;
 use super::networks::Networks;
 use super::saved::Saved;
 use crate::attack::target::whole_lanes;
-use crate::attack::{self, Target, autoattack, ball};
+use crate::attack::{self, Classifier, Target, autoattack, ball};
 use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -91,8 +91,8 @@ pub fn evaluate(
         let batch = Batch::new(input, condition, at, n)?;
         let mut shared = None;
         for (slot, &branch) in input.branches.iter().enumerate() {
-            let seen = batch.under(condition, branch, input, &mut shared)?;
-            rows[slot].extend(batch.judge(&seen, condition, branch, input)?);
+            let mut seen = batch.under(condition, branch, input, &mut shared)?;
+            rows[slot].extend(batch.judge(&mut seen, condition, branch, input)?);
             if let Some(saved) = &mut saved {
                 saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
             }
@@ -232,35 +232,92 @@ impl Batch {
         })
     }
 
-    /// One row an image.
+    /// Those of the images at `places` that logits `[M, classes]`, a row for each of them, have right.
+    fn right(&self, logits: &Tensor, places: &[usize]) -> Vec<usize> {
+        let width = (logits.size()[1] as usize).max(1);
+        let all = floats(logits);
+        let rows = all.chunks_exact(width).zip(places);
+        rows.filter(|(row, place)| {
+            let label = self.classes[**place];
+            judge(row, label).prediction == label
+        })
+        .map(|(_, place)| *place)
+        .collect()
+    }
+
+    /// Puts back, of the images at `right`, those that `ask` has wrong as they were: an attack only
+    /// put them right.
+    fn put_back(
+        &self,
+        right: &[usize],
+        images: &mut Tensor,
+        logits: &mut Tensor,
+        ask: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<()> {
+        if right.is_empty() {
+            return Ok(());
+        }
+        let numbers = |list: &[usize]| {
+            let list: Vec<i64> = list.iter().map(|&number| number as i64).collect();
+            Tensor::from_slice(&list).to_device(images.device())
+        };
+        let before = ask(&self.images.index_select(0, &numbers(right)))?;
+        let always = self.right(&before, right);
+        let rows = (0..right.len()).filter(|&row| !always.contains(&right[row]));
+        let (rows, healed): (Vec<usize>, Vec<usize>) = rows.map(|row| (row, right[row])).unzip();
+        let (rows, healed) = (numbers(&rows), numbers(&healed));
+        *logits = logits.index_copy(0, &healed, &before.index_select(0, &rows));
+        *images = images.index_copy(0, &healed, &self.images.index_select(0, &healed));
+        Ok(())
+    }
+
+    /// One row an image. Of an image that the model has wrong as it is, and an attack put right,
+    /// the adversarial image is the image itself: robust is what is right before and after.
     fn judge(
         &self,
-        seen: &Seen,
+        seen: &mut Seen,
         condition: &Condition,
         branch: Branch,
         input: &EvaluationInput<'_>,
     ) -> Result<Vec<Outcome>> {
         let _guard = no_grad_guard();
         let model = input.networks.model();
-        let logits = whole_lanes(model, &seen.images, branch)?;
+        let passes = passes(condition);
+        let mut logits = averaged(model, &seen.images, branch, passes)?;
         let width = logits.size()[1] as usize;
+        if let Some(position) = self.classes.iter().position(|&label| usize::from(label) >= width) {
+            return Err(Error::Input(format!(
+                "the model gives {width} logits, but image {} has label {}",
+                self.indices[position], self.classes[position]
+            )));
+        }
+        let mut forwards = vec![passes; self.indices.len()];
+        let attacked = matches!(condition, Condition::Attack(_));
+        if attacked {
+            let everywhere: Vec<usize> = (0..self.indices.len()).collect();
+            let right = self.right(&logits, &everywhere);
+            for &place in &right {
+                forwards[place] += passes;
+            }
+            let ask = |images: &Tensor| averaged(model, images, branch, passes);
+            self.put_back(&right, &mut seen.images, &mut logits, ask)?;
+        }
         let logits = floats(&logits);
         // Clean and corrupted images are whole bytes; an adversarial one is judged again as
         // the 8-bit image that could be stored or sent.
-        let rounded = match condition {
-            Condition::Attack(_) => Some(floats(&whole_lanes(model, &eight_bits(&seen.images), branch)?)),
-            _ => None,
+        let rounded = match attacked {
+            true => Some(floats(&averaged(
+                model,
+                &eight_bits(&seen.images),
+                branch,
+                passes,
+            )?)),
+            false => None,
         };
         let norms = floats(&ball::length(&(&seen.images - &self.images), seen.norm));
         let mut rows = Vec::with_capacity(self.indices.len());
         for (position, row) in logits.chunks_exact(width).enumerate() {
             let label = self.classes[position];
-            if usize::from(label) >= width {
-                return Err(Error::Input(format!(
-                    "the model gives {width} logits, but image {} has label {label}",
-                    self.indices[position]
-                )));
-            }
             let verdict = judge(row, label);
             let rounded = rounded
                 .as_ref()
@@ -275,7 +332,7 @@ impl Batch {
                 margin: verdict.margin,
                 loss: verdict.loss,
                 norm: norms[position],
-                forwards: seen.spent.forwards[position] + 1,
+                forwards: seen.spent.forwards[position] + forwards[position],
                 backwards: seen.spent.backwards[position],
             });
         }
@@ -283,8 +340,16 @@ impl Batch {
     }
 }
 
+/// Passes that a verdict under a condition is the mean of.
+pub fn passes(condition: &Condition) -> u32 {
+    match condition {
+        Condition::Attack(spec) => attack::passes(spec),
+        _ => 1,
+    }
+}
+
 /// What a model says of stored images `[N, 3, H, W]`: each image's class as it is and
-/// rounded to 8 bits.
+/// rounded to 8 bits, by the mean of so many passes.
 ///
 /// # Errors
 /// When the model cannot take the images.
@@ -293,6 +358,7 @@ pub fn replay(
     branch: Branch,
     images: &Tensor,
     labels: &[u16],
+    passes: u32,
 ) -> Result<Vec<(u16, u16)>> {
     const BATCH: i64 = 128;
     let _guard = no_grad_guard();
@@ -300,8 +366,8 @@ pub fn replay(
     for from in (0..labels.len() as i64).step_by(BATCH as usize) {
         let n = BATCH.min(labels.len() as i64 - from);
         let batch = images.narrow(0, from, n).to_device(networks.device());
-        let whole = whole_lanes(networks.model(), &batch, branch)?;
-        let rounded = whole_lanes(networks.model(), &eight_bits(&batch), branch)?;
+        let whole = averaged(networks.model(), &batch, branch, passes)?;
+        let rounded = averaged(networks.model(), &eight_bits(&batch), branch, passes)?;
         let width = whole.size()[1] as usize;
         let (whole, rounded) = (floats(&whole), floats(&rounded));
         for (row, &label) in labels[from as usize..][..n as usize].iter().enumerate() {
@@ -317,6 +383,16 @@ pub fn replay(
     Ok(said)
 }
 
+/// Logits `[N, classes]`, the mean of so many passes: a randomised model gives others each time.
+fn averaged(model: &dyn Classifier, images: &Tensor, branch: Branch, passes: u32) -> Result<Tensor> {
+    let first = whole_lanes(model, images, branch)?;
+    if passes <= 1 {
+        return Ok(first);
+    }
+    let add = |sum: Tensor, _| Ok::<Tensor, Error>(sum + whole_lanes(model, images, branch)?);
+    Ok((1..passes).try_fold(first, add)? / f64::from(passes))
+}
+
 /// Images as 8 bits a value can hold them.
 fn eight_bits(images: &Tensor) -> Tensor {
     (images * 255.0).round() / 255.0
@@ -327,4 +403,73 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
     let mut values = vec![0.0; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn an_image_that_an_attack_put_right_is_put_back() {
+        let batch = Batch {
+            images: Tensor::zeros([4, 3, 1, 1], (Kind::Float, Device::Cpu)),
+            labels: Tensor::from_slice(&[0_i64; 4]),
+            indices: vec![5, 6, 7, 8],
+            classes: vec![0; 4],
+        };
+        // Under the attack all but the second are right; as they were, all but the last.
+        let mut images = Tensor::ones([4, 3, 1, 1], (Kind::Float, Device::Cpu));
+        let mut logits = Tensor::from_slice(&[2.0_f32, 1.0, 1.0, 2.0, 2.0, 1.0, 2.0, 1.0]).reshape([4, 2]);
+        let right = batch.right(&logits, &[0, 1, 2, 3]);
+        assert_eq!(right, [0, 2, 3]);
+        let asked = Cell::new(0);
+        let ask = |images: &Tensor| {
+            asked.set(images.size()[0]);
+            Ok(Tensor::from_slice(&[3.0_f32, 0.0, 3.0, 0.0, 0.0, 3.0]).reshape([3, 2]))
+        };
+        batch
+            .put_back(&right, &mut images, &mut logits, ask)
+            .expect("put back");
+        assert_eq!(asked.get(), 3);
+        assert_eq!(floats(&logits), [2.0, 1.0, 1.0, 2.0, 2.0, 1.0, 0.0, 3.0]);
+        assert_eq!(floats(&images.select(1, 0)), [1.0, 1.0, 1.0, 0.0]);
+    }
+
+    /// Odd passes say one class and even ones, more loudly, the other.
+    struct Fickle(Cell<u32>);
+
+    impl Classifier for Fickle {
+        fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
+            self.0.set(self.0.get() + 1);
+            let row = match self.0.get() % 2 {
+                1 => [1.0_f32, 0.0],
+                _ => [0.0, 3.0],
+            };
+            Ok(Tensor::from_slice(&row)
+                .unsqueeze(0)
+                .expand([images.size()[0], 2], false))
+        }
+        fn branches(&self) -> &[Branch] {
+            &[Branch::Single]
+        }
+        fn device(&self) -> Device {
+            Device::Cpu
+        }
+    }
+
+    #[test]
+    fn a_randomised_model_is_judged_by_the_mean_of_its_passes() {
+        let images = Tensor::zeros([1, 3, 1, 1], (Kind::Float, Device::Cpu));
+        let said = |condition: &str| {
+            let condition: Condition = condition.parse().expect("a condition");
+            let model = Fickle(Cell::new(0));
+            let logits = averaged(&model, &images, Branch::Single, passes(&condition)).expect("logits");
+            (model.0.get(), floats(&logits))
+        };
+        assert_eq!(said("clean"), (1, vec![1.0, 0.0]));
+        assert_eq!(said("pgd:steps=3"), (1, vec![1.0, 0.0]));
+        assert_eq!(said("pgd:eot=4"), (4, vec![0.5, 1.5]));
+        assert_eq!(said("autoattack:version=rand"), (20, vec![0.5, 1.5]));
+    }
 }

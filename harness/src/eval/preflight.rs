@@ -7,6 +7,7 @@ use crate::attack::gradient::gradient;
 use crate::attack::{Classifier, Objective};
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, SuiteError};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -16,6 +17,8 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 pub enum Finding {
     /// Outputs are probabilities: attacks on the logits lose their gradient.
     Softmax,
+    /// It answers far better when images are not in `[0, 1]`.
+    InputRange,
     /// One image's logits depend on the other images of its batch (train-mode norms).
     BatchDependent,
     /// The same images give other logits the second time.
@@ -28,8 +31,9 @@ pub enum Finding {
     Classes,
 }
 
-const ALL: [Finding; 6] = [
+const ALL: [Finding; 7] = [
     Finding::Softmax,
+    Finding::InputRange,
     Finding::BatchDependent,
     Finding::Randomised,
     Finding::NanGradient,
@@ -42,6 +46,7 @@ impl Finding {
     pub fn code(self) -> &'static str {
         match self {
             Self::Softmax => "softmax",
+            Self::InputRange => "input-range",
             Self::BatchDependent => "batch-dependent",
             Self::Randomised => "randomised",
             Self::NanGradient => "nan-gradient",
@@ -53,7 +58,10 @@ impl Finding {
     fn advice(self) -> &'static str {
         match self {
             Self::Softmax => {
-                "its outputs lie in [0,1] and sum to 1: return logits, without the final softmax"
+                "its outputs lie in [0,1], as probabilities do: return logits, without the final softmax or sigmoid"
+            }
+            Self::InputRange => {
+                "it expects other inputs than images in [0,1]: put the scaling and the normalisation into the model"
             }
             Self::BatchDependent => {
                 "an image's logits change with its batch: save the model in eval mode (batch norm, dropout)"
@@ -84,6 +92,39 @@ impl FromStr for Finding {
 
 /// A logit difference that rounding cannot explain (AutoAttack's own threshold).
 const DIFFERENT: f64 = 1e-4;
+
+/// What models expect that do not take images in `[0, 1]`, each with the mean that is subtracted and
+/// the deviation that is divided by: bytes; many tutorials' 0.5; about those of natural images (ImageNet's).
+const RANGES: [(&str, f64, f64); 3] = [
+    ("values from 0 to 255", 0.0, 1.0 / 255.0),
+    ("values from -1 to 1", 0.5, 0.5),
+    ("normalised images", 0.45, 0.225),
+];
+
+/// Whether `other` answers so many more images rightly than `own`, and so different ones, that neither
+/// chance nor always giving one class explains it: of 16 images or more three in eight, of three classes
+/// (of both where there are two; own choice).
+fn answers_better(own: &Tensor, other: &Tensor, labels: &Tensor, classes: usize) -> Result<bool> {
+    let right = |logits: &Tensor| -> Result<Vec<bool>> {
+        let same = logits.argmax(1, false).eq_tensor(labels);
+        Ok(
+            Vec::<i64>::try_from(same.to_device(Device::Cpu).to_kind(Kind::Int64))?
+                .into_iter()
+                .map(|same| same != 0)
+                .collect(),
+        )
+    };
+    let (own, other) = (right(own)?, right(other)?);
+    let labels = Vec::<i64>::try_from(labels.to_device(Device::Cpu))?;
+    let kinds: BTreeSet<i64> = labels
+        .iter()
+        .zip(&other)
+        .filter_map(|(label, right)| right.then_some(*label))
+        .collect();
+    let count = |right: &[bool]| right.iter().filter(|right| **right).count();
+    let enough = labels.len() >= 16 && kinds.len() >= classes.clamp(2, 3);
+    Ok(enough && 8 * count(&other) >= 8 * count(&own) + 3 * labels.len())
+}
 
 /// A finding about one of the networks of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,10 +240,21 @@ fn look(
         if width < classes as i64 {
             return Ok(findings);
         }
-        let sums = whole.sum_dim_intlist([1_i64].as_slice(), false, Kind::Double);
-        let sums_to_one = (sums - 1.0).abs().max().double_value(&[]) < 1e-5;
-        if sums_to_one && whole.min().double_value(&[]) >= 0.0 {
+        // Of a sigmoid they need not sum to one; logits do not all lie there by chance, but those of a
+        // quantised model may, as whole numbers.
+        let (least, most) = (whole.min().double_value(&[]), whole.max().double_value(&[]));
+        let whole_numbers = whole.frac().abs().max().double_value(&[]) == 0.0;
+        if least >= 0.0 && most <= 1.0 && !whole_numbers {
             findings.push(Found::new(Finding::Softmax));
+        }
+        for (range, mean, deviation) in RANGES {
+            let scaled = model.logits(&((images - mean) / deviation), branch)?;
+            if answers_better(&whole, &scaled, labels, classes)? {
+                let found = Found::new(Finding::InputRange);
+                let said = format!("{}; given {range} it is right far more often", found.said);
+                findings.push(Found { said, ..found });
+                break;
+            }
         }
         let apart = |other: &Tensor, length: i64| {
             let mine = whole.narrow(0, 0, length);
@@ -270,10 +322,13 @@ mod tests {
             self.1.set(self.1.get() + 1);
             let flat = images.flatten(1, -1);
             let rows = Tensor::arange(3 * flat.size()[1], (Kind::Float, Device::Cpu)).reshape([3, -1]);
-            let logits = flat.matmul(&(rows * 0.37).sin().transpose(0, 1));
+            let weights = (rows * 0.37).sin().transpose(0, 1);
+            let logits = flat.matmul(&weights);
             Ok(match self.0 {
                 None => logits,
                 Some(Finding::Softmax) => logits.softmax(1, Kind::Float),
+                // Its boundaries go through the middle of bytes, far from [0, 1].
+                Some(Finding::InputRange) => (flat - 127.5).matmul(&weights),
                 Some(Finding::BatchDependent) => {
                     &logits - logits.mean_dim([0_i64].as_slice(), true, Kind::Float)
                 }
@@ -304,7 +359,7 @@ mod tests {
             found.iter().map(|found| found.finding).collect::<Vec<_>>()
         };
         assert_eq!(found(None), []);
-        for vice in ALL {
+        for vice in ALL.into_iter().filter(|vice| *vice != Finding::InputRange) {
             assert_eq!(found(Some(vice)), [vice], "{}", vice.code());
         }
         let softmax = [Found::new(Finding::Softmax).about(Some("foo"))];
@@ -315,6 +370,26 @@ mod tests {
             judge(&softmax, &[Finding::Softmax]).expect("allowed"),
             ["surrogate foo: softmax"]
         );
+    }
+
+    #[test]
+    fn a_model_of_bytes_is_found_by_its_answers() {
+        let pixels: Vec<f32> = (0..24 * 12)
+            .map(|i| ((i * i * 37) % 101) as f32 / 100.0)
+            .collect();
+        let images = Tensor::from_slice(&pixels).reshape([24, 3, 2, 2]);
+        let found = |vice, range: f64| {
+            let model = Vicious(vice, Default::default());
+            let logits = model.logits(&(&images * range), Branch::Single).expect("logits");
+            let labels = logits.argmax(1, false);
+            let found = examine(&model, Branch::Single, &images, &labels, 3).expect("an examination");
+            found.iter().map(|found| found.finding).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Some(Finding::InputRange), 255.0), [Finding::InputRange]);
+        // The same model where its answers to images in [0, 1] are right (it is too sure of them for a
+        // gradient), and one that does not care.
+        assert_eq!(found(Some(Finding::InputRange), 1.0), [Finding::ZeroGradient]);
+        assert_eq!(found(None, 255.0), []);
     }
 
     #[test]

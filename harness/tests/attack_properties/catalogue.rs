@@ -133,6 +133,43 @@ fn two_shards_are_the_whole() {
     }
 }
 
+/// The same points at the same cost in batches of 1, 7, 64 and 256.
+#[test]
+fn batches_do_not_matter() {
+    const N: i64 = 260;
+    let model = Toy::rectified(9, 5, 3 * 3 * 2);
+    let (images, labels) = images(&model, 9, [N, 3, 3, 2], 0.3);
+    let spec_in_radius = |spec: AttackSpec| spec.with("eps", radius(spec.norm())).unwrap_or(spec);
+    for spec in attacks().into_iter().map(spec_in_radius) {
+        let name = spec.name();
+        let whole = target(&model, &images, &labels, 0, N);
+        let points = run(&spec, &whole, None).expect(name);
+        let spent = whole.spent();
+        // Single images are slow: some of them will do.
+        for (batch, last) in [(256, N), (64, N), (7, 70), (1, 24)] {
+            for from in (0..last).step_by(batch as usize) {
+                let n = batch.min(N - from);
+                let part = target(&model, &images, &labels, from, n);
+                let found = run(&spec, &part, None).expect(name);
+                let (rows, said) = (from as usize..(from + n) as usize, part.spent());
+                assert!(
+                    found.equal(&points.narrow(0, from, n)),
+                    "{spec}: batches of {batch}, from {from}"
+                );
+                assert_eq!(
+                    said.forwards,
+                    spent.forwards[rows.clone()],
+                    "{spec}: batches of {batch}"
+                );
+                assert_eq!(
+                    said.backwards, spent.backwards[rows],
+                    "{spec}: batches of {batch}"
+                );
+            }
+        }
+    }
+}
+
 /// How a model's logits are cut from its images.
 #[derive(Clone, Copy)]
 enum Knife {

@@ -142,6 +142,29 @@ fn autoattack_on_the_standard_model() {
     union("standard", "autoattack:", "autoattack_standard_linf_8");
 }
 
+/// Keyed draws are others than the reference's; its robust accuracy lies in Wilson's interval of ours.
+/// Six minutes of one core.
+#[test]
+#[ignore = "long; run with --ignored"]
+fn autoattack_with_keyed_draws() {
+    let Some(bench) = Bench::open("robust") else {
+        return;
+    };
+    for (attack, key) in [
+        ("autoattack", "autoattack_standard_linf_8"),
+        ("autoattack:norm=l2", "autoattack_standard_l2_0.5"),
+    ] {
+        let (ours, _) = bench.attack(attack, 0);
+        let right = ours.iter().filter(|right| **right == 1).count() as f64;
+        let theirs = share(&bench.union(key).1);
+        let (n, z) = (ours.len() as f64, 1.959_964_f64);
+        let (p, scale) = (right / n, 1.0 + z * z / n);
+        let middle = (p + z * z / (2.0 * n)) / scale;
+        let half = z / scale * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        assert!((theirs - middle).abs() <= half, "{attack}: {p}, theirs {theirs}");
+    }
+}
+
 /// Four minutes of one core; run on 256 images, all flags agreed in all three.
 #[test]
 #[ignore = "long; run with --ignored"]

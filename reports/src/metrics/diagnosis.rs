@@ -122,6 +122,25 @@ impl Diagnosis {
     }
 }
 
+impl Item {
+    /// An item passes by pairs in AdvA's norm: those of another say nothing of it, unless they fail.
+    fn in_norm(self, norm: Option<&Norm>, pairs: &[&Tested<'_>]) -> Self {
+        let elsewhere = |norm: &Norm| {
+            !pairs
+                .iter()
+                .any(|pair| matches!(pair.strong, Condition::Attack(spec) if Norm::of(spec) == *norm))
+        };
+        match norm {
+            Some(norm) if self.state == State::Pass && elsewhere(norm) => Self {
+                state: State::NotRun,
+                figure: format!("no two conditions to compare in {norm}, the norm of AdvA"),
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
 /// Items decided by pairs of conditions, of which the second must be no weaker: code and
 /// question.
 const PAIRED: [(&str, &str); 7] = [
@@ -195,8 +214,12 @@ pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
             let stronger = headline.and_then(|headline| Stronger::find(headline, grid, reading));
             let mut items = vec![beaten(runs, answers, stronger.as_ref(), &names)];
             let pairs = PAIRED.iter();
-            items.extend(pairs.map(|(code, asks)| paired(code, asks, tested, limit, reading)));
-            items.push(unbounded(model, answers));
+            let norm = headline.map(Norm::of);
+            items.extend(pairs.map(|(code, asks)| {
+                let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == *code).collect();
+                paired(code, asks, &own, limit, reading).in_norm(norm.as_ref(), &own)
+            }));
+            items.push(unbounded(model, answers, &grid.labels));
             items.extend(probed(model, *branch));
             Diagnosis {
                 model: model.name.clone(),
@@ -221,14 +244,7 @@ fn verdict(items: &[Item]) -> Verdict {
 }
 
 /// An item decided by its pairs.
-fn paired(
-    code: &'static str,
-    asks: &'static str,
-    tested: &[Tested<'_>],
-    limit: f64,
-    reading: Reading,
-) -> Item {
-    let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == code).collect();
+fn paired(code: &'static str, asks: &'static str, own: &[&Tested<'_>], limit: f64, reading: Reading) -> Item {
     let worst = own.iter().min_by(|a, b| a.p.total_cmp(&b.p));
     let (state, figure) = match worst {
         None => (State::NotRun, "no two conditions to compare".to_owned()),
@@ -281,7 +297,7 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
 }
 
 /// What an attack leaves that may make any image at all.
-fn unbounded(model: &Model, answers: &ByImage) -> Item {
+fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
     let free = answers.iter().filter(|(condition, _)| {
         matches!(condition, Condition::Attack(spec)
             if Norm::of(spec).in_steps() && radius(spec).is_some_and(|eps| eps >= UNBOUNDED)
@@ -292,9 +308,13 @@ fn unbounded(model: &Model, answers: &ByImage) -> Item {
         (condition.clone(), right as f64 / known.max(1) as f64, known)
     };
     let least = free.map(share).min_by(|a, b| a.1.total_cmp(&b.1));
-    let classes = model.record.as_ref().map(|record| record.classes.len());
-    // A TorchScript model has no record: only nothing at all is then low enough.
-    let chance = classes.map_or(0.0, |classes| 1.0 / classes.max(1) as f64);
+    // A TorchScript model has no record: then the classes up to the last that its images have.
+    let seen = || labels.iter().max().map_or(1, |&last| last as usize + 1);
+    let classes = model
+        .record
+        .as_ref()
+        .map_or_else(seen, |record| record.classes.len());
+    let chance = 1.0 / classes.max(1) as f64;
     let (state, figure) = match least {
         None => (State::NotRun, "no attack of radius 0.5 or more".to_owned()),
         Some((condition, share, n)) => {

@@ -5,10 +5,23 @@
 //! comparisons show it; these attacks are the conditions to be compared, and the reports
 //! compare them.
 
+use super::Norm;
 use super::adaptive::NamedAttack;
 
 /// The group of all of them.
 pub const GROUP: &str = "diagnosis";
+
+/// The same checklist in L2.
+pub const GROUP_L2: &str = "diagnosis-l2";
+
+/// The group in a norm; in L1, where neither noise nor Square is defined, there is none.
+pub fn group_in(norm: Norm) -> Option<&'static str> {
+    match norm {
+        Norm::Linf => Some(GROUP),
+        Norm::L2 => Some(GROUP_L2),
+        Norm::L1 => None,
+    }
+}
 
 const fn asked(name: &'static str, spec: &'static str, asks: &'static str) -> NamedAttack {
     NamedAttack { name, spec, asks }
@@ -64,24 +77,97 @@ pub const ATTACKS: &[NamedAttack] = &[
     asked("from-adversarial", "pgd:through=adversarial", TRANSFER),
 ];
 
+/// The same in L2; the one without a bound may make any image in either.
+pub const ATTACKS_L2: &[NamedAttack] = &[
+    asked(
+        "radius-0.125",
+        "pgd:norm=l2,eps=0.125,alpha=0.03125,keep=first",
+        RADIUS,
+    ),
+    asked(
+        "radius-0.25",
+        "pgd:norm=l2,eps=0.25,alpha=0.0625,keep=first",
+        RADIUS,
+    ),
+    asked("radius-0.5", "pgd:norm=l2,eps=0.5,alpha=0.125,keep=first", RADIUS),
+    asked("radius-1", "pgd:norm=l2,eps=1,alpha=0.25,keep=first", RADIUS),
+    asked("radius-2", "pgd:norm=l2,eps=2,alpha=0.5,keep=first", RADIUS),
+    asked("radius-4", "pgd:norm=l2,eps=4,alpha=1,keep=first", RADIUS),
+    asked(
+        "unbounded",
+        "pgd:eps=1,alpha=0.25,steps=50,keep=first",
+        "any image may be made: nothing may be left",
+    ),
+    asked("steps-10", "pgd:norm=l2,alpha=0.125,steps=10,keep=first", EFFORT),
+    asked("steps-50", "pgd:norm=l2,alpha=0.125,steps=50,keep=first", EFFORT),
+    asked(
+        "steps-100",
+        "pgd:norm=l2,alpha=0.125,steps=100,keep=first",
+        EFFORT,
+    ),
+    asked(
+        "starts-5",
+        "pgd:norm=l2,alpha=0.125,restarts=5,keep=first",
+        EFFORT,
+    ),
+    asked("one-step", "fgsm:norm=l2", "one step must not beat many"),
+    asked(
+        "auto-ce",
+        "apgd-ce:norm=l2",
+        "a tuned step size: must find about what PGD finds",
+    ),
+    asked(
+        "auto-dlr",
+        "apgd-dlr:norm=l2",
+        "a loss that does not saturate: must find about what cross entropy finds",
+    ),
+    asked(
+        "black-box",
+        "square:norm=l2,queries=1000",
+        "logits only: must not beat what sees the gradient",
+    ),
+    asked(
+        "random",
+        "noise:norm=l2",
+        "no gradient at all: must be weaker than any attack",
+    ),
+    asked("all-relu", "pgd:norm=l2,alpha=0.125,surrogate=all-relu", TRANSFER),
+    asked("linear", "pgd:norm=l2,alpha=0.125,surrogate=linear", TRANSFER),
+    asked("teacher", "pgd:norm=l2,alpha=0.125,surrogate=teacher", TRANSFER),
+    asked("from-clean", "pgd:norm=l2,alpha=0.125,through=clean", TRANSFER),
+    asked(
+        "from-adversarial",
+        "pgd:norm=l2,alpha=0.125,through=adversarial",
+        TRANSFER,
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attack::{AttackSpec, group};
 
     #[test]
-    fn the_group_is_the_checklist_and_steps_are_a_quarter_of_the_radius() {
-        let all = group(GROUP).expect("the group");
-        assert_eq!(all.len(), ATTACKS.len());
-        for (i, attack) in all.iter().enumerate() {
-            assert!(!all[..i].contains(attack), "{attack} is there twice");
+    fn the_groups_are_the_checklist_and_steps_are_a_quarter_of_the_radius() {
+        for (name, attacks, norm) in [(GROUP, ATTACKS, Norm::Linf), (GROUP_L2, ATTACKS_L2, Norm::L2)] {
+            assert_eq!(group_in(norm), Some(name));
+            let all = group(name).expect("the group");
+            assert_eq!(all.len(), attacks.len());
+            assert_eq!(all.len(), ATTACKS.len());
+            for (i, attack) in all.iter().enumerate() {
+                assert!(!all[..i].contains(attack), "{attack} is there twice");
+                let unbounded = attacks[i].name == "unbounded";
+                assert!(unbounded || attack.norm() == norm, "{attack}");
+            }
+            let family = all.iter().filter(|attack| attack.name() == "pgd");
+            for attack in family {
+                let quarter = attack.size("eps") / 4.0;
+                assert!((attack.size("alpha") - quarter).abs() < 1e-12, "{attack}");
+            }
+            let mut names = all.iter().map(AttackSpec::name);
+            assert!(
+                names.all(|name| ["pgd", "fgsm", "apgd-ce", "apgd-dlr", "square", "noise"].contains(&name))
+            );
         }
-        let family = all.iter().filter(|attack| attack.name() == "pgd");
-        for attack in family {
-            let quarter = attack.size("eps") / 4.0;
-            assert!((attack.size("alpha") - quarter).abs() < 1e-12, "{attack}");
-        }
-        let mut names = all.iter().map(AttackSpec::name);
-        assert!(names.all(|name| ["pgd", "fgsm", "apgd-ce", "apgd-dlr", "square", "noise"].contains(&name)));
     }
 }

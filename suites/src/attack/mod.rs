@@ -313,8 +313,20 @@ impl AttackSpec {
     /// that are there are read whatever they say.
     ///
     /// # Errors
-    /// When a size is larger than the distance of any two images, in the attack's norm.
+    /// When a size is larger than the distance of any two images, in the attack's norm, or R-FGSM's
+    /// random step leaves nothing of the radius to the gradient's.
     pub fn check_sizes(&self) -> Result<(), SuiteError> {
+        if self.name == "rfgsm" && self.size("alpha") >= self.size("eps") {
+            return Err(SuiteError::value(
+                "attack parameter",
+                format!("alpha={}", self.word("alpha")),
+                format!(
+                    "the gradient's step of rfgsm is eps - alpha, and eps is {}; name a smaller alpha (Tramer et \
+                     al.: half of eps)",
+                    self.word("eps")
+                ),
+            ));
+        }
         let values = (3 * LARGEST_SIDE * LARGEST_SIDE) as f64;
         let most = match self.norm() {
             Norm::Linf => 1.0,
@@ -441,6 +453,16 @@ fn check_once(text: &str) -> Result<(), SuiteError> {
     Ok(())
 }
 
+/// The attacks of a group, each with its name and what it asks.
+pub fn members(group: &str) -> Option<&'static [adaptive::NamedAttack]> {
+    match group {
+        adaptive::GROUP => Some(adaptive::ATTACKS),
+        diagnosis::GROUP => Some(diagnosis::ATTACKS),
+        diagnosis::GROUP_L2 => Some(diagnosis::ATTACKS_L2),
+        _ => None,
+    }
+}
+
 /// The attacks that a text names: one, or all of a group (`adaptive` or `diagnosis`, with
 /// parameters for all: `adaptive:eps=4/255`).
 ///
@@ -448,10 +470,8 @@ fn check_once(text: &str) -> Result<(), SuiteError> {
 /// When the text is neither an attack nor a group.
 pub fn group(text: &str) -> Result<Vec<AttackSpec>, SuiteError> {
     let (name, params) = text.split_once(':').unwrap_or((text, ""));
-    let members = match name.trim() {
-        adaptive::GROUP => adaptive::ATTACKS,
-        diagnosis::GROUP => diagnosis::ATTACKS,
-        _ => return Ok(vec![text.parse()?]),
+    let Some(members) = members(name.trim()) else {
+        return Ok(vec![text.parse()?]);
     };
     check_once(text)?;
     let whole = |named: &adaptive::NamedAttack| {
@@ -512,6 +532,16 @@ mod tests {
             }
             assert_eq!(spec.to_string().parse::<AttackSpec>().expect("its text"), spec);
             assert_eq!(spec.versions().count(), 1 + entry.uses.len());
+        }
+    }
+
+    #[test]
+    fn rfgsm_needs_something_left_for_its_gradient() {
+        let half: AttackSpec = "rfgsm:eps=4/255,alpha=2/255".parse().expect("half of eps");
+        assert_eq!(half.size("alpha"), 2.0 / 255.0);
+        for text in ["rfgsm:eps=4/255", "rfgsm:alpha=8/255", "rfgsm:eps=0"] {
+            let error = text.parse::<AttackSpec>().expect_err(text).to_string();
+            assert!(error.contains("eps - alpha"), "{error}");
         }
     }
 
