@@ -87,7 +87,10 @@ def join(path):
     listed = path.with_name(f"{path.name}.sha256")
     if not listed.is_file():
         fail(f"{listed}: not found; it is written by `split` and must travel with the parts")
-    sums = dict(reversed(line.split("  ", 1)) for line in listed.read_text().splitlines() if line)
+    lines = [line.split("  ", 1) for line in listed.read_text().splitlines() if line]
+    if any(len(line) != 2 for line in lines):
+        fail(f"{listed}: not as `split` wrote it, a checksum and a name a line; copy it again")
+    sums = {name: digest for digest, name in lines}
     whole = sums.pop(path.name, None)
     if whole is None:
         fail(f"{listed}: has no line for {path.name}; copy it again")
@@ -186,7 +189,7 @@ def run(minutes, arguments):
     binary = beside if beside.is_file() else ROOT / "target/debug/rlnet"
     if not binary.is_file():
         fail(f"{beside}: the program is not beside this script; `unpack` it first")
-    limit = ["--minutes", str(minutes)] if minutes else []
+    limit = [] if minutes is None else ["--minutes", str(minutes)]
     made = environment()
     sys.stdout.flush()
     os.execve(binary, [str(binary), *arguments, *limit], made)
@@ -203,6 +206,8 @@ def check():
         if subprocess.run([program, "--nocapture"], env=made, check=False).returncode:
             failed.append(program.name)
     print(f"failed: {', '.join(failed)}" if failed else f"{len(programs)} test programs passed")
+    if "RLNET_ORACLES" not in made:
+        print("not compared: the reference's TorchScript models, which were not packed (pack --oracles DIR)")
     sys.exit(1 if failed else 0)
 
 

@@ -160,6 +160,8 @@ fn logits_and_verdicts_are_the_references() {
         return;
     };
     let indices: Vec<u32> = (0..IMAGES as u32).collect();
+    // Everything is compared before anything fails: time on a GPU is short.
+    let mut found = Vec::new();
     for name in ["standard", "robust"] {
         let file = |end: &str| oracles.join(format!("attacks/{name}{end}"));
         let model = TorchScript::load(&file(".pt"), device).expect("a model");
@@ -184,8 +186,12 @@ fn logits_and_verdicts_are_the_references() {
         assert_eq!(logits.size(), want.size(), "{name}");
         let away = (logits - want).abs().max().double_value(&[]);
         eprintln!("{name}: logits within {away:.1e}");
-        assert!(away < 1e-4, "{name}: logits {away}");
-        assert_eq!(clean, flags("clean"), "{name}");
+        if away.is_nan() || away >= 1e-4 {
+            found.push(format!("{name}: logits {away}"));
+        }
+        if clean != flags("clean") {
+            found.push(format!("{name}: other clean images are right"));
+        }
 
         let target = Target::new(&model, Branch::Single, &images, &labels, &indices, 0);
         for (key, attack) in [
@@ -206,7 +212,10 @@ fn logits_and_verdicts_are_the_references() {
                 .filter(|(ours, theirs)| ours == theirs)
                 .count();
             eprintln!("{name} {attack}: {agree} of {IMAGES} agree");
-            assert!(agree >= 254, "{name} {attack}: {agree} of {IMAGES} agree");
+            if agree < 254 {
+                found.push(format!("{name} {attack}: {agree} of {IMAGES} agree"));
+            }
         }
     }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

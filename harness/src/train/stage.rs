@@ -342,7 +342,7 @@ fn one_epoch(
 }
 
 /// What an epoch makes of the training images.
-pub(super) fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
+pub fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
     ViewSpec {
         seed: spec.seed,
         epoch,

@@ -20,6 +20,7 @@ mod outputs;
 mod pictures;
 mod portable;
 mod pytorch;
+mod rates;
 mod replay;
 mod resume;
 mod settings;

@@ -100,4 +100,9 @@ fn a_large_file_is_cut_and_joined_and_damage_is_named() {
     assert_eq!(said.code, 2);
     assert!(said.stderr.contains("weights.002"), "{}", said.stderr);
     assert!(!file.exists(), "nothing half-joined");
+
+    place.write("weights.sha256", "no checksum here");
+    let said = python(&place, &script(), None, &["join", "weights"]);
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("weights.sha256"), "{}", said.stderr);
 }
