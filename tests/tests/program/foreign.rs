@@ -8,8 +8,8 @@ use crate::harness::{Place, Said, rows, walk};
 /// The pickle of an object without parameters.
 const OBJECT: &[u8] = b"\x80\x02c__torch__\nM\n)\x81}X\x08\x00\x00\x00training\x89sb.";
 
-/// Ten logits that depend on ten pixels.
-const LOGITS: &str = "y = torch.slice(torch.flatten(x, 1), 1, 0, 10)";
+/// Ten logits that depend on ten pixels, and do not look like probabilities.
+const LOGITS: &str = "y = torch.mul(torch.slice(torch.flatten(x, 1), 1, 0, 10), 4)";
 
 /// A TorchScript file of a model with this code, as `torch.jit.save` lays it out.
 fn script(place: &Place, name: &str, lines: &[&str]) -> String {
@@ -203,7 +203,7 @@ fn a_model_that_fails_says_why_and_where_once() {
 fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
     let place = Place::new();
     let file = |name: &str, to: &str| {
-        let last = format!("return torch.slice(torch.flatten(x, 1), 1, 0, {to})");
+        let last = format!("return torch.mul(torch.slice(torch.flatten(x, 1), 1, 0, {to}), 4)");
         script(&place, name, &[&last])
     };
     let allow = ["--allow", "classes"];
@@ -250,7 +250,7 @@ fn a_model_may_compute_in_place_and_in_doubles() {
         "plain",
         &[
             "z = torch.sub(x, 0.5)",
-            "return torch.slice(torch.flatten(z, 1), 1, 0, 10)",
+            "return torch.mul(torch.slice(torch.flatten(z, 1), 1, 0, 10), 4)",
         ],
     );
     assert_eq!(plain.len(), 4);
@@ -258,7 +258,7 @@ fn a_model_may_compute_in_place_and_in_doubles() {
     assert_eq!(of("inplace", place_of), plain);
     let wide = &[
         "z = torch.sub(x, 0.5)",
-        "y = torch.slice(torch.flatten(z, 1), 1, 0, 10)",
+        "y = torch.mul(torch.slice(torch.flatten(z, 1), 1, 0, 10), 4)",
         "return torch.to(y, 7)",
     ];
     assert_eq!(of("double", wide), plain);
