@@ -6,8 +6,8 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
-    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, TEACHER, World,
-    identify,
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, TEACHER,
+    VERDICT_VERSION, World, identify,
 };
 use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
@@ -97,6 +97,7 @@ impl Asked {
             let mut surrogates = BTreeMap::new();
             if let Condition::Attack(spec) = &conditions[0] {
                 versions.extend(spec.versions());
+                versions.insert("verdict".to_owned(), VERDICT_VERSION);
                 for name in spec.networks() {
                     let id = surrogate(name).ok_or_else(|| {
                         let why =

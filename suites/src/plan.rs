@@ -16,6 +16,9 @@ pub const NORMED_STAGES_VERSION: u32 = 2;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
 
+/// Version of the verdict under an attack: since 2 robust is what is right before and after, by the
+/// mean of as many passes as the attack averages.
+pub const VERDICT_VERSION: u32 = 2;
 /// Version of the probe of gradients.
 pub const PROBE_VERSION: u32 = 1;
 /// Version of the comparison of activations.

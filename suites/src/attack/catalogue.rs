@@ -157,7 +157,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Fast gradient sign method, one step of eps, no random start",
         source: "Goodfellow et al., ICLR 2015, arXiv 1412.6572",
         params: &[NORM_2, EPS, LOSS, THROUGH, SURROGATE, PRECISION, ON],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -177,7 +177,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -196,7 +196,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -213,7 +213,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -236,7 +236,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -254,7 +254,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -277,7 +277,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             ),
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -287,7 +287,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         params: &[
             NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -297,7 +297,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         params: &[
             NORM, EPS, APGD_STEPS, RESTARTS, EOT, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -307,7 +307,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         params: &[
             NORM, EPS, APGD_STEPS, RESTARTS, TARGETS, COMPAT, THROUGH, SURROGATE, PRECISION, ON,
         ],
-        version: 2,
+        version: 1,
         uses: &[],
     },
     AttackEntry {
@@ -361,7 +361,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
             PRECISION,
             ON,
         ],
-        version: 2,
+        version: 1,
         uses: &["apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"],
     },
     AttackEntry {
