@@ -29,7 +29,8 @@ fn strength(attack: &AttackSpec) -> f64 {
         "noise" => 0.05,
         "square" => 0.7,
         "fgsm" => 0.8,
-        _ if !own => 0.5,
+        // Far weaker than one step on the network itself.
+        _ if !own => 0.2,
         _ => 1.0 - 0.5 / attack.count("steps") as f64,
     }
 }

@@ -143,7 +143,7 @@ fn autoattack_on_the_standard_model() {
 }
 
 /// Keyed draws are others than the reference's; its robust accuracy lies in Wilson's interval of ours.
-/// Six minutes of one core.
+/// Seven minutes of one core.
 #[test]
 #[ignore = "long; run with --ignored"]
 fn autoattack_with_keyed_draws() {

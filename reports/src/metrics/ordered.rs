@@ -72,9 +72,18 @@ impl<'a> Facts<'a> {
         same && self.norm == other.norm && self.spec.base() == other.spec.base()
     }
 
+    /// Whether both follow the same network through the same branch: many steps on another network
+    /// may well do less harm than one on its own.
+    fn follows_as(&self, other: &Self) -> bool {
+        ["surrogate", "through"]
+            .iter()
+            .all(|word| self.spec.word(word) == other.spec.word(word))
+    }
+
     /// As which item this, the stronger one, is held against another attack.
     fn stronger_than(&self, other: &Self) -> Option<&'static str> {
-        if other.spec.name() == "fgsm" && self.spec.name() == "pgd" && self.same_ball(other) {
+        let of_one_step = other.spec.name() == "fgsm" && self.spec.name() == "pgd";
+        if of_one_step && self.same_ball(other) && self.follows_as(other) {
             return Some("steps-weaken");
         }
         // Radii in different norms, surrogates and roundings are not ordered.
