@@ -31,116 +31,82 @@ const RADIUS: &str = "a larger radius must not help the defender";
 const EFFORT: &str = "more steps or starts must not help the defender";
 const TRANSFER: &str = "made on another network or branch: must not beat the white-box attack";
 
+/// The checklist in one norm: the radii, and what stands before the parameters of PGD at the usual
+/// radius, behind an attack's name, and before Square's parameters.
+macro_rules! checklist {
+    ([$(($name:literal, $spec:literal)),* $(,)?], $pgd:literal, $norm:literal, $square:literal) => {
+        &[
+            $(asked($name, $spec, RADIUS),)*
+            // Linf's ball of radius 1 is every image, whatever the norm.
+            asked(
+                "unbounded",
+                "pgd:eps=1,alpha=0.25,steps=50,keep=first",
+                "any image may be made: nothing may be left",
+            ),
+            asked("steps-10", concat!($pgd, "steps=10,keep=first"), EFFORT),
+            asked("steps-50", concat!($pgd, "steps=50,keep=first"), EFFORT),
+            asked("steps-100", concat!($pgd, "steps=100,keep=first"), EFFORT),
+            asked("starts-5", concat!($pgd, "restarts=5,keep=first"), EFFORT),
+            asked("one-step", concat!("fgsm", $norm), "one step must not beat many"),
+            asked(
+                "auto-ce",
+                concat!("apgd-ce", $norm),
+                "a tuned step size: must find about what PGD finds",
+            ),
+            asked(
+                "auto-dlr",
+                concat!("apgd-dlr", $norm),
+                "a loss that does not saturate: must find about what cross entropy finds",
+            ),
+            asked(
+                "black-box",
+                concat!($square, "queries=1000"),
+                "logits only: must not beat what sees the gradient",
+            ),
+            asked(
+                "random",
+                concat!("noise", $norm),
+                "no gradient at all: must be weaker than any attack",
+            ),
+            asked("all-relu", concat!($pgd, "surrogate=all-relu"), TRANSFER),
+            asked("linear", concat!($pgd, "surrogate=linear"), TRANSFER),
+            asked("teacher", concat!($pgd, "surrogate=teacher"), TRANSFER),
+            asked("from-clean", concat!($pgd, "through=clean"), TRANSFER),
+            asked("from-adversarial", concat!($pgd, "through=adversarial"), TRANSFER),
+        ]
+    };
+}
+
 /// The attacks of the group. Steps of a quarter of the radius: with 20 of them any point of
 /// the ball can be reached, and left again.
-pub const ATTACKS: &[NamedAttack] = &[
-    asked("radius-2", "pgd:eps=2/255,alpha=0.5/255,keep=first", RADIUS),
-    asked("radius-4", "pgd:eps=4/255,alpha=1/255,keep=first", RADIUS),
-    asked("radius-8", "pgd:eps=8/255,alpha=2/255,keep=first", RADIUS),
-    asked("radius-16", "pgd:eps=16/255,alpha=4/255,keep=first", RADIUS),
-    asked("radius-32", "pgd:eps=32/255,alpha=8/255,keep=first", RADIUS),
-    asked("radius-64", "pgd:eps=64/255,alpha=16/255,keep=first", RADIUS),
-    asked(
-        "unbounded",
-        "pgd:eps=1,alpha=0.25,steps=50,keep=first",
-        "any image may be made: nothing may be left",
-    ),
-    asked("steps-10", "pgd:steps=10,keep=first", EFFORT),
-    asked("steps-50", "pgd:steps=50,keep=first", EFFORT),
-    asked("steps-100", "pgd:steps=100,keep=first", EFFORT),
-    asked("starts-5", "pgd:restarts=5,keep=first", EFFORT),
-    asked("one-step", "fgsm", "one step must not beat many"),
-    asked(
-        "auto-ce",
-        "apgd-ce",
-        "a tuned step size: must find about what PGD finds",
-    ),
-    asked(
-        "auto-dlr",
-        "apgd-dlr",
-        "a loss that does not saturate: must find about what cross entropy finds",
-    ),
-    asked(
-        "black-box",
-        "square:queries=1000",
-        "logits only: must not beat what sees the gradient",
-    ),
-    asked(
-        "random",
-        "noise",
-        "no gradient at all: must be weaker than any attack",
-    ),
-    asked("all-relu", "pgd:surrogate=all-relu", TRANSFER),
-    asked("linear", "pgd:surrogate=linear", TRANSFER),
-    asked("teacher", "pgd:surrogate=teacher", TRANSFER),
-    asked("from-clean", "pgd:through=clean", TRANSFER),
-    asked("from-adversarial", "pgd:through=adversarial", TRANSFER),
-];
+pub const ATTACKS: &[NamedAttack] = checklist!(
+    [
+        ("radius-2", "pgd:eps=2/255,alpha=0.5/255,keep=first"),
+        ("radius-4", "pgd:eps=4/255,alpha=1/255,keep=first"),
+        ("radius-8", "pgd:eps=8/255,alpha=2/255,keep=first"),
+        ("radius-16", "pgd:eps=16/255,alpha=4/255,keep=first"),
+        ("radius-32", "pgd:eps=32/255,alpha=8/255,keep=first"),
+        ("radius-64", "pgd:eps=64/255,alpha=16/255,keep=first"),
+    ],
+    "pgd:",
+    "",
+    "square:"
+);
 
-/// The same in L2; the one without a bound may make any image in either.
-pub const ATTACKS_L2: &[NamedAttack] = &[
-    asked(
-        "radius-0.125",
-        "pgd:norm=l2,eps=0.125,alpha=0.03125,keep=first",
-        RADIUS,
-    ),
-    asked(
-        "radius-0.25",
-        "pgd:norm=l2,eps=0.25,alpha=0.0625,keep=first",
-        RADIUS,
-    ),
-    asked("radius-0.5", "pgd:norm=l2,eps=0.5,alpha=0.125,keep=first", RADIUS),
-    asked("radius-1", "pgd:norm=l2,eps=1,alpha=0.25,keep=first", RADIUS),
-    asked("radius-2", "pgd:norm=l2,eps=2,alpha=0.5,keep=first", RADIUS),
-    asked("radius-4", "pgd:norm=l2,eps=4,alpha=1,keep=first", RADIUS),
-    asked(
-        "unbounded",
-        "pgd:eps=1,alpha=0.25,steps=50,keep=first",
-        "any image may be made: nothing may be left",
-    ),
-    asked("steps-10", "pgd:norm=l2,alpha=0.125,steps=10,keep=first", EFFORT),
-    asked("steps-50", "pgd:norm=l2,alpha=0.125,steps=50,keep=first", EFFORT),
-    asked(
-        "steps-100",
-        "pgd:norm=l2,alpha=0.125,steps=100,keep=first",
-        EFFORT,
-    ),
-    asked(
-        "starts-5",
-        "pgd:norm=l2,alpha=0.125,restarts=5,keep=first",
-        EFFORT,
-    ),
-    asked("one-step", "fgsm:norm=l2", "one step must not beat many"),
-    asked(
-        "auto-ce",
-        "apgd-ce:norm=l2",
-        "a tuned step size: must find about what PGD finds",
-    ),
-    asked(
-        "auto-dlr",
-        "apgd-dlr:norm=l2",
-        "a loss that does not saturate: must find about what cross entropy finds",
-    ),
-    asked(
-        "black-box",
-        "square:norm=l2,queries=1000",
-        "logits only: must not beat what sees the gradient",
-    ),
-    asked(
-        "random",
-        "noise:norm=l2",
-        "no gradient at all: must be weaker than any attack",
-    ),
-    asked("all-relu", "pgd:norm=l2,alpha=0.125,surrogate=all-relu", TRANSFER),
-    asked("linear", "pgd:norm=l2,alpha=0.125,surrogate=linear", TRANSFER),
-    asked("teacher", "pgd:norm=l2,alpha=0.125,surrogate=teacher", TRANSFER),
-    asked("from-clean", "pgd:norm=l2,alpha=0.125,through=clean", TRANSFER),
-    asked(
-        "from-adversarial",
-        "pgd:norm=l2,alpha=0.125,through=adversarial",
-        TRANSFER,
-    ),
-];
+/// The same in L2.
+pub const ATTACKS_L2: &[NamedAttack] = checklist!(
+    [
+        ("radius-0.125", "pgd:norm=l2,eps=0.125,alpha=0.03125,keep=first"),
+        ("radius-0.25", "pgd:norm=l2,eps=0.25,alpha=0.0625,keep=first"),
+        ("radius-0.5", "pgd:norm=l2,eps=0.5,alpha=0.125,keep=first"),
+        ("radius-1", "pgd:norm=l2,eps=1,alpha=0.25,keep=first"),
+        ("radius-2", "pgd:norm=l2,eps=2,alpha=0.5,keep=first"),
+        ("radius-4", "pgd:norm=l2,eps=4,alpha=1,keep=first"),
+    ],
+    "pgd:norm=l2,alpha=0.125,",
+    ":norm=l2",
+    "square:norm=l2,"
+);
 
 #[cfg(test)]
 mod tests {
