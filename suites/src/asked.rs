@@ -30,8 +30,6 @@ pub struct Asked {
     pub seed: u64,
     /// Branches to go through; all of the model's when absent.
     pub branches: Option<Vec<Branch>>,
-    /// Whether adversarial images are stored.
-    pub save_images: bool,
     /// Whether gradients are probed at the clean images.
     pub probe: bool,
     /// Whether activations are compared with the teacher's.
@@ -116,7 +114,6 @@ impl Asked {
             }
             let mut parents = vec![parent.clone()];
             parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
-            let attacked = matches!(conditions[0], Condition::Attack(_));
             let conditions_are_clean = conditions[0] == Condition::Clean;
             if self.probe && conditions_are_clean {
                 versions.insert("probe".to_owned(), PROBE_VERSION);
@@ -132,7 +129,6 @@ impl Asked {
                 seed: self.seed,
                 branches: self.branches.clone(),
                 surrogates,
-                save_images: self.save_images && attacked,
                 probe: self.probe && conditions_are_clean,
                 similarity: compared,
                 files,
@@ -223,7 +219,6 @@ impl Suite {
             limits: self.evaluation.attacks.limits(),
             seed: self.evaluation.seed,
             branches: self.evaluation.branches.clone(),
-            save_images: self.evaluation.save_images,
             probe: self.evaluation.probe,
             similarity: self.evaluation.similarity,
         }

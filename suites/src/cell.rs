@@ -52,9 +52,6 @@ pub struct EvaluateSpec {
     /// Other networks the attacks need, by the name they have in the attack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub surrogates: BTreeMap<String, CellId>,
-    /// Whether adversarial images are stored beside the outcomes.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub save_images: bool,
     /// Whether gradients are probed as well (`probe.parquet`): does the loss rise along PGD's
     /// steps, and are there gradients to follow?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -172,6 +169,10 @@ pub struct Provenance {
     pub corruptions: String,
     /// blake3 checksums of the cell's files.
     pub files: BTreeMap<String, String>,
+    /// Cells whose adversarial images were shown here as well, instead of making them again. What
+    /// making them cost is in the rows all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images_of: Vec<CellId>,
     /// Preflight findings that were allowed by hand.
     pub allowed: Vec<String>,
     /// Whether the program was built from a checkout with changes of its own.

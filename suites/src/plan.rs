@@ -17,8 +17,8 @@ pub const NORMED_STAGES_VERSION: u32 = 2;
 pub const EVALUATE_VERSION: u32 = 1;
 
 /// Version of the verdict under an attack: since 2 robust is what is right before and after, by the
-/// mean of as many passes as the attack averages.
-pub const VERDICT_VERSION: u32 = 2;
+/// mean of as many passes as the attack averages; since 3 what is wrong before is not attacked.
+pub const VERDICT_VERSION: u32 = 3;
 /// Version of the probe of gradients.
 pub const PROBE_VERSION: u32 = 1;
 /// Version of the comparison of activations.
@@ -48,6 +48,9 @@ pub struct Plan {
     pub baseline: Option<String>,
     /// Images a batch at evaluation; results do not depend on it.
     pub evaluation_batch: usize,
+    /// Whether adversarial images are kept beside the outcomes; no outcome depends on it.
+    #[serde(default)]
+    pub save_images: bool,
     /// The cells.
     pub cells: Vec<Cell>,
 }
@@ -172,6 +175,7 @@ impl Suite {
                 .as_ref()
                 .map(|name| name.get_ref().clone()),
             evaluation_batch: self.evaluation.batch,
+            save_images: self.evaluation.save_images,
             cells,
         })
     }

@@ -608,8 +608,8 @@ pub const SETTINGS: &[Setting] = &[
         Evaluation,
         "save_images",
         Flag,
-        "false",
-        "whether adversarial images are stored",
+        "true",
+        "whether adversarial images are kept",
     ),
     may(
         Evaluation,

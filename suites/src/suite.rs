@@ -268,8 +268,8 @@ pub struct Evaluation {
     pub seed: u64,
     /// Branches to go through; all of a model's when absent.
     pub branches: Option<Vec<Branch>>,
-    /// Whether adversarial images are stored beside the outcomes.
-    #[serde(default)]
+    /// Whether adversarial images are kept beside the outcomes.
+    #[serde(default = "kept")]
     pub save_images: bool,
     /// Whether gradients are probed at the clean images: a part of the diagnosis that is no
     /// attack.
@@ -316,6 +316,10 @@ impl Evaluation {
 
 fn every_severity() -> Vec<u8> {
     (1..=5).collect()
+}
+
+fn kept() -> bool {
+    true
 }
 
 fn evaluation_batch() -> usize {

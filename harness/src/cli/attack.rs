@@ -3,7 +3,8 @@
 use super::global::Global;
 use super::{cell as cells, say, say_json};
 use crate::error::{Error, Result};
-use crate::eval::{Networks, Saved, evaluate, saved};
+use crate::eval::saved::{self, Images};
+use crate::eval::{Networks, Saved, evaluate};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::attack::adaptive::NamedAttack;
@@ -35,10 +36,10 @@ enum Action {
     },
     /// Show a model the adversarial images an evaluation stored, and compare what it says
     ///
-    /// CELL is a cell of a run made with --save-images (or save_images = true in a suite). What
-    /// the attacked model says is compared with what is stored, image by image, and any
-    /// difference is an error. It is looked for in the same run; a cell of `rlnet eval` needs
-    /// its file.
+    /// CELL is a cell of an attack; they keep their images unless told not to (--discard-images, or
+    /// save_images = false in a suite). What the attacked model says is compared with what is
+    /// stored, image by image, and any difference is an error. It is looked for in the same run; a
+    /// cell of `rlnet eval` needs its file.
     ///
     /// Example: rlnet attack replay out/eval-model/cells/0123456789abcdef --model model.pt
     Replay {
@@ -146,7 +147,15 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(|error| Error::reading(&path, error))?;
     let record: CellRecord =
         serde_json::from_str(&text).map_err(|error| Error::reading(&path, format!("not a cell: {error}")))?;
-    let saved = Saved::read(&cell.join(saved::FILE))?;
+    let images = cell.join(saved::FILE);
+    if !images.exists() {
+        return Err(Error::Input(format!(
+            "{}: it is not there: the cell is of no attack, or kept no images (--discard-images, or save_images = \
+             false in the suite); to make them, remove the cell's folder and run the same without",
+            images.display()
+        )));
+    }
+    let saved = Saved::read(&images)?;
     let rows =
         read_outcome_rows(&cell.join("outcomes.parquet")).map_err(|error| Error::Input(error.to_string()))?;
     let attacked = record
@@ -175,7 +184,12 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     };
     let mut branches = Vec::new();
     let mut differ = 0;
-    for (attacked, images) in saved.images() {
+    for Images {
+        branch: attacked,
+        images,
+        ..
+    } in saved.images()
+    {
         // A single-norm network answers for every branch.
         let branch = if networks.branches().contains(&attacked) {
             attacked

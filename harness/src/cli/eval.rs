@@ -66,9 +66,9 @@ pub struct Eval {
     /// Norm branches to go through, with commas: clean, adversarial, ..., or all
     #[arg(long, value_name = "BRANCH", default_value = "all")]
     branch: String,
-    /// Store the adversarial images beside the outcomes (rlnet attack replay reads them)
+    /// Keep no adversarial images (12 kB an image of 32x32 and branch; rlnet attack replay reads them)
     #[arg(long)]
-    save_images: bool,
+    discard_images: bool,
     /// benchmark (15), all (19), extra (4), none, or names with commas
     #[arg(long, default_value = "none")]
     corruptions: String,
@@ -128,6 +128,7 @@ struct Question {
     asked: Asked,
     corrupted: Corrupted,
     headline: Option<AttackSpec>,
+    save_images: bool,
     what: String,
 }
 
@@ -169,6 +170,7 @@ impl Eval {
             headline: question.headline.clone(),
             baseline: None,
             evaluation_batch: self.batch as usize,
+            save_images: question.save_images && !self.discard_images,
             cells: asked.cells(
                 &name,
                 id,
@@ -272,7 +274,6 @@ impl Eval {
             let suite = read_suite(name, &sets)?;
             let mut asked = suite.asked();
             asked.branches = branches(&self.branch)?.or(asked.branches);
-            asked.save_images |= self.save_images;
             // A model from elsewhere is compared with a teacher only where one is named.
             asked.similarity &= models.surrogates.contains_key(TEACHER);
             return Ok(Question {
@@ -285,6 +286,7 @@ impl Eval {
                     .clone()
                     .or_else(|| AttackSpec::headline(&asked.attacks).cloned()),
                 asked,
+                save_images: suite.evaluation.save_images,
                 what: format!("Evaluation of one model by suite {}.", suite.name),
             });
         }
@@ -317,7 +319,6 @@ impl Eval {
                 limits: BTreeMap::new(),
                 seed: global.seed.unwrap_or(0),
                 branches: branches(&self.branch)?,
-                save_images: self.save_images,
                 probe: false,
                 similarity: false,
             },
@@ -328,6 +329,7 @@ impl Eval {
                 ..Corrupted::default()
             },
             headline: AttackSpec::headline(&attacks).cloned(),
+            save_images: true,
             what: "Evaluation of one model.".to_owned(),
         })
     }

@@ -4,6 +4,7 @@ use super::augmented::augmix_images;
 use super::corrupted::CorruptedImages;
 use super::examples::{COUNT, to_bytes};
 use super::judge::judge;
+use super::made::Made;
 use super::networks::Networks;
 use super::saved::Saved;
 use crate::attack::target::whole_lanes;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
+use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What is evaluated, and how.
@@ -33,6 +35,8 @@ pub struct EvaluationInput<'a> {
     pub seed: u64,
     /// Whether adversarial images are kept.
     pub save_images: bool,
+    /// Images of the attack that are there already; no row depends on it.
+    pub made: &'a Made,
 }
 
 /// A stretch of the images under one of the conditions.
@@ -89,12 +93,18 @@ pub fn evaluate(
     while at < part.to {
         let n = input.batch.min(part.to - at);
         let batch = Batch::new(input, condition, at, n)?;
-        let mut shared = None;
+        let before = input.branches.iter();
+        let before: Vec<Before> = before
+            .map(|&branch| batch.before(condition, branch, input))
+            .collect::<Result<_>>()?;
+        let shared = batch.shared(condition, &before, input)?;
         for (slot, &branch) in input.branches.iter().enumerate() {
-            let mut seen = batch.under(condition, branch, input, &mut shared)?;
-            rows[slot].extend(batch.judge(&mut seen, condition, branch, input)?);
+            let before = &before[slot];
+            let seen = batch.under(condition, branch, before, shared.as_ref(), input)?;
+            rows[slot].extend(batch.judge(&seen, before, condition, branch, input)?);
             if let Some(saved) = &mut saved {
-                saved.push(condition, branch, &batch.indices, &batch.classes, &seen.images);
+                let made = (&seen.images, &seen.spent);
+                saved.push(condition, branch, &batch.indices, &batch.classes, made);
             }
             broken_by[slot].extend(seen.spent.broken_by);
             if shown && at == 0 && slot + 1 == input.branches.len() {
@@ -133,20 +143,33 @@ struct Batch {
     classes: Vec<u16>,
 }
 
-/// Images as a model sees them under a condition, and what they cost.
+/// What a branch says of a batch as it is.
+struct Before {
+    /// `[N, classes]`.
+    logits: Tensor,
+    /// Places of the images that are attacked: those that the branch has right, under an attack.
+    attacked: Vec<usize>,
+}
+
+/// Images as a model sees them under a condition, and what making them cost.
 #[derive(Debug)]
 struct Seen {
+    /// `[N, 3, H, W]`; an image that is not attacked is there as it is.
     images: Tensor,
+    /// The norm its perturbations are measured in.
     norm: Norm,
     spent: attack::Spent,
 }
 
 impl Seen {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            images: self.images.shallow_clone(),
-            norm: self.norm,
-            spent: self.spent.clone(),
+    /// Puts images `[M, 3, H, W]` at `places`, with what they cost.
+    fn put(&mut self, places: &[usize], images: &Tensor, spent: &attack::Spent) {
+        let rows = numbers(places, self.images.device());
+        self.images = self.images.index_copy(0, &rows, images);
+        for (row, &place) in places.iter().enumerate() {
+            self.spent.forwards[place] = spent.forwards[row];
+            self.spent.backwards[place] = spent.backwards[row];
+            self.spent.broken_by[place] = spent.broken_by[row];
         }
     }
 }
@@ -171,50 +194,124 @@ impl Batch {
         })
     }
 
-    /// The images under a condition. `shared` holds what does not depend on the branch.
+    /// What a branch says of the images before any attack. An image that it has wrong is broken
+    /// already and is not attacked: robust is what is right before and after, and an attack could
+    /// only put it right.
+    fn before(&self, condition: &Condition, branch: Branch, input: &EvaluationInput<'_>) -> Result<Before> {
+        let _guard = no_grad_guard();
+        let logits = averaged(input.networks.model(), &self.images, branch, passes(condition))?;
+        let width = logits.size()[1] as usize;
+        if let Some(place) = self.classes.iter().position(|&label| usize::from(label) >= width) {
+            return Err(Error::Input(format!(
+                "the model gives {width} logits, but image {} has label {}",
+                self.indices[place], self.classes[place]
+            )));
+        }
+        let attacked = match condition {
+            Condition::Attack(_) => self.right(&floats(&logits), width),
+            _ => Vec::new(),
+        };
+        Ok(Before { logits, attacked })
+    }
+
+    /// Places of the images that logits, `width` of each image, have right.
+    fn right(&self, logits: &[f32], width: usize) -> Vec<usize> {
+        let rows = logits.chunks_exact(width.max(1)).zip(&self.classes);
+        let right = rows.map(|(row, &label)| judge(row, label).prediction == label);
+        right
+            .enumerate()
+            .filter_map(|(place, right)| right.then_some(place))
+            .collect()
+    }
+
+    /// The images of an attack that does not follow the branch it is judged on, made once for all
+    /// branches: of every image that one of them has right.
+    fn shared(
+        &self,
+        condition: &Condition,
+        before: &[Before],
+        input: &EvaluationInput<'_>,
+    ) -> Result<Option<Seen>> {
+        let Condition::Attack(spec) = condition else {
+            return Ok(None);
+        };
+        let branches = match spec.word("through") {
+            "" | "same" => return Ok(None),
+            "all" => input.networks.branches().to_vec(),
+            name => vec![name.parse()?],
+        };
+        let attacked: BTreeSet<usize> = before
+            .iter()
+            .flat_map(|before| before.attacked.iter().copied())
+            .collect();
+        let attacked: Vec<usize> = attacked.into_iter().collect();
+        self.attack(spec, &branches, &attacked, input).map(Some)
+    }
+
+    /// The images under a condition, as a branch is shown them.
     fn under(
         &self,
         condition: &Condition,
         branch: Branch,
+        before: &Before,
+        shared: Option<&Seen>,
         input: &EvaluationInput<'_>,
-        shared: &mut Option<Seen>,
     ) -> Result<Seen> {
-        let Condition::Attack(spec) = condition else {
-            return Ok(Seen {
-                images: self.images.shallow_clone(),
-                norm: Norm::Linf,
-                spent: attack::Spent::none(self.indices.len()),
-            });
-        };
-        if spec.word("through") == "same" || spec.word("through").is_empty() {
-            return self.attack(spec, &[branch], input);
+        match (condition, shared) {
+            (Condition::Attack(_), Some(shared)) => Ok(self.only(shared, &before.attacked)),
+            (Condition::Attack(spec), None) => self.attack(spec, &[branch], &before.attacked, input),
+            _ => Ok(self.untouched(Norm::Linf)),
         }
-        if shared.is_none() {
-            let branches = match spec.word("through") {
-                "all" => input.networks.branches().to_vec(),
-                name => vec![name.parse()?],
-            };
-            *shared = Some(self.attack(spec, &branches, input)?);
-        }
-        shared
-            .as_ref()
-            .map(Seen::shallow_clone)
-            .ok_or_else(|| Error::Work(format!("{spec}: no image was made")))
     }
 
-    fn attack(&self, spec: &AttackSpec, branches: &[Branch], input: &EvaluationInput<'_>) -> Result<Seen> {
+    /// The images as they are: wrong from the start, as far as an attack goes.
+    fn untouched(&self, norm: Norm) -> Seen {
+        let mut spent = attack::Spent::none(self.indices.len());
+        spent.broken_by.fill(Some("clean"));
+        Seen {
+            images: self.images.shallow_clone(),
+            norm,
+            spent,
+        }
+    }
+
+    /// Of some images those at `places`, the others as they are.
+    fn only(&self, seen: &Seen, places: &[usize]) -> Seen {
+        let mut some = self.untouched(seen.norm);
+        let images = seen
+            .images
+            .index_select(0, &numbers(places, self.images.device()));
+        let of = |all: &[u32]| places.iter().map(|&place| all[place]).collect();
+        let spent = attack::Spent {
+            forwards: of(&seen.spent.forwards),
+            backwards: of(&seen.spent.backwards),
+            broken_by: places.iter().map(|&place| seen.spent.broken_by[place]).collect(),
+        };
+        some.put(places, &images, &spent);
+        some
+    }
+
+    /// The images at `places` attacked, the others as they are.
+    fn attack(
+        &self,
+        spec: &AttackSpec,
+        branches: &[Branch],
+        places: &[usize],
+        input: &EvaluationInput<'_>,
+    ) -> Result<Seen> {
         let followed = input.networks.followed(spec, branches)?;
-        let first = branches[0];
-        let target = Target::new(
-            followed,
-            first,
-            &self.images,
-            &self.labels,
-            &self.indices,
-            input.seed,
-        )
-        .through(branches);
-        let teacher = input.networks.taught(spec, &self.images)?;
+        let mut seen = self.untouched(spec.norm());
+        let places = &self.remember(followed.branches(), branches, places, input.made, &mut seen);
+        if places.is_empty() {
+            return Ok(seen);
+        }
+        let rows = numbers(places, self.images.device());
+        let images = self.images.index_select(0, &rows);
+        let labels = self.labels.index_select(0, &rows);
+        let indices: Vec<u32> = places.iter().map(|&place| self.indices[place]).collect();
+        let target =
+            Target::new(followed, branches[0], &images, &labels, &indices, input.seed).through(branches);
+        let teacher = input.networks.taught(spec, &images)?;
         if let Some(taught) = &teacher {
             let (classes, own) = (taught.size()[1], target.classes()?);
             if classes != own {
@@ -224,58 +321,47 @@ impl Batch {
                 )));
             }
         }
-        let images = attack::run(spec, &target, teacher.as_ref())?;
-        Ok(Seen {
-            images,
-            norm: spec.norm(),
-            spent: target.spent(),
-        })
+        let made = attack::run(spec, &target, teacher.as_ref())?;
+        seen.put(places, &made, &target.spent());
+        Ok(seen)
     }
 
-    /// Those of the images at `places` that logits `[M, classes]`, a row for each of them, have right.
-    fn right(&self, logits: &Tensor, places: &[usize]) -> Vec<usize> {
-        let width = (logits.size()[1] as usize).max(1);
-        let all = floats(logits);
-        let rows = all.chunks_exact(width).zip(places);
-        rows.filter(|(row, place)| {
-            let label = self.classes[**place];
-            judge(row, label).prediction == label
-        })
-        .map(|(_, place)| *place)
-        .collect()
-    }
-
-    /// Puts back, of the images at `right`, those that `ask` has wrong as they were: an attack only
-    /// put them right.
-    fn put_back(
+    /// Puts those of the images at `places` into `seen` that were made before through the one branch
+    /// that is followed, of a network that has these branches; gives the places of the others.
+    fn remember(
         &self,
-        right: &[usize],
-        images: &mut Tensor,
-        logits: &mut Tensor,
-        ask: impl Fn(&Tensor) -> Result<Tensor>,
-    ) -> Result<()> {
-        if right.is_empty() {
-            return Ok(());
-        }
-        let numbers = |list: &[usize]| {
-            let list: Vec<i64> = list.iter().map(|&number| number as i64).collect();
-            Tensor::from_slice(&list).to_device(images.device())
+        own: &[Branch],
+        followed: &[Branch],
+        places: &[usize],
+        made: &Made,
+        seen: &mut Seen,
+    ) -> Vec<usize> {
+        let followed = match (own, followed) {
+            // A single-norm network answers every branch.
+            ([Branch::Single], [_]) => Branch::Single,
+            (_, [one]) => *one,
+            _ => return places.to_vec(),
         };
-        let before = ask(&self.images.index_select(0, &numbers(right)))?;
-        let always = self.right(&before, right);
-        let rows = (0..right.len()).filter(|&row| !always.contains(&right[row]));
-        let (rows, healed): (Vec<usize>, Vec<usize>) = rows.map(|row| (row, right[row])).unzip();
-        let (rows, healed) = (numbers(&rows), numbers(&healed));
-        *logits = logits.index_copy(0, &healed, &before.index_select(0, &rows));
-        *images = images.index_copy(0, &healed, &self.images.index_select(0, &healed));
-        Ok(())
+        let indices: Vec<u32> = places.iter().map(|&place| self.indices[place]).collect();
+        let Some(known) = made.find(followed, &indices, self.images.device()) else {
+            return places.to_vec();
+        };
+        let there: Vec<usize> = known.places.iter().map(|&place| places[place]).collect();
+        let spent = attack::Spent {
+            broken_by: vec![None; there.len()],
+            forwards: known.forwards,
+            backwards: known.backwards,
+        };
+        seen.put(&there, &known.images, &spent);
+        let missing = places.iter().filter(|place| !there.contains(place));
+        missing.copied().collect()
     }
 
-    /// One row an image. Of an image that the model has wrong as it is, and an attack put right,
-    /// the adversarial image is the image itself: robust is what is right before and after.
+    /// One row an image.
     fn judge(
         &self,
-        seen: &mut Seen,
+        seen: &Seen,
+        before: &Before,
         condition: &Condition,
         branch: Branch,
         input: &EvaluationInput<'_>,
@@ -283,57 +369,45 @@ impl Batch {
         let _guard = no_grad_guard();
         let model = input.networks.model();
         let passes = passes(condition);
-        let mut logits = averaged(model, &seen.images, branch, passes)?;
-        let width = logits.size()[1] as usize;
-        if let Some(position) = self.classes.iter().position(|&label| usize::from(label) >= width) {
-            return Err(Error::Input(format!(
-                "the model gives {width} logits, but image {} has label {}",
-                self.indices[position], self.classes[position]
-            )));
-        }
-        let mut forwards = vec![passes; self.indices.len()];
-        let attacked = matches!(condition, Condition::Attack(_));
-        if attacked {
-            let everywhere: Vec<usize> = (0..self.indices.len()).collect();
-            let right = self.right(&logits, &everywhere);
-            for &place in &right {
-                forwards[place] += passes;
-            }
-            let ask = |images: &Tensor| averaged(model, images, branch, passes);
-            self.put_back(&right, &mut seen.images, &mut logits, ask)?;
-        }
-        let logits = floats(&logits);
+        let width = before.logits.size()[1] as usize;
+        let mut logits = floats(&before.logits);
         // Clean and corrupted images are whole bytes; an adversarial one is judged again as
         // the 8-bit image that could be stored or sent.
-        let rounded = match attacked {
-            true => Some(floats(&averaged(
-                model,
-                &eight_bits(&seen.images),
-                branch,
-                passes,
-            )?)),
-            false => None,
-        };
+        let mut rounded = logits.clone();
+        let mut forwards = vec![passes; self.indices.len()];
+        if !before.attacked.is_empty() {
+            let rows = numbers(&before.attacked, self.images.device());
+            let made = seen.images.index_select(0, &rows);
+            let ask = |images: &Tensor| Ok::<_, Error>(floats(&averaged(model, images, branch, passes)?));
+            for (all, said) in [
+                (&mut logits, ask(&made)?),
+                (&mut rounded, ask(&eight_bits(&made))?),
+            ] {
+                for (said, &place) in said.chunks_exact(width).zip(&before.attacked) {
+                    all[place * width..][..width].copy_from_slice(said);
+                }
+            }
+            for &place in &before.attacked {
+                forwards[place] += passes + seen.spent.forwards[place];
+            }
+        }
         let norms = floats(&ball::length(&(&seen.images - &self.images), seen.norm));
         let mut rows = Vec::with_capacity(self.indices.len());
-        for (position, row) in logits.chunks_exact(width).enumerate() {
-            let label = self.classes[position];
+        for (place, row) in logits.chunks_exact(width).enumerate() {
+            let label = self.classes[place];
             let verdict = judge(row, label);
-            let rounded = rounded
-                .as_ref()
-                .map(|all| judge(&all[position * width..][..width], label));
             rows.push(Outcome {
-                image: self.indices[position],
+                image: self.indices[place],
                 branch,
                 condition: condition.clone(),
                 label,
                 prediction: verdict.prediction,
-                rounded: rounded.map_or(verdict.prediction, |verdict| verdict.prediction),
+                rounded: judge(&rounded[place * width..][..width], label).prediction,
                 margin: verdict.margin,
                 loss: verdict.loss,
-                norm: norms[position],
-                forwards: seen.spent.forwards[position] + forwards[position],
-                backwards: seen.spent.backwards[position],
+                norm: norms[place],
+                forwards: forwards[place],
+                backwards: seen.spent.backwards[place],
             });
         }
         Ok(rows)
@@ -398,6 +472,12 @@ fn eight_bits(images: &Tensor) -> Tensor {
     (images * 255.0).round() / 255.0
 }
 
+/// Places of a batch as an index.
+fn numbers(places: &[usize], device: Device) -> Tensor {
+    let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+    Tensor::from_slice(&places).to_device(device)
+}
+
 fn floats(tensor: &Tensor) -> Vec<f32> {
     let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
     let mut values = vec![0.0; tensor.numel()];
@@ -411,29 +491,32 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn an_image_that_an_attack_put_right_is_put_back() {
+    fn only_what_is_right_is_attacked_and_a_branch_sees_its_own() {
         let batch = Batch {
             images: Tensor::zeros([4, 3, 1, 1], (Kind::Float, Device::Cpu)),
             labels: Tensor::from_slice(&[0_i64; 4]),
             indices: vec![5, 6, 7, 8],
             classes: vec![0; 4],
         };
-        // Under the attack all but the second are right; as they were, all but the last.
-        let mut images = Tensor::ones([4, 3, 1, 1], (Kind::Float, Device::Cpu));
-        let mut logits = Tensor::from_slice(&[2.0_f32, 1.0, 1.0, 2.0, 2.0, 1.0, 2.0, 1.0]).reshape([4, 2]);
-        let right = batch.right(&logits, &[0, 1, 2, 3]);
-        assert_eq!(right, [0, 2, 3]);
-        let asked = Cell::new(0);
-        let ask = |images: &Tensor| {
-            asked.set(images.size()[0]);
-            Ok(Tensor::from_slice(&[3.0_f32, 0.0, 3.0, 0.0, 0.0, 3.0]).reshape([3, 2]))
+        // Right, wrong, not a number, right by the lower of two equal classes.
+        let logits = [2.0, 1.0, 1.0, 2.0, f32::NAN, 0.0, 1.0, 1.0];
+        assert_eq!(batch.right(&logits, 2), [0, 3]);
+
+        let made = Seen {
+            images: Tensor::ones([4, 3, 1, 1], (Kind::Float, Device::Cpu)),
+            norm: Norm::Linf,
+            spent: attack::Spent {
+                forwards: vec![7; 4],
+                backwards: vec![5; 4],
+                broken_by: vec![None; 4],
+            },
         };
-        batch
-            .put_back(&right, &mut images, &mut logits, ask)
-            .expect("put back");
-        assert_eq!(asked.get(), 3);
-        assert_eq!(floats(&logits), [2.0, 1.0, 1.0, 2.0, 2.0, 1.0, 0.0, 3.0]);
-        assert_eq!(floats(&images.select(1, 0)), [1.0, 1.0, 1.0, 0.0]);
+        let some = batch.only(&made, &[0, 3]);
+        assert_eq!(floats(&some.images.select(1, 0)), [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(some.spent.forwards, [7, 0, 0, 7]);
+        assert_eq!(some.spent.backwards, [5, 0, 0, 5]);
+        assert_eq!(some.spent.broken_by, [None, Some("clean"), Some("clean"), None]);
+        assert_eq!(floats(&batch.images.sum(Kind::Float)), [0.0]);
     }
 
     /// Odd passes say one class and even ones, more loudly, the other.

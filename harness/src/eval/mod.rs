@@ -6,6 +6,7 @@ pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
 pub mod judge;
+pub mod made;
 pub mod networks;
 pub mod preflight;
 pub mod probe;
@@ -14,5 +15,6 @@ pub mod similarity;
 
 pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, EvaluationInput, Part, evaluate};
+pub use made::Made;
 pub use networks::Networks;
 pub use saved::Saved;

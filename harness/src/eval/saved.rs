@@ -1,6 +1,7 @@
 //! Adversarial images as a file, floats as the attack made them, so that a model says of them
 //! again exactly what it said.
 
+use crate::attack::Spent;
 use crate::error::{Error, Result};
 use crate::nn::checkpoint::Tensors;
 use rlnet_suites::{Branch, Condition};
@@ -21,30 +22,59 @@ struct Header {
     branches: Vec<Branch>,
     indices: Vec<u32>,
     labels: Vec<u16>,
+    /// Passes that each image cost, by branch; none for one that was not attacked.
+    #[serde(default)]
+    forwards: BTreeMap<Branch, Vec<u32>>,
+    #[serde(default)]
+    backwards: BTreeMap<Branch, Vec<u32>>,
+}
+
+/// The images made against one branch, and what they cost.
+#[derive(Debug, Default)]
+struct Made {
+    pieces: Vec<Tensor>,
+    forwards: Vec<u32>,
+    backwards: Vec<u32>,
 }
 
 /// Adversarial images of one attack, by the branch that was attacked.
 #[derive(Debug, Default)]
 pub struct Saved {
     condition: Option<Condition>,
-    pieces: BTreeMap<Branch, Vec<Tensor>>,
+    made: BTreeMap<Branch, Made>,
     indices: Vec<u32>,
     labels: Vec<u16>,
 }
 
+/// What a file has of one branch.
+#[derive(Debug)]
+pub struct Images {
+    /// The branch that was attacked.
+    pub branch: Branch,
+    /// `[N, 3, H, W]`.
+    pub images: Tensor,
+    /// Forward passes of making each.
+    pub forwards: Vec<u32>,
+    /// Backward passes.
+    pub backwards: Vec<u32>,
+}
+
 impl Saved {
-    /// Adds a batch: images `[N, 3, H, W]`, their positions in the test set and their labels.
+    /// Adds a batch: images `[N, 3, H, W]` with what they cost, their positions in the test set and
+    /// their labels.
     pub fn push(
         &mut self,
         condition: &Condition,
         branch: Branch,
         indices: &[u32],
         labels: &[u16],
-        images: &Tensor,
+        (images, spent): (&Tensor, &Spent),
     ) {
         self.condition.get_or_insert_with(|| condition.clone());
-        let pieces = self.pieces.entry(branch).or_default();
-        pieces.push(images.detach().to_device(Device::Cpu));
+        let made = self.made.entry(branch).or_default();
+        made.pieces.push(images.detach().to_device(Device::Cpu));
+        made.forwards.extend(&spent.forwards);
+        made.backwards.extend(&spent.backwards);
         // The first branch to bring a batch brings its labels too.
         if self.indices.last() != indices.last() {
             self.indices.extend(indices);
@@ -57,8 +87,11 @@ impl Saved {
         if self.condition.is_none() {
             self.condition = after.condition;
         }
-        for (branch, pieces) in after.pieces {
-            self.pieces.entry(branch).or_default().extend(pieces);
+        for (branch, after) in after.made {
+            let made = self.made.entry(branch).or_default();
+            made.pieces.extend(after.pieces);
+            made.forwards.extend(after.forwards);
+            made.backwards.extend(after.backwards);
         }
         self.indices.extend(after.indices);
         self.labels.extend(after.labels);
@@ -68,23 +101,28 @@ impl Saved {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(self, path: &Path) -> Result<()> {
         let empty = || Error::Work(format!("writing {}: no image was kept", path.display()));
         let mut tensors = Tensors::default();
-        let mut shape = Vec::new();
-        for (branch, pieces) in &self.pieces {
-            let all = Tensor::cat(pieces, 0);
-            shape = all.size();
+        let mut header = Header {
+            kind: "adversarial".into(),
+            condition: self.condition.ok_or_else(empty)?,
+            shape: Vec::new(),
+            branches: self.made.keys().copied().collect(),
+            indices: self.indices,
+            labels: self.labels,
+            forwards: BTreeMap::new(),
+            backwards: BTreeMap::new(),
+        };
+        // One branch after the other: all images lie in memory twice at most.
+        for (branch, made) in self.made {
+            let all = Tensor::cat(&made.pieces, 0);
+            header.shape = all.size();
+            header.forwards.insert(branch, made.forwards);
+            header.backwards.insert(branch, made.backwards);
+            drop(made.pieces);
             tensors.put(branch.name(), &all);
         }
-        let header = Header {
-            kind: "adversarial".into(),
-            condition: self.condition.clone().ok_or_else(empty)?,
-            shape,
-            branches: self.pieces.keys().copied().collect(),
-            indices: self.indices.clone(),
-            labels: self.labels.clone(),
-        };
         tensors.save(path, &header)
     }
 
@@ -93,24 +131,32 @@ impl Saved {
     /// # Errors
     /// When it is absent, truncated or not a file of adversarial images.
     pub fn read(path: &Path) -> Result<Self> {
-        let (tensors, header): (Tensors, Header) = Tensors::load(path)?;
-        let mut pieces = BTreeMap::new();
+        let (tensors, mut header): (Tensors, Header) = Tensors::load(path)?;
+        let mut made = BTreeMap::new();
         for branch in &header.branches {
-            pieces.insert(*branch, vec![tensors.get(branch.name(), &header.shape)?]);
+            let branches_own = Made {
+                pieces: vec![tensors.get(branch.name(), &header.shape)?],
+                forwards: header.forwards.remove(branch).unwrap_or_default(),
+                backwards: header.backwards.remove(branch).unwrap_or_default(),
+            };
+            made.insert(*branch, branches_own);
         }
         Ok(Self {
             condition: Some(header.condition),
-            pieces,
+            made,
             indices: header.indices,
             labels: header.labels,
         })
     }
 
-    /// The attacked branches with their images `[N, 3, H, W]`.
-    pub fn images(&self) -> impl Iterator<Item = (Branch, Tensor)> {
-        self.pieces
-            .iter()
-            .map(|(branch, pieces)| (*branch, Tensor::cat(pieces, 0)))
+    /// The attacked branches with their images.
+    pub fn images(&self) -> impl Iterator<Item = Images> {
+        self.made.iter().map(|(branch, made)| Images {
+            branch: *branch,
+            images: Tensor::cat(&made.pieces, 0),
+            forwards: made.forwards.clone(),
+            backwards: made.backwards.clone(),
+        })
     }
 
     /// Positions in the test set.

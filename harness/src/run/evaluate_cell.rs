@@ -9,7 +9,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
 use crate::eval::{
-    EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
+    EvaluationInput, Made, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
 };
 use crate::nn::model;
 use crate::progress::{Progress, announce};
@@ -17,7 +17,7 @@ use crate::stop;
 use rlnet_reports::store::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Branch, Cell, CellId, CellRecord, Outcome, Provenance};
+use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tch::Tensor;
@@ -36,6 +36,9 @@ pub(super) struct Opened {
     networks: Networks,
     branches: Vec<Branch>,
     allowed: Vec<String>,
+    /// Images of the cell's attack that are there already, and the cells they are of.
+    made: Made,
+    images_of: Vec<CellId>,
 }
 
 impl Executor<'_> {
@@ -43,9 +46,12 @@ impl Executor<'_> {
         &self,
         cell: &Cell,
         spec: &EvaluateSpec,
-        batch: usize,
+        plan: &Plan,
         ordinal: &str,
     ) -> Result<Visit> {
+        let batch = plan.evaluation_batch;
+        let attacked = matches!(spec.conditions[0], Condition::Attack(_));
+        let save_images = plan.save_images && attacked;
         let claims = self.directory.claims();
         let images = {
             // The one stream of draws is written to files by one process.
@@ -64,12 +70,8 @@ impl Executor<'_> {
             .map(|condition| count(test, images, condition))
             .collect();
         let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
-        let pieces = Pieces::new(
-            &cell.id,
-            &self.directory.work_path(&cell.id),
-            batch,
-            self.part.shard,
-        );
+        let work = self.directory.work_path(&cell.id);
+        let pieces = Pieces::new(&cell.id, &work, (batch, self.part.shard), save_images);
         let mut opened: Option<Opened> = None;
         let mut elsewhere = false;
         for shard in &shards {
@@ -91,7 +93,9 @@ impl Executor<'_> {
                         return Ok(Visit::Helped);
                     }
                     announce(&format!("{ordinal} evaluate {}", cell.name));
-                    none.insert(self.open(cell, spec)?)
+                    let mut opened = self.open(cell, spec)?;
+                    (opened.made, opened.images_of) = self.made(cell, spec)?;
+                    none.insert(opened)
                 }
             };
             let input = EvaluationInput {
@@ -102,10 +106,11 @@ impl Executor<'_> {
                 corrupted: images,
                 batch,
                 seed: spec.seed,
-                save_images: spec.save_images,
+                save_images,
+                made: &opened.made,
             };
             pieces.create()?;
-            self.evaluate_shard(cell, &input, shard, &pieces)?;
+            self.evaluate_shard(cell, (&input, &opened.images_of), shard, &pieces)?;
         }
         let worked = match opened {
             Some(_) => Visit::Helped,
@@ -141,6 +146,8 @@ impl Executor<'_> {
                 None => networks.branches().to_vec(),
             },
             networks,
+            made: Made::default(),
+            images_of: Vec::new(),
         })
     }
 
@@ -148,7 +155,7 @@ impl Executor<'_> {
     fn evaluate_shard(
         &self,
         cell: &Cell,
-        input: &EvaluationInput<'_>,
+        (input, images_of): (&EvaluationInput<'_>, &[CellId]),
         shard: &Shard,
         pieces: &Pieces,
     ) -> Result<()> {
@@ -176,6 +183,7 @@ impl Executor<'_> {
                     process: live::process(),
                     checksum: String::new(),
                     images: None,
+                    images_of: images_of.to_vec(),
                 },
                 outcomes: evaluated.outcomes,
             };
@@ -184,7 +192,7 @@ impl Executor<'_> {
                 let path = self.directory.work_path(&cell.id).join(EXAMPLES);
                 examples::write_strip(&path, shown, self.data.size)?;
             }
-            if let Some(saved) = &evaluated.saved {
+            if let Some(saved) = evaluated.saved {
                 let path = pieces.images(&piece.header);
                 saved.write(&path)?;
                 let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
@@ -221,7 +229,10 @@ impl Executor<'_> {
         let mut provenance = self.provenance(&all);
         provenance.allowed.clone_from(&opened.allowed);
         provenance.corruptions = self.corrupted.describe(spec)?;
-        let saved = spec.save_images.then(|| all_saved(&all, pieces)).transpose()?;
+        let saved = pieces
+            .have_images()
+            .then(|| all_saved(&all, pieces))
+            .transpose()?;
         let outcomes = in_order(all, spec.conditions.len(), &opened.branches);
         let work = self.directory.work(&cell.id)?;
         write_outcomes(&work.join("outcomes.parquet"), &outcomes)?;
@@ -262,6 +273,8 @@ impl Executor<'_> {
         if !devices.is_empty() {
             provenance.device = devices.into_iter().collect::<Vec<_>>().join(", ");
         }
+        let images_of: BTreeSet<&CellId> = all.iter().flat_map(|piece| &piece.header.images_of).collect();
+        provenance.images_of = images_of.into_iter().cloned().collect();
         provenance.seconds = all.iter().map(|piece| piece.header.seconds).sum();
         provenance.resumed = processes.len().saturating_sub(1) as u32;
         provenance

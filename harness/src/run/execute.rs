@@ -131,7 +131,7 @@ impl Executor<'_> {
                 let ordinal = format!("[{}/{missing}]", executed.computed + executed.shared + 1);
                 let visit = match &cell.spec {
                     CellSpec::Train(spec) => self.train(cell, spec, &ordinal),
-                    CellSpec::Evaluate(spec) => self.evaluate(cell, spec, plan.evaluation_batch, &ordinal),
+                    CellSpec::Evaluate(spec) => self.evaluate(cell, spec, plan, &ordinal),
                 };
                 match visit {
                     Ok(Visit::Finished) => {

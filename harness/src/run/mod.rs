@@ -15,6 +15,7 @@ pub mod failure;
 pub mod files;
 pub mod jobs;
 pub mod live;
+mod made;
 pub mod piece;
 pub mod prepare;
 pub mod provenance;

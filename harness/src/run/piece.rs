@@ -81,6 +81,9 @@ pub struct Header {
     pub checksum: String,
     /// Checksum of the adversarial images beside it, where they are kept.
     pub images: Option<String>,
+    /// Cells whose adversarial images were shown instead of making them again.
+    #[serde(default)]
+    pub images_of: Vec<CellId>,
 }
 
 /// A piece.
@@ -173,19 +176,27 @@ impl Piece {
 pub struct Pieces {
     cell: CellId,
     folder: PathBuf,
+    images: bool,
 }
 
 /// Folder of the pieces in a cell's work folder.
 pub const FOLDER: &str = "pieces";
 
 impl Pieces {
-    /// The pieces in `work`, for batches and shards of these sizes; those of other sizes are not
-    /// seen.
-    pub fn new(cell: &CellId, work: &Path, batch: usize, attacked: usize) -> Self {
+    /// The pieces in `work`, for batches and shards (of an attack) of these sizes, with the
+    /// adversarial images or without; others are not seen.
+    pub fn new(cell: &CellId, work: &Path, (batch, attacked): (usize, usize), images: bool) -> Self {
+        let kind = if images { "-images" } else { "" };
         Self {
             cell: cell.clone(),
-            folder: work.join(FOLDER).join(format!("b{batch}-s{attacked}")),
+            folder: work.join(FOLDER).join(format!("b{batch}-s{attacked}{kind}")),
+            images,
         }
+    }
+
+    /// Whether adversarial images lie beside the rows.
+    pub fn have_images(&self) -> bool {
+        self.images
     }
 
     /// The pieces of a shard in order, by their ends: contiguous from its first image. Names only.
@@ -342,6 +353,7 @@ mod tests {
                 process: "a".into(),
                 checksum: String::new(),
                 images: None,
+                images_of: Vec::new(),
             },
         }
     }
@@ -367,7 +379,7 @@ mod tests {
     #[test]
     fn pieces_come_back_to_the_bit_and_damage_is_found() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pieces = Pieces::new(&CellId(CELL.into()), folder.path(), 10, 40);
+        let pieces = Pieces::new(&CellId(CELL.into()), folder.path(), (10, 40), false);
         let condition: Condition = "fgsm".parse().expect("a condition");
         let shard = Shard {
             condition: 1,

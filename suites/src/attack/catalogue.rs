@@ -315,7 +315,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Fast adaptive boundary, untargeted: the nearest adversarial, broken when within eps",
         source: "Croce and Hein, ICML 2020, arXiv 1907.02044",
         params: &[NORM, EPS, APGD_STEPS, RESTARTS, COMPAT, ON],
-        version: 1,
+        version: 2,
         uses: &[],
     },
     AttackEntry {
@@ -323,7 +323,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "Fast adaptive boundary, one run a target class",
         source: "Croce and Hein, ICML 2020, arXiv 1907.02044 and 2003.01690",
         params: &[NORM, EPS, APGD_STEPS, RESTARTS, TARGETS, COMPAT, ON],
-        version: 1,
+        version: 2,
         uses: &[],
     },
     AttackEntry {

@@ -13,6 +13,7 @@ mod eval;
 mod foreign;
 mod harness;
 mod idle;
+mod images;
 mod masks;
 mod named;
 mod nights;

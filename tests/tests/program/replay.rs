@@ -12,8 +12,6 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
     place.write("s.toml", TINY);
     let small = [
         "--set",
-        "evaluation.save_images=true",
-        "--set",
         "evaluation.corruptions=[]",
         "--set",
         "evaluation.models=[\"teacher\", \"plain\"]",
@@ -119,15 +117,7 @@ fn cell_name(place: &Place, model: &str) -> String {
 fn an_evaluated_file_is_named_and_compared() {
     let place = Place::new();
     let model = crate::archives::model(&place, TINY, "plain");
-    let ask = [
-        "--dataset",
-        "shapes",
-        "--limit",
-        "6",
-        "--attack",
-        ATTACK,
-        "--save-images",
-    ];
+    let ask = ["--dataset", "shapes", "--limit", "6", "--attack", ATTACK];
     assert_eq!(eval(&place, &model, "out", &ask).code, 0);
     let name = {
         let plan = crate::archives::plan(&place, "out");

@@ -33,7 +33,7 @@ pub(super) struct Settings {
     pub(super) restarts: usize,
     /// Target classes, the likeliest wrong ones first; none for the untargeted attack.
     pub(super) targets: Option<usize>,
-    /// An image is done when its perturbation is no longer than this.
+    /// An image is done, and leaves, when its perturbation is no longer than this.
     pub(super) enough: Option<f64>,
     /// Random starts follow the reference's stream.
     pub(super) compat: bool,
@@ -168,53 +168,73 @@ fn random_start(
 }
 
 /// One run from `start`: the nearest adversarial met on the way and its distance, infinite
-/// where there was none. All images are classified rightly; `aims` are their target classes.
+/// where there was none. All images are classified rightly; `aims` are their target classes. An
+/// image leaves at the first adversarial that is near enough.
 fn run(
     target: &Target<'_>,
     aims: Option<&Tensor>,
     start: Tensor,
     settings: &Settings,
 ) -> Result<(Tensor, Tensor)> {
-    let images = &target.images;
-    let origin = images.flatten(1, -1);
-    let mut best = images.copy();
-    let mut distance = Tensor::full(
-        [target.len() as i64],
-        f64::INFINITY,
-        (Kind::Float, images.device()),
-    );
+    let best = target.images.copy();
+    let distance = Tensor::full([target.len() as i64], f64::INFINITY, (Kind::Float, best.device()));
+    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, best.device()));
     let mut points = start;
     for _ in 0..settings.steps {
-        let (gap, normal) = match aims {
-            Some(aims) => {
-                let slope = target.slope_of(&points, |logits| {
-                    class(logits, aims) - class(logits, &target.labels)
-                })?;
-                (slope.loss, slope.gradient)
-            }
-            None => nearest_boundary(target, &points, settings.norm)?,
-        };
-        // Where a model gives NaN the point stays: it counts as fooled already.
-        let gap = gap.nan_to_num(0.0, 0.0, 0.0);
-        let w = normal.nan_to_num(0.0, 0.0, 0.0).flatten(1, -1);
-        let here = points.flatten(1, -1);
-        let from_origin = &gap + dot(&w, &(&origin - &here));
-        let step = plane::onto(&here, &w, &gap, settings.norm);
-        let direct = plane::onto(&origin, &w, &from_origin, settings.norm);
-        let a = length(&step, settings.norm).clamp_min(1e-8);
-        let b = length(&direct, settings.norm).clamp_min(1e-8);
-        let pull = (&a / (&a + b)).clamp_max(PULL).unsqueeze(1);
-        let moved: Tensor = (here + step * OVERSHOOT) * (1.0 - &pull) + (&origin + direct * OVERSHOOT) * pull;
-        points = moved.clamp(0.0, 1.0).reshape(images.size());
-        let fooled = target.fooled(&target.logits(&points)?);
-        let away = length(&(&points - images), settings.norm);
-        let nearer = fooled.logical_and(&away.lt_tensor(&distance));
-        distance = away.where_self(&nearer, &distance);
-        best = points.where_self(&nearer.reshape([-1, 1, 1, 1]), &best);
-        let back = images + (&points - images) * BACKWARD;
-        points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &points);
+        let active = target.take(&rows);
+        if active.is_empty() {
+            break;
+        }
+        let aims = aims.map(|aims| aims.index_select(0, &rows));
+        let next = step(&active, aims.as_ref(), &points, settings.norm)?;
+        let fooled = active.fooled(&active.logits(&next)?);
+        let away = length(&(&next - &active.images), settings.norm);
+        let nearer = fooled.logical_and(&away.lt_tensor(&distance.index_select(0, &rows)));
+        let found = nearer.nonzero().squeeze_dim(1);
+        let places = rows.index_select(0, &found);
+        let _ = best
+            .shallow_clone()
+            .index_copy_(0, &places, &next.index_select(0, &found));
+        let _ = distance
+            .shallow_clone()
+            .index_copy_(0, &places, &away.index_select(0, &found));
+        let back = &active.images + (&next - &active.images) * BACKWARD;
+        points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &next);
+        // A replay keeps the reference's batches as they are (see `Target::pass`).
+        if let Some(enough) = settings.enough.filter(|_| !settings.compat) {
+            let far = distance.index_select(0, &rows).gt(enough);
+            let far = far.nonzero().squeeze_dim(1);
+            rows = rows.index_select(0, &far);
+            points = points.index_select(0, &far);
+        }
     }
     Ok((best, distance))
+}
+
+/// The points `[N, 3, H, W]` after a step onto the linearised boundary, pulled towards the images.
+fn step(target: &Target<'_>, aims: Option<&Tensor>, points: &Tensor, norm: Norm) -> Result<Tensor> {
+    let images = &target.images;
+    let (gap, normal) = match aims {
+        Some(aims) => {
+            let slope = target.slope_of(points, |logits| {
+                class(logits, aims) - class(logits, &target.labels)
+            })?;
+            (slope.loss, slope.gradient)
+        }
+        None => nearest_boundary(target, points, norm)?,
+    };
+    // Where a model gives NaN the point stays: it counts as fooled already.
+    let gap = gap.nan_to_num(0.0, 0.0, 0.0);
+    let w = normal.nan_to_num(0.0, 0.0, 0.0).flatten(1, -1);
+    let (origin, here) = (images.flatten(1, -1), points.flatten(1, -1));
+    let from_origin = &gap + dot(&w, &(&origin - &here));
+    let step = plane::onto(&here, &w, &gap, norm);
+    let direct = plane::onto(&origin, &w, &from_origin, norm);
+    let a = length(&step, norm).clamp_min(1e-8);
+    let b = length(&direct, norm).clamp_min(1e-8);
+    let pull = (&a / (&a + b)).clamp_max(PULL).unsqueeze(1);
+    let moved: Tensor = (here + step * OVERSHOOT) * (1.0 - &pull) + (&origin + direct * OVERSHOOT) * pull;
+    Ok(moved.clamp(0.0, 1.0).reshape(images.size()))
 }
 
 /// Of the linearised boundaries with the other classes the nearest one: logit difference

@@ -98,6 +98,33 @@ fn an_image_gets_the_same_points_in_every_batch() {
     }
 }
 
+/// Whether an image is broken does not depend on when it leaves, and one that has left costs nothing.
+#[test]
+fn an_image_that_is_broken_leaves() {
+    const STEPS: usize = 12;
+    let model = Linear::random(4, 3 * 5 * 7);
+    let (x, y) = images(&model, 11, 5, 7);
+    for (norm, targets) in [(Norm::Linf, Some(9)), (Norm::L2, None)] {
+        let all = Settings {
+            steps: STEPS,
+            ..settings(norm, targets)
+        };
+        let free = nearest(&target(&model, &x, &y, 0, 11), all).expect("nearest");
+        let eps = free.distance.median().double_value(&[]);
+        let enough = Some(eps);
+        let active = target(&model, &x, &y, 0, 11);
+        let found = nearest(&active, Settings { enough, ..all }).expect("nearest");
+        assert!(found.distance.le(eps).equal(&free.distance.le(eps)), "{norm}");
+        let spent = active.spent();
+        // A run of `fab` has a backward pass a wrong class and step, `fab-t` a run a wrong class.
+        let most = (3 * STEPS) as u32;
+        for (row, &backwards) in spent.backwards.iter().enumerate() {
+            let broken = found.distance.double_value(&[row as i64]) <= eps;
+            assert_eq!(backwards < most, broken, "{norm}, image {row}: {backwards}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_or_undefined_from_the_start() {
     let model = Linear::random(2, 3 * 4 * 4);

@@ -1,0 +1,158 @@
+//! Adversarial images stay with their cell: what they are made of, and that none is made twice.
+
+use crate::archives::plan;
+use crate::harness::{Place, TINY, id, rows};
+use rlnet_suites::{Branch, CellRecord};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const OWN: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3";
+const FROM_TEACHER: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3,surrogate=teacher";
+const FROM_CLEAN: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3,through=clean";
+
+/// Epochs enough that some images are right: only those are attacked.
+fn suite() -> String {
+    TINY.replace("train = 200", "train = 480")
+        .replace("test = 40", "test = 24")
+        .replace("batch = 32", "batch = 16")
+        .replace("epochs = 2", "epochs = 4")
+        .replace(
+            "models = [\"rlnet\", \"plain\"]",
+            "models = [\"teacher\", \"rlnet\"]",
+        )
+        .replace("baseline = \"plain\"\n", "")
+        .replace(
+            "corruptions = [\"gaussian_noise\", \"contrast\"]",
+            "corruptions = []",
+        )
+        .replace(
+            "attacks = [\"fgsm\", \"pgd:steps=3\"]",
+            "attacks = [\"pgd:steps=3\", \"pgd:steps=3,surrogate=teacher\", \"pgd:steps=3,through=clean\"]",
+        )
+}
+
+fn cell(place: &Place, out: &str, name: &str) -> PathBuf {
+    place.path(&format!("{out}/cells/{}", id(place, out, name)))
+}
+
+/// The cells whose images a cell was shown, by their names.
+fn images_of(place: &Place, out: &str, name: &str) -> Vec<String> {
+    let text = std::fs::read(cell(place, out, name).join("cell.json")).expect("a record");
+    let record: CellRecord = serde_json::from_slice(&text).expect("JSON");
+    let names = plan(place, out).cells;
+    let name_of = |id| {
+        names
+            .iter()
+            .find(|cell| cell.id == id)
+            .map(|cell| cell.name.clone())
+    };
+    record
+        .provenance
+        .images_of
+        .into_iter()
+        .filter_map(name_of)
+        .collect()
+}
+
+#[test]
+fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
+    let place = Place::new();
+    place.write("s.toml", suite());
+    place.ok(&["run", "s.toml", "--out", "kept", "--only", "rlnet"]);
+    place.ok(&["run", "s.toml", "--out", "kept"]);
+    // The same trainings, attacked without a memory.
+    let mut copy = std::process::Command::new("cp");
+    let copied = copy.args(["-r", "kept", "fresh"]).current_dir(place.path(""));
+    assert!(copied.status().expect("cp").success());
+    let attacked: Vec<String> = plan(&place, "kept")
+        .cells
+        .iter()
+        .filter(|cell| cell.name.contains("/pgd"))
+        .map(|cell| cell.name.clone())
+        .collect();
+    for name in &attacked {
+        std::fs::remove_dir_all(cell(&place, "fresh", name)).expect("a cell");
+    }
+    place.ok(&[
+        "run",
+        "s.toml",
+        "--out",
+        "fresh",
+        "--set",
+        "evaluation.save_images=false",
+    ]);
+
+    for (name, from) in [
+        ("teacher/".to_owned() + OWN, vec![]),
+        (
+            "teacher/".to_owned() + FROM_CLEAN,
+            vec!["teacher/".to_owned() + OWN],
+        ),
+        (
+            "rlnet/".to_owned() + FROM_TEACHER,
+            vec!["teacher/".to_owned() + OWN, "teacher/".to_owned() + FROM_CLEAN],
+        ),
+        ("rlnet/".to_owned() + FROM_CLEAN, vec!["rlnet/".to_owned() + OWN]),
+    ] {
+        let mut told = images_of(&place, "kept", &name);
+        told.sort_by_key(|name| name.contains("through"));
+        assert_eq!(told, from, "{name}");
+        assert!(images_of(&place, "fresh", &name).is_empty(), "{name}");
+    }
+    assert_eq!(attacked.len(), 5);
+    for name in &attacked {
+        let (kept, fresh) = (cell(&place, "kept", name), cell(&place, "fresh", name));
+        assert!(kept.join("adversarial.safetensors").exists(), "{name}");
+        assert!(!fresh.join("adversarial.safetensors").exists(), "{name}");
+        // Its identity is the same, and so is every byte of its rows.
+        assert_eq!(kept.file_name(), fresh.file_name());
+        assert_eq!(rows(&place, "kept", name), rows(&place, "fresh", name), "{name}");
+
+        let (model, _) = name.split_once('/').expect("a model");
+        let clean: BTreeMap<(Branch, u32), bool> = rows(&place, "kept", &format!("{model}/clean"))
+            .iter()
+            .map(|row| ((row.branch, row.image), row.prediction == row.label))
+            .collect();
+        let mut right = 0;
+        for row in rows(&place, "kept", name) {
+            if clean[&(row.branch, row.image)] {
+                assert_eq!(
+                    (row.forwards, row.backwards),
+                    (5, 3),
+                    "{name}, image {}",
+                    row.image
+                );
+                assert!(row.norm > 0.0);
+                right += 1;
+            } else {
+                assert_eq!(
+                    (row.forwards, row.backwards),
+                    (1, 0),
+                    "{name}, image {}",
+                    row.image
+                );
+                assert_eq!(row.norm, 0.0);
+                assert_ne!(row.prediction, row.label);
+                assert_ne!(row.rounded, row.label);
+            }
+        }
+        assert!(
+            (4..44).contains(&right),
+            "{name}: {right} of 48 right show nothing"
+        );
+    }
+
+    // Images that were thrown away take no row along.
+    let thrown = cell(&place, "kept", &attacked[0]).join("adversarial.safetensors");
+    std::fs::remove_file(&thrown).expect("a file");
+    let again = place.ok(&["run", "s.toml", "--out", "kept"]);
+    assert!(!again.stderr.contains("damaged"), "{}", again.stderr);
+    assert!(!thrown.exists());
+    let replay = place.run(&[
+        "attack",
+        "replay",
+        &thrown.parent().expect("a cell").display().to_string(),
+    ]);
+    assert_eq!(replay.code, 2);
+    assert!(replay.stderr.contains("--discard-images"), "{}", replay.stderr);
+}
