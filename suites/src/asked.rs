@@ -6,8 +6,8 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
-    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, SIMILARITY_VERSION, TEACHER,
-    VERDICT_VERSION, World, identify,
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, OTHER_BUDGET, PROBE_VERSION, SIMILARITY_VERSION,
+    TEACHER, VERDICT_VERSION, World, identify, other_budget,
 };
 use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
@@ -37,14 +37,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What can be asked of one model: attacks that need a teacher are passed over for a
-    /// model that has none, and so are branches that it does not have.
-    pub(crate) fn of(&self, cell: &Cell) -> Self {
+    /// What can be asked of one model, which may have a student of another budget beside it:
+    /// attacks that need what it has not are passed over, and so are branches.
+    pub(crate) fn of(&self, cell: &Cell, has_other_budget: bool) -> Self {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
         let has = |branch: &Branch| has(spec, *branch);
-        let fits = |attack: &&AttackSpec| misfit(attack, spec).is_none();
+        let fits = |attack: &&AttackSpec| misfit(attack, spec, has_other_budget).is_none();
         let branches = self.branches.as_ref().map(|all| {
             let own: Vec<Branch> = all.iter().copied().filter(has).collect();
             if own.is_empty() {
@@ -169,11 +169,14 @@ fn has(spec: &TrainSpec, branch: Branch) -> bool {
 }
 
 /// Why an attack cannot be made on a trained network; nothing where it can.
-fn misfit(attack: &AttackSpec, spec: &TrainSpec) -> Option<String> {
+fn misfit(attack: &AttackSpec, spec: &TrainSpec, has_other_budget: bool) -> Option<String> {
     let through = attack.word("through");
     if through.parse::<Branch>().is_ok_and(|branch| !has(spec, branch)) {
         let own: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
         return Some(format!("has no branch {through} (it has {})", own.join(" and ")));
+    }
+    if attack.word("surrogate") == OTHER_BUDGET && !has_other_budget {
+        return Some("has no other student of its teacher with another budget".to_owned());
     }
     (spec.stage == Stage::Teacher && attack.needs_teacher()).then(|| "has no teacher, it is one".to_owned())
 }
@@ -181,10 +184,11 @@ fn misfit(attack: &AttackSpec, spec: &TrainSpec) -> Option<String> {
 impl Suite {
     /// Refuses an attack, asked for by its own name, that none of the evaluated models can be
     /// attacked with. One that fits some of them is made on those.
-    pub(crate) fn check_attacks(&self, models: &[&Cell]) -> Result<(), SuiteError> {
+    pub(crate) fn check_attacks(&self, models: &[&Cell], trained: &[Cell]) -> Result<(), SuiteError> {
         for attack in self.evaluation.attacks.by_name() {
             let reasons = models.iter().map(|cell| match &cell.spec {
-                CellSpec::Train(spec) => misfit(attack, spec).map(|why| format!("{} {why}", cell.name)),
+                CellSpec::Train(spec) => misfit(attack, spec, other_budget(cell, trained).is_some())
+                    .map(|why| format!("{} {why}", cell.name)),
                 CellSpec::Evaluate(_) => None,
             });
             let reasons: Vec<String> = reasons.flatten().collect();
@@ -252,9 +256,11 @@ mod tests {
                 .cells
                 .iter()
                 .filter(|cell| cell.name.starts_with("senet/pgd"));
-            // Of eleven attacks two go through banks that it does not have.
-            assert_eq!(made.count(), 9, "{scale:?}");
+            // Of fourteen attacks by sixteen names four go through banks that it does not have,
+            // and it is the one student of its teacher.
+            assert_eq!(made.count(), 14 - 4 - 1, "{scale:?}");
             for (attack, why) in [
+                ("budget-transfer", "senet has no other student of its teacher"),
                 ("cross-clean", "senet has no branch clean (it has single)"),
                 ("pgd:through=natural", "senet has no branch natural"),
             ] {
@@ -263,5 +269,34 @@ mod tests {
                 assert!(error.starts_with("mine.toml:") && error.contains(why), "{error}");
             }
         }
+    }
+
+    /// Each student is attacked from the other budget, and the baseline, which has another teacher,
+    /// is not.
+    #[test]
+    fn the_other_budget_is_that_of_the_first_other_student() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        let more = "[[train]]\nname = \"mask-2x\"\nstage = \"mask\"\nteacher = \"teacher\"\nbudget = \"2x\"\n\n\
+                    [[train]]\nname = \"rlnet-2x\"\nstage = \"student\"\nmask = \"mask-2x\"\n\n[evaluation]\n\
+                    models = [\"teacher\", \"rlnet\", \"rlnet-2x\", \"senet\"]\n";
+        let (before, asked) = demo.split_once("[evaluation]\n").expect("an evaluation");
+        let asked: Vec<&str> = asked.lines().filter(|line| !line.starts_with("models")).collect();
+        let text = format!("{before}{more}{}", asked.join("\n"));
+        let (text, after) = text.split_once("attacks = [").expect("attacks");
+        let text = format!("{text}attacks = [\"budget-transfer\", {after}");
+        let suite = Suite::parse(&text, "mine.toml", &[]).expect("a suite");
+        let plan = suite.plan(&World::unread(&suite)).expect("a plan");
+        let id = |name: &str| crate::plan::find(&plan.cells, name).expect(name).id.clone();
+        let mut followed = BTreeMap::new();
+        for cell in &plan.cells {
+            if let CellSpec::Evaluate(spec) = &cell.spec
+                && let Some(other) = spec.surrogates.get(OTHER_BUDGET)
+            {
+                assert!(cell.parents.contains(other), "{}", cell.name);
+                followed.insert(cell.model.as_str(), other.clone());
+            }
+        }
+        let expected = BTreeMap::from([("rlnet", id("rlnet-2x")), ("rlnet-2x", id("rlnet"))]);
+        assert_eq!(followed, expected);
     }
 }

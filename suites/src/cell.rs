@@ -3,7 +3,7 @@
 use crate::branch::{Branch, NormBanks};
 use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
-use crate::train::TrainSpec;
+use crate::train::{Stage, TrainSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,6 +91,16 @@ pub struct Cell {
     pub spec: CellSpec,
     /// Version constants of the algorithms involved, bumped by hand when results change.
     pub versions: BTreeMap<String, u32>,
+}
+
+impl Cell {
+    /// How a student is trained; nothing for other cells.
+    pub fn student(&self) -> Option<&TrainSpec> {
+        match &self.spec {
+            CellSpec::Train(spec) if spec.stage == Stage::Student => Some(spec),
+            _ => None,
+        }
+    }
 }
 
 /// One ReLU layer of a model.

@@ -31,6 +31,10 @@ pub const ARCHIVE_VERSION: u32 = 1;
 /// What attacks and comparisons call the teacher of the evaluated model.
 pub const TEACHER: &str = "teacher";
 
+/// What attacks call the first other student in the suite that has the evaluated one's teacher and
+/// another budget.
+pub const OTHER_BUDGET: &str = "other-budget";
+
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -146,11 +150,13 @@ impl Suite {
         let trained = cells.clone();
         let models = models.into_iter().map(|model| find(&trained, model));
         let models = models.collect::<Result<Vec<_>, _>>()?;
-        self.check_attacks(&models)?;
+        self.check_attacks(&models, &trained)?;
         for cell in models {
-            let asked = asked.of(cell);
+            let other_budget = other_budget(cell, &trained);
+            let asked = asked.of(cell, other_budget.is_some());
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
+                OTHER_BUDGET => other_budget.map(|other| other.id.clone()),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
             let asked = asked.cells(&cell.name, &cell.id, &surrogate, &data, world);
@@ -222,6 +228,27 @@ impl Plan {
         let cell = self.cells.iter().find(measures).or(self.cells.first());
         cell.map(|cell| &cell.data)
     }
+}
+
+/// The first other student with the teacher of this one and another budget.
+pub(crate) fn other_budget<'a>(cell: &Cell, trained: &'a [Cell]) -> Option<&'a Cell> {
+    let budget = |cell: &Cell| {
+        let spec = cell.student()?;
+        let masks = trained.iter().filter(|other| cell.parents.contains(&other.id));
+        let searched = masks.filter_map(|mask| match &mask.spec {
+            CellSpec::Train(search) => search.budget,
+            CellSpec::Evaluate(_) => None,
+        });
+        spec.budget
+            .or_else(|| searched.last())
+            .map(|budget| budget.to_string())
+    };
+    let own = budget(cell)?;
+    let others = trained
+        .iter()
+        .filter(|other| other.parents.first() == cell.parents.first());
+    let mut others = others.filter(|other| other.data == cell.data);
+    others.find(|other| budget(other).is_some_and(|budget| budget != own))
 }
 
 /// A cell by its name.

@@ -390,12 +390,16 @@ impl Eval {
             let members = group(text)?;
             let single = members.len() == 1;
             for attack in members {
-                let lacks = if attack.needs_teacher() && !models.surrogates.contains_key("teacher") {
-                    Some("it needs --surrogate teacher=FILE")
+                let missing = attack
+                    .networks()
+                    .find(|name| !models.surrogates.contains_key(*name));
+                let lacks = if let Some(name) = missing {
+                    Some(format!("it needs --surrogate {name}=FILE"))
                 } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
-                    Some("a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors")
+                    let why = "a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors";
+                    Some(why.to_owned())
                 } else if script && !["", "same"].contains(&attack.word("through")) {
-                    Some("a TorchScript model has one branch")
+                    Some("a TorchScript model has one branch".to_owned())
                 } else {
                     None
                 };

@@ -32,12 +32,22 @@ pub const ATTACKS: &[NamedAttack] = &[
     NamedAttack {
         name: "white-box",
         spec: "pgd:steps=50,keep=first",
-        asks: "each branch on its own; the worst of the branches is the branch-choice attack",
+        asks: "each branch on its own",
+    },
+    NamedAttack {
+        name: "branch-choice",
+        spec: "pgd:steps=50,keep=first",
+        asks: "the attacker chooses the branch: white-box, read as worst of branches: an image counts only if every branch holds",
     },
     NamedAttack {
         name: "agnostic",
         spec: "pgd:steps=50,keep=first,through=all",
-        asks: "one perturbation against all branches; their mean is the random-branch defence, whose expectation it follows exactly",
+        asks: "one perturbation against all branches",
+    },
+    NamedAttack {
+        name: "random-branch",
+        spec: "pgd:steps=50,keep=first,through=all",
+        asks: "the defender draws a branch for each image: agnostic, whose summed losses are EOT over the draw, exactly; read as random branch",
     },
     NamedAttack {
         name: "cross-clean",
@@ -50,9 +60,24 @@ pub const ATTACKS: &[NamedAttack] = &[
         asks: "made on the adversarial branch: must not beat the white-box attack of another branch",
     },
     NamedAttack {
+        name: "swap-clean",
+        spec: "pgd:steps=50,through=clean-with-adversarial-affine",
+        asks: "made on clean statistics with adversarial scales and shifts: must not beat white-box",
+    },
+    NamedAttack {
+        name: "swap-adversarial",
+        spec: "pgd:steps=50,through=adversarial-with-clean-affine",
+        asks: "made on adversarial statistics with clean scales and shifts: must not beat white-box",
+    },
+    NamedAttack {
         name: "teacher-transfer",
         spec: "pgd:steps=50,surrogate=teacher",
         asks: "made on the all-ReLU teacher: must be weaker than white-box",
+    },
+    NamedAttack {
+        name: "budget-transfer",
+        spec: "pgd:steps=50,surrogate=other-budget",
+        asks: "made on a student of the same teacher with another budget: must be weaker than white-box",
     },
     NamedAttack {
         name: "all-relu-transfer",

@@ -111,7 +111,15 @@ const EOT: Param = Param {
 
 const THROUGH: Param = word(
     "through",
-    &["same", "clean", "natural", "adversarial", "all"],
+    &[
+        "same",
+        "clean",
+        "natural",
+        "adversarial",
+        "clean-with-adversarial-affine",
+        "adversarial-with-clean-affine",
+        "all",
+    ],
     true,
     "the norm branch whose gradient is followed; the verdict is always the evaluated branch's",
 );
@@ -122,7 +130,7 @@ const SURROGATE: Param = Param {
     preset: Preset::Always("self"),
     neutral: true,
     help: "the network whose gradient is followed: self, all-relu or linear (same weights, other mask), \
-           teacher, or a model's name in the suite",
+           teacher, other-budget (a student of the same teacher), or a model's name in the suite",
 };
 
 const ON: Param = Param {

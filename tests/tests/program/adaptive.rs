@@ -21,9 +21,14 @@ fn attacked(place: &Place, out: &str) -> Vec<(String, Vec<Outcome>)> {
 
 #[test]
 fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
-    const N: usize = 5;
+    const N: usize = 12;
     let place = Place::new();
-    place.write("s.toml", TINY);
+    // Epochs enough that some images are right: only those are attacked.
+    let suite = TINY
+        .replace("train = 200", "train = 480")
+        .replace("batch = 32", "batch = 16")
+        .replace("epochs = 2", "epochs = 4");
+    place.write("s.toml", suite);
     place.ok(&["run", "s.toml", "--out", "out", "--only", "rlnet"]);
     let file = |name: &str| {
         let path = place.path(&format!(
@@ -33,33 +38,39 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         path.display().to_string()
     };
     let ask = |out: &str, attack: &str, more: &[&str]| {
-        let question = ["--dataset", "shapes", "--limit", "5", "--attack", attack];
+        let question = ["--dataset", "shapes", "--limit", "12", "--attack", attack];
         eval(&place, &file("rlnet"), out, &[&question[..], more].concat())
     };
     let teacher = format!("teacher={}", file("teacher"));
-    let said = ask("with", "adaptive:steps=2", &["--surrogate", &teacher]);
+    let sibling = format!("other-budget={}", file("mask"));
+    let both = ["--surrogate", &teacher, "--surrogate", &sibling];
+    let said = ask("with", "adaptive:steps=2", &both);
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(!said.stderr.contains("left out"), "{}", said.stderr);
+    let clean = rows(&place, "with", &plan(&place, "with").cells[0].name);
+    let right: Vec<bool> = clean.iter().map(|row| row.prediction == row.label).collect();
+    let both: Vec<usize> = (0..N).filter(|&row| right[row] && right[row + N]).collect();
+    assert!(!both.is_empty(), "no image is right on both branches");
     let with = attacked(&place, "with");
-    assert_eq!(with.len(), 11);
+    assert_eq!(with.len(), 14);
     let mut different = Vec::new();
     for (attack, rows) in &with {
         assert_eq!(rows.len(), 2 * N, "{attack}");
         assert!(attack.contains("steps=2"), "{attack}");
-        // `joint` may go this far from the corrupted image.
-        assert!(
-            rows.iter()
-                .all(|row| row.norm <= 8.0 / 255.0 + 1e-6 && row.norm > 0.0),
-            "{attack}"
-        );
-        let norms: Vec<f32> = rows.iter().map(|row| row.norm).collect();
+        // `joint` may go this far from the corrupted image, and asks what is right of those.
+        for (row, right) in rows.iter().zip(&right) {
+            assert!(row.norm <= 8.0 / 255.0 + 1e-6, "{attack}");
+            assert!(attack.contains("on=") || (row.norm > 0.0) == *right, "{attack}");
+        }
         let margins: Vec<f32> = rows.iter().map(|row| row.margin).collect();
         if attack.contains("through=") {
             // The branches judge one and the same point, and judge it differently.
-            assert_eq!(norms[..N], norms[N..], "{attack}");
-            assert_ne!(margins[..N], margins[N..], "{attack}");
+            for &row in &both {
+                assert_eq!(rows[row].norm, rows[row + N].norm, "{attack}");
+                assert_ne!(margins[row], margins[row + N], "{attack}");
+            }
         }
-        // With keep=first an image that is wrong from the start shows the start, whatever the loss.
+        // With keep=first an image that is wrong at the start shows the start, whatever the loss.
         if !attack.contains("keep=first") {
             assert!(
                 !different.contains(&margins),
@@ -69,7 +80,7 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         }
     }
 
-    assert_eq!(different.len(), 5);
+    assert_eq!(different.len(), 8);
 
     let said = ask("without", "adaptive:steps=2", &[]);
     assert_eq!(said.code, 0, "{}", said.stderr);
@@ -78,15 +89,19 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         .lines()
         .filter(|line| line.contains("left out"))
         .collect();
-    assert_eq!(left_out.len(), 2, "{left_out:?}");
-    for (line, member) in left_out.iter().zip(["surrogate=teacher", "loss=kl-teacher"]) {
-        assert!(
-            line.contains(member) && line.contains("--surrogate teacher=FILE"),
-            "{line}"
-        );
+    let members = [
+        ("surrogate=teacher", "--surrogate teacher=FILE"),
+        ("surrogate=other-budget", "--surrogate other-budget=FILE"),
+        ("loss=kl-teacher", "--surrogate teacher=FILE"),
+    ];
+    assert_eq!(left_out.len(), members.len(), "{left_out:?}");
+    for (line, (member, file)) in left_out.iter().zip(members) {
+        assert!(line.contains(member) && line.contains(file), "{line}");
     }
     // What is left is answered as before.
-    let needs_none = |(attack, _): &&(String, Vec<Outcome>)| !attack.contains("teacher");
+    let needs_none = |(attack, _): &&(String, Vec<Outcome>)| {
+        !attack.contains("teacher") && !attack.contains("other-budget")
+    };
     let rest: Vec<_> = with.iter().filter(needs_none).cloned().collect();
     assert_eq!(attacked(&place, "without"), rest);
 
@@ -113,8 +128,10 @@ fn torchscript_has_neither_branches_nor_masks() {
     assert_eq!(said.code, 0, "{}", said.stderr);
     for (why, count) in [
         ("left out: it needs --surrogate teacher=FILE", 2),
+        ("left out: it needs --surrogate other-budget=FILE", 1),
         ("left out: a TorchScript model's ReLUs cannot be changed", 2),
-        ("left out: a TorchScript model has one branch", 3),
+        // `agnostic` and `random-branch` are one attack by two names.
+        ("left out: a TorchScript model has one branch", 6),
     ] {
         assert_eq!(said.stderr.matches(why).count(), count, "{why}: {}", said.stderr);
     }
