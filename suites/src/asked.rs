@@ -1,13 +1,13 @@
 //! What is asked about a model, and the evaluation cells that answer it.
 
 use crate::attack::AttackSpec;
-use crate::branch::Branch;
+use crate::branch::{Branch, NormBanks};
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
     ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, OTHER_BUDGET, PROBE_VERSION, SIMILARITY_VERSION,
-    TEACHER, VERDICT_VERSION, World, identify, other_budget,
+    TEACHER, VERDICT_VERSION, World, find, identify, other_budget,
 };
 use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
@@ -37,22 +37,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What can be asked of one model, which may have a student of another budget beside it:
-    /// attacks that need what it has not are passed over, and so are branches.
-    pub(crate) fn of(&self, cell: &Cell, has_other_budget: bool) -> Self {
+    /// What can be asked of one model beside the others that are trained: attacks that need what
+    /// is not there are passed over, and so are branches that it does not have.
+    pub(crate) fn of(&self, cell: &Cell, trained: &[Cell]) -> Self {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
-        let has = |branch: &Branch| has(spec, *branch);
-        let fits = |attack: &&AttackSpec| misfit(attack, spec, has_other_budget).is_none();
-        let branches = self.branches.as_ref().map(|all| {
-            let own: Vec<Branch> = all.iter().copied().filter(has).collect();
-            if own.is_empty() {
-                spec.norm.branches().to_vec()
-            } else {
-                own
-            }
-        });
+        let fits = |attack: &&AttackSpec| misfit(attack, cell, self.branches.as_deref(), trained).is_none();
+        let branches = self.branches.as_ref().map(|all| gone_through(all, spec));
         Self {
             attacks: self.attacks.iter().filter(fits).cloned().collect(),
             branches,
@@ -168,17 +160,53 @@ fn has(spec: &TrainSpec, branch: Branch) -> bool {
     branch.banks().all(|bank| spec.norm.branches().contains(&bank))
 }
 
-/// Why an attack cannot be made on a trained network; nothing where it can.
-fn misfit(attack: &AttackSpec, spec: &TrainSpec, has_other_budget: bool) -> Option<String> {
+/// Those of some branches that a network has; all of its own where it has none of them.
+fn gone_through(asked: &[Branch], spec: &TrainSpec) -> Vec<Branch> {
+    let own = asked.iter().copied().filter(|branch| has(spec, *branch));
+    let own: Vec<Branch> = own.collect();
+    match own.is_empty() {
+        true => spec.norm.branches().to_vec(),
+        false => own,
+    }
+}
+
+/// Why an attack cannot be made on a trained network, beside the others; nothing where it can.
+fn misfit(attack: &AttackSpec, cell: &Cell, branches: Option<&[Branch]>, trained: &[Cell]) -> Option<String> {
+    let CellSpec::Train(own) = &cell.spec else {
+        return None;
+    };
+    if own.stage == Stage::Teacher && attack.needs_teacher() {
+        return Some("has no teacher, it is one".to_owned());
+    }
+    let other = match attack.word("surrogate") {
+        "" | "self" | "all-relu" | "linear" => None,
+        TEACHER => trained
+            .iter()
+            .find(|other| cell.parents.first() == Some(&other.id)),
+        OTHER_BUDGET => match other_budget(cell, trained) {
+            None => return Some("has no other student of its teacher with another budget".to_owned()),
+            other => other,
+        },
+        name => find(trained, name).ok(),
+    };
+    let (whose, spec) = match other.map(|other| (&other.name, &other.spec)) {
+        Some((name, CellSpec::Train(spec))) => (format!("cannot follow {name}, which "), spec),
+        _ => (String::new(), own),
+    };
     let through = attack.word("through");
-    if through.parse::<Branch>().is_ok_and(|branch| !has(spec, branch)) {
-        let own: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
-        return Some(format!("has no branch {through} (it has {})", own.join(" and ")));
-    }
-    if attack.word("surrogate") == OTHER_BUDGET && !has_other_budget {
-        return Some("has no other student of its teacher with another budget".to_owned());
-    }
-    (spec.stage == Stage::Teacher && attack.needs_teacher()).then(|| "has no teacher, it is one".to_owned())
+    let followed = match through.parse() {
+        Ok(branch) => vec![branch],
+        // A single-norm network answers every branch.
+        _ if spec.norm == NormBanks::Single => Vec::new(),
+        _ if through == "all" => own.norm.branches().to_vec(),
+        _ => branches.map_or(own.norm.branches().to_vec(), |all| gone_through(all, own)),
+    };
+    let lacking = followed.into_iter().find(|branch| !has(spec, *branch))?;
+    let banks: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
+    Some(format!(
+        "{whose}has no branch {lacking} (it has {})",
+        banks.join(" and ")
+    ))
 }
 
 impl Suite {
@@ -186,10 +214,9 @@ impl Suite {
     /// attacked with. One that fits some of them is made on those.
     pub(crate) fn check_attacks(&self, models: &[&Cell], trained: &[Cell]) -> Result<(), SuiteError> {
         for attack in self.evaluation.attacks.by_name() {
-            let reasons = models.iter().map(|cell| match &cell.spec {
-                CellSpec::Train(spec) => misfit(attack, spec, other_budget(cell, trained).is_some())
-                    .map(|why| format!("{} {why}", cell.name)),
-                CellSpec::Evaluate(_) => None,
+            let reasons = models.iter().map(|cell| {
+                let why = misfit(attack, cell, self.evaluation.branches.as_deref(), trained)?;
+                Some(format!("{} {why}", cell.name))
             });
             let reasons: Vec<String> = reasons.flatten().collect();
             if !reasons.is_empty() && reasons.len() == models.len() {
@@ -261,6 +288,10 @@ mod tests {
             assert_eq!(made.count(), 14 - 4 - 1, "{scale:?}");
             for (attack, why) in [
                 ("budget-transfer", "senet has no other student of its teacher"),
+                (
+                    "pgd:surrogate=senet-teacher,through=clean",
+                    "senet cannot follow senet-teacher, which has no branch clean (it has single)",
+                ),
                 ("cross-clean", "senet has no branch clean (it has single)"),
                 ("pgd:through=natural", "senet has no branch natural"),
             ] {

@@ -153,7 +153,7 @@ impl Suite {
         self.check_attacks(&models, &trained)?;
         for cell in models {
             let other_budget = other_budget(cell, &trained);
-            let asked = asked.of(cell, other_budget.is_some());
+            let asked = asked.of(cell, &trained);
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),

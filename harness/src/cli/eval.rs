@@ -384,12 +384,16 @@ impl Eval {
     /// The attacks asked for. Of a group, those that this model cannot take are left out, and
     /// the command says so; one asked for by its own name is refused when it is run.
     fn attacks(&self, texts: &[String], models: &Models) -> Result<Vec<AttackSpec>> {
-        let mut attacks: Vec<AttackSpec> = Vec::new();
+        let (mut attacks, mut left_out) = (Vec::new(), Vec::new());
         let script = is_torchscript(&models.file);
         for text in texts {
             let members = group(text)?;
             let single = members.len() == 1;
             for attack in members {
+                // Some attacks have two names.
+                if attacks.contains(&attack) || left_out.contains(&attack) {
+                    continue;
+                }
                 let missing = attack
                     .networks()
                     .find(|name| !models.surrogates.contains_key(*name));
@@ -404,10 +408,12 @@ impl Eval {
                     None
                 };
                 match lacks {
-                    Some(why) if !single => announce(&format!("{attack} is left out: {why}")),
+                    Some(why) if !single => {
+                        announce(&format!("{attack} is left out: {why}"));
+                        left_out.push(attack);
+                    }
                     Some(why) => return Err(Error::Input(format!("--attack {attack}: {why}"))),
-                    _ if attacks.contains(&attack) => {}
-                    _ => attacks.push(attack),
+                    None => attacks.push(attack),
                 }
             }
         }

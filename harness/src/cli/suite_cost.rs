@@ -30,15 +30,28 @@ fn images(cell: &Cell) -> Result<Images> {
     }
 }
 
-/// What a plan asks for: per kind of work, cells and multiply-accumulates.
-fn count(plan: &Plan) -> Result<BTreeMap<&'static str, (usize, f64)>> {
-    let mut kinds: BTreeMap<&'static str, (usize, f64)> = BTreeMap::new();
-    for work in work::of(plan, images)? {
-        let (cells, macs) = kinds.entry(work.kind).or_default();
-        *cells += 1;
-        *macs += work.macs;
+/// What a plan asks for: per kind of work, cells and multiply-accumulates; bytes that stay.
+#[derive(Default)]
+struct Count {
+    kinds: BTreeMap<&'static str, (usize, f64)>,
+    kept: f64,
+}
+
+impl Count {
+    fn of(plan: &Plan) -> Result<Self> {
+        let mut count = Self::default();
+        for work in work::of(plan, images)? {
+            let (cells, macs) = count.kinds.entry(work.kind).or_default();
+            *cells += 1;
+            *macs += work.macs;
+            count.kept += work.kept;
+        }
+        Ok(count)
     }
-    Ok(kinds)
+
+    fn macs(&self) -> f64 {
+        self.kinds.values().map(|(_, macs)| macs).sum()
+    }
 }
 
 /// Prints it, in hours at `rate` million million multiply-accumulates a second.
@@ -52,20 +65,20 @@ pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
     if !(rate > 0.0 && rate.is_finite()) {
         return Err(Error::Input(format!("--rate {rate}: more than 0")));
     }
-    let work = count(plan)?;
+    let count = Count::of(plan)?;
     let hours = |units: f64| units / (rate * 1e12) / 3600.0;
-    let total: f64 = work.values().map(|(_, units)| units).sum();
+    let total = count.macs();
     if json {
-        let kinds = work.iter().map(|(kind, (cells, units))| {
+        let kinds = count.kinds.iter().map(|(kind, (cells, units))| {
             json!({"work": kind, "cells": cells, "macs": units, "hours": hours(*units)})
         });
         say_json(
             &json!({"suite": plan.suite, "rate": rate, "macs": total, "hours": hours(total),
-                         "work": kinds.collect::<Vec<_>>()}),
+                         "images_bytes": count.kept, "work": kinds.collect::<Vec<_>>()}),
         );
         return Ok(());
     }
-    for (kind, (cells, units)) in &work {
+    for (kind, (cells, units)) in &count.kinds {
         say(&format!(
             "{kind:<14} {cells:>4} cells {:>12.1} x 10^15 MACs {:>9.2} h",
             units / 1e15,
@@ -77,6 +90,12 @@ pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
         plan.suite,
         hours(total)
     ));
+    if count.kept > 0.0 {
+        say(&format!(
+            "adversarial images: {:.1} GB of disk (evaluation.save_images=false keeps none)",
+            count.kept / 1e9
+        ));
+    }
     Ok(())
 }
 
@@ -98,9 +117,8 @@ mod tests {
                     continue;
                 };
                 let world = World::unread(&suite);
-                let work = count(&suite.plan(&world).expect("a plan")).expect("counted");
-                let total: f64 = work.values().map(|(_, units)| units).sum();
-                let counted = total / (super::super::suite::RATE * 1e12) / 3600.0;
+                let work = Count::of(&suite.plan(&world).expect("a plan")).expect("counted");
+                let counted = work.macs() / (super::super::suite::RATE * 1e12) / 3600.0;
                 assert!(
                     (counted / hours - 1.0).abs() < 0.1,
                     "{name} {sets:?}: {hours}, counted {counted:.1}"

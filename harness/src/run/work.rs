@@ -19,6 +19,8 @@ pub struct Work {
     pub kind: &'static str,
     /// Multiply-accumulates, at most; 0 for a cell of a model that the plan does not train.
     pub macs: f64,
+    /// Bytes of the adversarial images that stay on the disk; 0 for such a cell as well.
+    pub kept: f64,
 }
 
 /// Training and test images of a cell's data set.
@@ -33,8 +35,8 @@ pub struct Images {
 /// Passes that an attack makes for an image, at most.
 fn attack_passes(spec: &AttackSpec) -> f64 {
     let count = |name: &str| spec.count(name) as f64;
-    let gradients = 2.0 * count("steps") * count("restarts") * count("eot");
-    match spec.name() {
+    let gradients = 2.0 * count("steps") * count("restarts");
+    let passes = match spec.name() {
         "fgsm" | "rfgsm" | "ffgsm" => 2.0,
         "noise" => count("draws"),
         "apgd-t" => gradients * count("targets"),
@@ -48,7 +50,8 @@ fn attack_passes(spec: &AttackSpec) -> f64 {
         "deepfool" => count("steps") * (1.0 + count("candidates")),
         "radius" => (2900.0 + count("brackets") * 2000.0) * count("steps") / 100.0,
         _ => gradients,
-    }
+    };
+    passes * count("eot")
 }
 
 /// Passes of a training stage for each of its images and epochs.
@@ -70,14 +73,25 @@ fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
 /// Passes of an evaluation for each test image, over all branches.
 fn evaluation_passes(spec: &EvaluateSpec, branches: usize) -> f64 {
     let conditions = spec.conditions.iter().map(|condition| match condition {
-        // The verdict, as floats and as 8 bits.
-        Condition::Attack(attack) => attack_passes(attack) + 2.0,
+        // The image as it is, and the verdict as floats and as 8 bits.
+        Condition::Attack(attack) => attack_passes(attack) + 3.0,
         _ => 1.0,
     });
-    let gone_through = spec.branches.as_ref().map_or(branches, Vec::len) as f64;
+    let gone_through = gone_through(spec, branches);
     let probe = if spec.probe { 44.0 } else { 0.0 };
     let compared = if spec.similarity { 2.0 } else { 0.0 };
     gone_through * (conditions.sum::<f64>() + probe + compared)
+}
+
+/// Branches of a model with so many that an evaluation goes through.
+fn gone_through(spec: &EvaluateSpec, branches: usize) -> f64 {
+    spec.branches.as_ref().map_or(branches, Vec::len) as f64
+}
+
+/// An image of a cell's data set as 32-bit floats.
+fn bytes_of_an_image(cell: &Cell) -> f64 {
+    let side = image_size(&cell.data.dataset).unwrap_or(32) as f64;
+    4.0 * 3.0 * side * side
 }
 
 /// What each cell of a plan asks for, in the plan's order.
@@ -99,6 +113,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                 Work {
                     kind: spec.stage.name(),
                     macs: forward * passes * train as f64,
+                    kept: 0.0,
                 }
             }
             CellSpec::Evaluate(spec) => {
@@ -109,9 +124,15 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                     Condition::Clean | Condition::AugMix => "clean",
                 };
                 let seen = spec.images.map_or(test, |images| test.min(images as usize));
+                let attacked = matches!(spec.conditions[0], Condition::Attack(_));
+                let kept = match attacked && plan.save_images {
+                    true => bytes_of_an_image(cell) * gone_through(spec, branches) * seen as f64,
+                    false => 0.0,
+                };
                 Work {
                     kind,
                     macs: forward * evaluation_passes(spec, branches) * seen as f64,
+                    kept,
                 }
             }
         });
@@ -154,6 +175,10 @@ mod tests {
             .collect();
         let senet = 0.9 * 3.0 + 0.1;
         let expected = [12.0 * by_hand, 10.0 * senet].map(|passes| 0.5556e9 * 4000.0 * passes);
+        // Two networks of two branches and one of one, three attacks or more, 1,000 images each.
+        let kept: f64 = work.iter().map(|work| work.kept).sum();
+        let attacks = work.iter().filter(|work| work.kept > 0.0).count() as f64;
+        assert_eq!(kept, attacks / 3.0 * (2.0 + 2.0 + 1.0) * 1000.0 * 12_288.0);
         assert_eq!(teachers.len(), 2);
         for (counted, expected) in teachers.iter().zip(expected) {
             assert!((counted / expected - 1.0).abs() < 2e-3, "{counted} {expected}");
@@ -167,5 +192,6 @@ mod tests {
         assert_eq!(passes("pgd:steps=20,restarts=5"), 200.0);
         assert_eq!(passes("apgd-t"), 1800.0);
         assert_eq!(passes("square:queries=100"), 100.0);
+        assert_eq!(passes("square:queries=100,eot=3"), 300.0);
     }
 }

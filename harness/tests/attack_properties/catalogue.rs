@@ -94,6 +94,28 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
     }
 }
 
+/// The mean of equal passes is that pass: on a model that draws nothing `eot` changes no point, and
+/// doubles what each costs.
+#[test]
+fn every_attack_averages_its_passes() {
+    const N: i64 = 6;
+    let model = Toy::rectified(2, 5, 3 * 4 * 4);
+    let (images, labels) = images(&model, 2, [N, 3, 4, 4], 0.3);
+    for spec in attacks() {
+        let spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
+        let twice = spec.with("eot", "2").expect("every attack takes eot");
+        let (one, two) = (
+            target(&model, &images, &labels, 0, N),
+            target(&model, &images, &labels, 0, N),
+        );
+        let points = run(&spec, &one, None).expect("points");
+        assert_eq!(run(&twice, &two, None).expect("points"), points, "{spec}");
+        let doubled = |passes: Vec<u32>| -> Vec<u32> { passes.iter().map(|passes| 2 * passes).collect() };
+        assert_eq!(two.spent().forwards, doubled(one.spent().forwards), "{spec}");
+        assert_eq!(two.spent().backwards, doubled(one.spent().backwards), "{spec}");
+    }
+}
+
 /// Two machines, each with half of the images, find together what one finds: the same points
 /// at the same cost. The halves are every second image, so no batch is a piece of the whole's.
 #[test]

@@ -130,8 +130,7 @@ fn torchscript_has_neither_branches_nor_masks() {
         ("left out: it needs --surrogate teacher=FILE", 2),
         ("left out: it needs --surrogate other-budget=FILE", 1),
         ("left out: a TorchScript model's ReLUs cannot be changed", 2),
-        // `agnostic` and `random-branch` are one attack by two names.
-        ("left out: a TorchScript model has one branch", 6),
+        ("left out: a TorchScript model has one branch", 5),
     ] {
         assert_eq!(said.stderr.matches(why).count(), count, "{why}: {}", said.stderr);
     }
