@@ -150,8 +150,9 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     let images = cell.join(saved::FILE);
     if !images.exists() {
         return Err(Error::Input(format!(
-            "{}: it is not there: the cell is of no attack, or kept no images (--discard-images, or save_images = \
-             false in the suite); to make them, remove the cell's folder and run the same without",
+            "{}: it is not there: the cell is of no attack, kept no images (--discard-images, or save_images = \
+             false in the suite), or left them in an object store; to make them, remove the cell's folder and run the \
+             same without",
             images.display()
         )));
     }

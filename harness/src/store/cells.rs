@@ -3,6 +3,7 @@
 use super::objects::Objects;
 use super::trouble::Trouble;
 use crate::error::{Error, Result};
+use crate::eval::saved;
 use crate::run::RunDirectory;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -126,7 +127,9 @@ impl Store {
             Ok(record) => record,
             Err(why) => return damaged(why),
         };
-        for (file, sum) in &record.provenance.files {
+        // Images that were fetched with nothing, or thrown away, are not here.
+        let here = |file: &str| file != saved::FILE || folder.join(file).exists();
+        for (file, sum) in record.provenance.files.iter().filter(|(file, _)| here(file)) {
             if !self.objects.put_file(&name(id, file), &folder.join(file), sum)? {
                 return damaged(format!("the checksum of {file} is wrong"));
             }

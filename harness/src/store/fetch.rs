@@ -3,6 +3,7 @@
 use super::cells::{Store, name};
 use super::trouble::Trouble;
 use crate::error::{Error, Result};
+use crate::eval::saved;
 use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::check::record_of;
@@ -76,7 +77,8 @@ impl Store {
     fn fetch_one(&self, directory: &RunDirectory, cell: &Cell, folder: &Path) -> Result<Option<String>> {
         // Another process may be at work on it. What it does is not lost; it finds the cell done.
         let claim = directory.claims().take(&cell.id.0)?;
-        match self.fetch_files(&cell.id, folder, |_| true)? {
+        // Images may be many times the rest, and nothing that is computed needs them.
+        match self.fetch_files(&cell.id, folder, |file| file != saved::FILE)? {
             Fetched::Absent => {}
             Fetched::Damaged(why) => {
                 directory.keep_damaged(&cell.id, folder)?;
