@@ -234,14 +234,16 @@ impl Plan {
 pub(crate) fn other_budget<'a>(cell: &Cell, trained: &'a [Cell]) -> Option<&'a Cell> {
     let budget = |cell: &Cell| {
         let spec = cell.student()?;
-        let masks = trained.iter().filter(|other| cell.parents.contains(&other.id));
-        let searched = masks.filter_map(|mask| match &mask.spec {
+        // A mask is the last of what a student is made from.
+        let mut made_from = trained
+            .iter()
+            .rev()
+            .filter(|other| cell.parents.contains(&other.id));
+        let searched = made_from.find_map(|mask| match &mask.spec {
             CellSpec::Train(search) => search.budget,
             CellSpec::Evaluate(_) => None,
         });
-        spec.budget
-            .or_else(|| searched.last())
-            .map(|budget| budget.to_string())
+        spec.budget.or(searched).map(|budget| budget.to_string())
     };
     let own = budget(cell)?;
     let others = trained
