@@ -8,7 +8,7 @@ use super::joining::{Joining, go_on, summary};
 use super::run::{CorruptedFolders, read_suite};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::eval::networks::is_torchscript;
+use crate::eval::networks::{branches_of, is_torchscript, within};
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::run::files::open_folder;
@@ -385,7 +385,7 @@ impl Eval {
     /// the command says so; one asked for by its own name is refused when it is run.
     fn attacks(&self, texts: &[String], models: &Models) -> Result<Vec<AttackSpec>> {
         let (mut attacks, mut left_out) = (Vec::new(), Vec::new());
-        let script = is_torchscript(&models.file);
+        let asked = branches(&self.branch)?;
         for text in texts {
             let members = group(text)?;
             let single = members.len() == 1;
@@ -394,19 +394,7 @@ impl Eval {
                 if attacks.contains(&attack) || left_out.contains(&attack) {
                     continue;
                 }
-                let missing = attack
-                    .networks()
-                    .find(|name| !models.surrogates.contains_key(*name));
-                let lacks = if let Some(name) = missing {
-                    Some(format!("it needs --surrogate {name}=FILE"))
-                } else if script && ["all-relu", "linear"].contains(&attack.word("surrogate")) {
-                    let why = "a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors";
-                    Some(why.to_owned())
-                } else if script && !["", "same"].contains(&attack.word("through")) {
-                    Some("a TorchScript model has one branch".to_owned())
-                } else {
-                    None
-                };
+                let lacks = lacks(&attack, models, asked.as_deref())?;
                 match lacks {
                     Some(why) if !single => {
                         announce(&format!("{attack} is left out: {why}"));
@@ -419,6 +407,36 @@ impl Eval {
         }
         Ok(attacks)
     }
+}
+
+/// What an attack needs that is not there; nothing where all is.
+fn lacks(attack: &AttackSpec, models: &Models, asked: Option<&[Branch]>) -> Result<Option<String>> {
+    let missing = attack
+        .networks()
+        .find(|name| !models.surrogates.contains_key(*name));
+    if let Some(name) = missing {
+        return Ok(Some(format!("it needs --surrogate {name}=FILE")));
+    }
+    let surrogate = attack.word("surrogate");
+    if is_torchscript(&models.file) && ["all-relu", "linear"].contains(&surrogate) {
+        let why = "a TorchScript model's ReLUs cannot be changed; evaluate a model.safetensors";
+        return Ok(Some(why.to_owned()));
+    }
+    let own = branches_of(&models.file)?;
+    let other = models
+        .surrogates
+        .get(surrogate)
+        .and_then(|id| models.files.get(id));
+    let there = other.map_or(Ok(own.clone()), |file| branches_of(file))?;
+    let followed = match attack.word("through") {
+        "all" if own.len() == 1 => return Ok(Some("the model has one branch".to_owned())),
+        "all" => own,
+        "" | "same" if there == [Branch::Single] => return Ok(None),
+        "" | "same" => asked.map_or(own, <[Branch]>::to_vec),
+        name => vec![name.parse()?],
+    };
+    let found = within(&followed, &there, "the network that it follows");
+    Ok(found.err().map(|why| why.to_string()))
 }
 
 /// The identity of a model file: its checksum.

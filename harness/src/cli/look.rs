@@ -23,7 +23,9 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     }
     let directory = RunDirectory::open(out)?;
     let ids = directory.finished()?;
-    let damaged = directory.damaged(&ids.iter().collect::<Vec<_>>(), true);
+    let all: Vec<&CellId> = ids.iter().collect();
+    let damaged = directory.damaged(&all, true);
+    let images = directory.damaged_images(&all);
     let copies = match remote {
         Some(remote) => remote.store().damaged(remote.there())?,
         None => Vec::new(),
@@ -34,7 +36,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     };
     if json {
         let here: Vec<_> = damaged.iter().map(|(id, why)| (*id, why)).collect();
-        let mut said = json!({"cells": ids.len(), "damaged": list(&here)});
+        let mut said = json!({"cells": ids.len(), "damaged": list(&here), "damaged_images": &images});
         if let Some(remote) = remote {
             let there: Vec<_> = copies.iter().map(|(id, why)| (id, why)).collect();
             said["store"] = json!({
@@ -46,7 +48,17 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     for (id, why) in &damaged {
         directory.set_aside(id, why)?;
     }
+    // Those of a damaged cell went with it.
+    for id in images.iter().filter(|id| directory.is_done(id)) {
+        directory.set_images_aside(id)?;
+    }
     let mut found = Vec::new();
+    if !images.is_empty() {
+        found.push(format!(
+            "the adversarial images of {} cells were damaged (their rows stay)",
+            images.len()
+        ));
+    }
     if !damaged.is_empty() {
         found.push(format!(
             "{} of {} cells in {} were damaged",

@@ -120,7 +120,8 @@ pub fn evaluate(
     }
     if let Condition::Attack(spec) = condition {
         for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
-            if spec.name() == "autoattack" {
+            // Shown to another branch its images are right and wrong otherwise than where they were made.
+            if spec.name() == "autoattack" && spec.follows_itself() {
                 let line = autoattack::survivors(spec, broken_by)?;
                 let images = format!("images {} to {at}", part.from);
                 progress.note(&format!("{condition}, branch {branch}, {images}: {line}"));
@@ -235,11 +236,13 @@ impl Batch {
         let Condition::Attack(spec) = condition else {
             return Ok(None);
         };
-        let branches = match spec.word("through") {
-            "" | "same" => return Ok(None),
-            "all" => input.networks.branches().to_vec(),
-            name => vec![name.parse()?],
+        let Some(&first) = input.branches.first() else {
+            return Ok(None);
         };
+        if ["", "same"].contains(&spec.word("through")) {
+            return Ok(None);
+        }
+        let branches = input.networks.through(spec, first)?;
         let attacked: BTreeSet<usize> = before
             .iter()
             .flat_map(|before| before.attacked.iter().copied())
@@ -259,7 +262,10 @@ impl Batch {
     ) -> Result<Seen> {
         match (condition, shared) {
             (Condition::Attack(_), Some(shared)) => Ok(self.only(shared, &before.attacked)),
-            (Condition::Attack(spec), None) => self.attack(spec, &[branch], &before.attacked, input),
+            (Condition::Attack(spec), None) => {
+                let branches = input.networks.through(spec, branch)?;
+                self.attack(spec, &branches, &before.attacked, input)
+            }
             _ => Ok(self.untouched(Norm::Linf)),
         }
     }
@@ -301,7 +307,7 @@ impl Batch {
     ) -> Result<Seen> {
         let followed = input.networks.followed(spec, branches)?;
         let mut seen = self.untouched(spec.norm());
-        let places = &self.remember(followed.branches(), branches, places, input.made, &mut seen);
+        let places = &self.remember(branches, places, input.made, &mut seen);
         if places.is_empty() {
             return Ok(seen);
         }
@@ -326,22 +332,9 @@ impl Batch {
         Ok(seen)
     }
 
-    /// Puts those of the images at `places` into `seen` that were made before through the one branch
-    /// that is followed, of a network that has these branches; gives the places of the others.
-    fn remember(
-        &self,
-        own: &[Branch],
-        followed: &[Branch],
-        places: &[usize],
-        made: &Made,
-        seen: &mut Seen,
-    ) -> Vec<usize> {
-        let followed = match (own, followed) {
-            // A single-norm network answers every branch.
-            ([Branch::Single], [_]) => Branch::Single,
-            (_, [one]) => *one,
-            _ => return places.to_vec(),
-        };
+    /// Puts those of the images at `places` into `seen` that were made before through the branches
+    /// that are followed; gives the places of the others.
+    fn remember(&self, followed: &[Branch], places: &[usize], made: &Made, seen: &mut Seen) -> Vec<usize> {
         let indices: Vec<u32> = places.iter().map(|&place| self.indices[place]).collect();
         let Some(known) = made.find(followed, &indices, self.images.device()) else {
             return places.to_vec();

@@ -1,12 +1,13 @@
-//! Adversarial images that other cells have made, so that no attack is run twice: one that follows a
-//! network through a branch makes the same image whoever is shown it.
+//! Adversarial images that other cells have made, so that they need not be made again: an attack that
+//! follows a network through some branches makes the same image whoever is shown it.
 
 use super::saved::Saved;
-use rlnet_suites::Branch;
+use rlnet_suites::{Branch, CellId};
+use std::cell::Cell;
 use std::collections::HashMap;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// Images of one attack on one network, by the branch whose gradient was followed.
+/// Images of one attack on one network, by the branches whose gradient was followed.
 #[derive(Debug, Default)]
 pub struct Made {
     sets: Vec<Set>,
@@ -14,13 +15,15 @@ pub struct Made {
 
 #[derive(Debug)]
 struct Set {
-    followed: Branch,
+    cell: CellId,
+    followed: Vec<Branch>,
     /// `[N, 3, H, W]`.
     images: Tensor,
-    /// Rows of the attacked ones, by their positions in the test set.
+    /// Rows by positions in the test set.
     rows: HashMap<u32, usize>,
     forwards: Vec<u32>,
     backwards: Vec<u32>,
+    used: Cell<bool>,
 }
 
 /// Those of some images that are there already.
@@ -37,29 +40,45 @@ pub struct Known {
 }
 
 impl Made {
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.sets.is_empty()
-    }
-
-    /// Adds the images of a file; of those that were not attacked nothing is known. They follow
-    /// `through`, or each the branch it is judged on.
-    pub fn add(&mut self, saved: &Saved, through: Option<Branch>) {
+    /// Adds what a cell's file has, and nothing here has yet, of the attacked images of the branches
+    /// they are judged on for which `followed` says what was followed.
+    pub fn add(&mut self, cell: &CellId, saved: &Saved, followed: impl Fn(Branch) -> Option<Vec<Branch>>) {
         for set in saved.images() {
-            let cost = set.forwards.iter().zip(saved.indices()).enumerate();
-            let attacked = cost.filter(|(_, (forwards, _))| **forwards > 0);
+            let Some(followed) = followed(set.branch) else {
+                continue;
+            };
+            let there = |index: &u32| {
+                let mut sets = self.sets.iter().filter(|set| set.followed == followed);
+                sets.any(|set| set.rows.contains_key(index))
+            };
+            let (mut rows, mut taken) = (HashMap::new(), Vec::new());
+            for (row, index) in saved.indices().iter().enumerate() {
+                let attacked = set.forwards.get(row).is_some_and(|&forwards| forwards > 0);
+                if attacked && !there(index) {
+                    rows.insert(*index, taken.len());
+                    taken.push(row);
+                }
+            }
+            if taken.is_empty() {
+                continue;
+            }
+            let places: Vec<i64> = taken.iter().map(|&row| row as i64).collect();
+            let places = Tensor::from_slice(&places).to_kind(Kind::Int64);
+            let of = |all: &[u32]| taken.iter().map(|&row| all[row]).collect();
             self.sets.push(Set {
-                followed: through.unwrap_or(set.branch),
-                rows: attacked.map(|(row, (_, index))| (*index, row)).collect(),
-                images: set.images,
-                forwards: set.forwards,
-                backwards: set.backwards,
+                cell: cell.clone(),
+                images: set.images.index_select(0, &places),
+                forwards: of(&set.forwards),
+                backwards: of(&set.backwards),
+                used: Cell::new(false),
+                rows,
+                followed,
             });
         }
     }
 
-    /// Of the images at these positions of the test set those that were made through a branch.
-    pub fn find(&self, followed: Branch, indices: &[u32], device: Device) -> Option<Known> {
+    /// Of the images at these positions of the test set those that were made through these branches.
+    pub fn find(&self, followed: &[Branch], indices: &[u32], device: Device) -> Option<Known> {
         let mut known: Vec<(usize, &Set, usize)> = Vec::new();
         for (place, index) in indices.iter().enumerate() {
             let mut sets = self.sets.iter().filter(|set| set.followed == followed);
@@ -68,15 +87,22 @@ impl Made {
         if known.is_empty() {
             return None;
         }
-        let images: Vec<Tensor> = known
-            .iter()
-            .map(|(_, set, row)| set.images.narrow(0, *row as i64, 1))
-            .collect();
+        let image = |(_, set, row): &(usize, &Set, usize)| {
+            set.used.set(true);
+            set.images.narrow(0, *row as i64, 1)
+        };
+        let images: Vec<Tensor> = known.iter().map(image).collect();
         Some(Known {
             places: known.iter().map(|(place, ..)| *place).collect(),
             images: Tensor::cat(&images, 0).to_device(device),
             forwards: known.iter().map(|(_, set, row)| set.forwards[*row]).collect(),
             backwards: known.iter().map(|(_, set, row)| set.backwards[*row]).collect(),
         })
+    }
+
+    /// The cells whose images were found.
+    pub fn used(&self) -> Vec<CellId> {
+        let used = self.sets.iter().filter(|set| set.used.get());
+        used.map(|set| set.cell.clone()).collect()
     }
 }

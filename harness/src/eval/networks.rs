@@ -3,6 +3,7 @@
 use crate::attack::target::whole_lanes;
 use crate::attack::{Classifier, TorchScript};
 use crate::error::{Error, Result};
+use crate::nn::checkpoint::Tensors;
 use crate::nn::{ReluMask, model};
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::collections::BTreeMap;
@@ -103,6 +104,25 @@ impl Networks {
         Ok(network)
     }
 
+    /// The branches whose gradient an attack that is judged on one branch follows, as the followed
+    /// network calls them.
+    ///
+    /// # Errors
+    /// When there is no such network or branch.
+    pub fn through(&self, spec: &AttackSpec, judged: Branch) -> Result<Vec<Branch>> {
+        let branches = match spec.word("through") {
+            "" | "same" => vec![judged],
+            "all" => self.branches().to_vec(),
+            name => vec![name.parse()?],
+        };
+        let followed = self.followed(spec, &branches)?;
+        // A single-norm network answers every branch.
+        match (followed.branches(), branches.as_slice()) {
+            ([Branch::Single], [_]) => Ok(vec![Branch::Single]),
+            _ => Ok(branches),
+        }
+    }
+
     /// The branches, when the model has them.
     ///
     /// # Errors
@@ -140,7 +160,23 @@ pub fn is_torchscript(path: &Path) -> bool {
         .is_none_or(|extension| extension != "safetensors")
 }
 
-fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
+/// The branches of a model file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn branches_of(file: &Path) -> Result<Vec<Branch>> {
+    if is_torchscript(file) {
+        return Ok(vec![Branch::Single]);
+    }
+    let (_, header): (Tensors, model::ModelHeader) = Tensors::load(file)?;
+    Ok(header.norm().branches().to_vec())
+}
+
+/// That all these branches, or the banks they mix, are among those that somebody has.
+///
+/// # Errors
+/// When one is not.
+pub fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
     let names = |branches: &[Branch]| branches.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
     match asked
         .iter()

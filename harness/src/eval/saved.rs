@@ -159,6 +159,11 @@ impl Saved {
         })
     }
 
+    /// The attacked branches, in their order.
+    pub fn branches(&self) -> impl Iterator<Item = Branch> {
+        self.made.keys().copied()
+    }
+
     /// Positions in the test set.
     pub fn indices(&self) -> &[u32] {
         &self.indices

@@ -72,7 +72,8 @@ impl RunDirectory {
     }
 
     /// Compares the files of a finished cell with their checksums: all of them, or (not `whole`)
-    /// the small ones, and of the large ones only that they are there.
+    /// the small ones, and of the large ones only that they are there. Its adversarial images are
+    /// not looked at: what becomes of them takes nothing from the rows.
     ///
     /// # Errors
     /// Says what is wrong with the first that is not as it was.
@@ -80,10 +81,8 @@ impl RunDirectory {
         let limit = if whole { u64::MAX } else { SMALL };
         let record = self.record(id)?;
         let files = record.provenance.files.iter();
-        // Images that somebody threw away take nothing from the rows.
-        let thrown_away = |name: &str| name == saved::FILE && !self.cell(id).join(name).exists();
         files
-            .filter(|(name, _)| *name != "cell.json" && !thrown_away(name))
+            .filter(|(name, _)| !["cell.json", saved::FILE].contains(&name.as_str()))
             .try_for_each(|(name, sum)| check_sum(&self.cell(id).join(name), sum, limit))
     }
 
@@ -100,6 +99,26 @@ impl RunDirectory {
                 Err(why) => Some((*id, why)),
             })
             .collect()
+    }
+
+    /// Those of these cells whose adversarial images are there, and not what was recorded.
+    pub fn damaged_images<'a>(&self, ids: &[&'a CellId]) -> Vec<&'a CellId> {
+        let there = |id: &&&CellId| self.cell(id).join(saved::FILE).exists();
+        let damaged = |id: &&&CellId| self.check_file(id, saved::FILE).is_err();
+        ids.par_iter().filter(there).filter(damaged).copied().collect()
+    }
+
+    /// Moves damaged adversarial images of a cell to `damaged/`; its rows stay.
+    ///
+    /// # Errors
+    /// When they cannot be moved.
+    pub fn set_images_aside(&self, id: &CellId) -> Result<()> {
+        let place = self.keep_damaged(id, &self.cell(id).join(saved::FILE))?;
+        announce(&format!(
+            "the adversarial images of cell {id} are damaged; they are set aside in {}, and its rows stay",
+            place.display()
+        ));
+        Ok(())
     }
 
     /// Sets aside what is damaged among the cells of a plan, so that it is computed again.

@@ -86,7 +86,9 @@ impl Measured {
                 CellSpec::Evaluate(_) => None,
             })
             .collect();
-        for (record, bytes) in &records {
+        // One that was shown images of other cells says nothing of what making them takes.
+        let measured = |(record, _): &&(CellRecord, _)| record.provenance.images_of.is_empty();
+        for (record, bytes) in records.iter().filter(measured) {
             let units = match &record.cell.spec {
                 CellSpec::Train(_) => units(&record.cell, None, images),
                 CellSpec::Evaluate(_) => record.rows as f64,

@@ -33,12 +33,11 @@ const EXAMPLES: &str = "examples.png";
 
 /// A model that is ready to be evaluated.
 pub(super) struct Opened {
-    networks: Networks,
-    branches: Vec<Branch>,
+    pub(super) networks: Networks,
+    pub(super) branches: Vec<Branch>,
     allowed: Vec<String>,
-    /// Images of the cell's attack that are there already, and the cells they are of.
+    /// Images of the cell's attack that are there already.
     made: Made,
-    images_of: Vec<CellId>,
 }
 
 impl Executor<'_> {
@@ -94,7 +93,7 @@ impl Executor<'_> {
                     }
                     announce(&format!("{ordinal} evaluate {}", cell.name));
                     let mut opened = self.open(cell, spec)?;
-                    (opened.made, opened.images_of) = self.made(cell, spec)?;
+                    opened.made = self.made(cell, spec, &opened)?;
                     none.insert(opened)
                 }
             };
@@ -110,7 +109,7 @@ impl Executor<'_> {
                 made: &opened.made,
             };
             pieces.create()?;
-            self.evaluate_shard(cell, (&input, &opened.images_of), shard, &pieces)?;
+            self.evaluate_shard(cell, &input, shard, &pieces)?;
         }
         let worked = match opened {
             Some(_) => Visit::Helped,
@@ -147,7 +146,6 @@ impl Executor<'_> {
             },
             networks,
             made: Made::default(),
-            images_of: Vec::new(),
         })
     }
 
@@ -155,7 +153,7 @@ impl Executor<'_> {
     fn evaluate_shard(
         &self,
         cell: &Cell,
-        (input, images_of): (&EvaluationInput<'_>, &[CellId]),
+        input: &EvaluationInput<'_>,
         shard: &Shard,
         pieces: &Pieces,
     ) -> Result<()> {
@@ -183,7 +181,7 @@ impl Executor<'_> {
                     process: live::process(),
                     checksum: String::new(),
                     images: None,
-                    images_of: images_of.to_vec(),
+                    images_of: input.made.used(),
                 },
                 outcomes: evaluated.outcomes,
             };

@@ -1,5 +1,6 @@
 //! Which finished cells of a run have made the images that a cell's attack would make.
 
+use super::evaluate_cell::Opened;
 use super::execute::Executor;
 use crate::error::Result;
 use crate::eval::{Made, Saved, saved};
@@ -8,15 +9,23 @@ use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellSpec, Condition};
 use std::collections::BTreeMap;
 
 impl Executor<'_> {
-    /// The images of a cell's attack that are there, and the cells they are of.
+    /// The images of a cell's attack that are there.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub(super) fn made(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<(Made, Vec<CellId>)> {
-        let (mut made, mut cells) = (Made::default(), Vec::new());
-        let Some((follows, wanted)) = followed(cell, spec) else {
-            return Ok((made, cells));
+    /// When a file cannot be read, or the network that is followed lacks a branch.
+    pub(super) fn made(&self, cell: &Cell, spec: &EvaluateSpec, opened: &Opened) -> Result<Made> {
+        let mut made = Made::default();
+        let Some(own) = Followed::by(cell, spec) else {
+            return Ok(made);
         };
+        // Which of its parts broke an image is told of this one, and not kept.
+        if own.attack.name() == "autoattack" && own.attack.follows_itself() {
+            return Ok(made);
+        }
+        let mut wanted = Vec::new();
+        for &branch in &opened.branches {
+            wanted.push(opened.networks.through(own.attack, branch)?);
+        }
         for id in self.directory.finished()? {
             let Ok(record) = self.directory.record(&id) else {
                 continue;
@@ -26,54 +35,72 @@ impl Executor<'_> {
             };
             let same_images = record.cell.data.dataset == cell.data.dataset
                 && record.cell.data.checksum == cell.data.checksum;
-            let Some((attacked, its)) = followed(&record.cell, other) else {
-                continue;
-            };
-            // Which network it was judged on is of no matter.
-            let same = attacked == follows && its == wanted && record.cell.versions == cell.versions;
-            if !(same_images && same && record.provenance.files.contains_key(saved::FILE)) {
+            let same_attack = Followed::by(&record.cell, other).is_some_and(|its| {
+                // Which network it was judged on is of no matter.
+                its.network == own.network && its.itself == own.itself
+            });
+            let kept = record.provenance.files.contains_key(saved::FILE);
+            if !(same_images && same_attack && kept && record.cell.versions == cell.versions) {
                 continue;
             }
+            let Condition::Attack(attack) = &other.conditions[0] else {
+                continue;
+            };
             if self.directory.check_file(&id, saved::FILE).is_err() {
                 continue;
             }
-            let through = match &other.conditions[0] {
-                Condition::Attack(attack) => attack.word("through").parse::<Branch>().ok(),
-                _ => None,
-            };
-            made.add(
-                &Saved::read(&self.directory.cell(&id).join(saved::FILE))?,
-                through,
-            );
-            cells.push(id);
+            let saved = Saved::read(&self.directory.cell(&id).join(saved::FILE))?;
+            let all: Vec<Branch> = saved.branches().collect();
+            made.add(&id, &saved, |judged| {
+                let through = match attack.word("through") {
+                    "all" if other.branches.is_none() => all.clone(),
+                    "all" => return None,
+                    name => vec![name.parse().unwrap_or(judged)],
+                };
+                wanted.contains(&through).then_some(through)
+            });
         }
-        Ok((made, cells))
+        Ok(made)
     }
 }
 
-/// The network that a cell's one attack follows, and the attack as it would be made on that network
-/// through the branch it is judged on. Nothing where more decides the images: several branches,
-/// changed ReLUs, a teacher's logits, the stages of AutoAttack.
-fn followed<'a>(cell: &'a Cell, spec: &'a EvaluateSpec) -> Option<(&'a CellId, EvaluateSpec)> {
-    let [Condition::Attack(attack)] = spec.conditions.as_slice() else {
-        return None;
-    };
-    let network = match attack.word("surrogate") {
-        "self" => cell.parents.first()?,
-        "all-relu" | "linear" => return None,
-        name => spec.surrogates.get(name)?,
-    };
-    if attack.word("through") == "all" || attack.word("loss") == "kl-teacher" || attack.name() == "autoattack"
-    {
-        return None;
+/// What decides the images of a cell's attack, beside the branches.
+struct Followed<'a> {
+    attack: &'a AttackSpec,
+    /// The network that is followed.
+    network: &'a CellId,
+    /// The evaluation as it would be of that network through the branch it is judged on.
+    itself: EvaluateSpec,
+}
+
+impl<'a> Followed<'a> {
+    /// Nothing where more decides the images: changed ReLUs, a teacher's logits, the other images
+    /// of the batch.
+    fn by(cell: &'a Cell, spec: &'a EvaluateSpec) -> Option<Self> {
+        let [Condition::Attack(attack)] = spec.conditions.as_slice() else {
+            return None;
+        };
+        let network = match attack.word("surrogate") {
+            "self" => cell.parents.first()?,
+            "all-relu" | "linear" => return None,
+            name => spec.surrogates.get(name)?,
+        };
+        let alone = ["", "none"].contains(&attack.word("compat"));
+        if !alone || attack.word("loss") == "kl-teacher" {
+            return None;
+        }
+        let plain = |attack: &AttackSpec| attack.with("surrogate", "self")?.with("through", "same");
+        let itself = EvaluateSpec {
+            conditions: vec![Condition::Attack(plain(attack).ok()?)],
+            surrogates: BTreeMap::new(),
+            images: None,
+            branches: None,
+            ..spec.clone()
+        };
+        Some(Self {
+            attack,
+            network,
+            itself,
+        })
     }
-    let plain = |attack: &AttackSpec| attack.with("surrogate", "self")?.with("through", "same");
-    let itself = EvaluateSpec {
-        conditions: vec![Condition::Attack(plain(attack).ok()?)],
-        surrogates: BTreeMap::new(),
-        images: None,
-        branches: None,
-        ..spec.clone()
-    };
-    Some((network, itself))
 }

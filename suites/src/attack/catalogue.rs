@@ -325,7 +325,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
     },
     AttackEntry {
         name: "fab",
-        title: "Fast adaptive boundary, untargeted: the nearest adversarial, broken when within eps",
+        title: "Fast adaptive boundary, untargeted: towards the nearest adversarial, until within eps",
         source: "Croce and Hein, ICML 2020, arXiv 1907.02044",
         params: &[NORM, EPS, APGD_STEPS, RESTARTS, COMPAT, EOT, ON],
         version: 2,
@@ -361,7 +361,7 @@ pub const CATALOGUE: &[AttackEntry] = &[
         title: "AutoAttack: the union of its attacks, each on what the earlier ones left",
         source: "Croce and Hein, ICML 2020, arXiv 2003.01690",
         params: &[
-            NORM_2,
+            NORM,
             EPS,
             word(
                 "version",

@@ -175,6 +175,11 @@ impl AttackSpec {
         self.word("surrogate") == "teacher" || self.word("loss") == "kl-teacher"
     }
 
+    /// Whether it follows the attacked network through the branch it is judged on.
+    pub fn follows_itself(&self) -> bool {
+        ["", "same"].contains(&self.word("through")) && ["", "self"].contains(&self.word("surrogate"))
+    }
+
     /// Names of the networks it needs beside the attacked one.
     pub fn networks(&self) -> impl Iterator<Item = &str> {
         let surrogate = self.word("surrogate");
@@ -313,9 +318,18 @@ impl AttackSpec {
     /// that are there are read whatever they say.
     ///
     /// # Errors
-    /// When a size is larger than the distance of any two images, in the attack's norm, or R-FGSM's
-    /// random step leaves nothing of the radius to the gradient's.
+    /// When a size is larger than the distance of any two images, in the attack's norm, R-FGSM's
+    /// random step leaves nothing of the radius to the gradient's, or a part of AutoAttack has no
+    /// such ball.
     pub fn check_sizes(&self) -> Result<(), SuiteError> {
+        if self.name == "autoattack" && self.norm() == Norm::L1 && self.word("version") != "rand" {
+            return Err(SuiteError::value(
+                "attack parameter",
+                "norm=l1",
+                "autoattack runs Square, which has no L1 form; ask for its other attacks one by one, or for \
+                 version=rand, which has no Square",
+            ));
+        }
         if self.name == "rfgsm" && self.size("alpha") >= self.size("eps") {
             return Err(SuiteError::value(
                 "attack parameter",

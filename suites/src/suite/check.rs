@@ -5,6 +5,7 @@ use super::{Fault, Place, SCHEMA, Suite, Train};
 use crate::corrupted::Origin;
 use crate::dataset;
 use crate::error::suggest;
+use crate::plan::OTHER_BUDGET;
 use crate::train::{Allocation, Stage};
 use crate::view::View;
 use std::ops::Range;
@@ -229,6 +230,11 @@ fn check_called(name: &str) -> Result<(), String> {
 fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
     let name = train.name.get_ref();
     check_called(name).map_err(|why| at(train.name.span(), why))?;
+    if ["self", "all-relu", "linear", OTHER_BUDGET].contains(&name.as_str()) {
+        let why =
+            format!("`{name}` means something else as an attack's surrogate; give the stage another name");
+        return Err(at(train.name.span(), why));
+    }
     if earlier.iter().any(|(other, _)| other == name) {
         return Err(at(train.name.span(), format!("`{name}` is named twice")));
     }

@@ -1,6 +1,6 @@
 //! The attacks that know of branches and masks, by name and as a group.
 
-use crate::archives::{eval, plan, refused};
+use crate::archives::{eval, model, plan, refused};
 use crate::harness::{Place, TINY, id, rows, shared};
 use rlnet_suites::{CellSpec, Condition, Outcome};
 
@@ -130,7 +130,8 @@ fn torchscript_has_neither_branches_nor_masks() {
         ("left out: it needs --surrogate teacher=FILE", 2),
         ("left out: it needs --surrogate other-budget=FILE", 1),
         ("left out: a TorchScript model's ReLUs cannot be changed", 2),
-        ("left out: a TorchScript model has one branch", 5),
+        ("left out: the model has one branch", 1),
+        ("left out: the network that it follows has no branch", 4),
     ] {
         assert_eq!(said.stderr.matches(why).count(), count, "{why}: {}", said.stderr);
     }
@@ -139,4 +140,30 @@ fn torchscript_has_neither_branches_nor_masks() {
         &ask("relu", "all-relu-transfer"),
         &["TorchScript", "model.safetensors"],
     );
+    refused(&ask("swap", "swap-clean"), &["no branch clean", "only single"]);
+}
+
+/// A network of ours with one bank is asked no more than TorchScript is, and is told so before
+/// anything is computed.
+#[test]
+fn a_network_with_one_bank_has_no_other() {
+    let place = Place::new();
+    let model = &model(&place, TINY, "plain");
+    let ask = |out: &str, attack: &str| {
+        let question = ["--dataset", "shapes", "--limit", "2", "--attack", attack];
+        eval(&place, model, out, &question)
+    };
+    let said = ask("group", "adaptive:steps=1");
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let told = "left out: the network that it follows has no branch";
+    assert_eq!(said.stderr.matches(told).count(), 4, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("left out: the model has one branch"),
+        "{}",
+        said.stderr
+    );
+    // Of fourteen also those that need a teacher (two) or another budget.
+    assert_eq!(attacked(&place, "group").len(), 14 - 5 - 3);
+    refused(&ask("swap", "swap-clean"), &["no branch clean", "only single"]);
+    assert!(!place.path("swap/cells").exists());
 }
