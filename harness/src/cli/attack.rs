@@ -4,7 +4,7 @@ use super::global::Global;
 use super::{cell as cells, say, say_json};
 use crate::error::{Error, Result};
 use crate::eval::saved::{self, Images};
-use crate::eval::{Networks, Saved, evaluate};
+use crate::eval::{Networks, Saved, verdict};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::attack::adaptive::NamedAttack;
@@ -180,7 +180,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     };
     let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
     let passes = match &record.cell.spec {
-        CellSpec::Evaluate(spec) => spec.conditions.iter().map(evaluate::passes).max().unwrap_or(1),
+        CellSpec::Evaluate(spec) => spec.conditions.iter().map(verdict::passes).max().unwrap_or(1),
         CellSpec::Train(_) => 1,
     };
     let mut branches = Vec::new();
@@ -198,7 +198,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             networks.branches()[0]
         };
         let (mut right, mut right_rounded) = (0, 0);
-        for (row, verdict) in evaluate::replay(&networks, branch, &images, saved.labels(), passes)?
+        for (row, verdict) in verdict::replay(&networks, branch, &images, saved.labels(), passes)?
             .into_iter()
             .enumerate()
         {

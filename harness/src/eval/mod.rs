@@ -2,9 +2,11 @@
 //! metrics.
 
 pub mod augmented;
+mod batch;
 pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
+pub mod input;
 pub mod judge;
 pub mod made;
 pub mod networks;
@@ -12,9 +14,11 @@ pub mod preflight;
 pub mod probe;
 pub mod saved;
 pub mod similarity;
+pub mod verdict;
 
 pub use corrupted::CorruptedImages;
-pub use evaluate::{Evaluated, EvaluationInput, Part, evaluate};
+pub use evaluate::{Evaluated, Part, evaluate};
+pub use input::EvaluationInput;
 pub use made::Made;
 pub use networks::Networks;
 pub use saved::Saved;
