@@ -276,6 +276,17 @@ impl Eval {
             asked.branches = branches(&self.branch)?.or(asked.branches);
             // A model from elsewhere is compared with a teacher only where one is named.
             asked.similarity &= models.surrogates.contains_key(TEACHER);
+            // What a suite asks of several networks need not fit each.
+            let attacks = asked.attacks.into_iter().map(|attack| (attack, Asking::Group));
+            asked.attacks = fitting(attacks, models, asked.branches.as_deref())?;
+            if let Some(headline) = &suite.evaluation.headline
+                && !asked.attacks.contains(headline)
+            {
+                return Err(Error::Input(format!(
+                    "--suite {name}: its headline {headline} cannot be asked of this model (above: why); name another \
+                     with --set evaluation.headline=ATTACK"
+                )));
+            }
             return Ok(Question {
                 dataset: suite.data.dataset.clone(),
                 limit: suite.data.test,
@@ -381,32 +392,53 @@ impl Eval {
         Ok(())
     }
 
-    /// The attacks asked for. Of a group, those that this model cannot take are left out, and
-    /// the command says so; one asked for by its own name is refused when it is run.
+    /// The attacks asked for.
     fn attacks(&self, texts: &[String], models: &Models) -> Result<Vec<AttackSpec>> {
-        let (mut attacks, mut left_out) = (Vec::new(), Vec::new());
-        let asked = branches(&self.branch)?;
+        let mut all = Vec::new();
         for text in texts {
             let members = group(text)?;
-            let single = members.len() == 1;
-            for attack in members {
-                // Some attacks have two names.
-                if attacks.contains(&attack) || left_out.contains(&attack) {
-                    continue;
-                }
-                let lacks = lacks(&attack, models, asked.as_deref())?;
-                match lacks {
-                    Some(why) if !single => {
-                        announce(&format!("{attack} is left out: {why}"));
-                        left_out.push(attack);
-                    }
-                    Some(why) => return Err(Error::Input(format!("--attack {attack}: {why}"))),
-                    None => attacks.push(attack),
-                }
+            let asking = match members.len() {
+                1 => Asking::Name,
+                _ => Asking::Group,
+            };
+            all.extend(members.into_iter().map(|attack| (attack, asking)));
+        }
+        fitting(all.into_iter(), models, branches(&self.branch)?.as_deref())
+    }
+}
+
+/// How an attack was asked for.
+#[derive(Debug, Clone, Copy)]
+enum Asking {
+    Name,
+    Group,
+}
+
+/// The attacks that this model can take. Others are left out, and the command says so, where they
+/// came with a group; one that was asked for by its own name is refused.
+fn fitting(
+    all: impl Iterator<Item = (AttackSpec, Asking)>,
+    models: &Models,
+    asked: Option<&[Branch]>,
+) -> Result<Vec<AttackSpec>> {
+    let (mut attacks, mut left_out) = (Vec::new(), Vec::new());
+    for (attack, asking) in all {
+        // Some attacks have two names.
+        if attacks.contains(&attack) || left_out.contains(&attack) {
+            continue;
+        }
+        match (lacks(&attack, models, asked)?, asking) {
+            (None, _) => attacks.push(attack),
+            (Some(why), Asking::Group) => {
+                announce(&format!("{attack} is left out: {why}"));
+                left_out.push(attack);
+            }
+            (Some(why), Asking::Name) => {
+                return Err(Error::Input(format!("--attack {attack}: {why}")));
             }
         }
-        Ok(attacks)
     }
+    Ok(attacks)
 }
 
 /// What an attack needs that is not there; nothing where all is.

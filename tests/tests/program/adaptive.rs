@@ -141,6 +141,29 @@ fn torchscript_has_neither_branches_nor_masks() {
         &["TorchScript", "model.safetensors"],
     );
     refused(&ask("swap", "swap-clean"), &["no branch clean", "only single"]);
+    // A suite that asks several networks asks this one what fits it; its AdvA must.
+    let suite = |attacks: &str, more: &str| {
+        let text = TINY.replace(
+            "attacks = [\"fgsm\", \"pgd:steps=3\"]",
+            &format!("attacks = [{attacks}]{more}"),
+        );
+        place.write("s.toml", text);
+        let question = [
+            "--suite",
+            "s.toml",
+            "--limit",
+            "3",
+            "--set",
+            "evaluation.corruptions=[]",
+        ];
+        eval(&place, &model, "suite", &question)
+    };
+    let said = suite("\"fgsm\", \"cross-clean:steps=1\", \"adaptive:steps=1\"", "");
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(said.stderr.matches("left out").count(), 10, "{}", said.stderr);
+    assert_eq!(attacked(&place, "suite").len(), 1 + 4);
+    let said = suite("\"fgsm\", \"cross-clean\"", "\nheadline = \"cross-clean\"");
+    refused(&said, &["its headline", "evaluation.headline"]);
 }
 
 /// A network of ours with one bank is asked no more than TorchScript is, and is told so before
