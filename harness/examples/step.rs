@@ -23,7 +23,7 @@ use rlnet::train::stage::views;
 use rlnet::train::step::Step;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::objective::Precision;
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{AttackSpec, Branch, CellSpec, NormBanks, Suite, TrainSpec};
 use std::io::Write;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Bench {
             self.arch, self.batch,
         );
         let suite = Suite::parse(&text, "the example's suite", &[])?;
-        let plan = suite.plan(&World::unread(&suite))?;
+        let plan = suite.plan(&PlanContext::unread(&suite))?;
         let cell = plan.cells.into_iter().find(|cell| cell.name == name);
         match cell.context("a stage of the example's suite")?.spec {
             CellSpec::Train(spec) => Ok(spec),

@@ -19,7 +19,7 @@ use rlnet::train::{StageInput, Trained, train};
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::objective::Precision;
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{Branch, CellSpec, NormBanks, Suite, TrainSpec, catalog};
 use std::io::Write;
@@ -274,7 +274,7 @@ fn stage_spec(stage: Stage, attack: Attack, precision: Precision, seed: u64) -> 
     }
     let text = catalog::find("demo").expect("the demo suite");
     let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-    let plan = suite.plan(&World::unread(&suite)).expect("a plan");
+    let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == name);
     match cell.expect("a stage").spec {
         CellSpec::Train(spec) => TrainSpec {

@@ -6,8 +6,8 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
-    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, OTHER_BUDGET, PROBE_VERSION, SIMILARITY_VERSION,
-    TEACHER, VERDICT_VERSION, World, find, identify, other_budget,
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, OTHER_BUDGET, PROBE_VERSION, PlanContext,
+    SIMILARITY_VERSION, TEACHER, VERDICT_VERSION, find, identify, other_budget,
 };
 use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
@@ -64,20 +64,20 @@ impl Asked {
         parent: &CellId,
         surrogate: &dyn Fn(&str) -> Option<CellId>,
         data: &DataSpec,
-        world: &World,
+        context: &PlanContext,
     ) -> Result<Vec<Cell>, SuiteError> {
         let cell = |(name, conditions): (String, Vec<Condition>)| {
             let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
             let mut files = None;
             if let Some((name, _)) = conditions[0].corruption() {
-                match world.corrupted_files.get(name) {
+                match context.corrupted_files.get(name) {
                     Some(read) => {
                         files = Some(read.clone());
                         versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
                     }
                     None => {
-                        let setup = format!("corruptions/{}", world.corruptions_setup);
-                        versions.insert(setup, world.corruptions_version);
+                        let setup = format!("corruptions/{}", context.corruptions_setup);
+                        versions.insert(setup, context.corruptions_version);
                     }
                 }
             }
@@ -278,7 +278,7 @@ mod tests {
             let text = alone
                 .join("\n")
                 .replace("[evaluation]", "[evaluation]\nmodels = [\"senet\"]");
-            Suite::parse(&text, "mine.toml", scale).and_then(|suite| suite.plan(&World::unread(&suite)))
+            Suite::parse(&text, "mine.toml", scale).and_then(|suite| suite.plan(&PlanContext::unread(&suite)))
         };
         for scale in [&[][..], &["scale=smoke".to_owned()]] {
             let plan = planned("\"adaptive\"", scale).expect("a group");
@@ -319,7 +319,7 @@ mod tests {
         let (text, after) = text.split_once("attacks = [").expect("attacks");
         let text = format!("{text}attacks = [\"budget-transfer\", {after}");
         let suite = Suite::parse(&text, "mine.toml", &[]).expect("a suite");
-        let plan = suite.plan(&World::unread(&suite)).expect("a plan");
+        let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
         let id = |name: &str| crate::plan::find(&plan.cells, name).expect(name).id.clone();
         let mut followed = BTreeMap::new();
         for cell in &plan.cells {

@@ -2,7 +2,7 @@
 
 use crate::cell::CellSpec;
 use crate::error::SuiteError;
-use crate::plan::World;
+use crate::plan::PlanContext;
 use crate::settings::{self, Section};
 use crate::suite::Suite;
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
     let suite = Suite::parse(text, file, sets)?;
     let table = Suite::table(text, file, sets)?;
     // Ids differ from a run's; the settings do not.
-    let plan = suite.plan(&World::unread(&suite))?;
+    let plan = suite.plan(&PlanContext::unread(&suite))?;
     let inner = |key: &str| table.get(key).and_then(toml::Value::as_table);
     let (training, network) = (inner("training"), inner("network"));
     let mut all = Vec::new();

@@ -59,9 +59,9 @@ pub struct Plan {
     pub cells: Vec<Cell>,
 }
 
-/// What a plan needs to know of the world to give cells their identity.
+/// What a plan needs to know to give cells their identity.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub struct PlanContext {
     /// Checksum of the data set's bytes.
     pub data_checksum: String,
     /// The same of the data sets that stages name beside the suite's, by name.
@@ -74,7 +74,7 @@ pub struct World {
     pub corrupted_files: BTreeMap<String, CorruptedFiles>,
 }
 
-impl World {
+impl PlanContext {
     /// As it is before anything is read: cells get their settings, and ids that mean nothing.
     pub fn unread(suite: &Suite) -> Self {
         const UNREAD: &str = "not read";
@@ -104,8 +104,8 @@ impl Suite {
     ///
     /// # Errors
     /// When a name refers to nothing (already refused by [`Suite::parse`]).
-    pub fn plan(&self, world: &World) -> Result<Plan, SuiteError> {
-        let data = self.images(&self.data.dataset, world)?;
+    pub fn plan(&self, context: &PlanContext) -> Result<Plan, SuiteError> {
+        let data = self.images(&self.data.dataset, context)?;
         let mut cells: Vec<Cell> = Vec::new();
         for train in &self.train {
             let parents = match (&train.teacher, &train.mask) {
@@ -134,7 +134,7 @@ impl Suite {
             }
             let name = train.name.get_ref();
             let spec = CellSpec::Train(spec);
-            let data = self.images(self.dataset_of(train), world)?;
+            let data = self.images(self.dataset_of(train), context)?;
             cells.push(identify(name, name, parents, &data, spec, versions));
         }
         let models: Vec<&str> = match &self.evaluation.models {
@@ -159,7 +159,7 @@ impl Suite {
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
-            let asked = asked.cells(&cell.name, &cell.id, &surrogate, &data, world);
+            let asked = asked.cells(&cell.name, &cell.id, &surrogate, &data, context);
             cells.extend(
                 asked.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
             );
@@ -204,10 +204,10 @@ impl Suite {
     }
 
     /// The images of cells on a data set: as many of each as the suite says.
-    fn images(&self, dataset: &str, world: &World) -> Result<DataSpec, SuiteError> {
+    fn images(&self, dataset: &str, context: &PlanContext) -> Result<DataSpec, SuiteError> {
         let checksum = match dataset == self.data.dataset {
-            true => Some(&world.data_checksum),
-            false => world.other_data.get(dataset),
+            true => Some(&context.data_checksum),
+            false => context.other_data.get(dataset),
         };
         let unread = || SuiteError::value("dataset", dataset, "it was not read beside the suite's own");
         Ok(DataSpec {
@@ -303,14 +303,14 @@ mod tests {
     fn plan(sets: &[&str], checksum: &str) -> Plan {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let text = crate::catalog::find("demo").expect("the demo suite");
-        let world = World {
+        let context = PlanContext {
             data_checksum: checksum.to_owned(),
             corruptions_version: 1,
             corruptions_setup: "release/procedural".to_owned(),
-            ..World::default()
+            ..PlanContext::default()
         };
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-        suite.plan(&world).expect("a plan")
+        suite.plan(&context).expect("a plan")
     }
 
     fn id(plan: &Plan, name: &str) -> CellId {
@@ -345,14 +345,14 @@ mod tests {
                 official: false,
                 checksums: BTreeMap::from([("fog.npy".to_owned(), checksum.to_owned())]),
             });
-            let world = World {
+            let context = PlanContext {
                 data_checksum: "a".to_owned(),
                 corruptions_version: 1,
                 corruptions_setup: "release/procedural".to_owned(),
                 corrupted_files: files.into_iter().map(|files| ("fog".to_owned(), files)).collect(),
-                ..World::default()
+                ..PlanContext::default()
             };
-            suite.plan(&world).expect("a plan")
+            suite.plan(&context).expect("a plan")
         };
         let (made, read, other) = (with(None), with(Some("1")), with(Some("2")));
         assert_ne!(id(&made, "rlnet/fog"), id(&read, "rlnet/fog"));
@@ -385,12 +385,12 @@ mod tests {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(text, "ablation-mask-source", &sets).expect("a suite");
             let others = suite.other_datasets().into_iter();
-            let world = World {
+            let context = PlanContext {
                 data_checksum: "a".to_owned(),
                 other_data: others.map(|name| (name.to_owned(), other.to_owned())).collect(),
-                ..World::default()
+                ..PlanContext::default()
             };
-            suite.plan(&world).expect("a plan")
+            suite.plan(&context).expect("a plan")
         };
         let base = with(&[], "b");
         let cell = |name: &str| find(&base.cells, name).expect(name);
@@ -445,7 +445,7 @@ mod tests {
             ("train.teacher-near.arch=resnet34", "resnet34"),
         ] {
             let suite = Suite::parse(text, "s", &[set.to_owned()]);
-            let refused = suite.and_then(|suite| suite.plan(&World::unread(&suite)));
+            let refused = suite.and_then(|suite| suite.plan(&PlanContext::unread(&suite)));
             let error = refused.expect_err(set).to_string();
             assert!(error.contains(hint), "{set}: {error}");
         }

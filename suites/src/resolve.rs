@@ -334,7 +334,7 @@ impl StageDefaults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::World;
+    use crate::plan::PlanContext;
 
     #[test]
     fn a_mode_stands_for_its_parts_and_what_is_spelled_out_wins() {
@@ -342,7 +342,7 @@ mod tests {
         let student = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-            let plan = suite.plan(&World::unread(&suite))?;
+            let plan = suite.plan(&PlanContext::unread(&suite))?;
             match &find(&plan.cells, "rlnet")?.spec {
                 CellSpec::Train(spec) => Ok(spec.clone()),
                 CellSpec::Evaluate(_) => Err(SuiteError::value("model", "rlnet", "not trained")),
@@ -376,7 +376,7 @@ mod tests {
         let text = crate::catalog::find("demo").expect("the demo suite");
         let sets: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
         let suite = Suite::parse(text, "demo", &sets)?;
-        let plan = suite.plan(&World::unread(&suite))?;
+        let plan = suite.plan(&PlanContext::unread(&suite))?;
         match &find(&plan.cells, name)?.spec {
             CellSpec::Train(spec) => Ok(spec.clone()),
             CellSpec::Evaluate(_) => Err(SuiteError::value("model", "", "not trained")),
@@ -460,7 +460,7 @@ mod tests {
         let of = |sets: &[&str], name: &str| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(&text, "snl", &sets)?;
-            let plan = suite.plan(&World::unread(&suite))?;
+            let plan = suite.plan(&PlanContext::unread(&suite))?;
             assert!(!plan.cells.iter().any(|cell| cell.name == "snl/clean"));
             match &find(&plan.cells, name)?.spec {
                 CellSpec::Train(spec) => Ok(spec.clone()),
@@ -499,7 +499,7 @@ mod tests {
                 "0a".repeat(32)
             );
             let suite = Suite::parse(&text, "foreign", &[])?;
-            let plan = suite.plan(&World::unread(&suite))?;
+            let plan = suite.plan(&PlanContext::unread(&suite))?;
             Ok::<_, SuiteError>(find(&plan.cells, "foreign")?.clone())
         };
         let (here, there) = (of("", "a.safetensors"), of("", "b.safetensors"));

@@ -334,14 +334,14 @@ mod tests {
     use super::*;
     use crate::catalog::{self, CATALOGUE};
     use crate::cell::{CellId, CellSpec};
-    use crate::plan::{Plan, World};
+    use crate::plan::{Plan, PlanContext};
     use crate::suite::Suite;
 
     fn plan(name: &str, sets: &[&str]) -> Plan {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let text = catalog::find(name).expect("a suite");
         let suite = Suite::parse(text, name, &sets).unwrap_or_else(|error| panic!("{sets:?}: {error}"));
-        suite.plan(&World::unread(&suite)).expect("a plan")
+        suite.plan(&PlanContext::unread(&suite)).expect("a plan")
     }
 
     fn ids(plan: &Plan) -> Vec<CellId> {

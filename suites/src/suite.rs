@@ -5,10 +5,10 @@
 
 mod attacks;
 mod check;
-mod place;
 mod range;
 mod read;
 mod source;
+mod span;
 
 pub use attacks::Attacks;
 pub(crate) use read::apply as set;
@@ -29,13 +29,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Spanned, Table, Value};
 
 /// What is wrong with a suite, and where.
-struct Fault {
-    place: Place,
+struct ConfigError {
+    span: Span,
     message: String,
 }
 
 /// Where a mistake is: a byte of the text, or a setting by its keys.
-enum Place {
+enum Span {
     Byte(usize),
     Key(Vec<String>),
 }

@@ -501,7 +501,9 @@ mod tests {
             all.extend(sets.iter().map(|set| (*set).to_owned()));
             let text = crate::catalog::find("demo").expect("demo");
             let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");
-            let plan = suite.plan(&crate::plan::World::unread(&suite)).expect("a plan");
+            let plan = suite
+                .plan(&crate::plan::PlanContext::unread(&suite))
+                .expect("a plan");
             let cell = plan
                 .cells
                 .into_iter()

@@ -3,7 +3,7 @@
 //!
 //! `RLNET_BLESS=1 cargo test -p rlnet-suites --test plans` writes the files anew.
 
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{Suite, catalog};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::path::Path;
 fn resolved(name: &str, sets: &[String]) -> String {
     let text = catalog::find(name).expect(name);
     let suite = Suite::parse(text, name, sets).expect(name);
-    let plan = suite.plan(&World::unread(&suite)).expect(name);
+    let plan = suite.plan(&PlanContext::unread(&suite)).expect(name);
     let headline = plan.headline.as_ref().map(ToString::to_string);
     let mut out = format!("headline {headline:?}\nbatch {}\n", plan.evaluation_batch);
     for cell in &plan.cells {

@@ -2,8 +2,8 @@
 
 use super::cell::{Found, find};
 use crate::error::{Error, Result};
-use rlnet_suites::by_hand::{ByHand, Images, NAME};
 use rlnet_suites::published;
+use rlnet_suites::single_stage::{Images, NAME, SingleStage};
 use rlnet_suites::train::{Allocation, Budget, ImportedMask, Stage};
 use rlnet_suites::{CellId, Plan};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The stage that was asked for, and the finished cells it builds on, parents first.
 pub struct Asked {
     /// The stage.
-    pub hand: ByHand,
+    pub hand: SingleStage,
     /// The cells.
     pub above: Vec<Found>,
 }
@@ -26,7 +26,7 @@ impl Asked {
             validation: None,
         };
         Self {
-            hand: ByHand::new(stage, images),
+            hand: SingleStage::new(stage, images),
             above: Vec::new(),
         }
     }

@@ -176,7 +176,7 @@ impl Eval {
                 id,
                 &|name| models.surrogates.get(name).cloned(),
                 &spec,
-                &corrupted.world(&data),
+                &corrupted.context(&data),
             )?,
         };
         let out = self

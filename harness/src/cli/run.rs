@@ -309,7 +309,7 @@ pub fn planned(
 ) -> Result<(Prepared, CorruptedSource, Plan)> {
     let data = Prepared::load_suite(suite, &global.data_dir())?;
     let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &suite.asked(), &data)?;
-    let plan = suite.plan(&corrupted.world(&data))?;
+    let plan = suite.plan(&corrupted.context(&data))?;
     check(suite, &plan, |dataset| data.of_dataset(dataset).size)?;
     Ok((data, corrupted, plan))
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::run::difference::differences;
 use clap::{Args, Subcommand};
 use rlnet_suites::objective::Score;
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::schema::json_schema;
 use rlnet_suites::train::Stage;
@@ -123,7 +123,7 @@ impl SuiteCommand {
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
 fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
     let suite = read_suite(name, sets)?;
-    let plan = suite.plan(&World::unread(&suite))?;
+    let plan = suite.plan(&PlanContext::unread(&suite))?;
     // Pictures of one's own are measured when they are read.
     check(&suite, &plan, |dataset| image_size(dataset).unwrap_or(32))?;
     Ok(plan)

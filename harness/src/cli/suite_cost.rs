@@ -102,7 +102,7 @@ pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rlnet_suites::plan::World;
+    use rlnet_suites::plan::PlanContext;
     use rlnet_suites::{Suite, catalog};
 
     #[test]
@@ -116,8 +116,8 @@ mod tests {
                 let Some(hours) = suite.gpu_hours.filter(|_| counted) else {
                     continue;
                 };
-                let world = World::unread(&suite);
-                let work = Count::of(&suite.plan(&world).expect("a plan")).expect("counted");
+                let context = PlanContext::unread(&suite);
+                let work = Count::of(&suite.plan(&context).expect("a plan")).expect("counted");
                 let counted = work.macs() / (super::super::suite::RATE * 1e12) / 3600.0;
                 assert!(
                     (counted / hours - 1.0).abs() < 0.1,

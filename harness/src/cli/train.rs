@@ -17,7 +17,7 @@ use crate::run::work::Images as Counted;
 use crate::run::{Part, RunDirectory};
 use crate::stop;
 use clap::{Args, Subcommand};
-use rlnet_suites::by_hand::{Images, NAME};
+use rlnet_suites::single_stage::{Images, NAME};
 use rlnet_suites::train::Stage;
 use rlnet_suites::{Cell, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
 use serde_json::json;

@@ -9,7 +9,7 @@ use crate::progress::{Progress, announce};
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Stack, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{Asked, Condition, Corrupted, EvaluateSpec};
 use serde_json::json;
 use std::cell::OnceCell;
@@ -147,14 +147,14 @@ impl CorruptedSource {
     }
 
     /// What plans need to know, for these images.
-    pub fn world(&self, data: &Prepared) -> World {
+    pub fn context(&self, data: &Prepared) -> PlanContext {
         let description = self.generator.describe();
         let mut setup = format!("{}/{}", description.stack, description.textures);
         if self.draws == Draws::Numpy {
             // Every draw depends on what was drawn before it.
             setup += &format!("/numpy stream over {}", self.asked.corruptions.join(","));
         }
-        World {
+        PlanContext {
             data_checksum: data.checksum.clone(),
             other_data: data.other_checksums(),
             corruptions_version: rlnet_corruptions::VERSION,

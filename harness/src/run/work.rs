@@ -143,7 +143,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rlnet_suites::plan::World;
+    use rlnet_suites::plan::PlanContext;
     use rlnet_suites::{Suite, catalog};
 
     #[test]
@@ -151,8 +151,8 @@ mod tests {
         let sets = ["network.arch=resnet18", "training.attack=pgd:steps=7"].map(str::to_owned);
         let text = catalog::find("demo").expect("demo");
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-        let world = World::unread(&suite);
-        let plan = suite.plan(&world).expect("a plan");
+        let context = PlanContext::unread(&suite);
+        let plan = suite.plan(&context).expect("a plan");
         let CellSpec::Train(teacher) = &plan.cells[0].spec else {
             panic!("a teacher")
         };

@@ -94,14 +94,14 @@ pub fn is_judged(spec: &TrainSpec, view: View) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rlnet_suites::plan::World;
+    use rlnet_suites::plan::PlanContext;
     use rlnet_suites::{CellSpec, Suite, catalog};
 
     fn spec(stage: &str, norm: &str, sets: &[&str]) -> TrainSpec {
         let mut all = vec![format!("network.norm={norm}")];
         all.extend(sets.iter().map(|set| (*set).to_owned()));
         let suite = Suite::parse(catalog::find("demo").expect("the demo"), "demo", &all).expect("a suite");
-        let plan = suite.plan(&World::unread(&suite));
+        let plan = suite.plan(&PlanContext::unread(&suite));
         let mut cells = plan.expect("a plan").cells.into_iter();
         match cells.find(|cell| cell.name == stage).expect("a stage").spec {
             CellSpec::Train(spec) => spec,

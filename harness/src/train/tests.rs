@@ -5,7 +5,7 @@ use crate::data::{Split, load};
 use crate::error::Result;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use rlnet_suites::objective::MODES;
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec, catalog};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -37,7 +37,7 @@ pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
         .collect();
     let text = catalog::find("demo").expect("the demo suite");
     let suite = Suite::parse(text, "demo", &sets).expect("a suite");
-    let plan = suite.plan(&World::unread(&suite)).expect("a plan");
+    let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
     match cell.expect("a stage").spec {
         CellSpec::Train(spec) => spec,

@@ -7,7 +7,7 @@ mod pictures;
 
 use rlnet_reports::{write_curves, write_outcomes};
 use rlnet_suites::corruption::BENCHMARK;
-use rlnet_suites::plan::World;
+use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{
     Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks, Outcome,
     Plan, Provenance, Suite, TrainSpec,
@@ -28,7 +28,7 @@ pub fn plan(sets: &[&str]) -> Plan {
 /// The plan of a suite's text, with overrides.
 pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let world = World {
+    let context = PlanContext {
         data_checksum: "synthetic".into(),
         corruptions_version: 1,
         corruptions_setup: "fixed".into(),
@@ -36,7 +36,7 @@ pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
         other_data: Default::default(),
     };
     let suite = Suite::parse(text, "the suite", &sets).expect("a valid suite");
-    suite.plan(&world).expect("a plan")
+    suite.plan(&context).expect("a plan")
 }
 
 /// The synthetic suite with many models, corruptions and a few attacks: 509 cells.

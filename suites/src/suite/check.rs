@@ -1,7 +1,7 @@
 //! What neither the types nor the table of settings can say of a suite: names that refer to one
 //! another or to what there is.
 
-use super::{Fault, Place, SCHEMA, Suite, Train};
+use super::{ConfigError, SCHEMA, Span, Suite, Train};
 use crate::corrupted::Origin;
 use crate::dataset;
 use crate::error::suggest;
@@ -11,17 +11,17 @@ use crate::view::View;
 use std::ops::Range;
 
 /// A mistake at a place of the text.
-fn at(span: Range<usize>, message: String) -> Fault {
-    Fault {
-        place: Place::Byte(span.start),
+fn at(span: Range<usize>, message: String) -> ConfigError {
+    ConfigError {
+        span: Span::Byte(span.start),
         message,
     }
 }
 
 /// A mistake in a setting, wherever it was given.
-fn of(key: &str, message: String) -> Fault {
-    Fault {
-        place: Place::Key(key.split('.').map(str::to_owned).collect()),
+fn of(key: &str, message: String) -> ConfigError {
+    ConfigError {
+        span: Span::Key(key.split('.').map(str::to_owned).collect()),
         message,
     }
 }
@@ -31,7 +31,7 @@ type Earlier<'a> = [(&'a str, Stage)];
 
 impl Suite {
     /// What types and ranges cannot say.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_header()?;
         let mut earlier: Vec<(&str, Stage)> = Vec::new();
         for train in &self.train {
@@ -49,7 +49,7 @@ impl Suite {
     }
 
     /// Schema, name and data.
-    fn check_header(&self) -> Result<(), Fault> {
+    fn check_header(&self) -> Result<(), ConfigError> {
         if self.schema != SCHEMA {
             return Err(of(
                 "schema",
@@ -64,7 +64,7 @@ impl Suite {
     }
 
     /// Data sets that there are, with as many images as are asked for.
-    fn check_data(&self) -> Result<(), Fault> {
+    fn check_data(&self) -> Result<(), ConfigError> {
         let data = &self.data;
         let own = self.train.iter().filter_map(|train| {
             let path = ["train", train.name.get_ref(), "dataset"];
@@ -75,9 +75,9 @@ impl Suite {
             data.dataset.as_str(),
         );
         for (path, name) in std::iter::once(first).chain(own) {
-            let known = dataset::find(name).map_err(|error| Fault {
+            let known = dataset::find(name).map_err(|error| ConfigError {
                 message: error.to_string(),
-                place: Place::Key(path),
+                span: Span::Key(path),
             })?;
             let Some(known) = known else { continue };
             for (key, what, asked, there) in [
@@ -112,7 +112,7 @@ impl Suite {
     }
 
     /// Settings of a stage's steps, its own or those of `[training]`.
-    fn check_training(&self, train: &Train) -> Result<(), Fault> {
+    fn check_training(&self, train: &Train) -> Result<(), ConfigError> {
         let name = train.name.get_ref();
         if let Some(views) = &train.views
             && !views.contains(&View::Clean)
@@ -145,7 +145,7 @@ impl Suite {
     }
 
     /// Models that are evaluated are trained here, on the images they are measured on.
-    fn check_models(&self, earlier: &Earlier<'_>) -> Result<(), Fault> {
+    fn check_models(&self, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
         let evaluated = self
             .evaluation
             .models
@@ -180,7 +180,7 @@ impl Suite {
     }
 
     /// What settings of `[evaluation]` say of one another.
-    fn check_evaluation(&self) -> Result<(), Fault> {
+    fn check_evaluation(&self) -> Result<(), ConfigError> {
         let asked = &self.evaluation;
         if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
         {
@@ -227,7 +227,7 @@ fn check_called(name: &str) -> Result<(), String> {
 }
 
 /// A name that can be a folder's, and is nobody else's.
-fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     check_called(name).map_err(|why| at(train.name.span(), why))?;
     if ["self", "all-relu", "linear", OTHER_BUDGET].contains(&name.as_str()) {
@@ -242,7 +242,7 @@ fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
 }
 
 /// What a stage starts from is a stage above it, and of the kind it needs.
-fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     let (need, given, wanted) = match train.stage {
         Stage::Teacher => ("", &None, Stage::Teacher),
@@ -295,7 +295,7 @@ fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
 }
 
 /// A mask from a file.
-fn check_imported(train: &Train) -> Result<(), Fault> {
+fn check_imported(train: &Train) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     if let Some(imported) = &train.imported {
         let hex = imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
@@ -318,7 +318,7 @@ fn check_imported(train: &Train) -> Result<(), Fault> {
 }
 
 /// The units of another search.
-fn check_units(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
+fn check_units(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     if let Some(units) = &train.units {
         let others = train.budget.is_some() || train.allocation.is_some() || train.imported.is_some();
@@ -346,7 +346,7 @@ fn check_units(train: &Train, earlier: &Earlier<'_>) -> Result<(), Fault> {
 }
 
 /// Only a teacher chooses its images.
-fn check_dataset(train: &Train) -> Result<(), Fault> {
+fn check_dataset(train: &Train) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     if train.dataset.is_some() && train.stage != Stage::Teacher {
         return Err(at(
@@ -362,7 +362,7 @@ fn check_dataset(train: &Train) -> Result<(), Fault> {
 }
 
 /// Stages that choose units have a budget, and no others.
-fn check_budget(train: &Train) -> Result<(), Fault> {
+fn check_budget(train: &Train) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     let counted = train.allocation.is_some_and(Allocation::has_counts);
     let draws = train.stage != Stage::Teacher && train.teacher.is_some();

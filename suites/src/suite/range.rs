@@ -1,18 +1,18 @@
 //! Numbers out of range, by the one table of settings ([`crate::settings`]): what an editor's schema
 //! refuses, and nothing else.
 
-use super::{Fault, Place};
+use super::{ConfigError, Span};
 use crate::settings::{self, Kind, Section};
 use std::fmt::Display;
 use toml::{Table, Value};
 
 /// Refuses the first number of a suite that is out of its setting's range. Values of another type
 /// are left to who reads them.
-pub fn check(suite: &Table) -> Result<(), Fault> {
+pub fn check(suite: &Table) -> Result<(), ConfigError> {
     section(Section::Suite, suite, &[])
 }
 
-fn section(section: Section, table: &Table, above: &[String]) -> Result<(), Fault> {
+fn section(section: Section, table: &Table, above: &[String]) -> Result<(), ConfigError> {
     for (key, value) in table {
         if let Some(setting) = settings::find(section, key) {
             fits(setting.kind, value, &[above, std::slice::from_ref(key)].concat())?;
@@ -21,7 +21,7 @@ fn section(section: Section, table: &Table, above: &[String]) -> Result<(), Faul
     Ok(())
 }
 
-fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), Fault> {
+fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
     match (kind, value) {
         (Kind::Inner(inner), Value::Table(table)) => section(inner, table, path),
         (Kind::List(inner), Value::Array(items)) => {
@@ -65,9 +65,9 @@ fn wholes(least: u64, most: Option<u64>) -> String {
 }
 
 /// What was written, of which setting, and what may be.
-fn outside(path: &[String], value: &Value, allowed: impl Display) -> Fault {
-    Fault {
-        place: Place::Key(path.to_vec()),
+fn outside(path: &[String], value: &Value, allowed: impl Display) -> ConfigError {
+    ConfigError {
+        span: Span::Key(path.to_vec()),
         message: format!("{} is {value}; allowed: {allowed}", path.join(".")),
     }
 }

@@ -1,7 +1,7 @@
 //! A suite from its text, with overrides.
 
 use super::source::{SCALE, Source};
-use super::{Fault, Place, Suite, place, range};
+use super::{ConfigError, Span, Suite, range, span};
 use crate::error::SuiteError;
 use crate::scale;
 use std::num::{IntErrorKind, ParseIntError};
@@ -21,7 +21,7 @@ impl Suite {
             text: text.to_owned(),
             sets: sets.to_vec(),
         };
-        let suite = Self::read(text).map_err(|fault| source(&[]).error(fault))?;
+        let suite = Self::read(text).map_err(|error| source(&[]).error(error))?;
         // Every scale that the file has something to say of, asked for or not.
         for name in suite.scale.keys() {
             Self::changed(&source(&[format!("{SCALE}{name}")]))?;
@@ -43,26 +43,26 @@ impl Suite {
             file: source.file.clone(),
             message: error.to_string(),
         })?;
-        Self::read(&changed).map_err(|fault| {
-            let path = match fault.place {
-                Place::Byte(byte) => place::path(&changed, byte),
-                Place::Key(path) => path,
+        Self::read(&changed).map_err(|error| {
+            let path = match error.span {
+                Span::Byte(byte) => span::path(&changed, byte),
+                Span::Key(path) => path,
             };
-            source.error(Fault {
-                place: Place::Key(path),
-                ..fault
+            source.error(ConfigError {
+                span: Span::Key(path),
+                ..error
             })
         })
     }
 
     /// A suite as its text says.
-    fn read(text: &str) -> Result<Self, Fault> {
+    fn read(text: &str) -> Result<Self, ConfigError> {
         // First, as a type would say less of a number that is too large for it.
         if let Ok(table) = text.parse() {
             range::check(&table)?;
         }
-        let suite: Self = toml::from_str(text).map_err(|error| Fault {
-            place: Place::Byte(error.span().map_or(0, |span| span.start)),
+        let suite: Self = toml::from_str(text).map_err(|error| ConfigError {
+            span: Span::Byte(error.span().map_or(0, |span| span.start)),
             message: match error.message() {
                 // So the reader says what no setting can hold.
                 long if long.contains(" as i128") || long.contains(" as u128") => {

@@ -1,7 +1,7 @@
 //! What a suite was read from, so that a mistake that shows only when it is resolved, or when its
 //! network is built, is still reported at the line somebody wrote.
 
-use super::{Fault, Place, Suite, place};
+use super::{ConfigError, Span, Suite, span};
 use crate::error::SuiteError;
 use toml::{Table, Value};
 
@@ -18,10 +18,10 @@ pub(super) struct Source {
 
 impl Source {
     /// The error about a mistake at a place of this text.
-    pub fn error(&self, fault: Fault) -> SuiteError {
-        let line = match fault.place {
-            Place::Byte(byte) => Some(place::line(&self.text, byte)),
-            Place::Key(path) => self.line_of(&path),
+    pub fn error(&self, error: ConfigError) -> SuiteError {
+        let line = match error.span {
+            Span::Byte(byte) => Some(span::line(&self.text, byte)),
+            Span::Key(path) => self.line_of(&path),
         };
         let at = line.map_or(String::new(), |line| format!(":{line}"));
         let with = match self.sets.as_slice() {
@@ -30,7 +30,7 @@ impl Source {
         };
         SuiteError::File {
             file: format!("{}{at}{with}", self.file),
-            message: fault.message,
+            message: error.message,
         }
     }
 
@@ -38,8 +38,8 @@ impl Source {
     fn line_of(&self, path: &[String]) -> Option<usize> {
         let scale = self.sets.iter().rev().find_map(|set| set.strip_prefix(SCALE));
         scale
-            .and_then(|name| place::line_of(&self.text, &["scale", name], path))
-            .or_else(|| place::line_of(&self.text, &[], path))
+            .and_then(|name| span::line_of(&self.text, &["scale", name], path))
+            .or_else(|| span::line_of(&self.text, &[], path))
     }
 }
 
@@ -51,8 +51,8 @@ impl Suite {
         let table = Self::table(text, file, sets).unwrap_or_default();
         let found = settings.iter().find(|path| has(&table, path));
         let path = found.or(settings.first()).copied().unwrap_or_default();
-        self.source.error(Fault {
-            place: Place::Key(path.iter().map(|key| (*key).to_owned()).collect()),
+        self.source.error(ConfigError {
+            span: Span::Key(path.iter().map(|key| (*key).to_owned()).collect()),
             message: message.into(),
         })
     }

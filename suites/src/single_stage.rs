@@ -34,7 +34,7 @@ pub struct Images {
 
 /// A stage by hand.
 #[derive(Debug, Clone)]
-pub struct ByHand {
+pub struct SingleStage {
     /// Which.
     pub stage: Stage,
     /// Its images.
@@ -59,7 +59,7 @@ pub struct ByHand {
     pub sets: Vec<String>,
 }
 
-impl ByHand {
+impl SingleStage {
     /// A stage that builds on nothing and leaves every setting to the method.
     pub fn new(stage: Stage, images: Images) -> Self {
         Self {
@@ -305,16 +305,16 @@ fn put_some(table: &mut Table, key: &str, value: Option<impl Serialize>) -> Resu
 mod tests {
     use super::*;
     use crate::catalog::CATALOGUE;
-    use crate::plan::{Plan, World};
+    use crate::plan::{Plan, PlanContext};
     use crate::suite::Suite;
 
     fn plan(text: &str, sets: &[String]) -> Plan {
         let suite = Suite::parse(text, "s", sets).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let others = suite.other_datasets().into_iter();
-        let world = World {
+        let world = PlanContext {
             data_checksum: "a".to_owned(),
             other_data: others.map(|name| (name.to_owned(), name.to_owned())).collect(),
-            ..World::default()
+            ..PlanContext::default()
         };
         suite.plan(&world).expect("a plan")
     }
@@ -376,12 +376,12 @@ mod tests {
             let sets = ["batch=32", "attack=pgd:steps=3,eps=4/255,alpha=2/255"]
                 .iter()
                 .chain(sets);
-            ByHand {
+            SingleStage {
                 sets: sets.map(|set| (*set).to_owned()).collect(),
-                ..ByHand::new(stage, images)
+                ..SingleStage::new(stage, images)
             }
         };
-        let made = |stage: &ByHand, above: &[Cell]| {
+        let made = |stage: &SingleStage, above: &[Cell]| {
             let plan = plan(&stage.suite(above).expect("a suite"), &[]);
             let cells = plan.cells.iter();
             let ids = cells.map(|cell| (cell.name.clone(), cell.id.clone()));
@@ -389,14 +389,14 @@ mod tests {
         };
         let first = hand(Stage::Teacher, &["arch=resnet8-w8", "epochs=12"]);
         assert_eq!(made(&first, &[])["teacher"], teacher.id);
-        let second = ByHand {
+        let second = SingleStage {
             teacher: Some(teacher.id.clone()),
             budget: Some(Budget::Reduction(5.0)),
             ..hand(Stage::Mask, &["epochs=5"])
         };
         let ids = made(&second, std::slice::from_ref(&teacher));
         assert_eq!((&ids["teacher"], &ids["mask"]), (&teacher.id, &mask.id));
-        let third = ByHand {
+        let third = SingleStage {
             mask: Some(mask.id.clone()),
             ..hand(Stage::Student, &["epochs=9", "lr=0.03"])
         };
