@@ -1,17 +1,17 @@
 //! The attacks that know of branches and masks, by name and as a group.
 
 use crate::archives::{eval, model, plan, refused};
-use crate::harness::{Place, TINY, id, rows, shared};
+use crate::support::{Sandbox, TINY, id, rows, shared};
 use rlnet_suites::{CellSpec, Condition, Outcome};
 
 /// Names and rows of the attacks of an evaluation, in order.
-fn attacked(place: &Place, out: &str) -> Vec<(String, Vec<Outcome>)> {
-    let cells = plan(place, out).cells;
+fn attacked(sandbox: &Sandbox, out: &str) -> Vec<(String, Vec<Outcome>)> {
+    let cells = plan(sandbox, out).cells;
     cells
         .iter()
         .filter_map(|cell| match &cell.spec {
             CellSpec::Evaluate(spec) => match &spec.conditions[0] {
-                Condition::Attack(attack) => Some((attack.to_string(), rows(place, out, &cell.name))),
+                Condition::Attack(attack) => Some((attack.to_string(), rows(sandbox, out, &cell.name))),
                 _ => None,
             },
             CellSpec::Train(_) => None,
@@ -22,36 +22,36 @@ fn attacked(place: &Place, out: &str) -> Vec<(String, Vec<Outcome>)> {
 #[test]
 fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
     const N: usize = 12;
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     // Epochs enough that some images are right: only those are attacked.
     let suite = TINY
         .replace("train = 200", "train = 480")
         .replace("batch = 32", "batch = 16")
         .replace("epochs = 2", "epochs = 4");
-    place.write("s.toml", suite);
-    place.ok(&["run", "s.toml", "--out", "out", "--only", "rlnet"]);
+    sandbox.write("s.toml", suite);
+    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "rlnet"]);
     let file = |name: &str| {
-        let path = place.path(&format!(
+        let path = sandbox.path(&format!(
             "out/cells/{}/model.safetensors",
-            id(&place, "out", name)
+            id(&sandbox, "out", name)
         ));
         path.display().to_string()
     };
     let ask = |out: &str, attack: &str, more: &[&str]| {
         let question = ["--dataset", "shapes", "--limit", "12", "--attack", attack];
-        eval(&place, &file("rlnet"), out, &[&question[..], more].concat())
+        eval(&sandbox, &file("rlnet"), out, &[&question[..], more].concat())
     };
     let teacher = format!("teacher={}", file("teacher"));
     let sibling = format!("other-budget={}", file("mask"));
     let both = ["--surrogate", &teacher, "--surrogate", &sibling];
-    let said = ask("with", "adaptive:steps=2", &both);
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    assert!(!said.stderr.contains("left out"), "{}", said.stderr);
-    let clean = rows(&place, "with", &plan(&place, "with").cells[0].name);
+    let output = ask("with", "adaptive:steps=2", &both);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(!output.stderr.contains("left out"), "{}", output.stderr);
+    let clean = rows(&sandbox, "with", &plan(&sandbox, "with").cells[0].name);
     let right: Vec<bool> = clean.iter().map(|row| row.prediction == row.label).collect();
     let both: Vec<usize> = (0..N).filter(|&row| right[row] && right[row + N]).collect();
     assert!(!both.is_empty(), "no image is right on both branches");
-    let with = attacked(&place, "with");
+    let with = attacked(&sandbox, "with");
     assert_eq!(with.len(), 14);
     let mut different = Vec::new();
     for (attack, rows) in &with {
@@ -82,9 +82,9 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
 
     assert_eq!(different.len(), 8);
 
-    let said = ask("without", "adaptive:steps=2", &[]);
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    let left_out: Vec<&str> = said
+    let output = ask("without", "adaptive:steps=2", &[]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let left_out: Vec<&str> = output
         .stderr
         .lines()
         .filter(|line| line.contains("left out"))
@@ -103,7 +103,7 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         !attack.contains("teacher") && !attack.contains("other-budget")
     };
     let rest: Vec<_> = with.iter().filter(needs_none).cloned().collect();
-    assert_eq!(attacked(&place, "without"), rest);
+    assert_eq!(attacked(&sandbox, "without"), rest);
 
     // By its own name it is refused, not left out.
     refused(&ask("no", "teacher-transfer", &[]), &["--surrogate teacher=FILE"]);
@@ -115,17 +115,17 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
 
 #[test]
 fn torchscript_has_neither_branches_nor_masks() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let Some(model) = shared("oracles/attacks/robust.pt") else {
         return;
     };
     let model = model.display().to_string();
     let ask = |out: &str, attack: &str| {
         let question = ["--dataset", "shapes", "--limit", "3", "--attack", attack];
-        eval(&place, &model, out, &question)
+        eval(&sandbox, &model, out, &question)
     };
-    let said = ask("group", "adaptive:steps=1");
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output = ask("group", "adaptive:steps=1");
+    assert_eq!(output.code, 0, "{}", output.stderr);
     for (why, count) in [
         ("left out: it needs --surrogate teacher=FILE", 2),
         ("left out: it needs --surrogate other-budget=FILE", 1),
@@ -133,9 +133,14 @@ fn torchscript_has_neither_branches_nor_masks() {
         ("left out: the model has one branch", 1),
         ("left out: the network that it follows has no branch", 4),
     ] {
-        assert_eq!(said.stderr.matches(why).count(), count, "{why}: {}", said.stderr);
+        assert_eq!(
+            output.stderr.matches(why).count(),
+            count,
+            "{why}: {}",
+            output.stderr
+        );
     }
-    assert_eq!(attacked(&place, "group").len(), 4);
+    assert_eq!(attacked(&sandbox, "group").len(), 4);
     refused(
         &ask("relu", "all-relu-transfer"),
         &["TorchScript", "model.safetensors"],
@@ -147,7 +152,7 @@ fn torchscript_has_neither_branches_nor_masks() {
             "attacks = [\"fgsm\", \"pgd:steps=3\"]",
             &format!("attacks = [{attacks}]{more}"),
         );
-        place.write("s.toml", text);
+        sandbox.write("s.toml", text);
         let question = [
             "--suite",
             "s.toml",
@@ -156,37 +161,37 @@ fn torchscript_has_neither_branches_nor_masks() {
             "--set",
             "evaluation.corruptions=[]",
         ];
-        eval(&place, &model, "suite", &question)
+        eval(&sandbox, &model, "suite", &question)
     };
-    let said = suite("\"fgsm\", \"cross-clean:steps=1\", \"adaptive:steps=1\"", "");
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    assert_eq!(said.stderr.matches("left out").count(), 10, "{}", said.stderr);
-    assert_eq!(attacked(&place, "suite").len(), 1 + 4);
-    let said = suite("\"fgsm\", \"cross-clean\"", "\nheadline = \"cross-clean\"");
-    refused(&said, &["its headline", "evaluation.headline"]);
+    let output = suite("\"fgsm\", \"cross-clean:steps=1\", \"adaptive:steps=1\"", "");
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(output.stderr.matches("left out").count(), 10, "{}", output.stderr);
+    assert_eq!(attacked(&sandbox, "suite").len(), 1 + 4);
+    let output = suite("\"fgsm\", \"cross-clean\"", "\nheadline = \"cross-clean\"");
+    refused(&output, &["its headline", "evaluation.headline"]);
 }
 
 /// A network of ours with one bank is asked no more than TorchScript is, and is told so before
 /// anything is computed.
 #[test]
 fn a_network_with_one_bank_has_no_other() {
-    let place = Place::new();
-    let model = &model(&place, TINY, "plain");
+    let sandbox = Sandbox::new();
+    let model = &model(&sandbox, TINY, "plain");
     let ask = |out: &str, attack: &str| {
         let question = ["--dataset", "shapes", "--limit", "2", "--attack", attack];
-        eval(&place, model, out, &question)
+        eval(&sandbox, model, out, &question)
     };
-    let said = ask("group", "adaptive:steps=1");
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output = ask("group", "adaptive:steps=1");
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let told = "left out: the network that it follows has no branch";
-    assert_eq!(said.stderr.matches(told).count(), 4, "{}", said.stderr);
+    assert_eq!(output.stderr.matches(told).count(), 4, "{}", output.stderr);
     assert!(
-        said.stderr.contains("left out: the model has one branch"),
+        output.stderr.contains("left out: the model has one branch"),
         "{}",
-        said.stderr
+        output.stderr
     );
     // Of fourteen also those that need a teacher (two) or another budget.
-    assert_eq!(attacked(&place, "group").len(), 14 - 5 - 3);
+    assert_eq!(attacked(&sandbox, "group").len(), 14 - 5 - 3);
     refused(&ask("swap", "swap-clean"), &["no branch clean", "only single"]);
-    assert!(!place.path("swap/cells").exists());
+    assert!(!sandbox.path("swap/cells").exists());
 }

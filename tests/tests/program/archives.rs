@@ -1,7 +1,7 @@
 //! Corrupted images read from archives: the same answers as when they are made on the fly, and
 //! a clear refusal of what is no archive of these images.
 
-use crate::harness::{Place, Said, TINY, shared};
+use crate::support::{CommandOutput, Sandbox, TINY, shared};
 use rlnet_suites::{Cell, CellSpec, Condition, Outcome, Plan};
 use std::fs;
 use std::sync::OnceLock;
@@ -11,36 +11,36 @@ const HEADER: usize = 128;
 const IMAGE: usize = 32 * 32 * 3;
 
 /// A network trained for seconds; the path of its file.
-pub fn model(place: &Place, suite: &str, name: &str) -> String {
-    place.write("s.toml", suite);
-    place.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
-    let plan = plan(place, "trained");
+pub fn model(sandbox: &Sandbox, suite: &str, name: &str) -> String {
+    sandbox.write("s.toml", suite);
+    sandbox.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
+    let plan = plan(sandbox, "trained");
     let cell = plan.cells.iter().find(|cell| cell.name == name).expect("a cell");
-    let file = place.path(&format!("trained/cells/{}/model.safetensors", cell.id));
+    let file = sandbox.path(&format!("trained/cells/{}/model.safetensors", cell.id));
     file.display().to_string()
 }
 
 /// As [`model`], trained once for all tests of this process; the path of a copy of its file.
-fn small_model(place: &Place) -> String {
+fn small_model(sandbox: &Sandbox) -> String {
     static MODEL: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = MODEL.get_or_init(|| {
-        let place = Place::new();
-        fs::read(model(&place, TINY, "plain")).expect("a model")
+        let sandbox = Sandbox::new();
+        fs::read(model(&sandbox, TINY, "plain")).expect("a model")
     });
-    place
+    sandbox
         .write("trained/model.safetensors", bytes)
         .display()
         .to_string()
 }
 
-pub fn plan(place: &Place, out: &str) -> Plan {
-    let bytes = fs::read(place.path(out).join("plan.json")).expect("a plan");
+pub fn plan(sandbox: &Sandbox, out: &str) -> Plan {
+    let bytes = fs::read(sandbox.path(out).join("plan.json")).expect("a plan");
     serde_json::from_slice(&bytes).expect("JSON")
 }
 
 /// The rows of every corrupted cell of a run, in the plan's order.
-pub fn corrupted_rows(place: &Place, out: &str) -> Vec<Outcome> {
-    let cells = plan(place, out).cells;
+pub fn corrupted_rows(sandbox: &Sandbox, out: &str) -> Vec<Outcome> {
+    let cells = plan(sandbox, out).cells;
     let is_corrupted = |cell: &&Cell| match &cell.spec {
         CellSpec::Evaluate(spec) => matches!(spec.conditions[0], Condition::Corruption { .. }),
         CellSpec::Train(_) => false,
@@ -48,7 +48,7 @@ pub fn corrupted_rows(place: &Place, out: &str) -> Vec<Outcome> {
     let corrupted = cells.iter().filter(is_corrupted);
     corrupted
         .flat_map(|cell| {
-            let path = place
+            let path = sandbox
                 .path(out)
                 .join(format!("cells/{}/outcomes.parquet", cell.id));
             rlnet_reports::read_outcome_rows(&path).expect("rows")
@@ -56,19 +56,19 @@ pub fn corrupted_rows(place: &Place, out: &str) -> Vec<Outcome> {
         .collect()
 }
 
-pub fn eval(place: &Place, model: &str, out: &str, more: &[&str]) -> Said {
-    place.run(&[&["eval", model, "--out", out, "--threads", "1"], more].concat())
+pub fn eval(sandbox: &Sandbox, model: &str, out: &str, more: &[&str]) -> CommandOutput {
+    sandbox.run(&[&["eval", model, "--out", out, "--threads", "1"], more].concat())
 }
 
-fn done(said: Said) -> Said {
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    said
+fn done(output: CommandOutput) -> CommandOutput {
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    output
 }
 
-pub fn refused(said: &Said, hints: &[&str]) {
-    assert_eq!(said.code, 2, "{}", said.stderr);
+pub fn refused(output: &CommandOutput, hints: &[&str]) {
+    assert_eq!(output.code, 2, "{}", output.stderr);
     for hint in hints {
-        assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
+        assert!(output.stderr.contains(hint), "no {hint:?} in: {}", output.stderr);
     }
 }
 
@@ -76,8 +76,8 @@ pub fn refused(said: &Said, hints: &[&str]) {
 /// loss of images read from an archive equals that of images made on the fly.
 #[test]
 fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
-    let place = Place::new();
-    let model = small_model(&place);
+    let sandbox = Sandbox::new();
+    let model = small_model(&sandbox);
     let names = "gaussian_noise,glass_blur,frost,jpeg_compression,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "40"];
     for (variant, make, on_the_fly) in [
@@ -89,16 +89,16 @@ fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
         let corrupt = [
             "corrupt", "shapes", "--limit", "64", "--names", names, "--out", &archive,
         ];
-        place.ok(&[&corrupt[..], make].concat());
+        sandbox.ok(&[&corrupt[..], make].concat());
         let (made, read) = (format!("made-{variant}"), format!("read-{variant}"));
-        done(eval(&place, &model, &made, &[&ask[..], on_the_fly].concat()));
+        done(eval(&sandbox, &model, &made, &[&ask[..], on_the_fly].concat()));
         done(eval(
-            &place,
+            &sandbox,
             &model,
             &read,
             &[&ask[..], &["--corrupted-dir", &archive]].concat(),
         ));
-        let (made, read) = (corrupted_rows(&place, &made), corrupted_rows(&place, &read));
+        let (made, read) = (corrupted_rows(&sandbox, &made), corrupted_rows(&sandbox, &read));
         assert_eq!(made.len(), 5 * 5 * 40);
         assert_eq!(made, read, "{variant}");
         let wrong = made.iter().filter(|row| row.prediction != row.label).count();
@@ -107,12 +107,12 @@ fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
     // Severities in any choice, batches of any size.
     let some = [&ask[..], &["--severity", "2,4", "--batch", "7"]].concat();
     done(eval(
-        &place,
+        &sandbox,
         &model,
         "some",
         &[&some[..], &["--corrupted-dir", "archive-modern"]].concat(),
     ));
-    let all = corrupted_rows(&place, "made-modern");
+    let all = corrupted_rows(&sandbox, "made-modern");
     let wanted = |row: &&Outcome| {
         let condition = row.condition.to_string();
         condition.ends_with("/2") || condition.ends_with("/4")
@@ -122,75 +122,80 @@ fn an_archive_gives_every_answer_of_images_made_on_the_fly() {
         (a.image, &a.condition, a.prediction, a.label) == (b.image, &b.condition, b.prediction, b.label)
             && (a.margin - b.margin).abs() < 1e-4
     };
-    let some = corrupted_rows(&place, "some");
+    let some = corrupted_rows(&sandbox, "some");
     assert_eq!(all.len(), some.len());
     assert!(all.iter().zip(&some).all(|(a, b)| close(a, b)));
 }
 
 #[test]
 fn a_numpy_stream_is_written_once_and_gives_the_answers_of_its_archive() {
-    let place = Place::new();
-    let model = small_model(&place);
+    let sandbox = Sandbox::new();
+    let model = small_model(&sandbox);
     let names = "gaussian_noise,motion_blur,spatter";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
     let stream = ["--rng", "numpy", "--seed", "3"];
-    place.ok(&[
+    sandbox.ok(&[
         &[
             "corrupt", "shapes", "--limit", "20", "--names", names, "--out", "c",
         ],
         &stream[..],
     ]
     .concat());
-    done(eval(&place, &model, "made", &[&ask[..], &stream].concat()));
+    done(eval(&sandbox, &model, "made", &[&ask[..], &stream].concat()));
     done(eval(
-        &place,
+        &sandbox,
         &model,
         "read",
         &[&ask[..], &["--corrupted-dir", "c"]].concat(),
     ));
-    assert_eq!(corrupted_rows(&place, "made"), corrupted_rows(&place, "read"));
+    assert_eq!(corrupted_rows(&sandbox, "made"), corrupted_rows(&sandbox, "read"));
     for name in ["gaussian_noise.npy", "spatter.npy", "labels.npy"] {
-        let of = |folder: &str| fs::read(place.path(folder).join(name)).expect("a file");
+        let of = |folder: &str| fs::read(sandbox.path(folder).join(name)).expect("a file");
         assert!(of("made/corrupted") == of("c"), "{name}");
     }
-    let again = done(eval(&place, &model, "made", &[&ask[..], &stream].concat()));
+    let again = done(eval(&sandbox, &model, "made", &[&ask[..], &stream].concat()));
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
     // Each draw depends on those before it, so another list is another stream: nothing is reused.
     let shorter = ["--dataset", "shapes", "--corruptions", "spatter", "--limit", "20"];
-    done(eval(&place, &model, "shorter", &[&shorter[..], &stream].concat()));
+    done(eval(
+        &sandbox,
+        &model,
+        "shorter",
+        &[&shorter[..], &stream].concat(),
+    ));
     let id = |out: &str| {
-        let cells = plan(&place, out).cells;
+        let cells = plan(&sandbox, out).cells;
         let cell = cells.iter().find(|cell| cell.name.ends_with("/spatter"));
         cell.expect("a cell").id.clone()
     };
     assert_ne!(id("made"), id("shorter"));
     let big = ["--seed", "4294967296", "--rng", "numpy"];
     refused(
-        &eval(&place, &model, "big", &[&ask[..], &big].concat()),
+        &eval(&sandbox, &model, "big", &[&ask[..], &big].concat()),
         &["4294967295"],
     );
 }
 
 #[test]
 fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
-    let place = Place::new();
-    let model = small_model(&place);
+    let sandbox = Sandbox::new();
+    let model = small_model(&sandbox);
     let names = "fog,contrast";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
-    place.ok(&[
+    sandbox.ok(&[
         "corrupt", "shapes", "--limit", "20", "--names", names, "--out", "c",
     ]);
-    done(eval(&place, &model, "made", &ask));
+    done(eval(&sandbox, &model, "made", &ask));
     let read = [&ask[..], &["--corrupted-dir", "c"]].concat();
-    done(eval(&place, &model, "read", &read));
+    done(eval(&sandbox, &model, "read", &read));
     let cell = |out: &str, name: &str| {
-        let cells = plan(&place, out).cells;
+        let cells = plan(&sandbox, out).cells;
         let cell = cells
             .iter()
             .find(|cell| cell.name.ends_with(name))
             .expect("a cell")
             .clone();
-        let path = place.path(&format!("{out}/cells/{}/cell.json", cell.id));
+        let path = sandbox.path(&format!("{out}/cells/{}/cell.json", cell.id));
         let record: rlnet_suites::CellRecord =
             serde_json::from_slice(&fs::read(path).expect("a record")).expect("JSON");
         (cell.id, record.provenance.corruptions)
@@ -203,31 +208,31 @@ fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
         "{}",
         made.1
     );
-    let md5 = rlnet_corruptions::archive::md5_of(&place.path("c/fog.npy")).expect("a file");
+    let md5 = rlnet_corruptions::archive::md5_of(&sandbox.path("c/fog.npy")).expect("a file");
     for part in ["\"source\":\"archive\"", &md5, "keyed draws of seed 0"] {
         assert!(read_once.1.contains(part), "{part} is not in {}", read_once.1);
     }
     // One byte more or less is another cell; that of the file that did not change stays.
-    let mut bytes = fs::read(place.path("c/fog.npy")).expect("a file");
+    let mut bytes = fs::read(sandbox.path("c/fog.npy")).expect("a file");
     bytes[HEADER + 7] ^= 1;
-    place.write("c/fog.npy", bytes);
-    done(eval(&place, &model, "changed", &read));
+    sandbox.write("c/fog.npy", bytes);
+    done(eval(&sandbox, &model, "changed", &read));
     assert_ne!(cell("changed", "/fog").0, read_once.0);
     assert_eq!(cell("changed", "/contrast").0, cell("read", "/contrast").0);
 
-    let alone = place.ok(&["report", "read", "--out", "alone"]).stdout;
+    let alone = sandbox.ok(&["report", "read", "--out", "alone"]).stdout;
     assert!(
         !alone.contains("mixed-corruption-sources") && !alone.contains("[files"),
         "{alone}"
     );
-    let both = place.ok(&["report", "made", "read", "--out", "both"]).stdout;
+    let both = sandbox.ok(&["report", "made", "read", "--out", "both"]).stdout;
     assert!(both.contains("Warning (mixed-corruption-sources)"), "{both}");
     for label in [
         "[generated, release stack, procedural frost]",
         "[files made by rlnet corrupt]",
     ] {
         for file in ["tables/corruptions.md", "tables/main.md", "index.html"] {
-            let text = fs::read_to_string(place.path("both/report").join(file)).expect(file);
+            let text = fs::read_to_string(sandbox.path("both/report").join(file)).expect(file);
             assert!(text.contains(label), "{label} is not in {file}");
         }
     }
@@ -249,25 +254,25 @@ fn npy(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refused() {
-    let place = Place::new();
-    let model = small_model(&place);
-    place.ok(&[
+    let sandbox = Sandbox::new();
+    let model = small_model(&sandbox);
+    sandbox.ok(&[
         "corrupt", "shapes", "--limit", "20", "--names", "fog", "--out", "c",
     ]);
     let ask = |limit: &'static str| {
         let ask = ["--dataset", "shapes", "--corruptions", "fog", "--limit", limit];
         [&ask[..], &["--corrupted-dir", "c"]].concat()
     };
-    done(eval(&place, &model, "first", &ask("20")));
-    let good = fs::read(place.path("c/fog.npy")).expect("a file");
-    let labels = fs::read(place.path("c/labels.npy")).expect("a file");
+    done(eval(&sandbox, &model, "first", &ask("20")));
+    let good = fs::read(sandbox.path("c/fog.npy")).expect("a file");
+    let labels = fs::read(sandbox.path("c/labels.npy")).expect("a file");
     let shape = "'shape': (100, 32, 32, 3)";
     for version in [1, 2, 3] {
         let text = format!("{{'descr': '|u1', 'fortran_order': False, {shape}, }}");
-        place.write("c/fog.npy", npy(version, &text, &good[HEADER..]));
+        sandbox.write("c/fog.npy", npy(version, &text, &good[HEADER..]));
         let out = format!("version{version}");
-        done(eval(&place, &model, &out, &ask("20")));
-        assert_eq!(corrupted_rows(&place, &out), corrupted_rows(&place, "first"));
+        done(eval(&sandbox, &model, &out, &ask("20")));
+        assert_eq!(corrupted_rows(&sandbox, &out), corrupted_rows(&sandbox, "first"));
     }
     let u1 = |shape: &str, data: &[u8]| {
         npy(
@@ -336,15 +341,15 @@ fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refuse
         ),
     ];
     for (name, bytes, limit, hints) in cases {
-        place.write("c/fog.npy", &good);
-        place.write("c/labels.npy", &labels);
-        place.write(&format!("c/{name}.npy"), bytes);
-        refused(&eval(&place, &model, "bad", &ask(limit)), hints);
+        sandbox.write("c/fog.npy", &good);
+        sandbox.write("c/labels.npy", &labels);
+        sandbox.write(&format!("c/{name}.npy"), bytes);
+        refused(&eval(&sandbox, &model, "bad", &ask(limit)), hints);
     }
-    place.write("c/labels.npy", &labels);
-    fs::remove_file(place.path("c/fog.npy")).expect("a file");
+    sandbox.write("c/labels.npy", &labels);
+    fs::remove_file(sandbox.path("c/fog.npy")).expect("a file");
     refused(
-        &eval(&place, &model, "bad", &ask("20")),
+        &eval(&sandbox, &model, "bad", &ask("20")),
         &["has no fog.npy", "rlnet corrupt"],
     );
     let nowhere = [
@@ -356,29 +361,29 @@ fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refuse
         "nowhere",
     ];
     refused(
-        &eval(&place, &model, "bad", &nowhere),
+        &eval(&sandbox, &model, "bad", &nowhere),
         &["nowhere", "rlnet corrupt shapes --out"],
     );
     let nothing = ["--dataset", "shapes", "--corrupted-dir", "c"];
-    refused(&eval(&place, &model, "bad", &nothing), &["--corruptions all"]);
+    refused(&eval(&sandbox, &model, "bad", &nothing), &["--corruptions all"]);
     let both = [&ask("20")[..], &["--stack", "modern"]].concat();
-    refused(&eval(&place, &model, "bad", &both), &["--stack"]);
+    refused(&eval(&sandbox, &model, "bad", &both), &["--stack"]);
     let frost = [&ask("20")[..], &["--frost-textures", "c"]].concat();
     refused(
-        &eval(&place, &model, "bad", &frost),
+        &eval(&sandbox, &model, "bad", &frost),
         &["--frost-textures", "read"],
     );
-    assert!(!place.path("bad").exists(), "nothing half-written");
+    assert!(!sandbox.path("bad").exists(), "nothing half-written");
 }
 
 #[test]
 fn a_suite_says_where_corrupted_images_come_from() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let suite = TINY.replace("[evaluation]", "[evaluation]\ncorrupted = \"official\"");
-    place.write("o.toml", &suite);
+    sandbox.write("o.toml", &suite);
     let run = ["run", "o.toml", "--out", "out", "--only", "plain/*"];
-    refused(&place.run(&run), &["--corrupted-dir"]);
-    place.ok(&[
+    refused(&sandbox.run(&run), &["--corrupted-dir"]);
+    sandbox.ok(&[
         "corrupt",
         "shapes",
         "--limit",
@@ -388,23 +393,23 @@ fn a_suite_says_where_corrupted_images_come_from() {
         "--out",
         "c",
     ]);
-    place.ok(&[&run[..], &["--corrupted-dir", "c"]].concat());
-    place.write("g.toml", TINY);
+    sandbox.ok(&[&run[..], &["--corrupted-dir", "c"]].concat());
+    sandbox.write("g.toml", TINY);
     let made = ["run", "g.toml", "--out", "made", "--only", "plain/*"];
     refused(
-        &place.run(&[&made[..], &["--corrupted-dir", "c"]].concat()),
+        &sandbox.run(&[&made[..], &["--corrupted-dir", "c"]].concat()),
         &["evaluation.corrupted=official"],
     );
-    place.ok(&made);
+    sandbox.ok(&made);
     let of = |out: &str| {
-        let rows = plan(&place, out)
+        let rows = plan(&sandbox, out)
             .cells
             .into_iter()
             .filter(|cell| cell.name.starts_with("plain/"));
         let corrupted = rows.filter(|cell| cell.name.contains("noise") || cell.name.contains("contrast"));
         corrupted
             .flat_map(|cell| {
-                let path = place
+                let path = sandbox
                     .path(out)
                     .join(format!("cells/{}/outcomes.parquet", cell.id));
                 rlnet_reports::read_outcome_rows(&path).expect("rows")
@@ -416,25 +421,25 @@ fn a_suite_says_where_corrupted_images_come_from() {
 
     // Suites that only measure: shown, checked, refused by `run`, taken by `eval`.
     for name in ["official", "official-parity"] {
-        assert!(place.ok(&["suite", "show", name]).stdout.contains(name));
-        refused(&place.run(&["run", name]), &["rlnet eval MODEL --suite"]);
+        assert!(sandbox.ok(&["suite", "show", name]).stdout.contains(name));
+        refused(&sandbox.run(&["run", name]), &["rlnet eval MODEL --suite"]);
     }
     let bad = suite.replace("\"official\"", "\"offical\"");
-    place.write("bad.toml", bad);
+    sandbox.write("bad.toml", bad);
     refused(
-        &place.run(&["suite", "check", "bad.toml"]),
+        &sandbox.run(&["suite", "check", "bad.toml"]),
         &["offical", "generated"],
     );
-    place.write(
+    sandbox.write(
         "both.toml",
         suite.replace("corrupted =", "rng = \"numpy\"\ncorrupted ="),
     );
     refused(
-        &place.run(&["suite", "check", "both.toml"]),
+        &sandbox.run(&["suite", "check", "both.toml"]),
         &["read and not made"],
     );
 
-    let model = small_model(&place);
+    let model = small_model(&sandbox);
     let set = [
         "--set",
         "data.dataset=shapes",
@@ -445,38 +450,38 @@ fn a_suite_says_where_corrupted_images_come_from() {
     ];
     let parity = [&["--suite", "official-parity"][..], &set].concat();
     refused(
-        &eval(&place, &model, "p", &parity),
+        &eval(&sandbox, &model, "p", &parity),
         &["--frost-textures", "original"],
     );
     let Some(frost) = shared("data/frost") else { return };
     let frost = frost.display().to_string();
     let textures = ["--frost-textures", frost.as_str()];
-    done(eval(&place, &model, "p", &[&parity[..], &textures].concat()));
+    done(eval(&sandbox, &model, "p", &[&parity[..], &textures].concat()));
     // The same images, written by `corrupt`, measured by the suite that reads.
     let corrupt = [
         "corrupt", "shapes", "--limit", "20", "--names", "frost", "--rng", "numpy", "--out", "f",
     ];
-    place.ok(&[&corrupt[..], &textures].concat());
+    sandbox.ok(&[&corrupt[..], &textures].concat());
     let official = [&["--suite", "official"][..], &set, &["--corrupted-dir", "f"]].concat();
-    done(eval(&place, &model, "o", &official));
-    assert_eq!(corrupted_rows(&place, "p"), corrupted_rows(&place, "o"));
+    done(eval(&sandbox, &model, "o", &official));
+    assert_eq!(corrupted_rows(&sandbox, "p"), corrupted_rows(&sandbox, "o"));
     // Other textures: other images, another cell, and the record names them.
     let ask = ["--dataset", "shapes", "--corruptions", "frost", "--limit", "20"];
-    done(eval(&place, &model, "formula", &ask));
+    done(eval(&sandbox, &model, "formula", &ask));
     done(eval(
-        &place,
+        &sandbox,
         &model,
         "photographs",
         &[&ask[..], &textures].concat(),
     ));
     assert_ne!(
-        corrupted_rows(&place, "formula"),
-        corrupted_rows(&place, "photographs")
+        corrupted_rows(&sandbox, "formula"),
+        corrupted_rows(&sandbox, "photographs")
     );
-    let page = fs::read_to_string(place.path("photographs/report/index.html")).expect("a page");
+    let page = fs::read_to_string(sandbox.path("photographs/report/index.html")).expect("a page");
     assert!(page.contains("frost textures original, 5 files, MD5 7258f303"));
-    let folder = place.write("wrong/frost1.png", b"no photograph");
+    let folder = sandbox.write("wrong/frost1.png", b"no photograph");
     let wrong = folder.parent().expect("a folder").display().to_string();
     let wrong = [&ask[..], &["--frost-textures", &wrong]].concat();
-    refused(&eval(&place, &model, "bad", &wrong), &["frost1.png", "MD5"]);
+    refused(&eval(&sandbox, &model, "bad", &wrong), &["frost1.png", "MD5"]);
 }

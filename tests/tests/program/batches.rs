@@ -1,7 +1,7 @@
 //! An image's row is its own: no batch and no number of images changes it.
 
 use crate::archives::{eval, model, plan};
-use crate::harness::{Place, TINY, id, rows};
+use crate::support::{Sandbox, TINY, id, rows};
 use rlnet_suites::Outcome;
 
 const ATTACKS: [&str; 9] = [
@@ -19,21 +19,21 @@ const ATTACKS: [&str; 9] = [
 
 #[test]
 fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     // Steps enough that some images are right and there is something to attack.
     let suite = TINY
         .replace("train = 200", "train = 480")
         .replace("batch = 32", "batch = 16")
         .replace("epochs = 2", "epochs = 4");
-    let model = model(&place, &suite, "plain");
+    let model = model(&sandbox, &suite, "plain");
     let run = |out: &str, limit: &str, batch: &str| {
         let mut ask = vec!["--dataset", "shapes", "--limit", limit, "--batch", batch];
         for attack in ATTACKS {
             ask.extend(["--attack", attack]);
         }
-        let said = eval(&place, &model, out, &ask);
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        plan(&place, out)
+        let output = eval(&sandbox, &model, out, &ask);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        plan(&sandbox, out)
             .cells
             .into_iter()
             .map(|cell| cell.name)
@@ -42,16 +42,16 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
     let names = run("b64", "16", "64");
     assert_eq!(names.len(), 1 + ATTACKS.len());
     let file = |out: &str, name: &str| {
-        let id = id(&place, out, name);
-        std::fs::read(place.path(&format!("{out}/cells/{id}/outcomes.parquet"))).expect("a file")
+        let id = id(&sandbox, out, name);
+        std::fs::read(sandbox.path(&format!("{out}/cells/{id}/outcomes.parquet"))).expect("a file")
     };
     for (out, batch) in [("b1", "1"), ("b7", "7")] {
         assert_eq!(run(out, "16", batch), names);
         for name in &names {
-            assert_eq!(id(&place, out, name), id(&place, "b64", name));
+            assert_eq!(id(&sandbox, out, name), id(&sandbox, "b64", name));
             assert_eq!(
-                rows(&place, out, name),
-                rows(&place, "b64", name),
+                rows(&sandbox, out, name),
+                rows(&sandbox, "b64", name),
                 "{name}, batch {batch}"
             );
             assert_eq!(file(out, name), file("b64", name), "{name}, batch {batch}");
@@ -59,18 +59,18 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
     }
     assert_eq!(run("half", "8", "64"), names);
     for name in &names {
-        let whole = rows(&place, "b64", name);
-        let images: Vec<u32> = rows(&place, "half", name).iter().map(|row| row.image).collect();
+        let whole = rows(&sandbox, "b64", name);
+        let images: Vec<u32> = rows(&sandbox, "half", name).iter().map(|row| row.image).collect();
         let first: Vec<Outcome> = whole
             .into_iter()
             .filter(|row| images[..8].contains(&row.image))
             .collect();
         assert_eq!(first.len(), 8, "{name}");
-        assert_eq!(rows(&place, "half", name), first, "{name}, 8 of 16");
+        assert_eq!(rows(&sandbox, "half", name), first, "{name}, 8 of 16");
     }
     // The attacks did something, so that the equality says something.
     for name in &names[1..] {
-        let moved = rows(&place, "b64", name)
+        let moved = rows(&sandbox, "b64", name)
             .iter()
             .filter(|row| row.norm > 0.0)
             .count();

@@ -1,7 +1,7 @@
 //! The report in a real browser: nothing fails, pictures load, tables sort and filter, and the
 //! page can be read by everybody, on a desk, on a telephone and in the dark.
 
-use crate::harness::{Place, TINY, skipped};
+use crate::support::{Sandbox, TINY, skipped};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn browser() -> Option<PathBuf> {
 }
 
 /// Opens a page, runs `browser.js` in it and gives what that found, and what the browser logged.
-fn look(browser: &Path, place: &Place, page: &str, options: &[&str]) -> (Value, String) {
+fn look(browser: &Path, sandbox: &Sandbox, page: &str, options: &[&str]) -> (Value, String) {
     let probed = page
         .replacen(
             "<head>",
@@ -33,8 +33,8 @@ fn look(browser: &Path, place: &Place, page: &str, options: &[&str]) -> (Value, 
             &format!("<script>{}</script></body>", include_str!("browser.js")),
             1,
         );
-    let file = place.write("out/report/probed.html", probed);
-    let profile = place.path("profile");
+    let file = sandbox.write("out/report/probed.html", probed);
+    let profile = sandbox.path("profile");
     let output = Command::new(browser)
         .args([
             "--headless=new",
@@ -71,10 +71,10 @@ fn look(browser: &Path, place: &Place, page: &str, options: &[&str]) -> (Value, 
 #[test]
 fn a_report_works_in_a_browser_and_faults_are_found() {
     let Some(browser) = browser() else { return };
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    place.ok(&["run", "s.toml", "--out", "out"]);
-    let page = std::fs::read_to_string(place.path("out/report/index.html")).expect("the page");
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.ok(&["run", "s.toml", "--out", "out"]);
+    let page = std::fs::read_to_string(sandbox.path("out/report/index.html")).expect("the page");
     for (options, dark) in [
         (&["--window-size=1280,900"][..], false),
         (&["--window-size=500,844"], false),
@@ -86,7 +86,7 @@ fn a_report_works_in_a_browser_and_faults_are_found() {
             true,
         ),
     ] {
-        let (found, log) = look(&browser, &place, &page, options);
+        let (found, log) = look(&browser, &sandbox, &page, options);
         assert_eq!(found["wrong"], serde_json::json!([]), "{options:?}");
         let counts = &found["counts"];
         assert_eq!(counts["dark"], dark, "{options:?}: {counts}");
@@ -96,8 +96,8 @@ fn a_report_works_in_a_browser_and_faults_are_found() {
             counts["sorted"].as_u64() >= Some(5) && counts["filtered"].as_u64() >= Some(8),
             "{counts}"
         );
-        let said: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-        assert!(said.is_empty(), "{options:?}: {said:?}");
+        let console: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+        assert!(console.is_empty(), "{options:?}: {console:?}");
     }
     // All this can fail: each fault that is put into the page is found.
     let broken = page
@@ -109,7 +109,7 @@ fn a_report_works_in_a_browser_and_faults_are_found() {
             "<a href=\"#nowhere\">x</a></main><script>missing();</script>",
             1,
         );
-    let (found, log) = look(&browser, &place, &broken, &["--window-size=1280,900"]);
+    let (found, log) = look(&browser, &sandbox, &broken, &["--window-size=1280,900"]);
     let wrong = found["wrong"].to_string();
     for fault in [
         "picture does not load",

@@ -1,6 +1,6 @@
 //! Commands that look things up, and the report at the end of a run.
 
-use crate::harness::{Place, TINY};
+use crate::support::{Sandbox, TINY};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -9,16 +9,16 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn model_info_gives_the_published_counts() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let info = json(
-        &place
+        &sandbox
             .ok(&["model", "info", "resnet18", "--budget", "50k", "--json"])
             .stdout,
     );
     assert_eq!(info["relus_total"], 557_056);
     assert_eq!(info["relus_kept"], 50_000);
     assert!((info["reduction"].as_f64().expect("a number") - 11.14).abs() < 0.005);
-    let table = place
+    let table = sandbox
         .ok(&["model", "info", "resnet18", "--reduction", "11.14x"])
         .stdout;
     assert!(
@@ -26,7 +26,7 @@ fn model_info_gives_the_published_counts() {
         "{table}"
     );
     let large = json(
-        &place
+        &sandbox
             .ok(&["model", "info", "resnet18", "--image-size", "64", "--json"])
             .stdout,
     );
@@ -35,9 +35,9 @@ fn model_info_gives_the_published_counts() {
 
 #[test]
 fn catalogues_list_and_show() {
-    let place = Place::new();
-    assert!(place.ok(&["suite", "list"]).stdout.contains("cifar10-small"));
-    let plan = json(&place.ok(&["suite", "show", "cifar10-small", "--json"]).stdout);
+    let sandbox = Sandbox::new();
+    assert!(sandbox.ok(&["suite", "list"]).stdout.contains("cifar10-small"));
+    let plan = json(&sandbox.ok(&["suite", "show", "cifar10-small", "--json"]).stdout);
     let cells = plan["cells"].as_array().expect("cells");
     let find = |name: &str| cells.iter().find(|cell| cell["name"] == name).expect("a cell");
     assert_eq!(
@@ -46,25 +46,25 @@ fn catalogues_list_and_show() {
     );
     assert_eq!(find("rlnet")["spec"]["beta"], 1000.0);
     assert_eq!(find("senet")["spec"]["norm"], "single");
-    assert!(place.ok(&["attack", "show", "pgd"]).stdout.contains("alpha"));
-    assert!(place.ok(&["model", "list"]).stdout.contains("resnet34"));
-    assert!(place.ok(&["data", "list"]).stdout.contains("shapes"));
-    place.write("s.toml", TINY);
-    let why = place
+    assert!(sandbox.ok(&["attack", "show", "pgd"]).stdout.contains("alpha"));
+    assert!(sandbox.ok(&["model", "list"]).stdout.contains("resnet34"));
+    assert!(sandbox.ok(&["data", "list"]).stdout.contains("shapes"));
+    sandbox.write("s.toml", TINY);
+    let why = sandbox
         .ok(&["suite", "show", "s.toml", "--why", "teacher", "plain"])
         .stdout;
     assert!(why.contains("spec.norm: ") && why.contains("single"), "{why}");
     assert!(!why.contains("spec.epochs"), "{why}");
-    let why = place
+    let why = sandbox
         .ok(&["suite", "show", "s.toml", "--why", "rlnet/clean", "plain/clean"])
         .stdout;
     assert!(why.contains("parents: ") && why.contains("\"plain\""), "{why}");
-    assert!(place.ok(&["suite", "check", "s.toml"]).stdout.contains("fine"));
+    assert!(sandbox.ok(&["suite", "check", "s.toml"]).stdout.contains("fine"));
 }
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for command in [
         &["demo"][..],
         &["run"],
@@ -80,15 +80,15 @@ fn every_command_has_help_with_an_example() {
         &["data", "verify"],
         &["doctor"],
     ] {
-        let help = place.ok(&[command, &["--help"]].concat()).stdout;
+        let help = sandbox.ok(&[command, &["--help"]].concat()).stdout;
         assert!(help.contains("Example: rlnet"), "{command:?}: {help}");
     }
 }
 
 #[test]
 fn doctor_says_what_is_here() {
-    let place = Place::new();
-    let doctor = json(&place.ok(&["doctor", "--json"]).stdout);
+    let sandbox = Sandbox::new();
+    let doctor = json(&sandbox.ok(&["doctor", "--json"]).stdout);
     assert_eq!(doctor["libtorch"]["version"], "2.11.0");
     assert!(doctor["cuda"].as_str().is_some_and(|text| !text.is_empty()));
     let shapes = &doctor["data"][0];
@@ -97,9 +97,9 @@ fn doctor_says_what_is_here() {
         (&"shapes".into(), &true.into())
     );
     // What is there and cannot be used is not "not found", in either command.
-    place.write("d/cifar-10-batches-bin/data_batch_1.bin", "short");
-    let listed = json(&place.ok(&["data", "list", "--data-dir", "d", "--json"]).stdout);
-    let doctor = json(&place.ok(&["doctor", "--data-dir", "d", "--json"]).stdout);
+    sandbox.write("d/cifar-10-batches-bin/data_batch_1.bin", "short");
+    let listed = json(&sandbox.ok(&["data", "list", "--data-dir", "d", "--json"]).stdout);
+    let doctor = json(&sandbox.ok(&["doctor", "--data-dir", "d", "--json"]).stdout);
     assert_eq!(listed, doctor["data"]);
     let find = |name: &str| {
         listed
@@ -120,7 +120,7 @@ fn doctor_says_what_is_here() {
             .is_some_and(|why| why.contains("test_batch")),
         "{listed}"
     );
-    let told = place.ok(&["doctor", "--data-dir", "d"]).stdout;
+    let told = sandbox.ok(&["doctor", "--data-dir", "d"]).stdout;
     let line = |name: &str| {
         told.lines()
             .find(|line| line.trim_start().starts_with(name))
@@ -134,11 +134,11 @@ fn doctor_says_what_is_here() {
 
 #[test]
 fn a_run_ends_in_a_report_that_traces_to_its_rows() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let said = place.ok(&["run", "s.toml", "--out", "out"]);
-    assert!(said.stdout.contains("Report: "), "{}", said.stdout);
-    let report = place.path("out/report");
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let output = sandbox.ok(&["run", "s.toml", "--out", "out"]);
+    assert!(output.stdout.contains("Report: "), "{}", output.stdout);
+    let report = sandbox.path("out/report");
     let page = std::fs::read_to_string(report.join("index.html")).expect("the page");
     assert!(page.contains("rlnet") && page.contains("plain"));
     for folder in ["tables", "figures"] {
@@ -146,21 +146,21 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
     }
     // Recount one accuracy from its rows: the number in the report is no other.
     let plan: rlnet_suites::Plan =
-        serde_json::from_slice(&std::fs::read(place.path("out/plan.json")).expect("a plan")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(sandbox.path("out/plan.json")).expect("a plan")).expect("JSON");
     let cell = plan
         .cells
         .iter()
         .find(|cell| cell.name == "plain/clean")
         .expect("a cell");
-    let rows = place.path(&format!("out/cells/{}/outcomes.parquet", cell.id));
+    let rows = sandbox.path(&format!("out/cells/{}/outcomes.parquet", cell.id));
     let rows = rlnet_reports::read_outcome_rows(&rows).expect("rows");
     assert_eq!(rows.len(), 40);
     let right = rows.iter().filter(|row| row.label == row.prediction).count();
     let percent = format!("{:.1}", 100.0 * right as f64 / 40.0);
     assert!(
-        said.stdout.contains(&percent),
+        output.stdout.contains(&percent),
         "{percent} is not in\n{}",
-        said.stdout
+        output.stdout
     );
     // The map of a mask is its mask.
     let cell = plan
@@ -168,7 +168,7 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
         .iter()
         .find(|cell| cell.name == "rlnet")
         .expect("a cell");
-    let folder = place.path(&format!("out/cells/{}", cell.id));
+    let folder = sandbox.path(&format!("out/cells/{}", cell.id));
     let map = rlnet_reports::read_curves(&folder.join("mask_map.parquet")).expect("a map");
     let record = std::fs::read(folder.join("cell.json")).expect("a record");
     let record: rlnet_suites::CellRecord = serde_json::from_slice(&record).expect("JSON");
@@ -181,7 +181,7 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
     }
     assert!(report.join("figures/masks.png").is_file() && report.join("figures/confusion.png").is_file());
     // Drawing again from the rows alone gives the same page.
-    place.ok(&["report", "out", "--out", "again"]);
-    let again = std::fs::read_to_string(place.path("again/report/index.html")).expect("the page");
+    sandbox.ok(&["report", "out", "--out", "again"]);
+    let again = std::fs::read_to_string(sandbox.path("again/report/index.html")).expect("the page");
     assert_eq!(page, again);
 }

@@ -1,41 +1,41 @@
 //! Bad input: what, where, why, what to do; exit code 2; nothing half-written.
 
-use crate::harness::{Place, Said, TINY, walk};
+use crate::support::{CommandOutput, Sandbox, TINY, walk};
 
 /// Exit code 2 (or another), every hint in the message, no panic, no C++ trace.
-pub fn refused(said: &Said, code: i32, hints: &[&str]) {
-    assert_eq!(said.code, code, "{}", said.stderr);
+pub fn refused(output: &CommandOutput, code: i32, hints: &[&str]) {
+    assert_eq!(output.code, code, "{}", output.stderr);
     for hint in hints {
-        assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
+        assert!(output.stderr.contains(hint), "no {hint:?} in: {}", output.stderr);
     }
     for leak in ["panicked", "RUST_BACKTRACE", "frame #", "Exception raised"] {
-        assert!(!said.stderr.contains(leak), "{leak:?} in: {}", said.stderr);
+        assert!(!output.stderr.contains(leak), "{leak:?} in: {}", output.stderr);
     }
 }
 
 /// `suite check` refuses a suite with every hint, at the line that has a part.
-pub fn refused_at(place: &Place, text: &str, part: &str, hints: &[&str]) {
-    place.write("s.toml", text);
-    let said = place.run(&["suite", "check", "s.toml"]);
-    refused(&said, 2, &[&["s.toml"], hints].concat());
+pub fn refused_at(sandbox: &Sandbox, text: &str, part: &str, hints: &[&str]) {
+    sandbox.write("s.toml", text);
+    let output = sandbox.run(&["suite", "check", "s.toml"]);
+    refused(&output, 2, &[&["s.toml"], hints].concat());
     let line = text.lines().position(|line| line.contains(part));
     let line = 1 + line.expect("the part");
-    let told =
-        said.stderr.contains(&format!("line {line},")) || said.stderr.contains(&format!("s.toml:{line}:"));
-    assert!(told, "no line {line} in: {}", said.stderr);
+    let told = output.stderr.contains(&format!("line {line},"))
+        || output.stderr.contains(&format!("s.toml:{line}:"));
+    assert!(told, "no line {line} in: {}", output.stderr);
 }
 
 #[test]
 fn missing_data_names_the_folder_and_the_way_out() {
-    let place = Place::new();
-    let said = place.run(&["run", "cifar10-small", "--out", "out"]);
-    refused(&said, 2, &["no-data", "--data-dir"]);
-    assert!(!place.path("out").exists());
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(&["run", "cifar10-small", "--out", "out"]);
+    refused(&output, 2, &["no-data", "--data-dir"]);
+    assert!(!sandbox.path("out").exists());
 }
 
 #[test]
 fn a_truncated_batch_file_says_how_many_bytes() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for name in [
         "data_batch_1",
         "data_batch_2",
@@ -44,15 +44,15 @@ fn a_truncated_batch_file_says_how_many_bytes() {
         "data_batch_5",
         "test_batch",
     ] {
-        place.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 5000]);
+        sandbox.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 5000]);
     }
-    let said = place.run(&["run", "cifar10-small", "--data-dir", "d"]);
-    refused(&said, 2, &["data_batch_1.bin", "5000", "30730000"]);
+    let output = sandbox.run(&["run", "cifar10-small", "--data-dir", "d"]);
+    refused(&output, 2, &["data_batch_1.bin", "5000", "30730000"]);
 }
 
 #[test]
 fn a_wrong_checksum_shows_both() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for name in [
         "data_batch_1",
         "data_batch_2",
@@ -61,12 +61,12 @@ fn a_wrong_checksum_shows_both() {
         "data_batch_5",
         "test_batch",
     ] {
-        place.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 30_730_000]);
+        sandbox.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 30_730_000]);
     }
-    let said = place.run(&["data", "verify", "cifar10", "--data-dir", "d"]);
+    let output = sandbox.run(&["data", "verify", "cifar10", "--data-dir", "d"]);
     // Files are read side by side, so any of the six may be named; each has a published SHA-1.
     refused(
-        &said,
+        &output,
         2,
         &[
             "cifar-10-batches-bin",
@@ -80,14 +80,14 @@ fn a_wrong_checksum_shows_both() {
             "aadd24ac", "c0ba65cc", "1dd00a74", "aab85764", "26e2849e", "67eb016d"
         ]
         .iter()
-        .any(|sum| said.stderr.contains(sum))
+        .any(|sum| output.stderr.contains(sum))
     );
 }
 
 #[test]
 fn mistakes_in_a_suite_come_with_their_line() {
-    let place = Place::new();
-    let check = |text: &str, part: &str, hints: &[&str]| refused_at(&place, text, part, hints);
+    let sandbox = Sandbox::new();
+    let check = |text: &str, part: &str, hints: &[&str]| refused_at(&sandbox, text, part, hints);
     let unknown = TINY.replace("batch = 32", "bacth = 32");
     check(&unknown, "bacth", &["s.toml", "bacth", "batch"]);
     let below = TINY.replace("budget = \"4x\"", "budget = \"0.5x\"");
@@ -102,13 +102,13 @@ fn mistakes_in_a_suite_come_with_their_line() {
 
 #[test]
 fn what_cannot_be_run_is_refused_before_any_work() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let too_many = place.run(&["run", "s.toml", "--out", "out", "--set", "train.mask.budget=50k"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let too_many = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "train.mask.budget=50k"]);
     refused(&too_many, 2, &["50k", "ReLUs"]);
-    let arch = place.run(&["run", "s.toml", "--out", "out", "--set", "network.arch=resnet81"]);
+    let arch = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "network.arch=resnet81"]);
     refused(&arch, 2, &["resnet81", "resnet8"]);
-    let parity = place.run(&[
+    let parity = sandbox.run(&[
         "run",
         "s.toml",
         "--out",
@@ -117,64 +117,66 @@ fn what_cannot_be_run_is_refused_before_any_work() {
         "training.quirks=[\"B9\"]",
     ]);
     refused(&parity, 2, &["B9", "strict-threshold"]);
-    let images = place.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
+    let images = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
     refused(&images, 2, &["999999"]);
-    let suite = place.run(&["run", "cifar10-smal"]);
+    let suite = sandbox.run(&["run", "cifar10-smal"]);
     refused(&suite, 2, &["did you mean `cifar10-small`"]);
-    let set = place.run(&["run", "s.toml", "--set", "training.bacth=3"]);
+    let set = sandbox.run(&["run", "s.toml", "--set", "training.bacth=3"]);
     refused(&set, 2, &["bacth"]);
-    let only = place.run(&["run", "s.toml", "--out", "out", "--only", "nothing"]);
+    let only = sandbox.run(&["run", "s.toml", "--out", "out", "--only", "nothing"]);
     refused(&only, 2, &["nothing", "rlnet/clean"]);
-    assert!(!place.path("out").exists());
-    let cuda = place.run(&["run", "s.toml", "--out", "out", "--device", "cuda:99"]);
+    assert!(!sandbox.path("out").exists());
+    let cuda = sandbox.run(&["run", "s.toml", "--out", "out", "--device", "cuda:99"]);
     refused(&cuda, 2, &["cuda"]);
 }
 
 #[test]
 fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     // A file-size limit of 40 KiB with its signal ignored: the plan fits, the checkpoint does
     // not, and the write fails as on a full disk.
-    let rlnet = place.command(&[]).get_program().to_owned();
+    let rlnet = sandbox.command(&[]).get_program().to_owned();
     let mut shell = std::process::Command::new("sh");
     shell
         .arg("-c")
         .arg("trap '' XFSZ; ulimit -f 80; exec \"$0\" run s.toml --out out --only teacher")
         .arg(&rlnet)
         .env("OMP_NUM_THREADS", "1")
-        .current_dir(place.path(""));
-    let said = crate::harness::said(shell.output().expect("a shell"));
-    refused(&said, 1, &["writing", "state.safetensors", "free some space"]);
-    let half: Vec<_> = walk(&place.path("out"))
+        .current_dir(sandbox.path(""));
+    let output = crate::support::captured(shell.output().expect("a shell"));
+    refused(&output, 1, &["writing", "state.safetensors", "free some space"]);
+    let half: Vec<_> = walk(&sandbox.path("out"))
         .into_iter()
         .filter(|name| name.ends_with(".part"))
         .collect();
     assert!(half.is_empty(), "{half:?}");
     assert_eq!(
-        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        std::fs::read_dir(sandbox.path("out/cells"))
+            .expect("cells")
+            .count(),
         0
     );
-    place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
 }
 
 #[test]
 fn a_damaged_checkpoint_and_a_foreign_model_are_refused() {
-    let place = Place::new();
-    place.write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{\"a\":");
-    let said = place.run(&["eval", "broken.safetensors", "--dataset", "shapes"]);
-    refused(&said, 2, &["broken.safetensors", "truncated"]);
-    place.write("not.pt", b"hello");
-    let said = place.run(&["eval", "not.pt", "--dataset", "shapes"]);
-    refused(&said, 2, &["not.pt", "TorchScript", "torch.jit.save"]);
-    assert!(!said.stderr.contains("miniz"), "{}", said.stderr);
-    let said = place.run(&["report", "nowhere"]);
-    refused(&said, 2, &["nowhere"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{\"a\":");
+    let output = sandbox.run(&["eval", "broken.safetensors", "--dataset", "shapes"]);
+    refused(&output, 2, &["broken.safetensors", "truncated"]);
+    sandbox.write("not.pt", b"hello");
+    let output = sandbox.run(&["eval", "not.pt", "--dataset", "shapes"]);
+    refused(&output, 2, &["not.pt", "TorchScript", "torch.jit.save"]);
+    assert!(!output.stderr.contains("miniz"), "{}", output.stderr);
+    let output = sandbox.run(&["report", "nowhere"]);
+    refused(&output, 2, &["nowhere"]);
 }
 
 #[test]
 fn usage_errors_have_exit_code_2() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for arguments in [
         &["run"][..],
         &["eval", "m.pt", "--dataset", "shapes", "--attack", "pdg"],
@@ -184,16 +186,16 @@ fn usage_errors_have_exit_code_2() {
         &["model", "info", "resnet18", "--budget", "600k"],
         &["--device", "tpu", "doctor"],
     ] {
-        let said = place.run(arguments);
-        assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
+        let output = sandbox.run(arguments);
+        assert_eq!(output.code, 2, "{arguments:?}: {}", output.stderr);
     }
 }
 
 #[test]
 fn a_diverging_loss_stops_with_the_stage_the_epoch_and_the_way_out() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let said = place.run(&[
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let output = sandbox.run(&[
         "run",
         "s.toml",
         "--out",
@@ -205,9 +207,11 @@ fn a_diverging_loss_stops_with_the_stage_the_epoch_and_the_way_out() {
         "--set",
         "training.weight_decay=1",
     ]);
-    refused(&said, 1, &["teacher", "epoch", "diverged", "Lower `lr`"]);
+    refused(&output, 1, &["teacher", "epoch", "diverged", "Lower `lr`"]);
     assert_eq!(
-        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        std::fs::read_dir(sandbox.path("out/cells"))
+            .expect("cells")
+            .count(),
         0
     );
 }

@@ -1,12 +1,12 @@
 //! `rlnet eval` on other people's models and on our own, whatever the batch.
 
 use crate::archives::{eval, model, plan, refused};
-use crate::harness::{Place, TINY, shared};
+use crate::support::{Sandbox, TINY, shared};
 
 /// The CIFAR-10 test images and the reference's two TorchScript models.
-fn cifar(place: &Place) -> Option<std::path::PathBuf> {
+fn cifar(sandbox: &Sandbox) -> Option<std::path::PathBuf> {
     let script = shared("data/unpack.sh")?;
-    let data = place.path("data");
+    let data = sandbox.path("data");
     let status = std::process::Command::new("bash")
         .arg(script)
         .arg(&data)
@@ -22,13 +22,13 @@ fn cifar(place: &Place) -> Option<std::path::PathBuf> {
 
 #[test]
 fn a_torchscript_model_gets_the_references_accuracy() {
-    let place = Place::new();
-    let (Some(model), Some(data)) = (shared("oracles/attacks/robust.pt"), cifar(&place)) else {
+    let sandbox = Sandbox::new();
+    let (Some(model), Some(data)) = (shared("oracles/attacks/robust.pt"), cifar(&sandbox)) else {
         return;
     };
     let run = |out: &str, batch: &str| {
         let (model, data) = (model.display().to_string(), data.display().to_string());
-        place.ok(&[
+        sandbox.ok(&[
             "eval",
             &model,
             "--dataset",
@@ -52,12 +52,12 @@ fn a_torchscript_model_gets_the_references_accuracy() {
             "--out",
             out,
         ]);
-        let plan = std::fs::read(place.path(out).join("plan.json")).expect("a plan");
+        let plan = std::fs::read(sandbox.path(out).join("plan.json")).expect("a plan");
         let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
         plan.cells
             .iter()
             .map(|cell| {
-                let path = place
+                let path = sandbox
                     .path(out)
                     .join(format!("cells/{}/outcomes.parquet", cell.id));
                 let rows = rlnet_reports::read_outcome_rows(&path).expect("rows");
@@ -90,19 +90,19 @@ fn a_torchscript_model_gets_the_references_accuracy() {
 
 #[test]
 fn a_trained_model_is_evaluated_through_both_branches() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    place.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
-    let plan = std::fs::read(place.path("out/plan.json")).expect("a plan");
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+    let plan = std::fs::read(sandbox.path("out/plan.json")).expect("a plan");
     let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
     let cell = plan
         .cells
         .iter()
         .find(|cell| cell.name == "teacher")
         .expect("a cell");
-    let model = place.path(&format!("out/cells/{}/model.safetensors", cell.id));
+    let model = sandbox.path(&format!("out/cells/{}/model.safetensors", cell.id));
     let model = model.display().to_string();
-    place.ok(&[
+    sandbox.ok(&[
         "eval",
         &model,
         "--dataset",
@@ -114,7 +114,7 @@ fn a_trained_model_is_evaluated_through_both_branches() {
         "--out",
         "eval",
     ]);
-    let rows: Vec<_> = std::fs::read_dir(place.path("eval/cells"))
+    let rows: Vec<_> = std::fs::read_dir(sandbox.path("eval/cells"))
         .expect("cells")
         .flatten()
         .flat_map(|cell| {
@@ -128,18 +128,18 @@ fn a_trained_model_is_evaluated_through_both_branches() {
 
 #[test]
 fn advas_attack_is_the_strongest_asked_for_and_a_weaker_one_is_not_certified() {
-    let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let sandbox = Sandbox::new();
+    let model = model(&sandbox, TINY, "plain");
     let ask = |out: &str, more: &[&str]| {
         let question = ["--dataset", "shapes", "--limit", "40"];
-        let said = eval(&place, &model, out, &[&question[..], more].concat());
-        assert_eq!(said.code, 0, "{}", said.stderr);
+        let output = eval(&sandbox, &model, out, &[&question[..], more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
         (
-            plan(&place, out).headline.map(|attack| attack.to_string()),
-            said.stdout,
+            plan(&sandbox, out).headline.map(|attack| attack.to_string()),
+            output.stdout,
         )
     };
-    let (headline, said) = ask(
+    let (headline, output) = ask(
         "a",
         &[
             "--attack",
@@ -152,24 +152,24 @@ fn advas_attack_is_the_strongest_asked_for_and_a_weaker_one_is_not_certified() {
     );
     assert!(
         headline.is_some_and(|attack| attack.starts_with("apgd-ce")),
-        "{said}"
+        "{output}"
     );
     assert!(
-        said.contains("APGD-CE-5, 8/255") && !said.contains("NOISE"),
-        "{said}"
+        output.contains("APGD-CE-5, 8/255") && !output.contains("NOISE"),
+        "{output}"
     );
     // Noise alone is no attack.
-    let (headline, said) = ask("b", &["--attack", "noise"]);
-    assert!(headline.is_none() && !said.contains("no sign of"), "{said}");
+    let (headline, output) = ask("b", &["--attack", "noise"]);
+    assert!(headline.is_none() && !output.contains("no sign of"), "{output}");
 }
 
 #[test]
 fn sensitivity_is_measured_on_the_images_that_a_stage_holds_out() {
-    let place = Place::new();
-    let model = model(&place, TINY, "plain");
+    let sandbox = Sandbox::new();
+    let model = model(&sandbox, TINY, "plain");
     let ask = |model: &str, more: &[&str]| {
-        let said = place.ok(&[&["model", "sensitivity", model, "--json"], more].concat());
-        let told: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let output = sandbox.ok(&[&["model", "sensitivity", model, "--json"], more].concat());
+        let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
         let numbers = ["images", "held_out", "training_images"].map(|name| told[name].as_u64().expect(name));
         (numbers, told["from"].as_str().expect("from").to_owned())
     };
@@ -177,21 +177,22 @@ fn sensitivity_is_measured_on_the_images_that_a_stage_holds_out() {
     let wanted = ([20, 20, 200], "cell".to_owned());
     assert_eq!(ask(&model, &[]), wanted);
     assert_eq!(ask(&model, &["--dataset", "shapes"]), wanted);
-    let said = place.ok(&["model", "sensitivity", &model]);
+    let output = sandbox.ok(&["model", "sensitivity", &model]);
     assert!(
-        said.stdout
+        output
+            .stdout
             .contains("first of 20 held out of 200 training images"),
         "{}",
-        said.stdout
+        output.stdout
     );
     // Of a file that lies in no cell nothing is known.
     let bytes = std::fs::read(&model).expect("a model");
-    let copy = place
+    let copy = sandbox
         .write("elsewhere/model.safetensors", bytes)
         .display()
         .to_string();
     refused(
-        &place.run(&["model", "sensitivity", &copy]),
+        &sandbox.run(&["model", "sensitivity", &copy]),
         &["--dataset", "no cell"],
     );
     let ([_, held_out, all], from) = ask(&copy, &["--dataset", "shapes"]);

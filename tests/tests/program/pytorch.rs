@@ -1,7 +1,7 @@
 //! PyTorch's checkpoints in, TorchScript out.
 
 use crate::archives::{eval, plan, refused};
-use crate::harness::{Place, rows, skipped};
+use crate::support::{Sandbox, rows, skipped};
 use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,9 +17,9 @@ fn text(path: &Path) -> String {
 /// The same verdicts and attacks, logits within 1e-5, whichever file the branch is read from.
 #[test]
 fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let teacher = text(&fixture("teacher.pth"));
-    let said = place.ok(&[
+    let output = sandbox.ok(&[
         "import",
         &teacher,
         "--arch",
@@ -30,16 +30,16 @@ fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
         "teacher.safetensors",
     ]);
     assert!(
-        said.stdout.contains("one norm in each shortcut"),
+        output.stdout.contains("one norm in each shortcut"),
         "{}",
-        said.stdout
+        output.stdout
     );
-    let info = place.ok(&["model", "info", "teacher.safetensors", "--json"]);
+    let info = sandbox.ok(&["model", "info", "teacher.safetensors", "--json"]);
     let info: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
     assert_eq!(info["relus_kept"], 9216);
     for branch in ["clean", "adversarial"] {
         let file = format!("{branch}.pt");
-        place.ok(&[
+        sandbox.ok(&[
             "export",
             "teacher.safetensors",
             "--format",
@@ -60,14 +60,14 @@ fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
             "pgd:steps=3",
         ];
         let through = [&ask[..], &["--branch", branch]].concat();
-        assert_eq!(eval(&place, "teacher.safetensors", branch, &through).code, 0);
+        assert_eq!(eval(&sandbox, "teacher.safetensors", branch, &through).code, 0);
         let out = format!("{branch}-script");
-        assert_eq!(eval(&place, &file, &out, &ask).code, 0);
+        assert_eq!(eval(&sandbox, &file, &out, &ask).code, 0);
         let answers = |out: &str| -> Vec<Outcome> {
-            let cells = plan(&place, out).cells;
+            let cells = plan(&sandbox, out).cells;
             cells
                 .iter()
-                .flat_map(|cell| rows(&place, out, &cell.name))
+                .flat_map(|cell| rows(&sandbox, out, &cell.name))
                 .collect()
         };
         let (ours, script) = (answers(branch), answers(&out));
@@ -103,9 +103,9 @@ fn python() -> Option<String> {
 #[test]
 fn python_loads_what_is_exported() {
     let Some(python) = python() else { return };
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let student = text(&fixture("student.pth"));
-    place.ok(&[
+    sandbox.ok(&[
         "import",
         &student,
         "--arch",
@@ -116,7 +116,7 @@ fn python_loads_what_is_exported() {
         "s.safetensors",
     ]);
     for branch in ["clean", "adversarial"] {
-        place.ok(&[
+        sandbox.ok(&[
             "export",
             "s.safetensors",
             "--format",
@@ -142,7 +142,7 @@ fn python_loads_what_is_exported() {
         );
         let ran = Command::new(&python)
             .args(["-c", &script])
-            .current_dir(place.path(""))
+            .current_dir(sandbox.path(""))
             .output();
         let ran = ran.expect("a process");
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -152,12 +152,12 @@ fn python_loads_what_is_exported() {
 /// Exit code 2, what is wrong and what to do, and no file.
 #[test]
 fn files_that_are_not_what_is_asked_for_are_refused() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let import = |file: &str, more: &[&str]| {
         let arguments = [&["import", file, "--out", "no.safetensors"], more].concat();
-        let said = place.run(&arguments);
-        assert!(!place.path("no.safetensors").exists());
-        said
+        let output = sandbox.run(&arguments);
+        assert!(!sandbox.path("no.safetensors").exists());
+        output
     };
     let resnet = ["--arch", "resnet8-w2", "--image-size", "8"];
     let student = text(&fixture("student.pth"));
@@ -166,16 +166,16 @@ fn files_that_are_not_what_is_asked_for_are_refused() {
     // What Python's reader would have run.
     let attack = b"\x80\x02cposix\nsystem\nX\x0a\0\0\0touch ran.x\x85R.";
     let evil = zipped("archive/data.pkl", attack);
-    place.write("evil.pth", &evil);
+    sandbox.write("evil.pth", &evil);
     refused(
         &import("evil.pth", &resnet),
         &["evil.pth", "posix.system", "execute", "state_dict"],
     );
-    assert!(!place.path("ran.x").exists());
+    assert!(!sandbox.path("ran.x").exists());
 
-    place.write("short.pth", &whole[..whole.len() / 2]);
+    sandbox.write("short.pth", &whole[..whole.len() / 2]);
     refused(&import("short.pth", &resnet), &["short.pth", "cut short"]);
-    place.write("text.pth", b"hello");
+    sandbox.write("text.pth", b"hello");
     refused(&import("text.pth", &resnet), &["text.pth", "torch.save"]);
     refused(&import("nowhere.pth", &resnet), &["nowhere.pth"]);
     refused(
@@ -195,7 +195,7 @@ fn files_that_are_not_what_is_asked_for_are_refused() {
     refused(&import(&student, &mean), &["three numbers"]);
     refused(&import(&student, &[]), &["--arch"]);
 
-    place.ok(&[
+    sandbox.ok(&[
         "import",
         &student,
         "--arch",
@@ -206,12 +206,12 @@ fn files_that_are_not_what_is_asked_for_are_refused() {
         "s.safetensors",
     ]);
     let export = |more: &[&str]| {
-        let said = place.run(&[&["export", "s.safetensors", "--out", "no.pt"], more].concat());
-        assert!(!place.path("no.pt").exists());
-        said
+        let output = sandbox.run(&[&["export", "s.safetensors", "--out", "no.pt"], more].concat());
+        assert!(!sandbox.path("no.pt").exists());
+        output
     };
     let script = ["--format", "torchscript"];
-    place.ok(&[
+    sandbox.ok(&[
         "export",
         "s.safetensors",
         "--format",
@@ -246,12 +246,12 @@ fn zipped(name: &str, data: &[u8]) -> Vec<u8> {
     .concat();
     let local = [b"PK\x03\x04", &common[..], name.as_bytes(), data].concat();
     let entry = [b"PK\x01\x02\0\0", &common[..], &[0; 14], name.as_bytes()].concat();
-    let place = (local.len() as u32).to_le_bytes();
+    let sandbox = (local.len() as u32).to_le_bytes();
     let length = (entry.len() as u32).to_le_bytes();
     let end = [
         b"PK\x05\x06\0\0\0\0\x01\0\x01\0" as &[u8],
         &length,
-        &place,
+        &sandbox,
         &[0; 2],
     ]
     .concat();

@@ -1,15 +1,15 @@
 //! Stored adversarial images, shown to the model again.
 
 use crate::archives::{eval, refused};
-use crate::harness::{Place, TINY, id, rows};
+use crate::support::{Sandbox, TINY, id, rows};
 use rlnet_reports::write_outcomes;
 
 const ATTACK: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3";
 
 #[test]
 fn stored_images_give_every_flag_again_and_tampering_shows() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let small = [
         "--set",
         "evaluation.corruptions=[]",
@@ -18,21 +18,21 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
         "--set",
         "data.test=12",
     ];
-    place.ok(&[&["run", "s.toml", "--out", "out"], &small[..]].concat());
+    sandbox.ok(&[&["run", "s.toml", "--out", "out"], &small[..]].concat());
     let cell = |model: &str| {
-        let name = cell_name(&place, model);
-        place.path(&format!("out/cells/{}", id(&place, "out", &name)))
+        let name = cell_name(&sandbox, model);
+        sandbox.path(&format!("out/cells/{}", id(&sandbox, "out", &name)))
     };
     let replay = |model: &str, more: &[&str]| {
         let cell = cell(model).display().to_string();
-        place.run(&[&["attack", "replay", &cell], more].concat())
+        sandbox.run(&[&["attack", "replay", &cell], more].concat())
     };
     for (model, branches) in [("teacher", &["clean", "adversarial"][..]), ("plain", &["single"])] {
-        let said = replay(model, &["--json"]);
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        let told: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let output = replay(model, &["--json"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
         assert_eq!((&told["images"], &told["differ"]), (&12.into(), &0.into()));
-        let rows = rows(&place, "out", &cell_name(&place, model));
+        let rows = rows(&sandbox, "out", &cell_name(&sandbox, model));
         for (slot, branch) in branches.iter().enumerate() {
             let right = rows.iter().filter(|row| row.branch.name() == *branch);
             let right = right.filter(|row| row.prediction == row.label).count();
@@ -42,13 +42,13 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
         }
     }
     // Another model's answers are a transfer, not an error.
-    let other = place.path(&format!(
+    let other = sandbox.path(&format!(
         "out/cells/{}/model.safetensors",
-        id(&place, "out", "plain")
+        id(&sandbox, "out", "plain")
     ));
-    let said = replay("teacher", &["--json", "--model", &other.display().to_string()]);
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    assert!(said.stdout.contains("\"differ\": null"), "{}", said.stdout);
+    let output = replay("teacher", &["--json", "--model", &other.display().to_string()]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(output.stdout.contains("\"differ\": null"), "{}", output.stdout);
 
     // A flag of one row turned round.
     let outcomes = cell("plain").join("outcomes.parquet");
@@ -56,24 +56,24 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
     let mut rows = true_rows.clone();
     rows[7].prediction = (rows[7].prediction + 1) % 10;
     write_outcomes(&outcomes, &rows).expect("written");
-    let said = replay("plain", &[]);
-    assert_eq!(said.code, 1, "{}", said.stderr);
+    let output = replay("plain", &[]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
     assert!(
-        said.stderr.contains("1 of 12 predictions differ"),
+        output.stderr.contains("1 of 12 predictions differ"),
         "{}",
-        said.stderr
+        output.stderr
     );
     write_outcomes(&outcomes, &true_rows).expect("written");
     assert_eq!(replay("plain", &[]).code, 0);
 
     // Other weights in the model's place: every logit has the other sign.
     negate(&other, &["param/linear.weight", "param/linear.bias"]);
-    let said = replay("plain", &[]);
-    assert_eq!(said.code, 1, "{}", said.stderr);
+    let output = replay("plain", &[]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
     assert!(
-        said.stderr.contains("12 of 12 predictions differ") && said.stderr.contains("model file"),
+        output.stderr.contains("12 of 12 predictions differ") && output.stderr.contains("model file"),
         "{}",
-        said.stderr
+        output.stderr
     );
 
     // Cut short, and never stored.
@@ -81,9 +81,9 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
     let bytes = std::fs::read(&images).expect("a file");
     std::fs::write(&images, &bytes[..bytes.len() / 2]).expect("cut");
     refused(&replay("teacher", &[]), &["adversarial.safetensors"]);
-    let clean = place.path(&format!("out/cells/{}", id(&place, "out", "plain/clean")));
+    let clean = sandbox.path(&format!("out/cells/{}", id(&sandbox, "out", "plain/clean")));
     refused(
-        &place.run(&["attack", "replay", &clean.display().to_string()]),
+        &sandbox.run(&["attack", "replay", &clean.display().to_string()]),
         &["adversarial.safetensors"],
     );
 }
@@ -105,8 +105,8 @@ fn negate(file: &std::path::Path, names: &[&str]) {
     std::fs::write(file, bytes).expect("written");
 }
 
-fn cell_name(place: &Place, model: &str) -> String {
-    let plan = crate::archives::plan(place, "out");
+fn cell_name(sandbox: &Sandbox, model: &str) -> String {
+    let plan = crate::archives::plan(sandbox, "out");
     let mut cells = plan.cells.iter().map(|cell| &cell.name);
     let attacked = |name: &&String| name.starts_with(&format!("{model}/")) && name.contains("pgd");
     cells.rfind(attacked).expect("a cell").clone()
@@ -115,33 +115,33 @@ fn cell_name(place: &Place, model: &str) -> String {
 /// A model that is not in the run is named; the same file is recognised and compared.
 #[test]
 fn an_evaluated_file_is_named_and_compared() {
-    let place = Place::new();
-    let model = crate::archives::model(&place, TINY, "plain");
+    let sandbox = Sandbox::new();
+    let model = crate::archives::model(&sandbox, TINY, "plain");
     let ask = ["--dataset", "shapes", "--limit", "6", "--attack", ATTACK];
-    assert_eq!(eval(&place, &model, "out", &ask).code, 0);
+    assert_eq!(eval(&sandbox, &model, "out", &ask).code, 0);
     let name = {
-        let plan = crate::archives::plan(&place, "out");
+        let plan = crate::archives::plan(&sandbox, "out");
         plan.cells.last().expect("a cell").name.clone()
     };
-    let cell = place.path(&format!("out/cells/{}", id(&place, "out", &name)));
+    let cell = sandbox.path(&format!("out/cells/{}", id(&sandbox, "out", &name)));
     let text = cell.display().to_string();
     refused(
-        &place.run(&["attack", "replay", &text]),
+        &sandbox.run(&["attack", "replay", &text]),
         &["not in this run", "--model"],
     );
     let replay = ["attack", "replay", &text, "--model", &model, "--json"];
-    assert!(place.ok(&replay).stdout.contains("\"differ\": 0"));
+    assert!(sandbox.ok(&replay).stdout.contains("\"differ\": 0"));
     let outcomes = cell.join("outcomes.parquet");
     let mut rows = rlnet_reports::read_outcome_rows(&outcomes).expect("rows");
     for row in &mut rows {
         row.rounded = (row.rounded + 1) % 10;
     }
     write_outcomes(&outcomes, &rows).expect("written");
-    let said = place.run(&replay);
-    assert_eq!(said.code, 1);
+    let output = sandbox.run(&replay);
+    assert_eq!(output.code, 1);
     assert!(
-        said.stderr.contains("6 of 6 predictions differ"),
+        output.stderr.contains("6 of 6 predictions differ"),
         "{}",
-        said.stderr
+        output.stderr
     );
 }

@@ -1,6 +1,6 @@
 //! Runs that lose nothing: killed, resumed, repeated, raced.
 
-use crate::harness::{Place, TINY, id, said, skipped, walk};
+use crate::support::{Sandbox, TINY, captured, id, skipped, walk};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,8 +13,8 @@ fn run(out: &str) -> [&str; 8] {
     ["run", "s.toml", "--threads", "1", "--shard", "8", "--out", out]
 }
 
-fn same(place: &Place, whole: &str, other: &str, how: &str) {
-    let (whole, other) = (place.results(whole), place.results(other));
+fn same(sandbox: &Sandbox, whole: &str, other: &str, how: &str) {
+    let (whole, other) = (sandbox.results(whole), sandbox.results(other));
     assert!(whole.iter().any(|(name, _)| name.ends_with("model.safetensors")));
     assert!(whole.iter().any(|(name, _)| name.ends_with("outcomes.parquet")));
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
@@ -33,13 +33,13 @@ fn send(signal: &str, child: &Child) {
 
 /// Writes a suite of small batches, so that there are many steps to stop between, and runs it to
 /// its end.
-fn uninterrupted(place: &Place) {
+fn uninterrupted(sandbox: &Sandbox) {
     let suite = TINY.replace("batch = 32", "batch = 8");
-    place.write(
+    sandbox.write(
         "s.toml",
         suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
     );
-    place.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+    sandbox.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
 }
 
 /// Kills and signals at random moments of a training-and-evaluation suite, each followed by a
@@ -47,8 +47,8 @@ fn uninterrupted(place: &Place) {
 /// Files get times in the future on the way, as if the clock had jumped back.
 #[test]
 fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
-    let place = Place::new();
-    uninterrupted(&place);
+    let sandbox = Sandbox::new();
+    uninterrupted(&sandbox);
     let (mut hits, mut killed, mut stopped, mut runs) = (0, 0, 0, 0);
     // Any sequence would do; a fixed one can be run again.
     let mut random = 0x2545_f491_u64;
@@ -57,9 +57,9 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let live = place.path(&out).join("live");
+        let live = sandbox.path(&out).join("live");
         let _ = std::fs::remove_dir_all(&live);
-        let mut child = place.command(&run(&out));
+        let mut child = sandbox.command(&run(&out));
         let mut child = child
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -80,32 +80,32 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
                 _ => send("-USR1", &child),
             }
         }
-        let said = said(child.wait_with_output().expect("an end"));
-        match said.code {
+        let output = captured(child.wait_with_output().expect("an end"));
+        match output.code {
             0 => {
-                same(&place, "whole", &out, "after interruptions");
+                same(&sandbox, "whole", &out, "after interruptions");
                 runs += 1;
                 out = format!("interrupted-{runs}");
             }
             3 => {
                 stopped += 1;
-                assert!(said.stderr.contains("to go on: "), "{}", said.stderr);
+                assert!(output.stderr.contains("to go on: "), "{}", output.stderr);
             }
             // A signal, before or (SIGKILL) after the program listens.
             -1 => killed += 1,
-            code => panic!("exit code {code}: {}", said.stderr),
+            code => panic!("exit code {code}: {}", output.stderr),
         }
         if hits == INTERRUPTIONS / 2 {
             let future = SystemTime::now() + Duration::from_secs(400 * 24 * 3600);
-            for file in walk(&place.path(&out)) {
+            for file in walk(&sandbox.path(&out)) {
                 let file = File::options().append(true).open(file);
                 let _ = file.and_then(|file| file.set_modified(future));
             }
         }
     }
-    place.ok(&run(&out));
+    sandbox.ok(&run(&out));
     same(
-        &place,
+        &sandbox,
         "whole",
         &out,
         &format!("after {killed} kills and {stopped} stops"),
@@ -116,19 +116,19 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
 /// A stop is between two steps or batches, whatever asked for it; several processes share shards.
 #[test]
 fn a_time_limit_stops_and_workers_finish_the_same_files() {
-    let place = Place::new();
-    uninterrupted(&place);
+    let sandbox = Sandbox::new();
+    uninterrupted(&sandbox);
     let limited = [&run("out")[..], &["--minutes", "0.02"]].concat();
-    let said = place.run(&limited);
-    assert_eq!(said.code, 3, "{}", said.stderr);
+    let output = sandbox.run(&limited);
+    assert_eq!(output.code, 3, "{}", output.stderr);
     for hint in ["--minutes 0.02 are over", "to go on: ", "s.toml"] {
-        assert!(said.stderr.contains(hint), "no {hint:?} in {}", said.stderr);
+        assert!(output.stderr.contains(hint), "no {hint:?} in {}", output.stderr);
     }
-    let bad = place.run(&[&run("out")[..], &["--minutes", "0"]].concat());
+    let bad = sandbox.run(&[&run("out")[..], &["--minutes", "0"]].concat());
     assert_eq!(bad.code, 2, "{}", bad.stderr);
     // A request to stop reaches the workers, and so does the death of who started them.
     let live = |out: &str| {
-        let files = std::fs::read_dir(place.path(out).join("live"));
+        let files = std::fs::read_dir(sandbox.path(out).join("live"));
         files.map_or(0, |files| {
             files
                 .flatten()
@@ -137,7 +137,7 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
         })
     };
     for (signal, out) in [("-TERM", "told"), ("-KILL", "orphaned")] {
-        let mut parent = place.spawn(&[&run(out)[..], &["--jobs", "2"]].concat());
+        let mut parent = sandbox.spawn(&[&run(out)[..], &["--jobs", "2"]].concat());
         while live(out) < 2 {
             assert!(
                 parent.try_wait().expect("a process").is_none(),
@@ -158,15 +158,15 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
         }
     }
     // Both run at once, and beside a third process that knows nothing of them.
-    let mut third = place.spawn(&run("out"));
-    let said = place.ok(&[&run("out")[..], &["--jobs", "2"]].concat());
+    let mut third = sandbox.spawn(&run("out"));
+    let output = sandbox.ok(&[&run("out")[..], &["--jobs", "2"]].concat());
     assert!(third.wait().expect("an end").success());
-    assert!(said.stderr.contains("2 workers"), "{}", said.stderr);
-    same(&place, "whole", "out", "with three processes");
-    assert!(place.path("out/logs/worker-2.log").exists());
+    assert!(output.stderr.contains("2 workers"), "{}", output.stderr);
+    same(&sandbox, "whole", "out", "with three processes");
+    assert!(sandbox.path("out/logs/worker-2.log").exists());
     for left in ["out/work", "out/live", "out/failed"] {
         assert_eq!(
-            std::fs::read_dir(place.path(left)).expect(left).count(),
+            std::fs::read_dir(sandbox.path(left)).expect(left).count(),
             0,
             "{left}"
         );
@@ -174,34 +174,34 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
 }
 
 /// Runs until something is so, given what it has said, then kills.
-fn until(place: &Place, words: &[&str], so: impl Fn(&str) -> bool) -> String {
-    let path = place.path("said");
+fn until(sandbox: &Sandbox, words: &[&str], so: impl Fn(&str) -> bool) -> String {
+    let path = sandbox.path("output");
     let log = File::create(&path).expect("a file");
-    let mut child = place
+    let mut child = sandbox
         .command(words)
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .expect("a process");
-    let said = || std::fs::read_to_string(&path).expect("a file");
-    while !so(&said()) {
+    let output = || std::fs::read_to_string(&path).expect("a file");
+    while !so(&output()) {
         assert!(
             child.try_wait().expect("a process").is_none(),
             "it ended: {}",
-            said()
+            output()
         );
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().expect("a kill");
     child.wait().expect("an end");
-    said()
+    output()
 }
 
 /// What lies on the disk is not believed, but looked at.
 #[test]
 fn damage_is_found_said_and_repaired() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let only = |out: &str, only: &str| {
         let only = ["--only", only].map(str::to_owned);
         run(out)
@@ -212,7 +212,7 @@ fn damage_is_found_said_and_repaired() {
     };
     let ok = |out: &str, pattern: &str| {
         let words = only(out, pattern);
-        place.ok(&words.iter().map(String::as_str).collect::<Vec<_>>())
+        sandbox.ok(&words.iter().map(String::as_str).collect::<Vec<_>>())
     };
     ok("whole", "plain/*");
     // A checkpoint cut short, as by a disk that lied about a flush.
@@ -223,34 +223,34 @@ fn damage_is_found_said_and_repaired() {
         .chain(["--set", "training.epochs=4000"]);
     let long: Vec<&str> = long.collect();
     let checkpoint = || {
-        let files = walk(&place.path("out/work"));
+        let files = walk(&sandbox.path("out/work"));
         files.into_iter().find(|file| file.ends_with("state.safetensors"))
     };
-    until(&place, &long, |_| checkpoint().is_some());
+    until(&sandbox, &long, |_| checkpoint().is_some());
     let checkpoint = checkpoint().expect("a checkpoint");
     let bytes = std::fs::read(&checkpoint).expect("a checkpoint");
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).expect("cut");
-    let said = until(&place, &long, |said| said.contains("starts over"));
+    let output = until(&sandbox, &long, |output| output.contains("starts over"));
     assert!(
-        said.contains("state.safetensors") && said.contains("truncated"),
-        "{said}"
+        output.contains("state.safetensors") && output.contains("truncated"),
+        "{output}"
     );
     // One bit of its weights: the file still looks like a checkpoint.
     let mut flipped = bytes;
     let last = flipped.len() - 3;
     flipped[last] ^= 1;
     std::fs::write(&checkpoint, flipped).expect("flipped");
-    let said = until(&place, &long, |said| said.contains("starts over"));
-    assert!(said.contains("checksum is wrong"), "{said}");
+    let output = until(&sandbox, &long, |output| output.contains("starts over"));
+    assert!(output.contains("checksum is wrong"), "{output}");
     // Files of finished cells: rows are looked at by every run, models when they are used.
     ok("out", "plain/*");
-    let model = place.path(&format!(
+    let model = sandbox.path(&format!(
         "out/cells/{}/model.safetensors",
-        id(&place, "out", "plain")
+        id(&sandbox, "out", "plain")
     ));
-    let rows = place.path(&format!(
+    let rows = sandbox.path(&format!(
         "out/cells/{}/outcomes.parquet",
-        id(&place, "out", "plain/clean")
+        id(&sandbox, "out", "plain/clean")
     ));
     for file in [&model, &rows] {
         let mut bytes = std::fs::read(file).expect("a file");
@@ -258,7 +258,7 @@ fn damage_is_found_said_and_repaired() {
         bytes[middle] ^= 16;
         std::fs::write(file, bytes).expect("damage");
     }
-    let verified = place.run(&[&run("out")[..], &["--verify"]].concat());
+    let verified = sandbox.run(&[&run("out")[..], &["--verify"]].concat());
     assert_eq!(verified.code, 1, "{}", verified.stderr);
     for hint in [
         "model.safetensors",
@@ -272,10 +272,10 @@ fn damage_is_found_said_and_repaired() {
             verified.stderr
         );
     }
-    let said = ok("out", "plain/*");
-    assert!(said.stderr.contains("2 cells computed"), "{}", said.stderr);
-    same(&place, "whole", "out", "after damage");
-    let verified = place.ok(&[&run("out")[..], &["--verify"]].concat());
+    let output = ok("out", "plain/*");
+    assert!(output.stderr.contains("2 cells computed"), "{}", output.stderr);
+    same(&sandbox, "whole", "out", "after damage");
+    let verified = sandbox.ok(&[&run("out")[..], &["--verify"]].concat());
     assert!(verified.stdout.contains("as they were"), "{}", verified.stdout);
 }
 
@@ -283,11 +283,11 @@ fn damage_is_found_said_and_repaired() {
 /// written to.
 #[test]
 fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let plain = ["--threads", "1", "--only", "plain/*"];
-    place.ok(&[&["run", "s.toml", "--out", "whole"][..], &plain].concat());
-    place.write("disk/keep", "");
+    sandbox.ok(&[&["run", "s.toml", "--out", "whole"][..], &plain].concat());
+    sandbox.write("disk/keep", "");
     let script = r#"
         mount -t tmpfs -o size=4k none disk || exit 77
         for size in 8k 48k 96k 160k 200k 240k 300k 400k; do
@@ -304,23 +304,23 @@ fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
         cat said >&2
         cp -r disk/out out
     "#;
-    let rlnet = place.command(&[]).get_program().to_owned();
+    let rlnet = sandbox.command(&[]).get_program().to_owned();
     let mut shell = Command::new("unshare");
     shell
         .args(["--mount", "sh", "-c", script])
         .arg(&rlnet)
         .args(plain);
-    shell.env("OMP_NUM_THREADS", "1").current_dir(place.path(""));
+    shell.env("OMP_NUM_THREADS", "1").current_dir(sandbox.path(""));
     let output = shell.output();
-    let Some(said) = output
+    let Some(output) = output
         .ok()
-        .map(said)
-        .filter(|said| said.code != 77 && !said.stdout.is_empty())
+        .map(captured)
+        .filter(|output| output.code != 77 && !output.stdout.is_empty())
     else {
         skipped("disks cannot be mounted here (unshare --mount, as root)");
         return;
     };
-    let lines: Vec<Vec<&str>> = said
+    let lines: Vec<Vec<&str>> = output
         .stdout
         .lines()
         .map(|line| line.split(' ').collect())
@@ -330,28 +330,34 @@ fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
         match line[1] {
             "1" => {
                 full += 1;
-                assert_eq!(line[2..], ["1", "0"], "{}", said.stdout);
+                assert_eq!(line[2..], ["1", "0"], "{}", output.stdout);
             }
-            code => assert_eq!(code, "0", "{}", said.stdout),
+            code => assert_eq!(code, "0", "{}", output.stdout),
         }
     }
-    assert!(full >= 3, "{}", said.stdout);
-    assert_eq!(lines[lines.len() - 2][..3], ["ro", "2", "1"], "{}", said.stdout);
-    assert_eq!(lines[lines.len() - 1][1], "0", "{}{}", said.stdout, said.stderr);
-    same(&place, "whole", "out", "after full disks");
+    assert!(full >= 3, "{}", output.stdout);
+    assert_eq!(lines[lines.len() - 2][..3], ["ro", "2", "1"], "{}", output.stdout);
+    assert_eq!(
+        lines[lines.len() - 1][1],
+        "0",
+        "{}{}",
+        output.stdout,
+        output.stderr
+    );
+    same(&sandbox, "whole", "out", "after full disks");
 }
 
 #[test]
 fn the_same_command_again_does_nothing_and_says_so() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let run = ["run", "s.toml", "--out", "out", "--only", "plain/*"];
-    place.ok(&run);
-    let first = place.results("out");
-    let again = place.ok(&run);
+    sandbox.ok(&run);
+    let first = sandbox.results("out");
+    let again = sandbox.ok(&run);
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
-    assert_eq!(place.results("out"), first);
-    let plan = place.ok(&["run", "s.toml", "--out", "out", "--dry-run"]);
+    assert_eq!(sandbox.results("out"), first);
+    let plan = sandbox.ok(&["run", "s.toml", "--out", "out", "--dry-run"]);
     assert!(
         plan.stdout.contains("done") && plan.stdout.contains("to do"),
         "{}",
@@ -363,7 +369,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
         plan.stdout
     );
     // What lies beside it has been measured too.
-    let beside = place.ok(&["run", "s.toml", "--out", "other", "--dry-run", "--json"]);
+    let beside = sandbox.ok(&["run", "s.toml", "--out", "other", "--dry-run", "--json"]);
     let beside: serde_json::Value = serde_json::from_str(&beside.stdout).expect("JSON");
     let cells = beside["cells"].as_array().expect("cells");
     let seconds =
@@ -373,7 +379,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
     );
     assert_eq!(seconds("teacher"), None);
     // Two records of one cell, or of two.
-    let diff = place
+    let diff = sandbox
         .ok(&["report", "diff", "out:plain/clean", "out:plain/fgsm:eps=8/255"])
         .stdout;
     assert!(
@@ -381,19 +387,19 @@ fn the_same_command_again_does_nothing_and_says_so() {
         "{diff}"
     );
     // Cells are shared by what they are, whatever a suite calls them.
-    place.write(
+    sandbox.write(
         "t.toml",
         TINY.replace("name = \"plain\"", "name = \"simple\"")
             .replace("plain", "simple"),
     );
-    let other = place.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
+    let other = sandbox.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
     assert!(other.stderr.contains("0 cells computed"), "{}", other.stderr);
 }
 
 /// A plan of 500 cells that is done is seen to be done at once.
 #[test]
 fn a_large_plan_that_is_done_takes_no_time() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let mut suite = TINY[..TINY.find("[[train]]").expect("stages")].to_owned();
     suite = suite
         .replace("train = 200", "train = 64")
@@ -407,17 +413,17 @@ fn a_large_plan_that_is_done_takes_no_time() {
     }
     // 24 models, each clean and under 19 corruptions.
     suite += "[evaluation]\ncorruptions = \"all\"\nseverities = [1]\nattacks = []\n";
-    place.write("s.toml", suite);
+    sandbox.write("s.toml", suite);
     let run = ["run", "s.toml", "--threads", "1", "--out", "out"];
-    let first = place.ok(&run);
-    let rlnet = place.command(&[]).get_program().to_owned();
+    let first = sandbox.ok(&run);
+    let rlnet = sandbox.command(&[]).get_program().to_owned();
     let mut again = Command::new("bash");
     again
         .args(["-c", "TIMEFORMAT='%U %S'; time \"$0\" \"$@\""])
         .arg(rlnet)
         .args(run);
-    again.current_dir(place.path("")).env("OMP_NUM_THREADS", "1");
-    let again = said(again.output().expect("bash"));
+    again.current_dir(sandbox.path("")).env("OMP_NUM_THREADS", "1");
+    let again = captured(again.output().expect("bash"));
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
     assert!(
@@ -425,7 +431,9 @@ fn a_large_plan_that_is_done_takes_no_time() {
         "another report"
     );
     assert_eq!(
-        std::fs::read_dir(place.path("out/cells")).expect("cells").count(),
+        std::fs::read_dir(sandbox.path("out/cells"))
+            .expect("cells")
+            .count(),
         504
     );
     // Seconds of a processor, which other tests beside this one do not change.
@@ -441,8 +449,8 @@ fn a_large_plan_that_is_done_takes_no_time() {
 
 #[test]
 fn two_processes_in_one_folder_share_the_work() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let run = [
         "run",
         "s.toml",
@@ -453,11 +461,11 @@ fn two_processes_in_one_folder_share_the_work() {
         "--only",
         "plain/clean",
     ];
-    let mut children = [place.spawn(&run), place.spawn(&run)];
+    let mut children = [sandbox.spawn(&run), sandbox.spawn(&run)];
     for child in &mut children {
         assert!(child.wait().expect("an end").success());
     }
-    place.ok(&[
+    sandbox.ok(&[
         "run",
         "s.toml",
         "--threads",
@@ -467,5 +475,5 @@ fn two_processes_in_one_folder_share_the_work() {
         "--only",
         "plain/clean",
     ]);
-    assert_eq!(place.results("out"), place.results("alone"));
+    assert_eq!(sandbox.results("out"), sandbox.results("alone"));
 }

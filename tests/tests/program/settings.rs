@@ -2,11 +2,11 @@
 //! nothing is written where nobody looks.
 
 use crate::errors::{refused, refused_at};
-use crate::harness::{Place, TINY, walk};
+use crate::support::{Sandbox, TINY, walk};
 
 #[test]
 fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let epochs = "epochs = 2\n";
     let with = |line: &str| TINY.replace(epochs, &format!("{epochs}{line}\n"));
     for (line, hints) in [
@@ -26,7 +26,7 @@ fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
         ("gamma = -0.5", ["training.gamma is -0.5", "from 0 to"]),
         ("beta = inf", ["training.beta is inf", "from 0 to"]),
     ] {
-        refused_at(&place, &with(line), line, &hints);
+        refused_at(&sandbox, &with(line), line, &hints);
     }
     for (from, to, hints) in [
         (
@@ -84,10 +84,10 @@ fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
         ),
     ] {
         let part = to.lines().last().expect("a line");
-        refused_at(&place, &TINY.replacen(from, to, 1), part, &hints);
+        refused_at(&sandbox, &TINY.replacen(from, to, 1), part, &hints);
     }
     // The same through --set, and of a stage's own settings.
-    place.write("s.toml", TINY);
+    sandbox.write("s.toml", TINY);
     for (set, hints) in [
         (
             "train.rlnet.with.lr=nan",
@@ -102,23 +102,23 @@ fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
             ["s.toml:28 with --set train.mask.budget=900k", "this network has"],
         ),
     ] {
-        refused(&place.run(&["run", "s.toml", "--set", set]), 2, &hints);
+        refused(&sandbox.run(&["run", "s.toml", "--set", set]), 2, &hints);
     }
-    assert!(!place.path("out").exists());
+    assert!(!sandbox.path("out").exists());
 }
 
 /// The attack fits the network with two banks, and not the other: it is made on the one.
 #[test]
 fn an_attack_that_fits_one_model_of_two_is_made_on_that_one() {
-    let place = Place::new();
-    place.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "s.toml",
         TINY.replace(
             "\"pgd:steps=3\"",
             "\"pgd:through=adversarial\", \"fgsm:surrogate=teacher\"",
         ),
     );
-    let shown = place.ok(&["suite", "show", "s.toml"]).stdout;
+    let shown = sandbox.ok(&["suite", "show", "s.toml"]).stdout;
     let made = |model: &str, attack: &str| {
         let start = format!("evaluate {model}/{attack}");
         shown.lines().filter(|line| line.starts_with(&start)).count()
@@ -129,9 +129,9 @@ fn an_attack_that_fits_one_model_of_two_is_made_on_that_one() {
 
 #[test]
 fn an_empty_out_is_no_folder() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    place.write("m.pt", b"no model");
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.write("m.pt", b"no model");
     for arguments in [
         &["run", "s.toml", "--out", ""][..],
         &["eval", "m.pt", "--dataset", "shapes", "--out", ""],
@@ -139,17 +139,17 @@ fn an_empty_out_is_no_folder() {
         &["report", "nowhere", "--out", ""],
         &["demo", "--out", ""],
     ] {
-        refused(&place.run(arguments), 2, &["--out"]);
+        refused(&sandbox.run(arguments), 2, &["--out"]);
     }
-    assert_eq!(walk(&place.path("")).len(), 2);
+    assert_eq!(walk(&sandbox.path("")).len(), 2);
 }
 
 #[test]
 fn a_reduction_is_a_ratio_with_its_x_or_without() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let total = |arguments: &[&str]| {
-        let said = place.ok(&[&["model", "info", "resnet18"], arguments].concat());
-        let line = said.stdout.lines().find(|line| line.starts_with("total"));
+        let output = sandbox.ok(&[&["model", "info", "resnet18"], arguments].concat());
+        let line = output.stdout.lines().find(|line| line.starts_with("total"));
         line.expect("a total").to_owned()
     };
     let with = total(&["--reduction", "11.14x"]);
@@ -157,7 +157,7 @@ fn a_reduction_is_a_ratio_with_its_x_or_without() {
     assert_eq!(total(&["--reduction", "11.14"]), with);
     assert_eq!(total(&["--budget", "11.14x"]), with);
     refused(
-        &place.run(&["model", "info", "resnet18", "--budget", "11.14"]),
+        &sandbox.run(&["model", "info", "resnet18", "--budget", "11.14"]),
         2,
         &["write 11.14x"],
     );

@@ -1,7 +1,7 @@
 //! A suite on a real Slurm: a cluster of one machine, started for the test (Debian's packages
 //! `slurm-wlm` and `munge`, as root). Skipped, saying so, where they are not installed.
 
-use crate::harness::{Place, Said, TINY, skipped, walk};
+use crate::support::{CommandOutput, Sandbox, TINY, skipped, walk};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -160,12 +160,12 @@ impl Drop for Cluster {
     }
 }
 
-fn run(place: &Place, cluster: &Cluster, arguments: &[&str]) -> Said {
-    let mut command = place.command(arguments);
+fn run(sandbox: &Sandbox, cluster: &Cluster, arguments: &[&str]) -> CommandOutput {
+    let mut command = sandbox.command(arguments);
     command
         .env("SLURM_CONF", cluster.conf())
-        .env("XDG_CONFIG_HOME", place.path("config"));
-    crate::harness::said(command.output().expect("a process"))
+        .env("XDG_CONFIG_HOME", sandbox.path("config"));
+    crate::support::captured(command.output().expect("a process"))
 }
 
 fn count(folder: &Path) -> usize {
@@ -195,16 +195,16 @@ fn worker(out: &Path) -> Option<String> {
 
 #[test]
 fn tasks_that_are_killed_or_told_to_stop_are_requeued_and_go_on_exactly() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let suite = TINY.replace("batch = 32", "batch = 8") + "\n[slurm]\ncpus = 1\ntasks = 2\n";
-    place.write("s.toml", suite);
+    sandbox.write("s.toml", suite);
     // Options of the user's own file are used where the suite says nothing.
-    place.write(
+    sandbox.write(
         "config/rlnet/slurm.toml",
         "partition = \"main\"\ntime = \"00:30:00\"\n",
     );
-    place.write("cluster/keep", "");
-    let Some(cluster) = Cluster::start(&place.path("cluster")) else {
+    sandbox.write("cluster/keep", "");
+    let Some(cluster) = Cluster::start(&sandbox.path("cluster")) else {
         return;
     };
     let suite = [
@@ -219,15 +219,15 @@ fn tasks_that_are_killed_or_told_to_stop_are_requeued_and_go_on_exactly() {
     ];
     let on = |out: &str, more: &[&str]| {
         let words = [&suite[..], &["--out", out], more].concat();
-        run(&place, &cluster, &words)
+        run(&sandbox, &cluster, &words)
     };
-    let out = place.path("out");
-    let said = on("out", &["--executor", "slurm"]);
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let out = sandbox.path("out");
+    let output = on("out", &["--executor", "slurm"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(
-        said.stdout.contains("level-1") && said.stdout.contains("2 cells submitted"),
+        output.stdout.contains("level-1") && output.stdout.contains("2 cells submitted"),
         "{}",
-        said.stdout
+        output.stdout
     );
     let script = std::fs::read_to_string(
         walk(&out.join("slurm"))
@@ -282,20 +282,20 @@ fn tasks_that_are_killed_or_told_to_stop_are_requeued_and_go_on_exactly() {
     let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
     assert_eq!(status["done"], 2, "{status}");
     assert_eq!(on("alone", &[]).code, 0);
-    assert_eq!(place.results("out"), place.results("alone"));
+    assert_eq!(sandbox.results("out"), sandbox.results("alone"));
     // Cancelled tasks save too, and are not requeued.
     let long = ["--set", "train.plain.with.epochs=3000"];
-    let said = on("long", &[&long[..], &["--executor", "slurm"]].concat());
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    let long_out = place.path("long");
+    let output = on("long", &[&long[..], &["--executor", "slurm"]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let long_out = sandbox.path("long");
     cluster.wait("checkpoint", 60, || {
         !walk(&long_out.join("work")).is_empty() && worker(&long_out).is_some()
     });
     assert_eq!(on("long", &["--cancel"]).code, 0);
     cluster.wait("empty queue", 40, || cluster.ask("squeue", &["-h"]).is_empty());
-    let said = logs(&long_out);
+    let output = logs(&long_out);
     assert!(
-        said.contains("is saved after") && !said.contains("requeued"),
-        "{said}"
+        output.contains("is saved after") && !output.contains("requeued"),
+        "{output}"
     );
 }

@@ -1,30 +1,30 @@
 //! Runs that write through to an object store: a folder as one, and a server that speaks S3.
 
 use crate::errors::refused;
-use crate::harness::{Place, Said, TINY, id, said, skipped, walk};
+use crate::support::{CommandOutput, Sandbox, TINY, captured, id, skipped, walk};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Each test's machines have one cache between them.
-fn command(place: &Place, words: &[&str]) -> Command {
-    let mut command = place.command(words);
-    command.env("XDG_CACHE_HOME", place.path("cache"));
+fn command(sandbox: &Sandbox, words: &[&str]) -> Command {
+    let mut command = sandbox.command(words);
+    command.env("XDG_CACHE_HOME", sandbox.path("cache"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
         command.env_remove(name);
     }
     command
 }
 
-fn run(place: &Place, words: &[&str]) -> Said {
-    said(command(place, words).output().expect("a process"))
+fn run(sandbox: &Sandbox, words: &[&str]) -> CommandOutput {
+    captured(command(sandbox, words).output().expect("a process"))
 }
 
-fn ok(place: &Place, words: &[&str]) -> Said {
-    let said = run(place, words);
-    assert_eq!(said.code, 0, "{words:?}: {}", said.stderr);
-    said
+fn ok(sandbox: &Sandbox, words: &[&str]) -> CommandOutput {
+    let output = run(sandbox, words);
+    assert_eq!(output.code, 0, "{words:?}: {}", output.stderr);
+    output
 }
 
 fn holds(text: &str, hints: &[&str]) {
@@ -68,9 +68,9 @@ const PLAIN: [&str; 4] = ["--threads", "1", "--only", "plain/*"];
 
 #[test]
 fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let store = place.path("store/a night");
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let store = sandbox.path("store/a night");
     let url = format!("file://{}/", store.display());
     let on = |machine: &str, more: &[&str]| {
         let words = [
@@ -88,28 +88,28 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
         } else {
             &["--only", "plain/*"]
         };
-        run(&place, &[&words[..], only, more].concat())
+        run(&sandbox, &[&words[..], only, more].concat())
     };
     let fine = |machine: &str, more: &[&str]| {
-        let said = on(machine, more);
-        assert_eq!(said.code, 0, "{machine} {more:?}: {}", said.stderr);
-        said
+        let output = on(machine, more);
+        assert_eq!(output.code, 0, "{machine} {more:?}: {}", output.stderr);
+        output
     };
     ok(
-        &place,
+        &sandbox,
         &[&["run", "s.toml", "--out", "whole"][..], &PLAIN].concat(),
     );
     // Finished cells, plan and report, and nothing of the work; byte for byte those of the folder.
     fine("one", &["--only", "plain/clean"]);
-    assert_eq!(files(&store.join("cells")), files(&place.path("one/cells")));
-    assert_eq!(files(&store.join("report")), files(&place.path("one/report")));
+    assert_eq!(files(&store.join("cells")), files(&sandbox.path("one/cells")));
+    assert_eq!(files(&store.join("report")), files(&sandbox.path("one/report")));
     let kinds = |name: &String| name.split('/').next().expect("a name").to_owned();
     let kinds: std::collections::BTreeSet<_> = names(&store).iter().map(kinds).collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
         ["cells", "plan.json", "report"]
     );
-    fs::remove_dir_all(place.path("one")).expect("a machine that is gone");
+    fs::remove_dir_all(sandbox.path("one")).expect("a machine that is gone");
     // A look changes nothing, here or there.
     let before = files(&store);
     let looked = fine("two", &["--dry-run"]);
@@ -123,10 +123,10 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
     );
     assert_eq!(files(&store), before);
     // A cell that was half copied is not taken; the weights of the one it needs are.
-    let clean = store.join("cells").join(id(&place, "whole", "plain/clean"));
+    let clean = store.join("cells").join(id(&sandbox, "whole", "plain/clean"));
     let weights = store
         .join("cells")
-        .join(id(&place, "whole", "plain"))
+        .join(id(&sandbox, "whole", "plain"))
         .join("model.safetensors");
     fs::remove_file(clean.join("cell.json")).expect("half a cell");
     let second = fine("two", &["--only", "plain/clean"]);
@@ -136,12 +136,12 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
     );
     // Workers leave the store to the process that started them.
     fine("two", &["--jobs", "2"]);
-    assert_eq!(place.results("two"), place.results("whole"));
-    assert_eq!(files(&store.join("cells")), files(&place.path("two/cells")));
+    assert_eq!(sandbox.results("two"), sandbox.results("whole"));
+    assert_eq!(files(&store.join("cells")), files(&sandbox.path("two/cells")));
     // Nothing to compute on a third machine; nothing to copy or fetch when it is asked again.
     let third = fine("three", &[]);
     holds(&third.stdout, &["nothing was computed"]);
-    assert_eq!(files(&place.path("three/cells")), fetched(&store.join("cells")));
+    assert_eq!(files(&sandbox.path("three/cells")), fetched(&store.join("cells")));
     assert!(files(&store.join("cells")).len() > fetched(&store.join("cells")).len());
     let again = fine("three", &[]);
     assert!(!again.stderr.contains("fetched"), "{}", again.stderr);
@@ -152,11 +152,17 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
         &fourth.stderr,
         &["model.safetensors", "it is refused", "1 cells computed"],
     );
-    assert_eq!(fs::read_dir(place.path("four/damaged")).expect("kept").count(), 1);
-    let mut whole = place.results("whole");
+    assert_eq!(
+        fs::read_dir(sandbox.path("four/damaged")).expect("kept").count(),
+        1
+    );
+    let mut whole = sandbox.results("whole");
     whole.retain(|(name, _)| !name.ends_with("adversarial.safetensors"));
-    assert_eq!(place.results("four"), whole);
-    assert_eq!(fetched(&store.join("cells")), fetched(&place.path("four/cells")));
+    assert_eq!(sandbox.results("four"), whole);
+    assert_eq!(
+        fetched(&store.join("cells")),
+        fetched(&sandbox.path("four/cells"))
+    );
     // Damage to a copy that nobody fetches is found by --verify; what is here is copied again.
     flip(&clean.join("outcomes.parquet"));
     let verified = on("four", &["--verify"]);
@@ -170,20 +176,23 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
         &fine("four", &["--verify"]).stdout,
         &["in file://", "as they were written"],
     );
-    assert_eq!(fetched(&store.join("cells")), fetched(&place.path("four/cells")));
+    assert_eq!(
+        fetched(&store.join("cells")),
+        fetched(&sandbox.path("four/cells"))
+    );
 }
 
 #[test]
 fn a_report_of_a_url_is_the_report_of_the_folder() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let url = format!("file://{}", place.path("store").display());
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let url = format!("file://{}", sandbox.path("store").display());
     let words = ["run", "s.toml", "--out", &url, "--work-dir", "work"];
-    ok(&place, &[&words[..], &PLAIN].concat());
-    let draw = |run: &str, out: &str| ok(&place, &["report", run, "--out", out, "--json"]).stdout;
+    ok(&sandbox, &[&words[..], &PLAIN].concat());
+    let draw = |run: &str, out: &str| ok(&sandbox, &["report", run, "--out", out, "--json"]).stdout;
     assert_eq!(draw(&url, "there"), draw("work", "here"));
-    assert_eq!(files(&place.path("there")), files(&place.path("here")));
-    let fetched = names(&place.path("cache"));
+    assert_eq!(files(&sandbox.path("there")), files(&sandbox.path("here")));
+    let fetched = names(&sandbox.path("cache"));
     assert!(
         fetched.iter().any(|name| name.ends_with("outcomes.parquet")),
         "{fetched:?}"
@@ -193,19 +202,19 @@ fn a_report_of_a_url_is_the_report_of_the_folder() {
         "{fetched:?}"
     );
     // The second time it is there; elsewhere is the working folder.
-    ok(&place, &["report", &url, "--format", "html"]);
+    ok(&sandbox, &["report", &url, "--format", "html"]);
     assert!(
-        names(&place.path("cache"))
+        names(&sandbox.path("cache"))
             .iter()
             .any(|name| name.ends_with("/report/index.html"))
     );
-    holds(&ok(&place, &["compare", "work", &url]).stdout, &["plain"]);
+    holds(&ok(&sandbox, &["compare", "work", &url]).stdout, &["plain"]);
     // Rows that are not what was recorded make no report.
-    let rows = id(&place, "work", "plain/clean");
-    fs::remove_dir_all(place.path("cache")).expect("a cache");
-    flip(&place.path("store/cells").join(rows).join("outcomes.parquet"));
+    let rows = id(&sandbox, "work", "plain/clean");
+    fs::remove_dir_all(sandbox.path("cache")).expect("a cache");
+    flip(&sandbox.path("store/cells").join(rows).join("outcomes.parquet"));
     refused(
-        &run(&place, &["report", &url]),
+        &run(&sandbox, &["report", &url]),
         2,
         &["plain/clean", "checksum", "--verify"],
     );
@@ -213,12 +222,13 @@ fn a_report_of_a_url_is_the_report_of_the_folder() {
 
 #[test]
 fn a_place_that_is_none_is_refused_before_any_work() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    place.write("file", "");
-    let out = |url: &str, more: &[&str]| run(&place, &[&["run", "s.toml", "--out", url][..], more].concat());
-    let below = format!("file://{}", place.path("file/below").display());
-    let store = format!("file://{}", place.path("store").display());
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.write("file", "");
+    let out =
+        |url: &str, more: &[&str]| run(&sandbox, &[&["run", "s.toml", "--out", url][..], more].concat());
+    let below = format!("file://{}", sandbox.path("file/below").display());
+    let store = format!("file://{}", sandbox.path("store").display());
     refused(&out("s4://bucket/a", &[]), 2, &["s4://bucket/a", "s3://BUCKET"]);
     refused(&out("file://a/b", &[]), 2, &["file:///PATH"]);
     refused(
@@ -233,18 +243,18 @@ fn a_place_that_is_none_is_refused_before_any_work() {
     );
     refused(&out(&store, &["--executor", "slurm"]), 2, &["slurm", "share"]);
     refused(&out("out", &["--work-dir", "w"]), 2, &["--work-dir", "URL"]);
-    refused(&run(&place, &["report", &store]), 2, &[&store, "no run"]);
-    let mut alone = command(&place, &["run", "s.toml", "--out", "s3://bucket/a"]);
+    refused(&run(&sandbox, &["report", &store]), 2, &[&store, "no run"]);
+    let mut alone = command(&sandbox, &["run", "s.toml", "--out", "s3://bucket/a"]);
     alone.env("AWS_ACCESS_KEY_ID", "a");
     refused(
-        &said(alone.output().expect("a process")),
+        &captured(alone.output().expect("a process")),
         2,
         &["s3://bucket/a", "AWS_SECRET_ACCESS_KEY"],
     );
     // Where EC2 would have credentials, there is nobody.
-    let mut none = command(&place, &["run", "s.toml", "--out", "s3://bucket/a"]);
+    let mut none = command(&sandbox, &["run", "s.toml", "--out", "s3://bucket/a"]);
     none.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
-    let none = said(none.output().expect("a process"));
+    let none = captured(none.output().expect("a process"));
     refused(
         &none,
         2,
@@ -253,10 +263,10 @@ fn a_place_that_is_none_is_refused_before_any_work() {
     refused(&out(&store, &["--status"]), 2, &[&store, "no run"]);
     // Other commands have folders only.
     let words = ["eval", "m.pt", "--dataset", "shapes", "--out", &store];
-    refused(&run(&place, &words), 2, &["rlnet run"]);
-    let made = names(&place.path("cache"));
+    refused(&run(&sandbox, &words), 2, &["rlnet run"]);
+    let made = names(&sandbox.path("cache"));
     assert!(
-        made.is_empty() && !place.path("out").exists() && !place.path("store").exists(),
+        made.is_empty() && !sandbox.path("out").exists() && !sandbox.path("store").exists(),
         "{made:?}"
     );
 }
@@ -264,7 +274,7 @@ fn a_place_that_is_none_is_refused_before_any_work() {
 /// An S3-compatible server, tests/peers/s3_server.py, that holds `bucket`.
 struct Server {
     child: Child,
-    said: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     address: String,
 }
 
@@ -283,7 +293,7 @@ impl Server {
             return None;
         };
         let mut server = Self {
-            said: BufReader::new(child.stdout.take().expect("its output")),
+            output: BufReader::new(child.stdout.take().expect("its output")),
             child,
             address: String::new(),
         };
@@ -301,7 +311,7 @@ impl Server {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.said.read_line(&mut line).expect("its output");
+        self.output.read_line(&mut line).expect("its output");
         line.trim().to_owned()
     }
 
@@ -311,8 +321,8 @@ impl Server {
         self.line()
     }
 
-    fn command(&self, place: &Place, words: &[&str]) -> Command {
-        let mut command = command(place, words);
+    fn command(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
+        let mut command = command(sandbox, words);
         command
             .env("AWS_ENDPOINT_URL", &self.address)
             .env("AWS_ALLOW_HTTP", "true")
@@ -322,8 +332,8 @@ impl Server {
         command
     }
 
-    fn run(&self, place: &Place, words: &[&str]) -> Said {
-        said(self.command(place, words).output().expect("a process"))
+    fn run(&self, sandbox: &Sandbox, words: &[&str]) -> CommandOutput {
+        captured(self.command(sandbox, words).output().expect("a process"))
     }
 }
 
@@ -337,30 +347,30 @@ impl Drop for Server {
 #[test]
 fn an_s3_server_that_goes_away_loses_nothing() {
     let Some(mut server) = Server::start() else { return };
-    let place = Place::new();
-    place.write("s.toml", TINY);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
     let words = |out: &'static str, machine: &'static str| {
         let words = ["run", "s.toml", "--out", out, "--work-dir", machine];
         [&words[..], &PLAIN].concat()
     };
     // No such bucket; no TLS without leave.
     refused(
-        &server.run(&place, &words("s3://buckets/a", "none")),
+        &server.run(&sandbox, &words("s3://buckets/a", "none")),
         2,
         &["s3://buckets/a", "NoSuchBucket", "make the bucket first"],
     );
-    let mut strict = server.command(&place, &words("s3://bucket/a", "none"));
-    let strict = said(strict.env_remove("AWS_ALLOW_HTTP").output().expect("a process"));
+    let mut strict = server.command(&sandbox, &words("s3://bucket/a", "none"));
+    let strict = captured(strict.env_remove("AWS_ALLOW_HTTP").output().expect("a process"));
     refused(&strict, 2, &["s3://bucket/a", "AWS_ALLOW_HTTP"]);
-    assert!(!place.path("none").exists());
+    assert!(!sandbox.path("none").exists());
     // The server goes away when the first cell is finished.
-    let mut child = server.command(&place, &words("s3://bucket/a", "one"));
+    let mut child = server.command(&sandbox, &words("s3://bucket/a", "one"));
     let mut child = child
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");
-    let finished = || fs::read_dir(place.path("one/cells")).map_or(0, Iterator::count);
+    let finished = || fs::read_dir(sandbox.path("one/cells")).map_or(0, Iterator::count);
     while finished() == 0 {
         assert!(
             child.try_wait().expect("a process").is_none(),
@@ -369,7 +379,7 @@ fn an_s3_server_that_goes_away_loses_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     server.tell("stop");
-    let cut = said(child.wait_with_output().expect("an end"));
+    let cut = captured(child.wait_with_output().expect("an end"));
     refused(
         &cut,
         1,
@@ -382,22 +392,25 @@ fn an_s3_server_that_goes_away_loses_nothing() {
     );
     assert_eq!(finished(), 6, "the work went on: {}", cut.stderr);
     // Nothing can be begun without it.
-    let away = server.run(&place, &words("s3://bucket/a", "two"));
+    let away = server.run(&sandbox, &words("s3://bucket/a", "two"));
     refused(&away, 1, &["s3://bucket/a", "AWS_ENDPOINT_URL", "refused"]);
     // It comes back with what it had, and gets the rest.
     server.tell("start");
-    let healed = server.run(&place, &words("s3://bucket/a", "one"));
+    let healed = server.run(&sandbox, &words("s3://bucket/a", "one"));
     assert_eq!(healed.code, 0, "{}", healed.stderr);
     holds(&healed.stdout, &["nothing was computed"]);
     let keys = server.tell("list");
     let whole = keys.split(' ').filter(|key| key.ends_with("/cell.json")).count();
     assert_eq!(whole, 6, "{keys}");
     // Another machine goes on where this one stopped.
-    let other = server.run(&place, &words("s3://bucket/a", "two"));
+    let other = server.run(&sandbox, &words("s3://bucket/a", "two"));
     assert_eq!(other.code, 0, "{}", other.stderr);
     holds(&other.stderr, &["6 finished cells fetched", "0 cells computed"]);
-    assert_eq!(files(&place.path("two/cells")), fetched(&place.path("one/cells")));
-    let report = server.run(&place, &["report", "s3://bucket/a", "--out", "drawn"]);
+    assert_eq!(
+        files(&sandbox.path("two/cells")),
+        fetched(&sandbox.path("one/cells"))
+    );
+    let report = server.run(&sandbox, &["report", "s3://bucket/a", "--out", "drawn"]);
     assert_eq!(report.code, 0, "{}", report.stderr);
     // A model that goes in parts, and comes back so.
     let large = |machine: &'static str| {
@@ -420,9 +433,9 @@ fn an_s3_server_that_goes_away_loses_nothing() {
         .chain(["--threads", "1", "--only", "plain"])
         .chain(sets)
         .collect();
-        let said = server.run(&place, &words);
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        fetched(&place.path(machine).join("cells"))
+        let output = server.run(&sandbox, &words);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        fetched(&sandbox.path(machine).join("cells"))
     };
     let (made, back) = (large("three"), large("four"));
     assert!(made.iter().any(|(_, bytes)| bytes.len() > 40 << 20));

@@ -1,6 +1,6 @@
 //! One stage by hand: the same cells as a suite's, to the byte; gone on with; refused.
 
-use crate::harness::{Place, TINY, id, said, walk};
+use crate::support::{Sandbox, TINY, captured, id, walk};
 use serde_json::Value;
 use std::process::Stdio;
 use std::time::Duration;
@@ -31,20 +31,22 @@ const TEACHER: [&str; 10] = [
 ];
 
 /// Trains a stage, and gives what it says of itself.
-fn train(place: &Place, arguments: &[&str]) -> Value {
-    let said = place.ok(&[arguments, &["--json"]].concat());
-    serde_json::from_str(&said.stdout).expect("JSON")
+fn train(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let output = sandbox.ok(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&output.stdout).expect("JSON")
 }
 
-fn text<'a>(said: &'a Value, key: &str) -> &'a str {
-    said[key].as_str().unwrap_or_else(|| panic!("no {key} in {said}"))
+fn text<'a>(output: &'a Value, key: &str) -> &'a str {
+    output[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {key} in {output}"))
 }
 
 #[test]
 fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    place.ok(&[
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.ok(&[
         "run",
         "s.toml",
         "--threads",
@@ -55,22 +57,22 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "rlnet",
     ]);
     let teacher = [&TEACHER[..], &SHARED, &["--out", "hand"]].concat();
-    let teacher = train(&place, &teacher);
+    let teacher = train(&sandbox, &teacher);
     let folder = text(&teacher, "path");
     // Beside what it builds on, unless told otherwise.
     let mask = ["train", "mask", "--teacher", folder, "--budget", "4x"];
-    let mask = train(&place, &[&mask[..], &SHARED].concat());
+    let mask = train(&sandbox, &[&mask[..], &SHARED].concat());
     let student = ["train", "student", "--mask", text(&mask, "model")];
     let student = [&student[..], &SHARED].concat();
-    let rlnet = train(&place, &student);
+    let rlnet = train(&sandbox, &student);
     for (made, name) in [(&teacher, "teacher"), (&mask, "mask"), (&rlnet, "rlnet")] {
-        assert_eq!(text(made, "cell"), id(&place, "suite", name), "{name}");
+        assert_eq!(text(made, "cell"), id(&sandbox, "suite", name), "{name}");
     }
-    assert_eq!(place.results("hand"), place.results("suite"));
+    assert_eq!(sandbox.results("hand"), sandbox.results("suite"));
     // Each knows of the other's work.
-    let again = place.ok(&["run", "s.toml", "--out", "hand", "--only", "rlnet"]);
+    let again = sandbox.ok(&["run", "s.toml", "--out", "hand", "--only", "rlnet"]);
     assert!(again.stderr.contains("0 cells computed"), "{}", again.stderr);
-    let again = place.ok(&student);
+    let again = sandbox.ok(&student);
     assert!(again.stderr.contains("nothing was computed"), "{}", again.stderr);
     assert!(
         again.stdout.contains("evaluate:   rlnet eval hand/cells/"),
@@ -79,16 +81,16 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
     );
     // By its name in a run, whose plan (and report) stays the suite's.
     let named = ["train", "student", "--mask", "suite:mask"];
-    let named = train(&place, &[&named[..], &SHARED].concat());
+    let named = train(&sandbox, &[&named[..], &SHARED].concat());
     assert_eq!(
         (text(&named, "cell"), &named["found"]),
         (text(&rlnet, "cell"), &Value::Bool(true))
     );
-    id(&place, "suite", "rlnet/clean");
+    id(&sandbox, "suite", "rlnet/clean");
     // The suite that says this is a suite: its stages are done, its measurements are not.
-    let written = place.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
-    place.write("grown.toml", &written);
-    let tables = place
+    let written = sandbox.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
+    sandbox.write("grown.toml", &written);
+    let tables = sandbox
         .ok(&[&student[..], &["--print-suite", "--json"]].concat())
         .stdout;
     let tables: Value = serde_json::from_str(&tables).expect("JSON");
@@ -96,7 +98,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         tables["train"].is_array() && tables["data"]["dataset"] == "shapes",
         "{tables}"
     );
-    let grown = place.ok(&["run", "grown.toml", "--out", "hand"]);
+    let grown = sandbox.ok(&["run", "grown.toml", "--out", "hand"]);
     assert!(
         grown.stderr.contains("2 cells computed, 3 were done before"),
         "{}",
@@ -111,18 +113,18 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "--out",
         "elsewhere",
     ];
-    let elsewhere = train(&place, &[&elsewhere[..], &SHARED].concat());
+    let elsewhere = train(&sandbox, &[&elsewhere[..], &SHARED].concat());
     assert_eq!(text(&elsewhere, "cell"), text(&rlnet, "cell"));
-    assert_eq!(place.results("elsewhere"), place.results("suite"));
+    assert_eq!(sandbox.results("elsewhere"), sandbox.results("suite"));
 
     // With a teacher beside it, a mask is taken without its weights; from a file, likewise.
     let with_mask = ["train", "student", "--teacher", folder, "--mask"];
-    let units = place
+    let units = sandbox
         .ok(&[&with_mask[..], &[text(&mask, "path"), "--dry-run"]].concat())
         .stdout;
     assert!(units.contains("1 of 3 cells to do in hand"), "{units}");
     assert!(!units.contains(text(&rlnet, "cell")), "{units}");
-    place.ok(&[
+    sandbox.ok(&[
         "export",
         text(&mask, "model"),
         "--format",
@@ -131,9 +133,9 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "mask.safetensors",
     ]);
     let imported = ["mask.safetensors", "--epochs", "1", "--threads", "1"];
-    let imported = train(&place, &[&with_mask[..], &imported].concat());
+    let imported = train(&sandbox, &[&with_mask[..], &imported].concat());
     let info = |model: &Value| {
-        let info = place
+        let info = sandbox
             .ok(&["model", "info", text(model, "model"), "--json"])
             .stdout;
         let info: Value = serde_json::from_str(&info).expect("JSON");
@@ -151,7 +153,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "--epochs",
         "1",
     ];
-    let snl = train(&place, &[&snl[..], &["--threads", "1"]].concat());
+    let snl = train(&sandbox, &[&snl[..], &["--threads", "1"]].concat());
     let kept = |model: &Value| {
         let layers = info(model);
         let layers = layers.as_array().expect("layers").iter();
@@ -168,7 +170,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "--budget",
         "ResNet18_c100_relu50k",
     ];
-    let listed = place.ok(&[&listed[..], &["--print-suite"]].concat()).stdout;
+    let listed = sandbox.ok(&[&listed[..], &["--print-suite"]].concat()).stdout;
     assert!(
         listed.contains("allocation = \"published:ResNet18_c100_relu50k\""),
         "{listed}"
@@ -177,18 +179,18 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
 
 #[test]
 fn a_stage_that_was_killed_goes_on_to_the_same_bytes() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let stage = |out: &'static str| {
         let own = ["--batch", "8", "--epochs", "6", "--threads", "1", "--out", out];
         [&TEACHER[..], &own].concat()
     };
-    train(&place, &stage("whole"));
-    let mut child = place.command(&stage("cut"));
+    train(&sandbox, &stage("whole"));
+    let mut child = sandbox.command(&stage("cut"));
     let child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("a process");
     // The first epoch is saved; five are left.
     let saved = || {
-        walk(&place.path("cut/work"))
+        walk(&sandbox.path("cut/work"))
             .iter()
             .any(|file| file.ends_with("state.safetensors"))
     };
@@ -196,14 +198,14 @@ fn a_stage_that_was_killed_goes_on_to_the_same_bytes() {
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().expect("a kill");
-    assert_ne!(said(child.wait_with_output().expect("an end")).code, 0);
+    assert_ne!(captured(child.wait_with_output().expect("an end")).code, 0);
     // A stop between two steps says how to go on.
-    let limited = place.run(&[&stage("cut")[..], &["--minutes", "0.0001"]].concat());
+    let limited = sandbox.run(&[&stage("cut")[..], &["--minutes", "0.0001"]].concat());
     assert_eq!(limited.code, 3, "{}", limited.stderr);
     assert!(limited.stderr.contains("to go on: "), "{}", limited.stderr);
-    let done = train(&place, &stage("cut"));
-    assert_eq!(place.results("whole"), place.results("cut"));
-    let record = std::fs::read(place.path(text(&done, "path")).join("cell.json")).expect("a record");
+    let done = train(&sandbox, &stage("cut"));
+    assert_eq!(sandbox.results("whole"), sandbox.results("cut"));
+    let record = std::fs::read(sandbox.path(text(&done, "path")).join("cell.json")).expect("a record");
     let record: Value = serde_json::from_slice(&record).expect("JSON");
     assert!(
         record["provenance"]["resumed"].as_u64() > Some(0),
@@ -213,7 +215,7 @@ fn a_stage_that_was_killed_goes_on_to_the_same_bytes() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_written() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let quick = ["--epochs", "1", "--threads", "1"];
     let teacher = [
         "train",
@@ -226,14 +228,14 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         "8",
     ];
     let small = ["--arch", "resnet8-w2", "--out", "out"];
-    let teacher = train(&place, &[&teacher[..], &small, &quick].concat());
+    let teacher = train(&sandbox, &[&teacher[..], &small, &quick].concat());
     let teacher = text(&teacher, "path");
     let mask = ["train", "mask", "--teacher", teacher, "--budget", "4x"];
-    let mask = train(&place, &[&mask[..], &quick].concat());
+    let mask = train(&sandbox, &[&mask[..], &quick].concat());
     let mask = text(&mask, "path");
     std::fs::copy(
-        place.path(teacher).join("model.safetensors"),
-        place.path("alone.safetensors"),
+        sandbox.path(teacher).join("model.safetensors"),
+        sandbox.path("alone.safetensors"),
     )
     .expect("a copy");
     let of = |budget: &'static str| ["mask", "--teacher", teacher, "--budget", budget];
@@ -296,27 +298,27 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         ),
         (&["student", "--teacher", teacher], &["needs a mask"]),
     ];
-    let before = walk(&place.path("out/cells"));
+    let before = walk(&sandbox.path("out/cells"));
     for (arguments, hints) in cases {
-        let said = place.run(&[&["train"], *arguments].concat());
-        assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
+        let output = sandbox.run(&[&["train"], *arguments].concat());
+        assert_eq!(output.code, 2, "{arguments:?}: {}", output.stderr);
         for hint in *hints {
             assert!(
-                said.stderr.contains(hint),
+                output.stderr.contains(hint),
                 "{arguments:?}: no {hint:?} in {}",
-                said.stderr
+                output.stderr
             );
         }
     }
-    assert_eq!(walk(&place.path("out/cells")), before);
-    assert!(!place.path("out/train").exists());
+    assert_eq!(walk(&sandbox.path("out/cells")), before);
+    assert!(!sandbox.path("out/train").exists());
     // A teacher of images that are others now: not the cell that would be made.
-    let record = std::fs::read_to_string(place.path(teacher).join("cell.json")).expect("a record");
+    let record = std::fs::read_to_string(sandbox.path(teacher).join("cell.json")).expect("a record");
     let sum = "9c5361ea76c99106bfd8166a5ef3031df0c24600";
     let (_, id) = teacher.rsplit_once('/').expect("a cell's folder");
     assert!(record.contains(sum) && record.contains(id));
     let old = record.replace(sum, "0").replace(id, "feedfacefeedface");
-    place.write("old/cells/feedfacefeedface/cell.json", old);
+    sandbox.write("old/cells/feedfacefeedface/cell.json", old);
     let old = [
         "train",
         "mask",
@@ -325,7 +327,11 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         "--budget",
         "4x",
     ];
-    let said = place.run(&old);
-    assert_eq!(said.code, 2, "{}", said.stderr);
-    assert!(said.stderr.contains("other images of shapes"), "{}", said.stderr);
+    let output = sandbox.run(&old);
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    assert!(
+        output.stderr.contains("other images of shapes"),
+        "{}",
+        output.stderr
+    );
 }

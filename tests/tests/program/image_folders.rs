@@ -2,7 +2,7 @@
 //! corrupted into trees, read back.
 
 use crate::archives::{corrupted_rows, eval, plan};
-use crate::harness::{Place, Said, shared};
+use crate::support::{CommandOutput, Sandbox, shared};
 use rlnet_corruptions::Image;
 use rlnet_corruptions::archive::{write_jpeg, write_png};
 use serde_json::Value;
@@ -25,13 +25,13 @@ fn picture(side: usize, class: usize, number: usize) -> Image {
 }
 
 /// Tiny-ImageNet's layout with three classes, 20 training and 5 validation pictures of each.
-fn tiny(place: &Place) -> String {
-    place.write("d/tiny-imagenet-200/wnids.txt", WNIDS.join("\n"));
-    place.write(
+fn tiny(sandbox: &Sandbox) -> String {
+    sandbox.write("d/tiny-imagenet-200/wnids.txt", WNIDS.join("\n"));
+    sandbox.write(
         "d/tiny-imagenet-200/words.txt",
         "n01\tgoldfish, Carassius\nn02\tslug\n",
     );
-    let root = place.path("d/tiny-imagenet-200");
+    let root = sandbox.path("d/tiny-imagenet-200");
     let mut annotations = String::new();
     for (class, wnid) in ["n01", "n02", "n03"].into_iter().enumerate() {
         let folder = root.join("train").join(wnid).join("images");
@@ -55,7 +55,7 @@ fn tiny(place: &Place) -> String {
         annotations += &format!("{name}\t{}\t0\t0\t63\t63\n", ["n01", "n02", "n03"][class]);
     }
     fs::write(root.join("val/val_annotations.txt"), annotations).expect("a file");
-    place.path("d").display().to_string()
+    sandbox.path("d").display().to_string()
 }
 
 const SUITE: &str = r#"
@@ -80,22 +80,22 @@ severities = [3]
 attacks = ["fgsm"]
 "#;
 
-fn json(said: &Said) -> Value {
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    serde_json::from_str(&said.stdout).expect("JSON on stdout")
+fn json(output: &CommandOutput) -> Value {
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    serde_json::from_str(&output.stdout).expect("JSON on stdout")
 }
 
-fn refused(said: &Said, hints: &[&str]) {
-    assert_eq!(said.code, 2, "{}", said.stderr);
+fn refused(output: &CommandOutput, hints: &[&str]) {
+    assert_eq!(output.code, 2, "{}", output.stderr);
     for hint in hints {
-        assert!(said.stderr.contains(hint), "no {hint:?} in: {}", said.stderr);
+        assert!(output.stderr.contains(hint), "no {hint:?} in: {}", output.stderr);
     }
-    assert!(!said.stderr.contains("internal:"), "{}", said.stderr);
+    assert!(!output.stderr.contains("internal:"), "{}", output.stderr);
 }
 
-fn trained(place: &Place, data: &str, suite: &str) -> String {
-    place.write("s.toml", suite);
-    place.ok(&[
+fn trained(sandbox: &Sandbox, data: &str, suite: &str) -> String {
+    sandbox.write("s.toml", suite);
+    sandbox.ok(&[
         "run",
         "s.toml",
         "--out",
@@ -105,17 +105,17 @@ fn trained(place: &Place, data: &str, suite: &str) -> String {
         "--threads",
         "1",
     ]);
-    let cells = plan(place, "trained").cells;
+    let cells = plan(sandbox, "trained").cells;
     let cell = cells.iter().find(|cell| cell.name == "teacher").expect("a cell");
-    let file = place.path(&format!("trained/cells/{}/model.safetensors", cell.id));
+    let file = sandbox.path(&format!("trained/cells/{}/model.safetensors", cell.id));
     file.display().to_string()
 }
 
 #[test]
 fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
-    let place = Place::new();
-    let data = tiny(&place);
-    let verified = json(&place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data, "--json"]));
+    let sandbox = Sandbox::new();
+    let data = tiny(&sandbox);
+    let verified = json(&sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data, "--json"]));
     assert_eq!(
         (
             &verified["train"],
@@ -125,15 +125,15 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
         ),
         (&60.into(), &15.into(), &3.into(), &64.into())
     );
-    let list = place.ok(&["data", "list", "--data-dir", &data]).stdout;
+    let list = sandbox.ok(&["data", "list", "--data-dir", &data]).stdout;
     assert!(
         list.contains("60 training and 15 test images, 3 classes"),
         "{list}"
     );
 
     // A suite: AugMix, crops and attacks on 64 x 64 pictures; the labels are ranks of ids.
-    let model = trained(&place, &data, SUITE);
-    let rows = corrupted_rows(&place, "trained");
+    let model = trained(&sandbox, &data, SUITE);
+    let rows = corrupted_rows(&sandbox, "trained");
     let fog: Vec<_> = rows
         .iter()
         .filter(|row| row.condition.to_string() == "fog/3")
@@ -151,10 +151,10 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
         "--severity",
         "2,5",
     ];
-    let made = json(&place.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
+    let made = json(&sandbox.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
     assert_eq!(made["made"], 6);
-    assert!(place.path("tree/fog/5/n03/val_1.png").exists());
-    assert!(!place.path("tree/fog/1").exists());
+    assert!(sandbox.path("tree/fog/5/n03/val_1.png").exists());
+    assert!(!sandbox.path("tree/fog/1").exists());
     let ask = [
         "--dataset",
         "tiny-imagenet",
@@ -165,9 +165,9 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
     ];
     let ask = [&ask[..], &["--severity", "2,5"]].concat();
     let run = |out: &str, more: &[&str]| {
-        let said = eval(&place, &model, out, &[&ask[..], more].concat());
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        (corrupted_rows(&place, out), said.stderr)
+        let output = eval(&sandbox, &model, out, &[&ask[..], more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        (corrupted_rows(&sandbox, out), output.stderr)
     };
     let (on_the_fly, _) = run("made", &[]);
     assert_eq!(
@@ -180,8 +180,8 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
     assert!(few.iter().all(|row| row.image < 4) && few.len() == 48);
 
     // Files of the original's kind are another corruption on top.
-    place.ok(&[&corrupt[..], &names, &["--out", "lossy", "--format", "jpeg"]].concat());
-    assert!(place.path("lossy/fog/5/n03/val_1.JPEG").exists());
+    sandbox.ok(&[&corrupt[..], &names, &["--out", "lossy", "--format", "jpeg"]].concat());
+    assert!(sandbox.path("lossy/fog/5/n03/val_1.JPEG").exists());
     let (lossy, _) = run("lossy-read", &["--corrupted-dir", "lossy"]);
     assert!(lossy != on_the_fly);
     let apart = lossy
@@ -192,73 +192,78 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
 
     // Pictures under other names, as in the published archive: their folder is their label.
     copy(
-        &place.path("tree"),
-        &place.path("other/Tiny-ImageNet-C"),
+        &sandbox.path("tree"),
+        &sandbox.path("other/Tiny-ImageNet-C"),
         &|name| name.replace("val_", "test_"),
     );
-    let (other, said) = run("other-read", &["--corrupted-dir", "other"]);
-    assert!(said.contains("not the test images"), "{said}");
+    let (other, output) = run("other-read", &["--corrupted-dir", "other"]);
+    assert!(output.contains("not the test images"), "{output}");
     assert_eq!(
         other, on_the_fly,
         "these happen to be the same pictures in the same order"
     );
 
     // Nothing is made twice, damage is found, and made good.
-    let again = json(&place.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
+    let again = json(&sandbox.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
     assert_eq!(again["made"], 0);
     let verify = ["corrupt", "verify", "tree"];
-    assert!(place.ok(&verify).stdout.contains("6 equal, 0 differ, 0 missing"));
-    fs::write(place.path("tree/frost/2/n01/val_0.png"), b"no").expect("a file");
-    let said = place.run(&verify);
-    assert_eq!(said.code, 1);
-    assert!(said.stdout.contains("5 equal, 1 differ"), "{}", said.stdout);
+    assert!(
+        sandbox
+            .ok(&verify)
+            .stdout
+            .contains("6 equal, 0 differ, 0 missing")
+    );
+    fs::write(sandbox.path("tree/frost/2/n01/val_0.png"), b"no").expect("a file");
+    let output = sandbox.run(&verify);
+    assert_eq!(output.code, 1);
+    assert!(output.stdout.contains("5 equal, 1 differ"), "{}", output.stdout);
     let bad = eval(
-        &place,
+        &sandbox,
         &model,
         "bad",
         &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
     );
     refused(&bad, &["val_0.png", "neither a PNG nor a JPEG"]);
-    place.ok(&[&corrupt[..], &names, &["--out", "tree"]].concat());
-    assert!(place.ok(&verify).stdout.contains("6 equal"));
+    sandbox.ok(&[&corrupt[..], &names, &["--out", "tree"]].concat());
+    assert!(sandbox.ok(&verify).stdout.contains("6 equal"));
 
     // What is missing or foreign is refused.
-    fs::remove_file(place.path("tree/frost/2/n01/val_0.png")).expect("a file");
+    fs::remove_file(sandbox.path("tree/frost/2/n01/val_0.png")).expect("a file");
     let bad = eval(
-        &place,
+        &sandbox,
         &model,
         "bad2",
         &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
     );
     refused(&bad, &["frost/2 has no n01/val_0.png"]);
     let bad = eval(
-        &place,
+        &sandbox,
         &model,
         "bad3",
         &[&ask[..], &["--corrupted-dir", "d"]].concat(),
     );
     refused(&bad, &["a folder of each corruption"]);
-    fs::create_dir_all(place.path("other/Tiny-ImageNet-C/fog/2/n99")).expect("a folder");
+    fs::create_dir_all(sandbox.path("other/Tiny-ImageNet-C/fog/2/n99")).expect("a folder");
     fs::copy(
-        place.path("other/Tiny-ImageNet-C/fog/2/n03/test_1.png"),
-        place.path("other/Tiny-ImageNet-C/fog/2/n99/test_1.png"),
+        sandbox.path("other/Tiny-ImageNet-C/fog/2/n03/test_1.png"),
+        sandbox.path("other/Tiny-ImageNet-C/fog/2/n99/test_1.png"),
     )
     .expect("a copy");
     let bad = eval(
-        &place,
+        &sandbox,
         &model,
         "bad4",
         &[&ask[..], &["--corrupted-dir", "other"]].concat(),
     );
     refused(&bad, &["no class n99"]);
     refused(
-        &place.run(&[&corrupt[..], &["--out", "x", "--rng", "numpy"]].concat()),
+        &sandbox.run(&[&corrupt[..], &["--out", "x", "--rng", "numpy"]].concat()),
         &["--rng keyed"],
     );
     let arrays = [
         "corrupt", "shapes", "--limit", "4", "--out", "y", "--format", "jpeg",
     ];
-    refused(&place.run(&arrays), &["--format", ".npy"]);
+    refused(&sandbox.run(&arrays), &["--format", ".npy"]);
 }
 
 /// Copies a tree, renaming files.
@@ -276,10 +281,10 @@ fn copy(from: &Path, to: &Path, rename: &dyn Fn(&str) -> String) {
 
 #[test]
 fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
-    let place = Place::new();
-    let data = tiny(&place);
-    let root = place.path("d/tiny-imagenet-200");
-    let verify = || place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data]);
+    let sandbox = Sandbox::new();
+    let data = tiny(&sandbox);
+    let root = sandbox.path("d/tiny-imagenet-200");
+    let verify = || sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data]);
     let first = verify().stdout;
     let check = |file: &str, text: &[u8], hints: &[&str]| {
         let path = root.join(file);
@@ -312,8 +317,8 @@ fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
     let whole = fs::read(root.join("val/images/val_4.JPEG")).expect("a file");
     check("val/images/val_4.JPEG", &whole[..whole.len() / 2], &["cut short"]);
     check("val/images/val_4.JPEG", b"", &["neither a PNG nor a JPEG"]);
-    write_png(&picture(32, 0, 0), place.path("small.png")).expect("a file");
-    let small = fs::read(place.path("small.png")).expect("a file");
+    write_png(&picture(32, 0, 0), sandbox.path("small.png")).expect("a file");
+    let small = fs::read(sandbox.path("small.png")).expect("a file");
     check(
         "train/n02/images/n02_7.JPEG",
         &small,
@@ -329,17 +334,17 @@ fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
     refused(&verify(), &["val_4.JPEG"]);
     fs::write(root.join("val/images/val_4.JPEG"), whole).expect("a file");
     assert_eq!(verify().stdout, first);
-    let nowhere = place.run(&["data", "verify", "tiny-imagenet", "--data-dir", "nowhere"]);
+    let nowhere = sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", "nowhere"]);
     refused(&nowhere, &["tiny-imagenet-200", "--data-dir"]);
 }
 
 #[test]
 fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let mut files = 0;
     for (part, count) in [("train", 24), ("test", 6)] {
         for (class, name) in ["ants", "bees"].into_iter().enumerate() {
-            let folder = place.path("mine").join(part).join(name);
+            let folder = sandbox.path("mine").join(part).join(name);
             fs::create_dir_all(&folder).expect("a folder");
             for number in 0..count {
                 let image = picture(32, class, number + 50 * usize::from(part == "test"));
@@ -354,7 +359,7 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
     }
     assert_eq!(files, 60);
     let suite = SUITE.replace("tiny-imagenet", "imagefolder:mine");
-    let model = trained(&place, "no-data", &suite);
+    let model = trained(&sandbox, "no-data", &suite);
     let ask = [
         "--dataset",
         "imagefolder:mine",
@@ -363,17 +368,20 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
         "--severity",
         "3",
     ];
-    assert_eq!(eval(&place, &model, "made", &ask).code, 0);
-    let rows = corrupted_rows(&place, "made");
+    assert_eq!(eval(&sandbox, &model, "made", &ask).code, 0);
+    let rows = corrupted_rows(&sandbox, "made");
     // The third logit that this loss divides by is not there.
     for attack in ["apgd-dlr", "pgd:loss=dlr,steps=2"] {
         let ask = ["--dataset", "imagefolder:mine", "--attack", attack];
-        refused(&eval(&place, &model, "dlr", &ask), &["needs 3 classes", "has 2"]);
+        refused(
+            &eval(&sandbox, &model, "dlr", &ask),
+            &["needs 3 classes", "has 2"],
+        );
     }
     // Classes take turns, so that the first images hold all of them.
     let labels: Vec<u16> = rows.iter().take(12).map(|row| row.label).collect();
     assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
-    place.ok(&[
+    sandbox.ok(&[
         "corrupt",
         "imagefolder:mine",
         "--out",
@@ -381,10 +389,10 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
         "--names",
         "contrast",
     ]);
-    assert!(place.path("tree/contrast/3/bees/a5.png").exists());
+    assert!(sandbox.path("tree/contrast/3/bees/a5.png").exists());
     assert_eq!(
         eval(
-            &place,
+            &sandbox,
             &model,
             "read",
             &[&ask[..], &["--corrupted-dir", "tree"]].concat()
@@ -392,7 +400,7 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
         .code,
         0
     );
-    assert_eq!(corrupted_rows(&place, "read"), rows);
+    assert_eq!(corrupted_rows(&sandbox, "read"), rows);
     let preview = [
         "corrupt",
         "preview",
@@ -403,7 +411,7 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
         "--out",
         "p.png",
     ];
-    place.ok(&preview);
+    sandbox.ok(&preview);
 
     // The class folders alone are a test set, for evaluation only.
     let flat = [
@@ -414,48 +422,48 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
         "--severity",
         "3",
     ];
-    assert_eq!(eval(&place, &model, "flat", &flat).code, 0);
-    assert_eq!(corrupted_rows(&place, "flat"), rows);
-    place.write("f.toml", SUITE.replace("tiny-imagenet", "imagefolder:mine/test"));
+    assert_eq!(eval(&sandbox, &model, "flat", &flat).code, 0);
+    assert_eq!(corrupted_rows(&sandbox, "flat"), rows);
+    sandbox.write("f.toml", SUITE.replace("tiny-imagenet", "imagefolder:mine/test"));
     refused(
-        &place.run(&["run", "f.toml"]),
+        &sandbox.run(&["run", "f.toml"]),
         &["imagefolder:mine/test", "too few to train"],
     );
 
-    let verify = |name: &str| place.run(&["data", "verify", name]);
+    let verify = |name: &str| sandbox.run(&["data", "verify", name]);
     refused(&verify("imagefolder:nowhere"), &["nowhere", "no such folder"]);
     refused(&verify("imagefolder:mine/test/ants"), &["two classes or more"]);
     let odd = Image::from_raw(32, 16, vec![9; 32 * 16 * 3]).expect("an image");
-    write_png(&odd, place.path("mine/test/bees/odd.png")).expect("a file");
+    write_png(&odd, sandbox.path("mine/test/bees/odd.png")).expect("a file");
     refused(
         &verify("imagefolder:mine"),
         &["odd.png", "32 x 16 pixels", "square"],
     );
-    fs::remove_file(place.path("mine/test/bees/odd.png")).expect("a file");
-    fs::create_dir_all(place.path("mine/test/wasps")).expect("a folder");
+    fs::remove_file(sandbox.path("mine/test/bees/odd.png")).expect("a file");
+    fs::create_dir_all(sandbox.path("mine/test/wasps")).expect("a folder");
     refused(&verify("imagefolder:mine"), &["wasps", "no PNG or JPEG"]);
-    write_png(&picture(32, 0, 0), place.path("mine/test/wasps/a.png")).expect("a file");
+    write_png(&picture(32, 0, 0), sandbox.path("mine/test/wasps/a.png")).expect("a file");
     refused(&verify("imagefolder:mine"), &["different classes", "wasps"]);
 }
 
 /// The real pictures, when they are there: grey JPEG files among them.
 #[test]
 fn real_pictures_are_read_as_they_are() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let Some(packed) = shared("data/tiny-imagenet-200-subset20.tar.xz") else {
         return;
     };
     let mut tar = std::process::Command::new("tar");
-    tar.arg("-xJf").arg(packed).arg("-C").arg(place.path(""));
+    tar.arg("-xJf").arg(packed).arg("-C").arg(sandbox.path(""));
     assert!(tar.status().expect("tar").success());
-    let root = place.path("").display().to_string();
-    let said = json(&place.run(&["data", "verify", "tiny-imagenet", "--data-dir", &root, "--json"]));
+    let root = sandbox.path("").display().to_string();
+    let output = json(&sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &root, "--json"]));
     assert_eq!(
-        (&said["train"], &said["test"], &said["classes"]),
+        (&output["train"], &output["test"], &output["classes"]),
         (&1000.into(), &1000.into(), &20.into())
     );
     assert!(
-        said["provenance"]
+        output["provenance"]
             .as_str()
             .is_some_and(|text| text.contains("20 of 200 classes"))
     );
@@ -469,6 +477,6 @@ fn real_pictures_are_read_as_they_are() {
         "--out",
         "c",
     ];
-    place.ok(&[&corrupt[..], &["--names", "all", "--severity", "3"]].concat());
-    assert_eq!(fs::read_dir(place.path("c")).expect("a folder").count(), 20);
+    sandbox.ok(&[&corrupt[..], &["--names", "all", "--severity", "3"]].concat());
+    assert_eq!(fs::read_dir(sandbox.path("c")).expect("a folder").count(), 20);
 }

@@ -1,6 +1,6 @@
 //! The example that `tests/peers/step.py` times: a figure of every kind, on a CPU.
 
-use crate::harness::binary;
+use crate::support::binary;
 use std::process::Command;
 
 #[test]
@@ -18,10 +18,10 @@ fn the_step_example_says_a_rate_for_every_stage_and_arithmetic() {
             text(&output.stderr),
         )
     };
-    let (done, said, errors) = run(&["cpu", "resnet8-w2", "8", "2"]);
+    let (done, printed, errors) = run(&["cpu", "resnet8-w2", "8", "2"]);
     assert!(done, "{errors}");
     let mut figures: Vec<&str> = Vec::new();
-    for line in said.lines() {
+    for line in printed.lines() {
         let [what, value, unit] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };

@@ -1,21 +1,21 @@
 //! A model by any of its names: its file, its cell's folder, RUN:NAME; and what is no model.
 
 use crate::errors::refused;
-use crate::harness::{Place, id, said};
+use crate::support::{Sandbox, captured, id};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-fn json(place: &Place, arguments: &[&str]) -> Value {
-    let said = place.ok(&[arguments, &["--json"]].concat());
-    serde_json::from_str(&said.stdout).expect("JSON")
+fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let output = sandbox.ok(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&output.stdout).expect("JSON")
 }
 
 #[test]
 fn a_cell_stands_for_its_model_in_every_command() {
-    let place = Place::new();
-    place.ok(&[
+    let sandbox = Sandbox::new();
+    sandbox.ok(&[
         "train",
         "teacher",
         "--dataset",
@@ -37,23 +37,26 @@ fn a_cell_stands_for_its_model_in_every_command() {
         "--out",
         "rv",
     ]);
-    let cell = format!("rv/cells/{}", id(&place, "rv", "teacher"));
+    let cell = format!("rv/cells/{}", id(&sandbox, "rv", "teacher"));
     let file = format!("{cell}/model.safetensors");
     let ask = ["--dataset", "shapes", "--limit", "20"];
-    let info = json(&place, &["model", "info", &file]);
+    let info = json(&sandbox, &["model", "info", &file]);
     let mut answers = Vec::new();
     for (number, name) in [file.as_str(), &cell, "rv:teacher"].into_iter().enumerate() {
-        assert_eq!(json(&place, &["model", "info", name]), info, "{name}");
+        assert_eq!(json(&sandbox, &["model", "info", name]), info, "{name}");
         let out = format!("e{number}");
-        answers.push(json(&place, &[&["eval", name, "--out", &out][..], &ask].concat()));
+        answers.push(json(
+            &sandbox,
+            &[&["eval", name, "--out", &out][..], &ask].concat(),
+        ));
         let mask = format!("m{number}.safetensors");
-        let exported = json(&place, &["export", name, "--format", "mask", "--out", &mask]);
+        let exported = json(&sandbox, &["export", name, "--format", "mask", "--out", &mask]);
         assert_eq!(exported["file"], mask.as_str());
         let cut = format!("c{number}.safetensors");
-        place.ok(&["import", &mask, "--model", name, "--out", &cut]);
+        sandbox.ok(&["import", &mask, "--model", name, "--out", &cut]);
         assert_eq!(
-            id(&place, &out, &format!("{}/clean", &cell[9..])),
-            id(&place, "e0", &format!("{}/clean", &cell[9..]))
+            id(&sandbox, &out, &format!("{}/clean", &cell[9..])),
+            id(&sandbox, "e0", &format!("{}/clean", &cell[9..]))
         );
         let taught = [
             "--attack",
@@ -61,25 +64,25 @@ fn a_cell_stands_for_its_model_in_every_command() {
             "--surrogate",
             &format!("teacher={name}"),
         ];
-        place.ok(&[&["eval", &file, "--out", "taught"][..], &ask, &taught].concat());
+        sandbox.ok(&[&["eval", &file, "--out", "taught"][..], &ask, &taught].concat());
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 
     let script = json(
-        &place,
+        &sandbox,
         &["export", &cell, "--format", "torchscript", "--out", "x.pt"],
     );
     assert_eq!(script["file"], "x.pt");
     refused(
-        &place.run(&["model", "info", "x.pt"]),
+        &sandbox.run(&["model", "info", "x.pt"]),
         2,
         &["x.pt", "TorchScript", "cannot be looked into"],
     );
     // A name that libtorch cannot be given is a name all the same.
     let name = OsStr::from_bytes(b"odd-\xff.pt");
-    fs::copy(place.path("x.pt"), place.path("").join(name)).expect("a copy");
-    let mut command = place.command(&["eval", "--out", "odd", "--dataset", "shapes", "--limit", "20"]);
-    let odd = said(command.arg(name).output().expect("a process"));
+    fs::copy(sandbox.path("x.pt"), sandbox.path("").join(name)).expect("a copy");
+    let mut command = sandbox.command(&["eval", "--out", "odd", "--dataset", "shapes", "--limit", "20"]);
+    let odd = captured(command.arg(name).output().expect("a process"));
     assert_eq!(odd.code, 0, "{}", odd.stderr);
 
     for (name, hints) in [
@@ -87,7 +90,10 @@ fn a_cell_stands_for_its_model_in_every_command() {
         ("rv:techer", &["did you mean `teacher`"]),
         ("nowhere:teacher", &["there is no such file"]),
         (
-            &format!("e0/cells/{}", id(&place, "e0", &format!("{}/clean", &cell[9..]))),
+            &format!(
+                "e0/cells/{}",
+                id(&sandbox, "e0", &format!("{}/clean", &cell[9..]))
+            ),
             &["it is an evaluation"],
         ),
     ] {
@@ -96,13 +102,13 @@ fn a_cell_stands_for_its_model_in_every_command() {
             &["export", name, "--format", "mask", "--out", "no"],
             &["model", "info", name],
         ] {
-            refused(&place.run(command), 2, hints);
+            refused(&sandbox.run(command), 2, hints);
         }
     }
     // Planned is not done.
-    fs::remove_dir_all(place.path(&cell)).expect("removed");
+    fs::remove_dir_all(sandbox.path(&cell)).expect("removed");
     refused(
-        &place.run(&["model", "info", "rv:teacher"]),
+        &sandbox.run(&["model", "info", "rv:teacher"]),
         2,
         &["planned and not done"],
     );
@@ -110,13 +116,13 @@ fn a_cell_stands_for_its_model_in_every_command() {
 
 #[test]
 fn what_eval_takes_attack_show_shows() {
-    let place = Place::new();
-    let shown = place.ok(&["attack", "show", "adaptive:eps=4/255"]).stdout;
+    let sandbox = Sandbox::new();
+    let shown = sandbox.ok(&["attack", "show", "adaptive:eps=4/255"]).stdout;
     assert!(
         shown.contains("agnostic") && shown.contains("eps=4/255"),
         "{shown}"
     );
-    let asked = json(&place, &["attack", "show", "diagnosis"]);
+    let asked = json(&sandbox, &["attack", "show", "diagnosis"]);
     let unbounded = asked
         .as_array()
         .expect("attacks")
@@ -128,5 +134,5 @@ fn what_eval_takes_attack_show_shows() {
             .is_some_and(|spec| spec.starts_with("pgd:")),
         "{asked}"
     );
-    refused(&place.run(&["attack", "show", "adaptiv"]), 2, &["adaptiv"]);
+    refused(&sandbox.run(&["attack", "show", "adaptiv"]), 2, &["adaptiv"]);
 }

@@ -7,12 +7,12 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A working folder with an `rlnet` in it.
-pub struct Place {
+pub struct Sandbox {
     folder: TempDir,
 }
 
-/// What a finished command said.
-pub struct Said {
+/// What a finished command printed, and its exit code.
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -53,7 +53,7 @@ pub fn shared(file: &str) -> Option<PathBuf> {
 }
 
 /// A network of ten classes that nobody had to train, under this file name.
-pub fn untrained<'a>(place: &Place, name: &'a str) -> &'a str {
+pub fn untrained<'a>(sandbox: &Sandbox, name: &'a str) -> &'a str {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
     let import = [
         "import",
@@ -65,11 +65,11 @@ pub fn untrained<'a>(place: &Place, name: &'a str) -> &'a str {
         "--out",
         name,
     ];
-    place.ok(&import);
+    sandbox.ok(&import);
     name
 }
 
-impl Place {
+impl Sandbox {
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
@@ -99,15 +99,15 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Said {
-        said(self.command(arguments).output().expect("a process"))
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        captured(self.command(arguments).output().expect("a process"))
     }
 
     /// Runs and expects success.
-    pub fn ok(&self, arguments: &[&str]) -> Said {
-        let said = self.run(arguments);
-        assert_eq!(said.code, 0, "{arguments:?}: {}", said.stderr);
-        said
+    pub fn ok(&self, arguments: &[&str]) -> CommandOutput {
+        let output = self.run(arguments);
+        assert_eq!(output.code, 0, "{arguments:?}: {}", output.stderr);
+        output
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Child {
@@ -163,8 +163,8 @@ pub fn walk(folder: &Path) -> Vec<String> {
     names
 }
 
-pub fn said(output: Output) -> Said {
-    Said {
+pub fn captured(output: Output) -> CommandOutput {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -172,14 +172,14 @@ pub fn said(output: Output) -> Said {
 }
 
 /// The rows of a run's cell, by the cell's name.
-pub fn rows(place: &Place, out: &str, cell: &str) -> Vec<Outcome> {
-    let folder = place.path(out).join("cells").join(id(place, out, cell));
+pub fn rows(sandbox: &Sandbox, out: &str, cell: &str) -> Vec<Outcome> {
+    let folder = sandbox.path(out).join("cells").join(id(sandbox, out, cell));
     rlnet_reports::read_outcome_rows(&folder.join("outcomes.parquet")).expect("rows")
 }
 
 /// The identity of a run's cell.
-pub fn id(place: &Place, out: &str, cell: &str) -> String {
-    let plan = std::fs::read(place.path(out).join("plan.json")).expect("a plan");
+pub fn id(sandbox: &Sandbox, out: &str, cell: &str) -> String {
+    let plan = std::fs::read(sandbox.path(out).join("plan.json")).expect("a plan");
     let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
     let names: Vec<&str> = plan.cells.iter().map(|cell| cell.name.as_str()).collect();
     let found = plan.cells.iter().find(|planned| planned.name == cell);

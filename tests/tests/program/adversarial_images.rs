@@ -1,7 +1,7 @@
 //! Adversarial images stay with their cell: what they are made of, and that none is made twice.
 
 use crate::archives::plan;
-use crate::harness::{Place, TINY, id, rows};
+use crate::support::{Sandbox, TINY, id, rows};
 use rlnet_suites::{Branch, CellRecord};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,15 +32,15 @@ fn suite() -> String {
         )
 }
 
-fn cell(place: &Place, out: &str, name: &str) -> PathBuf {
-    place.path(&format!("{out}/cells/{}", id(place, out, name)))
+fn cell(sandbox: &Sandbox, out: &str, name: &str) -> PathBuf {
+    sandbox.path(&format!("{out}/cells/{}", id(sandbox, out, name)))
 }
 
 /// The cells whose images a cell was shown, by their names.
-fn images_of(place: &Place, out: &str, name: &str) -> Vec<String> {
-    let text = std::fs::read(cell(place, out, name).join("cell.json")).expect("a record");
+fn images_of(sandbox: &Sandbox, out: &str, name: &str) -> Vec<String> {
+    let text = std::fs::read(cell(sandbox, out, name).join("cell.json")).expect("a record");
     let record: CellRecord = serde_json::from_slice(&text).expect("JSON");
-    let names = plan(place, out).cells;
+    let names = plan(sandbox, out).cells;
     let name_of = |id| {
         names
             .iter()
@@ -57,24 +57,24 @@ fn images_of(place: &Place, out: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
-    let place = Place::new();
-    place.write("s.toml", suite());
-    place.ok(&["run", "s.toml", "--out", "kept", "--only", "rlnet"]);
-    place.ok(&["run", "s.toml", "--out", "kept"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", suite());
+    sandbox.ok(&["run", "s.toml", "--out", "kept", "--only", "rlnet"]);
+    sandbox.ok(&["run", "s.toml", "--out", "kept"]);
     // The same trainings, attacked without a memory.
     let mut copy = std::process::Command::new("cp");
-    let copied = copy.args(["-r", "kept", "fresh"]).current_dir(place.path(""));
+    let copied = copy.args(["-r", "kept", "fresh"]).current_dir(sandbox.path(""));
     assert!(copied.status().expect("cp").success());
-    let attacked: Vec<String> = plan(&place, "kept")
+    let attacked: Vec<String> = plan(&sandbox, "kept")
         .cells
         .iter()
         .filter(|cell| cell.name.contains("pgd"))
         .map(|cell| cell.name.clone())
         .collect();
     for name in &attacked {
-        std::fs::remove_dir_all(cell(&place, "fresh", name)).expect("a cell");
+        std::fs::remove_dir_all(cell(&sandbox, "fresh", name)).expect("a cell");
     }
-    place.ok(&[
+    sandbox.ok(&[
         "run",
         "s.toml",
         "--out",
@@ -105,29 +105,33 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
         } else {
             name.split('/').next().expect("a model")
         };
-        let told = images_of(&place, "kept", &name);
+        let told = images_of(&sandbox, "kept", &name);
         let may: Vec<String> = from.iter().map(|more| format!("{model}/{OWN}{more}")).collect();
         assert_eq!(told.is_empty(), from.is_empty(), "{name}: {told:?}");
         assert!(from.is_empty() || told.contains(&may[0]), "{name}: {told:?}");
         assert!(told.iter().all(|other| may.contains(other)), "{name}: {told:?}");
-        assert!(images_of(&place, "fresh", &name).is_empty(), "{name}");
+        assert!(images_of(&sandbox, "fresh", &name).is_empty(), "{name}");
     }
     assert_eq!(attacked.len(), 4 + 7);
     for name in &attacked {
-        let (kept, fresh) = (cell(&place, "kept", name), cell(&place, "fresh", name));
+        let (kept, fresh) = (cell(&sandbox, "kept", name), cell(&sandbox, "fresh", name));
         assert!(kept.join("adversarial.safetensors").exists(), "{name}");
         assert!(!fresh.join("adversarial.safetensors").exists(), "{name}");
         // Its identity is the same, and so is every byte of its rows.
         assert_eq!(kept.file_name(), fresh.file_name());
-        assert_eq!(rows(&place, "kept", name), rows(&place, "fresh", name), "{name}");
+        assert_eq!(
+            rows(&sandbox, "kept", name),
+            rows(&sandbox, "fresh", name),
+            "{name}"
+        );
 
         let (model, _) = name.split_once('/').expect("a model");
-        let clean: BTreeMap<(Branch, u32), bool> = rows(&place, "kept", &format!("{model}/clean"))
+        let clean: BTreeMap<(Branch, u32), bool> = rows(&sandbox, "kept", &format!("{model}/clean"))
             .iter()
             .map(|row| ((row.branch, row.image), row.prediction == row.label))
             .collect();
         let mut right = 0;
-        for row in rows(&place, "kept", name) {
+        for row in rows(&sandbox, "kept", name) {
             if clean[&(row.branch, row.image)] {
                 // As it is, each step of what is followed, and the verdict.
                 let followed = if name.contains("through=all") { 2 } else { 1 };
@@ -158,37 +162,37 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
     }
 
     // Damaged images are found by a look at everything, and take no row along.
-    let damaged = cell(&place, "kept", &attacked[1]).join("adversarial.safetensors");
+    let damaged = cell(&sandbox, "kept", &attacked[1]).join("adversarial.safetensors");
     let mut bytes = std::fs::read(&damaged).expect("a file");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&damaged, bytes).expect("a file");
-    let whole = rows(&place, "kept", &attacked[1]);
+    let whole = rows(&sandbox, "kept", &attacked[1]);
     assert!(
-        place
+        sandbox
             .ok(&["run", "s.toml", "--out", "kept"])
             .stdout
             .contains("nothing was computed")
     );
     assert!(damaged.exists());
-    let verified = place.run(&["run", "s.toml", "--out", "kept", "--verify"]);
+    let verified = sandbox.run(&["run", "s.toml", "--out", "kept", "--verify"]);
     assert_eq!(verified.code, 1);
     assert!(verified.stderr.contains("adversarial images") && verified.stderr.contains("rows stay"));
     assert!(!damaged.exists());
     assert!(
-        place
+        sandbox
             .ok(&["run", "s.toml", "--out", "kept"])
             .stdout
             .contains("nothing was computed")
     );
-    assert_eq!(rows(&place, "kept", &attacked[1]), whole);
+    assert_eq!(rows(&sandbox, "kept", &attacked[1]), whole);
     // Nor do images that were thrown away.
-    let thrown = cell(&place, "kept", &attacked[0]).join("adversarial.safetensors");
+    let thrown = cell(&sandbox, "kept", &attacked[0]).join("adversarial.safetensors");
     std::fs::remove_file(&thrown).expect("a file");
-    let again = place.ok(&["run", "s.toml", "--out", "kept"]);
+    let again = sandbox.ok(&["run", "s.toml", "--out", "kept"]);
     assert!(!again.stderr.contains("damaged"), "{}", again.stderr);
     assert!(!thrown.exists());
-    let replay = place.run(&[
+    let replay = sandbox.run(&[
         "attack",
         "replay",
         &thrown.parent().expect("a cell").display().to_string(),

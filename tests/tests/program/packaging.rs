@@ -1,7 +1,7 @@
 //! `harness/setup/portable.py`: the program on a machine that has a Python with libtorch, but no cargo
 //! and no network.
 
-use crate::harness::{Place, Said, binary};
+use crate::support::{CommandOutput, Sandbox, binary};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,8 @@ fn script() -> PathBuf {
 }
 
 /// A Python package that stands for PyTorch: its version, and this project's libtorch.
-fn torch(place: &Place, version: &str) -> PathBuf {
-    let file = place.write(
+fn torch(sandbox: &Sandbox, version: &str) -> PathBuf {
+    let file = sandbox.write(
         &format!("{version}/torch/__init__.py"),
         format!("__version__ = '{version}'\n"),
     );
@@ -26,14 +26,14 @@ fn torch(place: &Place, version: &str) -> PathBuf {
     folder.parent().expect("its parent").to_path_buf()
 }
 
-fn python(place: &Place, script: &Path, torch: Option<&Path>, arguments: &[&str]) -> Said {
+fn python(sandbox: &Sandbox, script: &Path, torch: Option<&Path>, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new("python3");
-    command.arg(script).args(arguments).current_dir(place.path(""));
+    command.arg(script).args(arguments).current_dir(sandbox.path(""));
     if let Some(torch) = torch {
         command.env("PYTHONPATH", torch);
     }
     let output = command.output().expect("python3");
-    Said {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -42,11 +42,11 @@ fn python(place: &Place, script: &Path, torch: Option<&Path>, arguments: &[&str]
 
 #[test]
 fn the_program_travels_in_parts_and_runs_on_another_libtorch() {
-    let place = Place::new();
-    place.write("data/note.txt", "as it was");
+    let sandbox = Sandbox::new();
+    sandbox.write("data/note.txt", "as it was");
     let rlnet = binary().display().to_string();
     let packed = python(
-        &place,
+        &sandbox,
         &script(),
         None,
         &[
@@ -54,40 +54,44 @@ fn the_program_travels_in_parts_and_runs_on_another_libtorch() {
         ],
     );
     assert_eq!(packed.code, 0, "{}", packed.stderr);
-    assert!(place.path("parts/rlnet.tar.xz.001").exists(), "{}", packed.stdout);
+    assert!(
+        sandbox.path("parts/rlnet.tar.xz.001").exists(),
+        "{}",
+        packed.stdout
+    );
 
-    let unpacked = python(&place, &script(), None, &["unpack", "parts", "--to", "there"]);
+    let unpacked = python(&sandbox, &script(), None, &["unpack", "parts", "--to", "there"]);
     assert_eq!(unpacked.code, 0, "{}", unpacked.stderr);
-    let note = std::fs::read_to_string(place.path("there/data/note.txt")).expect("data");
+    let note = std::fs::read_to_string(sandbox.path("there/data/note.txt")).expect("data");
     assert_eq!(note, "as it was");
 
-    let there = place.path("there/portable.py");
+    let there = sandbox.path("there/portable.py");
     let ask = ["model", "info", "resnet8-w4", "--budget", "2x", "--json"];
     let run = [["run", "--"].as_slice(), &ask].concat();
-    let said = python(&place, &there, Some(&torch(&place, "2.11.0")), &run);
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    assert_eq!(said.stdout, place.ok(&ask).stdout);
+    let output = python(&sandbox, &there, Some(&torch(&sandbox, "2.11.0")), &run);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(output.stdout, sandbox.ok(&ask).stdout);
 
-    let old = python(&place, &there, Some(&torch(&place, "2.4.1")), &run);
+    let old = python(&sandbox, &there, Some(&torch(&sandbox, "2.4.1")), &run);
     assert_eq!(old.code, 2);
     assert!(
         old.stderr.contains("torch 2.4.1") && old.stderr.contains("2.11."),
         "{}",
         old.stderr
     );
-    let unchecked = python(&place, &there, None, &["check"]);
+    let unchecked = python(&sandbox, &there, None, &["check"]);
     assert_eq!(unchecked.code, 2);
     assert!(unchecked.stderr.contains("--checks"), "{}", unchecked.stderr);
 }
 
 #[test]
 fn a_large_file_is_cut_and_joined_and_damage_is_named() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect();
-    let file = place.write("weights", &bytes);
+    let file = sandbox.write("weights", &bytes);
     let ok = |arguments: &[&str]| {
-        let said = python(&place, &script(), None, arguments);
-        assert_eq!(said.code, 0, "{arguments:?}: {}", said.stderr);
+        let output = python(&sandbox, &script(), None, arguments);
+        assert_eq!(output.code, 0, "{arguments:?}: {}", output.stderr);
     };
     ok(&["split", "weights", "--size", "30K"]);
     std::fs::remove_file(&file).expect("removed");
@@ -95,14 +99,14 @@ fn a_large_file_is_cut_and_joined_and_damage_is_named() {
     assert_eq!(std::fs::read(&file).expect("joined"), bytes);
 
     std::fs::remove_file(&file).expect("removed");
-    std::fs::write(place.path("weights.002"), "short").expect("damage");
-    let said = python(&place, &script(), None, &["join", "weights"]);
-    assert_eq!(said.code, 2);
-    assert!(said.stderr.contains("weights.002"), "{}", said.stderr);
+    std::fs::write(sandbox.path("weights.002"), "short").expect("damage");
+    let output = python(&sandbox, &script(), None, &["join", "weights"]);
+    assert_eq!(output.code, 2);
+    assert!(output.stderr.contains("weights.002"), "{}", output.stderr);
     assert!(!file.exists(), "nothing half-joined");
 
-    place.write("weights.sha256", "no checksum here");
-    let said = python(&place, &script(), None, &["join", "weights"]);
-    assert_eq!(said.code, 2, "{}", said.stderr);
-    assert!(said.stderr.contains("weights.sha256"), "{}", said.stderr);
+    sandbox.write("weights.sha256", "no checksum here");
+    let output = python(&sandbox, &script(), None, &["join", "weights"]);
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    assert!(output.stderr.contains("weights.sha256"), "{}", output.stderr);
 }

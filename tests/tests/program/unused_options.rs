@@ -1,12 +1,12 @@
 //! An option that would change nothing is refused: whoever wrote it believes that it does.
 
 use crate::errors::refused;
-use crate::harness::{Place, TINY, untrained};
+use crate::support::{Sandbox, TINY, untrained};
 
 #[test]
 fn eval_refuses_options_that_nothing_asks_for() {
-    let place = Place::new();
-    untrained(&place, "m.safetensors");
+    let sandbox = Sandbox::new();
+    untrained(&sandbox, "m.safetensors");
     let ask = [
         "eval",
         "m.safetensors",
@@ -38,8 +38,8 @@ fn eval_refuses_options_that_nothing_asks_for() {
             &["--surrogate t=m.safetensors", "named twice"],
         ),
     ] {
-        refused(&place.run(&[&ask[..], more].concat()), 2, hints);
-        assert!(!place.path("out").exists(), "{more:?}");
+        refused(&sandbox.run(&[&ask[..], more].concat()), 2, hints);
+        assert!(!sandbox.path("out").exists(), "{more:?}");
     }
     for more in [
         &[
@@ -57,15 +57,15 @@ fn eval_refuses_options_that_nothing_asks_for() {
             "pgd:steps=1,surrogate=t",
         ],
     ] {
-        place.ok(&[&ask[..], more].concat());
+        sandbox.ok(&[&ask[..], more].concat());
     }
 }
 
 #[test]
 fn looks_at_a_run_keep_to_only_and_exclude_one_another() {
-    let place = Place::new();
-    place.write("s.toml", TINY);
-    let look = |more: &[&str]| place.run(&[&["run", "s.toml", "--out", "out"], more].concat());
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let look = |more: &[&str]| sandbox.run(&[&["run", "s.toml", "--out", "out"], more].concat());
     let some = look(&["--only", "plain/clean", "--dry-run"]);
     assert_eq!(some.code, 0, "{}", some.stderr);
     assert!(
@@ -85,5 +85,5 @@ fn looks_at_a_run_keep_to_only_and_exclude_one_another() {
         refused(&look(&pair), 2, &["cannot be used with", pair[1]]);
     }
     refused(&look(&["--status"]), 2, &["out: nothing was run there", "--out"]);
-    assert!(!place.path("out").exists());
+    assert!(!sandbox.path("out").exists());
 }

@@ -3,7 +3,7 @@
 
 use crate::archives::eval;
 use crate::errors::refused;
-use crate::harness::{Place, Said, rows, walk};
+use crate::support::{CommandOutput, Sandbox, rows, walk};
 
 /// The pickle of an object without parameters.
 const OBJECT: &[u8] = b"\x80\x02c__torch__\nM\n)\x81}X\x08\x00\x00\x00training\x89sb.";
@@ -12,7 +12,7 @@ const OBJECT: &[u8] = b"\x80\x02c__torch__\nM\n)\x81}X\x08\x00\x00\x00training\x
 const LOGITS: &str = "y = torch.mul(torch.slice(torch.flatten(x, 1), 1, 0, 10), 4)";
 
 /// A TorchScript file of a model with this code, as `torch.jit.save` lays it out.
-fn script(place: &Place, name: &str, lines: &[&str]) -> String {
+fn script(sandbox: &Sandbox, name: &str, lines: &[&str]) -> String {
     let mut code = String::from(
         "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  \
          def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n",
@@ -26,7 +26,7 @@ fn script(place: &Place, name: &str, lines: &[&str]) -> String {
         ("m/constants.pkl", b"\x80\x02)."),
         ("m/version", b"4\n"),
     ]);
-    place.write(name, file).display().to_string()
+    sandbox.write(name, file).display().to_string()
 }
 
 /// A zip archive of stored records. (libtorch looks at no checksum.)
@@ -36,47 +36,52 @@ fn zipped(records: &[(&str, &[u8])]) -> Vec<u8> {
         let size = (bytes.len() as u32).to_le_bytes();
         let length = (name.len() as u16).to_le_bytes();
         let common = [&[0_u8; 14][..], &size, &size, &length, &[0; 2]].concat();
-        let place = (data.len() as u32).to_le_bytes();
+        let offset = (data.len() as u32).to_le_bytes();
         let head: &[u8] = b"PK\x01\x02\0\0";
-        directory.extend([head, &common, &[0; 10], &place, name.as_bytes()].concat());
+        directory.extend([head, &common, &[0; 10], &offset, name.as_bytes()].concat());
         data.extend([b"PK\x03\x04", &common[..], name.as_bytes(), bytes].concat());
     }
     let count = (records.len() as u16).to_le_bytes();
-    let (length, place) = (directory.len() as u32, data.len() as u32);
-    let (length, place) = (length.to_le_bytes(), place.to_le_bytes());
+    let (length, offset) = (directory.len() as u32, data.len() as u32);
+    let (length, offset) = (length.to_le_bytes(), offset.to_le_bytes());
     let end = [
         b"PK\x05\x06\0\0\0\0",
         &count[..],
         &count,
         &length,
-        &place,
+        &offset,
         &[0; 2],
     ]
     .concat();
     [data, directory, end].concat()
 }
 
-fn ask(place: &Place, model: &str, out: &str, more: &[&str]) -> Said {
+fn ask(sandbox: &Sandbox, model: &str, out: &str, more: &[&str]) -> CommandOutput {
     let question = ["--dataset", "shapes", "--limit", "17"];
-    eval(place, model, out, &[&question, more].concat())
+    eval(sandbox, model, out, &[&question, more].concat())
 }
 
 /// Refused, with exit code 2, by one error, before a cell was begun.
-fn turned_away(place: &Place, said: &Said, out: &str, hints: &[&str]) {
-    refused(said, 2, hints);
-    assert_eq!(said.stderr.matches("error:").count(), 1, "{}", said.stderr);
+fn turned_away(sandbox: &Sandbox, output: &CommandOutput, out: &str, hints: &[&str]) {
+    refused(output, 2, hints);
+    assert_eq!(output.stderr.matches("error:").count(), 1, "{}", output.stderr);
     for folder in ["cells", "work", "failed"] {
-        assert_eq!(walk(&place.path(out).join(folder)), [""; 0], "{}", said.stderr);
+        assert_eq!(
+            walk(&sandbox.path(out).join(folder)),
+            [""; 0],
+            "{}",
+            output.stderr
+        );
     }
 }
 
 #[test]
 fn a_model_cut_from_its_image_is_refused_and_where_allowed_said_to_be_so() {
-    let place = Place::new();
-    let cut = script(&place, "cut.pt", &[LOGITS, "return torch.detach(y)"]);
+    let sandbox = Sandbox::new();
+    let cut = script(&sandbox, "cut.pt", &[LOGITS, "return torch.detach(y)"]);
     turned_away(
-        &place,
-        &ask(&place, &cut, "no", &[]),
+        &sandbox,
+        &ask(&sandbox, &cut, "no", &[]),
         "no",
         &["[zero-gradient]", "--allow zero-gradient"],
     );
@@ -97,48 +102,53 @@ fn a_model_cut_from_its_image_is_refused_and_where_allowed_said_to_be_so() {
         "apgd-ce:steps=2",
     ];
     let allow = ["--allow", "zero-gradient"];
-    let said = ask(&place, &cut, "out", &[&attacks[..], &more, &allow].concat());
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output = ask(&sandbox, &cut, "out", &[&attacks[..], &more, &allow].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(
-        said.stdout.contains("preflight found (zero-gradient)"),
+        output.stdout.contains("preflight found (zero-gradient)"),
         "{}",
-        said.stdout
+        output.stdout
     );
     assert!(
-        !said.stdout.contains("no sign of masked gradients"),
+        !output.stdout.contains("no sign of masked gradients"),
         "{}",
-        said.stdout
+        output.stdout
     );
-    let said = ask(&place, &cut, "json", &[&allow[..], &["--json"]].concat());
-    let json: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
-    assert_eq!(json["allowed"][0], "cut: zero-gradient", "{}", said.stdout);
+    let output = ask(&sandbox, &cut, "json", &[&allow[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!(json["allowed"][0], "cut: zero-gradient", "{}", output.stdout);
 }
 
 #[test]
 fn a_surrogate_is_examined_like_the_model() {
-    let place = Place::new();
-    let plain = script(&place, "plain.pt", &[LOGITS, "return y"]);
+    let sandbox = Sandbox::new();
+    let plain = script(&sandbox, "plain.pt", &[LOGITS, "return y"]);
     for (name, last, code) in [
         ("cut", "return torch.detach(y)", "zero-gradient"),
         ("soft", "return torch.softmax(y, 1)", "softmax"),
         ("nan", "return torch.mul(y, float(\"nan\"))", "nan-gradient"),
     ] {
-        let other = format!("foo={}", script(&place, &format!("{name}.pt"), &[LOGITS, last]));
+        let other = format!("foo={}", script(&sandbox, &format!("{name}.pt"), &[LOGITS, last]));
         let follow = ["--surrogate", &other, "--attack", "pgd:steps=2,surrogate=foo"];
-        let said = ask(&place, &plain, name, &follow);
+        let output = ask(&sandbox, &plain, name, &follow);
         turned_away(
-            &place,
-            &said,
+            &sandbox,
+            &output,
             name,
             &[&format!("surrogate foo: [{code}]"), &format!("--allow {code}")],
         );
         if name == "cut" {
-            let said = ask(&place, &plain, name, &[&follow[..], &["--allow", code]].concat());
-            assert_eq!(said.code, 0, "{}", said.stderr);
+            let output = ask(
+                &sandbox,
+                &plain,
+                name,
+                &[&follow[..], &["--allow", code]].concat(),
+            );
+            assert_eq!(output.code, 0, "{}", output.stderr);
             assert!(
-                said.stdout.contains("surrogate foo: zero-gradient"),
+                output.stdout.contains("surrogate foo: zero-gradient"),
                 "{}",
-                said.stdout
+                output.stdout
             );
         }
     }
@@ -146,7 +156,7 @@ fn a_surrogate_is_examined_like_the_model() {
 
 #[test]
 fn what_returns_no_logits_is_refused_whatever_is_allowed() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let allow = ["--attack", "fgsm", "--allow", "classes"];
     for (name, last, hint) in [
         (
@@ -163,73 +173,73 @@ fn what_returns_no_logits_is_refused_whatever_is_allowed() {
         ("scalar", "return torch.mean(y)", "a tensor []"),
         ("fixed", "return torch.zeros([8, 10])", "a tensor [8, 10]"),
     ] {
-        let file = script(&place, &format!("{name}.pt"), &[LOGITS, last]);
-        let said = ask(&place, &file, name, &allow);
+        let file = script(&sandbox, &format!("{name}.pt"), &[LOGITS, last]);
+        let output = ask(&sandbox, &file, name, &allow);
         turned_away(
-            &place,
-            &said,
+            &sandbox,
+            &output,
             name,
             &[&format!("{name}.pt"), hint, "[16, 3, 32, 32]", "logits"],
         );
-        assert!(!said.stderr.contains("--allow"), "{}", said.stderr);
+        assert!(!output.stderr.contains("--allow"), "{}", output.stderr);
     }
 }
 
 #[test]
 fn a_model_that_fails_says_why_and_where_once() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let raise = "ops.prim.RaiseException(\"my model is broken\")";
-    let file = script(&place, "raise.pt", &[LOGITS, raise, "return y"]);
-    let said = ask(&place, &file, "raise", &["--attack", "fgsm"]);
+    let file = script(&sandbox, "raise.pt", &[LOGITS, raise, "return y"]);
+    let output = ask(&sandbox, &file, "raise", &["--attack", "fgsm"]);
     turned_away(
-        &place,
-        &said,
+        &sandbox,
+        &output,
         "raise",
         &["raise.pt", "my model is broken", "__torch__.py", "line 8", raise],
     );
     let wrong = "z = torch.matmul(y, torch.zeros([7, 10]))";
-    let file = script(&place, "shape.pt", &[LOGITS, wrong, "return z"]);
-    let said = ask(&place, &file, "shape", &["--attack", "fgsm"]);
+    let file = script(&sandbox, "shape.pt", &[LOGITS, wrong, "return z"]);
+    let output = ask(&sandbox, &file, "shape", &["--attack", "fgsm"]);
     turned_away(
-        &place,
-        &said,
+        &sandbox,
+        &output,
         "shape",
         &["RuntimeError: ", "(16x10 and 7x10)", wrong],
     );
-    assert!(said.stderr.lines().count() < 8, "{}", said.stderr);
+    assert!(output.stderr.lines().count() < 8, "{}", output.stderr);
 }
 
 #[test]
 fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let file = |name: &str, to: &str| {
         let last = format!("return torch.mul(torch.slice(torch.flatten(x, 1), 1, 0, {to}), 4)");
-        script(&place, name, &[&last])
+        script(&sandbox, name, &[&last])
     };
     let allow = ["--allow", "classes"];
-    let said = ask(&place, &file("few.pt", "8"), "few", &allow);
+    let output = ask(&sandbox, &file("few.pt", "8"), "few", &allow);
     turned_away(
-        &place,
-        &said,
+        &sandbox,
+        &output,
         "few",
         &["[classes]", "8 logits an image, 10 classes"],
     );
-    assert!(!said.stderr.contains("--allow"), "{}", said.stderr);
+    assert!(!output.stderr.contains("--allow"), "{}", output.stderr);
     let many = file("many.pt", "12");
-    let said = ask(&place, &many, "many", &[]);
+    let output = ask(&sandbox, &many, "many", &[]);
     turned_away(
-        &place,
-        &said,
+        &sandbox,
+        &output,
         "many",
         &["12 logits an image, 10 classes", "--allow classes"],
     );
-    let said = ask(&place, &many, "many", &allow);
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output = ask(&sandbox, &many, "many", &allow);
+    assert_eq!(output.code, 0, "{}", output.stderr);
 }
 
 #[test]
 fn a_model_may_compute_in_place_and_in_doubles() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let attacks = [
         "--attack",
         "pgd:steps=2",
@@ -239,11 +249,11 @@ fn a_model_may_compute_in_place_and_in_doubles() {
         "fab:steps=2",
     ];
     let of = |name: &str, lines: &[&str]| {
-        let file = script(&place, &format!("{name}.pt"), lines);
-        let said = ask(&place, &file, name, &attacks);
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        let plan = crate::archives::plan(&place, name);
-        let cells = plan.cells.iter().map(|cell| rows(&place, name, &cell.name));
+        let file = script(&sandbox, &format!("{name}.pt"), lines);
+        let output = ask(&sandbox, &file, name, &attacks);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let plan = crate::archives::plan(&sandbox, name);
+        let cells = plan.cells.iter().map(|cell| rows(&sandbox, name, &cell.name));
         cells.collect::<Vec<_>>()
     };
     let plain = of(
