@@ -8,7 +8,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 use rlnet::attack::{Classifier, Target, TorchScript, run};
-use rlnet::device::{CudaState, Wish, cuda_state, open};
+use rlnet::device::{CudaState, DeviceRequest, cuda_state, open};
 use rlnet::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use rlnet::pytorch::script;
 use rlnet_suites::{Branch, NormBanks};
@@ -37,7 +37,7 @@ fn skipped<T>(required: &str, what: &str) -> Option<T> {
 fn device() -> Option<Device> {
     match cuda_state() {
         // As `--device cuda` opens it: fp32 means fp32.
-        CudaState::Devices(_) => Some(open(Wish::Cuda(0), None).expect("a device")),
+        CudaState::Devices(_) => Some(open(DeviceRequest::Cuda(0), None).expect("a device")),
         state => skipped(
             "RLNET_REQUIRE_CUDA",
             &format!("no CUDA device: {}", state.describe()),

@@ -4,7 +4,6 @@
 //! [`Outcome`] rows. This crate knows names, ranges, defaults and identities, and nothing
 //! of how anything is computed: no libtorch, no images, no files but the text it is handed.
 
-pub mod asked;
 pub mod attack;
 pub mod bounds;
 pub mod branch;
@@ -17,6 +16,7 @@ pub mod dataset;
 pub mod dialect;
 pub mod epsilon;
 pub mod error;
+pub mod eval_request;
 pub mod explain;
 pub mod gate;
 pub mod objective;
@@ -34,7 +34,6 @@ pub mod suite;
 pub mod train;
 pub mod view;
 
-pub use asked::Asked;
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
 pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};
@@ -43,6 +42,7 @@ pub use corrupted::{Corrupted, CorruptedFiles};
 pub use dialect::Quirk;
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
+pub use eval_request::EvalRequest;
 pub use gate::Gate;
 pub use outcome::{CurvePoint, Outcome};
 pub use plan::Plan;

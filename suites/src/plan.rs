@@ -92,7 +92,7 @@ impl PlanContext {
             corruptions_setup: UNREAD.to_owned(),
             corrupted_files: match suite.evaluation.corrupted().origin {
                 Origin::Generated => BTreeMap::new(),
-                Origin::Official => suite.asked().corruptions.iter().map(files).collect(),
+                Origin::Official => suite.eval_request().corruptions.iter().map(files).collect(),
             },
             ..Self::default()
         }
@@ -146,7 +146,7 @@ impl Suite {
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
-        let asked = self.asked();
+        let asked = self.eval_request();
         let trained = cells.clone();
         let models = models.into_iter().map(|model| find(&trained, model));
         let models = models.collect::<Result<Vec<_>, _>>()?;

@@ -1,10 +1,10 @@
 //! `rlnet attack`: the catalogue of attacks.
 
-use super::global::Global;
-use super::{cell as cells, say, say_json};
 use crate::error::{Error, Result};
 use crate::eval::saved::{self, Images};
 use crate::eval::{Networks, Saved, verdict};
+use crate::request::{Global, cells};
+use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
 use rlnet_reports::store::read_outcome_rows;
 use rlnet_suites::attack::adaptive::NamedAttack;
@@ -72,28 +72,27 @@ impl AttackCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::Replay { cell, model } => return replay(cell, model.as_deref(), global),
-            Action::List if global.json => say_json(&json!(CATALOGUE.iter().map(value).collect::<Vec<_>>())),
+            Action::List if global.json => {
+                print_json(&json!(CATALOGUE.iter().map(value).collect::<Vec<_>>()))
+            }
             Action::List => {
                 for entry in CATALOGUE {
-                    say(&format!("{:<10} {}", entry.name, entry.title));
+                    outln!("{:<10} {}", entry.name, entry.title);
                 }
-                say(&format!(
+                outln!(
                     "\nAdapted to norm branches and masks (all of them: {}):",
                     adaptive::GROUP
-                ));
+                );
                 for named in adaptive::ATTACKS {
-                    say(&format!(
-                        "{:<18} {}\n{:<18} {}",
-                        named.name, named.spec, "", named.asks
-                    ));
+                    outln!("{:<18} {}\n{:<18} {}", named.name, named.spec, "", named.asks);
                 }
-                say(&format!(
+                outln!(
                     "\nCan a robust number be trusted (all of them: {}, in L2 {}; or rlnet eval --diagnose):",
                     diagnosis::GROUP,
                     diagnosis::GROUP_L2
-                ));
+                );
                 for asked in diagnosis::ATTACKS {
-                    say(&format!("{:<41} {}", asked.spec, asked.asks));
+                    outln!("{:<41} {}", asked.spec, asked.asks);
                 }
             }
             Action::Show { attack } => return show(attack, global.json),
@@ -111,11 +110,11 @@ fn show(text: &str, json: bool) -> Result<()> {
     let members: Vec<(AttackSpec, &NamedAttack)> = group(text)?.into_iter().zip(asked).collect();
     if json {
         let member = |(attack, named): &(AttackSpec, &NamedAttack)| json!({"name": named.name, "attack": attack, "asks": named.asks});
-        say_json(&json!(members.iter().map(member).collect::<Vec<_>>()));
+        print_json(&json!(members.iter().map(member).collect::<Vec<_>>()));
         return Ok(());
     }
     for (attack, named) in members {
-        say(&format!("{:<18} {attack}\n{:<18} {}", named.name, "", named.asks));
+        outln!("{:<18} {attack}\n{:<18} {}", named.name, "", named.asks);
     }
     Ok(())
 }
@@ -123,20 +122,22 @@ fn show(text: &str, json: bool) -> Result<()> {
 fn show_one(attack: &AttackSpec, json: bool) -> Result<()> {
     let entry = attack.entry();
     if json {
-        say_json(&value(entry));
+        print_json(&value(entry));
         return Ok(());
     }
-    say(&format!(
+    outln!(
         "{}: {}\nsource: {}\nin full: {attack}",
-        entry.name, entry.title, entry.source
-    ));
+        entry.name,
+        entry.title,
+        entry.source
+    );
     for param in entry.params {
-        say(&format!(
+        outln!(
             "  {:<9} default {:<8} {}",
             param.name,
             param.preset.under(attack.norm()),
             param.help
-        ));
+        );
     }
     Ok(())
 }
@@ -171,12 +172,12 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             cell.display()
         )));
     }
-    let other = other.map(cells::model).transpose()?;
+    let other = other.map(cells::model_file).transpose()?;
     let model = other.clone().unwrap_or(own);
     // The parent of a cell of `rlnet eval` is the model file's checksum.
     let compared = match &other {
         None => true,
-        Some(file) => super::eval::identity(file)? == *attacked,
+        Some(file) => cells::identity(file)? == *attacked,
     };
     let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
     let passes = match &record.cell.spec {
@@ -216,7 +217,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     let n = saved.labels().len();
     let share = |right: u32| 100.0 * f64::from(right) / n.max(1) as f64;
     if global.json {
-        say_json(&json!({
+        print_json(&json!({
             "condition": record.cell.name,
             "images": n,
             "branches": branches.iter().map(|(branch, right, rounded)| json!({
@@ -227,13 +228,13 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             "differ": compared.then_some(differ),
         }));
     } else {
-        say(&format!("{}: {n} images", record.cell.name));
+        outln!("{}: {n} images", record.cell.name);
         for (branch, right, rounded) in &branches {
-            say(&format!(
+            outln!(
                 "  made against {branch}: {:.2} % right, {:.2} % after rounding to 8 bits",
                 share(*right),
                 share(*rounded)
-            ));
+            );
         }
     }
     if compared && differ > 0 {

@@ -1,10 +1,10 @@
 //! `rlnet compare`: a gate between two runs.
 
-use super::global::Global;
-use super::remote::folders;
-use super::{output, say, say_json};
 use crate::error::{Error, Result, reporting};
+use crate::request::{Global, output_file};
 use crate::store::Place;
+use crate::store::remote::folders;
+use crate::terminal::{print_json, print_line};
 use clap::Args;
 use rlnet_reports::gate;
 use rlnet_suites::Gate;
@@ -35,7 +35,7 @@ impl Compare {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         if let Some(file) = &self.junit {
-            output::check(
+            output_file::check(
                 "--junit",
                 file,
                 &self.gate.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
@@ -54,9 +54,9 @@ impl Compare {
             verdict.write_junit(file).map_err(reporting)?;
         }
         if global.json {
-            say_json(&verdict.json());
+            print_json(&verdict.json());
         } else {
-            say(verdict.markdown().trim_end());
+            print_line(verdict.markdown().trim_end());
         }
         match verdict.reasons.as_slice() {
             [] => Ok(()),

@@ -1,9 +1,9 @@
 //! `rlnet data`: what data sets are known, and whether they are here.
 
-use super::global::Global;
-use super::{say, say_json};
 use crate::data::{DataError, LoadOptions, NAMES, load, load_with};
 use crate::error::{Error, Result};
+use crate::request::Global;
+use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl DataCommand {
             Action::List => {
                 let states = states(&folder);
                 if global.json {
-                    say_json(&json!(states.iter().map(State::json).collect::<Vec<_>>()));
+                    print_json(&json!(states.iter().map(State::json).collect::<Vec<_>>()));
                     return Ok(());
                 }
                 for state in states {
@@ -103,18 +103,18 @@ impl DataCommand {
                         ),
                         Err(error) => format!("not usable: {error}"),
                     };
-                    say(&format!("{:<14} {text}", state.name));
+                    outln!("{:<14} {text}", state.name);
                 }
             }
             Action::Verify { name } => {
                 let set = load(name, &folder).map_err(|error| Error::Input(error.to_string()))?;
                 if global.json {
-                    say_json(
+                    print_json(
                         &json!({"name": set.name, "checksum": set.checksum, "provenance": set.provenance, "train": set.train_len, "test": set.test.len(),
                             "size": set.size, "classes": set.classes.len()}),
                     );
                 } else {
-                    say(&format!(
+                    outln!(
                         "{name}: {}\n{} training and {} test images of {}, {} classes\n\
                          checksum {}",
                         set.provenance,
@@ -123,7 +123,7 @@ impl DataCommand {
                         format_args!("{0} x {0} pixels", set.size),
                         set.classes.len(),
                         set.checksum
-                    ));
+                    );
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! `rlnet demo`: the whole story, on the embedded data set.
 
-use super::global::Global;
 use super::run::Run;
 use crate::error::Result;
+use crate::request::Global;
 use crate::store::Place;
 use clap::Args;
 

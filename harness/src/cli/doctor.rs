@@ -1,11 +1,11 @@
 //! `rlnet doctor`: what this machine offers, and what would be slow and why.
 
 use super::data::{State, states};
-use super::global::Global;
-use super::{say, say_json};
 use crate::data::DataError;
 use crate::device::{CudaState, cuda_state, libtorch_folder};
 use crate::error::Result;
+use crate::request::Global;
+use crate::terminal::{outln, print_json};
 use clap::Args;
 use serde_json::json;
 use tch::{Kind, Tensor};
@@ -43,7 +43,7 @@ impl Doctor {
             slow.push("under 4 GiB of memory available: suites may be killed");
         }
         if global.json {
-            say_json(&json!({
+            print_json(&json!({
                 "program": env!("CARGO_PKG_VERSION"),
                 "libtorch": {"version": "2.11.0", "folder": folder},
                 "cuda": cuda.describe(),
@@ -57,31 +57,28 @@ impl Doctor {
             }));
             return Ok(());
         }
-        say(&format!("rlnet {}", env!("CARGO_PKG_VERSION")));
-        say(&format!(
-            "libtorch   2.11.0 in {}",
-            folder.as_deref().unwrap_or("?")
-        ));
-        say(&format!("CUDA       {}", cuda.describe()));
+        outln!("rlnet {}", env!("CARGO_PKG_VERSION"));
+        outln!("libtorch   2.11.0 in {}", folder.as_deref().unwrap_or("?"));
+        outln!("CUDA       {}", cuda.describe());
         match device {
-            Ok(device) => say(&format!("device     {}", crate::device::name(device))),
-            Err(error) => say(&format!("device     {error}")),
+            Ok(device) => outln!("device     {}", crate::device::name(device)),
+            Err(error) => outln!("device     {error}"),
         }
-        say(&format!("threads    {threads} of {cores} cores"));
+        outln!("threads    {threads} of {cores} cores");
         if let Some(memory) = memory {
-            say(&format!("memory     {memory:.1} GiB available"));
+            outln!("memory     {memory:.1} GiB available");
         }
-        say(&format!("data       in {}", data_dir.display()));
+        outln!("data       in {}", data_dir.display());
         for state in data {
             let text = match &state.found {
                 Ok(_) => "found".to_owned(),
                 Err(DataError::MissingFolder { .. }) => "not found".to_owned(),
                 Err(why) => format!("not usable: {why}"),
             };
-            say(&format!("  {:<14} {text}", state.name));
+            outln!("  {:<14} {text}", state.name);
         }
         for reason in slow {
-            say(&format!("slow       {reason}"));
+            outln!("slow       {reason}");
         }
         Ok(())
     }

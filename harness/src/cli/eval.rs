@@ -1,26 +1,25 @@
 //! `rlnet eval`: anybody's model under any conditions.
 
-use super::cell;
-use super::conditions::{corruptions, severities};
-use super::drawn::finish;
-use super::global::Global;
-use super::joining::{Joining, go_on, summary};
-use super::run::{CorruptedFolders, read_suite};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::networks::{branches_of, is_torchscript, within};
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
+use crate::request::conditions::{corruptions, severities};
+use crate::request::execution_options::{summary, with_resume_hint};
+use crate::request::{CorruptedFolders, ExecutionOptions, Global, cells};
 use crate::run::files::open_folder;
 use crate::run::live::Presence;
+use crate::run::session::read_suite;
 use crate::run::{CorruptedSource, Executor, Prepared, RunDirectory};
 use crate::store::folder_only;
+use crate::terminal::render::finish;
 use clap::{Args, ValueEnum};
 use rlnet_suites::attack::{Norm, diagnosis, group};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Asked, AttackSpec, Branch, CellId, CellSpec, Corrupted, Plan};
+use rlnet_suites::{AttackSpec, Branch, CellId, CellSpec, Corrupted, EvalRequest, Plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -84,7 +83,7 @@ pub struct Eval {
     #[arg(long, value_enum)]
     rng: Option<RngName>,
     #[command(flatten)]
-    joining: Joining,
+    execution: ExecutionOptions,
     #[command(flatten)]
     corrupted: CorruptedFolders,
     /// Use only the first N test images
@@ -125,7 +124,7 @@ struct Models {
 struct Question {
     dataset: String,
     limit: Option<u32>,
-    asked: Asked,
+    asked: EvalRequest,
     corrupted: Corrupted,
     headline: Option<AttackSpec>,
     save_images: bool,
@@ -136,7 +135,7 @@ impl Eval {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
-        self.joining.listen()?;
+        self.execution.listen()?;
         self.refuse_idle()?;
         let models = self.models()?;
         let mut question = self.question(global, &models)?;
@@ -193,7 +192,7 @@ impl Eval {
             device,
             external: models.files,
             allowed: self.allowed.clone(),
-            part: self.joining.part(),
+            part: self.execution.part(),
         };
         // A plan in the folder belongs to numbers; that of a model nobody can use must not replace it.
         if !plan.cells.iter().all(|cell| directory.is_done(&cell.id)) {
@@ -202,10 +201,10 @@ impl Eval {
         open_folder(&out)?;
         directory.make()?;
         drop(directory.own_plan(&plan)?);
-        directory.heal(&plan)?;
+        directory.repair(&plan)?;
         let executed = {
             let _presence = Presence::show(&out, &device::name(device))?;
-            executor.run(&plan, None).map_err(go_on)?
+            executor.run(&plan, None).map_err(with_resume_hint)?
         };
         announce(&summary(&name, &executed, started.elapsed()));
         finish(&directory, &plan, global.json, &executed)
@@ -241,8 +240,8 @@ impl Eval {
 
     /// The files that were named.
     fn models(&self) -> Result<Models> {
-        let file = cell::model(&self.model)?;
-        let id = identity(&file)?;
+        let file = cells::model_file(&self.model)?;
+        let id = cells::identity(&file)?;
         let mut models = Models {
             surrogates: BTreeMap::new(),
             files: BTreeMap::from([(id.clone(), file.clone())]),
@@ -255,8 +254,8 @@ impl Eval {
                     "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
                 ))
             })?;
-            let file = cell::model(Path::new(named))?;
-            let id = identity(&file)?;
+            let file = cells::model_file(Path::new(named))?;
+            let id = cells::identity(&file)?;
             if models.surrogates.insert(name.to_owned(), id.clone()).is_some() {
                 return Err(Error::Input(format!("--surrogate {text}: {name} is named twice")));
             }
@@ -272,7 +271,7 @@ impl Eval {
             sets.extend(self.limit.map(|n| format!("data.test={n}")));
             sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
             let suite = read_suite(name, &sets)?;
-            let mut asked = suite.asked();
+            let mut asked = suite.eval_request();
             asked.branches = branches(&self.branch)?.or(asked.branches);
             // A model from elsewhere is compared with a teacher only where one is named.
             asked.similarity &= models.surrogates.contains_key(TEACHER);
@@ -322,7 +321,7 @@ impl Eval {
         Ok(Question {
             dataset: self.dataset.clone().unwrap_or_default(),
             limit: self.limit,
-            asked: Asked {
+            asked: EvalRequest {
                 corruptions: corruptions(&self.corruptions)?,
                 severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,
                 augmix: false,
@@ -469,12 +468,6 @@ fn lacks(attack: &AttackSpec, models: &Models, asked: Option<&[Branch]>) -> Resu
     };
     let found = within(&followed, &there, "the network that it follows");
     Ok(found.err().map(|why| why.to_string()))
-}
-
-/// The identity of a model file: its checksum.
-pub fn identity(path: &Path) -> Result<CellId> {
-    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
-    Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
 }
 
 /// The branches of `--branch`; nothing for all of the model's.

@@ -1,12 +1,12 @@
 //! `rlnet export`: a trained model's mask or weights as plain safetensors, or one of its branches
 //! as TorchScript.
 
-use super::global::Global;
-use super::{cell, output, say, say_json};
 use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::nn::{Network, mask_file, model};
 use crate::pytorch::script;
+use crate::request::{Global, cells, output_file};
+use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_suites::Branch;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -53,8 +53,8 @@ impl Export {
                 "--branch is for --format torchscript: other files hold all branches".into(),
             ));
         }
-        let file = cell::model(&self.model)?;
-        output::check("--out", &self.out, &[&file])?;
+        let file = cells::model_file(&self.model)?;
+        output_file::check("--out", &self.out, &[&file])?;
         let (network, _) = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
             true => Error::Input(format!(
                 "{error}; only a model.safetensors can be exported (rlnet import makes one of a PyTorch checkpoint)"
@@ -69,25 +69,25 @@ impl Export {
                     let mut value =
                         serde_json::to_value(&header).map_err(|error| Error::Work(error.to_string()))?;
                     value["file"] = json!(out.to_string());
-                    say_json(&value);
+                    print_json(&value);
                 } else {
-                    say(&format!(
+                    outln!(
                         "{out}: {} of {} ReLUs kept in {} layers, by {}",
                         header.kept,
                         header.total,
                         header.layers.len(),
                         header.granularity
-                    ));
+                    );
                 }
             }
             Format::Safetensors => {
                 let count = weights(&self.out, &network)?;
                 if global.json {
-                    say_json(
+                    print_json(
                         &json!({"file": out.to_string(), "tensors": count, "parameters": network.params().count()}),
                     );
                 } else {
-                    say(&format!("{out}: {count} tensors, f32"));
+                    outln!("{out}: {count} tensors, f32");
                 }
             }
             Format::Torchscript => {
@@ -95,11 +95,9 @@ impl Export {
                 let side = network.spec().image_size;
                 script::export(network, branch, &self.out)?;
                 if global.json {
-                    say_json(&json!({"file": out.to_string(), "branch": branch, "input": [3, side, side]}));
+                    print_json(&json!({"file": out.to_string(), "branch": branch, "input": [3, side, side]}));
                 } else {
-                    say(&format!(
-                        "{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits"
-                    ));
+                    outln!("{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits");
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! `rlnet history`: a series of nightly runs.
 
-use super::global::Global;
-use super::{say, say_json};
 use crate::error::{Result, reporting};
+use crate::request::Global;
+use crate::terminal::{outln, print_json, print_line};
 use clap::Args;
 use rlnet_reports::history;
 use serde_json::json;
@@ -37,21 +37,21 @@ impl History {
                     json!({"name": line.name, "nights": line.points.len(), "pieces": pieces})
                 })
                 .collect();
-            say_json(&json!({
+            print_json(&json!({
                 "added": found.added, "left_out": found.left_out, "lines": lines,
                 "steps": found.steps(), "files": files,
             }));
             return Ok(());
         }
-        say(found.markdown().trim_end());
+        print_line(found.markdown().trim_end());
         for night in &found.left_out {
-            say(&format!("Left out: {night}"));
+            outln!("Left out: {night}");
         }
-        say(&format!(
+        outln!(
             "{} nights added; drawn in {}",
             found.added.len(),
             self.dir.join("history.svg").display()
-        ));
+        );
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! `rlnet import`: a PyTorch checkpoint as a model of ours, or a mask into a trained model.
 
-use super::global::Global;
-use super::{cell, output, say, say_json};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::nn::model::ModelHeader;
 use crate::nn::{Arch, Network, mask_file, model};
 use crate::pytorch::{self, Request, TorchFile};
+use crate::request::{Global, cells, output_file};
+use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -78,8 +78,8 @@ impl Import {
     }
 
     fn mask(&self, file: &Path, global: &Global) -> Result<()> {
-        let file = cell::model(file)?;
-        output::check("--out", &self.out, &[&self.file, &file])?;
+        let file = cells::model_file(file)?;
+        output_file::check("--out", &self.out, &[&self.file, &file])?;
         let (mut network, mut header) = model::load(&file, Device::Cpu)?;
         let mask = mask_file::load(&self.file, &network)?;
         network.set_mask(mask)?;
@@ -88,7 +88,7 @@ impl Import {
     }
 
     fn checkpoint(&self, arch: &Arch, global: &Global) -> Result<()> {
-        output::check("--out", &self.out, &[&self.file])?;
+        output_file::check("--out", &self.out, &[&self.file])?;
         let file = TorchFile::open(&self.file)?;
         let key = self.key.as_deref();
         let classes = pytorch::import::classes(&file, key)?;
@@ -145,11 +145,11 @@ impl Import {
             if !notes.is_empty() {
                 value["notes"] = json!(notes);
             }
-            say_json(&value);
+            print_json(&value);
         } else {
-            say(&format!("{}: {kept} of {total} ReLUs kept", self.out.display()));
+            outln!("{}: {kept} of {total} ReLUs kept", self.out.display());
             for note in notes {
-                say(&format!("  {note}"));
+                outln!("  {note}");
             }
         }
         Ok(())

@@ -1,42 +1,29 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
-mod asked;
 mod attack;
-mod cell;
-mod cluster;
 mod compare;
-mod conditions;
 mod corrupt;
 mod data;
 mod demo;
 mod doctor;
-mod drawn;
 mod eval;
 mod export;
-mod global;
 mod history;
 mod import;
-mod joining;
-mod look;
 mod model;
-mod output;
-mod remote;
 mod report;
 mod run;
-mod sensitivity;
 mod suite;
-mod suite_cost;
 mod train;
-mod workers;
 
 use crate::error::{Error, Result};
+use crate::request::Global;
+use crate::terminal::{flush, note_failure};
 use crate::trace::panicked;
 use clap::{Parser, Subcommand};
-use global::Global;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 /// Makes and judges networks for private inference: RLNet training, common corruptions,
 /// attacks through every norm branch, and reports with intervals.
@@ -109,7 +96,7 @@ pub fn main() -> ExitCode {
             ))
         }))
     });
-    match outcome.and_then(|()| heard()) {
+    match outcome.and_then(|()| flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let word = match error {
@@ -145,45 +132,12 @@ fn dispatch(cli: &Cli) -> Result<()> {
 
 /// Help, the version, or what is wrong with the command line.
 fn usage(answer: &clap::Error) -> ExitCode {
-    keep(answer.print());
-    match heard() {
+    note_failure(answer.print());
+    match flush() {
         Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// Why stdout did not take what was said, if it did not.
-static UNHEARD: OnceLock<std::io::Error> = OnceLock::new();
-
-/// Keeps the first failure of stdout. A reader that has gone away (`| head`) is none.
-fn keep(written: std::io::Result<()>) {
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        let _ = UNHEARD.set(error);
-    }
-}
-
-/// Whether stdout took all that was said.
-fn heard() -> Result<()> {
-    keep(std::io::stdout().flush());
-    match UNHEARD.get() {
-        None => Ok(()),
-        Some(error) => Err(Error::Work(format!(
-            "writing to stdout: {error}; what it was to say is incomplete, run the same command again"
-        ))),
-    }
-}
-
-/// A line on stdout; [`heard`] tells whether it arrived.
-fn say(text: &str) {
-    keep(writeln!(std::io::stdout(), "{text}"));
-}
-
-/// A value as JSON on stdout.
-fn say_json(value: &serde_json::Value) {
-    say(&serde_json::to_string_pretty(value).unwrap_or_default());
 }

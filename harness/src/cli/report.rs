@@ -1,12 +1,12 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
-use super::drawn::show;
-use super::global::Global;
-use super::remote::folders;
-use super::{say, say_json};
 use crate::error::{Error, Result, reporting};
+use crate::request::Global;
 use crate::run::difference::{Difference, differences, open, outcomes};
+use crate::store::remote::folders;
 use crate::store::{Place, folder_only};
+use crate::terminal::render::show;
+use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
@@ -74,23 +74,20 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
                 })
             })
             .collect();
-        say_json(&serde_json::json!({"differences": found, "outcomes": sides}));
+        print_json(&serde_json::json!({"differences": found, "outcomes": sides}));
         return Ok(());
     }
     let (asked, how): (Vec<&Difference>, Vec<_>) =
         found.iter().partition(|one| !one.at.starts_with("provenance"));
     for (title, list) in [("asked and made", asked), ("computed", how)] {
-        say(&format!(
-            "{title}: {}",
-            if list.is_empty() { "the same" } else { "" }
-        ));
+        outln!("{title}: {}", if list.is_empty() { "the same" } else { "" });
         for Difference { at, a, b } in list {
-            say(&format!("  {at}: {a} | {b}"));
+            outln!("  {at}: {a} | {b}");
         }
     }
     for ((condition, branch), side) in &sides {
         let percent = |right: usize| 100.0 * right as f64 / side.images as f64;
-        say(&format!(
+        outln!(
             "{}, branch {}: right {:.2} % | {:.2} %; of {} images {} are classified otherwise, {} rows differ",
             condition,
             branch,
@@ -99,7 +96,7 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
             side.images,
             side.predictions,
             side.rows
-        ));
+        );
     }
     Ok(())
 }

@@ -1,21 +1,21 @@
 //! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
 
-use super::asked::Asked;
-use super::global::Global;
-use super::joining::go_on;
-use super::look::dry_run;
-use super::run::{planned, take_part};
-use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::progress::announce;
+use crate::request::Global;
+use crate::request::execution_options::with_resume_hint;
+use crate::request::stage::StageRequest;
 use crate::run::bring::bring;
 use crate::run::corrupted::Folders;
 use crate::run::execute::wanted;
 use crate::run::files::open_folder;
+use crate::run::session::{planned, take_part};
 use crate::run::shell::quoted;
 use crate::run::work::Images as Counted;
 use crate::run::{Part, RunDirectory};
 use crate::stop;
+use crate::terminal::inspect::dry_run;
+use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
 use rlnet_suites::single_stage::{Images, NAME};
 use rlnet_suites::train::Stage;
@@ -170,11 +170,12 @@ impl TrainCommand {
         if !belongs_to_a_suite(&out) {
             drop(directory.own_plan(&plan)?);
         }
-        directory.heal(&plan)?;
+        directory.repair(&plan)?;
         let found = directory.is_done(&cell.id);
         if !found {
             let place = (&directory, &plan);
-            take_part(global, place, (&data, &corrupted), Part::default(), Some(stage)).map_err(go_on)?;
+            take_part(global, place, (&data, &corrupted), Part::default(), Some(stage))
+                .map_err(with_resume_hint)?;
         }
         if found {
             announce(&format!("{stage} was trained before; nothing was computed"));
@@ -186,8 +187,8 @@ impl TrainCommand {
 
 impl StageCommand {
     /// What was asked for, with the cells that were named.
-    fn asked(&self) -> Result<Asked> {
-        let mut asked = Asked::new(self.stage());
+    fn asked(&self) -> Result<StageRequest> {
+        let mut asked = StageRequest::new(self.stage());
         match self {
             Self::Teacher { .. } => {}
             Self::Mask { teacher, budget, .. } | Self::Snl { teacher, budget, .. } => {
@@ -242,7 +243,7 @@ impl StageCommand {
 
 impl Common {
     /// The suite's text: images and architecture are those of the teacher, unless there is none.
-    fn suite(&self, asked: &Asked, seed: Option<u64>) -> Result<String> {
+    fn suite(&self, asked: &StageRequest, seed: Option<u64>) -> Result<String> {
         let mut hand = asked.hand.clone();
         let teacher = asked.above.iter().find(|found| match &hand.teacher {
             Some(id) => found.record.cell.id == *id,
@@ -343,12 +344,12 @@ fn norm(text: &str) -> Result<NormBanks> {
 /// The suite on stdout: TOML, or its tables and values as JSON.
 fn print_suite(text: &str, json: bool) -> Result<()> {
     if !json {
-        say(text.trim_end());
+        print_line(text.trim_end());
         return Ok(());
     }
     let value: serde_json::Value = toml::from_str(text)
         .map_err(|error| Error::Work(format!("internal: the suite of this stage: {error}")))?;
-    say_json(&value);
+    print_json(&value);
     Ok(())
 }
 
@@ -384,15 +385,15 @@ fn report(cell: &Cell, directory: &RunDirectory, found: bool, json: bool) {
         "rlnet eval {model} --dataset {dataset}{limit} --corruptions benchmark --attack fgsm --attack pgd:steps=20"
     );
     if json {
-        say_json(&json!({
+        print_json(&json!({
             "cell": cell.id, "stage": spec.stage.name(), "path": folder, "model": folder.join("model.safetensors"),
             "found": found, "next": next, "evaluate": evaluate,
         }));
         return;
     }
-    say(&folder.display().to_string());
+    print_line(&folder.display().to_string());
     if let Some(next) = next {
-        say(&format!("next stage: {next}"));
+        outln!("next stage: {next}");
     }
-    say(&format!("evaluate:   {evaluate}"));
+    outln!("evaluate:   {evaluate}");
 }

@@ -10,7 +10,7 @@ use tch::{Cuda, Device};
 
 /// What `--device` asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum DeviceRequest {
     /// CUDA when it is usable, else the CPU.
     Auto,
     /// The CPU.
@@ -19,7 +19,7 @@ pub enum Wish {
     Cuda(usize),
 }
 
-impl FromStr for Wish {
+impl FromStr for DeviceRequest {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
@@ -94,16 +94,16 @@ pub fn libtorch_folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When a CUDA device was asked for by name and is not usable.
-pub fn decide(wish: Wish, state: &CudaState) -> Result<Device> {
+pub fn decide(wish: DeviceRequest, state: &CudaState) -> Result<Device> {
     match (wish, state) {
-        (Wish::Cpu, _) => Ok(Device::Cpu),
-        (Wish::Auto, CudaState::Devices(_)) => Ok(Device::Cuda(0)),
-        (Wish::Auto, _) => Ok(Device::Cpu),
-        (Wish::Cuda(n), CudaState::Devices(count)) if n < *count => Ok(Device::Cuda(n)),
-        (Wish::Cuda(n), CudaState::Devices(count)) => Err(Error::Input(format!(
+        (DeviceRequest::Cpu, _) => Ok(Device::Cpu),
+        (DeviceRequest::Auto, CudaState::Devices(_)) => Ok(Device::Cuda(0)),
+        (DeviceRequest::Auto, _) => Ok(Device::Cpu),
+        (DeviceRequest::Cuda(n), CudaState::Devices(count)) if n < *count => Ok(Device::Cuda(n)),
+        (DeviceRequest::Cuda(n), CudaState::Devices(count)) => Err(Error::Input(format!(
             "--device cuda:{n}: this machine has {count} CUDA device(s), counted from 0"
         ))),
-        (Wish::Cuda(_), state) => Err(Error::Input(format!(
+        (DeviceRequest::Cuda(_), state) => Err(Error::Input(format!(
             "--device cuda: {}; or run on --device cpu",
             state.describe()
         ))),
@@ -114,12 +114,12 @@ pub fn decide(wish: Wish, state: &CudaState) -> Result<Device> {
 ///
 /// # Errors
 /// When the wished device is not usable.
-pub fn open(wish: Wish, threads: Option<usize>) -> Result<Device> {
+pub fn open(wish: DeviceRequest, threads: Option<usize>) -> Result<Device> {
     if let Some(threads) = threads {
         tch::set_num_threads(threads as i32);
     }
     let device = match wish {
-        Wish::Cpu => Device::Cpu,
+        DeviceRequest::Cpu => Device::Cpu,
         wish => decide(wish, &cuda_state())?,
     };
     // PyTorch's default lets convolutions use TF32; here fp32 means fp32 unless a stage asks.
@@ -185,26 +185,37 @@ mod tests {
     #[test]
     fn the_device_is_decided_by_what_is_there() {
         let there = CudaState::Devices(2);
-        assert_eq!(decide(Wish::Auto, &there).expect("a device"), Device::Cuda(0));
-        assert_eq!(decide(Wish::Cpu, &there).expect("a device"), Device::Cpu);
-        assert_eq!(decide(Wish::Cuda(1), &there).expect("a device"), Device::Cuda(1));
-        assert!(decide(Wish::Cuda(2), &there).is_err());
+        assert_eq!(
+            decide(DeviceRequest::Auto, &there).expect("a device"),
+            Device::Cuda(0)
+        );
+        assert_eq!(decide(DeviceRequest::Cpu, &there).expect("a device"), Device::Cpu);
+        assert_eq!(
+            decide(DeviceRequest::Cuda(1), &there).expect("a device"),
+            Device::Cuda(1)
+        );
+        assert!(decide(DeviceRequest::Cuda(2), &there).is_err());
         for absent in [
             CudaState::NoLibrary,
             CudaState::NotLoadable("x".into()),
             CudaState::NoDevice,
         ] {
-            assert_eq!(decide(Wish::Auto, &absent).expect("a device"), Device::Cpu);
-            let error = decide(Wish::Cuda(0), &absent).expect_err("no CUDA").to_string();
+            assert_eq!(
+                decide(DeviceRequest::Auto, &absent).expect("a device"),
+                Device::Cpu
+            );
+            let error = decide(DeviceRequest::Cuda(0), &absent)
+                .expect_err("no CUDA")
+                .to_string();
             assert!(error.contains("--device cpu"), "{error}");
         }
     }
 
     #[test]
     fn wishes_are_read_as_written() {
-        assert_eq!("cuda:3".parse(), Ok(Wish::Cuda(3)));
-        assert_eq!("auto".parse(), Ok(Wish::Auto));
-        assert!("gpu".parse::<Wish>().is_err());
+        assert_eq!("cuda:3".parse(), Ok(DeviceRequest::Cuda(3)));
+        assert_eq!("auto".parse(), Ok(DeviceRequest::Auto));
+        assert!("gpu".parse::<DeviceRequest>().is_err());
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When a folder cannot be moved.
-    pub fn heal(&self, plan: &Plan) -> Result<()> {
+    pub fn repair(&self, plan: &Plan) -> Result<()> {
         let ids: Vec<&CellId> = plan.cells.iter().map(|cell| &cell.id).collect();
         for (id, why) in self.damaged(&ids, false) {
             self.set_aside(id, &why)?;

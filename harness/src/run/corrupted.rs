@@ -10,7 +10,7 @@ use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Stack, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
 use rlnet_suites::plan::PlanContext;
-use rlnet_suites::{Asked, Condition, Corrupted, EvaluateSpec};
+use rlnet_suites::{Condition, Corrupted, EvalRequest, EvaluateSpec};
 use serde_json::json;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Folders {
 pub struct CorruptedSource {
     generator: Generator,
     draws: Draws,
-    asked: Asked,
+    asked: EvalRequest,
     made: CorruptedImages,
     read: Option<Archive>,
     /// The written-out images of a NumPy stream.
@@ -47,7 +47,7 @@ impl CorruptedSource {
     /// # Errors
     /// When they contradict each other, a texture is not the original, or the archive does not
     /// hold what is asked for.
-    pub fn new(settings: Corrupted, folders: &Folders, asked: &Asked, data: &Prepared) -> Result<Self> {
+    pub fn new(settings: Corrupted, folders: &Folders, asked: &EvalRequest, data: &Prepared) -> Result<Self> {
         let mut source = Self::without_files(settings, folders, asked)?;
         if let (Origin::Official, Some(folder)) = (settings.origin, &folders.corrupted) {
             let wanted = Wanted {
@@ -78,7 +78,7 @@ impl CorruptedSource {
         Ok(source)
     }
 
-    fn without_files(settings: Corrupted, folders: &Folders, asked: &Asked) -> Result<Self> {
+    fn without_files(settings: Corrupted, folders: &Folders, asked: &EvalRequest) -> Result<Self> {
         let refuse = |why: &str| Err(Error::Input(why.to_owned()));
         match (settings.origin, &folders.corrupted) {
             (Origin::Official, None) if !asked.corruptions.is_empty() => {

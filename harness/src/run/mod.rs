@@ -20,6 +20,7 @@ pub mod piece;
 pub mod prepare;
 pub mod provenance;
 mod room;
+pub mod session;
 pub mod shell;
 pub mod slurm;
 mod train_cell;

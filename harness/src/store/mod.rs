@@ -12,6 +12,7 @@ mod fetch;
 mod mirror;
 mod objects;
 mod place;
+pub mod remote;
 mod trouble;
 mod view;
 

@@ -1,13 +1,13 @@
 //! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
 
 use super::{Look, byte_labels, dataset, names, test_images, while_writing};
-use crate::cli::conditions::severities;
-use crate::cli::global::Global;
-use crate::cli::{say, say_json};
 use crate::data::{Dataset, Tree};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::request::Global;
+use crate::request::conditions::severities;
 use crate::run::files::open_folder;
+use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
     FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders,
@@ -99,7 +99,7 @@ impl Make {
         let seconds = started.elapsed().as_secs_f64();
         let new = made.parts.iter().filter(|part| part.1).count();
         if global.json {
-            say_json(&json!({
+            print_json(&json!({
                 "folder": out,
                 "dataset": name,
                 "images": data.test.len(),
@@ -113,16 +113,16 @@ impl Make {
         }
         for (name, made, md5) in &made.parts {
             let state = if *made { "made" } else { "found" };
-            say(&format!("{name:<18} {state:<6} MD5 {md5}"));
+            outln!("{name:<18} {state:<6} MD5 {md5}");
         }
         let found = made.parts.len() - new;
-        say(&format!(
+        outln!(
             "{}: {new} {kind} made, {found} found finished, {} images a severity, {seconds:.1} s\n\
              This is a generated set, not the official archive: say so where you use it.",
             out.display(),
             data.test.len(),
             kind = made.kind,
-        ));
+        );
         Ok(())
     }
 

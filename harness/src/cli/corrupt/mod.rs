@@ -4,10 +4,10 @@ mod make;
 mod preview;
 mod verify;
 
-use super::conditions::corruptions;
-use super::global::Global;
 use crate::data::{Dataset as Loaded, LoadOptions, Split, load_with};
 use crate::error::{Error, Result};
+use crate::request::Global;
+use crate::request::conditions::corruptions;
 use clap::{Args, Subcommand};
 use rlnet_corruptions::archive::Dataset;
 use rlnet_corruptions::{Corruption, Error as Refused, Generator, Options, ParameterSet, Stack, Textures};

@@ -1,9 +1,9 @@
 //! `rlnet corrupt preview`: one image under everything.
 
 use super::{Look, input, test_images, while_writing};
-use crate::cli::global::Global;
-use crate::cli::{output, say, say_json};
 use crate::error::{Error, Result};
+use crate::request::{Global, output_file};
+use crate::terminal::{outln, print_json};
 use clap::{ArgGroup, Args};
 use rlnet_corruptions::archive::{contact_sheet, write_png};
 use rlnet_corruptions::{Image, ParameterSet};
@@ -45,7 +45,7 @@ impl Preview {
                 self.out.display()
             )));
         }
-        output::check(
+        output_file::check(
             "--out",
             &self.out,
             &self.image.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
@@ -72,12 +72,12 @@ impl Preview {
         write_png(&sheet, &self.out).map_err(while_writing)?;
         let (width, height) = (sheet.width(), sheet.height());
         if global.json {
-            say_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
+            print_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
         } else {
-            say(&format!(
+            outln!(
                 "{}: {width} x {height} pixels, 19 corruptions by 5 severities",
                 self.out.display()
-            ));
+            );
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! `rlnet corrupt verify`: is this the published archive, or what this program made?
 
 use super::{byte_labels, dataset, input, test_images};
-use crate::cli::global::Global;
-use crate::cli::{say, say_json};
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::progress::{Progress, announce};
+use crate::request::Global;
+use crate::terminal::{outln, print_json, print_line};
 use clap::Args;
 use rlnet_corruptions::archive::{
     Difference, FileStatus, PUBLISHED_TARS, Published, Source, Status, compare_regenerated, made_by, md5_of,
@@ -96,16 +96,14 @@ impl Verify {
             )));
         }
         if global.json {
-            say_json(&json!({"against": published.name(), "folder": self.folder, "files": rows}));
+            print_json(&json!({"against": published.name(), "folder": self.folder, "files": rows}));
         } else {
             for row in &rows {
                 let text = |key: &str| row[key].as_str().unwrap_or_default();
-                say(format!("{:<18} {:<8} {}", text("name"), text("status"), text("note")).trim_end());
+                print_line(format!("{:<18} {:<8} {}", text("name"), text("status"), text("note")).trim_end());
             }
             let name = published.name();
-            say(&format!(
-                "{name}: {equal} equal, {differ} differ, {missing} missing"
-            ));
+            outln!("{name}: {equal} equal, {differ} differ, {missing} missing");
         }
         match differ {
             0 => Ok(()),
@@ -134,17 +132,17 @@ impl Verify {
                 .iter()
                 .map(|(name, same)| json!({"name": name, "status": status(same)}));
             let rows: Vec<Value> = rows.collect();
-            say_json(
+            print_json(
                 &json!({"against": "provenance.json", "folder": self.folder, "made_by": made, "files": rows}),
             );
         } else {
             for (name, same) in &parts {
-                say(&format!("{name:<22} {}", status(same)));
+                outln!("{name:<22} {}", status(same));
             }
-            say(&format!(
+            outln!(
                 "made by rlnet corrupt ({made}), not a published archive; against its own \
                  provenance.json: {equal} equal, {differ} differ, {missing} missing"
-            ));
+            );
         }
         match differ + missing {
             0 => Ok(()),
@@ -162,12 +160,12 @@ impl Verify {
         let known = PUBLISHED_TARS.iter().find(|tar| tar.1 == md5);
         if global.json {
             let name = known.map(|tar| tar.0);
-            say_json(&json!({"file": self.folder, "md5": md5, "published": name}));
+            print_json(&json!({"file": self.folder, "md5": md5, "published": name}));
         } else if let Some((name, _, record)) = known {
-            say(&format!(
+            outln!(
                 "{}: equal to {name} of Zenodo record {record}",
                 self.folder.display()
-            ));
+            );
         }
         match known {
             Some(_) => Ok(()),

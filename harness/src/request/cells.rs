@@ -2,18 +2,18 @@
 
 use crate::error::{Error, Result};
 use crate::run::difference::{in_run, open};
-use rlnet_suites::{CellRecord, CellSpec, TrainSpec};
+use rlnet_suites::{CellId, CellRecord, CellSpec, TrainSpec};
 use std::path::{Path, PathBuf};
 
 /// A finished cell that was named.
-pub struct Found {
+pub struct FinishedCell {
     /// Its folder.
     pub folder: PathBuf,
     /// What it was.
     pub record: CellRecord,
 }
 
-impl Found {
+impl FinishedCell {
     /// What was trained.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Found {
 ///
 /// # Errors
 /// When there is no such cell; `what` asked for it.
-pub fn find(text: &str, what: &str) -> Result<Found> {
+pub fn find(text: &str, what: &str) -> Result<FinishedCell> {
     let path = Path::new(text);
     let folder = match (path.is_file(), path.parent()) {
         (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
@@ -46,14 +46,14 @@ pub fn find(text: &str, what: &str) -> Result<Found> {
         _ => text.to_owned(),
     };
     let (folder, record) = open(&folder).map_err(|error| Error::Input(format!("{what} {text}: {error}")))?;
-    Ok(Found { folder, record })
+    Ok(FinishedCell { folder, record })
 }
 
 /// A model's file: itself, or that of a finished training cell, by the cell's folder or RUN:NAME.
 ///
 /// # Errors
 /// When there is no such file or cell, or the cell has no model.
-pub fn model(named: &Path) -> Result<PathBuf> {
+pub fn model_file(named: &Path) -> Result<PathBuf> {
     let cell = named.join("cell.json").exists();
     if named.exists() && !named.is_dir() {
         return Ok(named.to_path_buf());
@@ -86,4 +86,10 @@ pub fn model(named: &Path) -> Result<PathBuf> {
         ));
     }
     Ok(file)
+}
+
+/// The identity of a model file: its checksum.
+pub fn identity(path: &Path) -> Result<CellId> {
+    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+    Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
 }

@@ -1,6 +1,6 @@
 //! A stage asked for by hand: the finished cells it builds on, found and checked.
 
-use super::cell::{Found, find};
+use super::cells::{FinishedCell, find};
 use crate::error::{Error, Result};
 use rlnet_suites::published;
 use rlnet_suites::single_stage::{Images, NAME, SingleStage};
@@ -9,14 +9,14 @@ use rlnet_suites::{CellId, Plan};
 use std::path::{Path, PathBuf};
 
 /// The stage that was asked for, and the finished cells it builds on, parents first.
-pub struct Asked {
+pub struct StageRequest {
     /// The stage.
     pub hand: SingleStage,
     /// The cells.
-    pub above: Vec<Found>,
+    pub above: Vec<FinishedCell>,
 }
 
-impl Asked {
+impl StageRequest {
     /// A stage that builds on nothing yet, of images that are still to be named.
     pub fn new(stage: Stage) -> Self {
         let images = Images {
@@ -106,7 +106,7 @@ impl Asked {
     }
 
     /// Adds a cell with all it builds on, and gives its id.
-    fn add(&mut self, found: Found) -> Result<CellId> {
+    fn add(&mut self, found: FinishedCell) -> Result<CellId> {
         let id = found.record.cell.id.clone();
         if self.above.iter().any(|other| other.record.cell.id == id) {
             return Ok(id);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How a process takes part in a run, and how long.
 #[derive(Debug, Clone, Args)]
-pub struct Joining {
+pub struct ExecutionOptions {
     /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
     /// 3, and the same command goes on exactly
     #[arg(long, value_name = "N")]
@@ -20,7 +20,7 @@ pub struct Joining {
     shard: u32,
 }
 
-impl Joining {
+impl ExecutionOptions {
     /// Listens to whatever may ask to stop.
     pub fn listen(&self) -> Result<()> {
         stop::on_signals()?;
@@ -36,7 +36,7 @@ impl Joining {
     }
 }
 
-impl Default for Joining {
+impl Default for ExecutionOptions {
     fn default() -> Self {
         Self {
             minutes: None,
@@ -64,7 +64,7 @@ pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
 }
 
 /// Adds to a stop how to go on: with the same command.
-pub fn go_on(error: Error) -> Error {
+pub fn with_resume_hint(error: Error) -> Error {
     match error {
         Error::Stopped(why) => {
             let words: Vec<String> = std::env::args().map(quoted).collect();

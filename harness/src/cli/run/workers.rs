@@ -1,7 +1,7 @@
 //! This program's own arguments, made ready for its workers.
 
-use super::global::Global;
-use crate::device::{self, CudaState, Wish};
+use crate::device::{self, CudaState, DeviceRequest};
+use crate::request::Global;
 use std::ffi::OsString;
 
 /// The arguments of worker `number` of `jobs` on this machine: its share of the devices and
@@ -9,11 +9,11 @@ use std::ffi::OsString;
 pub fn local(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsString> {
     let mut arguments = without(&["--jobs", "--device", "--threads"], std::env::args_os().skip(1));
     let device = match (global.device, device::cuda_state()) {
-        (Wish::Auto, CudaState::Devices(devices)) if devices > 0 => {
+        (DeviceRequest::Auto, CudaState::Devices(devices)) if devices > 0 => {
             format!("cuda:{}", usize::from(number) % devices)
         }
-        (Wish::Auto | Wish::Cpu, _) => "cpu".to_owned(),
-        (Wish::Cuda(n), _) => format!("cuda:{n}"),
+        (DeviceRequest::Auto | DeviceRequest::Cpu, _) => "cpu".to_owned(),
+        (DeviceRequest::Cuda(n), _) => format!("cuda:{n}"),
     };
     arguments.extend(["--device".into(), device.into()]);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,28 +1,27 @@
 //! `rlnet run`: a suite from what is there to its report.
 
-use super::drawn::finish;
-use super::global::Global;
-use super::joining::{Joining, go_on, summary};
-use super::look::{dry_run, verify};
-use super::remote::Remote;
-use super::{cluster, workers};
+mod cluster;
+mod workers;
+
 use crate::error::{Error, Result};
-use crate::nn::budget::allocate;
-use crate::nn::mask_file;
 use crate::progress::announce;
-use crate::run::corrupted::Folders;
+use crate::request::execution_options::{summary, with_resume_hint};
+use crate::request::{CorruptedFolders, ExecutionOptions, Global};
 use crate::run::estimate::loads;
 use crate::run::execute::wanted;
 use crate::run::files::open_folder;
 use crate::run::jobs::Crew;
-use crate::run::live::{Presence, process};
+use crate::run::live::process;
+use crate::run::session::{planned, read_suite, take_part};
 use crate::run::work::Images;
-use crate::run::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
+use crate::run::{CorruptedSource, Executed, Part, Prepared, RunDirectory};
+use crate::stop;
 use crate::store::Place;
-use crate::{device, stop};
+use crate::store::remote::Remote;
+use crate::terminal::inspect::{dry_run, verify};
+use crate::terminal::render::finish;
 use clap::{Args, ValueEnum};
-use rlnet_suites::{Cell, CellSpec, Plan, Suite, SuiteError, catalog};
-use std::collections::BTreeMap;
+use rlnet_suites::{Cell, Plan};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -82,7 +81,7 @@ pub struct Run {
     #[arg(long, value_name = "SESSION", hide = true)]
     worker: Option<String>,
     #[command(flatten)]
-    joining: Joining,
+    execution: ExecutionOptions,
     #[command(flatten)]
     corrupted: CorruptedFolders,
 }
@@ -92,28 +91,6 @@ pub struct Run {
 enum Where {
     Local,
     Slurm,
-}
-
-/// Where corrupted images, or what they are made of, are found.
-#[derive(Debug, Clone, Default, Args)]
-pub struct CorruptedFolders {
-    /// Read corrupted images from this folder: CIFAR-10-C, CIFAR-100-C, Tiny-ImageNet-C, or
-    /// what rlnet corrupt made
-    #[arg(long, value_name = "DIR")]
-    pub corrupted_dir: Option<PathBuf>,
-    /// Folder of the reference's frost photographs (default: pictures made by a formula)
-    #[arg(long, value_name = "DIR")]
-    pub frost_textures: Option<PathBuf>,
-}
-
-impl CorruptedFolders {
-    /// As the run needs them.
-    pub fn folders(&self) -> Folders {
-        Folders {
-            corrupted: self.corrupted_dir.clone(),
-            frost: self.frost_textures.clone(),
-        }
-    }
 }
 
 impl Run {
@@ -134,7 +111,7 @@ impl Run {
             cancel: false,
             cells: None,
             worker: None,
-            joining: Joining::default(),
+            execution: ExecutionOptions::default(),
             corrupted: CorruptedFolders::default(),
         }
     }
@@ -142,7 +119,7 @@ impl Run {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
-        self.joining.listen()?;
+        self.execution.listen()?;
         let mut sets = self.sets.clone();
         sets.extend(self.limit.map(|n| format!("data.test={n}")));
         if let Some(seed) = global.seed {
@@ -194,7 +171,7 @@ impl Run {
         if let Some(session) = &self.worker {
             let mut part = Part {
                 session: session.clone(),
-                ..self.joining.part()
+                ..self.execution.part()
             };
             match &self.cells {
                 // A task on a cluster leaves what others have in hand to them.
@@ -209,10 +186,10 @@ impl Run {
             return Ok(());
         }
         drop(directory.own_plan(&plan)?);
-        directory.heal(&plan)?;
+        directory.repair(&plan)?;
         if self.executor == Where::Slurm {
             let wanted: Vec<&Cell> = only.iter().collect();
-            let shards = (images.test, self.joining.part().shard);
+            let shards = (images.test, self.execution.part().shard);
             return cluster::submit(
                 &directory,
                 &plan,
@@ -252,10 +229,10 @@ impl Run {
             }),
             Some(jobs) if jobs > 1 => self
                 .crew(global, (directory, images), (plan, &wanted), jobs)
-                .map_err(go_on),
+                .map_err(with_resume_hint),
             _ => self
-                .execute(global, (directory, plan), given, self.joining.part())
-                .map_err(go_on),
+                .execute(global, (directory, plan), given, self.execution.part())
+                .map_err(with_resume_hint),
         }
     }
 
@@ -299,114 +276,4 @@ impl Run {
             ..Executed::default()
         })
     }
-}
-
-/// A suite's images, and its cells as they are on them.
-pub fn planned(
-    suite: &Suite,
-    global: &Global,
-    folders: &Folders,
-) -> Result<(Prepared, CorruptedSource, Plan)> {
-    let data = Prepared::load_suite(suite, &global.data_dir())?;
-    let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &suite.asked(), &data)?;
-    let plan = suite.plan(&corrupted.context(&data))?;
-    check(suite, &plan, |dataset| data.of_dataset(dataset).size)?;
-    Ok((data, corrupted, plan))
-}
-
-/// Takes part in the work on the cells whose name matches `only`, and what they need.
-pub fn take_part(
-    global: &Global,
-    (directory, plan): (&RunDirectory, &Plan),
-    (data, corrupted): (&Prepared, &CorruptedSource),
-    part: Part,
-    only: Option<&str>,
-) -> Result<Executed> {
-    let device = global.open_device()?;
-    let _presence = Presence::show(directory.root(), &device::name(device))?;
-    Executor {
-        directory,
-        data,
-        corrupted,
-        device,
-        external: BTreeMap::new(),
-        allowed: Vec::new(),
-        part,
-    }
-    .run(plan, only)
-}
-
-/// A suite of the catalogue by name, or a file.
-pub fn read_suite(name: &str, sets: &[String]) -> Result<Suite> {
-    let (file, text) = suite_text(name)?;
-    Ok(Suite::parse(&text, &file, sets)?)
-}
-
-/// What a suite is called in messages, and its text.
-pub fn suite_text(name: &str) -> Result<(String, String)> {
-    if let Some(text) = catalog::find(name) {
-        return Ok((format!("suite {name}"), text.to_owned()));
-    }
-    let path = Path::new(name);
-    if path.extension().is_none_or(|extension| extension != "toml") {
-        let known = catalog::CATALOGUE.iter().map(|(name, _)| *name);
-        let hint = rlnet_suites::error::suggest(name, known);
-        let message = format!("not in the catalogue, and not a .toml file; {hint}");
-        return Err(SuiteError::value("suite", name, message).into());
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| Error::reading(path, error))?;
-    Ok((name.to_owned(), text))
-}
-
-/// What only the harness can check before hours of work: architectures, budgets, masks from files,
-/// and whether units of a search on other images fit. `image_size` tells the side of a data set's
-/// images. A mistake is reported at the line of the suite that it comes from.
-pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
-    for cell in &plan.cells {
-        if let CellSpec::Train(spec) = &cell.spec {
-            let name = cell.name.as_str();
-            let wrong = |key: &str, error: String| {
-                let settings: [&[&str]; 3] = [&["train", name, key], &["network", key], &["train", name]];
-                Error::from(suite.wrong_at(&settings, error))
-            };
-            let arch: crate::nn::Arch = spec
-                .arch
-                .parse()
-                .map_err(|error: SuiteError| wrong("arch", error.to_string()))?;
-            let size = image_size(&cell.data.dataset);
-            let layers = arch.survey(size as u64, 10).layers;
-            let sizes: Vec<u64> = layers.iter().map(rlnet_suites::LayerRecord::total).collect();
-            if let Some(imported) = &spec.imported {
-                mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
-            }
-            let search = cell.parents.last().filter(|_| spec.units_only);
-            let search = search.and_then(|id| plan.cells.iter().find(|cell| cell.id == *id));
-            if let Some(search) = search.filter(|search| image_size(&search.data.dataset) != size) {
-                let (of, on) = (image_size(&search.data.dataset), &search.data.dataset);
-                return Err(wrong(
-                    "units",
-                    format!(
-                        "the units of {} are of images of {of} pixels ({on}) and do not fit images of {size} ({}); \
-                         search on images of one size",
-                        search.name, cell.data.dataset
-                    ),
-                ));
-            }
-            if spec.draws_mask() {
-                // What will be measured is not known yet; any weights show whether it fits.
-                let stand_in = vec![1.0; sizes.len()];
-                let key = if spec.budget.is_some() {
-                    "budget"
-                } else {
-                    "allocation"
-                };
-                allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))
-                    .map_err(|error| wrong(key, error.to_string()))?;
-            } else if let Some(budget) = spec.budget {
-                let kept = budget.resolve(sizes.iter().sum());
-                kept.map_err(|error| wrong("budget", error.to_string()))?;
-            }
-        }
-    }
-    Ok(())
 }

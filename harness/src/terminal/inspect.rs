@@ -1,13 +1,13 @@
 //! `rlnet run --dry-run` and `--verify`: a run directory looked at, with nothing computed.
 
-use super::remote::Remote;
-use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::estimate::{Cost, lines};
 use crate::run::view::duration;
 use crate::run::work::Images;
+use crate::store::remote::Remote;
+use crate::terminal::{outln, print_json};
 use rlnet_suites::{Cell, CellId, Plan};
 use serde_json::json;
 use std::fmt::Display;
@@ -43,7 +43,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
                 "url": remote.store().url(), "cells": remote.there().len(), "damaged": list(&there),
             });
         }
-        say_json(&said);
+        print_json(&said);
     }
     for (id, why) in &damaged {
         directory.set_aside(id, why)?;
@@ -90,9 +90,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     }
     if !json {
         let fine = |count: usize, place: &dyn Display| {
-            say(&format!(
-                "{count} cells in {place}: all files are as they were written"
-            ));
+            outln!("{count} cells in {place}: all files are as they were written");
         };
         fine(ids.len(), &out.display());
         if let Some(remote) = remote {
@@ -120,7 +118,7 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
                 said
             })
             .collect();
-        say_json(&json!({"suite": plan.suite, "cells": cells}));
+        print_json(&json!({"suite": plan.suite, "cells": cells}));
         return Ok(());
     }
     // What is fetched is not computed.
@@ -152,23 +150,23 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
             needs => format!("  <- {}", needs.join(", ")),
         };
         let Cell { id, name, .. } = line.cell;
-        say(&format!("{id}  {state:<6} {cost:>8}  {name}{needs}"));
+        outln!("{id}  {state:<6} {cost:>8}  {name}{needs}");
     }
-    say(&format!(
+    outln!(
         "{missing} of {} cells to do in {}",
         plan.cells.len(),
         out.display()
-    ));
+    );
     if let Some(remote) = remote {
         let stored = plan.cells.iter().filter(|cell| there(cell)).count();
-        say(&format!(
+        outln!(
             "{stored} of {} cells are in {}, {fetched} of them to be fetched",
             plan.cells.len(),
             remote.store().url()
-        ));
+        );
     }
     if missing > unknown {
-        say(&format!(
+        outln!(
             "about {} and {:.0} MB, going by measured cells of the same kind{}",
             duration(total.seconds),
             total.bytes / 1e6,
@@ -176,7 +174,7 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
                 0 => String::new(),
                 unknown => format!("; {unknown} cells are like none measured"),
             }
-        ));
+        );
     }
     Ok(())
 }

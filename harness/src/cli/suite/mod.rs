@@ -1,11 +1,13 @@
 //! `rlnet suite`: the catalogue of experiments.
 
-use super::global::Global;
-use super::run::{check, read_suite, suite_text};
-use super::{say, say_json, suite_cost};
+mod cost;
+
 use crate::data::image_size;
 use crate::error::{Error, Result};
+use crate::request::Global;
 use crate::run::difference::differences;
+use crate::run::session::{check, read_suite, suite_text};
+use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
 use rlnet_suites::objective::Score;
 use rlnet_suites::plan::PlanContext;
@@ -93,11 +95,9 @@ impl SuiteCommand {
                 [a, b] => why_not_one(&resolve(suite, sets)?, a, b, global.json),
                 _ => show(suite, sets, global.json),
             },
-            Action::Cost { suite, sets, rate } => {
-                suite_cost::show(&resolve(suite, sets)?, *rate, global.json)
-            }
+            Action::Cost { suite, sets, rate } => cost::show(&resolve(suite, sets)?, *rate, global.json),
             Action::Schema => {
-                say_json(&json_schema());
+                print_json(&json_schema());
                 Ok(())
             }
             Action::Check { file } => {
@@ -106,13 +106,9 @@ impl SuiteCommand {
                     resolve(file, &[format!("scale={scale}")])?;
                 }
                 if global.json {
-                    say_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
+                    print_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
                 } else {
-                    say(&format!(
-                        "{file}: suite {} is fine, {} cells",
-                        plan.suite,
-                        plan.cells.len()
-                    ));
+                    outln!("{file}: suite {} is fine, {} cells", plan.suite, plan.cells.len());
                 }
                 Ok(())
             }
@@ -142,18 +138,15 @@ fn list(json: bool) -> Result<()> {
                        "gpu_hours": suite.gpu_hours})
             })
             .collect();
-        say_json(&json!(items));
+        print_json(&json!(items));
     } else {
         for suite in &suites {
-            say(&format!(
-                "{:<26} {:<14} {}",
-                suite.name, suite.data.dataset, suite.title
-            ));
+            outln!("{:<26} {:<14} {}", suite.name, suite.data.dataset, suite.title);
         }
-        say("\nEach at several scales, by --set scale=NAME:");
+        print_line("\nEach at several scales, by --set scale=NAME:");
         for (name, _) in SCALES {
             if let Some(scale) = Scale::find(name)? {
-                say(&format!("{name:<26} {}", scale.title));
+                outln!("{name:<26} {}", scale.title);
             }
         }
     }
@@ -199,16 +192,14 @@ fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
         let found = found
             .iter()
             .map(|one| json!({"at": one.at, "a": one.a, "b": one.b}));
-        say_json(&json!({"a": left.id, "b": right.id, "differences": found.collect::<Vec<_>>()}));
+        print_json(&json!({"a": left.id, "b": right.id, "differences": found.collect::<Vec<_>>()}));
         return Ok(());
     }
     if left.id == right.id {
-        say(&format!(
-            "{a} and {b} are one cell: nothing that can change a result differs"
-        ));
+        outln!("{a} and {b} are one cell: nothing that can change a result differs");
     }
     for one in &found {
-        say(&format!("{}: {} | {}", one.at, one.a, one.b));
+        outln!("{}: {} | {}", one.at, one.a, one.b);
     }
     Ok(())
 }
@@ -217,28 +208,23 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
     let plan = resolve(name, sets)?;
     if json {
         let value = serde_json::to_value(&plan).map_err(|error| Error::Work(error.to_string()))?;
-        say_json(&value);
+        print_json(&value);
         return Ok(());
     }
-    say(&format!(
-        "{}: {}\n{}",
-        plan.suite,
-        plan.title,
-        plan.description.trim()
-    ));
+    outln!("{}: {}\n{}", plan.suite, plan.title, plan.description.trim());
     if let Some(hours) = read_suite(name, sets)?.gpu_hours {
-        say(&format!("Expected: {hours} hours on one large GPU."));
+        outln!("Expected: {hours} hours on one large GPU.");
     }
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
                 let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
-                say(&format!("\ntrain {}\n  {text}", cell.name));
-                say(&format!("  replays of the reference: {}", replayed(spec)));
+                outln!("\ntrain {}\n  {text}", cell.name);
+                outln!("  replays of the reference: {}", replayed(spec));
             }
             CellSpec::Evaluate(spec) => {
                 let conditions: Vec<String> = spec.conditions.iter().map(ToString::to_string).collect();
-                say(&format!("evaluate {}: {}", cell.name, conditions.join(" ")));
+                outln!("evaluate {}: {}", cell.name, conditions.join(" "));
             }
         }
     }
@@ -280,16 +266,19 @@ fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
             );
             json!({"section": heading, "settings": lines.collect::<Vec<_>>()})
         });
-        say_json(&json!(sections.collect::<Vec<_>>()));
+        print_json(&json!(sections.collect::<Vec<_>>()));
         return Ok(());
     }
     for (heading, lines) in explained {
-        say(&format!("\n{heading}"));
+        outln!("\n{heading}");
         for line in lines {
-            say(&format!(
+            outln!(
                 "  {:<13} {:<24} {:<11} {}",
-                line.key, line.value, line.from, line.help
-            ));
+                line.key,
+                line.value,
+                line.from,
+                line.help
+            );
         }
     }
     Ok(())

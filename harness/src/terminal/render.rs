@@ -1,9 +1,9 @@
 //! A report that is there, so that one of the same cells is not drawn again.
 
-use super::{say, say_json};
 use crate::error::{Error, Result};
 use crate::run::files::write_atomic;
 use crate::run::{Executed, RunDirectory};
+use crate::terminal::{print_json, print_line};
 use rlnet_reports::{Format, Rendered, render};
 use rlnet_suites::Plan;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Exec
     };
     drawn.show(json);
     if executed.computed + executed.shared == 0 && !json {
-        say("Every cell was done before; nothing was computed.");
+        print_line("Every cell was done before; nothing was computed.");
     }
     Ok(())
 }
@@ -35,10 +35,10 @@ pub fn finish(directory: &RunDirectory, plan: &Plan, json: bool, executed: &Exec
 /// A drawn report on the terminal: the main table, the answer, the page.
 pub fn show(rendered: &Rendered, json: bool) {
     if json {
-        say_json(&rendered.json);
+        print_json(&rendered.json);
         return;
     }
-    say(&text(rendered));
+    print_line(&text(rendered));
 }
 
 /// What a drawn report says on the terminal, and of which cells it is.
@@ -78,9 +78,9 @@ impl Drawn {
     /// On the terminal, or as JSON.
     pub fn show(&self, json: bool) {
         if json {
-            say_json(&self.json);
+            print_json(&self.json);
         } else {
-            say(&self.text);
+            print_line(&self.text);
         }
     }
 }

@@ -1,16 +1,18 @@
 //! `rlnet model`: architectures, and what a network costs.
 
-use super::global::Global;
-use super::sensitivity::sensitivity;
-use super::{cell, say, say_json};
+mod sensitivity;
+
 use crate::error::{Error, Result};
 use crate::eval::networks::is_torchscript;
 use crate::nn::budget::allocate;
 use crate::nn::{Arch, model};
+use crate::request::{Global, cells};
+use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::cost::{Link, PrivateCost};
 use rlnet_suites::train::{Allocation, Budget};
 use rlnet_suites::{ModelRecord, NormBanks, published};
+use sensitivity::sensitivity;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -85,10 +87,10 @@ impl ModelCommand {
                     let items = archs
                         .iter()
                         .map(|(name, text)| json!({"name": name, "what": text}));
-                    say_json(&json!(items.collect::<Vec<_>>()));
+                    print_json(&json!(items.collect::<Vec<_>>()));
                 } else {
                     for (name, text) in archs {
-                        say(&format!("{name:<17} {text}"));
+                        outln!("{name:<17} {text}");
                     }
                 }
                 Ok(())
@@ -134,7 +136,7 @@ fn budgets(as_json: bool) {
                 "image_size": list.image_size, "relus": list.relus, "note": list.note, "keep": list.keep,
             })
         });
-        say_json(&json!(items.collect::<Vec<_>>()));
+        print_json(&json!(items.collect::<Vec<_>>()));
         return;
     }
     for list in lists {
@@ -142,7 +144,7 @@ fn budgets(as_json: bool) {
             "{:<32} {:<9} at {:>3} {:>8} ReLUs  {}",
             list.name, list.arch, list.image_size, list.relus, list.note
         );
-        say(text.trim_end());
+        print_line(text.trim_end());
     }
 }
 
@@ -155,7 +157,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
             return Err(Error::from(error));
         }
         (Err(_), path) => {
-            let file = cell::model(path)?;
+            let file = cells::model_file(path)?;
             let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
                 true => Error::Input(format!(
                     "{}: not a model.safetensors; a TorchScript file cannot be looked into (rlnet eval evaluates it; \
@@ -186,7 +188,7 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
     let cost = PrivateCost::of(kept, Link::default());
     if as_json {
         let value = serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()))?;
-        say_json(&json!({
+        print_json(&json!({
             "model": value,
             "relus_kept": kept,
             "relus_total": total,
@@ -199,34 +201,43 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
         }));
         return Ok(());
     }
-    say(&format!(
+    outln!(
         "{:<22} {:>14} {:>10} {:>10} {:>8}",
-        "layer", "C x H x W", "units", "kept", "share"
-    ));
+        "layer",
+        "C x H x W",
+        "units",
+        "kept",
+        "share"
+    );
     for layer in &record.layers {
         let [c, h, w] = layer.shape;
-        say(&format!(
+        outln!(
             "{:<22} {:>14} {:>10} {:>10} {:>7.2}%",
             layer.name,
             format!("{c} x {h} x {w}"),
             layer.total(),
             layer.kept,
             100.0 * layer.kept as f64 / layer.total() as f64
-        ));
+        );
     }
-    say(&format!(
+    outln!(
         "{:<22} {:>14} {total:>10} {kept:>10}  {reduction:.2}x fewer",
-        "total", ""
-    ));
-    say(&format!(
+        "total",
+        ""
+    );
+    outln!(
         "{} at {} x {}: {} parameters (one norm bank unless trained with more), {} MACs",
-        record.arch, record.image_size, record.image_size, record.parameters, record.macs
-    ));
-    say(&format!(
+        record.arch,
+        record.image_size,
+        record.image_size,
+        record.parameters,
+        record.macs
+    );
+    outln!(
         "private inference of the ReLUs (Delphi cost model): {:.2} s and {:.1} MB online, {:.2} GB offline",
         cost.seconds,
         cost.online_bytes as f64 / 1e6,
         cost.offline_bytes as f64 / 1e9
-    ));
+    );
     Ok(())
 }

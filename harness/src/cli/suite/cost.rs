@@ -1,9 +1,9 @@
 //! `rlnet suite cost`: how much arithmetic a suite asks for, before a machine is booked.
 
-use super::{say, say_json};
 use crate::data::{shapes, tiny};
 use crate::error::{Error, Result};
 use crate::run::work::{self, Images};
+use crate::terminal::{outln, print_json};
 use rlnet_suites::{Cell, Plan};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -72,29 +72,29 @@ pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
         let kinds = count.kinds.iter().map(|(kind, (cells, units))| {
             json!({"work": kind, "cells": cells, "macs": units, "hours": hours(*units)})
         });
-        say_json(
+        print_json(
             &json!({"suite": plan.suite, "rate": rate, "macs": total, "hours": hours(total),
                          "images_bytes": count.kept, "work": kinds.collect::<Vec<_>>()}),
         );
         return Ok(());
     }
     for (kind, (cells, units)) in &count.kinds {
-        say(&format!(
+        outln!(
             "{kind:<14} {cells:>4} cells {:>12.1} x 10^15 MACs {:>9.2} h",
             units / 1e15,
             hours(*units)
-        ));
+        );
     }
-    say(&format!(
+    outln!(
         "{}: at most {:.1} hours at {rate} x 10^12 multiply-accumulates a second",
         plan.suite,
         hours(total)
-    ));
+    );
     if count.kept > 0.0 {
-        say(&format!(
+        outln!(
             "adversarial images: {:.1} GB of disk (evaluation.save_images=false keeps none)",
             count.kept / 1e9
-        ));
+        );
     }
     Ok(())
 }
@@ -118,7 +118,7 @@ mod tests {
                 };
                 let context = PlanContext::unread(&suite);
                 let work = Count::of(&suite.plan(&context).expect("a plan")).expect("counted");
-                let counted = work.macs() / (super::super::suite::RATE * 1e12) / 3600.0;
+                let counted = work.macs() / (super::RATE * 1e12) / 3600.0;
                 assert!(
                     (counted / hours - 1.0).abs() < 0.1,
                     "{name} {sets:?}: {hours}, counted {counted:.1}"

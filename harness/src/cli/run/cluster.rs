@@ -1,7 +1,6 @@
 //! `rlnet run --executor slurm`, `--status` and `--cancel`.
 
-use super::remote::Remote;
-use super::{say, say_json, workers};
+use super::workers;
 use crate::error::{Error, Result};
 use crate::run::RunDirectory;
 use crate::run::failure::Failures;
@@ -10,6 +9,8 @@ use crate::run::piece::Shard;
 use crate::run::shell::quoted;
 use crate::run::slurm::{self, Request, Submission};
 use crate::run::view::describe;
+use crate::store::remote::Remote;
+use crate::terminal::{outln, print_json, print_line};
 use rlnet_suites::{Cell, CellId, CellSpec, Plan, Slurm};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -70,21 +71,21 @@ pub fn submit(
         },
     )?;
     if json {
-        say_json(&json!(submission));
+        print_json(&json!(submission));
         return Ok(());
     }
     for job in &submission.jobs {
-        say(&format!(
+        outln!(
             "job {:>8}  {:<10} {:>3} tasks, {} cells",
             job.id,
             job.name,
             job.tasks,
             job.cells.len()
-        ));
+        );
     }
-    say(&format!(
+    outln!(
         "{count} cells submitted; add --status to this command to see how far they are, --cancel to stop them"
-    ));
+    );
     Ok(())
 }
 
@@ -158,27 +159,18 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         if let Some((url, stored)) = stored {
             said["store"] = json!({"url": url, "done": stored});
         }
-        say_json(&said);
+        print_json(&said);
         return Ok(());
     }
-    say(&format!(
-        "{}: {count} of {} cells done",
-        plan.suite,
-        plan.cells.len()
-    ));
+    outln!("{}: {count} of {} cells done", plan.suite, plan.cells.len());
     if let Some((url, stored)) = stored {
-        say(&format!("  {stored} cells in {url}"));
+        outln!("  {stored} cells in {url}");
     }
     for word in &words {
-        say(&format!(
-            "  {} on {}: {}",
-            word.process,
-            word.device,
-            describe(word)
-        ));
+        outln!("  {} on {}: {}", word.process, word.device, describe(word));
     }
     for failure in &failed {
-        say(&format!("  failed: {}: {}", failure.name, failure.why));
+        outln!("  failed: {}: {}", failure.name, failure.why);
     }
     if let (Some(last), Some(queue)) = (last, queue) {
         jobs(&directory, &last, queue);
@@ -195,19 +187,19 @@ fn jobs(directory: &RunDirectory, last: &Submission, queue: std::result::Result<
         let done = job.cells.iter().filter(|id| directory.is_done(id)).count();
         let mine = |line: &&String| line.split(['_', ' ']).next() == Some(job.id.as_str());
         let states: Vec<&str> = queue.iter().filter(mine).map(String::as_str).collect();
-        say(&format!(
+        outln!(
             "job {} {}: {done} of {} cells done{}",
             job.id,
             job.name,
             job.cells.len(),
             if states.is_empty() { "" } else { "; in the queue:" }
-        ));
+        );
         for state in states {
-            say(&format!("  {state}"));
+            outln!("  {state}");
         }
     }
     if let Some(why) = why {
-        say(&format!("the queue cannot be asked: {why}"));
+        outln!("the queue cannot be asked: {why}");
     }
 }
 
@@ -220,6 +212,6 @@ pub fn cancel(out: &Path) -> Result<()> {
         )));
     };
     slurm::cancel(out, &last)?;
-    say("cancelled; what was done is saved, and the same command without --cancel goes on with it");
+    print_line("cancelled; what was done is saved, and the same command without --cancel goes on with it");
     Ok(())
 }

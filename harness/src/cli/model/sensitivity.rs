@@ -1,12 +1,12 @@
 //! `rlnet model sensitivity`: what a mask stage with `allocation = "measured"` measures.
 
-use super::global::Global;
-use super::{cell, say, say_json};
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
 use crate::nn::model;
+use crate::request::{Global, cells};
 use crate::run::Prepared;
 use crate::run::prepare::Sizes;
+use crate::terminal::{outln, print_json, print_line};
 use crate::train::sensitivity::{IMAGES, sensitivities};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::train::{Allocation, Budget};
@@ -24,7 +24,7 @@ pub fn sensitivity(
     budget: Option<Budget>,
     global: &Global,
 ) -> Result<()> {
-    let path = &cell::model(path)?;
+    let path = &cells::model_file(path)?;
     let (network, header) = model::load(path, global.open_device()?)?;
     let (data, from) = images(path, dataset, global)?;
     if data.size as u64 != network.spec().image_size {
@@ -50,7 +50,7 @@ pub fn sensitivity(
             let keep = keep.as_ref().map(|keep| keep[l]);
             json!({"layer": layer.name, "units": layer.total(), "nats": nats, "keep": keep})
         });
-        say_json(&json!({
+        print_json(&json!({
             "images": used,
             "held_out": held_out,
             "training_images": all,
@@ -60,15 +60,19 @@ pub fn sensitivity(
         }));
         return Ok(());
     }
-    say(&format!(
+    outln!(
         "{used} images: the first of {held_out} held out of {all} training images of {}, {}.",
         data.name,
         from.said()
-    ));
-    say(&format!(
+    );
+    outln!(
         "{:<24} {:>10} {:>10} {:>8} {:>10}",
-        "layer", "units", "nats", "weight", "keep"
-    ));
+        "layer",
+        "units",
+        "nats",
+        "weight",
+        "keep"
+    );
     for (l, (layer, nats)) in rows {
         let keep = keep.as_ref().map_or(String::new(), |keep| keep[l].to_string());
         let weight = if sum > 0.0 { 100.0 * nats / sum } else { 0.0 };
@@ -77,7 +81,7 @@ pub fn sensitivity(
             layer.name,
             layer.total()
         );
-        say(row.trim_end());
+        print_line(row.trim_end());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Options that every command takes.
 
-use crate::device::{self, Wish};
+use crate::device::{self, DeviceRequest};
 use crate::error::Result;
 use clap::Args;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use tch::Device;
 pub struct Global {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
-    pub device: Wish,
+    pub device: DeviceRequest,
     /// libtorch's threads (default: all cores)
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,

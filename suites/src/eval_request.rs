@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// What is asked about a model.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct EvalRequest {
     /// Names of corruptions.
     pub corruptions: Vec<String>,
     /// Severities of each.
@@ -36,7 +36,7 @@ pub struct Asked {
     pub similarity: bool,
 }
 
-impl Asked {
+impl EvalRequest {
     /// What can be asked of one model beside the others that are trained: attacks that need what
     /// is not there are passed over, and so are branches that it does not have.
     pub(crate) fn of(&self, cell: &Cell, trained: &[Cell]) -> Self {
@@ -244,8 +244,8 @@ impl Suite {
     }
 
     /// What the suite asks about a model, whoever trained it.
-    pub fn asked(&self) -> Asked {
-        Asked {
+    pub fn eval_request(&self) -> EvalRequest {
+        EvalRequest {
             corruptions: self.evaluation.corruptions.0.clone(),
             severities: self.evaluation.severities.clone(),
             augmix: self.evaluation.augmix,
