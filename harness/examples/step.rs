@@ -12,7 +12,7 @@
 use anyhow::{Context, Result, bail};
 use rlnet::attack::{Classifier, Target, run};
 use rlnet::data::{Split, epoch};
-use rlnet::device::{Training, Wish, open};
+use rlnet::device::{DeviceRequest, Training, open};
 use rlnet::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use rlnet::train::curves::EpochMeans;
 use rlnet::train::optimizer::Optimizer;
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     let [device, arch, batch, steps] = &words[..] else {
         bail!("usage: step DEVICE ARCH BATCH STEPS, such as: step cuda resnet18 128 30");
     };
-    let wish: Wish = device.parse().map_err(anyhow::Error::msg)?;
+    let wish: DeviceRequest = device.parse().map_err(anyhow::Error::msg)?;
     let bench = Bench {
         device: open(wish, None)?,
         arch: arch.clone(),
