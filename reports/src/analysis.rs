@@ -2,10 +2,10 @@
 
 use crate::error::ReportError;
 use crate::metrics::bootstrap::{self, Bootstrap};
-use crate::metrics::checks::{self, Flag};
+use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
-    Comparison, Diagnosis, Gap, Grid, Link, Measured, Reading, Resampled, Tally, Triple, Verdict, compare,
-    diagnosis, mce, reduction, resampled, triple,
+    AccuracyCount, BootstrapComparison, BranchPolicy, Comparison, Diagnosis, DiagnosisVerdict, Gap, Link,
+    Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction, triple,
 };
 use crate::runs::Runs;
 use crate::words::AttackNames;
@@ -16,13 +16,13 @@ pub struct Analysis {
     /// The runs.
     pub runs: Runs,
     /// Accuracy per model, reading and condition.
-    pub tally: Tally,
+    pub tally: AccuracyCount,
     /// Every model's answers as plain columns, in the runs' order of models.
-    pub grids: Vec<Grid>,
+    pub matrices: Vec<PredictionMatrix>,
     /// Error rates per model and reading, for every definition of mCE.
     pub measured: Vec<Measured>,
     /// Every model against the baseline, by bootstrap.
-    pub resampled: Vec<Resampled>,
+    pub resampled: Vec<BootstrapComparison>,
     /// The network link that private inference is costed with.
     pub link: Link,
     /// CA, NPA and AdvA per model and reading.
@@ -47,23 +47,31 @@ impl Analysis {
     /// # Errors
     /// When a query fails.
     pub fn of(runs: Runs) -> Result<Self, ReportError> {
-        let grids: Vec<Grid> = runs.models.iter().map(Grid::of).collect::<Result<_, _>>()?;
-        let tally = Tally::of(&runs, &grids);
-        let triples = triple::triples(&runs, &grids, &tally);
-        let images = grids.iter().map(|grid| grid.images.len()).max().unwrap_or(0);
+        let matrices: Vec<PredictionMatrix> = runs
+            .models
+            .iter()
+            .map(PredictionMatrix::of)
+            .collect::<Result<_, _>>()?;
+        let tally = AccuracyCount::of(&runs, &matrices);
+        let triples = triple::triples(&runs, &matrices, &tally);
+        let images = matrices
+            .iter()
+            .map(|matrix| matrix.images.len())
+            .max()
+            .unwrap_or(0);
         let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
-        let measured = mce::measure(&runs, &grids, &bootstrap);
-        let diagnoses = diagnosis::diagnoses(&runs, &grids);
+        let measured = mce::measure(&runs, &matrices, &bootstrap);
+        let diagnoses = diagnosis::diagnoses(&runs, &matrices);
         Ok(Self {
             names: AttackNames::of(&runs.attacks()),
             gaps: triple::gaps(&triples),
-            sweeps: reduction::sweeps(&runs, &grids, &triples),
-            comparisons: compare::comparisons(&runs, &grids, &triples),
-            flags: checks::flags(&runs, &grids, &tally, &diagnoses),
+            sweeps: reduction::sweeps(&runs, &matrices, &triples),
+            comparisons: compare::comparisons(&runs, &matrices, &triples),
+            flags: flags::flags(&runs, &matrices, &tally, &diagnoses),
             diagnoses,
-            resampled: resampled::comparisons(&runs, &grids, &measured, &bootstrap),
+            resampled: bootstrap_comparison::comparisons(&runs, &matrices, &measured, &bootstrap),
             link: Link::default(),
-            grids,
+            matrices,
             measured,
             tally,
             triples,
@@ -72,31 +80,31 @@ impl Analysis {
     }
 
     /// The answers of a model.
-    pub fn grid(&self, model: &str) -> Option<&Grid> {
+    pub fn matrix(&self, model: &str) -> Option<&PredictionMatrix> {
         let at = self.runs.models.iter().position(|known| known.name == model)?;
-        self.grids.get(at)
+        self.matrices.get(at)
     }
 
     /// Error rates of one reading of one model.
-    pub fn errors(&self, model: &str, reading: Reading) -> Option<&Measured> {
-        let reading = reading.on(&self.runs.model(model)?.branches);
+    pub fn errors(&self, model: &str, policy: BranchPolicy) -> Option<&Measured> {
+        let policy = policy.on(&self.runs.model(model)?.branches);
         self.measured
             .iter()
-            .find(|found| found.model == model && found.reading == reading)
+            .find(|found| found.model == model && found.policy == policy)
     }
 
     /// The verdict on the AdvA of one reading: on the branch it is read through; for the worst
     /// of branches, the worst verdict.
-    pub fn verdict(&self, model: &str, reading: Reading) -> Option<Verdict> {
+    pub fn verdict(&self, model: &str, policy: BranchPolicy) -> Option<DiagnosisVerdict> {
         let known = self.runs.model(model)?;
-        let own = self.grid(model)?;
+        let own = self.matrix(model)?;
         let headline = self.runs.headline.clone().map(rlnet_suites::Condition::Attack);
         let of = |diagnosis: &&Diagnosis| {
             diagnosis.model == model
-                && match reading.on(&known.branches) {
-                    Reading::Fixed(branch) => diagnosis.branch == branch,
-                    Reading::Worst => true,
-                    Reading::Oracle => headline
+                && match policy.on(&known.branches) {
+                    BranchPolicy::Fixed(branch) => diagnosis.branch == branch,
+                    BranchPolicy::Worst => true,
+                    BranchPolicy::Oracle => headline
                         .as_ref()
                         .is_some_and(|condition| own.own(condition) == Some(diagnosis.branch)),
                 }
@@ -106,11 +114,11 @@ impl Analysis {
     }
 
     /// One reading of one model.
-    pub fn triple(&self, model: &str, reading: Reading) -> Option<&Triple> {
+    pub fn triple(&self, model: &str, policy: BranchPolicy) -> Option<&Triple> {
         let branches = &self.runs.model(model)?.branches;
-        let reading = reading.on(branches);
+        let policy = policy.on(branches);
         self.triples
             .iter()
-            .find(|triple| triple.model == model && triple.reading == reading)
+            .find(|triple| triple.model == model && triple.policy == policy)
     }
 }

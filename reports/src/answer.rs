@@ -3,10 +3,10 @@
 
 use crate::analysis::Analysis;
 use crate::definitions::{headline, images};
-use crate::metrics::checks::AT_CHANCE;
-use crate::metrics::diagnosis::{Diagnosis, State};
+use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
+use crate::metrics::flags::AT_CHANCE;
 use crate::metrics::reduction::{Knee, Sweep};
-use crate::metrics::{Comparison, Estimate, Gap, Measure, Reading, Stronger, Verdict};
+use crate::metrics::{BranchPolicy, Comparison, DiagnosisVerdict, Estimate, Gap, Measure, Stronger};
 use crate::model::Model;
 use crate::rival;
 use crate::tables::reduction::knee_with_range;
@@ -37,7 +37,7 @@ pub fn subject(analysis: &Analysis) -> Option<&Model> {
 /// where that is not known.
 fn at_knee(sweep: &Sweep) -> Option<&str> {
     let mut lines = sweep.lines.iter();
-    let line = lines.find(|line| line.measure == Measure::AdvA && line.reading == Reading::Oracle)?;
+    let line = lines.find(|line| line.measure == Measure::AdvA && line.policy == BranchPolicy::Oracle)?;
     let at = match line.knee {
         Knee::Between(at, _) | Knee::BeyondLast(at) => at,
         Knee::BeforeFirst(_) | Knee::Unknown => return None,
@@ -99,7 +99,7 @@ fn answer(analysis: &Analysis) -> Vec<String> {
     if let Some(own) = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name)) {
         said.extend(rival::sentences(analysis, own, &model.name));
     }
-    let triple = analysis.triple(&model.name, Reading::Oracle);
+    let triple = analysis.triple(&model.name, BranchPolicy::Oracle);
     if !said.is_empty() && triple.is_some_and(|triple| triple.ca.is_err() && triple.adva.is_err()) {
         said.push(format!("No accuracy of {} is measured yet.", model.name));
     }
@@ -170,7 +170,7 @@ fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
         (Measure::Npa, "on corrupted images"),
     ] {
         let found = analysis.comparisons.iter().find(|found| {
-            found.model == model.name && found.measure == measure && found.reading == Reading::Oracle
+            found.model == model.name && found.measure == measure && found.policy == BranchPolicy::Oracle
         });
         let Some(found) = found else { continue };
         let [value, low, high] = [
@@ -202,7 +202,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
     let named = |comparison: &&Comparison| {
         comparison.model == model.name
             && comparison.measure == measure
-            && comparison.reading == Reading::Oracle
+            && comparison.policy == BranchPolicy::Oracle
     };
     let what = match measure {
         Measure::AdvA => format!("images under {}", headline(&analysis.runs)?),
@@ -213,7 +213,7 @@ fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Opt
     let branch = branch_of(model, measure);
     let Some(found) = analysis.comparisons.iter().find(named) else {
         // Without a baseline the number stands alone, and is said once.
-        let triple = analysis.triple(&model.name, Reading::Oracle)?;
+        let triple = analysis.triple(&model.name, BranchPolicy::Oracle)?;
         let share = match measure {
             Measure::AdvA => triple.adva.as_ref().ok()?,
             Measure::Npa => triple.natural.npa.as_ref().ok()?,
@@ -279,7 +279,11 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
     if model.branches.len() < 2 {
         return None;
     }
-    let worst = analysis.triple(&model.name, Reading::Worst)?.adva.as_ref().ok()?;
+    let worst = analysis
+        .triple(&model.name, BranchPolicy::Worst)?
+        .adva
+        .as_ref()
+        .ok()?;
     Some(format!(
         "If the attacker may choose the branch, {} of {} images remain right under attack.",
         with_interval(worst),
@@ -291,7 +295,10 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
 fn sweep(analysis: &Analysis, model: &Model) -> Option<String> {
     let mut sweeps = analysis.sweeps.iter();
     let sweep = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name))?;
-    let own = sweep.lines.iter().filter(|line| line.reading == Reading::Oracle);
+    let own = sweep
+        .lines
+        .iter()
+        .filter(|line| line.policy == BranchPolicy::Oracle);
     let lines = own.map(|line| format!("{} {}", line.measure.name(), knee_with_range(sweep, line)));
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() {
@@ -315,16 +322,16 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
     let mut signs = let_through(analysis, model);
     signs.retain(|finding| !finding.ends_with("classes"));
     let robust = analysis
-        .triple(&model.name, Reading::Oracle)
+        .triple(&model.name, BranchPolicy::Oracle)
         .is_some_and(|triple| triple.adva.is_ok());
     if robust && !own.clone().any(Diagnosis::was_asked) {
         let attack = headline(&analysis.runs).unwrap_or_default();
         let stronger = (analysis.runs.headline.as_ref())
-            .zip(analysis.grid(&model.name))
-            .and_then(|(headline, grid)| Stronger::find(headline, grid, Reading::Oracle));
+            .zip(analysis.matrix(&model.name))
+            .and_then(|(headline, matrix)| Stronger::find(headline, matrix, BranchPolicy::Oracle));
         let failed = own.flat_map(|diagnosis| &diagnosis.items);
         let failed = failed
-            .filter(|item| item.state == State::Fail)
+            .filter(|item| item.state == ItemStatus::Fail)
             .map(|item| item.code.to_owned());
         let failed: Vec<String> = failed.chain(signs).collect();
         let signs = (!failed.is_empty())
@@ -346,16 +353,19 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
     let asked = own.filter(|diagnosis| diagnosis.was_asked());
     asked
         .map(|diagnosis| {
-            let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);
+            let failed = diagnosis
+                .items
+                .iter()
+                .filter(|item| item.state == ItemStatus::Fail);
             let failed: Vec<String> = failed.map(|item| item.code.to_owned()).collect();
-            let branch = Reading::Fixed(diagnosis.branch).label();
+            let branch = BranchPolicy::Fixed(diagnosis.branch).label();
             let why = match diagnosis.verdict {
-                Verdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
-                Verdict::Trustworthy if !signs.is_empty() => {
+                DiagnosisVerdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
+                DiagnosisVerdict::Trustworthy if !signs.is_empty() => {
                     format!("suspicious (its preflight: {})", words::list(&signs))
                 }
-                Verdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
-                Verdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
+                DiagnosisVerdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
+                DiagnosisVerdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
             };
             let lower = diagnosis.stronger.as_ref();
             let lower = lower.map_or(String::new(), |stronger| {

@@ -2,7 +2,7 @@
 //! which corruptions, how many images.
 
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::cost::ASSUMPTIONS;
 use crate::runs::Runs;
 use crate::sources;
@@ -118,9 +118,12 @@ pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
         ),
     }
     if runs.models.iter().any(|model| model.branches.len() > 1) {
-        add("oracle", Reading::Oracle.meaning().to_owned());
-        add("one branch", Reading::Fixed(Branch::Clean).meaning().to_owned());
-        add("worst of branches", Reading::Worst.meaning().to_owned());
+        add("oracle", BranchPolicy::Oracle.meaning().to_owned());
+        add(
+            "one branch",
+            BranchPolicy::Fixed(Branch::Clean).meaning().to_owned(),
+        );
+        add("worst of branches", BranchPolicy::Worst.meaning().to_owned());
         add(
             "oracle gap",
             "the oracle's CA, NPA and AdvA minus those of the best single branch, which is the one with the largest mean of the three.".to_owned(),

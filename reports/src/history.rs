@@ -5,8 +5,8 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure, Series};
 use crate::files;
-use crate::metrics::steps::{Piece, pieces};
-use crate::metrics::{Estimate, Reading};
+use crate::metrics::steps::{Segment, segments};
+use crate::metrics::{BranchPolicy, Estimate};
 use crate::parquet::{read_parquet, strs, write_parquet};
 use crate::runs::Runs;
 use crate::words;
@@ -27,7 +27,7 @@ const COLUMNS: [(&str, DataType); 10] = [
     ("started", DataType::UInt64),
     ("commit", DataType::String),
     ("model", DataType::String),
-    ("reading", DataType::String),
+    ("policy", DataType::String),
     ("measure", DataType::String),
     ("value", DataType::Float64),
     ("low", DataType::Float64),
@@ -37,7 +37,7 @@ const COLUMNS: [(&str, DataType); 10] = [
 
 /// One number of one night.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
+pub struct HistoryRow {
     /// The run's folder.
     pub night: String,
     /// When its first cell started, seconds since 1970.
@@ -60,22 +60,22 @@ pub struct Point {
     pub images: u64,
 }
 
-/// A number over all nights, oldest first, with its pieces.
+/// A number over all nights, oldest first, with its segments.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct NumberHistory {
     /// Model, reading and measure.
     pub name: String,
     /// The nights.
-    pub points: Vec<Point>,
+    pub points: Vec<HistoryRow>,
     /// Stretches of equal level.
-    pub pieces: Vec<Piece>,
+    pub segments: Vec<Segment>,
 }
 
 /// A series brought up to date.
 #[derive(Debug, Clone)]
 pub struct History {
     /// Every number's line.
-    pub lines: Vec<Line>,
+    pub lines: Vec<NumberHistory>,
     /// Nights added now.
     pub added: Vec<String>,
     /// Folders that were left out, with the reason.
@@ -130,7 +130,7 @@ impl History {
     pub fn steps(&self) -> Vec<String> {
         let mut steps: Vec<(u64, String)> = Vec::new();
         for line in &self.lines {
-            for pair in line.pieces.windows(2) {
+            for pair in line.segments.windows(2) {
                 let at = &line.points[pair[1].start];
                 let commit = if at.commit.is_empty() {
                     String::new()
@@ -158,7 +158,7 @@ impl History {
             "| Number | Nights | Latest (%) | Level (%) | Since |\n| ------ | -----: | ---------: | --------: | ----- |\n",
         );
         for line in &self.lines {
-            if let (Some(last), Some(piece)) = (line.points.last(), line.pieces.last()) {
+            if let (Some(last), Some(segment)) = (line.points.last(), line.segments.last()) {
                 text.push_str(&format!(
                     "| {} | {} | {} [{}, {}] | {} | {} |\n",
                     line.name,
@@ -166,8 +166,8 @@ impl History {
                     words::percent(last.value),
                     words::percent(last.low),
                     words::percent(last.high),
-                    words::percent(piece.level),
-                    line.points[piece.start].night
+                    words::percent(segment.level),
+                    line.points[segment.start].night
                 ));
             }
         }
@@ -206,7 +206,7 @@ impl History {
             .map(|line| Series {
                 name: line.name.clone(),
                 values: line.points.iter().map(|p| (p.value, p.low, p.high)).collect(),
-                pieces: line.pieces.clone(),
+                segments: line.segments.clone(),
                 nights: line.points.iter().map(|p| (p.started, p.night.clone())).collect(),
             })
             .collect()
@@ -226,7 +226,7 @@ fn runs(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
 }
 
 /// The numbers of one run.
-fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
+fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
     let analysis = Analysis::of(Runs::load(&[folder.to_owned()])?)?;
     let records = analysis.runs.records();
     let started = records.iter().map(|(_, record)| record.provenance.started).min();
@@ -236,12 +236,12 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
     let mut points = Vec::new();
     for triple in &analysis.triples {
         let mut add = |measure: String, estimate: &Estimate| {
-            points.push(Point {
+            points.push(HistoryRow {
                 night: night.to_owned(),
                 started: started.unwrap_or_default(),
                 commit: commit.clone(),
                 model: triple.model.clone(),
-                reading: triple.reading.label(),
+                reading: triple.policy.label(),
                 measure,
                 value: estimate.value,
                 low: estimate.low,
@@ -262,7 +262,7 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
         let Some(model) = analysis.runs.model(&triple.model) else {
             continue;
         };
-        if triple.reading == Reading::Oracle {
+        if triple.policy == BranchPolicy::Oracle {
             continue;
         }
         for attack in attacks
@@ -270,7 +270,7 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
             .filter(|attack| Some(*attack) != analysis.runs.headline.as_ref())
         {
             let condition = Condition::Attack(attack.clone());
-            if let Ok(estimate) = analysis.tally.accuracy(model, triple.reading, &condition) {
+            if let Ok(estimate) = analysis.tally.accuracy(model, triple.policy, &condition) {
                 add(analysis.names.get(attack), &estimate);
             }
         }
@@ -278,32 +278,32 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<Point>, ReportError> {
     Ok(points)
 }
 
-fn lines(points: Vec<Point>) -> Vec<Line> {
-    let mut groups: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+fn lines(points: Vec<HistoryRow>) -> Vec<NumberHistory> {
+    let mut groups: BTreeMap<String, Vec<HistoryRow>> = BTreeMap::new();
     for point in points {
         let name = format!("{}, {}, {}", point.model, point.reading, point.measure);
         groups.entry(name).or_default().push(point);
     }
-    let line = |(name, points): (String, Vec<Point>)| {
+    let line = |(name, points): (String, Vec<HistoryRow>)| {
         let values: Vec<f64> = points.iter().map(|point| point.value).collect();
         let images = points.iter().map(|point| point.images).max().unwrap_or(1);
-        Line {
+        NumberHistory {
             name,
-            pieces: pieces(&values, 1.0 / images.max(1) as f64),
+            segments: segments(&values, 1.0 / images.max(1) as f64),
             points,
         }
     };
     groups.into_iter().map(line).collect()
 }
 
-fn write(file: &Path, points: &[Point]) -> Result<(), ReportError> {
-    let text = |pick: fn(&Point) -> &str| points.iter().map(pick).collect::<Vec<&str>>();
+fn write(file: &Path, points: &[HistoryRow]) -> Result<(), ReportError> {
+    let text = |pick: fn(&HistoryRow) -> &str| points.iter().map(pick).collect::<Vec<&str>>();
     let frame = df!(
         "night" => text(|p| &p.night),
         "started" => points.iter().map(|p| p.started).collect::<Vec<u64>>(),
         "commit" => text(|p| &p.commit),
         "model" => text(|p| &p.model),
-        "reading" => text(|p| &p.reading),
+        "policy" => text(|p| &p.reading),
         "measure" => text(|p| &p.measure),
         "value" => points.iter().map(|p| p.value).collect::<Vec<f64>>(),
         "low" => points.iter().map(|p| p.low).collect::<Vec<f64>>(),
@@ -314,9 +314,9 @@ fn write(file: &Path, points: &[Point]) -> Result<(), ReportError> {
     write_parquet(file, frame)
 }
 
-fn read(file: &Path) -> Result<Vec<Point>, ReportError> {
+fn read(file: &Path) -> Result<Vec<HistoryRow>, ReportError> {
     let frame = read_parquet(file, &COLUMNS, CURE)?;
-    let get = || -> PolarsResult<Vec<Point>> {
+    let get = || -> PolarsResult<Vec<HistoryRow>> {
         let whole = |name: &str| -> PolarsResult<Vec<u64>> {
             Ok(frame
                 .column(name)?
@@ -334,12 +334,12 @@ fn read(file: &Path) -> Result<Vec<Point>, ReportError> {
                 .collect())
         };
         let (night, commit) = (strs(&frame, "night")?, strs(&frame, "commit")?);
-        let (model, reading) = (strs(&frame, "model")?, strs(&frame, "reading")?);
+        let (model, reading) = (strs(&frame, "model")?, strs(&frame, "policy")?);
         let measure = strs(&frame, "measure")?;
         let (started, images) = (whole("started")?, whole("images")?);
         let (value, low, high) = (real("value")?, real("low")?, real("high")?);
         Ok((0..frame.height())
-            .map(|i| Point {
+            .map(|i| HistoryRow {
                 night: night[i].to_owned(),
                 started: started[i],
                 commit: commit[i].to_owned(),

@@ -6,8 +6,8 @@ use crate::base64;
 use crate::definitions::{Definition, definitions};
 use crate::error::ReportError;
 use crate::figures::Figure;
-use crate::metrics::Reading;
-use crate::metrics::checks::Flag;
+use crate::metrics::BranchPolicy;
+use crate::metrics::flags::Flag;
 use crate::tables::{Cell, Kind, Table, Value as Said};
 use crate::{answer, format::Format, words};
 use minijinja::{AutoEscape, Environment, Value, context};
@@ -233,7 +233,7 @@ fn for_page<'a>(analysis: &Analysis, table: &'a Table) -> Cow<'a, Table> {
                     ..
                 },
                 ..,
-            ] => several(name) && ![Reading::Oracle.label(), Reading::Worst.label()].contains(read),
+            ] => several(name) && ![BranchPolicy::Oracle.label(), BranchPolicy::Worst.label()].contains(read),
             _ => false,
         }
     };

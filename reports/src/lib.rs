@@ -21,9 +21,9 @@ mod parquet;
 pub mod render;
 mod rival;
 pub mod run;
+pub mod run_files;
 pub mod runs;
 pub mod sources;
-pub mod store;
 pub mod tables;
 pub mod words;
 
@@ -32,6 +32,6 @@ pub use error::ReportError;
 pub use format::Format;
 pub use render::{Rendered, main_table_json, render, render_over};
 pub use run::Run;
+pub use run_files::{read_curves, read_outcome_rows, read_outcomes, write_curves, write_outcomes};
 pub use runs::Runs;
-pub use store::{read_curves, read_outcome_rows, read_outcomes, write_curves, write_outcomes};
 pub use tables::Table;

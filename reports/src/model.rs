@@ -1,6 +1,6 @@
 //! A model of a report.
 
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
 use polars::prelude::*;
 use rlnet_suites::{Branch, Cell, CellId, CellSpec, Condition, CurvePoint, ModelRecord, TrainSpec};
 
@@ -52,9 +52,12 @@ impl Model {
     }
 
     /// Every way in which it is read.
-    pub fn readings(&self) -> Vec<Reading> {
-        let mixed = self.mixed.iter().map(|branch| Reading::Fixed(*branch));
-        Reading::of(&self.branches).into_iter().chain(mixed).collect()
+    pub fn policies(&self) -> Vec<BranchPolicy> {
+        let mixed = self.mixed.iter().map(|branch| BranchPolicy::Fixed(*branch));
+        BranchPolicy::of(&self.branches)
+            .into_iter()
+            .chain(mixed)
+            .collect()
     }
 
     /// The cell of a condition.

@@ -3,7 +3,7 @@
 //! attack, how the network was read). Only what was measured is written.
 
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::mce::{Base, Definition};
 use crate::metrics::threat::Norm;
@@ -25,13 +25,13 @@ pub struct Card {
 pub fn cards(analysis: &Analysis) -> Vec<Card> {
     let mut all = Vec::new();
     for model in &analysis.runs.models {
-        let readings: &[Reading] = if model.branches.len() < 2 {
-            &[Reading::Oracle]
+        let policies: &[BranchPolicy] = if model.branches.len() < 2 {
+            &[BranchPolicy::Oracle]
         } else {
-            &[Reading::Oracle, Reading::Worst]
+            &[BranchPolicy::Oracle, BranchPolicy::Worst]
         };
-        for reading in readings {
-            if let Some(json) = card(analysis, model, *reading) {
+        for policy in policies {
+            if let Some(json) = card(analysis, model, *policy) {
                 let plain = |c: char| {
                     if c.is_ascii_alphanumeric() || c == '-' {
                         c
@@ -40,8 +40,8 @@ pub fn cards(analysis: &Analysis) -> Vec<Card> {
                     }
                 };
                 let name: String = model.name.chars().map(plain).collect();
-                let file = match reading {
-                    Reading::Worst => format!("{name}_worst.json"),
+                let file = match policy {
+                    BranchPolicy::Worst => format!("{name}_worst.json"),
                     _ => format!("{name}.json"),
                 };
                 all.push(Card { file, json });
@@ -51,8 +51,8 @@ pub fn cards(analysis: &Analysis) -> Vec<Card> {
     all
 }
 
-fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
-    let triple = analysis.triple(&model.name, reading)?;
+fn card(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<Value> {
+    let triple = analysis.triple(&model.name, policy)?;
     let clean = triple.ca.as_ref().ok()?;
     let dataset = analysis.runs.runs.get(model.run)?.plan.images()?.dataset.clone();
     let percent = |estimate: &Estimate| format!("{:.2}", 100.0 * estimate.value);
@@ -74,8 +74,8 @@ fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
     put("clean_acc", json!(percent(clean)));
     put("clean_acc_interval", interval(clean));
     put("images", json!(clean.images));
-    put("read_through", json!(triple.reading.label()));
-    put("footnote", json!(triple.reading.meaning()));
+    put("read_through", json!(triple.policy.label()));
+    put("footnote", json!(triple.policy.meaning()));
     if let Some(record) = &model.record {
         put("relus_kept", json!(record.kept()));
         put("relus_in_all", json!(record.total()));
@@ -89,7 +89,7 @@ fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
         put("reported_attack", json!(attack.to_string()));
     }
     // `autoattack_acc` is that project's word for AutoAttack, and no other attack's.
-    if let Some((attack, robust)) = autoattack(analysis, model, reading) {
+    if let Some((attack, robust)) = autoattack(analysis, model, policy) {
         put("autoattack_acc", json!(percent(&robust)));
         put("autoattack_spec", json!(attack.to_string()));
         put("autoattack_images", json!(robust.images));
@@ -102,7 +102,7 @@ fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
             over: BENCHMARK.len(),
             relative: false,
         };
-        let measured = analysis.errors(&model.name, reading);
+        let measured = analysis.errors(&model.name, policy);
         if let Some(Ok(ratio)) = measured.map(|found| found.mce(&definition, None)) {
             put("corruptions_mce", json!(format!("{:.2}", 100.0 * ratio.value)));
         }
@@ -110,10 +110,10 @@ fn card(analysis: &Analysis, model: &Model, reading: Reading) -> Option<Value> {
     Some(Value::Object(card))
 }
 
-fn autoattack(analysis: &Analysis, model: &Model, reading: Reading) -> Option<(AttackSpec, Estimate)> {
+fn autoattack(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<(AttackSpec, Estimate)> {
     let mut attacks = analysis.runs.attacks().into_iter();
     let attack = attacks.find(|attack| attack.name() == "autoattack")?;
     let condition = Condition::Attack(attack.clone());
-    let robust = analysis.tally.accuracy(model, reading, &condition).ok()?;
+    let robust = analysis.tally.accuracy(model, policy, &condition).ok()?;
     Some((attack, robust))
 }

@@ -2,20 +2,20 @@
 //! the teacher, which keeps every ReLU) does not say.
 
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::compare::{Measure, compare};
-use crate::metrics::reduction::{Point, Sweep};
+use crate::metrics::reduction::{Sweep, SweepPoint};
 use crate::words;
 
 /// ReLUs that may be apart: a hundredth (budgets are rounded to whole channels or units).
 const APART: f64 = 0.01;
 
 /// The pair with the largest common reduction up to a network's own, else with the smallest.
-fn pair<'a>(own: &'a Sweep, other: &'a Sweep, upto: f64) -> Option<(&'a Point, &'a Point)> {
-    let mut pairs: Vec<(&Point, &Point)> = Vec::new();
+fn pair<'a>(own: &'a Sweep, other: &'a Sweep, upto: f64) -> Option<(&'a SweepPoint, &'a SweepPoint)> {
+    let mut pairs: Vec<(&SweepPoint, &SweepPoint)> = Vec::new();
     for a in own.points.iter().skip(usize::from(own.from_teacher)) {
         let mut theirs = other.points.iter().skip(usize::from(other.from_teacher));
-        let close = |b: &&Point| a.kept.abs_diff(b.kept) as f64 <= APART * a.kept as f64;
+        let close = |b: &&SweepPoint| a.kept.abs_diff(b.kept) as f64 <= APART * a.kept as f64;
         pairs.extend(theirs.find(close).map(|b| (a, b)));
     }
     let within = pairs
@@ -35,17 +35,17 @@ pub fn sentences(analysis: &Analysis, own: &Sweep, subject: &str) -> Vec<String>
         .collect()
 }
 
-fn sentence(analysis: &Analysis, (own, other): (&Point, &Point)) -> Option<String> {
-    let of = |point: &Point| {
+fn sentence(analysis: &Analysis, (own, other): (&SweepPoint, &SweepPoint)) -> Option<String> {
+    let of = |point: &SweepPoint| {
         Some((
             analysis.runs.models.get(point.model)?,
-            analysis.grids.get(point.model)?,
+            analysis.matrices.get(point.model)?,
         ))
     };
     let found = compare(
         &analysis.runs,
         &analysis.triples,
-        Reading::Oracle,
+        BranchPolicy::Oracle,
         of(own)?,
         of(other)?,
     );
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn sweep(name: &str, kept: &[u64]) -> Sweep {
-        let points = kept.iter().map(|kept| Point {
+        let points = kept.iter().map(|kept| SweepPoint {
             model: 0,
             name: format!("{name}-{kept}"),
             reduction: 1000.0 / *kept as f64,

@@ -5,7 +5,7 @@
 use crate::error::ReportError;
 use crate::files;
 use crate::parquet;
-use crate::store;
+use crate::run_files;
 use polars::prelude::*;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, CurvePoint, NormBanks, Plan};
@@ -97,7 +97,7 @@ impl Run {
         if !file.is_file() {
             return Ok(Vec::new());
         }
-        store::read_curves(&file)
+        run_files::read_curves(&file)
     }
 
     /// What a finished evaluation cell probed of a model's gradients; nothing when it did not.
@@ -107,7 +107,7 @@ impl Run {
     pub fn probe(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
         match &cell.spec {
             CellSpec::Evaluate(spec) if spec.probe => {
-                store::read_curves(&self.folder(cell).join("probe.parquet"))
+                run_files::read_curves(&self.folder(cell).join("probe.parquet"))
             }
             _ => Ok(Vec::new()),
         }
@@ -123,7 +123,7 @@ impl Run {
         if !file.is_file() {
             return Ok(Vec::new());
         }
-        store::read_curves(&file)
+        run_files::read_curves(&file)
     }
 
     /// How alike a model's activations are to its teacher's, as a finished evaluation cell
@@ -134,7 +134,7 @@ impl Run {
     pub fn similarity(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
         match &cell.spec {
             CellSpec::Evaluate(spec) if spec.similarity => {
-                store::read_curves(&self.folder(cell).join("similarity.parquet"))
+                run_files::read_curves(&self.folder(cell).join("similarity.parquet"))
             }
             _ => Ok(Vec::new()),
         }
@@ -160,7 +160,7 @@ impl Run {
                 continue;
             }
             let file = self.folder(&record.cell).join("outcomes.parquet");
-            let frame = store::read_outcomes(&file)?;
+            let frame = run_files::read_outcomes(&file)?;
             if frame.height() as u64 != record.rows {
                 return Err(ReportError::file(
                     &file,
@@ -179,7 +179,7 @@ impl Run {
             );
         }
         if frames.is_empty() {
-            let none = annotate(store::outcome_frame(&[])?, &[], None, &self.dir)?.lazy();
+            let none = annotate(run_files::outcome_frame(&[])?, &[], None, &self.dir)?.lazy();
             frames.push(none.with_columns([lit("").alias("model"), lit("").alias("cell")]));
         }
         concat(&frames, UnionArgs::default())

@@ -2,7 +2,7 @@
 //! gradients, and one that was not asked enough.
 
 use crate::synthetic::{plan_of, write_run_of};
-use rlnet_reports::metrics::diagnosis::{Diagnosis, State, Verdict};
+use rlnet_reports::metrics::diagnosis::{Diagnosis, DiagnosisVerdict, ItemStatus};
 use rlnet_reports::{Analysis, Format, Runs, render, write_curves};
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, CurvePoint, Outcome, Plan};
@@ -107,7 +107,7 @@ fn measured(
     Analysis::of(Runs::load(&[folder.to_owned()]).expect("a run")).expect("an analysis")
 }
 
-fn state(diagnosis: &Diagnosis, code: &str) -> State {
+fn state(diagnosis: &Diagnosis, code: &str) -> ItemStatus {
     let item = diagnosis.items.iter().find(|item| item.code == code);
     item.unwrap_or_else(|| panic!("no item {code}")).state
 }
@@ -121,13 +121,13 @@ fn an_honest_network_passes_every_item() {
     };
     for item in &diagnosis.items {
         let wanted = if item.code == "dlr-constant" {
-            State::Told
+            ItemStatus::Told
         } else {
-            State::Pass
+            ItemStatus::Pass
         };
         assert_eq!(item.state, wanted, "{item:?}");
     }
-    assert_eq!(diagnosis.verdict, Verdict::Trustworthy);
+    assert_eq!(diagnosis.verdict, DiagnosisVerdict::Trustworthy);
     assert!(analysis.flags.is_empty(), "{:?}", analysis.flags);
     let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
     assert!(rendered.markdown.contains("trustworthy"));
@@ -152,12 +152,12 @@ fn hidden_gradients_are_suspicious_item_by_item() {
         "gradients-vanish",
         "loss-falls",
     ] {
-        assert_eq!(state(diagnosis, code), State::Fail, "{code}");
+        assert_eq!(state(diagnosis, code), ItemStatus::Fail, "{code}");
         assert!(analysis.flags.iter().any(|flag| flag.code == code), "{code}");
     }
     // Noise breaks exactly what the attacks break: no difference, no failure.
-    assert_eq!(state(diagnosis, "noise-wins"), State::Pass);
-    assert_eq!(diagnosis.verdict, Verdict::Suspicious);
+    assert_eq!(state(diagnosis, "noise-wins"), ItemStatus::Pass);
+    assert_eq!(diagnosis.verdict, DiagnosisVerdict::Suspicious);
 }
 
 #[test]
@@ -170,16 +170,16 @@ fn what_was_seen_in_one_norm_says_nothing_of_another() {
     };
     // AdvA in L2, the checklist in Linf.
     let other = verdict("\"apgd-ce:norm=l2\",\"diagnosis\"", honest_in_any_norm);
-    assert_eq!(state(&other, "radius-weakens"), State::NotRun);
-    assert_eq!(state(&other, "black-box-wins"), State::NotRun);
-    assert_eq!(state(&other, "unbounded-survives"), State::Pass);
-    assert_eq!(other.verdict, Verdict::NotDiagnosed);
+    assert_eq!(state(&other, "radius-weakens"), ItemStatus::NotRun);
+    assert_eq!(state(&other, "black-box-wins"), ItemStatus::NotRun);
+    assert_eq!(state(&other, "unbounded-survives"), ItemStatus::Pass);
+    assert_eq!(other.verdict, DiagnosisVerdict::NotDiagnosed);
     // Its own checklist.
     let own = verdict("\"diagnosis-l2\"", honest_in_any_norm);
-    assert_eq!(own.verdict, Verdict::Trustworthy, "{:?}", own.items);
+    assert_eq!(own.verdict, DiagnosisVerdict::Trustworthy, "{:?}", own.items);
     // A sign of masking is one in whatever norm.
     let masked = verdict("\"apgd-ce:norm=l2\",\"diagnosis\"", masked);
-    assert_eq!(masked.verdict, Verdict::Suspicious);
+    assert_eq!(masked.verdict, DiagnosisVerdict::Suspicious);
 }
 
 /// As [`honest`], with radii in L2 that do the same harm.
@@ -198,8 +198,8 @@ fn without_the_probe_there_is_no_verdict() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let analysis = analysis(folder.path(), None, honest);
     let diagnosis = &analysis.diagnoses[0];
-    assert_eq!(state(diagnosis, "gradients-vanish"), State::NotRun);
-    assert_eq!(diagnosis.verdict, Verdict::NotDiagnosed);
+    assert_eq!(state(diagnosis, "gradients-vanish"), ItemStatus::NotRun);
+    assert_eq!(diagnosis.verdict, DiagnosisVerdict::NotDiagnosed);
 }
 
 /// The report of a network that is honest, measured under these attacks.
@@ -220,8 +220,8 @@ fn a_headline_that_another_attack_beats_is_never_certified() {
     let plan = plan(true, &["evaluation.headline=noise"]);
     let analysis = measured(folder.path(), &plan, Some((0.0, 0.1)), honest);
     let diagnosis = &analysis.diagnoses[0];
-    assert_eq!(state(diagnosis, "headline-beaten"), State::Fail);
-    assert_eq!(diagnosis.verdict, Verdict::Suspicious);
+    assert_eq!(state(diagnosis, "headline-beaten"), ItemStatus::Fail);
+    assert_eq!(diagnosis.verdict, DiagnosisVerdict::Suspicious);
     let lower = diagnosis.stronger.as_ref().expect("a stronger attack");
     let least = (0..IMAGES).filter(|image| honest(*image, &"pgd:steps=100".parse().expect("pgd")));
     assert_eq!(lower.left.right, least.count() as u64);

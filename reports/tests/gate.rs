@@ -1,8 +1,8 @@
 //! Gates: every planted regression is found and named, and no change is no alarm.
 
 use crate::synthetic::{keyed, plan_of, write_run_of};
-use rlnet_reports::gate::{Check, Limits, Question, Verdict, compare, decide};
-use rlnet_reports::metrics::Reading;
+use rlnet_reports::gate::{Check, GateVerdict, Limits, Question, compare, decide};
+use rlnet_reports::metrics::BranchPolicy;
 use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
 use std::fs;
 use std::path::Path;
@@ -84,7 +84,7 @@ fn patch(dir: &Path, from: &str, to: &str) {
 }
 
 /// A verdict on a night after a quiet one.
-fn judged(plan: &Plan, plant: &Plant, patched: (&str, &str)) -> Verdict {
+fn judged(plan: &Plan, plant: &Plant, patched: (&str, &str)) -> GateVerdict {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (base, current) = (folder.path().join("base"), folder.path().join("current"));
     night(&base, &plan_of(SUITE, &[]), &|_| {});
@@ -257,7 +257,7 @@ fn what_is_no_longer_measured_trips_the_gate() {
 fn a_changed_attack_is_named_though_no_test_trips() {
     let fewer = SUITE.replace("\"pgd\"", "\"pgd:steps=5\"");
     let verdict = judged(&plan_of(&fewer, &[]), &|row| row.margin += 0.0, NOTHING);
-    let changed = |verdict: &Verdict, what: &str| {
+    let changed = |verdict: &GateVerdict, what: &str| {
         let mut changes = verdict.changes.iter();
         changes.any(|change| change.what.starts_with("attack pgd:") && change.what.contains(what))
     };
@@ -341,11 +341,11 @@ fn a_gate_without_anything_to_test_lets_nothing_through() {
 /// A pair of nights in which a share of the images flips, either way alike: a network
 /// retrained to the same quality.
 fn quiet(seed: u64, flipped: f64) -> Vec<Question> {
-    let readings = [Branch::Clean, Branch::Adversarial].map(Reading::Fixed);
+    let policies = [Branch::Clean, Branch::Adversarial].map(BranchPolicy::Fixed);
     let mut questions = Vec::new();
-    for reading in readings {
+    for policy in policies {
         for measure in ["CA", "AdvA", "fog", "snow", "fgsm"] {
-            let key = [reading.label(), measure.to_owned(), seed.to_string()];
+            let key = [policy.label(), measure.to_owned(), seed.to_string()];
             let draw = |what: &str, image: u32| keyed(&[&key[0], &key[1], &key[2], what], image.into());
             let right = |image| f64::from(u8::from(draw("image", image) < 0.6));
             let (mut old, mut new) = (Vec::new(), Vec::new());
@@ -360,7 +360,7 @@ fn quiet(seed: u64, flipped: f64) -> Vec<Question> {
             }
             questions.push(Question {
                 model: "net".into(),
-                reading,
+                policy,
                 measure: measure.into(),
                 conditions: (Vec::new(), Vec::new()),
                 images: (0..1000).collect(),

@@ -1,7 +1,7 @@
 //! Metrics on four images, every number counted by hand.
 
 use crate::synthetic::{plan_of, write_run_of};
-use rlnet_reports::metrics::{Measure, Reading};
+use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::{Analysis, Runs};
 use rlnet_suites::{Branch, Cell, Condition, Outcome};
 
@@ -91,25 +91,25 @@ fn analysis(rows: impl Fn(&Cell, &[Condition]) -> Vec<Outcome>) -> Analysis {
 #[test]
 fn every_reading_has_the_triple_counted_by_hand() {
     let analysis = analysis(rows);
-    for (model, reading, ca, npa, adva) in [
-        ("two", Reading::Oracle, 3, 7.0 / 16.0, 2),
-        ("two", Reading::Fixed(Branch::Clean), 3, 7.0 / 16.0, 1),
-        ("two", Reading::Fixed(Branch::Adversarial), 2, 1.0 / 16.0, 2),
+    for (model, policy, ca, npa, adva) in [
+        ("two", BranchPolicy::Oracle, 3, 7.0 / 16.0, 2),
+        ("two", BranchPolicy::Fixed(Branch::Clean), 3, 7.0 / 16.0, 1),
+        ("two", BranchPolicy::Fixed(Branch::Adversarial), 2, 1.0 / 16.0, 2),
         // Clean: images 0 and 2. Corrupted: only image 0 under fog/1. Attacked: only image 1.
-        ("two", Reading::Worst, 2, 1.0 / 16.0, 1),
-        ("one", Reading::Fixed(Branch::Single), 2, 4.0 / 16.0, 0),
+        ("two", BranchPolicy::Worst, 2, 1.0 / 16.0, 1),
+        ("one", BranchPolicy::Fixed(Branch::Single), 2, 4.0 / 16.0, 0),
     ] {
-        let triple = analysis.triple(model, reading).expect("measured");
+        let triple = analysis.triple(model, policy).expect("measured");
         let count = |share: &rlnet_reports::metrics::Known<rlnet_reports::metrics::Estimate>| {
             let share = share.as_ref().expect("measured");
             (share.right, share.answers)
         };
-        assert_eq!(count(&triple.ca), (ca, 4), "{model} {reading:?}");
-        assert_eq!(count(&triple.adva), (adva, 4), "{model} {reading:?}");
+        assert_eq!(count(&triple.ca), (ca, 4), "{model} {policy:?}");
+        assert_eq!(count(&triple.adva), (adva, 4), "{model} {policy:?}");
         let found = triple.natural.npa.as_ref().expect("measured");
         assert!(
             (found.value - npa).abs() < 1e-12,
-            "{model} {reading:?}: {}",
+            "{model} {policy:?}: {}",
             found.value
         );
         assert_eq!((found.answers, found.images), (16, 4));
@@ -118,8 +118,8 @@ fn every_reading_has_the_triple_counted_by_hand() {
         assert_eq!(mce.right, 16 - found.right);
     }
     // With one branch, every reading is that branch.
-    let one = analysis.triple("one", Reading::Worst).expect("measured");
-    assert_eq!(one.reading, Reading::Fixed(Branch::Single));
+    let one = analysis.triple("one", BranchPolicy::Worst).expect("measured");
+    assert_eq!(one.policy, BranchPolicy::Fixed(Branch::Single));
 }
 
 /// All images are of class 3, and every wrong answer says 4.
@@ -127,7 +127,7 @@ fn every_reading_has_the_triple_counted_by_hand() {
 fn confusions_count_the_branch_trained_for_each_kind_of_image() {
     use rlnet_reports::metrics::confusion::{Confusion, share};
     let analysis = analysis(rows);
-    let two = analysis.grid("two").expect("a grid");
+    let two = analysis.matrix("two").expect("a grid");
     let [clean, attacked] = ["clean", "fgsm"].map(|text| vec![text.parse::<Condition>().expect(text)]);
     let fog: Vec<Condition> = ["fog/1", "fog/2"].map(|text| text.parse().expect(text)).into();
     for (conditions, taken) in [(&clean, 1), (&attacked, 2), (&fog, 3)] {
@@ -150,8 +150,14 @@ fn confusions_count_the_branch_trained_for_each_kind_of_image() {
 #[test]
 fn corruptions_and_severities_are_means_of_whole_counts() {
     let analysis = analysis(rows);
-    let two = &analysis.triple("two", Reading::Oracle).expect("measured").natural;
-    let one = &analysis.triple("one", Reading::Oracle).expect("measured").natural;
+    let two = &analysis
+        .triple("two", BranchPolicy::Oracle)
+        .expect("measured")
+        .natural;
+    let one = &analysis
+        .triple("one", BranchPolicy::Oracle)
+        .expect("measured")
+        .natural;
     assert_eq!(
         (two.corruptions["fog"].right, two.corruptions["fog"].answers),
         (5, 8)
@@ -169,21 +175,21 @@ fn corruptions_and_severities_are_means_of_whole_counts() {
 #[test]
 fn comparisons_are_paired_by_image() {
     let analysis = analysis(rows);
-    let find = |reading, measure| {
+    let find = |policy, measure| {
         let found = analysis
             .comparisons
             .iter()
-            .find(|c| c.reading == reading && c.measure == measure);
+            .find(|c| c.policy == policy && c.measure == measure);
         found.expect("compared")
     };
     // Clean: the two disagree on image 2 alone. Attacked: on images 0 and 1, 2 / 2^2 = 0.5.
-    let ca = find(Reading::Oracle, Measure::Ca);
+    let ca = find(BranchPolicy::Oracle, Measure::Ca);
     assert_eq!((ca.difference.value, ca.difference.p), (0.25, 1.0));
-    let adva = find(Reading::Oracle, Measure::AdvA);
+    let adva = find(BranchPolicy::Oracle, Measure::AdvA);
     assert_eq!((adva.difference.value, adva.difference.p), (0.5, 0.5));
     assert_eq!(adva.verdict(), "not distinguishable");
     // Worst of branches, clean: 2 of 4 against 2 of 4, right on image 2 instead of image 1.
-    let worst = find(Reading::Worst, Measure::Ca);
+    let worst = find(BranchPolicy::Worst, Measure::Ca);
     assert_eq!((worst.difference.value, worst.difference.p), (0.0, 1.0));
     assert!(
         worst
@@ -201,7 +207,7 @@ fn the_oracle_gap_is_what_the_best_branch_lacks() {
     let gap = &analysis.gaps[0];
     assert_eq!(
         (gap.model.as_str(), gap.best),
-        ("two", Reading::Fixed(Branch::Clean))
+        ("two", BranchPolicy::Fixed(Branch::Clean))
     );
     assert_eq!(gap.values(), [0.0, 0.0, 0.25]);
 }
@@ -242,14 +248,14 @@ fn attacks_that_help_or_leave_their_ball_are_flagged() {
 fn joint_accuracy_and_overlap_are_counted_image_by_image() {
     use rlnet_reports::metrics::robust;
     let analysis = analysis(rows);
-    let two = analysis.grid("two").expect("measured");
+    let two = analysis.matrix("two").expect("measured");
     let of = |texts: &[&str]| -> Vec<Condition> {
         let parsed = texts.iter().map(|text| text.parse().expect("a condition"));
         parsed.collect()
     };
-    let clean = Reading::Fixed(Branch::Clean);
-    let count = |reading, texts: &[&str]| {
-        let found = robust::joint(two, reading, &of(texts)).expect("measured");
+    let clean = BranchPolicy::Fixed(Branch::Clean);
+    let count = |policy, texts: &[&str]| {
+        let found = robust::joint(two, policy, &of(texts)).expect("measured");
         (found.right, found.images)
     };
     // Clean branch: clean 1110, snow/1 1100, fog/2 1000, fgsm 0100.
@@ -258,7 +264,7 @@ fn joint_accuracy_and_overlap_are_counted_image_by_image() {
     assert_eq!(count(clean, &["clean", "fgsm"]), (1, 4));
     assert_eq!(count(clean, &["clean", "fgsm", "fog/2"]), (0, 4));
     // Oracle: clean 1110 through the clean branch, fgsm 1100 through the adversarial one.
-    assert_eq!(count(Reading::Oracle, &["clean", "fgsm"]), (2, 4));
+    assert_eq!(count(BranchPolicy::Oracle, &["clean", "fgsm"]), (2, 4));
     let [fgsm, fog] = &of(&["fgsm", "fog/2"])[..] else {
         panic!("two conditions")
     };
@@ -300,8 +306,8 @@ fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
     );
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let analysis = Analysis::of(runs).expect("an analysis");
-    let grid = analysis.grid("one").expect("measured");
-    let curves = robust::curves(grid, Reading::Fixed(Branch::Single));
+    let grid = analysis.matrix("one").expect("measured");
+    let curves = robust::curves(grid, BranchPolicy::Fixed(Branch::Single));
     let points: Vec<(f64, u64)> = curves[0]
         .points
         .iter()
@@ -319,15 +325,15 @@ fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
     use rlnet_reports::metrics::mce::{Base, Definition};
     let analysis = analysis(rows);
     let classes = rlnet_reports::metrics::classes::by_class(
-        analysis.grid("two").expect("measured"),
-        Reading::Oracle,
+        analysis.matrix("two").expect("measured"),
+        BranchPolicy::Oracle,
         &[Condition::Clean],
     );
     // All four images are of class 3.
     let classes = classes.expect("measured");
     assert_eq!((classes.len(), classes[&3].right), (1, 3));
-    let two = analysis.errors("two", Reading::Oracle).expect("measured");
-    let one = analysis.errors("one", Reading::Oracle).expect("measured");
+    let two = analysis.errors("two", BranchPolicy::Oracle).expect("measured");
+    let one = analysis.errors("one", BranchPolicy::Oracle).expect("measured");
     // Fog and snow: errors 3/8 and 6/8 against 4/8 and 8/8; clean 1/4 against 2/4.
     let of = |relative| Definition {
         base: Base::Baseline,
@@ -371,13 +377,17 @@ fn mixed_branches_are_read_by_themselves_and_change_nothing_else() {
         all
     };
     let (plain, analysis) = (analysis(rows), analysis(with_mixed));
-    let count = |analysis: &Analysis, reading| {
-        let triple = analysis.triple("two", reading).expect("measured");
+    let count = |analysis: &Analysis, policy| {
+        let triple = analysis.triple("two", policy).expect("measured");
         triple.ca.as_ref().expect("measured").right
     };
-    assert_eq!(count(&analysis, Reading::Fixed(mixed)), 1);
-    for reading in [Reading::Oracle, Reading::Worst, Reading::Fixed(Branch::Clean)] {
-        assert_eq!(count(&analysis, reading), count(&plain, reading), "{reading:?}");
+    assert_eq!(count(&analysis, BranchPolicy::Fixed(mixed)), 1);
+    for policy in [
+        BranchPolicy::Oracle,
+        BranchPolicy::Worst,
+        BranchPolicy::Fixed(Branch::Clean),
+    ] {
+        assert_eq!(count(&analysis, policy), count(&plain, policy), "{policy:?}");
     }
     assert_eq!(analysis.gaps[0].best, plain.gaps[0].best);
     let table = rlnet_reports::tables::accuracy::main(&analysis).markdown();
@@ -389,12 +399,12 @@ fn a_random_branch_is_right_with_the_mean_of_the_branches() {
     use rlnet_reports::metrics::robust;
     // Clean branch right on image 1, adversarial branch on 0 and 1: (1 + 2) / 8.
     let analysis = analysis(rows);
-    let grid = analysis.grid("two").expect("measured");
+    let grid = analysis.matrix("two").expect("measured");
     let mean = robust::random_branch(grid, &"fgsm".parse().expect("an attack")).expect("two branches");
     assert_eq!(
         (mean.value, mean.right, mean.answers, mean.images),
         (0.375, 3, 8, 4)
     );
-    let single = analysis.grid("one").expect("measured");
+    let single = analysis.matrix("one").expect("measured");
     assert!(robust::random_branch(single, &"fgsm".parse().expect("an attack")).is_none());
 }

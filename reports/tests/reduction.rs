@@ -2,8 +2,8 @@
 
 use crate::synthetic::{IMAGES, outcomes, plan_of, write_run};
 use rlnet_reports::Analysis;
-use rlnet_reports::metrics::reduction::{Knee, Line, Sweep};
-use rlnet_reports::metrics::{Measure, Reading};
+use rlnet_reports::metrics::reduction::{Knee, Sweep, SweepLine};
+use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::{Format, Runs, render};
 use rlnet_suites::{Branch, Condition, Plan};
 use std::path::Path;
@@ -24,9 +24,9 @@ fn sweep_plan() -> Plan {
     plan_of(&text, &["evaluation.corruptions=[\"fog\"]"])
 }
 
-fn line(sweep: &Sweep, measure: Measure, reading: Reading) -> &Line {
+fn line(sweep: &Sweep, measure: Measure, policy: BranchPolicy) -> &SweepLine {
     let mut lines = sweep.lines.iter();
-    let found = lines.find(|line| line.measure == measure && line.reading == reading);
+    let found = lines.find(|line| line.measure == measure && line.policy == policy);
     found.expect("a line")
 }
 
@@ -64,7 +64,7 @@ fn a_sweep_is_students_of_one_teacher_that_differ_only_in_their_relus() {
             .filter(|row| row.branch == Branch::Clean && row.label == row.prediction);
         own.count() as u64
     };
-    let clean = line(sweep, Measure::Ca, Reading::Oracle);
+    let clean = line(sweep, Measure::Ca, BranchPolicy::Oracle);
     let (share, difference) = clean.values[4].as_ref().expect("measured");
     let (own, teacher) = (right("rlnet-20x/clean"), right("teacher/clean"));
     assert_eq!(share.right, own);
@@ -102,8 +102,11 @@ fn an_unfinished_sweep_shows_what_is_there_and_claims_no_knee() {
     let folder = tempfile::tempdir().expect("a folder");
     let analysis = analysis(folder.path(), &sweep_plan(), |name| name != "rlnet-4x/clean");
     let sweep = &analysis.sweeps[0];
-    let clean = line(sweep, Measure::Ca, Reading::Oracle);
+    let clean = line(sweep, Measure::Ca, BranchPolicy::Oracle);
     assert!(clean.values[2].is_none() && clean.values[3].is_some());
     assert_eq!(clean.knee, Knee::Unknown);
-    assert_ne!(line(sweep, Measure::AdvA, Reading::Oracle).knee, Knee::Unknown);
+    assert_ne!(
+        line(sweep, Measure::AdvA, BranchPolicy::Oracle).knee,
+        Knee::Unknown
+    );
 }

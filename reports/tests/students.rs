@@ -2,7 +2,7 @@
 
 use crate::synthetic::{IMAGES, outcomes, plan, write_run};
 use rlnet_reports::Analysis;
-use rlnet_reports::metrics::{Measure, Reading};
+use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::tables::{Value, similarity};
 use rlnet_reports::{Runs, write_curves};
 use rlnet_suites::{Branch, Condition, CurvePoint};
@@ -22,7 +22,7 @@ fn augmix_images_are_compared_with_the_baseline_through_the_clean_branch() {
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let analysis = Analysis::of(runs).expect("an analysis");
     let found = analysis.comparisons.iter().find(|found| {
-        found.model == "rlnet" && found.measure == Measure::AugMix && found.reading == Reading::Oracle
+        found.model == "rlnet" && found.measure == Measure::AugMix && found.policy == BranchPolicy::Oracle
     });
     let found = found.expect("a comparison");
     let right = |model: &str, branch: Branch| {

@@ -1,10 +1,11 @@
 //! The settings of a suite as a JSON Schema (`rlnet suite schema`).
 
 use crate::bounds::Bounds;
+use crate::branch::Branch;
 use crate::dialect::Quirk;
 use crate::objective::MODES;
 use crate::settings::Kind::{self, *};
-use crate::settings::{Fallback, Section, of};
+use crate::settings::{Section, of};
 use serde_json::{Value, json};
 
 /// The JSON Schema (draft 2020-12) of a suite, for editors: Even Better TOML and taplo read it.
@@ -16,10 +17,10 @@ pub fn json_schema() -> Value {
 }
 
 fn object(section: Section) -> Value {
-    let properties = of(section).iter().map(|setting| {
+    let properties = of(section).map(|setting| {
         let mut shape = shape(setting.kind);
         let default = match setting.default {
-            Fallback::Required => String::new(),
+            "" => String::new(),
             default => format!(" Default: {default}."),
         };
         shape["description"] = json!(format!("{}.{default}", setting.help));
@@ -27,8 +28,7 @@ fn object(section: Section) -> Value {
     });
     let properties: serde_json::Map<String, Value> = properties.collect();
     let required: Vec<&str> = of(section)
-        .iter()
-        .filter(|setting| matches!(setting.default, Fallback::Required))
+        .filter(|setting| setting.required)
         .map(|setting| setting.key)
         .collect();
     json!({
@@ -57,6 +57,20 @@ fn shape(kind: Kind) -> Value {
             let names = Quirk::ALL.iter().flat_map(|quirk| [quirk.name(), quirk.number()]);
             json!({"type": "array", "items": words(&names.collect::<Vec<_>>())})
         }
+        Branches => {
+            let all = [
+                Branch::Single,
+                Branch::Clean,
+                Branch::Natural,
+                Branch::Adversarial,
+            ];
+            let all: Vec<&str> = all
+                .iter()
+                .chain(&Branch::MIXED)
+                .map(|branch| branch.name())
+                .collect();
+            json!({"type": "array", "items": words(&all)})
+        }
         Attacks => json!({"type": "array", "items": {"anyOf": [
             shape(Attack),
             {
@@ -69,7 +83,7 @@ fn shape(kind: Kind) -> Value {
         Corruptions => {
             let names = [&crate::corruption::BENCHMARK[..], &crate::corruption::EXTRA[..]].concat();
             json!({"anyOf": [
-                words(&crate::corruption::GROUPS),
+                words(&["benchmark", "all", "none"]),
                 {"type": "array", "items": words(&names)},
             ]})
         }

@@ -56,7 +56,8 @@ impl Objective {
                         ))
                     })?
                     .shallow_clone(),
-                temperature: rlnet_suites::train::TEMPERATURE,
+                // The temperature of the training objective (RLNet, section 4).
+                temperature: 4.0,
             },
             _ => Self::CrossEntropy(labels),
         })

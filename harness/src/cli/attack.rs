@@ -6,7 +6,7 @@ use crate::eval::{Networks, Saved, verdict};
 use crate::request::{Global, cells};
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
-use rlnet_reports::store::read_outcome_rows;
+use rlnet_reports::run_files::read_outcome_rows;
 use rlnet_suites::attack::adaptive::NamedAttack;
 use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group, members};
 use rlnet_suites::{AttackSpec, CellRecord, CellSpec};

@@ -157,7 +157,7 @@ impl Eval {
             dataset: dataset.clone(),
             train: None,
             test: *limit,
-            validation: rlnet_suites::suite::VALIDATION,
+            validation: 0.1,
             seed: 0,
             checksum: data.checksum.clone(),
         };

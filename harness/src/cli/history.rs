@@ -30,9 +30,16 @@ impl History {
                 .lines
                 .iter()
                 .map(|line| {
-                    let pieces = line.pieces.iter();
-                    let pieces: Vec<_> = pieces
-                        .map(|piece| json!({"from": line.points[piece.start].night, "nights": piece.end - piece.start, "level": piece.level}))
+                    let pieces: Vec<_> = line
+                        .segments
+                        .iter()
+                        .map(|segment| {
+                            json!({
+                                "from": line.points[segment.start].night,
+                                "nights": segment.end - segment.start,
+                                "level": segment.level,
+                            })
+                        })
                         .collect();
                     json!({"name": line.name, "nights": line.points.len(), "pieces": pieces})
                 })

@@ -1,7 +1,7 @@
 //! How a process takes part in a run and how long, what it did, and how to go on.
 
 use crate::error::{Error, Result};
-use crate::run::piece::ATTACKED;
+use crate::run::shard::ATTACKED;
 use crate::run::shell::quoted;
 use crate::run::{Executed, Part};
 use crate::stop;

@@ -6,7 +6,7 @@
 
 use super::claim::{Claim, Claims};
 use super::files::{create_folder, sync_folder, write_atomic};
-use super::piece;
+use super::shard;
 use crate::error::{Error, Result};
 use crate::train::stage::CHECKPOINT;
 use rlnet_suites::{CellId, CellRecord, Plan};
@@ -116,7 +116,7 @@ impl RunDirectory {
 
     /// Removes what a process killed in [`finish`](Self::finish) left over in a finished cell.
     pub(super) fn sweep(&self, id: &CellId) {
-        for name in [CHECKPOINT, piece::FOLDER] {
+        for name in [CHECKPOINT, shard::FOLDER] {
             let path = self.cell(id).join(name);
             if path.exists() {
                 remove(&path);

@@ -2,7 +2,7 @@
 //! pieces together.
 
 use super::execute::{Executor, Visit};
-use super::piece::{self, Header, Piece, Pieces, Shard};
+use super::shard::{self, Shard, ShardHeader, ShardResult, ShardResults};
 use super::{live, provenance};
 use crate::data::images_to_tensor;
 use crate::device;
@@ -14,7 +14,7 @@ use crate::eval::{
 use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_reports::store::{write_curves, write_outcomes};
+use rlnet_reports::run_files::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
@@ -70,7 +70,7 @@ impl Executor<'_> {
             .collect();
         let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
         let work = self.directory.work_path(&cell.id);
-        let pieces = Pieces::new(&cell.id, &work, (batch, self.part.shard), save_images);
+        let pieces = ShardResults::new(&cell.id, &work, (batch, self.part.shard), save_images);
         let mut opened: Option<Opened> = None;
         let mut elsewhere = false;
         for shard in &shards {
@@ -155,7 +155,7 @@ impl Executor<'_> {
         cell: &Cell,
         input: &EvaluationInput<'_>,
         shard: &Shard,
-        pieces: &Pieces,
+        pieces: &ShardResults,
     ) -> Result<()> {
         let mut from = pieces.reached(shard);
         let (total, before) = ((shard.to - shard.from) as u64, (from - shard.from) as u64);
@@ -169,8 +169,8 @@ impl Executor<'_> {
                 to: shard.to,
             };
             let evaluated = evaluate(input, part, &cut, &progress)?;
-            let mut piece = Piece {
-                header: Header {
+            let mut piece = ShardResult {
+                header: ShardHeader {
                     cell: cell.id.clone(),
                     condition: shard.condition,
                     from,
@@ -214,7 +214,7 @@ impl Executor<'_> {
         spec: &EvaluateSpec,
         batch: usize,
         opened: &Opened,
-        (shards, pieces): (&[Shard], &Pieces),
+        (shards, pieces): (&[Shard], &ShardResults),
     ) -> Result<Visit> {
         let mut all = Vec::new();
         for shard in shards {
@@ -260,11 +260,11 @@ impl Executor<'_> {
             rows: outcomes.len() as u64,
             provenance,
         };
-        self.directory.finish(&mut record, &[piece::FOLDER])?;
+        self.directory.finish(&mut record, &[shard::FOLDER])?;
         Ok(Visit::Finished)
     }
 
-    fn provenance(&self, all: &[Piece]) -> Provenance {
+    fn provenance(&self, all: &[ShardResult]) -> Provenance {
         let processes: BTreeSet<&str> = all.iter().map(|piece| piece.header.process.as_str()).collect();
         let devices: BTreeSet<&str> = all.iter().map(|piece| piece.header.device.as_str()).collect();
         let mut provenance = provenance::start(self.device);
@@ -306,7 +306,7 @@ impl Executor<'_> {
 }
 
 /// Rows condition by condition, branch by branch, image by image, whatever the pieces were.
-fn in_order(pieces: Vec<Piece>, conditions: usize, branches: &[Branch]) -> Vec<Outcome> {
+fn in_order(pieces: Vec<ShardResult>, conditions: usize, branches: &[Branch]) -> Vec<Outcome> {
     let mut slots: Vec<Vec<Outcome>> = vec![Vec::new(); conditions * branches.len()];
     for piece in pieces {
         for row in piece.outcomes {
@@ -318,7 +318,7 @@ fn in_order(pieces: Vec<Piece>, conditions: usize, branches: &[Branch]) -> Vec<O
     slots.into_iter().flatten().collect()
 }
 
-fn all_saved(all: &[Piece], pieces: &Pieces) -> Result<Saved> {
+fn all_saved(all: &[ShardResult], pieces: &ShardResults) -> Result<Saved> {
     let mut saved = Saved::default();
     for piece in all {
         saved.append(Saved::read(&pieces.images(&piece.header))?);

@@ -52,7 +52,7 @@ pub struct Part {
 impl Default for Part {
     fn default() -> Self {
         Self {
-            shard: super::piece::ATTACKED,
+            shard: super::shard::ATTACKED,
             wait: true,
             session: super::live::process(),
             cells: None,

@@ -9,7 +9,7 @@ use crate::progress::announce;
 use crate::train::dialect;
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
-use rlnet_reports::store::write_curves;
+use rlnet_reports::run_files::write_curves;
 use rlnet_suites::objective::Precision;
 use rlnet_suites::{Cell, CellRecord, CurvePoint, Quirk, TrainSpec};
 use tch::Device;

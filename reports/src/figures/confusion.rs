@@ -42,7 +42,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let kinds = kinds(analysis);
     let mut rows = Vec::new();
     let mut classes = 0;
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
+    for (model, grid) in analysis.runs.models.iter().zip(&analysis.matrices) {
         if !shown(model) {
             continue;
         }

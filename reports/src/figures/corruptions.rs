@@ -7,7 +7,7 @@ use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
-use crate::metrics::{Estimate, Reading};
+use crate::metrics::{BranchPolicy, Estimate};
 use crate::words;
 use plotters::prelude::{Color, DrawingBackend};
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
@@ -32,7 +32,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         .collect();
     let triples: Vec<_> = models
         .iter()
-        .map(|model| analysis.triple(&model.name, Reading::Oracle))
+        .map(|model| analysis.triple(&model.name, BranchPolicy::Oracle))
         .collect();
     let names = BENCHMARK.iter().chain(&EXTRA);
     let mut rows: Vec<(String, Vec<Option<Estimate>>)> = Vec::new();

@@ -5,7 +5,7 @@ use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks
 use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke, width};
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
-use crate::metrics::steps::Piece;
+use crate::metrics::steps::Segment;
 use crate::words;
 use plotters::prelude::{DrawingBackend, RGBColor};
 
@@ -17,7 +17,7 @@ pub struct Series {
     /// Share, low and high of each night.
     pub values: Vec<(f64, f64, f64)>,
     /// Stretches of equal level.
-    pub pieces: Vec<Piece>,
+    pub segments: Vec<Segment>,
     /// When each night started (seconds since 1970), and its name.
     pub nights: Vec<(u64, String)>,
 }
@@ -143,10 +143,10 @@ pub(crate) fn history(series: &[Series]) -> Result<Figure, ReportError> {
 impl Series {
     /// The latest step in words, and how many came before it.
     fn told(&self) -> String {
-        let [.., before, after] = self.pieces.as_slice() else {
+        let [.., before, after] = self.segments.as_slice() else {
             return String::new();
         };
-        let more = match self.pieces.len() {
+        let more = match self.segments.len() {
             2 => String::new(),
             3 => "; 1 earlier step".to_owned(),
             n => format!("; {} earlier steps", n - 2),
@@ -253,12 +253,12 @@ impl Nights<'_> {
             (_, None) => across.1,
             (_, Some(at)) => (places[night - 1] + at) / 2.0,
         };
-        for piece in &series.pieces {
-            let (from, to) = (edge(piece.start), edge(piece.end));
-            let level = 100.0 * piece.level;
+        for segment in &series.segments {
+            let (from, to) = (edge(segment.start), edge(segment.end));
+            let level = 100.0 * segment.level;
             let line = [panel.at(from, level), panel.at(to, level)];
             canvas.line(&line, INK, 1.4, Stroke::Solid)?;
-            if piece.start > 0 {
+            if segment.start > 0 {
                 let line = [panel.at(from, panel.up.0), panel.at(from, panel.up.1)];
                 canvas.line(&line, color(1), 1.4, Stroke::Dashed)?;
             }
@@ -266,7 +266,7 @@ impl Nights<'_> {
         for (at, value) in places.iter().zip(&series.values) {
             canvas.mark(panel.at(*at, 100.0 * value.0), 0, 2.8, color(0))?;
         }
-        if let Some(last) = series.pieces.last() {
+        if let Some(last) = series.segments.last() {
             let (x, y) = panel.at(across.1, 100.0 * last.level);
             canvas.text(&words::percent(last.level), (x + 8.0, y), SMALL, Anchor::Start)?;
         }
@@ -295,7 +295,7 @@ mod tests {
         let series = |starts: &[u64]| Series {
             name: "CA".into(),
             values: vec![(0.5, 0.4, 0.6); starts.len()],
-            pieces: Vec::new(),
+            segments: Vec::new(),
             nights: starts.iter().map(|at| (*at, format!("night-{at}"))).collect(),
         };
         let apart = Scale::of(&[series(&[0, DAY, 9 * DAY])]);

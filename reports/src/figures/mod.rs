@@ -7,6 +7,7 @@ mod chosen;
 mod confusion;
 mod corruptions;
 mod dashes;
+mod examples;
 mod history;
 mod layers;
 mod masks;
@@ -14,13 +15,12 @@ mod pareto;
 mod radius;
 mod reduction;
 mod severity;
-mod strip;
 mod sweeps;
 mod training;
 
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use canvas::{Canvas, Drawn, SCALE, Stroke, color};
 pub(crate) use history::{Series, history};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
@@ -101,7 +101,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
         corruptions::figure(analysis)?,
         severity::figure(analysis)?,
         pareto::figure(analysis)?,
-        strip::figure(analysis)?,
+        examples::figure(analysis)?,
         confusion::figure(analysis)?,
         layers::figure(analysis)?,
         masks::figure(analysis)?,
@@ -162,10 +162,10 @@ fn raster(
 }
 
 /// The line of a reading.
-fn stroke(reading: Reading) -> Stroke {
-    match reading {
-        Reading::Oracle | Reading::Fixed(Branch::Single | Branch::Adversarial) => Stroke::Solid,
-        Reading::Fixed(Branch::Clean | Branch::Natural) => Stroke::Dashed,
-        Reading::Worst | Reading::Fixed(_) => Stroke::Dotted,
+fn stroke(policy: BranchPolicy) -> Stroke {
+    match policy {
+        BranchPolicy::Oracle | BranchPolicy::Fixed(Branch::Single | Branch::Adversarial) => Stroke::Solid,
+        BranchPolicy::Fixed(Branch::Clean | Branch::Natural) => Stroke::Dashed,
+        BranchPolicy::Worst | BranchPolicy::Fixed(_) => Stroke::Dotted,
     }
 }

@@ -8,7 +8,7 @@ use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::{Estimate, Reading};
+use crate::metrics::{BranchPolicy, Estimate};
 use plotters::prelude::{DrawingBackend, RGBColor};
 use rlnet_suites::Literature;
 
@@ -51,8 +51,8 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     for (index, at) in all.flat_map(|(index, one)| one.models.iter().map(move |at| (index, at))) {
         let model = &runs.models[*at];
         let Some(record) = &model.record else { continue };
-        let oracle = analysis.triple(&model.name, Reading::Oracle);
-        let worst = analysis.triple(&model.name, Reading::Worst);
+        let oracle = analysis.triple(&model.name, BranchPolicy::Oracle);
+        let worst = analysis.triple(&model.name, BranchPolicy::Worst);
         let found = [
             oracle.map(|triple| &triple.ca),
             oracle.map(|triple| &triple.natural.npa),

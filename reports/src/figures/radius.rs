@@ -9,14 +9,14 @@ use super::{Draw, Figure, color, make, stroke};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::threat::{Norm, radius};
-use crate::metrics::{Reading, robust};
+use crate::metrics::{BranchPolicy, robust};
 use crate::words;
 use plotters::prelude::DrawingBackend;
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 struct Line {
     model: usize,
-    reading: Reading,
+    policy: BranchPolicy,
     /// Radius (in 1/255 for Linf), percent right, low, high.
     points: Vec<(f64, f64, f64, f64)>,
 }
@@ -95,17 +95,17 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
 fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Sweep> {
     let mut panels: Vec<Sweep> = Vec::new();
     for (index, at) in chosen.models.iter().enumerate() {
-        let (model, grid) = (&analysis.runs.models[*at], &analysis.grids[*at]);
-        for reading in Reading::of(&model.branches) {
-            if reading == Reading::Oracle {
+        let (model, matrix) = (&analysis.runs.models[*at], &analysis.matrices[*at]);
+        for policy in BranchPolicy::of(&model.branches) {
+            if policy == BranchPolicy::Oracle {
                 continue;
             }
-            for curve in robust::curves(grid, reading) {
+            for curve in robust::curves(matrix, policy) {
                 let scale = scale(&curve.norm);
                 let points = curve.points.iter();
                 let line = Line {
                     model: index,
-                    reading,
+                    policy,
                     points: points
                         .map(|(size, e)| (scale * size, 100.0 * e.value, 100.0 * e.low, 100.0 * e.high))
                         .collect(),
@@ -133,8 +133,8 @@ fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Lin
     let mut lines = Vec::new();
     for (index, at) in chosen.models.iter().enumerate() {
         let model = &analysis.runs.models[*at];
-        for reading in Reading::of(&model.branches) {
-            if reading == Reading::Oracle {
+        for policy in BranchPolicy::of(&model.branches) {
+            if policy == BranchPolicy::Oracle {
                 continue;
             }
             let clean = [(0.0, Condition::Clean)];
@@ -142,7 +142,7 @@ fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Lin
                 .iter()
                 .map(|attack| (attack.size("eps"), Condition::Attack(attack.clone())));
             let points = clean.into_iter().chain(attacked).filter_map(|(eps, condition)| {
-                let e = analysis.tally.accuracy(model, reading, &condition).ok()?;
+                let e = analysis.tally.accuracy(model, policy, &condition).ok()?;
                 Some((
                     scale(&Norm::of(&family[0])) * eps,
                     100.0 * e.value,
@@ -152,7 +152,7 @@ fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Lin
             });
             lines.push(Line {
                 model: index,
-                reading,
+                policy,
                 points: points.collect(),
             });
         }
@@ -162,34 +162,31 @@ fn lines(analysis: &Analysis, chosen: &Chosen, family: &[AttackSpec]) -> Vec<Lin
 
 impl Sweeps {
     /// Lines are readings.
-    fn readings(&self) -> Vec<Entry> {
+    fn policies(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut readings: Vec<Reading> = Vec::new();
+        let mut policies: Vec<BranchPolicy> = Vec::new();
         for line in self.panels.iter().flat_map(|panel| &panel.lines) {
-            if !readings.contains(&line.reading) {
-                readings.push(line.reading);
+            if !policies.contains(&line.policy) {
+                policies.push(line.policy);
             }
         }
         // Networks with one branch have the line of the adversarial one, and share its entry.
         let (only, own) = (
-            Reading::Fixed(Branch::Single),
-            Reading::Fixed(Branch::Adversarial),
+            BranchPolicy::Fixed(Branch::Single),
+            BranchPolicy::Fixed(Branch::Adversarial),
         );
-        let shared = readings.contains(&only) && readings.contains(&own);
-        for reading in readings
-            .into_iter()
-            .filter(|reading| !(shared && *reading == only))
-        {
-            let name = reading.label();
+        let shared = policies.contains(&only) && policies.contains(&own);
+        for policy in policies.into_iter().filter(|policy| !(shared && *policy == only)) {
+            let name = policy.label();
             entries.push(Entry {
-                name: if shared && reading == own {
+                name: if shared && policy == own {
                     format!("{name}, or the only one")
                 } else {
                     name
                 },
                 look: Look {
                     color: INK,
-                    stroke: stroke(reading),
+                    stroke: stroke(policy),
                     shape: 0,
                     marks: false,
                 },
@@ -202,7 +199,7 @@ impl Sweeps {
     /// Where the legend ends.
     fn top(&self) -> f64 {
         let x = (LEFT, RIGHT);
-        TOP + legend_height(&Entry::models(&self.models, false), x) + legend_height(&self.readings(), x)
+        TOP + legend_height(&Entry::models(&self.models, false), x) + legend_height(&self.policies(), x)
     }
 }
 
@@ -219,7 +216,7 @@ impl Draw for Sweeps {
         legend(canvas, &models, (LEFT, RIGHT), TOP)?;
         legend(
             canvas,
-            &self.readings(),
+            &self.policies(),
             (LEFT, RIGHT),
             TOP + legend_height(&models, (LEFT, RIGHT)),
         )?;
@@ -259,7 +256,7 @@ impl Draw for Sweeps {
                 let points: Vec<(f64, f64)> = line.points.iter().map(|p| (p.0, p.1)).collect();
                 let look = Look {
                     color: color(line.model),
-                    stroke: stroke(line.reading),
+                    stroke: stroke(line.policy),
                     shape: line.model,
                     marks: true,
                 };

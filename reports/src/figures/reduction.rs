@@ -6,8 +6,8 @@ use super::canvas::{Anchor, Canvas, Drawn, Stroke};
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
-use crate::metrics::{Measure, Reading};
+use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
+use crate::metrics::{BranchPolicy, Measure};
 use crate::tables::reduction::knee_in_words;
 use crate::words;
 use plotters::prelude::{Color, DrawingBackend, RGBColor};
@@ -45,7 +45,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let knees = sweeps.iter().flat_map(|sweep| {
         let lines = sweep.lines.iter();
         lines.map(|line| {
-            let through = line.reading.label();
+            let through = line.policy.label();
             format!(
                 "{} {} ({through}): {}",
                 sweep.name,
@@ -60,7 +60,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         words::percent(MARGIN)
     );
     let alt = format!(
-        "Line charts of CA, NPA and AdvA against the reduction. Knees: {}. The numbers are in the table of accuracy against the reduction.",
+        "SweepLine charts of CA, NPA and AdvA against the reduction. Knees: {}. The numbers are in the table of accuracy against the reduction.",
         knees.join("; ")
     );
     make(
@@ -79,16 +79,16 @@ impl Sweeps<'_> {
         for (i, sweep) in self.sweeps.iter().enumerate() {
             let mut strokes: Vec<Stroke> = Vec::new();
             for line in &sweep.lines {
-                let stroke = stroke(line.reading);
+                let stroke = stroke(line.policy);
                 if !strokes.contains(&stroke) {
                     strokes.push(stroke);
-                    let read = match line.reading {
-                        Reading::Worst => format!("{}, worst of branches", sweep.name),
+                    let read = match line.policy {
+                        BranchPolicy::Worst => format!("{}, worst of branches", sweep.name),
                         _ => sweep.name.clone(),
                     };
                     entries.push(Entry {
                         name: read,
-                        look: look(i, line.reading),
+                        look: look(i, line.policy),
                         line: true,
                     });
                 }
@@ -119,18 +119,18 @@ impl Sweeps<'_> {
     }
 }
 
-fn look(sweep: usize, reading: Reading) -> Look {
+fn look(sweep: usize, policy: BranchPolicy) -> Look {
     Look {
         color: color(sweep),
-        stroke: stroke(reading),
+        stroke: stroke(policy),
         shape: sweep,
         marks: true,
     }
 }
 
-fn stroke(reading: Reading) -> Stroke {
-    match reading {
-        Reading::Worst => Stroke::Dotted,
+fn stroke(policy: BranchPolicy) -> Stroke {
+    match policy {
+        BranchPolicy::Worst => Stroke::Dotted,
         _ => Stroke::Solid,
     }
 }
@@ -189,7 +189,7 @@ fn draw_line<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
     sweep: &Sweep,
-    line: &Line,
+    line: &SweepLine,
     index: usize,
 ) -> Drawn {
     let known = sweep.points.iter().zip(&line.values);
@@ -207,7 +207,7 @@ fn draw_line<DB: DrawingBackend>(
     let ends: Vec<(f64, f64, f64)> = known.iter().map(|p| (p.0, p.2, p.3)).collect();
     panel.intervals(canvas, &ends, color(index))?;
     let points: Vec<(f64, f64)> = known.iter().map(|p| (p.0, p.1)).collect();
-    panel.series(canvas, &points, look(index, line.reading))?;
+    panel.series(canvas, &points, look(index, line.policy))?;
     match line.knee {
         Knee::Between(at, _) if known.len() == line.values.len() => {
             let knee = panel.at(known[at].0, known[at].1);

@@ -7,7 +7,7 @@ use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::definitions::corruption_set;
 use crate::error::ReportError;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::words;
 use plotters::prelude::DrawingBackend;
 
@@ -28,7 +28,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let chosen = Chosen::of(analysis);
     for (i, at) in chosen.models.iter().enumerate() {
         let model = &analysis.runs.models[*at];
-        let Some(triple) = analysis.triple(&model.name, Reading::Oracle) else {
+        let Some(triple) = analysis.triple(&model.name, BranchPolicy::Oracle) else {
             continue;
         };
         if triple.natural.npa.is_err() {

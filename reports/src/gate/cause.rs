@@ -4,8 +4,8 @@
 use super::Side;
 use super::check::{Cause, Check};
 use super::pairs::{self, twins};
-use crate::metrics::grid::{Grid, Sheet};
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::prediction_matrix::{ConditionPredictions, PredictionMatrix};
 use crate::model::Model;
 use rlnet_suites::{AttackSpec, CellRecord, CellSpec, Condition, Gate};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub(super) fn changes(old: &Side, new: &Side) -> Vec<Change> {
         };
         let other = &new.runs.models[j];
         let mut found = weights(old, new, model, other);
-        found.extend(labels(&old.grids[i], &new.grids[j]));
+        found.extend(labels(&old.matrices[i], &new.matrices[j]));
         found.extend(attacks(model, other));
         let twins = twins(model, other).into_iter();
         let twins: BTreeMap<AttackSpec, AttackSpec> = twins.filter_map(|(a, b)| Some((a, b?))).collect();
@@ -79,7 +79,7 @@ pub(super) fn explain(old: &Side, new: &Side, check: &Check) -> Vec<(Cause, Stri
         return Vec::new();
     };
     let (before, after) = (&old.runs.models[i], &new.runs.models[j]);
-    let mut found = labels(&old.grids[i], &new.grids[j]);
+    let mut found = labels(&old.matrices[i], &new.matrices[j]);
     found.extend(weights(old, new, before, after));
     for (a, b) in question.conditions.0.iter().zip(&question.conditions.1) {
         found.extend(attack(a, b));
@@ -101,7 +101,7 @@ pub(super) fn explain(old: &Side, new: &Side, check: &Check) -> Vec<(Cause, Stri
     }
     // The rows know more than the names: the same weights that answer clean images as before
     // leave only the attack.
-    if !heavy && let Some(change) = by_rows(&old.grids[i], &new.grids[j], check) {
+    if !heavy && let Some(change) = by_rows(&old.matrices[i], &new.matrices[j], check) {
         causes.insert(0, (change.cause, change.what));
         causes.dedup_by(|b, a| a.0 == b.0 && b.1.is_empty());
     }
@@ -125,12 +125,12 @@ pub(super) fn flips(old: &Side, new: &Side, gate: &Gate) -> Vec<String> {
             continue;
         };
         let same = weights(old, new, model, &new.runs.models[j]).is_empty()
-            && labels(&old.grids[i], &new.grids[j]).is_empty()
-            && old.grids[i].images == new.grids[j].images;
-        let reading = Reading::Oracle;
+            && labels(&old.matrices[i], &new.matrices[j]).is_empty()
+            && old.matrices[i].images == new.matrices[j].images;
+        let policy = BranchPolicy::Oracle;
         let (before, after) = (
-            old.grids[i].right(reading, &Condition::Clean),
-            new.grids[j].right(reading, &Condition::Clean),
+            old.matrices[i].right(policy, &Condition::Clean),
+            new.matrices[j].right(policy, &Condition::Clean),
         );
         let (true, Some(before), Some(after)) = (same, before, after) else {
             continue;
@@ -147,7 +147,7 @@ pub(super) fn flips(old: &Side, new: &Side, gate: &Gate) -> Vec<String> {
     reasons
 }
 
-fn labels(old: &Grid, new: &Grid) -> Vec<Change> {
+fn labels(old: &PredictionMatrix, new: &PredictionMatrix) -> Vec<Change> {
     let changed = old.images.iter().zip(&old.labels).filter(|(image, label)| {
         let place = new.images.binary_search(image).ok();
         place.is_some_and(|place| new.labels[place] != **label)
@@ -292,11 +292,11 @@ fn cells(old: &Side, new: &Side, a: (&Model, &Condition), b: (&Model, &Condition
 }
 
 /// What the rows say when weights, data and attack have the same names as before.
-fn by_rows(old: &Grid, new: &Grid, check: &Check) -> Option<Change> {
+fn by_rows(old: &PredictionMatrix, new: &PredictionMatrix, check: &Check) -> Option<Change> {
     let question = &check.question;
-    let first = |grid: &Grid, condition: &Condition| -> Option<Sheet> {
-        let sheets = grid.sheets(question.reading, condition)?;
-        sheets.first().map(|sheet| (*sheet).clone())
+    let first = |matrix: &PredictionMatrix, condition: &Condition| -> Option<ConditionPredictions> {
+        let predictions = matrix.predictions(question.policy, condition)?;
+        predictions.first().map(|seen| (*seen).clone())
     };
     let (a, b) = (first(old, &Condition::Clean)?, first(new, &Condition::Clean)?);
     if old.images != new.images {
@@ -311,11 +311,11 @@ fn by_rows(old: &Grid, new: &Grid, check: &Check) -> Option<Change> {
             first(old, condition)?,
             first(new, question.conditions.1.first()?)?,
         );
-        let mean = |sheet: &Sheet| {
-            let sum: f64 = sheet.norm.iter().map(|norm| f64::from(*norm)).sum();
-            255.0 * sum / sheet.norm.len().max(1) as f64
+        let mean = |seen: &ConditionPredictions| {
+            let sum: f64 = seen.norm.iter().map(|norm| f64::from(*norm)).sum();
+            255.0 * sum / seen.norm.len().max(1) as f64
         };
-        let passes = |sheet: &Sheet| sheet.backwards as f64 / sheet.norm.len().max(1) as f64;
+        let passes = |seen: &ConditionPredictions| seen.backwards as f64 / seen.norm.len().max(1) as f64;
         return Some(Change {
             cause: Cause::Attack,
             what: format!(

@@ -1,7 +1,7 @@
 //! A question of a gate and its answer.
 
-use crate::metrics::paired::Difference;
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::paired_tests::Difference;
 use crate::words;
 use rlnet_suites::Condition;
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub struct Question {
     /// The model.
     pub model: String,
     /// How it is read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// What is measured, in words.
     pub measure: String,
     /// Conditions behind it, in the older and in the newer run.
@@ -134,7 +134,7 @@ impl Check {
         Some(format!(
             "{}, {}, {}: {} % to {} % ({} points, p {}; {} images worse, {} better); {}",
             self.question.model,
-            self.question.reading.label(),
+            self.question.policy.label(),
             self.question.measure,
             words::percent(old),
             words::percent(new),

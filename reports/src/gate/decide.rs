@@ -2,7 +2,7 @@
 //! gate at one level (Holm), and a smallest effect that is worth stopping for.
 
 use super::check::{Check, Question};
-use crate::metrics::paired::{Difference, McNemar, holm, paired_means, sign_test};
+use crate::metrics::paired_tests::{Difference, McNemar, holm, paired_means, sign_test};
 
 /// Answers all questions of a gate together.
 pub fn decide(questions: Vec<Question>, level: f64) -> Vec<Check> {

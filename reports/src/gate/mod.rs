@@ -14,14 +14,14 @@ pub use check::{Cause, Check, Limits, Question};
 pub use decide::decide;
 
 use crate::error::ReportError;
-use crate::metrics::Grid;
+use crate::metrics::PredictionMatrix;
 use crate::runs::Runs;
 use rlnet_suites::{CellSpec, Gate};
 use std::path::{Path, PathBuf};
 
 /// What a gate says of two runs.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct GateVerdict {
     /// The gate.
     pub gate: Gate,
     /// The older run.
@@ -38,7 +38,7 @@ pub struct Verdict {
     pub reasons: Vec<String>,
 }
 
-impl Verdict {
+impl GateVerdict {
     /// Whether the gate tripped.
     pub fn tripped(&self) -> bool {
         !self.reasons.is_empty()
@@ -71,14 +71,18 @@ impl Verdict {
 /// One run of the two.
 pub(crate) struct Side {
     pub(crate) runs: Runs,
-    pub(crate) grids: Vec<Grid>,
+    pub(crate) matrices: Vec<PredictionMatrix>,
 }
 
 impl Side {
     fn load(dir: &Path) -> Result<Self, ReportError> {
         let runs = Runs::load(&[dir.to_owned()])?;
-        let grids = runs.models.iter().map(Grid::of).collect::<Result<_, _>>()?;
-        Ok(Self { runs, grids })
+        let matrices = runs
+            .models
+            .iter()
+            .map(PredictionMatrix::of)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { runs, matrices })
     }
 }
 
@@ -87,7 +91,7 @@ impl Side {
 /// # Errors
 /// When a folder is not a run, a file is damaged, the runs share no model, or nothing can be
 /// tested: a gate without a test has let nothing through.
-pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<Verdict, ReportError> {
+pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<GateVerdict, ReportError> {
     let (old, new) = (Side::load(base)?, Side::load(current)?);
     let shared = |name: &str| new.runs.model(name).is_some();
     if !old.runs.models.iter().any(|model| shared(&model.name)) {
@@ -124,7 +128,7 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<Verdict, Repo
         }
     }
     reasons.extend(cause::flips(&old, &new, gate));
-    Ok(Verdict {
+    Ok(GateVerdict {
         gate: gate.clone(),
         base: base.to_owned(),
         current: current.to_owned(),

@@ -2,8 +2,8 @@
 
 use super::Side;
 use super::check::{Limits, Question};
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::threat::Norm;
 use crate::model::Model;
 use crate::words;
@@ -18,7 +18,7 @@ type Number = (String, Vec<Condition>, Vec<Condition>);
 pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, Vec<String>) {
     let (mut questions, mut missing) = (Vec::new(), Vec::new());
     for rule in &gate.rule {
-        for (model, grid) in old.runs.models.iter().zip(&old.grids) {
+        for (model, matrix) in old.runs.models.iter().zip(&old.matrices) {
             if !rule.models.is_empty() && !rule.models.contains(&model.name) {
                 continue;
             }
@@ -30,14 +30,14 @@ pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, 
                 }
                 continue;
             };
-            let pair = (grid, &new.grids[at]);
+            let pair = (matrix, &new.matrices[at]);
             for (measure, before, after) in numbers(rule, old, new, model, &new.runs.models[at]) {
-                for reading in readings(rule, model) {
+                for policy in policies(rule, model) {
                     ask(
                         &mut questions,
                         &mut missing,
                         pair,
-                        (model, reading),
+                        (model, policy),
                         (&measure, &before, &after),
                         rule,
                     );
@@ -46,11 +46,11 @@ pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, 
         }
     }
     // One number may be named by two rules: it is tested once, under the first.
-    let mut seen: Vec<(String, Reading, Vec<Condition>)> = Vec::new();
+    let mut seen: Vec<(String, BranchPolicy, Vec<Condition>)> = Vec::new();
     questions.retain(|question: &Question| {
         let key = (
             question.model.clone(),
-            question.reading,
+            question.policy,
             question.conditions.0.clone(),
         );
         let new = !seen.contains(&key);
@@ -77,25 +77,25 @@ pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, 
 fn ask(
     questions: &mut Vec<Question>,
     missing: &mut Vec<String>,
-    grids: (&Grid, &Grid),
-    (model, reading): (&Model, Reading),
+    matrices: (&PredictionMatrix, &PredictionMatrix),
+    (model, policy): (&Model, BranchPolicy),
     (measure, before, after): (&str, &[Condition], &[Condition]),
     rule: &Rule,
 ) {
-    let Some(old) = shares(grids.0, reading, before) else {
+    let Some(old) = shares(matrices.0, policy, before) else {
         return;
     };
-    let Some(new) = shares(grids.1, reading, after).filter(|_| !after.is_empty()) else {
+    let Some(new) = shares(matrices.1, policy, after).filter(|_| !after.is_empty()) else {
         missing.push(format!(
             "{}, {}, {measure}: measured before, now missing or unfinished",
             model.name,
-            reading.label()
+            policy.label()
         ));
         return;
     };
     let (mut images, mut a, mut b) = (Vec::new(), Vec::new(), Vec::new());
-    for (i, image) in grids.0.images.iter().enumerate() {
-        let place = grids.1.images.binary_search(image).ok();
+    for (i, image) in matrices.0.images.iter().enumerate() {
+        let place = matrices.1.images.binary_search(image).ok();
         if let (Some(old), Some(new)) = (old[i], place.and_then(|place| new[place])) {
             images.push(*image);
             a.push(old);
@@ -106,13 +106,13 @@ fn ask(
         missing.push(format!(
             "{}, {}, {measure}: no image was answered by both runs",
             model.name,
-            reading.label()
+            policy.label()
         ));
         return;
     }
     questions.push(Question {
         model: model.name.clone(),
-        reading,
+        policy,
         measure: measure.to_owned(),
         conditions: (before.to_vec(), after.to_vec()),
         images,
@@ -126,10 +126,14 @@ fn ask(
 }
 
 /// Each image's share of right answers over some conditions.
-fn shares(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Vec<Option<f64>>> {
-    let mut sums: Vec<Option<f64>> = vec![Some(0.0); grid.images.len()];
+fn shares(
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    conditions: &[Condition],
+) -> Option<Vec<Option<f64>>> {
+    let mut sums: Vec<Option<f64>> = vec![Some(0.0); matrix.images.len()];
     for condition in conditions {
-        for (sum, right) in sums.iter_mut().zip(grid.right(reading, condition)?) {
+        for (sum, right) in sums.iter_mut().zip(matrix.right(policy, condition)?) {
             *sum = sum
                 .zip(right)
                 .map(|(sum, right)| sum + f64::from(u8::from(right)));
@@ -139,25 +143,25 @@ fn shares(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Vec
     Some(sums.into_iter().map(|sum| sum.map(|sum| sum / n)).collect())
 }
 
-fn readings(rule: &Rule, model: &Model) -> Vec<Reading> {
-    let mut all: Vec<Reading> = Vec::new();
+fn policies(rule: &Rule, model: &Model) -> Vec<BranchPolicy> {
+    let mut all: Vec<BranchPolicy> = Vec::new();
     for name in &rule.readings {
         let named = match name.as_str() {
-            "oracle" => vec![Reading::Oracle],
-            "worst" => vec![Reading::Worst],
+            "oracle" => vec![BranchPolicy::Oracle],
+            "worst" => vec![BranchPolicy::Worst],
             "each" => model
                 .branches
                 .iter()
-                .map(|branch| Reading::Fixed(*branch))
+                .map(|branch| BranchPolicy::Fixed(*branch))
                 .collect(),
             branch => {
                 let known = model.branches.iter().filter(|known| known.name() == branch);
-                known.map(|branch| Reading::Fixed(*branch)).collect()
+                known.map(|branch| BranchPolicy::Fixed(*branch)).collect()
             }
         };
-        for reading in named.into_iter().map(|reading| reading.on(&model.branches)) {
-            if !all.contains(&reading) {
-                all.push(reading);
+        for policy in named.into_iter().map(|policy| policy.on(&model.branches)) {
+            if !all.contains(&policy) {
+                all.push(policy);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! A gate's verdict as Markdown, `JUnit` XML and JSON.
 
-use super::{Check, Verdict};
+use super::{Check, GateVerdict};
 use crate::words;
 use serde_json::json;
 
 /// Flipped images listed per question in the summary; JSON has all.
 const LISTED: usize = 20;
 
-pub(super) fn markdown(verdict: &Verdict) -> String {
+pub(super) fn markdown(verdict: &GateVerdict) -> String {
     let tripped = verdict.tripped();
     let mut text = format!(
         "# Gate `{}`: {}\n\n`{}` against `{}`; {} paired tests at level {} together.\n\n",
@@ -47,7 +47,7 @@ pub(super) fn markdown(verdict: &Verdict) -> String {
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} [{}, {}] | {} | {} | {} | {} |\n",
             question.model,
-            question.reading.label(),
+            question.policy.label(),
             question.measure,
             words::percent(old),
             words::percent(new),
@@ -66,7 +66,7 @@ pub(super) fn markdown(verdict: &Verdict) -> String {
         text.push_str(&format!(
             "\n{}, {}, {}: images that got worse: {}; better: {}.\n",
             question.model,
-            question.reading.label(),
+            question.policy.label(),
             question.measure,
             listed(&worse),
             listed(&better)
@@ -107,7 +107,7 @@ pub(super) fn named(cells: &[String]) -> String {
     }
 }
 
-pub(super) fn junit(verdict: &Verdict) -> String {
+pub(super) fn junit(verdict: &GateVerdict) -> String {
     // Reasons that belong to no question (missing numbers, drifted data) are cases too.
     let own: Vec<String> = verdict.checks.iter().filter_map(Check::reason).collect();
     let other: Vec<&String> = verdict
@@ -126,7 +126,7 @@ pub(super) fn junit(verdict: &Verdict) -> String {
         let head = format!(
             "<testcase classname=\"{}.{}\" name=\"{}\"",
             escape(&question.model),
-            escape(&question.reading.label()),
+            escape(&question.policy.label()),
             escape(&question.measure)
         );
         match check.reason() {
@@ -156,7 +156,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-pub(super) fn json(verdict: &Verdict) -> serde_json::Value {
+pub(super) fn json(verdict: &GateVerdict) -> serde_json::Value {
     let checks: Vec<serde_json::Value> = verdict
         .checks
         .iter()
@@ -165,7 +165,7 @@ pub(super) fn json(verdict: &Verdict) -> serde_json::Value {
             let (before, now) = check.means();
             json!({
                 "model": check.question.model,
-                "reading": check.question.reading.label(),
+                "reading": check.question.policy.label(),
                 "measure": check.question.measure,
                 "before": before,
                 "now": now,

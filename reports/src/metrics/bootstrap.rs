@@ -2,7 +2,7 @@
 //! the same intervals. Images are drawn with replacement, conditions are not, and two models
 //! are always drawn the same images: what they share cancels.
 
-use crate::metrics::paired::two_sided_normal;
+use crate::metrics::paired_tests::two_sided_normal;
 use crate::metrics::quantile::quantile;
 
 /// Resamples: ends of 95 % intervals then wander by about a twentieth of their width.

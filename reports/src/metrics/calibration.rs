@@ -1,11 +1,11 @@
 //! Whether confidence can be believed: expected calibration error (Naeini et al., AAAI 2015;
 //! Guo et al., ICML 2017) with 15 bins of equal width, over the predicted class. Confidence
-//! is worked out from each row's loss and margin (see [`crate::metrics::grid::confidence`]).
+//! is worked out from each row's loss and margin (see [`crate::metrics::prediction_matrix::confidence`]).
 //! Of the whole distribution only two classes' probabilities can be had, so there is no Brier
 //! score and no class-wise calibration here.
 
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use rlnet_suites::Condition;
 
 /// Bins of equal width, as in Guo et al.
@@ -35,7 +35,7 @@ pub struct Calibration {
 
 impl Calibration {
     /// Measures some conditions together; the worst of branches has no confidence of its own.
-    pub fn of(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Self> {
+    pub fn of(matrix: &PredictionMatrix, policy: BranchPolicy, conditions: &[Condition]) -> Option<Self> {
         let mut found = Self {
             bins: [Bin::default(); BINS],
             left_out: 0,
@@ -43,15 +43,15 @@ impl Calibration {
         };
         let (mut losses, mut finite) = (0.0, 0_u64);
         for condition in conditions {
-            let sheets = grid.sheets(reading, condition)?;
-            let [sheet] = sheets.as_slice() else {
+            let predictions = matrix.predictions(policy, condition)?;
+            let [seen] = predictions.as_slice() else {
                 return None;
             };
-            for (i, right) in sheet.right.iter().enumerate() {
+            for (i, right) in seen.right.iter().enumerate() {
                 let Some(right) = right else { continue };
-                found.add(*right, f64::from(sheet.confidence[i]));
-                if sheet.loss[i].is_finite() {
-                    losses += f64::from(sheet.loss[i]);
+                found.add(*right, f64::from(seen.confidence[i]));
+                if seen.loss[i].is_finite() {
+                    losses += f64::from(seen.loss[i]);
                     finite += 1;
                 }
             }

@@ -1,23 +1,27 @@
 //! Accuracy class by class, and the class that is worst off: a mean over classes hides that
 //! adversarial training takes from some classes more than from others (Xu et al., ICML 2021).
 
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
 
 /// Accuracy per class over some conditions together; every image weighs the same.
-pub fn by_class(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<BTreeMap<u32, Estimate>> {
-    let mut counts: Vec<(u64, u64)> = vec![(0, 0); grid.images.len()];
+pub fn by_class(
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    conditions: &[Condition],
+) -> Option<BTreeMap<u32, Estimate>> {
+    let mut counts: Vec<(u64, u64)> = vec![(0, 0); matrix.images.len()];
     for condition in conditions {
-        for ((right, answers), answer) in counts.iter_mut().zip(grid.right(reading, condition)?) {
+        for ((right, answers), answer) in counts.iter_mut().zip(matrix.right(policy, condition)?) {
             *right += u64::from(answer == Some(true));
             *answers += u64::from(answer.is_some());
         }
     }
     let mut classes: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
-    for (label, count) in grid.labels.iter().zip(counts) {
+    for (label, count) in matrix.labels.iter().zip(counts) {
         if count.1 > 0 {
             classes.entry(*label).or_default().push(count);
         }

@@ -1,11 +1,11 @@
 //! Every model against the suite's baseline, image by image, on the reading that papers
 //! print and on the one an attacker leaves.
 
-use crate::metrics::answers::{ByImage, by_image};
+use crate::metrics::accuracy_count::{ByImage, by_image};
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
-use crate::metrics::grid::Grid;
-use crate::metrics::paired::{Difference, McNemar, holm, paired_means};
-use crate::metrics::reading::Reading;
+use crate::metrics::paired_tests::{Difference, McNemar, holm, paired_means};
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::triple::Triple;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -49,7 +49,7 @@ pub struct Comparison {
     /// The model.
     pub model: String,
     /// How both are read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// What is compared.
     pub measure: Measure,
     /// The model's own number.
@@ -74,26 +74,26 @@ impl Comparison {
 }
 
 /// All comparisons that can be made.
-pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Comparison> {
+pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Comparison> {
     let mut all = Vec::new();
     let place = |name: &str| runs.models.iter().position(|model| model.name == name);
     let Some(base) = runs.baseline.as_deref().and_then(place) else {
         return all;
     };
     let baseline = &runs.models[base];
-    for (model, grid) in runs.models.iter().zip(grids) {
+    for (model, matrix) in runs.models.iter().zip(matrices) {
         if model.name == baseline.name {
             continue;
         }
         let both_single = model.branches.len() < 2 && baseline.branches.len() < 2;
-        let readings = if both_single {
-            &[Reading::Oracle][..]
+        let policies = if both_single {
+            &[BranchPolicy::Oracle][..]
         } else {
-            &[Reading::Oracle, Reading::Worst]
+            &[BranchPolicy::Oracle, BranchPolicy::Worst]
         };
-        for reading in readings {
-            let (this, base) = ((model, grid), (baseline, &grids[base]));
-            all.extend(compare(runs, triples, *reading, this, base));
+        for policy in policies {
+            let (this, base) = ((model, matrix), (baseline, &matrices[base]));
+            all.extend(compare(runs, triples, *policy, this, base));
         }
     }
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
@@ -107,29 +107,29 @@ pub fn comparisons(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Compa
 pub(crate) fn compare(
     runs: &Runs,
     triples: &[Triple],
-    reading: Reading,
-    (this, own): (&Model, &Grid),
-    (other, theirs): (&Model, &Grid),
+    policy: BranchPolicy,
+    (this, own): (&Model, &PredictionMatrix),
+    (other, theirs): (&Model, &PredictionMatrix),
 ) -> Vec<Comparison> {
     let pair = Pair {
-        reading,
+        policy,
         model: &this.name,
-        answers: (by_image(own, reading), by_image(theirs, reading)),
-        of_this: find(triples, this, reading),
-        of_baseline: find(triples, other, reading),
+        answers: (by_image(own, policy), by_image(theirs, policy)),
+        of_this: find(triples, this, policy),
+        of_baseline: find(triples, other, policy),
     };
     pair.compare(runs)
 }
 
-fn find<'a>(triples: &'a [Triple], model: &Model, reading: Reading) -> Option<&'a Triple> {
-    let reading = reading.on(&model.branches);
+fn find<'a>(triples: &'a [Triple], model: &Model, policy: BranchPolicy) -> Option<&'a Triple> {
+    let policy = policy.on(&model.branches);
     triples
         .iter()
-        .find(|triple| triple.model == model.name && triple.reading == reading)
+        .find(|triple| triple.model == model.name && triple.policy == policy)
 }
 
 struct Pair<'a> {
-    reading: Reading,
+    policy: BranchPolicy,
     model: &'a str,
     answers: (ByImage, ByImage),
     of_this: Option<&'a Triple>,
@@ -146,7 +146,7 @@ impl Pair<'_> {
             if let (Ok(this), Ok(baseline), Some(difference)) = (this, baseline, difference) {
                 all.push(Comparison {
                     model: self.model.to_owned(),
-                    reading: self.reading,
+                    policy: self.policy,
                     measure,
                     this: this.clone(),
                     baseline: baseline.clone(),

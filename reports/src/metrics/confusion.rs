@@ -1,9 +1,9 @@
 //! What is taken for what: how often images of one class are given another, clean, corrupted and
 //! attacked. Two networks of one accuracy can be wrong in different ways.
 
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use rlnet_suites::Condition;
 
 /// Answers by true class (first) and given class (second), each kind of image through the branch
@@ -15,7 +15,7 @@ pub struct Confusion {
 
 impl Confusion {
     /// Counts answers under some conditions together; nothing when one of them is not measured.
-    pub fn of(grid: &Grid, conditions: &[Condition]) -> Option<Self> {
+    pub fn of(grid: &PredictionMatrix, conditions: &[Condition]) -> Option<Self> {
         let mut counts: Vec<Vec<u64>> = Vec::new();
         for (_, label, given) in answers(grid, conditions)? {
             let classes = counts.len().max(label.max(given) + 1);
@@ -56,7 +56,7 @@ impl Confusion {
 
 /// How often images of class `from` are taken for class `to`, images being the clusters of
 /// answers under several conditions.
-pub fn share(grid: &Grid, conditions: &[Condition], from: usize, to: usize) -> Option<Estimate> {
+pub fn share(grid: &PredictionMatrix, conditions: &[Condition], from: usize, to: usize) -> Option<Estimate> {
     let mut own = vec![(0_u64, 0_u64); grid.images.len()];
     for (place, label, given) in answers(grid, conditions)? {
         if label == from {
@@ -76,13 +76,13 @@ pub fn share(grid: &Grid, conditions: &[Condition], from: usize, to: usize) -> O
 }
 
 /// Place of the image, its class and the class given, of every answer.
-fn answers(grid: &Grid, conditions: &[Condition]) -> Option<Vec<(usize, usize, usize)>> {
+fn answers(grid: &PredictionMatrix, conditions: &[Condition]) -> Option<Vec<(usize, usize, usize)>> {
     let mut all = Vec::new();
     for condition in conditions {
-        let sheets = grid.sheets(Reading::Oracle, condition)?;
-        let sheet = sheets.first()?;
-        for (place, given) in sheet.given.iter().enumerate() {
-            if sheet.right[place].is_some() {
+        let predictions = grid.predictions(BranchPolicy::Oracle, condition)?;
+        let seen = predictions.first()?;
+        for (place, given) in seen.given.iter().enumerate() {
+            if seen.right[place].is_some() {
                 all.push((place, grid.labels[place] as usize, *given as usize));
             }
         }

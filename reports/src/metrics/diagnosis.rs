@@ -6,12 +6,12 @@
 //! network's gradient do better than they should. Only differences beyond chance count:
 //! paired tests by image (McNemar), all pairs of the report together (Bonferroni).
 
-use crate::metrics::answers::{ByImage, by_image};
+use crate::metrics::accuracy_count::{ByImage, by_image};
+use crate::metrics::attack_pairs::{Tested, pairs};
 use crate::metrics::bits::Answers;
-use crate::metrics::grid::Grid;
-use crate::metrics::ordered::{Tested, pairs};
-use crate::metrics::reading::Reading;
-use crate::metrics::stronger::Stronger;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::prediction_matrix::PredictionMatrix;
+use crate::metrics::stronger_attack::Stronger;
 use crate::metrics::threat::{Norm, radius};
 use crate::model::Model;
 use crate::runs::Runs;
@@ -39,7 +39,7 @@ const BEATEN: f64 = 0.05;
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum ItemStatus {
     /// As an honest robust accuracy answers.
     Pass,
     /// Not so.
@@ -50,7 +50,7 @@ pub enum State {
     NotRun,
 }
 
-impl State {
+impl ItemStatus {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ pub struct Item {
     /// What is asked.
     pub asks: &'static str,
     /// What became of it.
-    pub state: State,
+    pub state: ItemStatus,
     /// The figure.
     pub figure: String,
 }
@@ -78,7 +78,7 @@ pub struct Item {
 /// The end of the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum DiagnosisVerdict {
     /// Every item that must run has run, and none failed.
     Trustworthy,
     /// An item that must run has not.
@@ -87,7 +87,7 @@ pub enum Verdict {
     Suspicious,
 }
 
-impl Verdict {
+impl DiagnosisVerdict {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ pub struct Diagnosis {
     /// The items, always the same ones.
     pub items: Vec<Item>,
     /// What follows.
-    pub verdict: Verdict,
+    pub verdict: DiagnosisVerdict,
     /// The attack whose number is to be quoted, where that is not the headline.
     pub stronger: Option<Stronger>,
 }
@@ -118,7 +118,7 @@ impl Diagnosis {
     pub fn was_asked(&self) -> bool {
         let asked = ["gradients-vanish", "unbounded-survives"];
         let mut items = self.items.iter();
-        items.any(|item| asked.contains(&item.code) && item.state != State::NotRun)
+        items.any(|item| asked.contains(&item.code) && item.state != ItemStatus::NotRun)
     }
 }
 
@@ -131,8 +131,8 @@ impl Item {
                 .any(|pair| matches!(pair.strong, Condition::Attack(spec) if Norm::of(spec) == *norm))
         };
         match norm {
-            Some(norm) if self.state == State::Pass && elsewhere(norm) => Self {
-                state: State::NotRun,
+            Some(norm) if self.state == ItemStatus::Pass && elsewhere(norm) => Self {
+                state: ItemStatus::NotRun,
                 figure: format!("no two conditions to compare in {norm}, the norm of AdvA"),
                 ..self
             },
@@ -180,10 +180,10 @@ const NEEDED: [&str; 10] = [
     "loss-falls",
 ];
 
-fn message(pair: &Tested<'_>, reading: Reading) -> String {
+fn message(pair: &Tested<'_>, policy: BranchPolicy) -> String {
     format!(
         "through the {}, more images are right under {} than under {} ({} against {} of {} images that differ, p = {:.1e}); the stronger condition should never help: suspect masked gradients or a badly tuned attack",
-        reading.label(),
+        policy.label(),
         pair.strong,
         pair.weak,
         pair.wrong_way,
@@ -194,11 +194,16 @@ fn message(pair: &Tested<'_>, reading: Reading) -> String {
 }
 
 /// The checklist of every model and branch.
-pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
-    let mut all: Vec<(&Model, &Grid, Branch, ByImage)> = Vec::new();
-    for (model, grid) in runs.models.iter().zip(grids) {
+pub fn diagnoses(runs: &Runs, matrices: &[PredictionMatrix]) -> Vec<Diagnosis> {
+    let mut all: Vec<(&Model, &PredictionMatrix, Branch, ByImage)> = Vec::new();
+    for (model, matrix) in runs.models.iter().zip(matrices) {
         for branch in &model.branches {
-            all.push((model, grid, *branch, by_image(grid, Reading::Fixed(*branch))));
+            all.push((
+                model,
+                matrix,
+                *branch,
+                by_image(matrix, BranchPolicy::Fixed(*branch)),
+            ));
         }
     }
     let tested = all.iter().map(|(.., branch, answers)| pairs(answers, *branch));
@@ -208,18 +213,18 @@ pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
     let names = AttackNames::of(&runs.attacks());
     all.iter()
         .zip(&tested)
-        .map(|((model, grid, branch, answers), tested)| {
-            let reading = Reading::Fixed(*branch);
+        .map(|((model, matrix, branch, answers), tested)| {
+            let policy = BranchPolicy::Fixed(*branch);
             let headline = runs.headline.as_ref();
-            let stronger = headline.and_then(|headline| Stronger::find(headline, grid, reading));
+            let stronger = headline.and_then(|headline| Stronger::find(headline, matrix, policy));
             let mut items = vec![beaten(runs, answers, stronger.as_ref(), &names)];
             let pairs = PAIRED.iter();
             let norm = headline.map(Norm::of);
             items.extend(pairs.map(|(code, asks)| {
                 let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == *code).collect();
-                paired(code, asks, &own, limit, reading).in_norm(norm.as_ref(), &own)
+                paired(code, asks, &own, limit, policy).in_norm(norm.as_ref(), &own)
             }));
-            items.push(unbounded(model, answers, &grid.labels));
+            items.push(unbounded(model, answers, &matrix.labels));
             items.extend(probed(model, *branch));
             Diagnosis {
                 model: model.name.clone(),
@@ -232,23 +237,29 @@ pub fn diagnoses(runs: &Runs, grids: &[Grid]) -> Vec<Diagnosis> {
         .collect()
 }
 
-fn verdict(items: &[Item]) -> Verdict {
-    if items.iter().any(|item| item.state == State::Fail) {
-        return Verdict::Suspicious;
+fn verdict(items: &[Item]) -> DiagnosisVerdict {
+    if items.iter().any(|item| item.state == ItemStatus::Fail) {
+        return DiagnosisVerdict::Suspicious;
     }
-    let missing = |item: &&Item| item.state == State::NotRun && NEEDED.contains(&item.code);
+    let missing = |item: &&Item| item.state == ItemStatus::NotRun && NEEDED.contains(&item.code);
     match items.iter().find(missing) {
-        Some(_) => Verdict::NotDiagnosed,
-        None => Verdict::Trustworthy,
+        Some(_) => DiagnosisVerdict::NotDiagnosed,
+        None => DiagnosisVerdict::Trustworthy,
     }
 }
 
 /// An item decided by its pairs.
-fn paired(code: &'static str, asks: &'static str, own: &[&Tested<'_>], limit: f64, reading: Reading) -> Item {
+fn paired(
+    code: &'static str,
+    asks: &'static str,
+    own: &[&Tested<'_>],
+    limit: f64,
+    policy: BranchPolicy,
+) -> Item {
     let worst = own.iter().min_by(|a, b| a.p.total_cmp(&b.p));
     let (state, figure) = match worst {
-        None => (State::NotRun, "no two conditions to compare".to_owned()),
-        Some(pair) if pair.p < limit => (State::Fail, message(pair, reading)),
+        None => (ItemStatus::NotRun, "no two conditions to compare".to_owned()),
+        Some(pair) if pair.p < limit => (ItemStatus::Fail, message(pair, policy)),
         Some(pair) => {
             let against = own
                 .iter()
@@ -260,7 +271,7 @@ fn paired(code: &'static str, asks: &'static str, own: &[&Tested<'_>], limit: f6
                 against.max().unwrap_or(0),
                 pair.images
             );
-            (State::Pass, said)
+            (ItemStatus::Pass, said)
         }
     };
     Item {
@@ -280,11 +291,11 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
             let gain = found.headline.value - found.left.value;
             let fails = gain >= BEATEN && found.p < BEYOND_CHANCE;
             let said = format!("{} points less: {}", words::percent(gain), found.said(names));
-            (if fails { State::Fail } else { State::Told }, said)
+            (if fails { ItemStatus::Fail } else { ItemStatus::Told }, said)
         }
-        None if measured => (State::Pass, "no attack of the run leaves fewer".to_owned()),
+        None if measured => (ItemStatus::Pass, "no attack of the run leaves fewer".to_owned()),
         None => (
-            State::NotRun,
+            ItemStatus::NotRun,
             "the attack called AdvA was not measured".to_owned(),
         ),
     };
@@ -316,7 +327,7 @@ fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
         .map_or_else(seen, |record| record.classes.len());
     let chance = 1.0 / classes.max(1) as f64;
     let (state, figure) = match least {
-        None => (State::NotRun, "no attack of radius 0.5 or more".to_owned()),
+        None => (ItemStatus::NotRun, "no attack of radius 0.5 or more".to_owned()),
         Some((condition, share, n)) => {
             let reached = if share == 0.0 {
                 "nothing is left".to_owned()
@@ -327,7 +338,11 @@ fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
                     words::percent(chance)
                 )
             };
-            let state = if share <= chance { State::Pass } else { State::Fail };
+            let state = if share <= chance {
+                ItemStatus::Pass
+            } else {
+                ItemStatus::Fail
+            };
             (state, format!("under {condition} {reached}"))
         }
     };
@@ -346,13 +361,13 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
         let points = model.probe.iter().filter(move |point| point.metric == name);
         points.map(|point| point.value).collect::<Vec<f64>>()
     };
-    let not_run = || (State::NotRun, "gradients were not probed".to_owned());
+    let not_run = || (ItemStatus::NotRun, "gradients were not probed".to_owned());
     let gradients = match (find("gradient/zero").first(), find("gradient/nan").first()) {
         (Some(&zero), Some(&nan)) => {
             let state = if nan > 0.0 || zero > ZERO_GRADIENTS {
-                State::Fail
+                ItemStatus::Fail
             } else {
-                State::Pass
+                ItemStatus::Pass
             };
             let figure = format!(
                 "zero on {} % of clean images, not a number on {} %",
@@ -365,7 +380,7 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
     };
     let dlr = match find("gradient/dlr-constant").first() {
         Some(share) => (
-            State::Told,
+            ItemStatus::Told,
             format!(
                 "constant on {} % of clean images (already wrong, the true class third)",
                 words::percent(*share)
@@ -382,11 +397,11 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
                 "mean loss {first:.3} at the start, {last:.3} after {} steps, {highest:.3} at its highest",
                 losses.len() - 1
             );
-            (if rises { State::Pass } else { State::Fail }, figure)
+            (if rises { ItemStatus::Pass } else { ItemStatus::Fail }, figure)
         }
         _ => not_run(),
     };
-    let item = |code, asks, (state, figure): (State, String)| Item {
+    let item = |code, asks, (state, figure): (ItemStatus, String)| Item {
         code,
         asks,
         state,

@@ -9,9 +9,9 @@
 
 use crate::metrics::anchors::{ANCHORS, Anchor};
 use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Known, Unknown};
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
@@ -161,7 +161,7 @@ pub struct Measured {
     /// The model.
     pub model: String,
     /// How it is read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// As measured.
     pub profile: Profile,
     /// Resampled over images, the same images for every model.
@@ -209,18 +209,18 @@ impl Measured {
 }
 
 /// Measures every reading of every model; what is missing is absent.
-pub fn measure(runs: &Runs, grids: &[Grid], bootstrap: &Bootstrap) -> Vec<Measured> {
+pub fn measure(runs: &Runs, matrices: &[PredictionMatrix], bootstrap: &Bootstrap) -> Vec<Measured> {
     let mut all = Vec::new();
-    for (model, grid) in runs.models.iter().zip(grids) {
-        for reading in model.readings() {
-            all.push(of(model, grid, reading, bootstrap));
+    for (model, matrix) in runs.models.iter().zip(matrices) {
+        for policy in model.policies() {
+            all.push(of(model, matrix, policy, bootstrap));
         }
     }
     all
 }
 
 /// One reading of one model.
-fn of(model: &Model, grid: &Grid, reading: Reading, bootstrap: &Bootstrap) -> Measured {
+fn of(model: &Model, matrix: &PredictionMatrix, policy: BranchPolicy, bootstrap: &Bootstrap) -> Measured {
     let mut severities: Vec<u8> = Vec::new();
     let errors: [Option<Vec<f32>>; ALL] = std::array::from_fn(|at| {
         let name = BENCHMARK.iter().chain(&EXTRA).nth(at)?;
@@ -239,11 +239,11 @@ fn of(model: &Model, grid: &Grid, reading: Reading, bootstrap: &Bootstrap) -> Me
                 severities.push(*severity);
             }
         }
-        mean_error(grid, reading, &planned)
+        mean_error(matrix, policy, &planned)
     });
     severities.sort_unstable();
-    let clean = mean_error(grid, reading, &[&Condition::Clean]);
-    let ones = vec![1.0; grid.images.len()];
+    let clean = mean_error(matrix, policy, &[&Condition::Clean]);
+    let ones = vec![1.0; matrix.images.len()];
     let profile = |weights: &[f32]| Profile {
         clean: clean.as_ref().map(|errors| weighted_mean(errors, weights)),
         errors: std::array::from_fn(|at| errors[at].as_ref().map(|errors| weighted_mean(errors, weights))),
@@ -251,10 +251,10 @@ fn of(model: &Model, grid: &Grid, reading: Reading, bootstrap: &Bootstrap) -> Me
     let measured = errors.iter().any(Option::is_some);
     Measured {
         model: model.name.clone(),
-        reading,
+        policy,
         profile: profile(&ones),
         resampled: if measured {
-            bootstrap.profiles(grid.images.len(), profile)
+            bootstrap.profiles(matrix.images.len(), profile)
         } else {
             Vec::new()
         },
@@ -264,10 +264,14 @@ fn of(model: &Model, grid: &Grid, reading: Reading, bootstrap: &Bootstrap) -> Me
 
 /// Each image's own share of wrong answers under some conditions; absent unless every image
 /// was answered under all of them.
-fn mean_error(grid: &Grid, reading: Reading, conditions: &[&Condition]) -> Option<Vec<f32>> {
-    let mut wrong = vec![0.0_f32; grid.images.len()];
+fn mean_error(
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    conditions: &[&Condition],
+) -> Option<Vec<f32>> {
+    let mut wrong = vec![0.0_f32; matrix.images.len()];
     for condition in conditions {
-        for (sum, right) in wrong.iter_mut().zip(grid.right(reading, condition)?) {
+        for (sum, right) in wrong.iter_mut().zip(matrix.right(policy, condition)?) {
             *sum += f32::from(u8::from(!right?));
         }
     }

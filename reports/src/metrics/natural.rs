@@ -5,9 +5,9 @@
 //! the benchmark, of the mean over severities of accuracy, or of error. The four extra
 //! corruptions never take part.
 
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::BENCHMARK;
@@ -31,10 +31,10 @@ type Share = (u64, u64);
 
 impl Natural {
     /// Measures one reading of a model.
-    pub fn of(model: &Model, grid: &Grid, reading: Reading) -> Self {
-        let by_name = shares(grid, reading, |name, _| Some(name.to_owned()));
+    pub fn of(model: &Model, matrix: &PredictionMatrix, policy: BranchPolicy) -> Self {
+        let by_name = shares(matrix, policy, |name, _| Some(name.to_owned()));
         let benchmark = |name: &str, severity| BENCHMARK.contains(&name).then_some(severity);
-        let by_severity = shares(grid, reading, benchmark);
+        let by_severity = shares(matrix, policy, benchmark);
         let corruptions: BTreeMap<String, Estimate> = by_name
             .iter()
             .map(|(name, shares)| (name.clone(), mean(&[shares])))
@@ -143,16 +143,16 @@ fn own_means(groups: &[&BTreeMap<u32, Share>]) -> BTreeMap<u32, f64> {
 
 /// Shares of corrupted images, grouped by a key of corruption and severity.
 fn shares<K: Ord>(
-    grid: &Grid,
-    reading: Reading,
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
     key: impl Fn(&str, u32) -> Option<K>,
 ) -> BTreeMap<K, BTreeMap<u32, Share>> {
     let mut groups: BTreeMap<K, Vec<Share>> = BTreeMap::new();
-    for condition in grid.conditions() {
+    for condition in matrix.conditions() {
         let Condition::Corruption { name, severity } = condition else {
             continue;
         };
-        let (Some(key), Some(answers)) = (key(name, u32::from(*severity)), grid.right(reading, condition))
+        let (Some(key), Some(answers)) = (key(name, u32::from(*severity)), matrix.right(policy, condition))
         else {
             continue;
         };
@@ -164,7 +164,7 @@ fn shares<K: Ord>(
         }
     }
     let answered = |shares: Vec<Share>| {
-        let shares = grid.images.iter().copied().zip(shares);
+        let shares = matrix.images.iter().copied().zip(shares);
         shares.filter(|(_, share)| share.1 > 0).collect()
     };
     groups

@@ -1,11 +1,11 @@
 //! Accuracy against the share of ReLUs kept: the students of one teacher that differ in nothing
 //! else, and the knee, up to which little is lost against that teacher.
 
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::compare::{Comparison, Measure, compare};
 use crate::metrics::estimate::Estimate;
-use crate::metrics::grid::Grid;
-use crate::metrics::paired::Difference;
-use crate::metrics::reading::Reading;
+use crate::metrics::paired_tests::Difference;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::triple::Triple;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -26,14 +26,14 @@ pub struct Sweep {
     /// Whether the reference is the teacher.
     pub from_teacher: bool,
     /// The networks, most ReLUs first; the teacher is one of them.
-    pub points: Vec<Point>,
+    pub points: Vec<SweepPoint>,
     /// One line a measure and reading.
-    pub lines: Vec<Line>,
+    pub lines: Vec<SweepLine>,
 }
 
 /// A network of a sweep.
 #[derive(Debug, Clone)]
-pub struct Point {
+pub struct SweepPoint {
     /// Its place among the report's models.
     pub model: usize,
     /// Its name.
@@ -46,11 +46,11 @@ pub struct Point {
 
 /// One measure, read in one way.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct SweepLine {
     /// CA, NPA or AdvA.
     pub measure: Measure,
     /// How it is read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// Per point of the sweep, the share and its paired difference to the reference; absent
     /// where it was not measured. The reference has no difference.
     pub values: Vec<Option<(Estimate, Option<Difference>)>>,
@@ -72,7 +72,7 @@ pub enum Knee {
     Unknown,
 }
 
-impl Line {
+impl SweepLine {
     /// Whether a point has fallen: more than the margin is lost, and that is not chance (the
     /// paired 95 % interval leaves out no loss at all).
     pub fn fallen(difference: &Difference) -> bool {
@@ -114,7 +114,7 @@ impl Line {
 }
 
 /// Every sweep of three or more reductions.
-pub fn sweeps(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Sweep> {
+pub fn sweeps(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Sweep> {
     let mut groups: Vec<(Kind, Vec<usize>)> = Vec::new();
     for (index, model) in runs.models.iter().enumerate() {
         let Some(kind) = Kind::of(runs, model) else {
@@ -125,7 +125,7 @@ pub fn sweeps(runs: &Runs, grids: &[Grid], triples: &[Triple]) -> Vec<Sweep> {
             None => groups.push((kind, vec![index])),
         }
     }
-    let sweep = |(kind, members): (Kind, Vec<usize>)| sweep(runs, grids, triples, &kind, &members);
+    let sweep = |(kind, members): (Kind, Vec<usize>)| sweep(runs, matrices, triples, &kind, &members);
     groups.into_iter().filter_map(sweep).collect()
 }
 
@@ -169,18 +169,24 @@ fn without_budget(cell: &Cell) -> Option<String> {
     serde_json::to_string(&spec).ok()
 }
 
-fn sweep(runs: &Runs, grids: &[Grid], triples: &[Triple], kind: &Kind, members: &[usize]) -> Option<Sweep> {
+fn sweep(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    triples: &[Triple],
+    kind: &Kind,
+    members: &[usize],
+) -> Option<Sweep> {
     let point = |index: usize| {
         let model = &runs.models[index];
         let record = model.record.as_ref()?;
-        Some(Point {
+        Some(SweepPoint {
             model: index,
             name: model.name.clone(),
             reduction: record.total() as f64 / record.kept().max(1) as f64,
             kept: record.kept(),
         })
     };
-    let mut points: Vec<Point> = members.iter().filter_map(|index| point(*index)).collect();
+    let mut points: Vec<SweepPoint> = members.iter().filter_map(|index| point(*index)).collect();
     points.sort_by(|a, b| a.reduction.total_cmp(&b.reduction));
     points.dedup_by(|a, b| a.kept == b.kept);
     if points.len() < 3 {
@@ -196,25 +202,30 @@ fn sweep(runs: &Runs, grids: &[Grid], triples: &[Triple], kind: &Kind, members: 
     let reference = points[0].name.clone();
     Some(Sweep {
         name: if name.is_empty() { reference.clone() } else { name },
-        lines: lines(runs, grids, triples, &points),
+        lines: lines(runs, matrices, triples, &points),
         reference,
         from_teacher,
         points,
     })
 }
 
-fn lines(runs: &Runs, grids: &[Grid], triples: &[Triple], points: &[Point]) -> Vec<Line> {
+fn lines(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    triples: &[Triple],
+    points: &[SweepPoint],
+) -> Vec<SweepLine> {
     let branches = &runs.models[points[1].model].branches;
-    let readings: &[Reading] = match branches.len() {
-        0 | 1 => &[Reading::Oracle],
-        _ => &[Reading::Oracle, Reading::Worst],
+    let policies: &[BranchPolicy] = match branches.len() {
+        0 | 1 => &[BranchPolicy::Oracle],
+        _ => &[BranchPolicy::Oracle, BranchPolicy::Worst],
     };
-    let of = |index: usize| (&runs.models[index], &grids[index]);
+    let of = |index: usize| (&runs.models[index], &matrices[index]);
     let mut lines = Vec::new();
-    for reading in readings {
+    for policy in policies {
         let compared: Vec<Vec<Comparison>> = points[1..]
             .iter()
-            .map(|point| compare(runs, triples, *reading, of(point.model), of(points[0].model)))
+            .map(|point| compare(runs, triples, *policy, of(point.model), of(points[0].model)))
             .collect();
         for measure in [Measure::Ca, Measure::Npa, Measure::AdvA] {
             let found = |all: &Vec<Comparison>| all.iter().find(|found| found.measure == measure).cloned();
@@ -226,10 +237,10 @@ fn lines(runs: &Runs, grids: &[Grid], triples: &[Triple], points: &[Point]) -> V
                 .map(|found| found.clone().map(|found| (found.this, Some(found.difference))));
             let values: Vec<_> = std::iter::once(first).chain(rest).collect();
             if values.iter().flatten().count() > 1 {
-                lines.push(Line {
+                lines.push(SweepLine {
                     measure,
-                    reading: *reading,
-                    knee: Line::find_knee(&values),
+                    policy: *policy,
+                    knee: SweepLine::find_knee(&values),
                     values,
                 });
             }
@@ -275,13 +286,13 @@ mod tests {
         let knee = |differences: &[Option<(f64, f64)>]| {
             let rest = differences.iter().map(|difference| value(*difference));
             let values: Vec<_> = std::iter::once(value(None)).chain(rest).collect();
-            Line::find_knee(&values)
+            SweepLine::find_knee(&values)
         };
         assert_eq!(knee(&[fine, noise, small, fallen, fine]), Knee::Between(3, 4));
         assert_eq!(knee(&[fallen, fine]), Knee::BeforeFirst(1));
         assert_eq!(knee(&[fine, small]), Knee::BeyondLast(2));
         assert_eq!(
-            Line::find_knee(&[value(None), None, value(fallen)]),
+            SweepLine::find_knee(&[value(None), None, value(fallen)]),
             Knee::Unknown
         );
     }
@@ -291,10 +302,10 @@ mod tests {
         let range = |differences: &[Option<(f64, f64)>]| {
             let rest = differences.iter().map(|difference| value(*difference));
             let values: Vec<_> = std::iter::once(value(None)).chain(rest).collect();
-            let line = Line {
+            let line = SweepLine {
                 measure: Measure::Ca,
-                reading: Reading::Oracle,
-                knee: Line::find_knee(&values),
+                policy: BranchPolicy::Oracle,
+                knee: SweepLine::find_knee(&values),
                 values,
             };
             line.knee_range()

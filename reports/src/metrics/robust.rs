@@ -7,10 +7,10 @@
 //! bound of the true curve, as every attack's result is.
 
 use crate::metrics::bits::Bits;
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
-use crate::metrics::grid::{Grid, Right};
+use crate::metrics::prediction_matrix::{PredictionMatrix, Right};
 use crate::metrics::quantile::quantile;
-use crate::metrics::reading::Reading;
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeMap;
@@ -23,17 +23,21 @@ const ROUNDING: f64 = 1e-6;
 pub type Distances = Vec<Option<f64>>;
 
 /// The smallest breaking perturbations that these attacks found.
-pub fn distances(grid: &Grid, reading: Reading, attacks: &[AttackSpec]) -> Option<Distances> {
-    let clean = grid.right(reading, &Condition::Clean)?;
+pub fn distances(
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    attacks: &[AttackSpec],
+) -> Option<Distances> {
+    let clean = matrix.right(policy, &Condition::Clean)?;
     let mut found: Distances = clean
         .into_iter()
         .map(|right| right.map(|right| if right { f64::INFINITY } else { 0.0 }))
         .collect();
     for attack in attacks {
-        for sheet in grid.sheets(reading, &Condition::Attack(attack.clone()))? {
+        for seen in matrix.predictions(policy, &Condition::Attack(attack.clone()))? {
             for (i, known) in found.iter_mut().enumerate() {
-                *known = match (*known, sheet.right[i]) {
-                    (Some(best), Some(false)) => Some(best.min(f64::from(sheet.norm[i]))),
+                *known = match (*known, seen.right[i]) {
+                    (Some(best), Some(false)) => Some(best.min(f64::from(seen.norm[i]))),
                     (Some(best), Some(true)) => Some(best),
                     _ => None,
                 };
@@ -65,9 +69,9 @@ pub struct Curve {
 }
 
 /// One curve a norm.
-pub fn curves(grid: &Grid, reading: Reading) -> Vec<Curve> {
+pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
     let mut by_norm: BTreeMap<Norm, Vec<AttackSpec>> = BTreeMap::new();
-    for condition in grid.conditions() {
+    for condition in matrix.conditions() {
         if let Condition::Attack(attack) = condition
             && (radius(attack).is_some() || is_minimum_norm(attack))
         {
@@ -75,7 +79,7 @@ pub fn curves(grid: &Grid, reading: Reading) -> Vec<Curve> {
         }
     }
     let curve = |(norm, attacks): (Norm, Vec<AttackSpec>)| {
-        let found = distances(grid, reading, &attacks)?;
+        let found = distances(matrix, policy, &attacks)?;
         let mut radii: Vec<f64> = attacks.iter().filter_map(radius).collect();
         if attacks.iter().any(is_minimum_norm) {
             // A minimum-norm attack says something of every radius: eight up to the largest.
@@ -112,8 +116,8 @@ pub struct Minimum {
 }
 
 /// Every minimum-norm attack on its own.
-pub fn minima(grid: &Grid, reading: Reading) -> Vec<Minimum> {
-    let attacks = grid
+pub fn minima(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Minimum> {
+    let attacks = matrix
         .conditions()
         .into_iter()
         .filter_map(|condition| match condition {
@@ -122,7 +126,7 @@ pub fn minima(grid: &Grid, reading: Reading) -> Vec<Minimum> {
         });
     attacks
         .filter_map(|attack| {
-            let sizes: Vec<f64> = distances(grid, reading, std::slice::from_ref(&attack))?
+            let sizes: Vec<f64> = distances(matrix, policy, std::slice::from_ref(&attack))?
                 .into_iter()
                 .flatten()
                 .collect();
@@ -138,10 +142,10 @@ pub fn minima(grid: &Grid, reading: Reading) -> Vec<Minimum> {
 }
 
 /// The share of images right under all of some conditions at once.
-pub fn joint(grid: &Grid, reading: Reading, conditions: &[Condition]) -> Option<Estimate> {
+pub fn joint(matrix: &PredictionMatrix, policy: BranchPolicy, conditions: &[Condition]) -> Option<Estimate> {
     let mut all: Option<Right> = None;
     for condition in conditions {
-        let right = grid.right(reading, condition)?;
+        let right = matrix.right(policy, condition)?;
         all = Some(match all {
             None => right,
             Some(so_far) => so_far
@@ -176,9 +180,9 @@ pub struct Broken {
 
 impl Broken {
     /// Looks at one condition; nothing when it, or the clean images, were not measured.
-    pub fn of(grid: &Grid, reading: Reading, condition: &Condition) -> Option<Self> {
-        let clean = grid.right(reading, &Condition::Clean)?;
-        let right = grid.right(reading, condition)?;
+    pub fn of(matrix: &PredictionMatrix, policy: BranchPolicy, condition: &Condition) -> Option<Self> {
+        let clean = matrix.right(policy, &Condition::Clean)?;
+        let right = matrix.right(policy, condition)?;
         let is = |wanted: bool| {
             let both = clean.iter().zip(&right);
             Bits::pack(both.map(|(clean, right)| *clean == Some(true) && *right == Some(wanted)))
@@ -200,8 +204,13 @@ impl Broken {
 }
 
 /// How much two attacks agree.
-pub fn overlap(grid: &Grid, reading: Reading, a: &Condition, b: &Condition) -> Option<Overlap> {
-    Some(Broken::of(grid, reading, a)?.overlap(&Broken::of(grid, reading, b)?))
+pub fn overlap(
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    a: &Condition,
+    b: &Condition,
+) -> Option<Overlap> {
+    Some(Broken::of(matrix, policy, a)?.overlap(&Broken::of(matrix, policy, b)?))
 }
 
 /// The median; of an even number the mean of the middle two.
@@ -211,15 +220,15 @@ pub fn median(values: Vec<f64>) -> Option<f64> {
 
 /// Accuracy of a defence that picks a branch at random for every image, under one attack made
 /// against all branches: each image counts with the share of branches that are right.
-pub fn random_branch(grid: &Grid, attack: &AttackSpec) -> Option<Estimate> {
+pub fn random_branch(matrix: &PredictionMatrix, attack: &AttackSpec) -> Option<Estimate> {
     let condition = Condition::Attack(attack.clone());
-    let sheets = grid.sheets(Reading::Worst, &condition)?;
-    if sheets.len() < 2 {
+    let predictions = matrix.predictions(BranchPolicy::Worst, &condition)?;
+    if predictions.len() < 2 {
         return None;
     }
     let (mut shares, mut right, mut answers) = (Vec::new(), 0, 0);
-    for image in 0..grid.images.len() {
-        let known: Option<Vec<bool>> = sheets.iter().map(|sheet| sheet.right[image]).collect();
+    for image in 0..matrix.images.len() {
+        let known: Option<Vec<bool>> = predictions.iter().map(|seen| seen.right[image]).collect();
         let Some(known) = known else { continue };
         let hits = known.iter().filter(|right| **right).count();
         shares.push(hits as f64 / known.len() as f64);

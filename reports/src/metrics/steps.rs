@@ -1,4 +1,4 @@
-//! Steps in a series of nightly numbers: the best piecewise-constant fit, its number of pieces
+//! Steps in a series of nightly numbers: the best piecewise-constant fit, its number of segments
 //! chosen by an information criterion, found exactly by dynamic programming (Auger and
 //! Lawrence, Bulletin of Mathematical Biology 1989).
 //!
@@ -9,7 +9,7 @@
 
 /// A stretch of equal level.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Piece {
+pub struct Segment {
     /// First night of it.
     pub start: usize,
     /// One past the last.
@@ -21,12 +21,12 @@ pub struct Piece {
 /// Fewest nights in which steps are looked for: with fewer, the criterion finds none.
 pub const FEWEST: usize = 9;
 
-/// Most pieces a series is cut into.
+/// Most segments a series is cut into.
 const MOST: usize = 16;
 
-/// Cuts a series into pieces of equal level. `resolution` is the smallest difference that the
+/// Cuts a series into segments of equal level. `resolution` is the smallest difference that the
 /// numbers can show (one image): noise is never taken to be smaller.
-pub fn pieces(values: &[f64], resolution: f64) -> Vec<Piece> {
+pub fn segments(values: &[f64], resolution: f64) -> Vec<Segment> {
     let n = values.len();
     if n == 0 {
         return Vec::new();
@@ -34,16 +34,16 @@ pub fn pieces(values: &[f64], resolution: f64) -> Vec<Piece> {
     let most = if n < FEWEST { 1 } else { (n / 3).min(MOST) };
     let fits = fits(values, most);
     let floor = resolution.max(f64::MIN_POSITIVE).powi(2);
-    let score = |pieces: usize| {
-        let rest = fits.squares[pieces][n] / n as f64 + floor;
-        n as f64 * rest.ln() + penalty(n, pieces)
+    let score = |segments: usize| {
+        let rest = fits.squares[segments][n] / n as f64 + floor;
+        n as f64 * rest.ln() + penalty(n, segments)
     };
     let best = (1..=most).min_by(|a, b| score(*a).total_cmp(&score(*b)));
     let mut found = Vec::new();
     let mut end = n;
-    for pieces in (1..=best.unwrap_or(1)).rev() {
-        let start = fits.from[pieces][end];
-        found.push(Piece {
+    for segments in (1..=best.unwrap_or(1)).rev() {
+        let start = fits.from[segments][end];
+        found.push(Segment {
             start,
             end,
             level: values[start..end].iter().sum::<f64>() / (end - start) as f64,
@@ -54,11 +54,11 @@ pub fn pieces(values: &[f64], resolution: f64) -> Vec<Piece> {
     found
 }
 
-/// What the criterion takes for `pieces` levels, their steps and the noise.
-fn penalty(n: usize, pieces: usize) -> f64 {
-    let (n, p) = (n as f64, (3 * pieces - 1) as f64);
+/// What the criterion takes for `segments` levels, their steps and the noise.
+fn penalty(n: usize, segments: usize) -> f64 {
+    let (n, p) = (n as f64, (3 * segments - 1) as f64);
     let room = n - p - 2.0;
-    if pieces == 1 {
+    if segments == 1 {
         // Also where the correction has no room: one level is always to be had.
         return p * n.ln() * if room > 0.0 { n / room } else { 1.0 };
     }
@@ -69,11 +69,11 @@ fn penalty(n: usize, pieces: usize) -> f64 {
     }
 }
 
-/// Best fits of the first values by a number of pieces.
+/// Best fits of the first values by a number of segments.
 struct Fits {
-    /// Sum of squares left, by pieces and values covered.
+    /// Sum of squares left, by segments and values covered.
     squares: Vec<Vec<f64>>,
-    /// Where the last piece begins.
+    /// Where the last segment begins.
     from: Vec<Vec<usize>>,
 }
 
@@ -95,12 +95,12 @@ fn fits(values: &[f64], most: usize) -> Fits {
         from: vec![vec![0; n + 1]; most + 1],
     };
     fits.squares[0][0] = 0.0;
-    for pieces in 1..=most {
-        for end in pieces..=n {
-            for start in pieces - 1..end {
-                let total = fits.squares[pieces - 1][start] + left(start, end);
-                if total < fits.squares[pieces][end] {
-                    (fits.squares[pieces][end], fits.from[pieces][end]) = (total, start);
+    for segments in 1..=most {
+        for end in segments..=n {
+            for start in segments - 1..end {
+                let total = fits.squares[segments - 1][start] + left(start, end);
+                if total < fits.squares[segments][end] {
+                    (fits.squares[segments][end], fits.from[segments][end]) = (total, start);
                 }
             }
         }
@@ -133,8 +133,8 @@ mod tests {
         let level = |i| if (20..26).contains(&i) { 0.68 } else { 0.73 };
         for seed in 0..20 {
             let series: Vec<f64> = (0..30).map(|i| level(i) + 0.005 * bell(seed, i)).collect();
-            let found = pieces(&series, 0.0005);
-            let starts: Vec<usize> = found.iter().map(|piece| piece.start).collect();
+            let found = segments(&series, 0.0005);
+            let starts: Vec<usize> = found.iter().map(|segment| segment.start).collect();
             assert_eq!(starts, [0, 20, 26], "seed {seed}: {found:?}");
             assert!((found[1].level - 0.68).abs() < 0.007);
         }
@@ -144,18 +144,21 @@ mod tests {
     fn the_latest_night_alone_can_be_a_step() {
         let mut series = vec![0.8; 12];
         series[11] = 0.75;
-        let starts: Vec<usize> = pieces(&series, 0.0005).iter().map(|piece| piece.start).collect();
+        let starts: Vec<usize> = segments(&series, 0.0005)
+            .iter()
+            .map(|segment| segment.start)
+            .collect();
         assert_eq!(starts, [0, 11]);
         // One image of 2,000 is no step.
         series[11] = 0.8005;
-        assert_eq!(pieces(&series, 0.0005).len(), 1);
+        assert_eq!(segments(&series, 0.0005).len(), 1);
     }
 
     #[test]
     fn quiet_series_have_few_false_steps() {
         let false_steps = (0..200).filter(|seed| {
             let series: Vec<f64> = (0..30).map(|i| 0.7 + 0.005 * bell(1000 + seed, i)).collect();
-            pieces(&series, 0.0005).len() > 1
+            segments(&series, 0.0005).len() > 1
         });
         let false_steps = false_steps.count();
         // The criterion is no test of a level; measured over series of 8 to 30 nights, it finds
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     fn short_and_empty_series_have_no_steps() {
-        assert!(pieces(&[], 0.001).is_empty());
-        assert_eq!(pieces(&[0.1, 0.9, 0.1], 0.001).len(), 1);
+        assert!(segments(&[], 0.001).is_empty());
+        assert_eq!(segments(&[0.1, 0.9, 0.1], 0.001).len(), 1);
     }
 }

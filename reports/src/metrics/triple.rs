@@ -1,11 +1,11 @@
 //! The triple that the field prints (CA, NPA, AdvA), for every reading, and the oracle gap:
 //! what the printed triple promises beyond the best triple that one branch can keep.
 
-use crate::metrics::answers::Tally;
+use crate::metrics::accuracy_count::AccuracyCount;
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
-use crate::metrics::grid::Grid;
 use crate::metrics::natural::Natural;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::{Branch, Condition};
@@ -17,7 +17,7 @@ pub struct Triple {
     /// The model.
     pub model: String,
     /// How it is read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// Clean accuracy.
     pub ca: Known<Estimate>,
     /// Corruptions.
@@ -37,26 +37,31 @@ impl Triple {
 }
 
 /// All triples of a report.
-pub fn triples(runs: &Runs, grids: &[Grid], tally: &Tally) -> Vec<Triple> {
+pub fn triples(runs: &Runs, matrices: &[PredictionMatrix], tally: &AccuracyCount) -> Vec<Triple> {
     let mut all = Vec::new();
-    for (model, grid) in runs.models.iter().zip(grids) {
-        for reading in model.readings() {
-            all.push(triple(runs, tally, (model, grid), reading));
+    for (model, matrix) in runs.models.iter().zip(matrices) {
+        for policy in model.policies() {
+            all.push(triple(runs, tally, (model, matrix), policy));
         }
     }
     all
 }
 
-fn triple(runs: &Runs, tally: &Tally, (model, grid): (&Model, &Grid), reading: Reading) -> Triple {
+fn triple(
+    runs: &Runs,
+    tally: &AccuracyCount,
+    (model, matrix): (&Model, &PredictionMatrix),
+    policy: BranchPolicy,
+) -> Triple {
     let adva = match &runs.headline {
-        Some(attack) => tally.accuracy(model, reading, &Condition::Attack(attack.clone())),
+        Some(attack) => tally.accuracy(model, policy, &Condition::Attack(attack.clone())),
         None => Err(Unknown::because("the suite names no attack")),
     };
     Triple {
         model: model.name.clone(),
-        reading,
-        ca: tally.accuracy(model, reading, &Condition::Clean),
-        natural: Natural::of(model, grid, reading),
+        policy,
+        ca: tally.accuracy(model, policy, &Condition::Clean),
+        natural: Natural::of(model, matrix, policy),
         adva,
     }
 }
@@ -69,7 +74,7 @@ pub struct Gap {
     /// The printed triple.
     pub oracle: [f64; 3],
     /// The branch with the best triple: the largest mean of CA, NPA and AdvA.
-    pub best: Reading,
+    pub best: BranchPolicy,
     /// Its triple.
     pub single: [f64; 3],
 }
@@ -100,12 +105,12 @@ pub fn gaps(triples: &[Triple]) -> Vec<Gap> {
 fn gap(model: &str, triples: &[&Triple]) -> Option<Gap> {
     let oracle = triples
         .iter()
-        .find(|triple| triple.reading == Reading::Oracle)?
+        .find(|triple| triple.policy == BranchPolicy::Oracle)?
         .values()?;
     let fixed = triples.iter().filter(
-        |triple| matches!(triple.reading, Reading::Fixed(branch) if !Branch::MIXED.contains(&branch)),
+        |triple| matches!(triple.policy, BranchPolicy::Fixed(branch) if !Branch::MIXED.contains(&branch)),
     );
-    let values = fixed.filter_map(|triple| Some((triple.reading, triple.values()?)));
+    let values = fixed.filter_map(|triple| Some((triple.policy, triple.values()?)));
     let sum = |values: &[f64; 3]| values.iter().sum::<f64>();
     let (best, single) = values.max_by(|a, b| sum(&a.1).total_cmp(&sum(&b.1)))?;
     Some(Gap {

@@ -3,7 +3,7 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::definitions::{corruption_set, headline, images};
-use crate::metrics::{Known, Reading, Stronger, Triple, Unknown, Verdict};
+use crate::metrics::{BranchPolicy, DiagnosisVerdict, Known, Stronger, Triple, Unknown};
 use crate::model::Model;
 use crate::words;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
@@ -34,14 +34,14 @@ pub fn main(analysis: &Analysis) -> Table {
             continue;
         };
         let (relus, reduction) = relus(model);
-        let through = triple.reading.label();
+        let through = triple.policy.label();
         let natural = format!(
             "{}, {through}, {}",
             corruption_set(runs),
             cells(model, is_benchmark)
         );
         let adva = match &runs.headline {
-            Some(spec) => source(model, triple.reading, &Condition::Attack(spec.clone())),
+            Some(spec) => source(model, triple.policy, &Condition::Attack(spec.clone())),
             None => String::new(),
         };
         let mut row = vec![
@@ -49,13 +49,13 @@ pub fn main(analysis: &Analysis) -> Table {
             Cell::text(through),
             relus,
             reduction,
-            Cell::share(&triple.ca, &source(model, triple.reading, &Condition::Clean)),
+            Cell::share(&triple.ca, &source(model, triple.policy, &Condition::Clean)),
             Cell::share(&triple.natural.npa, &natural),
             errors(&triple.natural.mce(), &natural),
             Cell::share(&triple.adva, &adva),
         ];
         if diagnosed {
-            row.push(match analysis.verdict(&model.name, triple.reading) {
+            row.push(match analysis.verdict(&model.name, triple.policy) {
                 Some(verdict) => Cell::text(trust(analysis, triple, verdict)),
                 None => Cell::of(Value::Absent("this reading was not diagnosed".into())),
             });
@@ -77,10 +77,10 @@ pub fn main(analysis: &Analysis) -> Table {
 }
 
 /// The verdict on a reading's AdvA, and what is lower where something is.
-fn trust(analysis: &Analysis, triple: &Triple, verdict: Verdict) -> String {
+fn trust(analysis: &Analysis, triple: &Triple, verdict: DiagnosisVerdict) -> String {
     let headline = analysis.runs.headline.as_ref();
-    let found = headline.zip(analysis.grid(&triple.model));
-    match found.and_then(|(headline, grid)| Stronger::find(headline, grid, triple.reading)) {
+    let found = headline.zip(analysis.matrix(&triple.model));
+    match found.and_then(|(headline, matrix)| Stronger::find(headline, matrix, triple.policy)) {
         Some(lower) => format!("{}; {}", verdict.name(), lower.short(&analysis.names)),
         None => verdict.name().to_owned(),
     }
@@ -91,13 +91,13 @@ pub fn corruptions(analysis: &Analysis) -> Table {
     let triples: Vec<_> = analysis
         .triples
         .iter()
-        .filter(|t| t.reading != Reading::Oracle)
+        .filter(|t| t.policy != BranchPolicy::Oracle)
         .collect();
     let mut columns = vec![Column::new("corruption", "Corruption", "", Kind::Text)];
     columns.extend(
         triples
             .iter()
-            .map(|triple| column_of(&triple.model, triple.reading)),
+            .map(|triple| column_of(&triple.model, triple.policy)),
     );
     let planned = analysis.runs.conditions();
     let named = |name: &str| {
@@ -116,7 +116,7 @@ pub fn corruptions(analysis: &Analysis) -> Table {
             let ids = cells(model, of_this);
             let known = triple.natural.corruptions.get(*name).cloned();
             let known = known.ok_or_else(|| Unknown::because(format!("unfinished: {ids}")));
-            let condition = format!("{name}, {}, {ids}", triple.reading.label());
+            let condition = format!("{name}, {}, {ids}", triple.policy.label());
             row.push(Cell::share(&known, &condition));
         }
         rows.push(row);
@@ -127,7 +127,7 @@ pub fn corruptions(analysis: &Analysis) -> Table {
             let Some(model) = analysis.runs.model(&triple.model) else {
                 continue;
             };
-            let from = format!("{}, {}", triple.reading.label(), cells(model, is_benchmark));
+            let from = format!("{}, {}", triple.policy.label(), cells(model, is_benchmark));
             row.push(Cell::share(&triple.natural.npa, &from));
         }
         rows.push(row);
@@ -172,8 +172,8 @@ pub fn severities(analysis: &Analysis) -> Table {
         };
         let mut row = vec![
             Cell::text(&model.name),
-            Cell::text(triple.reading.label()),
-            Cell::share(&triple.ca, &source(model, triple.reading, &Condition::Clean)),
+            Cell::text(triple.policy.label()),
+            Cell::share(&triple.ca, &source(model, triple.policy, &Condition::Clean)),
         ];
         for level in &levels {
             // A mean over fewer corruptions than the others' would not be comparable.
@@ -184,7 +184,7 @@ pub fn severities(analysis: &Analysis) -> Table {
             };
             let from = format!(
                 "severity {level} of every corruption, {}, {}",
-                triple.reading.label(),
+                triple.policy.label(),
                 cells(model, is_benchmark)
             );
             row.push(Cell::share(&known, &from));
@@ -221,22 +221,22 @@ pub(super) fn relus(model: &Model) -> (Cell, Cell) {
     }
 }
 
-fn column_of(model: &str, reading: Reading) -> Column {
-    let key = format!("{model}_{}", reading.short());
-    let head = match reading {
-        Reading::Fixed(rlnet_suites::Branch::Single) => model.to_owned(),
-        _ => format!("{model}, {}", reading.short()),
+fn column_of(model: &str, policy: BranchPolicy) -> Column {
+    let key = format!("{model}_{}", policy.short());
+    let head = match policy {
+        BranchPolicy::Fixed(rlnet_suites::Branch::Single) => model.to_owned(),
+        _ => format!("{model}, {}", policy.short()),
     };
     Column::new(key, head, "%", Kind::Share)
 }
 
 /// Where a cell's number comes from.
-pub(super) fn source(model: &Model, reading: Reading, condition: &Condition) -> String {
+pub(super) fn source(model: &Model, policy: BranchPolicy, condition: &Condition) -> String {
     let id = model
         .cell_of(condition)
         .map(CellId::to_string)
         .unwrap_or_default();
-    format!("condition {condition}, {}, cell {id}", reading.label())
+    format!("condition {condition}, {}, cell {id}", policy.label())
 }
 
 fn is_benchmark(condition: &Condition) -> bool {

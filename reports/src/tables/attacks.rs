@@ -3,7 +3,7 @@
 use super::accuracy::source;
 use super::{Cell, Column, Kind, Table, Whole};
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use rlnet_suites::{AttackSpec, Condition};
 use std::sync::Arc;
 
@@ -80,13 +80,13 @@ fn wide(analysis: &Analysis, attacks: &[AttackSpec]) -> Wide {
         let Some(model) = analysis.runs.model(&triple.model) else {
             continue;
         };
-        if attacks.is_empty() || triple.reading == Reading::Oracle {
+        if attacks.is_empty() || triple.policy == BranchPolicy::Oracle {
             continue;
         }
-        let mut row = vec![Cell::text(&model.name), Cell::text(triple.reading.label())];
+        let mut row = vec![Cell::text(&model.name), Cell::text(triple.policy.label())];
         for condition in &conditions {
-            let known = analysis.tally.accuracy(model, triple.reading, condition);
-            row.push(Cell::share(&known, &source(model, triple.reading, condition)));
+            let known = analysis.tally.accuracy(model, triple.policy, condition);
+            row.push(Cell::share(&known, &source(model, triple.policy, condition)));
         }
         rows.push(row);
     }
@@ -103,10 +103,10 @@ fn shown(analysis: &Analysis, attacks: &[AttackSpec]) -> Vec<AttackSpec> {
         let read = analysis
             .triples
             .iter()
-            .filter(|triple| triple.reading != Reading::Oracle);
+            .filter(|triple| triple.policy != BranchPolicy::Oracle);
         let shares = read.filter_map(|triple| {
             let model = analysis.runs.model(&triple.model)?;
-            let known = analysis.tally.accuracy(model, triple.reading, &condition);
+            let known = analysis.tally.accuracy(model, triple.policy, &condition);
             Some(known.ok()?.value)
         });
         let shares: Vec<f64> = shares.collect();

@@ -2,7 +2,7 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::calibration::{BINS, Calibration};
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::BENCHMARK;
@@ -21,16 +21,16 @@ pub fn calibration(analysis: &Analysis) -> Table {
         Column::new("left_out", "Left out", "", Kind::Integer),
     ];
     let mut rows = Vec::new();
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
-        let readings = model.readings().into_iter();
-        for reading in readings.filter(|reading| *reading != Reading::Worst) {
+    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+        let policies = model.policies().into_iter();
+        for policy in policies.filter(|policy| *policy != BranchPolicy::Worst) {
             for (kind, conditions) in kinds(analysis) {
-                let Some(found) = Calibration::of(grid, reading, &conditions) else {
+                let Some(found) = Calibration::of(matrix, policy, &conditions) else {
                     continue;
                 };
                 rows.push(vec![
                     Cell::text(&model.name),
-                    Cell::text(reading.label()),
+                    Cell::text(policy.label()),
                     Cell::text(kind),
                     Cell::of(Value::Number(100.0 * found.accuracy())),
                     Cell::of(Value::Number(100.0 * found.confidence())),

@@ -3,7 +3,7 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::metrics::classes;
-use crate::metrics::{Estimate, Reading, Unknown};
+use crate::metrics::{BranchPolicy, Estimate, Unknown};
 use crate::model::Model;
 use rlnet_suites::Condition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,15 +37,15 @@ pub fn worst(analysis: &Analysis) -> Table {
         columns.push(Column::new(key, format!("its {name}"), "%", Kind::Share));
     }
     let mut rows = Vec::new();
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
-        for reading in model.readings() {
-            let mut row = vec![Cell::text(&model.name), Cell::text(reading.label())];
+    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+        for policy in model.policies() {
+            let mut row = vec![Cell::text(&model.name), Cell::text(policy.label())];
             for (_, conditions) in &kinds {
-                let found = classes::by_class(grid, reading, conditions);
+                let found = classes::by_class(matrix, policy, conditions);
                 match found.as_ref().and_then(classes::worst) {
                     Some((label, estimate)) => {
                         row.push(Cell::text(name(model, label)));
-                        row.push(share(estimate, reading));
+                        row.push(share(estimate, policy));
                     }
                     None => row.extend((0..2).map(|_| Cell::of(Value::Absent("unfinished".into())))),
                 }
@@ -69,8 +69,8 @@ pub fn classes(analysis: &Analysis) -> Table {
     let mut columns = vec![Column::new("class", "Class", "", Kind::Text)];
     let mut found: Vec<Option<BTreeMap<u32, Estimate>>> = Vec::new();
     let mut labels: BTreeSet<u32> = BTreeSet::new();
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
-        labels.extend(&grid.labels);
+    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+        labels.extend(&matrix.labels);
         for (name, conditions) in &kinds {
             columns.push(Column::new(
                 format!("{}_{}", model.name, name.to_lowercase()),
@@ -78,7 +78,7 @@ pub fn classes(analysis: &Analysis) -> Table {
                 "%",
                 Kind::Share,
             ));
-            found.push(classes::by_class(grid, Reading::Oracle, conditions));
+            found.push(classes::by_class(matrix, BranchPolicy::Oracle, conditions));
         }
     }
     let first = analysis.runs.models.first();
@@ -89,7 +89,7 @@ pub fn classes(analysis: &Analysis) -> Table {
         row.extend(found.iter().map(|by_class| {
             let estimate = by_class.as_ref().and_then(|classes| classes.get(&label));
             match estimate {
-                Some(estimate) => share(estimate, Reading::Oracle),
+                Some(estimate) => share(estimate, BranchPolicy::Oracle),
                 None => Cell::share(&Err(Unknown::because("unfinished")), ""),
             }
         }));
@@ -106,8 +106,8 @@ pub fn classes(analysis: &Analysis) -> Table {
     }
 }
 
-fn share(estimate: &Estimate, reading: Reading) -> Cell {
-    Cell::share(&Ok(estimate.clone()), &reading.label())
+fn share(estimate: &Estimate, policy: BranchPolicy) -> Cell {
+    Cell::share(&Ok(estimate.clone()), &policy.label())
 }
 
 fn name(model: &Model, label: u32) -> String {

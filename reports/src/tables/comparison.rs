@@ -3,7 +3,7 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::metrics::bootstrap::RESAMPLES;
-use crate::metrics::{Difference, Measure, Reading};
+use crate::metrics::{BranchPolicy, Difference, Measure};
 use crate::words;
 
 /// One row a model, reading and measure, against the baseline.
@@ -21,10 +21,10 @@ pub fn comparison(analysis: &Analysis) -> Table {
         Column::new("verdict", "In words", "", Kind::Text),
     ];
     let rows = analysis.comparisons.iter().map(|comparison| {
-        let (model, reading) = (&comparison.model, comparison.reading);
+        let (model, policy) = (&comparison.model, comparison.policy);
         let through = |name: &str| match analysis.runs.model(name) {
-            Some(model) => reading.on(&model.branches).label(),
-            None => reading.label(),
+            Some(model) => policy.on(&model.branches).label(),
+            None => policy.label(),
         };
         vec![
             Cell::text(model),
@@ -81,8 +81,8 @@ pub fn resampled(analysis: &Analysis) -> Table {
     ];
     let rows = analysis.resampled.iter().map(|found| {
         let through = match analysis.runs.model(&found.model) {
-            Some(model) => found.reading.on(&model.branches).label(),
-            None => found.reading.label(),
+            Some(model) => found.policy.on(&model.branches).label(),
+            None => found.policy.label(),
         };
         vec![
             Cell::text(&found.model),
@@ -119,7 +119,7 @@ fn relative_mce(analysis: &Analysis) -> Vec<String> {
     let Some(baseline) = &analysis.runs.baseline else {
         return Vec::new();
     };
-    let Some(theirs) = analysis.triple(baseline, Reading::Oracle) else {
+    let Some(theirs) = analysis.triple(baseline, BranchPolicy::Oracle) else {
         return Vec::new();
     };
     let others = analysis
@@ -129,13 +129,13 @@ fn relative_mce(analysis: &Analysis) -> Vec<String> {
         .filter(|model| model.name != *baseline);
     others
         .filter_map(|model| {
-            let own = analysis.triple(&model.name, Reading::Oracle)?;
+            let own = analysis.triple(&model.name, BranchPolicy::Oracle)?;
             let ratio = own.natural.mce_relative_to(&theirs.natural).ok()?;
             Some(format!(
                 "{} {} % ({})",
                 model.name,
                 words::percent(ratio),
-                own.reading.label()
+                own.policy.label()
             ))
         })
         .collect()

@@ -27,7 +27,7 @@ pub fn confusion(analysis: &Analysis) -> Table {
         .find(|(name, _)| *name == "corrupted")
         .or(kinds.last());
     let mut rows = Vec::new();
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
+    for (model, grid) in analysis.runs.models.iter().zip(&analysis.matrices) {
         let Some(matrix) = sought.and_then(|(_, conditions)| Confusion::of(grid, conditions)) else {
             continue;
         };

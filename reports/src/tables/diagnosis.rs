@@ -2,7 +2,7 @@
 
 use super::{Cell, Column, Kind, Table};
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 
 /// One row a model, branch and item, for those that were diagnosed.
 pub fn diagnosis(analysis: &Analysis) -> Table {
@@ -19,10 +19,10 @@ pub fn diagnosis(analysis: &Analysis) -> Table {
         .iter()
         .filter(|diagnosis| diagnosis.was_asked())
     {
-        let reading = Reading::Fixed(diagnosis.branch).label();
+        let policy = BranchPolicy::Fixed(diagnosis.branch).label();
         let mut add = |item: &str, state: &str, figure: &str| {
             rows.push(
-                [&diagnosis.model, &reading, item, state, figure]
+                [&diagnosis.model, &policy, item, state, figure]
                     .map(Cell::text)
                     .to_vec(),
             );

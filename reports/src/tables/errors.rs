@@ -2,7 +2,7 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::anchors::ANCHORS;
 use crate::metrics::mce::{ALL, Definition, Measured};
 use crate::words;
@@ -24,7 +24,7 @@ pub fn mce(analysis: &Analysis) -> Table {
     let measured = analysis.measured.iter().filter(|found| has_errors(found));
     let rows = measured.map(|found| {
         let baseline = theirs(analysis, found);
-        let mut row = vec![Cell::text(&found.model), Cell::text(found.reading.label())];
+        let mut row = vec![Cell::text(&found.model), Cell::text(found.policy.label())];
         row.extend(definitions.iter().map(|definition| {
             Cell::of(match found.mce(definition, baseline) {
                 Ok(ratio) => Value::Ratio(ratio),
@@ -66,7 +66,7 @@ pub fn ce(analysis: &Analysis) -> Table {
     }));
     let mut rows = Vec::new();
     for model in &analysis.runs.models {
-        let Some(found) = analysis.errors(&model.name, Reading::Oracle) else {
+        let Some(found) = analysis.errors(&model.name, BranchPolicy::Oracle) else {
             continue;
         };
         let baseline = theirs(analysis, found);
@@ -107,8 +107,8 @@ fn has_errors(found: &Measured) -> bool {
 fn theirs<'a>(analysis: &'a Analysis, found: &Measured) -> Option<&'a Measured> {
     let baseline = analysis.runs.baseline.as_deref()?;
     analysis
-        .errors(baseline, found.reading)
-        .or_else(|| analysis.errors(baseline, Reading::Oracle))
+        .errors(baseline, found.policy)
+        .or_else(|| analysis.errors(baseline, BranchPolicy::Oracle))
 }
 
 fn sources() -> String {

@@ -4,7 +4,7 @@
 use super::robust::read;
 use super::{Cell, Column, Kind, Table, Value, Whole};
 use crate::analysis::Analysis;
-use crate::metrics::Reading;
+use crate::metrics::BranchPolicy;
 use crate::metrics::robust::{Broken, Overlap};
 use crate::words;
 use rlnet_suites::Condition;
@@ -17,7 +17,7 @@ const MOST: usize = 100;
 #[derive(Debug)]
 struct Group {
     model: String,
-    reading: String,
+    policy: String,
     /// Places of the attacks among the names, with what each breaks.
     attacks: Vec<(usize, Broken)>,
 }
@@ -58,7 +58,7 @@ impl Pairs {
         let any = found.both + found.first + found.second;
         vec![
             Cell::text(&group.model),
-            Cell::text(&group.reading),
+            Cell::text(&group.policy),
             Cell::text(&self.names[a]),
             Cell::text(&self.names[b]),
             Cell::of(Value::Integer(found.both)),
@@ -100,15 +100,15 @@ pub fn overlap(analysis: &Analysis) -> Table {
         ],
         names: attacks.iter().map(|attack| analysis.names.get(attack)).collect(),
         groups: read(analysis)
-            .filter(|(.., reading)| *reading != Reading::Oracle)
-            .map(|(model, grid, reading)| Group {
+            .filter(|(.., policy)| *policy != BranchPolicy::Oracle)
+            .map(|(model, matrix, policy)| Group {
                 model: model.name.clone(),
-                reading: reading.label(),
+                policy: policy.label(),
                 attacks: (0..)
                     .zip(&attacks)
                     .filter_map(|(at, attack)| {
                         let condition = Condition::Attack(attack.clone());
-                        Some((at, Broken::of(grid, reading, &condition)?))
+                        Some((at, Broken::of(matrix, policy, &condition)?))
                     })
                     .collect(),
             })

@@ -3,7 +3,7 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::metrics::{Known, Reading};
+use crate::metrics::{BranchPolicy, Known};
 use crate::words;
 use rlnet_suites::Literature;
 
@@ -28,7 +28,8 @@ pub fn published(analysis: &Analysis) -> Table {
     // The files are checked by their tests; a report without them is still a report.
     let literature = Literature::load().unwrap_or_default();
     for model in &analysis.runs.models {
-        let (Some(record), Some(triple)) = (&model.record, analysis.triple(&model.name, Reading::Oracle))
+        let (Some(record), Some(triple)) =
+            (&model.record, analysis.triple(&model.name, BranchPolicy::Oracle))
         else {
             continue;
         };
@@ -52,7 +53,7 @@ pub fn published(analysis: &Analysis) -> Table {
                 },
                 Cell::text(&result.measure),
                 Cell::of(Value::Number(result.value)),
-                Cell::share(ours, &triple.reading.label()),
+                Cell::share(ours, &triple.policy.label()),
                 Cell::number(
                     ours.as_ref().ok().map(|ours| 100.0 * ours.value - result.value),
                     "not measured",

@@ -2,8 +2,8 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::metrics::reduction::{Knee, Line, MARGIN, Sweep};
-use crate::metrics::{Measure, Reading};
+use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
+use crate::metrics::{BranchPolicy, Measure};
 use crate::words;
 
 const MEASURES: [Measure; 3] = [Measure::Ca, Measure::Npa, Measure::AdvA];
@@ -29,18 +29,18 @@ pub fn points(analysis: &Analysis) -> Table {
     }
     let mut rows = Vec::new();
     for sweep in &analysis.sweeps {
-        for reading in readings(sweep) {
+        for policy in policies(sweep) {
             for (at, point) in sweep.points.iter().enumerate() {
                 let branches = &analysis.runs.models[point.model].branches;
                 let mut row = vec![
                     Cell::text(&sweep.name),
                     Cell::text(&point.name),
-                    Cell::text(reading.on(branches).label()),
+                    Cell::text(policy.on(branches).label()),
                     Cell::of(Value::Number(point.reduction)),
                     Cell::of(Value::Integer(point.kept)),
                 ];
                 for measure in MEASURES {
-                    row.extend(cells(sweep, line(sweep, measure, reading), at));
+                    row.extend(cells(sweep, line(sweep, measure, policy), at));
                 }
                 rows.push(row);
             }
@@ -56,7 +56,7 @@ pub fn points(analysis: &Analysis) -> Table {
     }
 }
 
-fn cells(sweep: &Sweep, line: Option<&Line>, at: usize) -> [Cell; 2] {
+fn cells(sweep: &Sweep, line: Option<&SweepLine>, at: usize) -> [Cell; 2] {
     let absent = |why: &str| Cell::of(Value::Absent(why.to_owned()));
     let found = line.and_then(|line| line.values[at].as_ref());
     let Some((share, difference)) = found else {
@@ -105,7 +105,7 @@ pub fn knees(analysis: &Analysis) -> Table {
             rows.push(vec![
                 Cell::text(&sweep.name),
                 Cell::text(line.measure.name()),
-                Cell::text(line.reading.on(branches).label()),
+                Cell::text(line.policy.on(branches).label()),
                 reduction(knee, "the smallest reduction has fallen, or not all are measured"),
                 reduction(fallen, "no reduction has fallen, or not all are measured"),
                 reduction(range.map(|(low, _)| low), "not all are measured"),
@@ -139,13 +139,13 @@ pub fn knees(analysis: &Analysis) -> Table {
 }
 
 /// The knee of a line as a sentence's end; "within" is said of losses that may be chance, too.
-pub fn knee_in_words(sweep: &Sweep, line: &Line) -> String {
+pub fn knee_in_words(sweep: &Sweep, line: &SweepLine) -> String {
     in_words(sweep, line, "")
 }
 
 /// The same, with the reductions between which the knee lies in the brackets that the page sets
 /// intervals in.
-pub fn knee_with_range(sweep: &Sweep, line: &Line) -> String {
+pub fn knee_with_range(sweep: &Sweep, line: &SweepLine) -> String {
     let range = match line.knee_range() {
         Some((low, Some(high))) => format!(" [{}, {}]", times(sweep, low), times(sweep, high)),
         Some((low, None)) => format!(" [{}, beyond]", times(sweep, low)),
@@ -158,7 +158,7 @@ fn times(sweep: &Sweep, at: usize) -> String {
     format!("{:.1}\u{d7}", sweep.points[at].reduction)
 }
 
-fn in_words(sweep: &Sweep, line: &Line, range: &str) -> String {
+fn in_words(sweep: &Sweep, line: &SweepLine, range: &str) -> String {
     let margin = words::percent(MARGIN);
     let times = |at: usize| times(sweep, at);
     match line.knee {
@@ -178,17 +178,17 @@ fn in_words(sweep: &Sweep, line: &Line, range: &str) -> String {
     }
 }
 
-fn readings(sweep: &Sweep) -> Vec<Reading> {
-    let mut readings: Vec<Reading> = Vec::new();
+fn policies(sweep: &Sweep) -> Vec<BranchPolicy> {
+    let mut policies: Vec<BranchPolicy> = Vec::new();
     for line in &sweep.lines {
-        if !readings.contains(&line.reading) {
-            readings.push(line.reading);
+        if !policies.contains(&line.policy) {
+            policies.push(line.policy);
         }
     }
-    readings
+    policies
 }
 
-fn line(sweep: &Sweep, measure: Measure, reading: Reading) -> Option<&Line> {
+fn line(sweep: &Sweep, measure: Measure, policy: BranchPolicy) -> Option<&SweepLine> {
     let mut lines = sweep.lines.iter();
-    lines.find(|line| line.measure == measure && line.reading == reading)
+    lines.find(|line| line.measure == measure && line.policy == policy)
 }

@@ -4,7 +4,7 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::metrics::robust::{self, Curve};
 use crate::metrics::threat::{is_minimum_norm, radius};
-use crate::metrics::{Estimate, Known, Reading, Unknown};
+use crate::metrics::{BranchPolicy, Estimate, Known, Unknown};
 use crate::model::Model;
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::BENCHMARK;
@@ -47,8 +47,8 @@ pub fn joint(analysis: &Analysis) -> Table {
             .map(|(key, head, _)| Column::new(key, head, "%", Kind::Share)),
     );
     let mut rows = Vec::new();
-    for (model, grid, reading) in read(analysis).filter(|_| !kinds.is_empty()) {
-        let mut row = vec![Cell::text(&model.name), Cell::text(reading.label())];
+    for (model, matrix, policy) in read(analysis).filter(|_| !kinds.is_empty()) {
+        let mut row = vec![Cell::text(&model.name), Cell::text(policy.label())];
         let clean = ("clean".to_owned(), String::new(), Vec::new());
         for (_, head, conditions) in [&clean].into_iter().chain(&kinds) {
             let all: Vec<Condition> = [Condition::Clean]
@@ -56,8 +56,8 @@ pub fn joint(analysis: &Analysis) -> Table {
                 .chain(conditions.iter().cloned())
                 .collect();
             let known: Known<Estimate> =
-                robust::joint(grid, reading, &all).ok_or_else(|| unfinished(model, &all));
-            let source = format!("right when clean and under {head}, {}", reading.label());
+                robust::joint(matrix, policy, &all).ok_or_else(|| unfinished(model, &all));
+            let source = format!("right when clean and under {head}, {}", policy.label());
             row.push(Cell::share(&known, &source));
         }
         rows.push(row);
@@ -74,10 +74,10 @@ pub fn joint(analysis: &Analysis) -> Table {
 
 /// One row a model, reading and norm, one column a radius.
 pub fn curves(analysis: &Analysis) -> Table {
-    let found: Vec<(&Model, Reading, Curve)> = read(analysis)
-        .flat_map(|(model, grid, reading)| {
-            let curves = robust::curves(grid, reading).into_iter();
-            curves.map(move |curve| (model, reading, curve))
+    let found: Vec<(&Model, BranchPolicy, Curve)> = read(analysis)
+        .flat_map(|(model, matrix, policy)| {
+            let curves = robust::curves(matrix, policy).into_iter();
+            curves.map(move |curve| (model, policy, curve))
         })
         .collect();
     let columns = vec![
@@ -90,16 +90,16 @@ pub fn curves(analysis: &Analysis) -> Table {
         Column::new("attacks", "Attacks", "", Kind::Integer),
     ];
     let mut rows = Vec::new();
-    for (model, reading, curve) in &found {
+    for (model, policy, curve) in &found {
         for (radius, estimate) in &curve.points {
             let source = format!(
                 "no attack of size {} or less, {}",
                 curve.norm.size(*radius),
-                reading.label()
+                policy.label()
             );
             rows.push(vec![
                 Cell::text(&model.name),
-                Cell::text(reading.label()),
+                Cell::text(policy.label()),
                 Cell::text(curve.norm.to_string()),
                 Cell::text(curve.norm.size(*radius)),
                 Cell::share(&Ok(estimate.clone()), &source),
@@ -138,12 +138,12 @@ pub fn minima(analysis: &Analysis) -> Table {
         columns.push(Column::new(key, head, "", Kind::Text));
     }
     let mut rows = Vec::new();
-    for (model, grid, reading) in read(analysis) {
-        for minimum in robust::minima(grid, reading) {
+    for (model, matrix, policy) in read(analysis) {
+        for minimum in robust::minima(matrix, policy) {
             let norm = crate::metrics::threat::Norm::of(&minimum.attack);
             let mut row = vec![
                 Cell::text(&model.name),
-                Cell::text(reading.label()),
+                Cell::text(policy.label()),
                 Cell::text(analysis.names.get(&minimum.attack)),
                 Cell::text(norm.to_string()),
                 Cell::share(
@@ -169,11 +169,13 @@ pub fn minima(analysis: &Analysis) -> Table {
 }
 
 /// Every model with its answers, under every reading.
-pub(super) fn read(analysis: &Analysis) -> impl Iterator<Item = (&Model, &crate::metrics::Grid, Reading)> {
-    let models = analysis.runs.models.iter().zip(&analysis.grids);
-    models.flat_map(|(model, grid)| {
-        let readings = model.readings().into_iter();
-        readings.map(move |reading| (model, grid, reading))
+pub(super) fn read(
+    analysis: &Analysis,
+) -> impl Iterator<Item = (&Model, &crate::metrics::PredictionMatrix, BranchPolicy)> {
+    let models = analysis.runs.models.iter().zip(&analysis.matrices);
+    models.flat_map(|(model, matrix)| {
+        let policies = model.policies().into_iter();
+        policies.map(move |policy| (model, matrix, policy))
     })
 }
 
@@ -212,37 +214,38 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
     ];
     let attacks = analysis.runs.attacks();
     let mut rows = Vec::new();
-    for (model, grid, reading) in read(analysis).filter(|(.., reading)| matches!(reading, Reading::Fixed(_)))
+    for (model, matrix, policy) in
+        read(analysis).filter(|(.., policy)| matches!(policy, BranchPolicy::Fixed(_)))
     {
         for attack in &attacks {
             let condition = Condition::Attack(attack.clone());
-            let Some([sheet]) = grid
-                .sheets(reading, &condition)
+            let Some([seen]) = matrix
+                .predictions(policy, &condition)
                 .as_deref()
-                .map(|sheets| [sheets[0]])
+                .map(|predictions| [predictions[0]])
             else {
                 continue;
             };
-            let (whole, rounded) = (share(&sheet.right), share(&sheet.rounded));
-            let source = format!("condition {attack}, {}", reading.label());
+            let (whole, rounded) = (share(&seen.right), share(&seen.rounded));
+            let source = format!("condition {attack}, {}", policy.label());
             let per_image = |passes: u64| Some(passes as f64 / whole.images.max(1) as f64);
             rows.push(vec![
                 Cell::text(&model.name),
-                Cell::text(reading.label()),
+                Cell::text(policy.label()),
                 Cell::text(analysis.names.get(attack)),
                 Cell::share(&Ok(whole.clone()), &source),
                 match rounded.right == whole.right {
                     true => Cell::of(Value::Absent("the same".into())),
                     false => Cell::share(&Ok(rounded), &format!("{source}, rounded to 8 bits")),
                 },
-                Cell::number(per_image(sheet.forwards), ""),
-                Cell::number(per_image(sheet.backwards), ""),
+                Cell::number(per_image(seen.forwards), ""),
+                Cell::number(per_image(seen.backwards), ""),
             ]);
         }
     }
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.grids) {
+    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
         for attack in attacks.iter().filter(|attack| attack.word("through") == "all") {
-            let Some(mean) = robust::random_branch(grid, attack) else {
+            let Some(mean) = robust::random_branch(matrix, attack) else {
                 continue;
             };
             rows.push(vec![

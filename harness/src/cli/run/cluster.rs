@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::run::RunDirectory;
 use crate::run::failure::Failures;
 use crate::run::live::{process, words};
-use crate::run::piece::Shard;
+use crate::run::shard::Shard;
 use crate::run::shell::quoted;
 use crate::run::slurm::{self, Request, Submission};
 use crate::run::view::describe;

@@ -3,7 +3,7 @@
 //! calibration) read this; it is made in one pass over the rows.
 
 use crate::error::ReportError;
-use crate::metrics::reading::Reading;
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::model::Model;
 use crate::parquet;
 use polars::prelude::*;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// What one branch made of one condition; a value per image of the grid, in its order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sheet {
+pub struct ConditionPredictions {
     /// Whether the answer is right; absent where there is no row.
     pub right: Vec<Option<bool>>,
     /// The class given; meaningless where there is no row.
@@ -34,14 +34,14 @@ pub struct Sheet {
     pub backwards: u64,
 }
 
-/// All sheets of a model.
+/// All predictions of a model.
 #[derive(Debug, Clone, Default)]
-pub struct Grid {
+pub struct PredictionMatrix {
     /// Positions in the official test set, ascending.
     pub images: Vec<u32>,
     /// True class of each image.
     pub labels: Vec<u32>,
-    sheets: BTreeMap<(Condition, Branch), Sheet>,
+    predictions: BTreeMap<(Condition, Branch), ConditionPredictions>,
     own: BTreeMap<Condition, Branch>,
     branches: Vec<Branch>,
 }
@@ -49,7 +49,7 @@ pub struct Grid {
 /// Whether each image is answered right; absent where that is not known.
 pub type Right = Vec<Option<bool>>;
 
-impl Grid {
+impl PredictionMatrix {
     /// Reads a model's rows.
     ///
     /// # Errors
@@ -73,15 +73,15 @@ impl Grid {
         let mut images = image.clone();
         images.sort_unstable();
         images.dedup();
-        let mut grid = Self {
+        let mut matrix = Self {
             labels: vec![0; images.len()],
             images,
             branches: model.branches.clone(),
             ..Self::default()
         };
-        // Rows come in long stretches of one sheet, images in order: both are found again
+        // Rows come in long stretches of one seen, images in order: both are found again
         // without a search.
-        let mut open: Vec<((&str, u32), Sheet, Branch)> = Vec::new();
+        let mut open: Vec<((&str, u32), ConditionPredictions, Branch)> = Vec::new();
         let (mut place, mut slot) = (0, 0);
         for i in 0..image.len() {
             let key = (branch[i], at[i]);
@@ -90,39 +90,39 @@ impl Grid {
                     Some(found) => found,
                     None => {
                         let Ok(name) = branch[i].parse() else { continue };
-                        open.push((key, Sheet::empty(grid.images.len()), name));
+                        open.push((key, ConditionPredictions::empty(matrix.images.len()), name));
                         open.len() - 1
                     }
                 };
             }
-            if grid.images.get(place) != Some(&image[i]) {
-                place = grid.images.binary_search(&image[i]).unwrap_or_default();
+            if matrix.images.get(place) != Some(&image[i]) {
+                place = matrix.images.binary_search(&image[i]).unwrap_or_default();
             }
-            grid.labels[place] = label[i];
-            let (_, sheet, name) = &mut open[slot];
-            sheet.right[place] = Some(right[i] == 1);
-            sheet.given[place] = given[i];
-            sheet.rounded[place] = Some(rounded[i] == label[i]);
-            sheet.confidence[place] = confidence(loss[i], margin[i]);
-            sheet.norm[place] = norm[i];
-            sheet.margin[place] = margin[i];
-            sheet.loss[place] = loss[i];
-            sheet.forwards += u64::from(forwards[i]);
-            sheet.backwards += u64::from(backwards[i]);
+            matrix.labels[place] = label[i];
+            let (_, seen, name) = &mut open[slot];
+            seen.right[place] = Some(right[i] == 1);
+            seen.given[place] = given[i];
+            seen.rounded[place] = Some(rounded[i] == label[i]);
+            seen.confidence[place] = confidence(loss[i], margin[i]);
+            seen.norm[place] = norm[i];
+            seen.margin[place] = margin[i];
+            seen.loss[place] = loss[i];
+            seen.forwards += u64::from(forwards[i]);
+            seen.backwards += u64::from(backwards[i]);
             if own[i] == 1
                 && let Some(condition) = model.conditions.get(at[i] as usize)
-                && !grid.own.contains_key(condition)
+                && !matrix.own.contains_key(condition)
             {
-                grid.own.insert(condition.clone(), *name);
+                matrix.own.insert(condition.clone(), *name);
             }
             place += 1;
         }
-        for ((_, at), sheet, branch) in open {
+        for ((_, at), seen, branch) in open {
             if let Some(condition) = model.conditions.get(at as usize) {
-                grid.sheets.insert((condition.clone(), branch), sheet);
+                matrix.predictions.insert((condition.clone(), branch), seen);
             }
         }
-        Ok(grid)
+        Ok(matrix)
     }
 
     /// The branch that was trained for a condition.
@@ -132,31 +132,35 @@ impl Grid {
 
     /// Every condition that has rows, in order.
     pub fn conditions(&self) -> Vec<&Condition> {
-        let mut all: Vec<&Condition> = self.sheets.keys().map(|(condition, _)| condition).collect();
+        let mut all: Vec<&Condition> = self.predictions.keys().map(|(condition, _)| condition).collect();
         all.dedup();
         all
     }
 
-    /// The sheets that a reading looks at; none when one of them is not there.
-    pub fn sheets(&self, reading: Reading, condition: &Condition) -> Option<Vec<&Sheet>> {
-        let sheet = |branch: &Branch| self.sheets.get(&(condition.clone(), *branch));
-        match reading.on(&self.branches) {
-            Reading::Fixed(branch) => Some(vec![sheet(&branch)?]),
-            Reading::Oracle => Some(vec![sheet(self.own.get(condition)?)?]),
-            Reading::Worst => {
-                let all: Option<Vec<&Sheet>> = self.branches.iter().map(sheet).collect();
+    /// The predictions that a reading looks at; none when one of them is not there.
+    pub fn predictions(
+        &self,
+        policy: BranchPolicy,
+        condition: &Condition,
+    ) -> Option<Vec<&ConditionPredictions>> {
+        let seen = |branch: &Branch| self.predictions.get(&(condition.clone(), *branch));
+        match policy.on(&self.branches) {
+            BranchPolicy::Fixed(branch) => Some(vec![seen(&branch)?]),
+            BranchPolicy::Oracle => Some(vec![seen(self.own.get(condition)?)?]),
+            BranchPolicy::Worst => {
+                let all: Option<Vec<&ConditionPredictions>> = self.branches.iter().map(seen).collect();
                 // A model of which nothing is finished has no branches yet.
-                all.filter(|sheets| !sheets.is_empty())
+                all.filter(|predictions| !predictions.is_empty())
             }
         }
     }
 
     /// Whether each image is right under a reading and condition.
-    pub fn right(&self, reading: Reading, condition: &Condition) -> Option<Right> {
-        let sheets = self.sheets(reading, condition)?;
-        let mut all = sheets[0].right.clone();
-        for sheet in &sheets[1..] {
-            for (known, other) in all.iter_mut().zip(&sheet.right) {
+    pub fn right(&self, policy: BranchPolicy, condition: &Condition) -> Option<Right> {
+        let predictions = self.predictions(policy, condition)?;
+        let mut all = predictions[0].right.clone();
+        for seen in &predictions[1..] {
+            for (known, other) in all.iter_mut().zip(&seen.right) {
                 *known = known.zip(*other).map(|(a, b)| a && b);
             }
         }
@@ -164,7 +168,7 @@ impl Grid {
     }
 }
 
-impl Sheet {
+impl ConditionPredictions {
     fn empty(images: usize) -> Self {
         Self {
             right: vec![None; images],

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A way of reading a network that has several branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Reading {
+pub enum BranchPolicy {
     /// Each kind of image through the branch trained for it, as papers print it. It needs an
     /// oracle that knows what was done to the image.
     Oracle,
@@ -19,7 +19,7 @@ pub enum Reading {
     Worst,
 }
 
-impl Reading {
+impl BranchPolicy {
     /// The readings of a network, in the order of tables. With one branch all are the same.
     pub fn of(branches: &[Branch]) -> Vec<Self> {
         let fixed = branches.iter().map(|branch| Self::Fixed(*branch));
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn one_branch_answers_for_the_oracle_and_the_worst_but_for_no_other_branch() {
         let one = [Branch::Clean];
-        for reading in [Reading::Oracle, Reading::Worst] {
-            assert_eq!(reading.on(&one), Reading::Fixed(Branch::Clean));
+        for policy in [BranchPolicy::Oracle, BranchPolicy::Worst] {
+            assert_eq!(policy.on(&one), BranchPolicy::Fixed(Branch::Clean));
         }
         for branch in Branch::MIXED {
-            assert_eq!(Reading::Fixed(branch).on(&one), Reading::Fixed(branch));
+            assert_eq!(BranchPolicy::Fixed(branch).on(&one), BranchPolicy::Fixed(branch));
         }
     }
 }

@@ -2,9 +2,9 @@
 //! condition.
 
 use crate::metrics::bits::Answers;
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 pub type ByImage = BTreeMap<Condition, Answers>;
 
 /// The answers to clean and attacked images, one by one, for paired tests.
-pub fn by_image(grid: &Grid, reading: Reading) -> ByImage {
-    let conditions = grid.conditions().into_iter();
+pub fn by_image(matrix: &PredictionMatrix, policy: BranchPolicy) -> ByImage {
+    let conditions = matrix.conditions().into_iter();
     let plain = conditions.filter(|condition| !matches!(condition, Condition::Corruption { .. }));
-    let images: Arc<[u32]> = grid.images.as_slice().into();
+    let images: Arc<[u32]> = matrix.images.as_slice().into();
     plain
         .filter_map(|condition| {
-            let right = grid.right(reading, condition)?;
+            let right = matrix.right(policy, condition)?;
             Some((condition.clone(), Answers::of(&images, &right)))
         })
         .collect()
@@ -29,17 +29,17 @@ pub fn by_image(grid: &Grid, reading: Reading) -> ByImage {
 
 /// Counts of right answers per model, reading and condition.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
-    counts: BTreeMap<(String, Reading), BTreeMap<Condition, Estimate>>,
+pub struct AccuracyCount {
+    counts: BTreeMap<(String, BranchPolicy), BTreeMap<Condition, Estimate>>,
 }
 
-impl Tally {
+impl AccuracyCount {
     /// Counts everything once; `grids` are the models' answers, in their order.
-    pub fn of(runs: &Runs, grids: &[Grid]) -> Self {
+    pub fn of(runs: &Runs, matrices: &[PredictionMatrix]) -> Self {
         let mut counts = BTreeMap::new();
-        for (model, grid) in runs.models.iter().zip(grids) {
-            for reading in model.readings() {
-                counts.insert((model.name.clone(), reading), count(grid, reading));
+        for (model, matrix) in runs.models.iter().zip(matrices) {
+            for policy in model.policies() {
+                counts.insert((model.name.clone(), policy), count(matrix, policy));
             }
         }
         Self { counts }
@@ -49,10 +49,10 @@ impl Tally {
     ///
     /// # Errors
     /// When it was not measured, with the reason.
-    pub fn accuracy(&self, model: &Model, reading: Reading, condition: &Condition) -> Known<Estimate> {
-        let reading = reading.on(&model.branches);
+    pub fn accuracy(&self, model: &Model, policy: BranchPolicy, condition: &Condition) -> Known<Estimate> {
+        let policy = policy.on(&model.branches);
         self.counts
-            .get(&(model.name.clone(), reading))
+            .get(&(model.name.clone(), policy))
             .and_then(|counts| counts.get(condition))
             .cloned()
             .ok_or_else(|| match model.cell_of(condition) {
@@ -62,10 +62,10 @@ impl Tally {
     }
 }
 
-fn count(grid: &Grid, reading: Reading) -> BTreeMap<Condition, Estimate> {
+fn count(matrix: &PredictionMatrix, policy: BranchPolicy) -> BTreeMap<Condition, Estimate> {
     let mut counts = BTreeMap::new();
-    for condition in grid.conditions() {
-        let Some(answers) = grid.right(reading, condition) else {
+    for condition in matrix.conditions() {
+        let Some(answers) = matrix.right(policy, condition) else {
             continue;
         };
         let (mut right, mut n) = (0, 0);

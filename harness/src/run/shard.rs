@@ -1,4 +1,4 @@
-//! Pieces: what a cell under evaluation has so far.
+//! Shards: what a cell under evaluation has so far.
 //!
 //! An evaluation is cut into shards, stretches of the images under one condition, which
 //! processes claim one by one. A shard is written in one or more pieces, one after the other, so
@@ -60,7 +60,7 @@ impl Shard {
 
 /// What is known of a piece beside its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct ShardHeader {
     /// Identity of the cell.
     pub cell: CellId,
     /// Place of the condition.
@@ -88,14 +88,14 @@ pub struct Header {
 
 /// A piece.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
+pub struct ShardResult {
     /// What is known of it.
-    pub header: Header,
+    pub header: ShardHeader,
     /// Its rows, branch by branch.
     pub outcomes: Vec<Outcome>,
 }
 
-impl Piece {
+impl ShardResult {
     /// As bytes.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Piece {
             .iter()
             .position(|byte| *byte == b'\n')
             .ok_or("it has no header")?;
-        let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|error| error.to_string())?;
+        let header: ShardHeader = serde_json::from_slice(&bytes[..end]).map_err(|error| error.to_string())?;
         let rows = &bytes[end + 1..];
         if blake3::hash(rows).to_hex().as_str() != header.checksum {
             return Err("its checksum is wrong".to_owned());
@@ -173,7 +173,7 @@ impl Piece {
 
 /// The pieces of one cell, as they lie in its work folder.
 #[derive(Debug, Clone)]
-pub struct Pieces {
+pub struct ShardResults {
     cell: CellId,
     folder: PathBuf,
     images: bool,
@@ -182,7 +182,7 @@ pub struct Pieces {
 /// Folder of the pieces in a cell's work folder.
 pub const FOLDER: &str = "pieces";
 
-impl Pieces {
+impl ShardResults {
     /// The pieces in `work`, for batches and shards (of an attack) of these sizes, with the
     /// adversarial images or without; others are not seen.
     pub fn new(cell: &CellId, work: &Path, (batch, attacked): (usize, usize), images: bool) -> Self {
@@ -243,7 +243,7 @@ impl Pieces {
     }
 
     /// Where the adversarial images of a piece lie.
-    pub fn images(&self, header: &Header) -> PathBuf {
+    pub fn images(&self, header: &ShardHeader) -> PathBuf {
         self.path(header.condition, header.from, header.to, "safetensors")
     }
 
@@ -259,7 +259,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(&self, piece: &Piece) -> Result<()> {
+    pub fn write(&self, piece: &ShardResult) -> Result<()> {
         let header = &piece.header;
         let path = self.path(header.condition, header.from, header.to, "rows");
         write_atomic(&path, &piece.encode()?)
@@ -270,7 +270,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When a damaged piece cannot be removed.
-    pub fn read(&self, shard: &Shard, condition: &Condition) -> Result<Option<Vec<Piece>>> {
+    pub fn read(&self, shard: &Shard, condition: &Condition) -> Result<Option<Vec<ShardResult>>> {
         let mut pieces = Vec::new();
         for (from, to) in self.chain(shard) {
             let path = self.path(shard.condition, from, to, "rows");
@@ -294,9 +294,9 @@ impl Pieces {
         path: &Path,
         condition: &Condition,
         place: (usize, usize, usize),
-    ) -> std::result::Result<Piece, String> {
+    ) -> std::result::Result<ShardResult, String> {
         let bytes = fs::read(path).map_err(|error| error.to_string())?;
-        let piece = Piece::decode(&bytes, condition)?;
+        let piece = ShardResult::decode(&bytes, condition)?;
         let header = &piece.header;
         let rows = (header.to - header.from) * header.branches.len();
         if (header.condition, header.from, header.to) != place
@@ -321,7 +321,7 @@ mod tests {
 
     const CELL: &str = "0123456789abcdef";
 
-    fn piece(from: usize, to: usize) -> Piece {
+    fn piece(from: usize, to: usize) -> ShardResult {
         let condition: Condition = "fgsm".parse().expect("a condition");
         let branches = vec![Branch::Clean, Branch::Adversarial];
         let row = |branch: Branch, image: usize| Outcome {
@@ -337,12 +337,12 @@ mod tests {
             forwards: 21,
             backwards: 20,
         };
-        Piece {
+        ShardResult {
             outcomes: branches
                 .iter()
                 .flat_map(|branch| (from..to).map(move |image| row(*branch, image)))
                 .collect(),
-            header: Header {
+            header: ShardHeader {
                 cell: CellId(CELL.into()),
                 condition: 1,
                 from,
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn pieces_come_back_to_the_bit_and_damage_is_found() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pieces = Pieces::new(&CellId(CELL.into()), folder.path(), (10, 40), false);
+        let pieces = ShardResults::new(&CellId(CELL.into()), folder.path(), (10, 40), false);
         let condition: Condition = "fgsm".parse().expect("a condition");
         let shard = Shard {
             condition: 1,
@@ -392,7 +392,7 @@ mod tests {
         pieces.write(&piece(30, 40)).expect("a file");
         assert!(pieces.is_complete(&shard));
         let read = pieces.read(&shard, &condition).expect("files").expect("sound");
-        let bytes = |piece: &Piece| piece.encode().expect("bytes");
+        let bytes = |piece: &ShardResult| piece.encode().expect("bytes");
         assert_eq!(bytes(&read[0]), bytes(&piece(20, 30)));
         assert_eq!(bytes(&read[1]), bytes(&piece(30, 40)));
         // One bit of one row.

@@ -2,9 +2,9 @@
 //! tests. There may be hundreds of attacks and so tens of thousands of pairs: what an attack is
 //! gets read once, and answers are compared as bits.
 
-use crate::metrics::answers::ByImage;
+use crate::metrics::accuracy_count::ByImage;
 use crate::metrics::bits::Answers;
-use crate::metrics::paired::sign_test;
+use crate::metrics::paired_tests::sign_test;
 use crate::metrics::threat::{Norm, is_minimum_norm, kind_of, radius};
 use rlnet_suites::{AttackSpec, Branch, Condition};
 

@@ -3,22 +3,22 @@
 //! network's. Both models are drawn the same images.
 
 use crate::metrics::bootstrap::{Bootstrap, interval, p_value};
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::compare::LEVEL;
-use crate::metrics::grid::Grid;
 use crate::metrics::mce::{Base, Definition, Measured, Ratio};
-use crate::metrics::paired::holm;
-use crate::metrics::reading::Reading;
+use crate::metrics::paired_tests::holm;
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::BENCHMARK;
 
 /// One comparison by bootstrap.
 #[derive(Debug, Clone)]
-pub struct Resampled {
+pub struct BootstrapComparison {
     /// The model.
     pub model: String,
     /// How both are read.
-    pub reading: Reading,
+    pub policy: BranchPolicy,
     /// What is compared, in words.
     pub measure: String,
     /// Whether more is better.
@@ -37,7 +37,7 @@ pub struct Resampled {
     pub adjusted: f64,
 }
 
-impl Resampled {
+impl BootstrapComparison {
     /// In words.
     pub fn verdict(&self) -> &'static str {
         match (
@@ -54,10 +54,10 @@ impl Resampled {
 /// All comparisons that can be made.
 pub fn comparisons(
     runs: &Runs,
-    grids: &[Grid],
+    matrices: &[PredictionMatrix],
     measured: &[Measured],
     bootstrap: &Bootstrap,
-) -> Vec<Resampled> {
+) -> Vec<BootstrapComparison> {
     let mut all = Vec::new();
     let baseline = runs.baseline.as_deref();
     let Some((at, base)) = baseline.and_then(|name| {
@@ -68,18 +68,18 @@ pub fn comparisons(
     };
     for (i, model) in runs.models.iter().enumerate().filter(|(i, _)| *i != at) {
         let single = model.branches.len() < 2 && base.branches.len() < 2;
-        let readings = [Reading::Oracle, Reading::Worst];
-        for reading in readings.into_iter().take(if single { 1 } else { 2 }) {
+        let policies = [BranchPolicy::Oracle, BranchPolicy::Worst];
+        for policy in policies.into_iter().take(if single { 1 } else { 2 }) {
             let find = |name: &str, branches: &[_]| {
-                let reading = reading.on(branches);
+                let policy = policy.on(branches);
                 measured
                     .iter()
-                    .find(|found| found.model == name && found.reading == reading)
+                    .find(|found| found.model == name && found.policy == policy)
             };
             let pair = Pair {
                 model: &model.name,
-                reading,
-                grids: (&grids[i], &grids[at]),
+                policy,
+                matrices: (&matrices[i], &matrices[at]),
                 measured: find(&model.name, &model.branches).zip(find(&base.name, &base.branches)),
                 bootstrap,
             };
@@ -99,19 +99,25 @@ pub fn comparisons(
 
 struct Pair<'a> {
     model: &'a str,
-    reading: Reading,
-    grids: (&'a Grid, &'a Grid),
+    policy: BranchPolicy,
+    matrices: (&'a PredictionMatrix, &'a PredictionMatrix),
     measured: Option<(&'a Measured, &'a Measured)>,
     bootstrap: &'a Bootstrap,
 }
 
 impl Pair<'_> {
-    fn found(&self, measure: String, more_is_better: bool, of: (f64, f64), steps: &[f64]) -> Resampled {
+    fn found(
+        &self,
+        measure: String,
+        more_is_better: bool,
+        of: (f64, f64),
+        steps: &[f64],
+    ) -> BootstrapComparison {
         let (low, high) = interval(steps);
         let p = p_value(of.0 - of.1, steps);
-        Resampled {
+        BootstrapComparison {
             model: self.model.to_owned(),
-            reading: self.reading,
+            policy: self.policy,
             measure,
             more_is_better,
             this: of.0,
@@ -121,20 +127,20 @@ impl Pair<'_> {
                 low,
                 high,
             },
-            images: self.grids.0.images.len() as u64,
+            images: self.matrices.0.images.len() as u64,
             p,
             adjusted: p,
         }
     }
 
     /// Accuracy under one condition, on the images that both answered.
-    fn shares(&self, measure: &str, condition: &Condition) -> Option<Resampled> {
-        let (own, theirs) = self.grids;
+    fn shares(&self, measure: &str, condition: &Condition) -> Option<BootstrapComparison> {
+        let (own, theirs) = self.matrices;
         if own.images != theirs.images {
             return None;
         }
-        let this = own.right(self.reading, condition)?;
-        let other = theirs.right(self.reading, condition)?;
+        let this = own.right(self.policy, condition)?;
+        let other = theirs.right(self.policy, condition)?;
         let mut steps = Vec::with_capacity(this.len());
         let (mut a, mut b) = (0.0, 0.0);
         for (this, other) in this.iter().zip(&other) {
@@ -149,7 +155,7 @@ impl Pair<'_> {
     }
 
     /// NPA, and mCE divided by the baseline, plain and relative.
-    fn errors(&self) -> Vec<Resampled> {
+    fn errors(&self) -> Vec<BootstrapComparison> {
         let Some((own, theirs)) = self.measured else {
             return Vec::new();
         };

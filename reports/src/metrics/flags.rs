@@ -3,10 +3,10 @@
 //! Every item of the [diagnosis](super::diagnosis) that fails; a perturbation that leaves its
 //! ball; and a network that may be guessing, which makes every other number of it meaningless.
 
-use crate::metrics::answers::Tally;
-use crate::metrics::diagnosis::{Diagnosis, State};
-use crate::metrics::grid::Grid;
-use crate::metrics::reading::Reading;
+use crate::metrics::accuracy_count::AccuracyCount;
+use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::threat::radius;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -29,21 +29,29 @@ pub struct Flag {
 }
 
 /// Looks for all of them.
-pub fn flags(runs: &Runs, grids: &[Grid], tally: &Tally, diagnoses: &[Diagnosis]) -> Vec<Flag> {
+pub fn flags(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    tally: &AccuracyCount,
+    diagnoses: &[Diagnosis],
+) -> Vec<Flag> {
     let mut flags: Vec<Flag> = runs
         .models
         .iter()
         .filter_map(|model| at_chance(model, tally))
         .collect();
-    for (model, grid) in runs.models.iter().zip(grids) {
+    for (model, matrix) in runs.models.iter().zip(matrices) {
         for condition in &model.measured {
             if let Condition::Attack(attack) = condition {
-                flags.extend(outside_the_ball(model, grid, attack));
+                flags.extend(outside_the_ball(model, matrix, attack));
             }
         }
     }
     for diagnosis in diagnoses {
-        let failed = diagnosis.items.iter().filter(|item| item.state == State::Fail);
+        let failed = diagnosis
+            .items
+            .iter()
+            .filter(|item| item.state == ItemStatus::Fail);
         flags.extend(failed.map(|item| Flag {
             code: item.code,
             model: diagnosis.model.clone(),
@@ -52,7 +60,7 @@ pub fn flags(runs: &Runs, grids: &[Grid], tally: &Tally, diagnoses: &[Diagnosis]
                 false => format!(
                     "{} Through the {}: {}",
                     item.asks,
-                    Reading::Fixed(diagnosis.branch).label(),
+                    BranchPolicy::Fixed(diagnosis.branch).label(),
                     item.figure
                 ),
             },
@@ -62,9 +70,11 @@ pub fn flags(runs: &Runs, grids: &[Grid], tally: &Tally, diagnoses: &[Diagnosis]
 }
 
 /// A network whose clean accuracy may well be that of guessing.
-fn at_chance(model: &Model, tally: &Tally) -> Option<Flag> {
+fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
     let classes = model.record.as_ref()?.classes.len();
-    let share = tally.accuracy(model, Reading::Oracle, &Condition::Clean).ok()?;
+    let share = tally
+        .accuracy(model, BranchPolicy::Oracle, &Condition::Clean)
+        .ok()?;
     let chance = 1.0 / classes.max(1) as f64;
     (share.low <= chance).then(|| Flag {
         code: AT_CHANCE,
@@ -79,16 +89,16 @@ fn at_chance(model: &Model, tally: &Tally) -> Option<Flag> {
 }
 
 /// A perturbation larger than the attack's radius.
-fn outside_the_ball(model: &Model, grid: &Grid, attack: &AttackSpec) -> Option<Flag> {
+fn outside_the_ball(model: &Model, matrix: &PredictionMatrix, attack: &AttackSpec) -> Option<Flag> {
     // One part in 10^5 for single-precision pixels.
     let eps = (radius(attack)? + 1e-5) as f32;
     let condition = Condition::Attack(attack.clone());
-    let fixed = model.branches.iter().map(|branch| Reading::Fixed(*branch));
-    let sheets = fixed
-        .filter_map(|reading| grid.sheets(reading, &condition))
+    let fixed = model.branches.iter().map(|branch| BranchPolicy::Fixed(*branch));
+    let predictions = fixed
+        .filter_map(|policy| matrix.predictions(policy, &condition))
         .flatten();
-    let outside: usize = sheets
-        .map(|sheet| sheet.norm.iter().filter(|norm| **norm > eps).count())
+    let outside: usize = predictions
+        .map(|seen| seen.norm.iter().filter(|norm| **norm > eps).count())
         .sum();
     (outside > 0).then(|| Flag {
         code: "outside-the-ball",

@@ -2,10 +2,10 @@
 //! being allowed more: the same norm, the same images, a radius no larger. What any attack finds
 //! inside the ball is inside the ball, so the lower number is the one to quote.
 
+use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
-use crate::metrics::grid::{Grid, Right};
-use crate::metrics::paired::sign_test;
-use crate::metrics::reading::Reading;
+use crate::metrics::paired_tests::sign_test;
+use crate::metrics::prediction_matrix::{PredictionMatrix, Right};
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use crate::words::{self, AttackNames};
 use rlnet_suites::{AttackSpec, Condition};
@@ -34,11 +34,11 @@ pub struct Stronger {
 impl Stronger {
     /// The attack that beats the headline by most on the images that both saw; nothing when none
     /// does, or when the headline was not measured or has no radius.
-    pub fn find(headline: &AttackSpec, grid: &Grid, reading: Reading) -> Option<Self> {
+    pub fn find(headline: &AttackSpec, matrix: &PredictionMatrix, policy: BranchPolicy) -> Option<Self> {
         let eps = radius(headline)?;
-        let own = left_at(grid, reading, headline, eps)?;
+        let own = left_at(matrix, policy, headline, eps)?;
         let mut best: Option<Self> = None;
-        for condition in grid.conditions() {
+        for condition in matrix.conditions() {
             let Condition::Attack(attack) = condition else {
                 continue;
             };
@@ -48,7 +48,7 @@ impl Stronger {
             if attack == headline || !allowed || !same_ball {
                 continue;
             }
-            let Some(other) = left_at(grid, reading, attack, eps) else {
+            let Some(other) = left_at(matrix, policy, attack, eps) else {
                 continue;
             };
             let found = Self::of(attack, eps, &own, &other);
@@ -117,12 +117,12 @@ impl Stronger {
 
 /// Whether each image is still right under an attack that may use this radius: of one without a
 /// radius, what it broke farther away counts as right.
-fn left_at(grid: &Grid, reading: Reading, attack: &AttackSpec, eps: f64) -> Option<Right> {
+fn left_at(matrix: &PredictionMatrix, policy: BranchPolicy, attack: &AttackSpec, eps: f64) -> Option<Right> {
     let bounded = !is_minimum_norm(attack);
     let mut all: Option<Right> = None;
-    for sheet in grid.sheets(reading, &Condition::Attack(attack.clone()))? {
-        let outside = |i: usize| !bounded && f64::from(sheet.norm[i]) > eps + ROUNDING;
-        let own = sheet.right.iter().enumerate();
+    for seen in matrix.predictions(policy, &Condition::Attack(attack.clone()))? {
+        let outside = |i: usize| !bounded && f64::from(seen.norm[i]) > eps + ROUNDING;
+        let own = seen.right.iter().enumerate();
         let own = own.map(|(i, right)| right.map(|right| right || outside(i)));
         all = Some(match all {
             None => own.collect(),
