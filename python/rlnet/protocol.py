@@ -8,6 +8,7 @@ map one file (in ``/dev/shm`` where there is one), and a message says at which b
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import socket
@@ -84,14 +85,16 @@ class SharedArrays:
 
     def read(self, at: int, shape: list[int]) -> Floats:
         """A copy of the array of this shape that begins at byte ``at``."""
-        if len(shape) > 8 or any(not isinstance(side, int) or side < 0 for side in [at, *shape]):
+        if not isinstance(shape, list) or any(not isinstance(side, int) or side < 0 for side in [at, *shape]):
             raise ProtocolError(f"no array can have the shape {shape} at byte {at}")
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         view = np.frombuffer(self._mapped(at + 4 * count), np.float32, count, at)
         return view.reshape(shape).copy()
 
     def write(self, at: int, array: npt.ArrayLike) -> list[int]:
         """Writes an array from byte ``at`` on and returns its shape."""
+        if not isinstance(at, int) or at < 0:
+            raise ProtocolError(f"no array begins at byte {at}")
         values = np.ascontiguousarray(array, np.float32)
         view = np.frombuffer(self._mapped(at + values.nbytes), np.float32, values.size, at)
         view[:] = values.reshape(-1)

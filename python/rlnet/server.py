@@ -13,7 +13,7 @@ from typing import Any
 
 from . import protocol
 from .models import Model, ModelError, Pullback
-from .protocol import ProtocolError, SharedArrays
+from .protocol import Floats, ProtocolError, SharedArrays
 
 
 def answer(model: Model, stream: socket.socket, lock: threading.Lock) -> None:
@@ -39,15 +39,16 @@ def answer(model: Model, stream: socket.socket, lock: threading.Lock) -> None:
 
 
 class _Session:
-    """One client's arrays and its last pass."""
+    """One client's arrays, and the passes whose gradients it may still ask for."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._arrays: SharedArrays | None = None
-        self._pullback: Pullback | None = None
+        self._passes: dict[int, Pullback] = {}
+        self._count = 0
 
     def close(self) -> None:
-        self._pullback = None
+        self._passes.clear()
         if self._arrays is not None:
             self._arrays.close()
 
@@ -56,19 +57,21 @@ class _Session:
             case "hello":
                 return self._hello(request)
             case "logits":
-                self._pullback = None
-                images = self._shared().read(request["at"], request["shape"])
-                return {"shape": self._shared().write(request["out"], self._checked(self._model.logits(images), images))}
+                images = self._read(request)
+                return self._write(request, _checked(self._model.logits(images), images))
             case "forward":
-                self._pullback = None
-                images = self._shared().read(request["at"], request["shape"])
-                logits, self._pullback = self._model.forward(images)
-                return {"shape": self._shared().write(request["out"], self._checked(logits, images))}
+                images = self._read(request)
+                logits, pullback = self._model.forward(images)
+                reply = self._write(request, _checked(logits, images))
+                self._count += 1
+                self._passes[self._count] = pullback
+                return {**reply, "pass": self._count}
             case "backward":
-                if self._pullback is None:
-                    raise ProtocolError("`backward` needs a `forward` before it")
-                cotangent = self._shared().read(request["at"], request["shape"])
-                return {"shape": self._shared().write(request["out"], self._pullback(cotangent))}
+                pullback = self._passes[self._pass(request)]
+                return self._write(request, pullback(self._read(request)))
+            case "forget":
+                del self._passes[self._pass(request)]
+                return {}
             case other:
                 raise ProtocolError(f"unknown request {other!r}")
 
@@ -78,7 +81,7 @@ class _Session:
                 f"this rlnet package speaks version {protocol.VERSION} of the protocol, the program version "
                 f"{request.get('protocol')}: install the package and the program of one release"
             )
-        self._arrays = SharedArrays(request["memory"])
+        self._arrays = SharedArrays(_field(request, "memory"))
         model = self._model
         return {
             "protocol": protocol.VERSION,
@@ -88,19 +91,37 @@ class _Session:
             "gradients": model.gradients,
         }
 
+    def _read(self, request: dict[str, Any]) -> Floats:
+        return self._shared().read(_field(request, "at"), _field(request, "shape"))
+
+    def _write(self, request: dict[str, Any], array: Floats) -> dict[str, Any]:
+        return {"shape": self._shared().write(_field(request, "out"), array)}
+
     def _shared(self) -> SharedArrays:
         if self._arrays is None:
             raise ProtocolError("the first request must be `hello`")
         return self._arrays
 
-    @staticmethod
-    def _checked(logits: Any, images: Any) -> Any:
-        if len(logits.shape) != 2 or logits.shape[0] != images.shape[0]:
-            raise ModelError(
-                f"given images {list(images.shape)}, the model returns {list(logits.shape)}; it must return logits "
-                "[images, classes]"
-            )
-        return logits
+    def _pass(self, request: dict[str, Any]) -> int:
+        number: int = _field(request, "pass")
+        if number not in self._passes:
+            raise ProtocolError(f"there is no pass {number}: call `forward` first")
+        return number
+
+
+def _field(request: dict[str, Any], name: str) -> Any:
+    if name not in request:
+        raise ProtocolError(f"the request {request.get('op')!r} lacks {name!r}")
+    return request[name]
+
+
+def _checked(logits: Floats, images: Floats) -> Floats:
+    if len(logits.shape) != 2 or logits.shape[0] != images.shape[0]:
+        raise ModelError(
+            f"given images {list(images.shape)}, the model returns {list(logits.shape)}; it must return logits "
+            "[images, classes]"
+        )
+    return logits
 
 
 def _cause(error: Exception) -> str:

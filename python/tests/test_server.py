@@ -29,13 +29,13 @@ class Client:
         protocol.send(self.stream, request)
         return protocol.receive(self.stream)
 
-    def run(self, op, array, out_shape):
+    def run(self, op, array, out_shape, **fields):
         array = np.ascontiguousarray(array, np.float32)
         at, out = 0, -(-array.nbytes // 64) * 64
         os.truncate(self.memory, out + 4 * int(np.prod(out_shape)))
         arrays = protocol.SharedArrays(self.memory)
         arrays.write(at, array)
-        reply = self.ask(op=op, at=at, out=out, shape=list(array.shape))
+        reply = self.ask(op=op, at=at, out=out, shape=list(array.shape), **fields)
         result = arrays.read(out, reply["shape"]) if reply["ok"] else None
         arrays.close()
         return reply, result
@@ -58,9 +58,11 @@ def test_logits_and_gradients_are_those_of_the_module(network):
         client = Client(path)
         assert client.hello["ok"] and client.hello["gradients"], client.hello
         _, logits = client.run("logits", IMAGES, (6, 5))
-        _, again = client.run("forward", IMAGES, (6, 5))
+        forward, again = client.run("forward", IMAGES, (6, 5))
+        client.run("forward", IMAGES[::-1], (6, 5))  # Several passes can be open at a time.
         cotangent = np.random.default_rng(1).standard_normal((6, 5)).astype(np.float32)
-        _, gradient = client.run("backward", cotangent, IMAGES.shape)
+        _, gradient = client.run("backward", cotangent, IMAGES.shape, **{"pass": forward["pass"]})
+        assert client.ask(op="forget", **{"pass": forward["pass"]})["ok"]
         client.stream.close()
     network.eval()
     images = torch.from_numpy(IMAGES).requires_grad_()
@@ -104,7 +106,8 @@ def test_a_model_that_fails_says_why_and_the_server_lives_on(fault, said):
         reply, _ = client.run("logits", IMAGES, (6, 5))
         assert not reply["ok"] and reply["kind"] == "model" and said in reply["error"], reply
         assert client.ask(op="nonsense")["kind"] == "protocol"
-        assert client.ask(op="backward", at=0, out=0, shape=[1])["kind"] == "protocol"
+        assert client.ask(op="backward", at=0, out=0, shape=[1], **{"pass": 7})["kind"] == "protocol"
+        assert "lacks 'pass'" in client.ask(op="forget")["error"]
 
 
 def test_another_version_is_refused_with_the_cure(network):
