@@ -1,45 +1,28 @@
 //! Norm branches: which bank of batch norm a forward pass goes through.
 
-use crate::error::{SuiteError, suggest};
 use crate::view::View;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
+use crate::words::words;
 
-/// One bank of batch norm (the paper's λ: `clean` is λ = 0, `adversarial` is λ = 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Branch {
-    /// The only bank of a single-norm network, and of any imported model.
-    Single,
-    /// Clean images (and AugMix images, unless the network is triple-norm).
-    Clean,
-    /// AugMix images of a triple-norm network.
-    Natural,
-    /// Adversarial images.
-    Adversarial,
-    /// Statistics of the clean bank with scales and shifts of the adversarial one: which of
-    /// the two carries robustness (Zhang et al. 2024, arXiv 2403.19150)?
-    #[serde(rename = "clean-with-adversarial-affine")]
-    CleanWithAdversarialAffine,
-    /// Statistics of the adversarial bank with scales and shifts of the clean one.
-    #[serde(rename = "adversarial-with-clean-affine")]
-    AdversarialWithCleanAffine,
+words! {
+    /// One bank of batch norm (the paper's λ: `clean` is λ = 0, `adversarial` is λ = 1).
+    pub enum Branch, "branch" {
+        /// The only bank of a single-norm network, and of any imported model.
+        Single = "single",
+        /// Clean images (and AugMix images, unless the network is triple-norm).
+        Clean = "clean",
+        /// AugMix images of a triple-norm network.
+        Natural = "natural",
+        /// Adversarial images.
+        Adversarial = "adversarial",
+        /// Statistics of the clean bank with scales and shifts of the adversarial one: which of
+        /// the two carries robustness (Zhang et al. 2024, arXiv 2403.19150)?
+        CleanWithAdversarialAffine = "clean-with-adversarial-affine",
+        /// Statistics of the adversarial bank with scales and shifts of the clean one.
+        AdversarialWithCleanAffine = "adversarial-with-clean-affine",
+    }
 }
 
 impl Branch {
-    /// The name used on the command line, in files and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Clean => "clean",
-            Self::Natural => "natural",
-            Self::Adversarial => "adversarial",
-            Self::CleanWithAdversarialAffine => "clean-with-adversarial-affine",
-            Self::AdversarialWithCleanAffine => "adversarial-with-clean-affine",
-        }
-    }
-
     /// The banks it is made of: statistics first, then scales and shifts.
     pub fn parts(self) -> (Self, Self) {
         match self {
@@ -59,39 +42,16 @@ impl Branch {
     }
 }
 
-impl fmt::Display for Branch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+words! {
+    /// How many banks of batch norm a network has.
+    pub enum NormBanks, "norm" {
+        /// One bank for every image.
+        Single = "single",
+        /// Clean and AugMix images through one, adversarial images through the other (RLNet).
+        Dual = "dual",
+        /// One bank a role.
+        Triple = "triple",
     }
-}
-
-impl FromStr for Branch {
-    type Err = SuiteError;
-    fn from_str(text: &str) -> Result<Self, SuiteError> {
-        let all = [
-            Self::Single,
-            Self::Clean,
-            Self::Natural,
-            Self::Adversarial,
-            Self::CleanWithAdversarialAffine,
-            Self::AdversarialWithCleanAffine,
-        ];
-        all.into_iter()
-            .find(|branch| branch.name() == text)
-            .ok_or_else(|| SuiteError::value("branch", text, suggest(text, all.map(Branch::name))))
-    }
-}
-
-/// How many banks of batch norm a network has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormBanks {
-    /// One bank for every image.
-    Single,
-    /// Clean and AugMix images through one, adversarial images through the other (RLNet).
-    Dual,
-    /// One bank a role.
-    Triple,
 }
 
 impl NormBanks {

@@ -94,12 +94,17 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// What a training cell does; nothing for other cells.
+    pub fn trained(&self) -> Option<&TrainSpec> {
+        match &self.spec {
+            CellSpec::Train(spec) => Some(spec),
+            CellSpec::Evaluate(_) => None,
+        }
+    }
+
     /// How a student is trained; nothing for other cells.
     pub fn student(&self) -> Option<&TrainSpec> {
-        match &self.spec {
-            CellSpec::Train(spec) if spec.stage == Stage::Student => Some(spec),
-            _ => None,
-        }
+        self.trained().filter(|spec| spec.stage == Stage::Student)
     }
 }
 

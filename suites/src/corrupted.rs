@@ -4,52 +4,57 @@
 //! and one measured on generated images are two numbers. The origin is therefore written in the
 //! suite and is part of every corrupted cell's identity.
 
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `evaluation.corrupted`: where corrupted images come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// This program makes them from the test images.
-    #[default]
-    Generated,
-    /// They are read from a folder in the official layout, named when the suite is run.
-    Official,
+words! {
+    /// `evaluation.corrupted`: where corrupted images come from.
+    #[derive(Default)]
+    pub enum Origin, "corrupted" {
+        /// This program makes them from the test images.
+        #[default]
+        Generated = "generated",
+        /// They are read from a folder in the official layout, named when the suite is run.
+        Official = "official",
+    }
 }
 
-/// `evaluation.stack`: which generation of libraries generated images imitate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stack {
-    /// That of the published archives.
-    #[default]
-    Release,
-    /// That of 2023.
-    Modern,
+words! {
+    /// `evaluation.stack`: which generation of libraries generated images imitate.
+    #[derive(Default)]
+    pub enum Stack, "stack" {
+        /// That of the published archives.
+        #[default]
+        Release = "release",
+        /// That of 2023.
+        Modern = "modern",
+    }
 }
 
-/// `evaluation.rng`: where the random draws of generated images come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Draws {
-    /// A generator for every image, made on the fly.
-    #[default]
-    Keyed,
-    /// One NumPy stream over all corruptions, severities and images, as the reference script
-    /// draws; the images are written to the run directory first.
-    Numpy,
+words! {
+    /// `evaluation.rng`: where the random draws of generated images come from.
+    #[derive(Default)]
+    pub enum Draws, "rng" {
+        /// A generator for every image, made on the fly.
+        #[default]
+        Keyed = "keyed",
+        /// One NumPy stream over all corruptions, severities and images, as the reference script
+        /// draws; the images are written to the run directory first.
+        Numpy = "numpy",
+    }
 }
 
-/// `evaluation.frost`: which textures frost may lay over an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Frost {
-    /// The ones given at run time, else procedural ones.
-    #[default]
-    Any,
-    /// The reference's photographs only, checked by their MD5.
-    Original,
+words! {
+    /// `evaluation.frost`: which textures frost may lay over an image.
+    #[derive(Default)]
+    pub enum Frost, "frost" {
+        /// The ones given at run time, else procedural ones.
+        #[default]
+        Any = "any",
+        /// The reference's photographs only, checked by their MD5.
+        Original = "original",
+    }
 }
 
 /// Everything a suite says of corrupted images.

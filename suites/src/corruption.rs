@@ -24,6 +24,20 @@ pub const BENCHMARK: [&str; 15] = [
 /// The four held-out corruptions, never part of the headline mCE.
 pub const EXTRA: [&str; 4] = ["speckle_noise", "gaussian_blur", "spatter", "saturate"];
 
+/// The words for several of them at once.
+pub const GROUPS: [&str; 4] = ["benchmark", "extra", "all", "none"];
+
+/// The corruptions of a group, by its word.
+pub fn group(word: &str) -> Option<Vec<&'static str>> {
+    match word {
+        "benchmark" => Some(BENCHMARK.to_vec()),
+        "extra" => Some(EXTRA.to_vec()),
+        "all" => Some([&BENCHMARK[..], &EXTRA[..]].concat()),
+        "none" => Some(Vec::new()),
+        _ => None,
+    }
+}
+
 /// Checks a name.
 ///
 /// # Errors

@@ -40,28 +40,13 @@ pub fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> S
     let known: Vec<&str> = known.into_iter().collect();
     let close = known
         .iter()
-        .map(|name| (edit_distance(written, name), *name))
+        .map(|name| (strsim::damerau_levenshtein(written, name), *name))
         .min()
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3);
     match close {
         Some((_, name)) => format!("did you mean `{name}`?"),
         None => format!("one of: {}", known.join(", ")),
     }
-}
-
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Where each setting of a suite comes from, and what it means.
 
-use crate::cell::CellSpec;
+use crate::cell::Cell;
 use crate::error::SuiteError;
 use crate::plan::PlanContext;
-use crate::settings::{self, Section};
+use crate::settings::{self, Section, Setting};
 use crate::suite::Suite;
-use serde_json::Value;
-use toml::Table;
+use crate::train::TrainSpec;
+use toml::{Table, Value};
 
 /// One setting, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,110 +34,91 @@ pub fn explain(text: &str, file: &str, sets: &[String]) -> Result<Vec<(String, V
     let table = Suite::table(text, file, sets)?;
     // Ids differ from a run's; the settings do not.
     let plan = suite.plan(&PlanContext::unread(&suite))?;
-    let inner = |key: &str| table.get(key).and_then(toml::Value::as_table);
-    let (training, network) = (inner("training"), inner("network"));
     let mut all = Vec::new();
-    for stage in table
-        .get("train")
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let Some(stage) = stage.as_table() else { continue };
-        let name = stage
-            .get("name")
-            .and_then(toml::Value::as_str)
-            .unwrap_or_default();
-        let Some(CellSpec::Train(spec)) = plan
-            .cells
-            .iter()
-            .find(|cell| cell.name == name)
-            .map(|cell| &cell.spec)
-        else {
-            continue;
-        };
-        let resolved = serde_json::to_value(spec).unwrap_or_default();
-        let own = stage.get("with").and_then(toml::Value::as_table);
-        let builds = written(Some(stage), "teacher") || written(Some(stage), "mask");
-        let mut lines = Vec::new();
-        for setting in
-            settings::of(Section::Train).filter(|setting| !["name", "stage", "with"].contains(&setting.key))
-        {
-            let written = written(Some(stage), setting.key);
-            // A budget, a teacher and a mask are stages' own; the rest is inherited.
-            if !written && !["views", "norm", "arch", "allocation"].contains(&setting.key) {
-                continue;
-            }
-            lines.push(Explained {
-                key: setting.key,
-                value: value(&resolved, Some(stage), setting.key, setting.default),
-                from: match setting.key {
-                    _ if written => "the stage",
-                    "arch" | "norm" | "views" if builds => "inherited",
-                    key if self::written(network, key) => "[network]",
-                    _ => "default",
-                },
-                help: setting.help,
-            });
+    let stages = table.get("train").and_then(Value::as_array).into_iter().flatten();
+    for stage in stages.filter_map(Value::as_table) {
+        let name = stage.get("name").and_then(Value::as_str).unwrap_or_default();
+        let cell = plan.cells.iter().find(|cell| cell.name == name);
+        if let Some(spec) = cell.and_then(Cell::trained) {
+            all.push((
+                format!("train {name} ({})", spec.stage.name()),
+                explain_stage(spec, stage, &table)?,
+            ));
         }
-        for setting in settings::of(Section::Stage) {
-            let key = setting.key;
-            let moded = |table| PARTS.contains(&key) && written(table, "mode");
-            let (from, source) = match () {
-                () if written(own, key) => ("with", own),
-                () if moded(own) => ("mode", None),
-                () if written(training, key) => ("[training]", training),
-                () if moded(training) => ("mode", None),
-                () => ("default", None),
-            };
-            lines.push(Explained {
-                key,
-                value: value(&resolved, source, key, setting.default),
-                from,
-                help: setting.help,
-            });
-        }
-        all.push((format!("train {name} ({})", spec.stage.name()), lines));
     }
     for (section, heading) in [(Section::Data, "data"), (Section::Evaluation, "evaluation")] {
-        let table = inner(heading);
-        let lines = settings::of(section).map(|setting| {
-            let written = written(table, setting.key);
-            Explained {
-                key: setting.key,
-                value: value(&Value::Null, table, setting.key, setting.default),
-                from: if written { "the suite" } else { "default" },
-                help: setting.help,
-            }
+        let table = inner(&table, heading);
+        let lines = settings::of(section).iter().map(|setting| {
+            let written = table.and_then(|table| table.get(setting.key));
+            let from = if written.is_some() { "the suite" } else { "default" };
+            line(setting, written, from)
         });
         all.push((heading.to_owned(), lines.collect()));
     }
     Ok(all)
 }
 
-fn written(table: Option<&Table>, key: &str) -> bool {
-    table.is_some_and(|table| table.contains_key(key))
+/// The settings of a stage: those of `[[train]]` that it has or inherits, then the others.
+fn explain_stage(spec: &TrainSpec, stage: &Table, suite: &Table) -> Result<Vec<Explained>, SuiteError> {
+    let (training, network) = (inner(suite, "training"), inner(suite, "network"));
+    let resolved = Value::try_from(spec)
+        .ok()
+        .and_then(|value| value.as_table().cloned())
+        .unwrap_or_default();
+    let builds = stage.contains_key("teacher") || stage.contains_key("mask");
+    let mut lines = Vec::new();
+    for setting in settings::of(Section::Train) {
+        let (key, written) = (setting.key, stage.contains_key(setting.key));
+        // A budget, a teacher and a mask are stages' own; the rest is inherited.
+        let inherited = ["views", "norm", "arch", "allocation"].contains(&key);
+        if ["name", "stage", "with"].contains(&key) || !(written || inherited) {
+            continue;
+        }
+        let from = match key {
+            _ if written => "the stage",
+            "arch" | "norm" | "views" if builds => "inherited",
+            _ if has(network, key) => "[network]",
+            _ => "default",
+        };
+        lines.push(line(setting, resolved.get(key).or(stage.get(key)), from));
+    }
+    let resolved = spec.settings()?;
+    let own = inner(stage, "with");
+    for setting in settings::of(Section::Stage) {
+        let key = setting.key;
+        let by_mode = |table| PARTS.contains(&key) && has(table, "mode");
+        let (from, section) = if has(own, key) {
+            ("with", own)
+        } else if by_mode(own) {
+            ("mode", None)
+        } else if has(training, key) {
+            ("[training]", training)
+        } else if by_mode(training) {
+            ("mode", None)
+        } else {
+            ("default", None)
+        };
+        let written = section.and_then(|table| table.get(key));
+        lines.push(line(setting, resolved.get(key).or(written), from));
+    }
+    Ok(lines)
 }
 
-/// A value as it was resolved; else as it was written; else its default.
-fn value(resolved: &Value, written: Option<&Table>, key: &str, default: &str) -> String {
-    let shown = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| match item {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            items.collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    };
-    if let Some(value) = resolved.get(key).filter(|value| !value.is_null()) {
-        return shown(value);
+fn line(setting: &Setting, value: Option<&Value>, from: &'static str) -> Explained {
+    Explained {
+        key: setting.key,
+        value: value.map_or_else(|| setting.default.to_string(), settings::shown),
+        from,
+        help: setting.help,
     }
-    let written = written.and_then(|table| table.get(key));
-    let written = written.and_then(|value| serde_json::to_value(value).ok());
-    written.map_or_else(|| default.to_owned(), |value| shown(&value))
+}
+
+fn inner<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
+    table.get(key).and_then(Value::as_table)
+}
+
+fn has(table: Option<&Table>, key: &str) -> bool {
+    table.is_some_and(|table| table.contains_key(key))
 }
 
 #[cfg(test)]

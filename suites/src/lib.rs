@@ -33,6 +33,7 @@ pub mod slurm;
 pub mod suite;
 pub mod train;
 pub mod view;
+mod words;
 
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};

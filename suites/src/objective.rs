@@ -2,104 +2,112 @@
 
 use crate::error::{SuiteError, suggest};
 use crate::view::View;
-use serde::{Deserialize, Serialize};
+use crate::words::words;
+use serde::Deserialize;
 
-/// The loss of the attention term (weight beta).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pram {
-    /// Attention transfer, what the reference code runs: mean square over channels, unit
-    /// length an image, mean squared difference.
-    #[default]
-    Attention,
-    /// SENet's formula, norms over the whole batch: `1/2 Σ ‖s/‖s‖ - t/‖t‖‖`.
-    SenetBatch,
-    /// SENet's formula, norms an image, then the mean over images.
-    SenetImage,
+words! {
+    /// The loss of the attention term (weight beta).
+    #[derive(Default)]
+    pub enum Pram, "pram" {
+        /// Attention transfer, what the reference code runs: mean square over channels, unit
+        /// length an image, mean squared difference.
+        #[default]
+        Attention = "attention",
+        /// SENet's formula, norms over the whole batch: `1/2 Σ ‖s/‖s‖ - t/‖t‖‖`.
+        SenetBatch = "senet-batch",
+        /// SENet's formula, norms an image, then the mean over images.
+        SenetImage = "senet-image",
+    }
 }
 
-/// What the inner attack of training maximises.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Inner {
-    /// `kl` where there is a teacher, else `ce`.
-    #[default]
-    Auto,
-    /// Cross entropy to the labels.
-    Ce,
-    /// KL to the teacher's clean logits (RSLAD).
-    Kl,
+words! {
+    /// What the inner attack of training maximises.
+    #[derive(Default)]
+    pub enum Inner, "inner" {
+        /// `kl` where there is a teacher, else `ce`.
+        #[default]
+        Auto = "auto",
+        /// Cross entropy to the labels.
+        Ce = "ce",
+        /// KL to the teacher's clean logits (RSLAD).
+        Kl = "kl",
+    }
 }
 
-/// How the mask stage scores a unit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Score {
-    /// Difference of the unit's activation, in its present state, to the teacher's (the
-    /// reference). A dropped unit scores higher than a kept one, so part of the mask flips with
-    /// period 2 (defect B28).
-    #[default]
-    Own,
-    /// The same, averaged over epochs with weight 0.9 on the past: fewer flips, not none (on
-    /// CIFAR-10 at 5x still more of the mask moves in one epoch than in two).
-    Averaged,
-    /// Difference of the unit's input to the teacher's activation: every unit is scored as if
-    /// it were dropped, whatever its state.
-    Preactivation,
-    /// None: the units stay those drawn by lot before the first epoch (a control: the same
-    /// training, no search).
-    Random,
+words! {
+    /// How the mask stage scores a unit.
+    #[derive(Default)]
+    pub enum Score, "score" {
+        /// Difference of the unit's activation, in its present state, to the teacher's (the
+        /// reference). A dropped unit scores higher than a kept one, so part of the mask flips with
+        /// period 2 (defect B28).
+        #[default]
+        Own = "own",
+        /// The same, averaged over epochs with weight 0.9 on the past: fewer flips, not none (on
+        /// CIFAR-10 at 5x still more of the mask moves in one epoch than in two).
+        Averaged = "averaged",
+        /// Difference of the unit's input to the teacher's activation: every unit is scored as if
+        /// it were dropped, whatever its state.
+        Preactivation = "preactivation",
+        /// None: the units stay those drawn by lot before the first epoch (a control: the same
+        /// training, no search).
+        Random = "random",
+    }
 }
 
-/// The arithmetic of a training stage. Verdicts of an evaluation are always in `fp32`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Single precision throughout.
-    #[default]
-    Fp32,
-    /// Convolutions on CUDA round their inputs to TF32, which is what PyTorch does by default;
-    /// no difference on a CPU.
-    Tf32,
-    /// As `tf32`, and the inner attack runs in bfloat16: its gradients are used by their sign.
-    Bf16,
+words! {
+    /// The arithmetic of a training stage. Verdicts of an evaluation are always in `fp32`.
+    #[derive(Default)]
+    pub enum Precision, "precision" {
+        /// Single precision throughout.
+        #[default]
+        Fp32 = "fp32",
+        /// Convolutions on CUDA round their inputs to TF32, which is what PyTorch does by default;
+        /// no difference on a CPU.
+        Tf32 = "tf32",
+        /// As `tf32`, and the inner attack runs in bfloat16: its gradients are used by their sign.
+        Bf16 = "bf16",
+    }
 }
 
-/// How the learning rate falls.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// By a factor of ten at each milestone.
-    #[default]
-    Steps,
-    /// Along half a cosine, to zero.
-    Cosine,
+words! {
+    /// How the learning rate falls.
+    #[derive(Default)]
+    pub enum Schedule, "schedule" {
+        /// By a factor of ten at each milestone.
+        #[default]
+        Steps = "steps",
+        /// Along half a cosine, to zero.
+        Cosine = "cosine",
+    }
 }
 
-/// What the augmented role (view `augmix`) is made by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Augmentation {
-    /// AugMix without its consistency loss (the method).
-    #[default]
-    Augmix,
-    /// Gaussian noise, its deviation uniform up to 0.1 of the range of pixels.
-    Gaussian,
-    /// PixMix (Hendrycks et al., CVPR 2022), with fractals drawn by formula.
-    Pixmix,
-    /// Nothing beyond crop and flip: a second clean view, cropped and flipped on its own.
-    None,
+words! {
+    /// What the augmented role (view `augmix`) is made by.
+    #[derive(Default)]
+    pub enum Augmentation, "augmentation" {
+        /// AugMix without its consistency loss (the method).
+        #[default]
+        Augmix = "augmix",
+        /// Gaussian noise, its deviation uniform up to 0.1 of the range of pixels.
+        Gaussian = "gaussian",
+        /// PixMix (Hendrycks et al., CVPR 2022), with fractals drawn by formula.
+        Pixmix = "pixmix",
+        /// Nothing beyond crop and flip: a second clean view, cropped and flipped on its own.
+        None = "none",
+    }
 }
 
-/// What a mask keeps or drops as one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Granularity {
-    /// Single units.
-    #[default]
-    Unit,
-    /// Whole channels: as many as fit in the layer's count.
-    Channel,
+words! {
+    /// What a mask keeps or drops as one.
+    #[derive(Default)]
+    pub enum Granularity, "granularity" {
+        /// Single units.
+        #[default]
+        Unit = "unit",
+        /// Whole channels: as many as fit in the layer's count.
+        Channel = "channel",
+    }
 }
 
 /// A named combination of loss terms.
@@ -124,9 +132,6 @@ pub struct Mode {
 const CLEAN: &[View] = &[View::Clean];
 const BOTH: &[View] = &[View::Clean, View::Augmix];
 const ALL: &[View] = &[View::Clean, View::Augmix, View::Adversarial];
-
-/// Attention roles of a stage that names no mode: the reference's headline.
-pub const DEFAULT_ATTENTION: &[View] = BOTH;
 
 const fn mode(name: &'static str, weights: [f64; 3], attention: &'static [View], inner: Inner) -> Mode {
     let [gamma, alpha, beta] = weights;

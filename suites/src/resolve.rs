@@ -1,131 +1,69 @@
 //! A stage with nothing left to default: its own setting, else the suite's, else the method's.
 
 use crate::branch::NormBanks;
-use crate::cell::{Cell, CellSpec};
+use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{
-    Augmentation, DEFAULT_ATTENTION, Granularity, Inner, Mode, ModeName, Pram, Precision, Schedule, Score,
-};
+use crate::objective::{Augmentation, Inner};
 use crate::plan::find;
-use crate::suite::{StageSettings, Suite, Train};
-use crate::train::{Allocation, Dialect, Select, Stage, TrainSpec};
+use crate::suite::{Suite, Train};
+use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
 use crate::view::View;
-
-/// The inner attack of a stage that names none: the paper's.
-pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";
 
 impl Suite {
     /// One training cell with every default filled: its own setting, else the suite's, else
     /// the method's.
     pub(crate) fn resolve(&self, train: &Train, cells: &[Cell]) -> Result<TrainSpec, SuiteError> {
-        let stage = train.stage;
-        // A stage inherits roles and banks from the stage it builds on.
         let parent = match train.teacher.as_ref().or(train.mask.as_ref()) {
-            Some(name) => match &find(cells, name.get_ref())?.spec {
-                CellSpec::Train(spec) => Some(spec.clone()),
-                CellSpec::Evaluate(_) => None,
-            },
+            Some(name) => find(cells, name.get_ref())?.trained(),
             None => None,
         };
-        let views = train
-            .views
-            .clone()
-            .or_else(|| parent.as_ref().map(|p| p.views.clone()))
-            .unwrap_or_else(|| vec![View::Clean, View::Augmix, View::Adversarial]);
-        let robust = views.contains(&View::Adversarial);
-        let own = &train.with;
-        let all = &self.training;
-        // A mode stands for its parts: below what its own section spells out, above what a
-        // wider section says.
-        let part = |own_part: Option<f64>, all_part: Option<f64>, of: fn(&Mode) -> f64, method: f64| {
-            let mode = |settings: &StageSettings| settings.mode.map(|ModeName(mode)| of(mode));
-            own_part
-                .or_else(|| mode(own))
-                .or(all_part)
-                .or_else(|| mode(all))
-                .unwrap_or(method)
-        };
-        let named = own.mode.or(all.mode).map(|ModeName(mode)| mode);
-        fn pick<T: Clone>(own: &Option<T>, all: &Option<T>, method: T) -> T {
-            own.clone().or_else(|| all.clone()).unwrap_or(method)
-        }
-        let inherited = parent.as_ref().filter(|parent| parent.stage.is_search());
-        let inherited = inherited.map(|mask| (mask.dialect, mask.quirks.clone()));
-        let (dialect, quirks) = match (replayed(own)?, inherited, replayed(all)?) {
-            // A student's network is its mask stage's.
-            (Some(said), _, _) | (None, Some(said), _) | (None, None, Some(said)) => said,
-            (None, None, None) => (Dialect::Fixed, Vec::new()),
-        };
-        // SNL is no part of the reference: it starts from its teacher, whatever that is.
-        let (dialect, quirks) = match stage {
-            Stage::Snl => (Dialect::Fixed, Vec::new()),
-            _ => (dialect, quirks),
-        };
-        let after_snl = parent.as_ref().is_some_and(|parent| parent.stage == Stage::Snl);
-        let mut reference = StageDefaults::of(stage, robust, after_snl);
-        if quirks.contains(&Quirk::SelectOnTest) {
-            reference.select = Select::Clean;
-        }
-        let mut spec = TrainSpec {
-            stage,
+        let search = parent.filter(|parent| parent.stage.is_search());
+        // A stage inherits roles, banks and architecture from the stage it builds on.
+        let choices = Choices {
+            stage: train.stage,
             units_only: train.units.is_some(),
             arch: train
                 .arch
                 .clone()
-                .or_else(|| parent.as_ref().map(|p| p.arch.clone()))
+                .or_else(|| parent.map(|parent| parent.arch.clone()))
                 .unwrap_or_else(|| self.network.arch.clone()),
             norm: train
                 .norm
-                .or(parent.as_ref().map(|p| p.norm))
+                .or(parent.map(|parent| parent.norm))
                 .unwrap_or(self.network.norm),
-            views,
-            augmentation: pick(&own.augmentation, &all.augmentation, Augmentation::default()),
-            epochs: pick(&own.epochs, &all.epochs, reference.epochs),
-            batch: pick(&own.batch, &all.batch, 128),
-            lr: pick(&own.lr, &all.lr, reference.lr),
-            schedule: pick(&own.schedule, &all.schedule, reference.schedule),
-            milestones: pick(&own.milestones, &all.milestones, reference.milestones),
-            momentum: pick(&own.momentum, &all.momentum, 0.9),
-            weight_decay: pick(&own.weight_decay, &all.weight_decay, reference.weight_decay),
-            gamma: part(own.gamma, all.gamma, |mode| mode.gamma, reference.gamma),
-            alpha: part(own.alpha, all.alpha, |mode| mode.alpha, reference.alpha),
-            beta: part(own.beta, all.beta, |mode| mode.beta, reference.beta),
-            attention: pick(
-                &own.attention,
-                &all.attention,
-                named.map_or(DEFAULT_ATTENTION, |mode| mode.attention).to_vec(),
-            ),
-            pram: pick(&own.pram, &all.pram, Pram::default()),
-            trades: part(own.trades, all.trades, |mode| mode.trades, 0.0),
-            lasso: match stage {
-                Stage::Snl => pick(&own.lasso, &all.lasso, 1e-5),
-                _ => 0.0,
-            },
-            jsd: pick(&own.jsd, &all.jsd, 0.0),
-            temperature: pick(&own.temperature, &all.temperature, 4.0),
-            inner: pick(
-                &own.inner,
-                &all.inner,
-                named.map_or(Inner::default(), |mode| mode.inner),
-            ),
-            attack: pick(&own.attack, &all.attack, INNER_ATTACK.parse()?),
+            views: train
+                .views
+                .clone()
+                .or_else(|| parent.map(|parent| parent.views.clone()))
+                .unwrap_or_else(|| View::ALL.to_vec()),
             budget: train.budget,
             allocation: train.allocation.unwrap_or(Allocation::Sensitivity),
             imported: train.imported.clone(),
-            score: pick(&own.score, &all.score, Score::default()),
-            granularity: pick(&own.granularity, &all.granularity, Granularity::default()),
-            precision: pick(&own.precision, &all.precision, Precision::default()),
-            select: pick(&own.select, &all.select, reference.select),
-            dialect,
-            quirks,
-            seed: pick(&own.seed, &all.seed, 0),
         };
-        if let Some(parent) = parent.as_ref().filter(|parent| parent.stage.is_search()) {
-            check_structure(train.name.get_ref(), &spec, parent)?;
+        let case = StageCase {
+            stage: train.stage,
+            robust: choices.views.contains(&View::Adversarial),
+            after_snl: parent.is_some_and(|parent| parent.stage == Stage::Snl),
+        };
+        let (dialect, quirks) = self.replayed(train, search)?;
+        // A mode stands for its parts: below what its own section spells out, above what a
+        // wider section says.
+        let mut settings = train.with.clone().with_mode();
+        settings = settings.or(self.training.clone().with_mode());
+        if quirks.contains(&Quirk::SelectOnTest) {
+            settings.select.get_or_insert(Select::Clean);
+        }
+        if train.stage != Stage::Snl {
+            settings.lasso = None;
+        }
+        (settings.dialect, settings.quirks) = (Some(dialect), Some(quirks));
+        let mut spec = settings.fill(choices, &case)?;
+        if let Some(search) = search {
+            check_structure(train.name.get_ref(), &spec, search)?;
         }
         if let Some(units) = &train.units
-            && let CellSpec::Train(search) = &find(cells, units.get_ref())?.spec
+            && let Some(search) = find(cells, units.get_ref())?.trained()
             && search.arch != spec.arch
         {
             let why = format!(
@@ -139,6 +77,22 @@ impl Suite {
         replay_losses(&mut spec);
         check_objective(train.name.get_ref(), &spec)?;
         Ok(spec)
+    }
+
+    /// The dialect of a stage and the defects it replays: its own, else those of its mask stage, whose
+    /// network a student has, else the suite's.
+    fn replayed(
+        &self,
+        train: &Train,
+        search: Option<&TrainSpec>,
+    ) -> Result<(Dialect, Vec<Quirk>), SuiteError> {
+        let (own, all) = (replayed(&train.with)?, replayed(&self.training)?);
+        // SNL is no part of the reference: it starts from its teacher, whatever that is.
+        if train.stage == Stage::Snl {
+            return Ok((Dialect::Fixed, Vec::new()));
+        }
+        let inherited = search.map(|search| (search.dialect, search.quirks.clone()));
+        Ok(own.or(inherited).or(all).unwrap_or((Dialect::Fixed, Vec::new())))
     }
 }
 
@@ -246,94 +200,11 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
     Ok(())
 }
 
-/// The recipe of each stage: the reference's (its README and code, HEAD of April 2024), and for
-/// `snl` and the student after it SNL's (its code; the search ends when the budget is met).
-struct StageDefaults {
-    epochs: u32,
-    lr: f64,
-    milestones: Vec<f64>,
-    gamma: f64,
-    alpha: f64,
-    beta: f64,
-    select: Select,
-    schedule: Schedule,
-    weight_decay: f64,
-}
-
-impl StageDefaults {
-    fn of(stage: Stage, robust: bool, after_snl: bool) -> Self {
-        let method = Self::method(stage, robust);
-        match stage {
-            Stage::Snl => Self {
-                epochs: 2000,
-                lr: 1e-3,
-                milestones: Vec::new(),
-                gamma: 1.0,
-                alpha: 1.0,
-                select: Select::Last,
-                weight_decay: 0.0,
-                ..method
-            },
-            Stage::Student if after_snl => Self {
-                epochs: 100,
-                lr: 1e-3,
-                milestones: Vec::new(),
-                gamma: 1.0,
-                alpha: 1.0,
-                beta: 0.0,
-                schedule: Schedule::Cosine,
-                ..method
-            },
-            _ => method,
-        }
-    }
-
-    fn method(stage: Stage, robust: bool) -> Self {
-        // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
-        let steps = vec![0.625, 0.75, 0.875];
-        let select = if robust { Select::Mean } else { Select::Clean };
-        match stage {
-            Stage::Teacher => Self {
-                epochs: 240,
-                lr: 0.05,
-                milestones: steps,
-                gamma: 1.0,
-                alpha: 0.0,
-                beta: 0.0,
-                select,
-                schedule: Schedule::Steps,
-                weight_decay: 5e-4,
-            },
-            Stage::Mask | Stage::Snl => Self {
-                epochs: 150,
-                lr: 0.05,
-                milestones: Vec::new(),
-                gamma: 0.5,
-                alpha: 0.5,
-                beta: 0.0,
-                select: Select::Last,
-                schedule: Schedule::Steps,
-                weight_decay: 5e-4,
-            },
-            Stage::Student => Self {
-                epochs: 240,
-                lr: 0.01,
-                milestones: steps,
-                // SENet's natural fine-tuning weighs the labels less (README: 0.1 on CIFAR-10).
-                gamma: if robust { 0.5 } else { 0.1 },
-                alpha: 0.5,
-                beta: 1000.0,
-                select,
-                schedule: Schedule::Steps,
-                weight_decay: 5e-4,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::CellSpec;
+    use crate::objective::Schedule;
     use crate::plan::PlanContext;
 
     #[test]

@@ -7,8 +7,8 @@
 
 use crate::attack::AttackSpec;
 use crate::error::{SuiteError, suggest};
-use crate::resolve::INNER_ATTACK;
 use crate::suite::{Attacks, Corruptions, DEFAULT_ARCH};
+use crate::train::INNER_ATTACK;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::{Table, Value};

@@ -1,11 +1,10 @@
 //! The settings of a suite as a JSON Schema (`rlnet suite schema`).
 
 use crate::bounds::Bounds;
-use crate::branch::Branch;
 use crate::dialect::Quirk;
 use crate::objective::MODES;
 use crate::settings::Kind::{self, *};
-use crate::settings::{Section, of};
+use crate::settings::{Fallback, Section, of};
 use serde_json::{Value, json};
 
 /// The JSON Schema (draft 2020-12) of a suite, for editors: Even Better TOML and taplo read it.
@@ -17,10 +16,10 @@ pub fn json_schema() -> Value {
 }
 
 fn object(section: Section) -> Value {
-    let properties = of(section).map(|setting| {
+    let properties = of(section).iter().map(|setting| {
         let mut shape = shape(setting.kind);
         let default = match setting.default {
-            "" => String::new(),
+            Fallback::Required => String::new(),
             default => format!(" Default: {default}."),
         };
         shape["description"] = json!(format!("{}.{default}", setting.help));
@@ -28,7 +27,8 @@ fn object(section: Section) -> Value {
     });
     let properties: serde_json::Map<String, Value> = properties.collect();
     let required: Vec<&str> = of(section)
-        .filter(|setting| setting.required)
+        .iter()
+        .filter(|setting| matches!(setting.default, Fallback::Required))
         .map(|setting| setting.key)
         .collect();
     json!({
@@ -57,20 +57,6 @@ fn shape(kind: Kind) -> Value {
             let names = Quirk::ALL.iter().flat_map(|quirk| [quirk.name(), quirk.number()]);
             json!({"type": "array", "items": words(&names.collect::<Vec<_>>())})
         }
-        Branches => {
-            let all = [
-                Branch::Single,
-                Branch::Clean,
-                Branch::Natural,
-                Branch::Adversarial,
-            ];
-            let all: Vec<&str> = all
-                .iter()
-                .chain(&Branch::MIXED)
-                .map(|branch| branch.name())
-                .collect();
-            json!({"type": "array", "items": words(&all)})
-        }
         Attacks => json!({"type": "array", "items": {"anyOf": [
             shape(Attack),
             {
@@ -83,7 +69,7 @@ fn shape(kind: Kind) -> Value {
         Corruptions => {
             let names = [&crate::corruption::BENCHMARK[..], &crate::corruption::EXTRA[..]].concat();
             json!({"anyOf": [
-                words(&["benchmark", "all", "none"]),
+                words(&crate::corruption::GROUPS),
                 {"type": "array", "items": words(&names)},
             ]})
         }

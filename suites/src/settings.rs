@@ -1,8 +1,17 @@
-//! Every key a suite may have: what it may be, what it is when left out, and why. One table, from
-//! which editors get their JSON Schema ([`crate::schema`]) and people their explanations
-//! (`rlnet suite show --explain`); a test holds it against what is really read.
+//! The keys of a suite: what each may be, what it is when left out, and what it means.
+//!
+//! A section is declared once, with [`section!`] (a stage's settings with `stage_settings!` in
+//! [`crate::train`]). The fields of its struct, its reader, ranges, the JSON Schema
+//! ([`crate::schema`]), the explanations ([`crate::explain`]) and the options of `rlnet train` all
+//! come from that declaration.
 
 use crate::bounds::Bounds;
+use crate::error::{SuiteError, suggest};
+use crate::suite::{Data, Evaluation, Network, Suite, Train};
+use crate::train::{ImportedMask, StageSettings, When};
+use serde::Serialize;
+use std::fmt;
+use toml::Value;
 
 /// A section of a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +57,6 @@ pub enum Kind {
     Mode,
     /// A list of the reference's defects, by name or number.
     Quirks,
-    /// A list of branches.
-    Branches,
     /// An attack: `pgd:steps=20`.
     Attack,
     /// A list of attacks, some with a number of images.
@@ -68,655 +75,258 @@ pub enum Kind {
     Changes,
 }
 
+impl Kind {
+    /// Whether its values are lists of texts or numbers.
+    pub fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::WordList(_) | Self::Numbers(_) | Self::Wholes(..) | Self::Quirks
+        )
+    }
+}
+
+/// A default, as it would be written in a suite.
+type Written = fn() -> Result<Value, SuiteError>;
+
+/// What a key is when it is left out.
+#[derive(Debug, Clone, Copy)]
+pub enum Fallback {
+    /// It may not be left out.
+    Required,
+    /// No value of its own: what happens then, in words.
+    Described(&'static str),
+    /// This value.
+    Value(Written),
+    /// The value of the first row that the stage belongs to.
+    ByStage(&'static [(&'static [When], Written)]),
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Written| value().map_or_else(|error| error.to_string(), |value| shown(&value));
+        match self {
+            Self::Required => Ok(()),
+            Self::Described(words) => f.write_str(words),
+            Self::Value(value) => f.write_str(&text(value)),
+            Self::ByStage([(_, value)]) => f.write_str(&text(value)),
+            Self::ByStage(rows) => {
+                let rows = rows.iter().map(|(stages, value)| {
+                    let stages: Vec<&str> = stages.iter().map(|when| when.name()).collect();
+                    format!("{} ({})", text(value), stages.join(", "))
+                });
+                f.write_str(&rows.collect::<Vec<_>>().join("; "))
+            }
+        }
+    }
+}
+
 /// A key.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Where it stands.
-    pub section: Section,
     /// Its name.
     pub key: &'static str,
     /// What it may be.
     pub kind: Kind,
-    /// Whether a suite must have it.
-    pub required: bool,
-    /// What it is when left out; empty when required.
-    pub default: &'static str,
+    /// What it is when left out.
+    pub default: Fallback,
     /// What it means, and where its default comes from.
     pub help: &'static str,
 }
 
-const fn must(section: Section, key: &'static str, kind: Kind, help: &'static str) -> Setting {
-    Setting {
-        section,
-        key,
-        kind,
-        required: true,
-        default: "",
-        help,
+/// The keys of a section, in order.
+pub fn of(section: Section) -> &'static [Setting] {
+    match section {
+        Section::Suite => Suite::SETTINGS,
+        Section::Data => Data::SETTINGS,
+        Section::Network => Network::SETTINGS,
+        Section::Stage => StageSettings::SETTINGS,
+        Section::Train => Train::SETTINGS,
+        Section::Imported => ImportedMask::SETTINGS,
+        Section::Evaluation => Evaluation::SETTINGS,
+        Section::Slurm => crate::Slurm::SETTINGS,
     }
-}
-
-const fn may(
-    section: Section,
-    key: &'static str,
-    kind: Kind,
-    default: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting {
-        section,
-        key,
-        kind,
-        required: false,
-        default,
-        help,
-    }
-}
-
-/// More images than any data set has.
-const IMAGES: u64 = 100_000_000;
-/// Images that no memory holds at once.
-const BATCH: u64 = 100_000;
-/// More epochs than anybody waits for; SNL's search ends by itself long before.
-const EPOCHS: u64 = 100_000;
-/// Weights of a loss: the reference's largest is 1000.
-const WEIGHT: Bounds = Bounds::from_to(0.0, 1e6);
-
-const VIEWS: &[&str] = &["clean", "augmix", "adversarial"];
-const BANKS: &[&str] = &["single", "dual", "triple"];
-
-use Kind::*;
-use Section::{Data, Evaluation, Imported, Network, Slurm, Stage, Suite, Train};
-
-/// Every key, section by section.
-pub const SETTINGS: &[Setting] = &[
-    must(Suite, "schema", Whole(1, Some(1)), "version of this form: 1"),
-    must(
-        Suite,
-        "name",
-        Text,
-        "short name; also that of its folder of results",
-    ),
-    must(Suite, "title", Text, "one line for people"),
-    must(Suite, "description", Text, "what it measures and why"),
-    may(
-        Suite,
-        "gpu_hours",
-        Number(Bounds::positive(1e6)),
-        "not said",
-        "estimate of all its hours on one large GPU",
-    ),
-    must(Suite, "data", Inner(Data), "the images"),
-    may(
-        Suite,
-        "network",
-        Inner(Network),
-        "resnet18 with two banks",
-        "what all stages share, unless they say otherwise",
-    ),
-    may(
-        Suite,
-        "training",
-        Inner(Stage),
-        "the method's",
-        "settings all stages share, unless they say otherwise",
-    ),
-    may(
-        Suite,
-        "train",
-        List(Train),
-        "none: any model is measured",
-        "the stages to train, parents first",
-    ),
-    must(Suite, "evaluation", Inner(Evaluation), "what is measured"),
-    may(
-        Suite,
-        "scale",
-        Changes,
-        "none",
-        "what changes at a scale, by its name (--set scale=NAME)",
-    ),
-    may(
-        Suite,
-        "slurm",
-        Inner(Slurm),
-        "nothing",
-        "what a Slurm cluster wants to know; changes no result",
-    ),
-    must(
-        Data,
-        "dataset",
-        Text,
-        "as in `rlnet data list`, or imagefolder:PATH",
-    ),
-    may(
-        Data,
-        "train",
-        Whole(2, Some(IMAGES)),
-        "all",
-        "training images used, from the front of the official order",
-    ),
-    may(
-        Data,
-        "test",
-        Whole(1, Some(IMAGES)),
-        "all",
-        "test images used, from the front of the official order",
-    ),
-    may(
-        Data,
-        "validation",
-        Number(Bounds::share()),
-        "0.1",
-        "share of the training images held out to select epochs; the reference selects on the test set",
-    ),
-    must(Network, "arch", Text, "as in `rlnet model list`"),
-    may(
-        Network,
-        "norm",
-        Words(BANKS),
-        "dual",
-        "banks of batch norm; dual: clean and AugMix images through one, attacked ones through the other (the paper)",
-    ),
-    may(
-        Stage,
-        "epochs",
-        Whole(1, Some(EPOCHS)),
-        "teacher 240, mask 150, student 240; snl 2000, the student after it 100",
-        "passes over the training images, at most in a stage snl (the reference's README; SNL's code)",
-    ),
-    may(
-        Stage,
-        "batch",
-        Whole(6, Some(BATCH)),
-        "128",
-        "images a step, shared between the roles (the reference)",
-    ),
-    may(
-        Stage,
-        "lr",
-        Number(Bounds::positive(1000.0)),
-        "teacher and mask 0.05, student 0.01; snl and the student after it 0.001",
-        "learning rate before any milestone (the reference's README; SNL's code)",
-    ),
-    may(
-        Stage,
-        "schedule",
-        Words(&["steps", "cosine"]),
-        "steps; cosine in the student after a stage snl",
-        "how the rate falls: at milestones, or along half a cosine to zero",
-    ),
-    may(
-        Stage,
-        "milestones",
-        Numbers(Bounds::from_to(0.0, 1.0)),
-        "teacher and student 0.625, 0.75, 0.875; mask none",
-        "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)",
-    ),
-    may(
-        Stage,
-        "momentum",
-        Number(Bounds::under(1.0)),
-        "0.9",
-        "momentum of SGD, no Nesterov (the reference)",
-    ),
-    may(
-        Stage,
-        "weight_decay",
-        Number(Bounds::from_to(0.0, 1.0)),
-        "0.0005; snl 0",
-        "L2 penalty on every parameter, norms and biases too (the reference)",
-    ),
-    may(
-        Stage,
-        "gamma",
-        Number(WEIGHT),
-        "teacher 1, others 0.5; 0.1 for a student without adversarial images; snl and after it 1",
-        "weight of the cross entropy (the reference's commands)",
-    ),
-    may(
-        Stage,
-        "alpha",
-        Number(WEIGHT),
-        "teacher 0, others 0.5; snl and after it 1",
-        "weight of the distillation (the reference's commands)",
-    ),
-    may(
-        Stage,
-        "beta",
-        Number(WEIGHT),
-        "student 1000, others and after snl 0",
-        "weight of the attention transfer, a mean over entries of unit vectors (the reference)",
-    ),
-    may(
-        Stage,
-        "mode",
-        Mode,
-        "none",
-        "a named combination of loss terms; parts spelled out beside it win",
-    ),
-    may(
-        Stage,
-        "attention",
-        WordList(VIEWS),
-        "clean, augmix",
-        "roles whose features are compared with the teacher's (the reference's headline)",
-    ),
-    may(
-        Stage,
-        "pram",
-        Words(&["attention", "senet-batch", "senet-image"]),
-        "attention",
-        "form of the attention term; `attention` is what the reference runs",
-    ),
-    may(
-        Stage,
-        "inner",
-        Words(&["auto", "ce", "kl"]),
-        "auto",
-        "what the inner attack maximises; auto: KL to the teacher where there is one (RSLAD, Zi et al., ICCV 2021)",
-    ),
-    may(
-        Stage,
-        "trades",
-        Number(WEIGHT),
-        "0",
-        "weight of TRADES' term (Zhang et al., ICML 2019); teachers with one bank only",
-    ),
-    may(
-        Stage,
-        "jsd",
-        Number(WEIGHT),
-        "0",
-        "weight of AugMix's Jensen-Shannon consistency; the reference has none",
-    ),
-    may(
-        Stage,
-        "lasso",
-        Number(WEIGHT),
-        "snl 0.00001",
-        "first weight of the slopes' lasso of a stage snl (SNL's code)",
-    ),
-    may(
-        Stage,
-        "augmentation",
-        Words(&["augmix", "gaussian", "pixmix", "none"]),
-        "augmix",
-        "what makes the images of the role augmix (docs/method/augmentation.md)",
-    ),
-    may(
-        Stage,
-        "score",
-        Words(&["own", "averaged", "preactivation", "random"]),
-        "own",
-        "how the mask stage scores units; `own` is the reference's",
-    ),
-    may(
-        Stage,
-        "granularity",
-        Words(&["unit", "channel"]),
-        "unit",
-        "what a mask keeps or drops as one",
-    ),
-    may(
-        Stage,
-        "temperature",
-        Number(Bounds::positive(1000.0)),
-        "4",
-        "temperature of distillation, also in the inner attack (the reference)",
-    ),
-    may(
-        Stage,
-        "attack",
-        Attack,
-        "pgd:steps=7",
-        "the inner attack: PGD-7 at 8/255, step 2/255 (the paper)",
-    ),
-    may(
-        Stage,
-        "select",
-        Words(&["last", "clean", "mean"]),
-        "mean of clean and attacked; mask last; clean without attacks",
-        "which epoch is handed on, by accuracy on held-out images",
-    ),
-    may(
-        Stage,
-        "dialect",
-        Words(&["fixed", "parity"]),
-        "fixed",
-        "what the paper describes, or the reference code's defects replayed",
-    ),
-    may(
-        Stage,
-        "precision",
-        Words(&["fp32", "tf32", "bf16"]),
-        "fp32",
-        "arithmetic of training: tf32 rounds what enters convolutions on CUDA, bf16 the inner attack too",
-    ),
-    may(
-        Stage,
-        "quirks",
-        Quirks,
-        "none",
-        "defects of the reference to replay, by name or number (docs/method/dialects.md)",
-    ),
-    may(
-        Stage,
-        "seed",
-        Whole(0, None),
-        "0",
-        "seed of initialisation, order, augmentation and attack starts",
-    ),
-    must(
-        Train,
-        "name",
-        Text,
-        "name of the model it makes: letters, digits, `-`, `_`, `.`",
-    ),
-    must(
-        Train,
-        "stage",
-        Words(&["teacher", "mask", "student", "snl"]),
-        "which stage of the method, or SNL's search",
-    ),
-    may(
-        Train,
-        "views",
-        WordList(VIEWS),
-        "those of the stage it builds on; else all three",
-        "roles that training images play (the paper)",
-    ),
-    may(
-        Train,
-        "norm",
-        Words(BANKS),
-        "that of the stage it builds on; else network.norm",
-        "banks of batch norm",
-    ),
-    may(
-        Train,
-        "arch",
-        Text,
-        "that of the stage it builds on; else network.arch",
-        "architecture",
-    ),
-    may(
-        Train,
-        "teacher",
-        Text,
-        "a mask or snl stage must have it",
-        "the teacher of a mask or snl stage, or of a student without one: a stage above",
-    ),
-    may(
-        Train,
-        "mask",
-        Text,
-        "a student must have it, or a teacher and a budget",
-        "the mask or snl stage of a student: a stage above",
-    ),
-    may(
-        Train,
-        "budget",
-        Budget,
-        "a mask stage must have it, or a published allocation",
-        "ReLUs to keep: a number (50k) or a reduction (11.14x)",
-    ),
-    may(
-        Train,
-        "allocation",
-        Text,
-        "sensitivity",
-        "how a budget is shared among layers: sensitivity, measured, uniform, equal or published:NAME",
-    ),
-    may(
-        Train,
-        "imported",
-        Inner(Imported),
-        "none",
-        "the mask of a student that has a teacher and no budget, from a file",
-    ),
-    may(
-        Train,
-        "units",
-        Text,
-        "none",
-        "a mask or snl stage above whose kept units a student with a teacher takes, with fresh weights",
-    ),
-    may(
-        Train,
-        "dataset",
-        Text,
-        "data.dataset",
-        "data set of a teacher and what builds on it, as many images as in [data]; such models are not measured",
-    ),
-    must(
-        Imported,
-        "path",
-        Text,
-        "where the mask is (rlnet export --format mask); no part of a cell's identity",
-    ),
-    must(
-        Imported,
-        "blake3",
-        Text,
-        "its checksum, 64 hexadecimal digits: what the mask is",
-    ),
-    may(
-        Train,
-        "with",
-        Inner(Stage),
-        "none",
-        "settings of this stage alone",
-    ),
-    may(
-        Evaluation,
-        "models",
-        Names,
-        "every teacher and student",
-        "stages whose models are evaluated",
-    ),
-    must(
-        Evaluation,
-        "corruptions",
-        Corruptions,
-        "benchmark (15), all (19), none, or a list of names",
-    ),
-    may(
-        Evaluation,
-        "severities",
-        Wholes(1, 5),
-        "1, 2, 3, 4, 5",
-        "severities of each corruption",
-    ),
-    may(
-        Evaluation,
-        "corrupted",
-        Words(&["generated", "official"]),
-        "generated",
-        "whether corrupted images are made, or read from --corrupted-dir",
-    ),
-    may(
-        Evaluation,
-        "stack",
-        Words(&["release", "modern"]),
-        "release",
-        "which libraries made images imitate: those of the published files, or of 2023",
-    ),
-    may(
-        Evaluation,
-        "rng",
-        Words(&["keyed", "numpy"]),
-        "keyed",
-        "draws of made images: a generator an image, or the published script's one stream",
-    ),
-    may(
-        Evaluation,
-        "frost",
-        Words(&["any", "original"]),
-        "any",
-        "textures of frost: any, or the published photographs only",
-    ),
-    may(
-        Evaluation,
-        "augmix",
-        Flag,
-        "false",
-        "whether AugMix views of the test images are a condition",
-    ),
-    must(
-        Evaluation,
-        "attacks",
-        Attacks,
-        "attacks, groups of them, or { attack, images } for the first so many images",
-    ),
-    may(
-        Evaluation,
-        "headline",
-        Attack,
-        "the strongest kind asked for (docs/attacks)",
-        "the attack whose accuracy is called AdvA",
-    ),
-    may(
-        Evaluation,
-        "baseline",
-        Text,
-        "none",
-        "the model others are compared with",
-    ),
-    may(
-        Evaluation,
-        "batch",
-        Whole(1, Some(BATCH)),
-        "100",
-        "images a batch; results do not depend on it",
-    ),
-    may(
-        Evaluation,
-        "seed",
-        Whole(0, None),
-        "0",
-        "seed of corruptions and attack starts",
-    ),
-    may(
-        Evaluation,
-        "branches",
-        Branches,
-        "all of a model's",
-        "norm branches gone through",
-    ),
-    may(
-        Evaluation,
-        "save_images",
-        Flag,
-        "true",
-        "whether adversarial images are kept",
-    ),
-    may(
-        Evaluation,
-        "probe",
-        Flag,
-        "false",
-        "whether gradients are probed, for the diagnosis",
-    ),
-    may(
-        Evaluation,
-        "similarity",
-        Flag,
-        "false",
-        "whether students' activations are compared with their teachers'",
-    ),
-    may(Slurm, "partition", Text, "the cluster's", "partition"),
-    may(Slurm, "account", Text, "the user's", "account that pays"),
-    may(Slurm, "qos", Text, "the cluster's", "quality of service"),
-    may(Slurm, "constraint", Text, "none", "features a node must have"),
-    may(Slurm, "gres", Text, "none", "generic resources of a task: gpu:1"),
-    may(
-        Slurm,
-        "time",
-        Text,
-        "the cluster's",
-        "time limit of a task: 04:00:00",
-    ),
-    may(Slurm, "mem", Text, "the cluster's", "memory of a task: 16G"),
-    may(
-        Slurm,
-        "cpus",
-        Whole(1, Some(100_000)),
-        "the cluster's",
-        "cores of a task",
-    ),
-    may(
-        Slurm,
-        "tasks",
-        Whole(1, Some(100_000)),
-        "16",
-        "tasks of one level of the plan at once",
-    ),
-    may(
-        Slurm,
-        "grace",
-        Whole(0, Some(86_400)),
-        "120",
-        "seconds before the limit at which a task is told to save",
-    ),
-    may(
-        Slurm,
-        "options",
-        Names,
-        "none",
-        "other options, as written after #SBATCH",
-    ),
-    may(
-        Slurm,
-        "setup",
-        Names,
-        "none",
-        "shell lines before the program: module load ...",
-    ),
-];
-
-/// The keys of a section.
-pub fn of(section: Section) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(move |setting| setting.section == section)
 }
 
 /// A key by its name.
-pub fn find(section: Section, key: &str) -> Option<&'static Setting> {
-    of(section).find(|setting| setting.key == key)
+///
+/// # Errors
+/// When the section has no such key, with the nearest one.
+pub fn find(section: Section, key: &str) -> Result<&'static Setting, SuiteError> {
+    let known = of(section);
+    known.iter().find(|setting| setting.key == key).ok_or_else(|| {
+        let hint = suggest(key, known.iter().map(|setting| setting.key));
+        SuiteError::value("key", key, format!("no such setting here; {hint}"))
+    })
 }
+
+/// A value as it is written in a suite.
+pub(crate) fn written<T: Serialize>(value: T) -> Result<Value, SuiteError> {
+    Value::try_from(value).map_err(|error| SuiteError::value("setting", error, "cannot be written as TOML"))
+}
+
+/// A value as people read it: texts without quotes, lists with commas.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Declares a section: a line a key, with its type, its kind, its default and its meaning. The
+/// default is `(required)`, `(= VALUE)`, `(none "in words")` for an `Option` or an empty list, or
+/// `(later = VALUE)` for an `Option` that is filled where it is used.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($key:ident: $type:ty, $kind:expr, ($($default:tt)*), $help:literal;)+
+            $(@private $extra:ident: $extra_type:ty;)?
+        }
+    ) => {
+        $(#[$meta])*
+        pub struct $name {
+            $(#[doc = $help] pub $key: $type,)+
+            $($extra: $extra_type,)?
+        }
+
+        impl $name {
+            pub(crate) const SETTINGS: &'static [$crate::settings::Setting] = &[$(
+                $crate::settings::Setting {
+                    key: stringify!($key),
+                    kind: $kind,
+                    default: $crate::settings::fallback!($type, $($default)*),
+                    help: $help,
+                },
+            )+];
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Written {
+                    $($key: Option<$type>,)+
+                }
+                let written = Written::deserialize(deserializer)?;
+                Ok(Self {
+                    $($key: $crate::settings::filled!(D, written, $key, $($default)*),)+
+                    $($extra: Default::default(),)?
+                })
+            }
+        }
+    };
+}
+
+/// The default of a key in the table.
+macro_rules! fallback {
+    ($type:ty, required) => {
+        $crate::settings::Fallback::Required
+    };
+    ($type:ty, none $words:literal) => {
+        $crate::settings::Fallback::Described($words)
+    };
+    ($type:ty, later = $value:expr) => {
+        $crate::settings::Fallback::Value(|| $crate::settings::written($value))
+    };
+    ($type:ty, = $value:expr) => {
+        $crate::settings::Fallback::Value(|| $crate::settings::written::<$type>($value))
+    };
+}
+
+/// The value of a key that was read, or its default.
+macro_rules! filled {
+    ($reader:ident, $written:ident, $key:ident, required) => {
+        match $written.$key {
+            Some(value) => value,
+            None => {
+                return Err(<$reader::Error as serde::de::Error>::missing_field(stringify!(
+                    $key
+                )))
+            }
+        }
+    };
+    ($reader:ident, $written:ident, $key:ident, = $value:expr) => {
+        $written.$key.unwrap_or_else(|| $value)
+    };
+    ($reader:ident, $written:ident, $key:ident, $($rest:tt)*) => {
+        $written.$key.unwrap_or_default()
+    };
+}
+
+pub(crate) use {fallback, filled, section};
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite;
-    use serde::de::DeserializeOwned;
-    use std::collections::BTreeSet;
 
-    /// The keys that are really read, from the error that names them.
-    fn read<T: DeserializeOwned>() -> BTreeSet<String> {
-        let error = toml::from_str::<T>("no-such-key = 1").err().expect("refused");
-        let text = error.message().to_owned();
-        let list = text.split_once("expected").expect("a list").1;
-        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    const SECTIONS: [Section; 8] = [
+        Section::Suite,
+        Section::Data,
+        Section::Network,
+        Section::Stage,
+        Section::Train,
+        Section::Imported,
+        Section::Evaluation,
+        Section::Slurm,
+    ];
+
+    /// A default is written in the form that a suite would have it in, and within its own range.
+    #[test]
+    fn every_default_can_be_written_and_is_allowed() {
+        let mut seen = 0;
+        for setting in SECTIONS.iter().flat_map(|section| of(*section)) {
+            assert!(!setting.help.is_empty(), "{}", setting.key);
+            let values: Vec<Written> = match setting.default {
+                Fallback::Value(value) => vec![value],
+                Fallback::ByStage(rows) => rows.iter().map(|(_, value)| *value).collect(),
+                Fallback::Required | Fallback::Described(_) => Vec::new(),
+            };
+            for value in values {
+                let value = value().expect(setting.key);
+                let fits = crate::suite::fits(setting.kind, &value, &[setting.key.to_owned()]);
+                assert!(fits.is_ok(), "{} = {value}", setting.key);
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
+
+    /// docs/method/rlnet.md explains the settings of a stage: all of them, and no others.
+    #[test]
+    fn the_docs_name_every_setting_of_a_stage_with_its_defaults() {
+        let docs = include_str!("../../docs/method/rlnet.md");
+        for setting in of(Section::Stage) {
+            let row = docs
+                .lines()
+                .find(|line| line.starts_with("| ") && line.contains(&format!("`{}`", setting.key)));
+            assert!(
+                row.is_some(),
+                "docs/method/rlnet.md has no row for `{}`",
+                setting.key
+            );
+        }
+        let table = docs.lines().filter(|line| line.starts_with("| default of `"));
+        let expected = of(Section::Stage)
+            .iter()
+            .filter(|setting| matches!(setting.default, Fallback::ByStage(rows) if rows.len() > 1))
+            .map(|setting| format!("| default of `{}` | {} |", setting.key, setting.default));
+        assert_eq!(
+            table.collect::<Vec<_>>().join("\n"),
+            expected.collect::<Vec<_>>().join("\n"),
+            "write these lines in docs/method/rlnet.md"
+        );
     }
 
     #[test]
-    fn the_table_has_the_keys_that_are_read_and_no_others() {
-        for (section, read) in [
-            (Suite, read::<suite::Suite>()),
-            (Data, read::<suite::Data>()),
-            (Network, read::<suite::Network>()),
-            (Stage, read::<suite::StageSettings>()),
-            (Train, read::<suite::Train>()),
-            (Imported, read::<crate::train::ImportedMask>()),
-            (Evaluation, read::<suite::Evaluation>()),
-            (Slurm, read::<crate::slurm::Slurm>()),
-        ] {
-            let known: BTreeSet<String> = of(section).map(|setting| setting.key.to_owned()).collect();
-            assert_eq!(
-                known, read,
-                "{section:?}: settings.rs explains other keys than are read"
-            );
-        }
+    fn a_default_that_depends_on_the_stage_says_on_which() {
+        let lr = find(Section::Stage, "lr").expect("a setting");
+        assert_eq!(
+            lr.default.to_string(),
+            "0.05 (teacher, mask); 0.01 (student); 0.001 (snl, student after snl)"
+        );
+        let error = find(Section::Stage, "lrr").expect_err("a typo").to_string();
+        assert!(error.contains("did you mean `lr`?"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use crate::cell::{Cell, CellId, CellSpec};
 use crate::error::{SuiteError, suggest};
 use crate::settings::{self, Section};
 use crate::suite::{self, SCHEMA};
-use crate::train::{Allocation, Budget, Dialect, ImportedMask, Stage, TrainSpec};
+use crate::train::{Allocation, Budget, Dialect, ImportedMask, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -128,8 +128,8 @@ impl SingleStage {
     /// A setting of the stage by its path in the suite.
     fn reached(&self, set: &str) -> Result<String, SuiteError> {
         let key = set.split('=').next().unwrap_or_default();
-        let mut with = settings::of(Section::Stage).map(|setting| setting.key);
-        if with.any(|known| known == key) {
+        let with = settings::of(Section::Stage).iter().map(|setting| setting.key);
+        if with.clone().any(|known| known == key) {
             return Ok(format!("train.{}.with.{set}", self.name()));
         }
         if OWN_KEYS.contains(&key) {
@@ -138,7 +138,6 @@ impl SingleStage {
         if self.stage == Stage::Teacher && key == "data.validation" {
             return Ok(set.to_owned());
         }
-        let with = settings::of(Section::Stage).map(|setting| setting.key);
         let hint = suggest(key, with.chain(OWN_KEYS));
         Err(SuiteError::value(
             "--set",
@@ -186,51 +185,14 @@ fn stage(
     let CellSpec::Train(spec) = &cell.spec else {
         return Err(SuiteError::value("cell", &cell.name, "it trains nothing"));
     };
-    // Spelled out, so that a field that comes later is not forgotten here.
-    let TrainSpec {
-        stage,
-        units_only,
-        arch,
-        norm,
-        views,
-        augmentation,
-        epochs,
-        batch,
-        lr,
-        schedule,
-        milestones,
-        momentum,
-        weight_decay,
-        gamma,
-        alpha,
-        beta,
-        attention,
-        pram,
-        trades,
-        lasso,
-        jsd,
-        temperature,
-        inner,
-        attack,
-        budget,
-        allocation,
-        imported,
-        score,
-        granularity,
-        precision,
-        select,
-        dialect,
-        quirks,
-        seed,
-    } = spec;
     let mut own = Table::new();
     put(&mut own, "name", name)?;
-    put(&mut own, "stage", stage)?;
-    if *stage == Stage::Teacher && cell.data.dataset != dataset {
+    put(&mut own, "stage", spec.stage)?;
+    if spec.stage == Stage::Teacher && cell.data.dataset != dataset {
         put(&mut own, "dataset", &cell.data.dataset)?;
     }
-    let parents = match (stage, cell.parents.as_slice()) {
-        (Stage::Student, [teacher, search]) if *units_only => {
+    let parents = match (spec.stage, cell.parents.as_slice()) {
+        (Stage::Student, [teacher, search]) if spec.units_only => {
             vec![("teacher", teacher), ("units", search)]
         }
         (Stage::Student, [_, search]) => vec![("mask", search)],
@@ -243,43 +205,20 @@ fn stage(
     for (key, id) in parents {
         put(&mut own, key, named(names, id)?)?;
     }
-    put(&mut own, "arch", arch)?;
-    put(&mut own, "norm", norm)?;
-    put(&mut own, "views", views)?;
-    put_some(&mut own, "budget", *budget)?;
+    put(&mut own, "arch", &spec.arch)?;
+    put(&mut own, "norm", spec.norm)?;
+    put(&mut own, "views", &spec.views)?;
+    put_some(&mut own, "budget", spec.budget)?;
     if spec.draws_mask() {
-        put(&mut own, "allocation", *allocation)?;
+        put(&mut own, "allocation", spec.allocation)?;
     }
-    put_some(&mut own, "imported", imported.as_ref())?;
-    let mut with = Table::new();
-    put(&mut with, "augmentation", augmentation)?;
-    put(&mut with, "epochs", epochs)?;
-    put(&mut with, "batch", batch)?;
-    put(&mut with, "lr", lr)?;
-    put(&mut with, "schedule", schedule)?;
-    put(&mut with, "milestones", milestones)?;
-    put(&mut with, "momentum", momentum)?;
-    put(&mut with, "weight_decay", weight_decay)?;
-    put(&mut with, "gamma", gamma)?;
-    put(&mut with, "alpha", alpha)?;
-    put(&mut with, "beta", beta)?;
-    put(&mut with, "attention", attention)?;
-    put(&mut with, "pram", pram)?;
-    put(&mut with, "trades", trades)?;
-    put(&mut with, "lasso", lasso)?;
-    put(&mut with, "jsd", jsd)?;
-    put(&mut with, "temperature", temperature)?;
-    put(&mut with, "inner", inner)?;
-    put(&mut with, "attack", attack)?;
-    put(&mut with, "score", score)?;
-    put(&mut with, "granularity", granularity)?;
-    put(&mut with, "precision", precision)?;
-    put(&mut with, "select", select)?;
-    match (dialect, quirks.is_empty()) {
-        (Dialect::Fixed, false) => put(&mut with, "quirks", quirks)?,
-        _ => put(&mut with, "dialect", dialect)?,
-    }
-    put(&mut with, "seed", seed)?;
+    put_some(&mut own, "imported", spec.imported.as_ref())?;
+    let mut with = spec.settings()?;
+    // Quirks are written one by one, or all of them by the dialect.
+    with.remove(match (spec.dialect, spec.quirks.is_empty()) {
+        (Dialect::Fixed, false) => "dialect",
+        _ => "quirks",
+    });
     own.insert("with".into(), Value::Table(with));
     Ok(own)
 }
@@ -291,9 +230,7 @@ fn named<'a>(names: &'a BTreeMap<CellId, String>, id: &CellId) -> Result<&'a Str
 }
 
 fn put(table: &mut Table, key: &str, value: impl Serialize) -> Result<(), SuiteError> {
-    let value = Value::try_from(value)
-        .map_err(|error| SuiteError::value("setting", key, format!("cannot be written as TOML: {error}")))?;
-    table.insert(key.to_owned(), value);
+    table.insert(key.to_owned(), settings::written(value)?);
     Ok(())
 }
 

@@ -2,41 +2,37 @@
 //! nothing here changes a result.
 
 use crate::error::SuiteError;
-use serde::{Deserialize, Serialize};
+use crate::settings::{Kind::*, section};
+use serde::Serialize;
 
-/// Options of `sbatch`, by their names there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slurm {
-    /// Partition.
-    pub partition: Option<String>,
-    /// Account that pays.
-    pub account: Option<String>,
-    /// Quality of service.
-    pub qos: Option<String>,
-    /// Features that a node must have.
-    pub constraint: Option<String>,
-    /// Generic resources of a task: `gpu:1`.
-    pub gres: Option<String>,
-    /// Time limit of a task: `04:00:00`. A task that reaches it saves, is requeued and goes on.
-    pub time: Option<String>,
-    /// Memory of a task: `16G`.
-    pub mem: Option<String>,
-    /// Cores of a task.
-    pub cpus: Option<u32>,
-    /// Tasks of one level of the plan that may run at once (default 16).
-    pub tasks: Option<u32>,
-    /// Seconds before the time limit at which a task is told to save (default 120).
-    pub grace: Option<u32>,
-    /// Any other options, as written after `#SBATCH`: `--exclude=node7`.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// Shell lines before the program: `module load ...`.
-    #[serde(default)]
-    pub setup: Vec<String>,
+section! {
+    /// Options of `sbatch`, by their names there.
+    #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+    pub struct Slurm {
+        partition: Option<String>, Text, (none "the cluster's"), "partition";
+        account: Option<String>, Text, (none "the user's"), "account that pays";
+        qos: Option<String>, Text, (none "the cluster's"), "quality of service";
+        constraint: Option<String>, Text, (none "none"), "features a node must have";
+        gres: Option<String>, Text, (none "none"), "generic resources of a task: gpu:1";
+        time: Option<String>, Text, (none "the cluster's"),
+            "time limit of a task: 04:00:00; a task that reaches it saves and is queued again";
+        mem: Option<String>, Text, (none "the cluster's"), "memory of a task: 16G";
+        cpus: Option<u32>, Whole(1, Some(100_000)), (none "the cluster's"), "cores of a task";
+        tasks: Option<u32>, Whole(1, Some(100_000)), (later = Slurm::TASKS),
+            "tasks of one level of the plan at once";
+        grace: Option<u32>, Whole(0, Some(86_400)), (later = Slurm::GRACE),
+            "seconds before the limit at which a task is told to save";
+        options: Vec<String>, Names, (none "none"), "other options, as written after #SBATCH: --exclude=node7";
+        setup: Vec<String>, Names, (none "none"), "shell lines before the program: module load ...";
+    }
 }
 
 impl Slurm {
+    /// Tasks of one level at once, where nobody says how many.
+    pub const TASKS: u32 = 16;
+    /// Seconds to save in, where nobody says how many.
+    pub const GRACE: u32 = 120;
+
     /// These settings, and where they say nothing, those of `base`.
     #[must_use]
     pub fn over(self, base: Self) -> Self {

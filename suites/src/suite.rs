@@ -5,37 +5,41 @@
 
 mod attacks;
 mod check;
-mod range;
+mod keys;
 mod read;
 mod source;
 mod span;
 
 pub use attacks::Attacks;
+#[cfg(test)]
+pub(crate) use keys::fits;
 pub(crate) use read::apply as set;
 
 use crate::attack::AttackSpec;
+use crate::bounds::Bounds;
 use crate::branch::Branch;
 use crate::branch::NormBanks;
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
-use crate::corruption::{BENCHMARK, EXTRA, check_corruption};
-use crate::dialect::Quirk;
+use crate::corruption::{self, GROUPS, check_corruption};
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score};
+use crate::settings::Kind::{self, *};
+use crate::settings::{Section, section};
 use crate::slurm::Slurm;
-use crate::train::{Allocation, Budget, Dialect, ImportedMask, Select, Stage};
+use crate::train::{Allocation, Budget, ImportedMask, LARGEST_BATCH, Stage, StageSettings};
 use crate::view::View;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use toml::{Spanned, Table, Value};
 
 /// What is wrong with a suite, and where.
-struct ConfigError {
+pub(crate) struct ConfigError {
     span: Span,
     message: String,
 }
 
 /// Where a mistake is: a byte of the text, or a setting by its keys.
-enum Span {
+pub(crate) enum Span {
     Byte(usize),
     Key(Vec<String>),
 }
@@ -46,79 +50,62 @@ pub const SCHEMA: u32 = 1;
 /// The network of a suite that names none: the paper's first.
 pub const DEFAULT_ARCH: &str = "resnet18";
 
-/// A suite, as written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Suite {
-    /// Version of the schema: 1.
-    pub schema: u32,
-    /// Short name: also the name on the command line.
-    pub name: String,
-    /// One line for people.
-    pub title: String,
-    /// What it measures and why.
-    pub description: String,
-    /// Hours on one large GPU (an H100 or H200), as an estimate of all cells together.
-    pub gpu_hours: Option<f64>,
-    /// The images.
-    pub data: Data,
-    /// The network all stages share, unless they say otherwise. A suite that trains nothing
-    /// may leave it out.
-    #[serde(default)]
-    pub network: Network,
-    /// Settings all stages share, unless they say otherwise.
-    #[serde(default)]
-    pub training: StageSettings,
-    /// The training cells, in order. None: the suite only measures, whatever model it is given.
-    #[serde(default)]
-    pub train: Vec<Train>,
-    /// What is measured.
-    pub evaluation: Evaluation,
-    /// What a Slurm cluster wants to know; changes no result.
-    #[serde(default)]
-    pub slurm: Slurm,
-    /// What this suite changes at a scale (`--set scale=NAME`), laid over the ceilings that all
-    /// suites have there (see [`crate::scale`]): settings as in the suite itself, stages by
-    /// their names, and `models`, the only ones that are left.
-    #[serde(default)]
-    pub scale: BTreeMap<String, Table>,
-    /// What it was read from, for errors that show later.
-    #[serde(skip)]
-    source: source::Source,
+/// Share of the training images that is held out to select epochs, unless a suite says otherwise.
+pub const VALIDATION: f64 = 0.1;
+
+/// More images than any data set has.
+const MOST_IMAGES: u64 = 100_000_000;
+
+section! {
+    /// A suite, as written.
+    #[derive(Debug, Clone)]
+    pub struct Suite {
+        schema: u32, Whole(1, Some(1)), (required), "version of this form: 1";
+        name: String, Text, (required), "short name; also that of its folder of results";
+        title: String, Text, (required), "one line for people";
+        description: String, Text, (required), "what it measures and why";
+        gpu_hours: Option<f64>, Number(Bounds::positive(1e6)), (none "not estimated"),
+            "estimate of the hours of all its cells on one large GPU (an H100 or H200)";
+        data: Data, Inner(Section::Data), (required), "the images";
+        network: Network, Inner(Section::Network), (none "the paper's"),
+            "what all stages share, unless they say otherwise";
+        training: StageSettings, Inner(Section::Stage), (none "the method's"),
+            "settings all stages share, unless they say otherwise";
+        train: Vec<Train>, List(Section::Train), (none "none: any model is measured"),
+            "the stages to train, parents first";
+        evaluation: Evaluation, Inner(Section::Evaluation), (required), "what is measured";
+        scale: BTreeMap<String, Table>, Changes, (none "none"),
+            "what changes at a scale, by its name (--set scale=NAME): settings as in the suite, stages by \
+             their names, and `models`, the only ones that are left";
+        slurm: Slurm, Inner(Section::Slurm), (none "nothing"),
+            "options of a Slurm cluster; they change no result";
+        // What it was read from, for errors that show later.
+        @private source: source::Source;
+    }
 }
 
-/// `[data]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    /// A data set, as in `rlnet data list`.
-    pub dataset: String,
-    /// Training images used, from the front; all when absent.
-    pub train: Option<u32>,
-    /// Test images used, from the front; all when absent.
-    pub test: Option<u32>,
-    /// Share of the training images held out for selecting epochs.
-    #[serde(default = "tenth")]
-    pub validation: f64,
+section! {
+    /// `[data]`.
+    #[derive(Debug, Clone)]
+    pub struct Data {
+        dataset: String, Text, (required), "as in `rlnet data list`, or imagefolder:PATH";
+        train: Option<u32>, Whole(2, Some(MOST_IMAGES)), (none "all"),
+            "training images used, from the front of the official order";
+        test: Option<u32>, Whole(1, Some(MOST_IMAGES)), (none "all"),
+            "test images used, from the front of the official order";
+        validation: f64, Number(Bounds::share()), (= VALIDATION),
+            "share of the training images held out to select epochs; the reference selects on the test set";
+    }
 }
 
-fn tenth() -> f64 {
-    0.1
-}
-
-/// `[network]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// Architecture, as in `rlnet model list`.
-    pub arch: String,
-    /// Banks of batch norm.
-    #[serde(default = "dual")]
-    pub norm: NormBanks,
-}
-
-fn dual() -> NormBanks {
-    NormBanks::Dual
+section! {
+    /// `[network]`.
+    #[derive(Debug, Clone)]
+    pub struct Network {
+        arch: String, Text, (required), "as in `rlnet model list`";
+        norm: NormBanks, Words(NormBanks::WORDS), (= NormBanks::Dual),
+            "banks of batch norm; dual: clean and AugMix images through one, attacked ones through the other (the paper)";
+    }
 }
 
 impl Default for Network {
@@ -126,158 +113,75 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             arch: DEFAULT_ARCH.to_owned(),
-            norm: dual(),
+            norm: NormBanks::Dual,
         }
     }
 }
 
-/// Settings of a stage; what is absent comes from `[training]`, then from the method.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageSettings {
-    /// Passes over the training images.
-    pub epochs: Option<u32>,
-    /// Images a step.
-    pub batch: Option<usize>,
-    /// Learning rate before any milestone.
-    pub lr: Option<f64>,
-    /// How the rate falls.
-    pub schedule: Option<Schedule>,
-    /// Fractions of the epochs after which the rate is divided by 10.
-    pub milestones: Option<Vec<f64>>,
-    /// SGD momentum.
-    pub momentum: Option<f64>,
-    /// L2 penalty.
-    pub weight_decay: Option<f64>,
-    /// Weight of the cross entropy.
-    pub gamma: Option<f64>,
-    /// Weight of the distillation KL.
-    pub alpha: Option<f64>,
-    /// Weight of the attention transfer.
-    pub beta: Option<f64>,
-    /// A named combination of loss terms; `gamma`, `alpha`, `beta`, `attention`, `inner` and
-    /// `trades` beside it override its parts.
-    pub mode: Option<ModeName>,
-    /// Roles of the attention term.
-    pub attention: Option<Vec<View>>,
-    /// Form of the attention term.
-    pub pram: Option<Pram>,
-    /// What the inner attack maximises.
-    pub inner: Option<Inner>,
-    /// Weight of TRADES' term.
-    pub trades: Option<f64>,
-    /// Weight of the Jensen-Shannon consistency.
-    pub jsd: Option<f64>,
-    /// First weight of the slopes' lasso of a stage `snl`.
-    pub lasso: Option<f64>,
-    /// What makes the augmented role's images.
-    pub augmentation: Option<Augmentation>,
-    /// How the mask stage scores units.
-    pub score: Option<Score>,
-    /// What a mask keeps or drops as one.
-    pub granularity: Option<Granularity>,
-    /// Arithmetic: `fp32`, `tf32`, or `bf16` (inner attack only).
-    pub precision: Option<Precision>,
-    /// Distillation temperature.
-    pub temperature: Option<f64>,
-    /// The inner attack.
-    pub attack: Option<AttackSpec>,
-    /// Which epoch is handed on.
-    pub select: Option<Select>,
-    /// `fixed` or `parity`.
-    pub dialect: Option<Dialect>,
-    /// Defects of the reference to replay, by name or number, in dialect `fixed`.
-    pub quirks: Option<Vec<Quirk>>,
-    /// Seed.
-    pub seed: Option<u64>,
+section! {
+    /// `[[train]]`. (The settings are spelled out in `with`, not flattened: serde's `flatten` would
+    /// lose the line of an unknown key.)
+    #[derive(Debug, Clone)]
+    pub struct Train {
+        name: Spanned<String>, Text, (required),
+            "name of the model it makes: letters, digits, `-`, `_`, `.`";
+        stage: Stage, Words(Stage::WORDS), (required), "which stage of the method, or SNL's search";
+        views: Option<Vec<View>>, WordList(View::WORDS),
+            (none "those of the stage it builds on; else all three"),
+            "roles that training images play (the paper)";
+        norm: Option<NormBanks>, Words(NormBanks::WORDS),
+            (none "that of the stage it builds on; else network.norm"), "banks of batch norm";
+        arch: Option<String>, Text, (none "that of the stage it builds on; else network.arch"), "architecture";
+        teacher: Option<Spanned<String>>, Text, (none "a mask or snl stage must have it"),
+            "the teacher of a mask or snl stage, or of a student without one: a stage above";
+        mask: Option<Spanned<String>>, Text, (none "a student must have it, or a teacher and a budget"),
+            "the mask or snl stage of a student: a stage above";
+        budget: Option<Budget>, Kind::Budget, (none "a mask stage must have it, or a published allocation"),
+            "ReLUs to keep: a number (50k) or a reduction (11.14x)";
+        allocation: Option<Allocation>, Text, (later = Allocation::Sensitivity),
+            "how a budget is shared among layers: sensitivity, measured, uniform, equal or published:NAME";
+        imported: Option<Box<ImportedMask>>, Inner(Section::Imported), (none "none"),
+            "the mask of a student that has a teacher and no budget, from a file";
+        units: Option<Spanned<String>>, Text, (none "none"),
+            "a mask or snl stage above whose kept units a student with a teacher takes, with fresh weights";
+        dataset: Option<String>, Text, (none "data.dataset"),
+            "data set of a teacher and what builds on it, as many images as in [data]; such models are not measured";
+        with: StageSettings, Inner(Section::Stage), (none "none"), "settings of this stage alone";
+    }
 }
 
-/// `[[train]]`. (The settings are spelled out, not flattened: serde's `flatten` would lose
-/// the line of an unknown key.)
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Train {
-    /// Name of the model it makes.
-    pub name: Spanned<String>,
-    /// Which stage.
-    pub stage: Stage,
-    /// Image roles; all three when absent.
-    pub views: Option<Vec<View>>,
-    /// Banks of batch norm; the suite's when absent.
-    pub norm: Option<NormBanks>,
-    /// Architecture; the suite's when absent.
-    pub arch: Option<String>,
-    /// The teacher of a mask stage, or of a student that has none.
-    pub teacher: Option<Spanned<String>>,
-    /// The stage `mask` or `snl` of a student.
-    pub mask: Option<Spanned<String>>,
-    /// ReLUs to keep, of a mask stage or of a student that has none: `50k` or `11.14x`.
-    pub budget: Option<Budget>,
-    /// How the budget is shared among layers.
-    pub allocation: Option<Allocation>,
-    /// The mask of a student with a teacher, from a file.
-    pub imported: Option<Box<ImportedMask>>,
-    /// The stage `mask` or `snl` whose kept units a student with a teacher takes, and nothing else
-    /// of it: its weights are fresh, and the two may be of different data sets.
-    pub units: Option<Spanned<String>>,
-    /// The data set of a teacher, and of the stages that build on it; the suite's when absent.
-    pub dataset: Option<String>,
-    /// Its own settings.
-    #[serde(default)]
-    pub with: StageSettings,
-}
-
-/// `[evaluation]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Evaluation {
-    /// Models to evaluate; every teacher and student when absent.
-    pub models: Option<Vec<Spanned<String>>>,
-    /// `benchmark` (15), `all` (19), `none`, or a list of names.
-    pub corruptions: Corruptions,
-    /// Severities of each corruption.
-    #[serde(default = "every_severity")]
-    pub severities: Vec<u8>,
-    /// Where corrupted images come from.
-    #[serde(default)]
-    pub corrupted: Origin,
-    /// Which libraries generated images imitate.
-    #[serde(default)]
-    pub stack: Stack,
-    /// Where the draws of generated images come from.
-    #[serde(default)]
-    pub rng: Draws,
-    /// Which frost textures generated images may have.
-    #[serde(default)]
-    pub frost: Frost,
-    /// Whether AugMix views of the test images are a condition too: images augmented as those
-    /// of training, but never seen.
-    #[serde(default)]
-    pub augmix: bool,
-    /// Attacks, each through every branch.
-    pub attacks: Attacks,
-    /// The attack whose accuracy is called AdvA; the strongest kind of `attacks` when absent.
-    pub headline: Option<AttackSpec>,
-    /// The model that others are compared with.
-    pub baseline: Option<Spanned<String>>,
-    /// Images a batch; results do not depend on it.
-    #[serde(default = "evaluation_batch")]
-    pub batch: usize,
-    /// Seed of corruptions and attack starts.
-    #[serde(default)]
-    pub seed: u64,
-    /// Branches to go through; all of a model's when absent.
-    pub branches: Option<Vec<Branch>>,
-    /// Whether adversarial images are kept beside the outcomes.
-    #[serde(default = "kept")]
-    pub save_images: bool,
-    /// Whether gradients are probed at the clean images: a part of the diagnosis that is no
-    /// attack.
-    #[serde(default)]
-    pub probe: bool,
-    /// Whether each student's activations are compared with its teacher's, layer by layer.
-    #[serde(default)]
-    pub similarity: bool,
+section! {
+    /// `[evaluation]`.
+    #[derive(Debug, Clone)]
+    pub struct Evaluation {
+        models: Option<Vec<Spanned<String>>>, Names, (none "every teacher and student"),
+            "stages whose models are evaluated";
+        corruptions: Corruptions, Kind::Corruptions, (required),
+            "benchmark (15), extra (4), all (19), none, or a list of names";
+        severities: Vec<u8>, Wholes(1, 5), (= vec![1, 2, 3, 4, 5]), "severities of each corruption";
+        corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
+            "whether corrupted images are generated, or read from --corrupted-dir";
+        stack: Stack, Words(Stack::WORDS), (= Stack::default()),
+            "which libraries generated images imitate: those of the published files, or of 2023";
+        rng: Draws, Words(Draws::WORDS), (= Draws::default()),
+            "random numbers of generated images: one generator an image, or the published script's single stream";
+        frost: Frost, Words(Frost::WORDS), (= Frost::default()),
+            "textures of frost: any, or the published photographs only";
+        augmix: bool, Flag, (= false), "whether AugMix views of the test images are a condition";
+        attacks: Attacks, Kind::Attacks, (required),
+            "attacks, groups of them, or { attack, images } for the first so many images";
+        headline: Option<AttackSpec>, Attack, (none "the strongest kind of attacks (docs/attacks)"),
+            "the attack whose accuracy is called AdvA";
+        baseline: Option<Spanned<String>>, Text, (none "none"), "the model others are compared with";
+        batch: usize, Whole(1, Some(LARGEST_BATCH)), (= 100), "images a batch; results do not depend on it";
+        seed: u64, Whole(0, None), (= 0), "seed of corruptions and attack starts";
+        branches: Option<Vec<Branch>>, WordList(Branch::WORDS), (none "all of a model's"),
+            "norm branches that are evaluated";
+        save_images: bool, Flag, (= true), "whether adversarial images are kept beside the outcomes";
+        probe: bool, Flag, (= false), "whether gradients are probed at the clean images, for the diagnosis";
+        similarity: bool, Flag, (= false),
+            "whether students' activations are compared with their teachers', layer by layer";
+    }
 }
 
 impl Suite {
@@ -314,55 +218,51 @@ impl Evaluation {
     }
 }
 
-fn every_severity() -> Vec<u8> {
-    (1..=5).collect()
-}
-
-fn kept() -> bool {
-    true
-}
-
-fn evaluation_batch() -> usize {
-    100
-}
-
 /// Which corruptions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Corruptions(pub Vec<String>);
 
+impl FromStr for Corruptions {
+    type Err = SuiteError;
+    /// A group, or names with commas.
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        let names = match corruption::group(text) {
+            Some(group) => group,
+            None => text.split(',').map(str::trim).collect(),
+        };
+        let mut list: Vec<String> = Vec::new();
+        for name in names {
+            check_corruption(name)?;
+            if !list.iter().any(|known| known == name) {
+                list.push(name.to_owned());
+            }
+        }
+        Ok(Self(list))
+    }
+}
+
 impl TryFrom<Value> for Corruptions {
     type Error = SuiteError;
     fn try_from(value: Value) -> Result<Self, SuiteError> {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        match value {
-            Value::String(word) => match word.as_str() {
-                "benchmark" => Ok(Self(owned(&BENCHMARK))),
-                "all" => Ok(Self(owned(&[&BENCHMARK[..], &EXTRA[..]].concat()))),
-                "none" => Ok(Self(Vec::new())),
-                other => Err(SuiteError::value(
-                    "corruptions",
-                    other,
-                    "write benchmark, all, none, or a list of names",
-                )),
-            },
-            Value::Array(items) => items
-                .into_iter()
-                .map(|item| {
-                    let name = item
-                        .as_str()
-                        .map(str::to_owned)
-                        .ok_or_else(|| SuiteError::value("corruption", &item, "a name in quotes"))?;
-                    check_corruption(&name)?;
-                    Ok(name)
-                })
-                .collect::<Result<_, _>>()
-                .map(Self),
-            other => Err(SuiteError::value(
-                "corruptions",
-                other,
-                "write benchmark, all, none, or a list of names",
-            )),
+        let wrong = |value: &dyn std::fmt::Display| {
+            let why = format!("write {}, or a list of names", GROUPS.join(", "));
+            SuiteError::value("corruptions", value, why)
+        };
+        match &value {
+            Value::String(word) => {
+                let group = corruption::group(word).ok_or_else(|| wrong(word))?;
+                Ok(Self(group.into_iter().map(str::to_owned).collect()))
+            }
+            Value::Array(items) => {
+                let names = items.iter().map(|item| {
+                    let name = item.as_str().ok_or_else(|| wrong(item))?;
+                    check_corruption(name)?;
+                    Ok(name.to_owned())
+                });
+                names.collect::<Result<_, _>>().map(Self)
+            }
+            other => Err(wrong(other)),
         }
     }
 }

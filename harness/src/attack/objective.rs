@@ -56,8 +56,7 @@ impl Objective {
                         ))
                     })?
                     .shallow_clone(),
-                // The temperature of the training objective (RLNet, section 4).
-                temperature: 4.0,
+                temperature: rlnet_suites::train::TEMPERATURE,
             },
             _ => Self::CrossEntropy(labels),
         })

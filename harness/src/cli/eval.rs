@@ -157,7 +157,7 @@ impl Eval {
             dataset: dataset.clone(),
             train: None,
             test: *limit,
-            validation: 0.1,
+            validation: rlnet_suites::suite::VALIDATION,
             seed: 0,
             checksum: data.checksum.clone(),
         };

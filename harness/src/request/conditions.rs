@@ -1,24 +1,12 @@
 //! Corruptions and severities as they are written on the command line.
 
 use crate::error::{Error, Result};
-use rlnet_suites::corruption::{BENCHMARK, EXTRA, check_corruption};
+use rlnet_suites::suite::Corruptions;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
 pub fn corruptions(text: &str) -> Result<Vec<String>> {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Ok(match text {
-        "none" => Vec::new(),
-        "benchmark" => owned(&BENCHMARK),
-        "extra" => owned(&EXTRA),
-        "all" => owned(&[&BENCHMARK[..], &EXTRA[..]].concat()),
-        names => {
-            let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
-            for name in &names {
-                check_corruption(name)?;
-            }
-            names
-        }
-    })
+    let Corruptions(names) = text.parse()?;
+    Ok(names)
 }
 
 /// Severities as `3`, `1,3,5` or `1-5`.
@@ -39,7 +27,14 @@ pub fn severities(text: &str) -> Result<Vec<u8>> {
             Err(bad())
         };
     }
-    text.split(',').map(number).collect()
+    let mut severities = Vec::new();
+    for part in text.split(',') {
+        let severity = number(part)?;
+        if !severities.contains(&severity) {
+            severities.push(severity);
+        }
+    }
+    Ok(severities)
 }
 
 #[cfg(test)]
@@ -50,6 +45,7 @@ mod tests {
     fn severities_read_as_written() {
         assert_eq!(severities("1-5").expect("a range"), [1, 2, 3, 4, 5]);
         assert_eq!(severities("1,3").expect("a list"), [1, 3]);
+        assert_eq!(severities("3,1,3").expect("a set"), [3, 1]);
         for bad in ["0", "6", "5-1", "", "x"] {
             assert!(severities(bad).is_err(), "{bad}");
         }

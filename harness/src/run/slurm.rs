@@ -15,10 +15,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Tasks of a level that may run at once, unless it is said.
-const TASKS: u32 = 16;
-/// Seconds of warning before the time limit, unless it is said.
-const GRACE: u32 = 120;
 /// Times that a task whose program was killed is tried again.
 const TRIES: u32 = 5;
 
@@ -103,7 +99,9 @@ pub fn submit(directory: &RunDirectory, request: &Request<'_>) -> Result<Submiss
                 CellSpec::Evaluate(_) => (request.shards)(cell).max(1),
             })
             .sum();
-        let tasks = (units as u32).min(request.slurm.tasks.unwrap_or(TASKS)).max(1);
+        let tasks = (units as u32)
+            .min(request.slurm.tasks.unwrap_or(Slurm::TASKS))
+            .max(1);
         let mut command = request.worker.clone();
         command.extend(["--cells".to_owned(), shell(&list)]);
         let name = format!("level-{number}");
@@ -169,7 +167,10 @@ fn script(request: &Request<'_>, folder: &Path, name: &str, command: &[String]) 
         format!("#SBATCH --output={}/{name}-%a.log", folder.display()),
         "#SBATCH --open-mode=append".to_owned(),
         "#SBATCH --requeue".to_owned(),
-        format!("#SBATCH --signal=B:USR1@{}", request.slurm.grace.unwrap_or(GRACE)),
+        format!(
+            "#SBATCH --signal=B:USR1@{}",
+            request.slurm.grace.unwrap_or(Slurm::GRACE)
+        ),
     ];
     lines.extend(request.slurm.directives()?);
     lines.push(format!("cd {} || exit 2", shell(&here)));

@@ -1,9 +1,10 @@
 //! A suite from its text, with overrides.
 
 use super::source::{SCALE, Source};
-use super::{ConfigError, Span, Suite, range, span};
+use super::{ConfigError, Span, Suite, keys, span};
 use crate::error::SuiteError;
 use crate::scale;
+use std::collections::BTreeSet;
 use std::num::{IntErrorKind, ParseIntError};
 use toml::{Table, Value};
 
@@ -59,9 +60,9 @@ impl Suite {
     fn read(text: &str) -> Result<Self, ConfigError> {
         // First, as a type would say less of a number that is too large for it.
         if let Ok(table) = text.parse() {
-            range::check(&table)?;
+            keys::check(&table)?;
         }
-        let suite: Self = toml::from_str(text).map_err(|error| ConfigError {
+        let mut suite: Self = toml::from_str(text).map_err(|error| ConfigError {
             span: Span::Byte(error.span().map_or(0, |span| span.start)),
             message: match error.message() {
                 // So the reader says what no setting can hold.
@@ -72,7 +73,26 @@ impl Suite {
             },
         })?;
         suite.check()?;
+        suite.without_repeats();
         Ok(suite)
+    }
+
+    /// Lists are sets: a name that is written twice counts once.
+    fn without_repeats(&mut self) {
+        let stages = self.train.iter_mut();
+        for stage in stages {
+            distinct(stage.views.iter_mut());
+            distinct(stage.with.attention.iter_mut());
+        }
+        distinct(self.training.attention.iter_mut());
+        let asked = &mut self.evaluation;
+        distinct([&mut asked.corruptions.0].into_iter());
+        distinct([&mut asked.severities].into_iter());
+        distinct(asked.branches.iter_mut());
+        if let Some(models) = &mut asked.models {
+            let mut seen = BTreeSet::new();
+            models.retain(|model| seen.insert(model.get_ref().clone()));
+        }
     }
 
     /// A suite's text with overrides applied, before it is given a meaning.
@@ -94,6 +114,14 @@ impl Suite {
             apply(&mut table, set)?;
         }
         Ok(table)
+    }
+}
+
+/// Leaves each item of a list where it stands first.
+fn distinct<'a, T: Ord + Clone + 'a>(lists: impl Iterator<Item = &'a mut Vec<T>>) {
+    for list in lists {
+        let mut seen = BTreeSet::new();
+        list.retain(|item| seen.insert(item.clone()));
     }
 }
 
@@ -149,6 +177,7 @@ pub(crate) fn apply(table: &mut Table, set: &str) -> Result<(), SuiteError> {
 mod tests {
     use super::*;
     use crate::catalog::CATALOGUE;
+    use crate::plan::PlanContext;
 
     fn demo() -> &'static str {
         crate::catalog::find("demo").expect("the demo suite")
@@ -159,6 +188,49 @@ mod tests {
         for (name, text) in CATALOGUE {
             let suite = Suite::parse(text, name, &[]).expect(name);
             assert_eq!(suite.name, *name);
+        }
+    }
+
+    #[test]
+    fn naming_a_thing_twice_changes_nothing() {
+        let planned = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(demo(), "demo", &sets).expect("a suite");
+            suite.plan(&PlanContext::unread(&suite)).expect("a plan").cells
+        };
+        for (once, twice) in [
+            ("evaluation.severities=[3,1]", "evaluation.severities=[3,1,3]"),
+            (
+                "evaluation.corruptions=[\"fog\"]",
+                "evaluation.corruptions=[\"fog\",\"fog\"]",
+            ),
+            (
+                "evaluation.models=[\"rlnet\",\"senet\"]",
+                "evaluation.models=[\"rlnet\",\"senet\",\"rlnet\"]",
+            ),
+            (
+                "evaluation.branches=[\"clean\"]",
+                "evaluation.branches=[\"clean\",\"clean\"]",
+            ),
+            (
+                "evaluation.attacks=[\"pgd:steps=10,eps=4/255,alpha=1/255\"]",
+                "evaluation.attacks=[\"pgd:steps=10,eps=4/255,alpha=1/255\",\"pgd:steps=10,eps=4/255,alpha=1/255\"]",
+            ),
+            (
+                "train.teacher.views=[\"clean\",\"adversarial\"]",
+                "train.teacher.views=[\"clean\",\"adversarial\",\"clean\"]",
+            ),
+            (
+                "training.attention=[\"clean\"]",
+                "training.attention=[\"clean\",\"clean\"]",
+            ),
+            (
+                "training.quirks=[\"B1\"]",
+                "training.quirks=[\"B1\",\"shared-shortcut-norm\"]",
+            ),
+        ] {
+            let plans = [once, twice].map(|set| planned(&[set]));
+            assert_eq!(plans[0], plans[1], "{twice}");
         }
     }
 

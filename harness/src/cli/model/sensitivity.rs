@@ -9,13 +9,11 @@ use crate::run::prepare::Sizes;
 use crate::terminal::{outln, print_json, print_line};
 use crate::train::sensitivity::{IMAGES, sensitivities};
 use rlnet_suites::cell::DataSpec;
+use rlnet_suites::suite::VALIDATION;
 use rlnet_suites::train::{Allocation, Budget};
 use rlnet_suites::{CellRecord, CellSpec};
 use serde_json::json;
 use std::path::Path;
-
-/// The share held out where no cell says which.
-const HELD_OUT: f64 = 0.1;
 
 /// Measures a model and prints its layers.
 pub fn sensitivity(
@@ -127,7 +125,7 @@ fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepar
     let sizes = Sizes {
         train: spec.and_then(|spec| spec.train),
         test: spec.and_then(|spec| spec.test),
-        validation: spec.map_or(HELD_OUT, |spec| spec.validation),
+        validation: spec.map_or(VALIDATION, |spec| spec.validation),
     };
     let data = Prepared::load(name, &global.data_dir(), sizes)?;
     match spec {

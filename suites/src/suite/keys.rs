@@ -1,27 +1,34 @@
-//! Numbers out of range, by the one table of settings ([`crate::settings`]): what an editor's schema
-//! refuses, and nothing else.
+//! Unknown keys and numbers out of range, by the table of settings ([`crate::settings`]).
 
 use super::{ConfigError, Span};
+use crate::error::SuiteError;
 use crate::settings::{self, Kind, Section};
 use std::fmt::Display;
 use toml::{Table, Value};
 
-/// Refuses the first number of a suite that is out of its setting's range. Values of another type
-/// are left to who reads them.
+/// Refuses the first key that no section has, with the nearest one, and the first number out of its
+/// setting's range. Values of another type are left to their readers.
 pub fn check(suite: &Table) -> Result<(), ConfigError> {
     section(Section::Suite, suite, &[])
 }
 
 fn section(section: Section, table: &Table, above: &[String]) -> Result<(), ConfigError> {
     for (key, value) in table {
-        if let Some(setting) = settings::find(section, key) {
-            fits(setting.kind, value, &[above, std::slice::from_ref(key)].concat())?;
-        }
+        let path = [above, std::slice::from_ref(key)].concat();
+        let setting = settings::find(section, key).map_err(|error| ConfigError {
+            message: match &error {
+                SuiteError::Value { message, .. } => format!("unknown key {}: {message}", path.join(".")),
+                SuiteError::File { .. } => error.to_string(),
+            },
+            span: Span::Key(path.clone()),
+        })?;
+        fits(setting.kind, value, &path)?;
     }
     Ok(())
 }
 
-fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
+/// Refuses a value out of its range.
+pub(crate) fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
     match (kind, value) {
         (Kind::Inner(inner), Value::Table(table)) => section(inner, table, path),
         (Kind::List(inner), Value::Array(items)) => {
@@ -40,16 +47,18 @@ fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
         }
         (Kind::Number(bounds), Value::Integer(_) | Value::Float(_)) => {
             let number = value.as_float().or(value.as_integer().map(|whole| whole as f64));
-            match number.is_some_and(|number| bounds.hold(number)) {
-                true => Ok(()),
-                false => Err(outside(path, value, bounds)),
+            if number.is_some_and(|number| bounds.hold(number)) {
+                Ok(())
+            } else {
+                Err(outside(path, value, bounds))
             }
         }
         (Kind::Whole(least, most), Value::Integer(whole)) => {
             let whole = u64::try_from(*whole).ok();
-            match whole.is_some_and(|whole| whole >= least && most.is_none_or(|most| whole <= most)) {
-                true => Ok(()),
-                false => Err(outside(path, value, wholes(least, most))),
+            if whole.is_some_and(|whole| whole >= least && most.is_none_or(|most| whole <= most)) {
+                Ok(())
+            } else {
+                Err(outside(path, value, wholes(least, most)))
             }
         }
         _ => Ok(()),
@@ -125,6 +134,41 @@ mod tests {
         ] {
             read(fine).expect(fine);
         }
+    }
+
+    #[test]
+    fn an_unknown_key_gets_a_suggestion_wherever_it_is_written() {
+        let demo = crate::catalog::find("demo").expect("demo");
+        for (set, hint) in [
+            (
+                "titel=x",
+                "unknown key titel: no such setting here; did you mean `title`?",
+            ),
+            (
+                "data.tset=7",
+                "unknown key data.tset: no such setting here; did you mean `test`?",
+            ),
+            ("training.lrr=1", "did you mean `lr`?"),
+            ("train.rlnet.with.epoch=1", "unknown key train.rlnet.with.epoch: "),
+            ("train.rlnet.bugdet=5x", "did you mean `budget`?"),
+            ("evaluation.severity=[1]", "did you mean `severities`?"),
+            ("slurm.partitoin=gpu", "did you mean `partition`?"),
+        ] {
+            let error = Suite::parse(demo, "demo", &[set.to_owned()])
+                .expect_err(set)
+                .to_string();
+            assert!(error.contains(hint), "{set}: {error}");
+        }
+        let text = demo.replacen("with.epochs = 12", "with.epoch = 12", 1);
+        let line = 1 + text
+            .lines()
+            .position(|line| line.contains("with.epoch ="))
+            .expect("a line");
+        let error = Suite::parse(&text, "mine.toml", &[])
+            .expect_err("a typo")
+            .to_string();
+        let expected = "unknown key train.teacher.with.epoch: no such setting here; did you mean `epochs`?";
+        assert_eq!(error, format!("mine.toml:{line}: {expected}"));
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! What a training cell does: stage, budget, settings. Fully resolved; the defaults are RLNet's
+//! (arXiv 2402.05521 and its reference code).
+
+mod budget;
+mod settings;
+
+pub use budget::{Allocation, Budget};
+pub(crate) use settings::{Choices, INNER_ATTACK, LARGEST_BATCH, StageCase};
+pub use settings::{StageSettings, TEMPERATURE, TrainSpec, When};
+
+use crate::branch::NormBanks;
+use crate::dialect::Quirk;
+use crate::objective::{Granularity, Schedule};
+use crate::settings::{Kind, section};
+use crate::view::View;
+use crate::words::words;
+use serde::Serialize;
+
+words! {
+    /// The three stages of the method, and SNL's search.
+    pub enum Stage, "stage" {
+        /// Trains an all-ReLU (AR) network.
+        Teacher = "teacher",
+        /// Finds which ReLUs to keep while distilling into a fresh partial-ReLU (PR) network.
+        Mask = "mask",
+        /// Trains the PR network with its mask frozen.
+        Student = "student",
+        /// Finds which ReLUs to keep as SNL does (Cho et al., ICML 2022): from the teacher's weights,
+        /// a slope a unit, a lasso on the slopes.
+        Snl = "snl",
+    }
+}
+
+impl Stage {
+    /// Whether its result is a mask for a student.
+    pub fn is_search(self) -> bool {
+        matches!(self, Self::Mask | Self::Snl)
+    }
+}
+
+words! {
+    /// `fixed` does what the paper describes; `parity` replays the reference code's defects.
+    pub enum Dialect, "dialect" {
+        /// What the paper describes (default).
+        Fixed = "fixed",
+        /// What the reference code does.
+        Parity = "parity",
+    }
+}
+
+words! {
+    /// Which epoch's weights a training cell hands on. Measured on the held-out tenth of the
+    /// training set, never on the test set.
+    pub enum Select, "select" {
+        /// The last epoch.
+        Last = "last",
+        /// Best clean accuracy through the clean branch (the reference's rule, there on the test set).
+        Clean = "clean",
+        /// Best mean of clean accuracy (clean branch) and adversarial accuracy (adversarial branch).
+        Mean = "mean",
+    }
+}
+
+section! {
+    /// A mask in a file, as `rlnet export MODEL --format mask` writes it.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub struct ImportedMask {
+        path: String, Kind::Text, (required),
+            "where the mask is (rlnet export --format mask); no part of a cell's identity";
+        blake3: String, Kind::Text, (required),
+            "its checksum, 64 hexadecimal digits: what the mask is";
+    }
+}
+
+impl TrainSpec {
+    /// The learning rate of a 1-based epoch: divided by 10 for every milestone strictly
+    /// passed (reference: 150, 180 and 210 of 240 epochs), or along a cosine that would be zero
+    /// after the last epoch.
+    pub fn lr_at(&self, epoch: u32) -> f64 {
+        if self.schedule == Schedule::Cosine {
+            let done = f64::from(epoch.saturating_sub(1)) / f64::from(self.epochs.max(1));
+            return self.lr * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
+        }
+        let passed = self
+            .milestones
+            .iter()
+            .filter(|fraction| (f64::from(self.epochs) * **fraction).round() < f64::from(epoch))
+            .count();
+        self.lr * 0.1_f64.powi(passed as i32)
+    }
+
+    /// Whether a defect of the reference is replayed.
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    /// Whether a defect of the reference concerns this stage, its network and its roles: where it
+    /// does not, its switch changes nothing.
+    pub fn concerns(&self, quirk: Quirk) -> bool {
+        let (resnet, wrn) = (self.arch.starts_with("resnet"), self.arch.starts_with("wrn"));
+        let (single, dual, triple) = (
+            self.norm == NormBanks::Single,
+            self.norm == NormBanks::Dual,
+            self.norm == NormBanks::Triple,
+        );
+        let (teacher, search) = (self.stage == Stage::Teacher, self.stage == Stage::Mask);
+        let distilled = !teacher && self.stage != Stage::Snl;
+        let augmix = self.views.contains(&View::Augmix);
+        let robust = self.is_robust();
+        match quirk {
+            Quirk::SharedShortcutNorm => teacher && resnet && !triple,
+            Quirk::StrictThreshold | Quirk::ReplicatedFirstMask => {
+                search && self.granularity == Granularity::Unit
+            }
+            Quirk::NormedStages => distilled && wrn,
+            Quirk::SelectOnTest => self.stage != Stage::Snl,
+            Quirk::TripleNormThirds => triple && augmix && (robust || distilled),
+            Quirk::SingleNormRoles => single && robust,
+            Quirk::OwnAugmixCrop => augmix,
+            Quirk::StudentWithoutSkip => distilled && resnet,
+            Quirk::TripleTeacherWithoutSkip => teacher && resnet && triple,
+            Quirk::SingleNormCleanLoss => {
+                distilled && single && robust && (self.gamma > 0.0 || self.beta > 0.0)
+            }
+            Quirk::NoAugmixKlOnly => distilled && dual && robust && !augmix,
+            Quirk::TripleNormKlOnly => distilled && triple && robust,
+        }
+    }
+
+    /// Whether its units are first drawn by lot, layer by layer: those of a mask stage are, and
+    /// of a student that has no mask stage.
+    pub fn draws_mask(&self) -> bool {
+        let counted = self.budget.is_some() || self.allocation.has_counts();
+        self.stage == Stage::Mask || (self.stage == Stage::Student && counted)
+    }
+
+    /// Whether any role is adversarial.
+    pub fn is_robust(&self) -> bool {
+        self.views.contains(&View::Adversarial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of the switches of `dialect = "parity"` have something to replay.
+    #[test]
+    fn switches_concern_the_stages_that_the_reference_gets_wrong() {
+        let acting = |stage: &str, sets: &[&str]| {
+            let mut all = vec!["training.dialect=parity".to_owned()];
+            all.extend(sets.iter().map(|set| (*set).to_owned()));
+            let text = crate::catalog::find("demo").expect("demo");
+            let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");
+            let plan = suite
+                .plan(&crate::plan::PlanContext::unread(&suite))
+                .expect("a plan");
+            let cell = plan
+                .cells
+                .into_iter()
+                .find(|cell| cell.name == stage)
+                .expect(stage);
+            let crate::CellSpec::Train(spec) = cell.spec else {
+                panic!("{stage} is trained")
+            };
+            let acting = Quirk::ALL.into_iter().filter(|quirk| spec.concerns(*quirk));
+            acting.map(Quirk::number).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(acting("teacher", &[]), "B1 B4 B8");
+        assert_eq!(acting("mask", &[]), "B2 B4 B8 B14 B23");
+        assert_eq!(acting("rlnet", &[]), "B4 B8 B23");
+        let triple = "network.norm=triple";
+        assert_eq!(acting("teacher", &[triple]), "B4 B5 B8 B24");
+        assert_eq!(acting("rlnet", &[triple]), "B4 B5 B8 B23 B27");
+        assert_eq!(acting("rlnet", &["network.norm=single"]), "B4 B7 B23 B25");
+        assert_eq!(acting("rlnet", &["network.arch=wrn-10-1"]), "B3 B4 B8");
+        let without = "train.teacher.views=[\"clean\",\"adversarial\"]";
+        assert_eq!(acting("rlnet", &[without]), "B4 B23 B26");
+    }
+}

@@ -1,0 +1,334 @@
+//! The settings of a training stage: one table for `[training]`, for `with` of a `[[train]]`, for the
+//! resolved cell, and for the options of `rlnet train`.
+
+use super::{Allocation, Budget, Dialect, ImportedMask, Select, Stage};
+use crate::attack::AttackSpec;
+use crate::bounds::Bounds;
+use crate::branch::NormBanks;
+use crate::dialect::Quirk;
+use crate::error::SuiteError;
+use crate::objective::{
+    Augmentation, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score, is_default,
+};
+use crate::settings::{Fallback, Kind::*, Setting, written};
+use crate::view::View;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// The largest batch that is accepted: no memory holds more at once.
+pub(crate) const LARGEST_BATCH: u64 = 100_000;
+/// The most epochs that are accepted; SNL's search ends by itself long before.
+const MOST_EPOCHS: u64 = 100_000;
+/// Weights of a loss: the reference's largest is 1000.
+const WEIGHT: Bounds = Bounds::from_to(0.0, 1e6);
+
+/// Attention roles of a stage that names no mode: the reference's headline.
+const ATTENTION: [View; 2] = [View::Clean, View::Augmix];
+
+/// The inner attack of a stage that names none: the paper's.
+pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";
+
+/// Temperature of distillation, also in the inner attack (the reference).
+pub const TEMPERATURE: f64 = 4.0;
+
+/// What the default of a setting may depend on.
+pub(crate) struct StageCase {
+    /// The stage.
+    pub stage: Stage,
+    /// Whether it has an adversarial role.
+    pub robust: bool,
+    /// Whether it builds on a stage `snl`.
+    pub after_snl: bool,
+}
+
+/// The stages that a default is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A stage `teacher`.
+    Teacher,
+    /// A stage `mask`.
+    Mask,
+    /// A stage `student`, unless it builds on a stage `snl`.
+    Student,
+    /// The same without an adversarial role.
+    PlainStudent,
+    /// A stage `snl`.
+    Snl,
+    /// A stage `student` that builds on a stage `snl`.
+    AfterSnl,
+    /// Any stage without an adversarial role.
+    Plain,
+    /// Every stage.
+    Always,
+}
+
+impl When {
+    /// The stages in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Mask => "mask",
+            Self::Student => "student",
+            Self::PlainStudent => "student without attacks",
+            Self::Snl => "snl",
+            Self::AfterSnl => "student after snl",
+            Self::Plain => "without attacks",
+            Self::Always => "otherwise",
+        }
+    }
+
+    fn holds(self, case: &StageCase) -> bool {
+        let student = case.stage == Stage::Student;
+        match self {
+            Self::Teacher => case.stage == Stage::Teacher,
+            Self::Mask => case.stage == Stage::Mask,
+            Self::Student => student && !case.after_snl,
+            Self::PlainStudent => student && !case.after_snl && !case.robust,
+            Self::Snl => case.stage == Stage::Snl,
+            Self::AfterSnl => student && case.after_snl,
+            Self::Plain => !case.robust,
+            Self::Always => true,
+        }
+    }
+}
+
+/// Declares [`StageSettings`] (what somebody wrote) and [`TrainSpec`] (nothing left to default). A
+/// setting is one entry: name, type, kind, defaults by stage (the first row that holds), meaning.
+macro_rules! stage_settings {
+    (
+        chosen {$($(#[$chosen_meta:meta])* $chosen:ident: $chosen_type:ty,)+}
+        shorthand {$short:ident: $short_type:ty, $short_kind:expr, $short_help:literal;}
+        settings {$(
+            $(#[$meta:meta])*
+            $key:ident: $type:ty, $kind:expr, [$($($when:ident)|+ => $value:expr),+], $help:literal;
+        )+}
+    ) => {
+        /// Settings of a stage, as written; what is absent comes from `[training]`, then from the method.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct StageSettings {
+            #[doc = $short_help]
+            pub $short: Option<$short_type>,
+            $(#[doc = $help] pub $key: Option<$type>,)+
+        }
+
+        /// One training cell, with nothing left to default.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub struct TrainSpec {
+            $($(#[$chosen_meta])* pub $chosen: $chosen_type,)+
+            $(#[doc = $help] $(#[$meta])* pub $key: $type,)+
+        }
+
+        /// What a stage is beside its settings.
+        pub(crate) struct Choices {
+            $(pub $chosen: $chosen_type,)+
+        }
+
+        impl StageSettings {
+            pub(crate) const SETTINGS: &'static [Setting] = &[
+                Setting {
+                    key: stringify!($short),
+                    kind: $short_kind,
+                    default: Fallback::Described("none"),
+                    help: $short_help,
+                },
+                $(Setting {
+                    key: stringify!($key),
+                    kind: $kind,
+                    default: Fallback::ByStage(&[
+                        $((&[$(When::$when),+], || written::<$type>($value)),)+
+                    ]),
+                    help: $help,
+                },)+
+            ];
+
+            /// These settings, and where they say nothing, those of a wider section.
+            pub(crate) fn or(self, wider: Self) -> Self {
+                Self {
+                    $short: self.$short.or(wider.$short),
+                    $($key: self.$key.or(wider.$key),)+
+                }
+            }
+
+            /// These settings, and where they say nothing, those of the method.
+            pub(crate) fn fill(self, choices: Choices, case: &StageCase) -> Result<TrainSpec, SuiteError> {
+                $(let $key = match self.$key {
+                    Some(value) => value,
+                    $(None if [$(When::$when),+].iter().any(|when| when.holds(case)) => $value,)+
+                    None => return Err(without_default(stringify!($key))),
+                };)+
+                Ok(TrainSpec {
+                    $($chosen: choices.$chosen,)+
+                    $($key,)+
+                })
+            }
+        }
+
+        impl TrainSpec {
+            /// Every setting as it is written in a suite, those at their defaults too.
+            pub(crate) fn settings(&self) -> Result<Table, SuiteError> {
+                let mut table = Table::new();
+                $(table.insert(stringify!($key).to_owned(), written(&self.$key)?);)+
+                Ok(table)
+            }
+        }
+    };
+}
+
+stage_settings! {
+    chosen {
+        /// Which stage.
+        stage: Stage,
+        /// Whether a student takes nothing of its second parent, a search, but the units it keeps.
+        #[serde(default, skip_serializing_if = "is_default")]
+        units_only: bool,
+        /// Architecture, as in `rlnet model list`.
+        arch: String,
+        /// Banks of batch norm.
+        norm: NormBanks,
+        /// Image roles in a step; the loss is the mean over them.
+        views: Vec<View>,
+        /// ReLUs to keep (stages `mask` and `snl`, and a student without a mask stage).
+        budget: Option<Budget>,
+        /// How the budget is shared (stage `mask`).
+        allocation: Allocation,
+        /// The mask of a student that takes it from a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        imported: Option<Box<ImportedMask>>,
+    }
+    shorthand {
+        mode: ModeName, Mode,
+            "a named combination of loss terms; gamma, alpha, beta, attention, inner and trades beside it win";
+    }
+    settings {
+        epochs: u32, Whole(1, Some(MOST_EPOCHS)),
+            [Teacher | Student => 240, Mask => 150, Snl => 2000, AfterSnl => 100],
+            "passes over the training images, at most in a stage snl (the reference's README; SNL's code)";
+        batch: usize, Whole(6, Some(LARGEST_BATCH)), [Always => 128],
+            "images a step, shared between the roles (the reference)";
+        lr: f64, Number(Bounds::positive(1000.0)),
+            [Teacher | Mask => 0.05, Student => 0.01, Snl | AfterSnl => 0.001],
+            "learning rate before any milestone (the reference's README; SNL's code)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        schedule: Schedule, Words(Schedule::WORDS), [AfterSnl => Schedule::Cosine, Always => Schedule::Steps],
+            "how the rate falls: at milestones, or along half a cosine to zero";
+        // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
+        milestones: Vec<f64>, Numbers(Bounds::from_to(0.0, 1.0)),
+            [Teacher | Student => vec![0.625, 0.75, 0.875], Always => Vec::new()],
+            "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)";
+        momentum: f64, Number(Bounds::under(1.0)), [Always => 0.9],
+            "momentum of SGD, no Nesterov (the reference)";
+        weight_decay: f64, Number(Bounds::from_to(0.0, 1.0)), [Snl => 0.0, Always => 5e-4],
+            "L2 penalty on every parameter, norms and biases too (the reference)";
+        // SENet's natural fine-tuning weighs the labels less (README: 0.1 on CIFAR-10).
+        gamma: f64, Number(WEIGHT),
+            [Teacher | Snl | AfterSnl => 1.0, PlainStudent => 0.1, Always => 0.5],
+            "weight of the cross entropy (the reference's commands)";
+        alpha: f64, Number(WEIGHT), [Teacher => 0.0, Snl | AfterSnl => 1.0, Always => 0.5],
+            "weight of the distillation (the reference's commands)";
+        beta: f64, Number(WEIGHT), [Student => 1000.0, Always => 0.0],
+            "weight of the attention transfer, a mean over entries of unit vectors (the reference)";
+        #[serde(default = "attention", skip_serializing_if = "is_headline")]
+        attention: Vec<View>, WordList(View::WORDS), [Always => ATTENTION.to_vec()],
+            "roles whose features are compared with the teacher's (the reference's headline)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        pram: Pram, Words(Pram::WORDS), [Always => Pram::Attention],
+            "form of the attention term; `attention` is what the reference runs";
+        #[serde(default, skip_serializing_if = "is_default")]
+        inner: Inner, Words(Inner::WORDS), [Always => Inner::Auto],
+            "what the inner attack maximises; auto: KL to the teacher where there is one (RSLAD, Zi et al., ICCV 2021)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        trades: f64, Number(WEIGHT), [Always => 0.0],
+            "weight of TRADES' term KL_T(adversarial || clean) (Zhang et al., ICML 2019), which replaces the mean over \
+             roles; teachers with one bank only, 0 is off";
+        #[serde(default, skip_serializing_if = "is_default")]
+        jsd: f64, Number(WEIGHT), [Always => 0.0],
+            "weight of AugMix's Jensen-Shannon consistency, 0 is off; the reference has none";
+        #[serde(default, skip_serializing_if = "is_default")]
+        lasso: f64, Number(WEIGHT), [Snl => 1e-5, Always => 0.0],
+            "first weight of the slopes' lasso of a stage snl (SNL's code)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        augmentation: Augmentation, Words(Augmentation::WORDS), [Always => Augmentation::Augmix],
+            "what makes the images of the role augmix (docs/method/augmentation.md)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        score: Score, Words(Score::WORDS), [Always => Score::Own],
+            "how the mask stage scores units; `own` is the reference's";
+        #[serde(default, skip_serializing_if = "is_default")]
+        granularity: Granularity, Words(Granularity::WORDS), [Always => Granularity::Unit],
+            "what a mask keeps or drops as one";
+        temperature: f64, Number(Bounds::positive(1000.0)), [Always => TEMPERATURE],
+            "temperature of distillation, also in the inner attack (the reference)";
+        attack: AttackSpec, Attack, [Always => INNER_ATTACK.parse()?],
+            "the inner attack, also used for validation: PGD-7 at 8/255, step 2/255 (the paper)";
+        select: Select, Words(Select::WORDS),
+            [Mask | Snl => Select::Last, Plain => Select::Clean, Always => Select::Mean],
+            "which epoch is handed on, by accuracy on held-out images";
+        dialect: Dialect, Words(Dialect::WORDS), [Always => Dialect::Fixed],
+            "what the paper describes, or the reference code's defects replayed";
+        #[serde(default, skip_serializing_if = "is_default")]
+        precision: Precision, Words(Precision::WORDS), [Always => Precision::Fp32],
+            "arithmetic of training: tf32 rounds what enters convolutions on CUDA, bf16 the inner attack too";
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quirks: Vec<Quirk>, Quirks, [Always => Vec::new()],
+            "defects of the reference to replay, by name or number (docs/method/dialects.md)";
+        seed: u64, Whole(0, None), [Always => 0],
+            "seed of initialisation, order, augmentation and attack starts";
+    }
+}
+
+impl StageSettings {
+    /// With what its mode stands for, where that is not spelled out beside it.
+    pub(crate) fn with_mode(mut self) -> Self {
+        if let Some(ModeName(mode)) = self.mode {
+            self.gamma.get_or_insert(mode.gamma);
+            self.alpha.get_or_insert(mode.alpha);
+            self.beta.get_or_insert(mode.beta);
+            self.attention.get_or_insert_with(|| mode.attention.to_vec());
+            self.inner.get_or_insert(mode.inner);
+            self.trades.get_or_insert(mode.trades);
+        }
+        self
+    }
+}
+
+/// Every setting ends its rows with one that holds for any stage, which a test sees to.
+fn without_default(key: &str) -> SuiteError {
+    SuiteError::value("setting", key, "it has no default in this stage; write it")
+}
+
+fn attention() -> Vec<View> {
+    ATTENTION.to_vec()
+}
+
+fn is_headline(views: &[View]) -> bool {
+    views == ATTENTION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_default_in_every_stage() {
+        for stage in Stage::ALL {
+            for (robust, after_snl) in [(true, false), (false, false), (true, true), (false, true)] {
+                let choices = Choices {
+                    stage: *stage,
+                    units_only: false,
+                    arch: String::new(),
+                    norm: NormBanks::Dual,
+                    views: Vec::new(),
+                    budget: None,
+                    allocation: Allocation::Sensitivity,
+                    imported: None,
+                };
+                let case = StageCase {
+                    stage: *stage,
+                    robust,
+                    after_snl,
+                };
+                StageSettings::default().fill(choices, &case).expect(stage.name());
+            }
+        }
+    }
+}
