@@ -1,5 +1,6 @@
 //! What an attack and an evaluation know of a model.
 
+use super::tape::{Autograd, Tape};
 use crate::error::{Error, Result};
 use crate::nn::{Frozen, Network};
 use crate::trace::{cause, first_line};
@@ -20,6 +21,14 @@ pub trait Classifier {
     fn branches(&self) -> &[Branch];
     /// Where images must live.
     fn device(&self) -> Device;
+    /// Whether gradients can be asked for; else only attacks that need none can be run.
+    fn has_gradients(&self) -> bool {
+        true
+    }
+    /// Passes of these images `[N, 3, H, W]` whose gradients can be asked for.
+    fn tape<'a>(&'a self, images: &Tensor) -> Box<dyn Tape + 'a> {
+        Box::new(Autograd::new(self, images))
+    }
 }
 
 impl<N: Borrow<Network>> Classifier for Frozen<N> {

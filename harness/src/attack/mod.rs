@@ -20,12 +20,14 @@ pub mod pgd;
 mod radius;
 mod square;
 mod stream;
+pub mod tape;
 pub mod target;
 #[cfg(test)]
 mod toy;
 
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
+pub use tape::Tape;
 pub use target::{Draws, Spent, Target};
 
 use crate::error::{Error, Result};

@@ -1,9 +1,8 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
-use super::gradient::gradient;
 use super::objective::margin;
-use super::{Classifier, Objective};
+use super::{Classifier, Objective, Tape};
 use crate::error::{Error, Result};
 use rlnet_suites::Branch;
 use std::cell::RefCell;
@@ -212,6 +211,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Passes of points `[N, 3, H, W]` whose gradients can be asked for, in batches as [`Target::pass`] makes them.
+    fn tape(&self, points: &Tensor) -> FilledTape<'_> {
+        let images = match self.draws {
+            Draws::Keyed(_) => filled(points),
+            Draws::Stream(_) => points.shallow_clone(),
+        };
+        FilledTape {
+            tape: self.model.tape(&images),
+            images: points.size()[0],
+        }
+    }
+
     fn passes(&self) -> u32 {
         self.eot * self.branches.len() as u32
     }
@@ -255,12 +266,11 @@ impl<'a> Target<'a> {
     /// The mean over the passes through one branch.
     fn slope_in(&self, branch: Branch, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
         let pass = || -> Result<Slope> {
-            let variable = points.detach().set_requires_grad(true);
-            let logits = self.pass(&variable, branch)?;
+            let mut tape = self.tape(points);
+            let logits = tape.logits(branch)?;
             let loss = loss(&logits);
             // A sum, not a mean: each image's gradient is its own whatever the batch.
-            let sum = loss.sum(Kind::Float);
-            let gradient = gradient(&sum, &variable, false)?;
+            let gradient = tape.gradient(&loss.sum(Kind::Float), false)?;
             Ok(Slope {
                 loss: loss.detach(),
                 logits: logits.detach(),
@@ -296,11 +306,11 @@ impl<'a> Target<'a> {
         losses: impl Fn(&Tensor) -> Vec<Tensor>,
         mut visit: impl FnMut(Tensor, Tensor),
     ) -> Result<()> {
-        let variable = points.detach().set_requires_grad(true);
+        let mut tape = self.tape(points);
         let mut sums: Vec<Tensor> = Vec::new();
         for &branch in &self.branches {
             for _ in 0..self.eot {
-                let each = losses(&self.pass(&variable, branch)?);
+                let each = losses(&tape.logits(branch)?);
                 sums = match sums.is_empty() {
                     true => each,
                     false => sums.iter().zip(each).map(|(sum, loss)| sum + loss).collect(),
@@ -311,7 +321,7 @@ impl<'a> Target<'a> {
             let loss = sum / f64::from(self.eot);
             let total = loss.sum(Kind::Float);
             let again = place + 1 < sums.len();
-            let gradient = gradient(&total, &variable, again)?;
+            let gradient = tape.gradient(&total, again)?;
             visit(loss.detach(), gradient);
         }
         self.charge(self.passes(), self.passes() * sums.len() as u32);
@@ -360,20 +370,42 @@ fn flags(tensor: &Tensor) -> Vec<bool> {
     values.into_iter().map(|flag| flag != 0).collect()
 }
 
+/// A tape over a batch that was filled up to whole lanes.
+struct FilledTape<'a> {
+    tape: Box<dyn Tape + 'a>,
+    /// Images of the batch itself.
+    images: i64,
+}
+
+impl FilledTape<'_> {
+    fn logits(&mut self, branch: Branch) -> Result<Tensor> {
+        Ok(self.tape.logits(branch)?.narrow(0, 0, self.images))
+    }
+
+    fn gradient(&self, loss: &Tensor, keep: bool) -> Result<Tensor> {
+        Ok(self.tape.gradient(loss, keep)?.narrow(0, 0, self.images))
+    }
+}
+
+/// A batch filled up to whole lanes with copies of its first image.
+fn filled(points: &Tensor) -> Tensor {
+    let n = points.size()[0];
+    let whole = n.max(LEAST);
+    let missing = whole - n + (LANE - whole % LANE) % LANE;
+    if missing == 0 || n == 0 {
+        return points.shallow_clone();
+    }
+    let mut shape = points.size();
+    shape[0] = missing;
+    let filler = points.detach().narrow(0, 0, 1).expand(&shape, false);
+    Tensor::cat(&[points, &filler], 0)
+}
+
 /// A model's logits with the batch filled up to whole lanes; differentiable.
 ///
 /// # Errors
 /// When libtorch refuses an operation.
 pub fn whole_lanes(model: &dyn Classifier, points: &Tensor, branch: Branch) -> Result<Tensor> {
     let n = points.size()[0];
-    let whole = n.max(LEAST);
-    let missing = whole - n + (LANE - whole % LANE) % LANE;
-    if missing == 0 || n == 0 {
-        return model.logits(points, branch);
-    }
-    let filler = points.detach().narrow(0, 0, 1);
-    let mut shape = points.size();
-    shape[0] = missing;
-    let filled = Tensor::cat(&[points, &filler.expand(&shape, false)], 0);
-    Ok(model.logits(&filled, branch)?.narrow(0, 0, n))
+    Ok(model.logits(&filled(points), branch)?.narrow(0, 0, n))
 }

@@ -3,7 +3,6 @@
 //! The checks are those of AutoAttack and RobustBench (and of what their users report), each
 //! with a code. A finding refuses the model; `--allow CODE` lets it through, on the record.
 
-use crate::attack::gradient::gradient;
 use crate::attack::{Classifier, Objective};
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, SuiteError};
@@ -270,12 +269,16 @@ fn look(
             findings.push(Found::new(Finding::BatchDependent));
         }
     }
-    let variable = images.detach().copy().set_requires_grad(true);
-    let logits = model.logits(&variable, branch)?;
+    if !model.has_gradients() {
+        return Ok(findings);
+    }
+    let mut tape = model.tape(&images.copy());
+    let logits = tape.logits(branch)?;
     let loss = Objective::CrossEntropy(labels.shallow_clone())
         .per_image(&logits)
         .sum(Kind::Float);
-    let largest = gradient(&loss, &variable, false)?
+    let largest = tape
+        .gradient(&loss, false)?
         .abs()
         .flatten(1, -1)
         .amax([1_i64].as_slice(), false)
