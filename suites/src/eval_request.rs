@@ -1,8 +1,9 @@
-//! What is asked about a model, and the evaluation cells that answer it.
+//! What to evaluate of a model, and the evaluation cells that do it.
 
 use crate::attack::AttackSpec;
-use crate::branch::{Branch, NormBanks};
+use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
+use crate::compatibility::{NetworkFacts, misfit};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
@@ -13,7 +14,7 @@ use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
 use std::collections::BTreeMap;
 
-/// What is asked about a model.
+/// What to evaluate of a model.
 #[derive(Debug, Clone)]
 pub struct EvalRequest {
     /// Names of corruptions.
@@ -24,11 +25,11 @@ pub struct EvalRequest {
     pub augmix: bool,
     /// Attacks.
     pub attacks: Vec<AttackSpec>,
-    /// Test images, from the front, of attacks that are not made on all of them.
+    /// The number of test images, from the first, of attacks that do not run on all of them.
     pub limits: BTreeMap<AttackSpec, u32>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
-    /// Branches to go through; all of the model's when absent.
+    /// Branches to evaluate; all of the model's when absent.
     pub branches: Option<Vec<Branch>>,
     /// Whether gradients are probed at the clean images.
     pub probe: bool,
@@ -37,17 +38,17 @@ pub struct EvalRequest {
 }
 
 impl EvalRequest {
-    /// What can be asked of one model beside the others that are trained: attacks that need what
-    /// is not there are passed over, and so are branches that it does not have.
-    pub(crate) fn of(&self, cell: &Cell, trained: &[Cell]) -> Self {
+    /// The part of it that fits one model of a suite: without attacks that need a network that the
+    /// suite does not train, and without branches that the model does not have.
+    pub(crate) fn for_model(&self, cell: &Cell, trained: &[Cell]) -> Self {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
-        let fits = |attack: &&AttackSpec| misfit(attack, cell, self.branches.as_deref(), trained).is_none();
-        let branches = self.branches.as_ref().map(|all| gone_through(all, spec));
+        let requested = self.branches.as_deref();
+        let fits = |attack: &&AttackSpec| misfit_in_suite(attack, cell, requested, trained).is_none();
         Self {
             attacks: self.attacks.iter().filter(fits).cloned().collect(),
-            branches,
+            branches: requested.map(|_| facts(cell, spec).evaluated(requested)),
             similarity: self.similarity && spec.stage != Stage::Teacher,
             ..self.clone()
         }
@@ -155,30 +156,30 @@ impl EvalRequest {
     }
 }
 
-/// Whether a network has a branch.
-fn has(spec: &TrainSpec, branch: Branch) -> bool {
-    branch.banks().all(|bank| spec.norm.branches().contains(&bank))
-}
-
-/// Those of some branches that a network has; all of its own where it has none of them.
-fn gone_through(asked: &[Branch], spec: &TrainSpec) -> Vec<Branch> {
-    let own = asked.iter().copied().filter(|branch| has(spec, *branch));
-    let own: Vec<Branch> = own.collect();
-    match own.is_empty() {
-        true => spec.norm.branches().to_vec(),
-        false => own,
+/// What a suite knows of a network that it trains.
+fn facts(cell: &Cell, spec: &TrainSpec) -> NetworkFacts {
+    NetworkFacts {
+        name: cell.name.clone(),
+        branches: spec.norm.branches().to_vec(),
+        is_editable: true,
     }
 }
 
-/// Why an attack cannot be made on a trained network, beside the others; nothing where it can.
-fn misfit(attack: &AttackSpec, cell: &Cell, branches: Option<&[Branch]>, trained: &[Cell]) -> Option<String> {
-    let CellSpec::Train(own) = &cell.spec else {
+/// Why an attack does not fit a model of a suite, beside the others that it trains: the rest of a
+/// sentence about the model; nothing where it fits.
+fn misfit_in_suite(
+    attack: &AttackSpec,
+    cell: &Cell,
+    requested: Option<&[Branch]>,
+    trained: &[Cell],
+) -> Option<String> {
+    let CellSpec::Train(spec) = &cell.spec else {
         return None;
     };
-    if own.stage == Stage::Teacher && attack.needs_teacher() {
-        return Some("has no teacher, it is one".to_owned());
+    if spec.stage == Stage::Teacher && attack.needs_teacher() {
+        return Some("has no teacher, because it is one".to_owned());
     }
-    let other = match attack.word("surrogate") {
+    let surrogate = match attack.word("surrogate") {
         "" | "self" | "all-relu" | "linear" => None,
         TEACHER => trained
             .iter()
@@ -189,36 +190,21 @@ fn misfit(attack: &AttackSpec, cell: &Cell, branches: Option<&[Branch]>, trained
         },
         name => find(trained, name).ok(),
     };
-    let (whose, spec) = match other.map(|other| (&other.name, &other.spec)) {
-        Some((name, CellSpec::Train(spec))) => (format!("cannot follow {name}, which "), spec),
-        _ => (String::new(), own),
-    };
-    let through = attack.word("through");
-    if through == "all" && own.norm == NormBanks::Single {
-        return Some("has one branch".to_owned());
-    }
-    let followed = match through.parse() {
-        Ok(branch) => vec![branch],
-        // A single-norm network answers every branch.
-        _ if spec.norm == NormBanks::Single => Vec::new(),
-        _ if through == "all" => own.norm.branches().to_vec(),
-        _ => branches.map_or(own.norm.branches().to_vec(), |all| gone_through(all, own)),
-    };
-    let lacking = followed.into_iter().find(|branch| !has(spec, *branch))?;
-    let banks: Vec<&str> = spec.norm.branches().iter().map(|branch| branch.name()).collect();
-    Some(format!(
-        "{whose}has no branch {lacking} (it has {})",
-        banks.join(" and ")
-    ))
+    let surrogate = surrogate.and_then(|other| match &other.spec {
+        CellSpec::Train(spec) => Some(facts(other, spec)),
+        CellSpec::Evaluate(_) => None,
+    });
+    let model = facts(cell, spec);
+    misfit(attack, &model, surrogate.as_ref(), &model.evaluated(requested))
 }
 
 impl Suite {
-    /// Refuses an attack, asked for by its own name, that none of the evaluated models can be
-    /// attacked with. One that fits some of them is made on those.
+    /// Refuses an attack, requested by its own name, that fits none of the evaluated models. One that
+    /// fits some of them runs on those.
     pub(crate) fn check_attacks(&self, models: &[&Cell], trained: &[Cell]) -> Result<(), SuiteError> {
         for attack in self.evaluation.attacks.by_name() {
             let reasons = models.iter().map(|cell| {
-                let why = misfit(attack, cell, self.evaluation.branches.as_deref(), trained)?;
+                let why = misfit_in_suite(attack, cell, self.evaluation.branches.as_deref(), trained)?;
                 Some(format!("{} {why}", cell.name))
             });
             let reasons: Vec<String> = reasons.flatten().collect();
@@ -243,7 +229,7 @@ impl Suite {
         Ok(())
     }
 
-    /// What the suite asks about a model, whoever trained it.
+    /// What the suite evaluates of a model, whoever trained it.
     pub fn eval_request(&self) -> EvalRequest {
         EvalRequest {
             corruptions: self.evaluation.corruptions.0.clone(),

@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod branch;
 pub mod catalog;
 pub mod cell;
+pub mod compatibility;
 pub mod condition;
 pub mod corrupted;
 pub mod corruption;

@@ -146,29 +146,29 @@ impl Suite {
                 .map(|train| train.name.get_ref().as_str())
                 .collect(),
         };
-        let asked = self.eval_request();
+        let request = self.eval_request();
         let trained = cells.clone();
         let models = models.into_iter().map(|model| find(&trained, model));
         let models = models.collect::<Result<Vec<_>, _>>()?;
         self.check_attacks(&models, &trained)?;
         for cell in models {
             let other_budget = other_budget(cell, &trained);
-            let asked = asked.of(cell, &trained);
+            let request = request.for_model(cell, &trained);
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
-            let asked = asked.cells(&cell.name, &cell.id, &surrogate, &data, context);
+            let request = request.cells(&cell.name, &cell.id, &surrogate, &data, context);
             cells.extend(
-                asked.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
+                request.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
             );
         }
         let headline = self
             .evaluation
             .headline
             .clone()
-            .or_else(|| AttackSpec::headline(&asked.attacks).cloned());
+            .or_else(|| AttackSpec::headline(&request.attacks).cloned());
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),

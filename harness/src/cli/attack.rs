@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::eval::saved::{self, Images};
 use crate::eval::{Networks, Saved, verdict};
 use crate::request::{Global, cells};
+use crate::run::compatibility::ModelFile;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
 use rlnet_reports::run_files::read_outcome_rows;
@@ -177,7 +178,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
     // The parent of a cell of `rlnet eval` is the model file's checksum.
     let compared = match &other {
         None => true,
-        Some(file) => cells::identity(file)? == *attacked,
+        Some(file) => ModelFile::read(file.clone(), None)?.id == *attacked,
     };
     let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
     let passes = match &record.cell.spec {

@@ -25,10 +25,17 @@ use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-/// Makes and judges networks for private inference: RLNet training, common corruptions,
-/// attacks through every norm branch, and reports with intervals.
+/// Train and evaluate ReLU-reduced networks for private inference
+///
+/// Example: rlnet demo
+///
+/// Example: rlnet eval model.pt --dataset cifar10 --attack autoattack --corruptions benchmark
+///
+/// RLNet training, common corruptions, attacks through every norm branch, and reports with
+/// confidence intervals. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input, 3 stopped
+/// on request (run the same command to resume).
 #[derive(Debug, Parser)]
-#[command(name = "rlnet", version, max_term_width = 100)]
+#[command(name = "rlnet", version, max_term_width = 100, disable_help_flag = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -56,14 +63,14 @@ enum Command {
 }
 
 /// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
-/// or bad input; 3: stopped on request, to be gone on with.
+/// or bad input; 3: stopped on request, and can be resumed.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("RLNET_LOG")
-                // object_store tells of every retry.
+                // object_store logs every retry.
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,object_store=warn")),
         )
         .without_time()
@@ -89,10 +96,10 @@ pub fn main() -> ExitCode {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown cause");
-        let said = panicked(text);
-        Err(Error::memory(&said).unwrap_or_else(|| {
+        let message = panicked(text);
+        Err(Error::memory(&message).unwrap_or_else(|| {
             Error::Work(format!(
-                "internal: {said}; this is a bug of rlnet, please report it with the command you ran"
+                "internal: {message}; this is a bug of rlnet, please report it with the command you ran"
             ))
         }))
     });

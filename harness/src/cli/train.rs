@@ -9,7 +9,7 @@ use crate::run::bring::bring;
 use crate::run::corrupted::Folders;
 use crate::run::execute::wanted;
 use crate::run::files::open_folder;
-use crate::run::session::{planned, take_part};
+use crate::run::session::Session;
 use crate::run::shell::quoted;
 use crate::run::work::Images as Counted;
 use crate::run::{Part, RunDirectory};
@@ -152,15 +152,20 @@ impl TrainCommand {
         stop::on_signals()?;
         common.minutes.map_or(Ok(()), stop::after_minutes)?;
         let suite = Suite::parse(&text, "the suite of this stage (--print-suite shows it)", &[])?;
-        let (data, corrupted, plan) = planned(&suite, global, &Folders::default())?;
+        let session = Session::new(&suite, &global.data_dir(), &Folders::default())?;
+        let plan = &session.plan;
         let stage = asked.hand.name();
-        let only = wanted(&plan, Some(stage))?.into_iter().cloned().collect();
-        let cell = last(&plan, stage)?;
-        asked.are_known(&plan)?;
+        let only = wanted(plan, Some(stage))?.into_iter().cloned().collect();
+        let cell = last(plan, stage)?;
+        asked.are_known(plan)?;
         let out = common.out.clone().unwrap_or_else(|| asked.out());
         if common.dry_run {
-            let images = Counted::of(&data);
-            return dry_run(&Plan { cells: only, ..plan }, &out, None, images, global.json);
+            let images = Counted::of(&session.data);
+            let plan = Plan {
+                cells: only,
+                ..plan.clone()
+            };
+            return dry_run(&plan, &out, None, images, global.json);
         }
         open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;
@@ -168,13 +173,13 @@ impl TrainCommand {
             bring(&found.folder, &found.record, &directory)?;
         }
         if !belongs_to_a_suite(&out) {
-            drop(directory.own_plan(&plan)?);
+            drop(directory.own_plan(plan)?);
         }
-        directory.repair(&plan)?;
+        directory.repair(plan)?;
         let found = directory.is_done(&cell.id);
         if !found {
-            let place = (&directory, &plan);
-            take_part(global, place, (&data, &corrupted), Part::default(), Some(stage))
+            session
+                .take_part(&directory, global.open_device()?, Part::default(), Some(stage))
                 .map_err(with_resume_hint)?;
         }
         if found {

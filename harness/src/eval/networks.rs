@@ -3,7 +3,6 @@
 use crate::attack::target::whole_lanes;
 use crate::attack::{Classifier, TorchScript};
 use crate::error::{Error, Result};
-use crate::nn::checkpoint::Tensors;
 use crate::nn::{ReluMask, model};
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::collections::BTreeMap;
@@ -12,10 +11,17 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A model and its surrogates, by the names that attacks know them by.
 pub struct Networks {
+    file: PathBuf,
     model: Box<dyn Classifier>,
     record: Option<ModelRecord>,
-    others: BTreeMap<String, Box<dyn Classifier>>,
+    others: BTreeMap<String, Other>,
     device: Device,
+}
+
+/// A network beside the model, and the file that it was made of.
+struct Other {
+    file: PathBuf,
+    network: Box<dyn Classifier>,
 }
 
 impl Networks {
@@ -30,33 +36,60 @@ impl Networks {
         files: &BTreeMap<String, PathBuf>,
         device: Device,
     ) -> Result<Self> {
+        let mut networks = Self::open(file, device)?;
+        networks.add(conditions, files)?;
+        Ok(networks)
+    }
+
+    /// Loads a model file, and nothing beside it yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open(file: &Path, device: Device) -> Result<Self> {
         let (model, record) = open(file, device)?;
-        let mut others: BTreeMap<String, Box<dyn Classifier>> = BTreeMap::new();
-        for (name, path) in files {
-            others.insert(name.clone(), open(path, device)?.0);
+        Ok(Self {
+            file: file.to_path_buf(),
+            model,
+            record,
+            others: BTreeMap::new(),
+            device,
+        })
+    }
+
+    /// Loads what these conditions need and is not there yet. `files` has the surrogates by name.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn add(&mut self, conditions: &[Condition], files: &BTreeMap<String, PathBuf>) -> Result<()> {
+        for (name, file) in files {
+            if !self.has(name, file) {
+                let network = open(file, self.device)?.0;
+                self.insert(name.clone(), file, network);
+            }
         }
         for condition in conditions {
             let Condition::Attack(spec) = condition else {
                 continue;
             };
             let (name, key) = (spec.word("surrogate"), followed_name(spec));
-            if others.contains_key(&key) {
-                continue;
-            }
+            let file = files.get(name).unwrap_or(&self.file).clone();
             let relax = ["all-relu", "linear"].contains(&name);
             let kind = (spec.word("precision") == "bf16").then_some(Kind::BFloat16);
-            if relax || kind.is_some() {
-                let file = files.get(name).map_or(file, PathBuf::as_path);
-                let remade = remade(spec, file, relax.then_some(name), kind, device)?;
-                others.insert(key, remade);
+            if (relax || kind.is_some()) && !self.has(&key, &file) {
+                let network = remade(spec, &file, relax.then_some(name), kind, self.device)?;
+                self.insert(key, &file, network);
             }
         }
-        Ok(Self {
-            model,
-            record,
-            others,
-            device,
-        })
+        Ok(())
+    }
+
+    fn has(&self, name: &str, file: &Path) -> bool {
+        self.others.get(name).is_some_and(|other| other.file == file)
+    }
+
+    fn insert(&mut self, name: String, file: &Path, network: Box<dyn Classifier>) {
+        let file = file.to_path_buf();
+        self.others.insert(name, Other { file, network });
     }
 
     /// The model under evaluation.
@@ -66,7 +99,7 @@ impl Networks {
 
     /// The network of this name beside it.
     pub fn other(&self, name: &str) -> Option<&dyn Classifier> {
-        self.others.get(name).map(Box::as_ref)
+        self.others.get(name).map(|other| other.network.as_ref())
     }
 
     /// What its file says of it; nothing for TorchScript.
@@ -160,23 +193,11 @@ pub fn is_torchscript(path: &Path) -> bool {
         .is_none_or(|extension| extension != "safetensors")
 }
 
-/// The branches of a model file.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn branches_of(file: &Path) -> Result<Vec<Branch>> {
-    if is_torchscript(file) {
-        return Ok(vec![Branch::Single]);
-    }
-    let (_, header): (Tensors, model::ModelHeader) = Tensors::load(file)?;
-    Ok(header.norm().branches().to_vec())
-}
-
 /// That all these branches, or the banks they mix, are among those that somebody has.
 ///
 /// # Errors
 /// When one is not.
-pub fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
+fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
     let names = |branches: &[Branch]| branches.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
     match asked
         .iter()

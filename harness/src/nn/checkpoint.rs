@@ -11,6 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -97,20 +98,8 @@ impl Tensors {
     /// When it is absent, truncated, not safetensors, or not written by this program.
     pub fn load<H: DeserializeOwned>(path: &Path) -> Result<(Self, H)> {
         let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
-        let broken = |why: String| {
-            Error::reading(
-                path,
-                format!("{why}; the file is truncated or not a checkpoint of this program"),
-            )
-        };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
-        let header = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|map| map.get(HEADER))
-            .ok_or_else(|| broken("it has no `rlnet` header".into()))?;
-        let header = serde_json::from_str(header).map_err(|error| broken(error.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
+        let header = Self::header(path, &bytes)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, error))?;
         let items = tensors
             .tensors()
             .into_iter()
@@ -120,6 +109,20 @@ impl Tensors {
             })
             .collect();
         Ok((Self { items }, header))
+    }
+
+    /// The header of a file with these bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// When they are truncated, not safetensors, or not written by this program.
+    pub fn header<H: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<H> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| broken(path, error))?;
+        let header = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|map| map.get(HEADER))
+            .ok_or_else(|| broken(path, "it has no `rlnet` header"))?;
+        serde_json::from_str(header).map_err(|error| broken(path, error))
     }
 
     /// The tensor of this name, with exactly this shape.
@@ -195,4 +198,12 @@ impl Tensors {
             .get(name)
             .ok_or_else(|| Error::Input(format!("the checkpoint has no tensor `{name}`")))
     }
+}
+
+/// The error of a file that is no checkpoint.
+fn broken(path: &Path, why: impl Display) -> Error {
+    Error::reading(
+        path,
+        format!("{why}; the file is truncated or not a checkpoint of this program"),
+    )
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::run::difference::{in_run, open};
-use rlnet_suites::{CellId, CellRecord, CellSpec, TrainSpec};
+use rlnet_suites::{CellRecord, CellSpec, TrainSpec};
 use std::path::{Path, PathBuf};
 
 /// A finished cell that was named.
@@ -86,10 +86,4 @@ pub fn model_file(named: &Path) -> Result<PathBuf> {
         ));
     }
     Ok(file)
-}
-
-/// The identity of a model file: its checksum.
-pub fn identity(path: &Path) -> Result<CellId> {
-    let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
-    Ok(CellId(blake3::hash(&bytes).to_hex()[..16].to_owned()))
 }

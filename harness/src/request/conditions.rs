@@ -1,7 +1,8 @@
-//! Corruptions and severities as they are written on the command line.
+//! Corruptions, severities and branches as they are written on the command line.
 
 use crate::error::{Error, Result};
 use rlnet_suites::suite::Corruptions;
+use rlnet_suites::Branch;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
 pub fn corruptions(text: &str) -> Result<Vec<String>> {
@@ -35,6 +36,15 @@ pub fn severities(text: &str) -> Result<Vec<u8>> {
         }
     }
     Ok(severities)
+}
+
+/// The branches of `--branch`; nothing for all of the model's.
+pub fn branches(text: &str) -> Result<Option<Vec<Branch>>> {
+    if text == "all" {
+        return Ok(None);
+    }
+    let names = text.split(',').map(|name| Ok(name.trim().parse::<Branch>()?));
+    Ok(Some(names.collect::<Result<_>>()?))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! How a process takes part in a run and how long, what it did, and how to go on.
+//! How a process takes part in a run and for how long, what it did, and how to resume.
 
+use super::heading;
 use crate::error::{Error, Result};
 use crate::run::shard::ATTACKED;
 use crate::run::shell::quoted;
@@ -8,15 +9,21 @@ use crate::stop;
 use clap::Args;
 use std::time::Duration;
 
-/// How a process takes part in a run, and how long.
+/// How a process takes part in a run, and for how long.
 #[derive(Debug, Clone, Args)]
 pub struct ExecutionOptions {
-    /// Stop after N minutes: the step or batch in flight is finished and saved, the exit code is
-    /// 3, and the same command goes on exactly
-    #[arg(long, value_name = "N")]
+    /// Stop after N minutes. The current step or batch is finished and saved, and the exit code is 3;
+    /// run the same command to resume
+    #[arg(long, value_name = "N", help_heading = heading::RUN)]
     minutes: Option<f64>,
     /// Images of one attack that a process claims at a time; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = ATTACKED as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = ATTACKED as u32,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = heading::RUN
+    )]
     shard: u32,
 }
 
@@ -63,12 +70,12 @@ pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
     )
 }
 
-/// Adds to a stop how to go on: with the same command.
+/// Adds to a stop the command that resumes the work: the same one.
 pub fn with_resume_hint(error: Error) -> Error {
     match error {
         Error::Stopped(why) => {
             let words: Vec<String> = std::env::args().map(quoted).collect();
-            Error::Stopped(format!("{why}\nto go on: {}", words.join(" ")))
+            Error::Stopped(format!("{why}\nto resume: {}", words.join(" ")))
         }
         other => other,
     }

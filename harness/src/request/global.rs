@@ -1,8 +1,9 @@
 //! Options that every command takes.
 
+use super::heading;
 use crate::device::{self, DeviceRequest};
 use crate::error::Result;
-use clap::Args;
+use clap::{ArgAction, Args};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,22 +11,26 @@ use tch::Device;
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = heading::GLOBAL)]
 pub struct Global {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceRequest,
-    /// libtorch's threads (default: all cores)
+    /// Number of libtorch threads (default: all cores)
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Seed of training and evaluation (default: the suite's)
+    /// Random seed of training and evaluation (default: the suite's)
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
     /// Folder of the data sets (default: $RLNET_DATA, else ~/.cache/rlnet/data)
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Machine-readable output on stdout
+    /// Print JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
+    /// Print help; --help says more than -h
+    #[arg(long, short, global = true, action = ArgAction::Help)]
+    pub help: Option<bool>,
 }
 
 impl Global {
@@ -40,8 +45,10 @@ impl Global {
     /// processes on two cores, an epoch of the demo's teacher took 51 s with it and 13 s with
     /// 2,000; on an idle machine both take 4 s (never spinning, 9 s).
     ///
-    /// libgomp reads its environment once, when it is loaded, so the program starts over in
-    /// its place. Should that fail, it goes on as it is: only speed is at stake.
+    /// libgomp reads its environment once, when it is loaded, which is before `main`: no later call
+    /// can change the limit. So the program replaces itself by itself with the variable set (`exec`:
+    /// same process id, same open files). If that fails it continues as it is, because only speed is
+    /// at stake.
     pub fn bound_spinning() {
         const TURNS: &str = "GOMP_SPINCOUNT";
         let chosen = [TURNS, "OMP_WAIT_POLICY"]

@@ -12,3 +12,25 @@ pub mod stage;
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;
 pub use global::Global;
+
+/// Headings of options in `--help`.
+pub mod heading {
+    /// The model.
+    pub const MODEL: &str = "Model";
+    /// The images.
+    pub const DATA: &str = "Data";
+    /// Attacks.
+    pub const ATTACKS: &str = "Attacks";
+    /// Corruptions.
+    pub const CORRUPTIONS: &str = "Corruptions";
+    /// Settings of training.
+    pub const TRAINING: &str = "Training";
+    /// How the work runs.
+    pub const RUN: &str = "Run";
+    /// What is there, without work.
+    pub const INSPECT: &str = "Inspect";
+    /// Where results go.
+    pub const OUTPUT: &str = "Output";
+    /// Options of every command.
+    pub const GLOBAL: &str = "Global options";
+}

@@ -18,7 +18,7 @@ use rlnet_reports::run_files::{write_curves, write_outcomes};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
@@ -31,10 +31,15 @@ const PIECE: Duration = Duration::from_secs(30);
 /// The strip of example images, made with the piece that has the first ones.
 const EXAMPLES: &str = "examples.png";
 
-/// A model that is ready to be evaluated.
+/// A model that is ready to be evaluated. It stays open for the next cell of the same model.
 pub(super) struct Opened {
+    model: CellId,
     pub(super) networks: Networks,
+    /// What the preflight found, by surrogate; nothing names the model itself.
+    findings: BTreeMap<Option<String>, Vec<preflight::Found>>,
+    /// The branches that the cell evaluates.
     pub(super) branches: Vec<Branch>,
+    /// The findings that were allowed for the cell.
     allowed: Vec<String>,
     /// Images of the cell's attack that are there already.
     made: Made,
@@ -47,6 +52,21 @@ impl Executor<'_> {
         spec: &EvaluateSpec,
         plan: &Plan,
         ordinal: &str,
+    ) -> Result<Visit> {
+        let mut opened = None;
+        let visit = self.evaluate_with(&mut opened, cell, spec, (plan, ordinal))?;
+        if opened.is_some() {
+            self.opened.replace(opened);
+        }
+        Ok(visit)
+    }
+
+    fn evaluate_with(
+        &self,
+        opened: &mut Option<Opened>,
+        cell: &Cell,
+        spec: &EvaluateSpec,
+        (plan, ordinal): (&Plan, &str),
     ) -> Result<Visit> {
         let batch = plan.evaluation_batch;
         let attacked = matches!(spec.conditions[0], Condition::Attack(_));
@@ -71,7 +91,6 @@ impl Executor<'_> {
         let shards = Shard::all(&spec.conditions, &counts, batch, self.part.shard);
         let work = self.directory.work_path(&cell.id);
         let pieces = ShardResults::new(&cell.id, &work, (batch, self.part.shard), save_images);
-        let mut opened: Option<Opened> = None;
         let mut elsewhere = false;
         for shard in &shards {
             if pieces.is_complete(shard) {
@@ -85,8 +104,8 @@ impl Executor<'_> {
             if pieces.is_complete(shard) || self.directory.is_done(&cell.id) {
                 continue;
             }
-            let opened = match &mut opened {
-                Some(opened) => opened,
+            let opened = match &mut *opened {
+                Some(opened) => &*opened,
                 none => {
                     if !self.parents_are_sound(cell)? {
                         return Ok(Visit::Helped);
@@ -94,7 +113,7 @@ impl Executor<'_> {
                     announce(&format!("{ordinal} evaluate {}", cell.name));
                     let mut opened = self.open(cell, spec)?;
                     opened.made = self.made(cell, spec, &opened)?;
-                    none.insert(opened)
+                    &*none.insert(opened)
                 }
             };
             let input = EvaluationInput {
@@ -125,28 +144,41 @@ impl Executor<'_> {
             return Ok(worked);
         }
         let opened = match opened {
-            Some(opened) => opened,
-            None => self.open(cell, spec)?,
+            Some(opened) => &*opened,
+            none => &*none.insert(self.open(cell, spec)?),
         };
-        self.assemble(cell, spec, batch, &opened, (&shards, &pieces))
+        self.assemble(cell, spec, batch, opened, (&shards, &pieces))
     }
 
+    /// Opens the model of a cell and what its conditions need, each network once as long as cells
+    /// of one model follow one another.
     pub(super) fn open(&self, cell: &Cell, spec: &EvaluateSpec) -> Result<Opened> {
-        let files = spec.surrogates.iter();
-        let files = files
+        let model = &cell.parents[0];
+        let files = spec
+            .surrogates
+            .iter()
             .map(|(name, id)| (name.clone(), self.model_file(id)))
             .collect();
-        let model = self.model_file(&cell.parents[0]);
-        let networks = Networks::load(&model, &spec.conditions, &files, self.device)?;
-        Ok(Opened {
-            allowed: self.preflight(&networks, spec)?,
-            branches: match &spec.branches {
-                Some(branches) => networks.check(branches)?.to_vec(),
-                None => networks.branches().to_vec(),
+        let last = self.opened.take().filter(|opened| opened.model == *model);
+        let mut opened = match last {
+            Some(opened) => opened,
+            None => Opened {
+                model: model.clone(),
+                networks: Networks::open(&self.model_file(model), self.device)?,
+                findings: BTreeMap::new(),
+                branches: Vec::new(),
+                allowed: Vec::new(),
+                made: Made::default(),
             },
-            networks,
-            made: Made::default(),
-        })
+        };
+        opened.networks.add(&spec.conditions, &files)?;
+        opened.allowed = self.preflight(&mut opened, spec)?;
+        opened.branches = match &spec.branches {
+            Some(branches) => opened.networks.check(branches)?.to_vec(),
+            None => opened.networks.branches().to_vec(),
+        };
+        opened.made = Made::default();
+        Ok(opened)
     }
 
     /// Evaluates what is missing of a shard, a piece at a time.
@@ -278,30 +310,44 @@ impl Executor<'_> {
         provenance
     }
 
-    /// Examines a model on the first test images, through each branch, and the surrogates that
-    /// somebody brings along: attacks follow their gradient. (What a run trains itself is
-    /// examined where it is evaluated.)
-    fn preflight(&self, networks: &Networks, spec: &EvaluateSpec) -> Result<Vec<String>> {
+    /// Examines a model, and the surrogates that a user brings, because attacks follow their
+    /// gradient. (What a run trains itself is examined where it is evaluated.)
+    fn preflight(&self, opened: &mut Opened, spec: &EvaluateSpec) -> Result<Vec<String>> {
+        let brought = spec
+            .surrogates
+            .iter()
+            .filter(|(_, id)| self.external.contains_key(id))
+            .map(|(name, _)| Some(name.clone()));
+        let mut findings: Vec<preflight::Found> = Vec::new();
+        for name in std::iter::once(None).chain(brought) {
+            if !opened.findings.contains_key(&name) {
+                let found = self.examine_network(&opened.networks, name.as_deref())?;
+                opened.findings.insert(name.clone(), found);
+            }
+            findings.extend(opened.findings[&name].iter().cloned());
+        }
+        preflight::judge(&findings, &self.allowed)
+    }
+
+    /// Examines one network on the first test images, through each of its branches.
+    fn examine_network(&self, networks: &Networks, name: Option<&str>) -> Result<Vec<preflight::Found>> {
+        let mut findings = Vec::new();
+        let Some(model) = name.map_or(Some(networks.model()), |name| networks.other(name)) else {
+            return Ok(findings);
+        };
         let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
         let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
         let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
         let labels = Tensor::from_slice(&labels).to_device(self.device);
-        let brought = |id: &CellId| self.external.contains_key(id);
-        let surrogates = spec.surrogates.iter().filter(|(_, id)| brought(id));
-        let surrogates =
-            surrogates.filter_map(|(name, _)| Some((Some(name.as_str()), networks.other(name)?)));
-        let mut findings: Vec<preflight::Found> = Vec::new();
-        for (name, model) in std::iter::once((None, networks.model())).chain(surrogates) {
-            for &branch in model.branches() {
-                for found in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
-                    let found = found.about(name);
-                    if !findings.contains(&found) {
-                        findings.push(found);
-                    }
+        for &branch in model.branches() {
+            for found in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+                let found = found.about(name);
+                if !findings.contains(&found) {
+                    findings.push(found);
                 }
             }
         }
-        preflight::judge(&findings, &self.allowed)
+        Ok(findings)
     }
 }
 

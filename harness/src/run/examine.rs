@@ -1,4 +1,4 @@
-//! A model that a plan evaluates, looked at before anything is written: that of a model nobody can use
+//! The preflight of a plan's one model, before anything is written: the plan of a model that is refused
 //! must not replace the plan that a folder's numbers belong to.
 
 use super::execute::Executor;
@@ -26,6 +26,10 @@ impl Executor<'_> {
                 None => whole = Some((cell, spec.clone())),
             }
         }
-        whole.map_or(Ok(()), |(cell, spec)| self.open(cell, &spec).map(|_| ()))
+        if let Some((cell, spec)) = whole {
+            // It stays open for the cells.
+            self.opened.replace(Some(self.open(cell, &spec)?));
+        }
+        Ok(())
     }
 }

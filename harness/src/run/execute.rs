@@ -6,6 +6,7 @@
 
 use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
+use super::evaluate_cell::Opened;
 use super::failure::Failures;
 use super::prepare::Prepared;
 use super::room::Room;
@@ -14,6 +15,7 @@ use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
 use crate::stop;
 use rlnet_suites::{Cell, CellId, CellSpec, Plan};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +78,8 @@ pub struct Executor<'a> {
     pub allowed: Vec<Finding>,
     /// How this process takes part.
     pub part: Part,
+    /// The model that was evaluated last.
+    pub(super) opened: RefCell<Option<Opened>>,
 }
 
 /// What came of a visit to a cell.
@@ -130,7 +134,11 @@ impl Executor<'_> {
                 }
                 let ordinal = format!("[{}/{missing}]", executed.computed + executed.shared + 1);
                 let visit = match &cell.spec {
-                    CellSpec::Train(spec) => self.train(cell, spec, &ordinal),
+                    CellSpec::Train(spec) => {
+                        // Its memory may be needed.
+                        self.opened.take();
+                        self.train(cell, spec, &ordinal)
+                    }
                     CellSpec::Evaluate(spec) => self.evaluate(cell, spec, plan, &ordinal),
                 };
                 match visit {

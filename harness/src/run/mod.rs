@@ -3,12 +3,14 @@
 pub mod bring;
 pub mod check;
 pub mod claim;
+pub mod compatibility;
 pub mod corrupted;
 pub mod difference;
 pub mod directory;
 pub mod estimate;
 pub mod eta;
 mod evaluate_cell;
+pub mod evaluation;
 mod examine;
 pub mod execute;
 pub mod failure;

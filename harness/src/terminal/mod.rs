@@ -3,6 +3,7 @@
 pub mod inspect;
 mod print;
 pub mod render;
+pub mod status;
 
 pub(crate) use print::outln;
 pub use print::{flush, note_failure, print_json, print_line};

@@ -1,0 +1,154 @@
+//! The files of a single evaluation, each read once: what a plan must know of them, and which
+//! attacks fit them.
+
+use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
+use crate::nn::checkpoint::Tensors;
+use crate::nn::model::ModelHeader;
+use crate::progress::announce;
+use rlnet_suites::attack::group;
+use rlnet_suites::compatibility::{NetworkFacts, misfit};
+use rlnet_suites::{AttackSpec, Branch, CellId, CellSpec, Plan};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A model's file, read once.
+#[derive(Debug, Clone)]
+pub struct ModelFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its identity: the checksum of its bytes.
+    pub id: CellId,
+    /// What attacks need to know of it.
+    pub facts: NetworkFacts,
+}
+
+impl ModelFile {
+    /// Reads a file. In messages it has this name, or one made from its path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is a safetensors file of another program.
+    pub fn read(path: PathBuf, name: Option<&str>) -> Result<Self> {
+        let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+        let is_editable = !is_torchscript(&path);
+        let branches = if is_editable {
+            let header: ModelHeader = Tensors::header(&path, &bytes)?;
+            header.norm().branches().to_vec()
+        } else {
+            vec![Branch::Single]
+        };
+        Ok(Self {
+            id: identity(&bytes),
+            facts: NetworkFacts {
+                name: name.map_or_else(|| short_name(&path), str::to_owned),
+                branches,
+                is_editable,
+            },
+            path,
+        })
+    }
+}
+
+/// The identity of a model file with these bytes.
+pub fn identity(bytes: &[u8]) -> CellId {
+    CellId(blake3::hash(bytes).to_hex()[..16].to_owned())
+}
+
+/// A short name for a model file: its stem, or its cell for a run's model.
+fn short_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.parent().and_then(Path::file_name) {
+        Some(cell) if stem == "model" => cell.to_string_lossy().into_owned(),
+        _ => stem.into_owned(),
+    }
+}
+
+/// A model under evaluation, and the surrogates that its attacks may follow.
+#[derive(Debug)]
+pub struct ModelFiles {
+    /// The model.
+    pub model: ModelFile,
+    /// Surrogates by the names that attacks have for them.
+    pub surrogates: BTreeMap<String, ModelFile>,
+}
+
+impl ModelFiles {
+    /// Every file by its identity.
+    pub fn paths(&self) -> BTreeMap<CellId, PathBuf> {
+        std::iter::once(&self.model)
+            .chain(self.surrogates.values())
+            .map(|file| (file.id.clone(), file.path.clone()))
+            .collect()
+    }
+
+    /// The attacks of these texts that fit. One that was requested by its own name and does not fit
+    /// is refused; a member of a group is left out, with a message.
+    ///
+    /// # Errors
+    /// When a text is no attack, or the attack does not fit the model.
+    pub fn attacks(&self, texts: &[String], requested: Option<&[Branch]>) -> Result<Vec<AttackSpec>> {
+        let mut fitting = Vec::new();
+        for text in texts {
+            let members = group(text)?;
+            if let [attack] = members.as_slice()
+                && let Some(why) = self.misfit(attack, requested)
+            {
+                return Err(Error::Input(format!("--attack {attack}: {why}")));
+            }
+            fitting.extend(members);
+        }
+        Ok(self.fitting(fitting, requested))
+    }
+
+    /// Those of some attacks that fit, each once; a message says which do not, and why.
+    pub fn fitting(&self, attacks: Vec<AttackSpec>, requested: Option<&[Branch]>) -> Vec<AttackSpec> {
+        let (mut fitting, mut seen) = (Vec::new(), Vec::new());
+        for attack in attacks {
+            // Some attacks have two names.
+            if seen.contains(&attack) {
+                continue;
+            }
+            seen.push(attack.clone());
+            match self.misfit(&attack, requested) {
+                None => fitting.push(attack),
+                Some(why) => announce(&format!("{attack} is left out: {why}")),
+            }
+        }
+        fitting
+    }
+
+    /// Why an attack does not fit; nothing where it does.
+    fn misfit(&self, attack: &AttackSpec, requested: Option<&[Branch]>) -> Option<String> {
+        let missing = attack
+            .networks()
+            .find(|name| !self.surrogates.contains_key(*name));
+        if let Some(name) = missing {
+            return Some(format!("it needs --surrogate {name}=FILE"));
+        }
+        let model = &self.model.facts;
+        let surrogate = self.surrogates.get(attack.word("surrogate"));
+        let evaluated = requested.unwrap_or(&model.branches);
+        misfit(attack, model, surrogate.map(|file| &file.facts), evaluated)
+            .map(|why| format!("model {} {why}", model.name))
+    }
+
+    /// Refuses a surrogate that no attack of a plan uses.
+    ///
+    /// # Errors
+    /// With its name.
+    pub fn are_used(&self, plan: &Plan) -> Result<()> {
+        let used = |name: &String| {
+            plan.cells.iter().any(|cell| match &cell.spec {
+                CellSpec::Evaluate(spec) => spec.surrogates.contains_key(name),
+                CellSpec::Train(_) => false,
+            })
+        };
+        match self.surrogates.keys().find(|name| !used(name)) {
+            Some(name) => Err(Error::Input(format!(
+                "--surrogate {name}: no requested attack uses this surrogate; add one that does (--attack \
+                 pgd:surrogate={name}), or leave the option out"
+            ))),
+            None => Ok(()),
+        }
+    }
+}

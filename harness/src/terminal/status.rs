@@ -1,0 +1,105 @@
+//! `rlnet run --status`: the progress of a run, whichever processes work on it.
+
+use super::{outln, print_json};
+use crate::error::{Error, Result};
+use crate::run::RunDirectory;
+use crate::run::failure::Failures;
+use crate::run::live::words;
+use crate::run::slurm::{self, Submission};
+use crate::run::view::describe;
+use crate::store::remote::Remote;
+use rlnet_suites::{Cell, Plan};
+use serde_json::json;
+use std::path::Path;
+
+/// Prints the progress of a run, from its directory, its store and, where it was submitted, from Slurm.
+///
+/// # Errors
+/// When there is no run, or its files or its store cannot be read.
+pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
+    let plan = plan_of(out, remote)?;
+    let stored = remote.map(|remote| {
+        let there = |cell: &&Cell| remote.there().contains(&cell.id);
+        (remote.store().url(), plan.cells.iter().filter(there).count())
+    });
+    let directory = RunDirectory::open(out)?;
+    let failures = Failures::new(&directory, "")?;
+    let done = |cell: &&Cell| directory.is_done(&cell.id);
+    let count = plan.cells.iter().filter(done).count();
+    let failed: Vec<_> = plan
+        .cells
+        .iter()
+        .filter(|cell| !done(cell))
+        .filter_map(|cell| failures.of(&cell.id))
+        .collect();
+    let words = words(out);
+    let last = slurm::last(out);
+    let queue = last.as_ref().map(slurm::queue);
+    if json {
+        let queue = queue.map(|queue| queue.unwrap_or_else(|why| vec![why]));
+        let mut said = json!({
+            "suite": plan.suite, "cells": plan.cells.len(), "done": count,
+            "failed": failed, "running": words, "submission": last, "queue": queue,
+        });
+        if let Some((url, stored)) = stored {
+            said["store"] = json!({"url": url, "done": stored});
+        }
+        print_json(&said);
+        return Ok(());
+    }
+    outln!("{}: {count} of {} cells done", plan.suite, plan.cells.len());
+    if let Some((url, stored)) = stored {
+        outln!("  {stored} cells in {url}");
+    }
+    for word in &words {
+        outln!("  {} on {}: {}", word.process, word.device, describe(word));
+    }
+    for failure in &failed {
+        outln!("  failed: {}: {}", failure.name, failure.why);
+    }
+    if let (Some(last), Some(queue)) = (last, queue) {
+        jobs(&directory, &last, queue);
+    }
+    Ok(())
+}
+
+fn jobs(directory: &RunDirectory, last: &Submission, queue: std::result::Result<Vec<String>, String>) {
+    let (queue, why) = match queue {
+        Ok(queue) => (queue, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    for job in &last.jobs {
+        let done = job.cells.iter().filter(|id| directory.is_done(id)).count();
+        let mine = |line: &&String| line.split(['_', ' ']).next() == Some(job.id.as_str());
+        let states: Vec<&str> = queue.iter().filter(mine).map(String::as_str).collect();
+        outln!(
+            "job {} {}: {done} of {} cells done{}",
+            job.id,
+            job.name,
+            job.cells.len(),
+            if states.is_empty() { "" } else { "; in the queue:" }
+        );
+        for state in states {
+            outln!("  {state}");
+        }
+    }
+    if let Some(why) = why {
+        outln!("Slurm does not list its queue: {why}");
+    }
+}
+
+/// The plan of a run: that in its directory, or, on a machine where nothing was run yet, the store's.
+fn plan_of(out: &Path, remote: Option<&Remote>) -> Result<Plan> {
+    let path = out.join("plan.json");
+    match remote {
+        _ if path.exists() => {
+            let text = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+            serde_json::from_slice(&text).map_err(|error| Error::reading(&path, error))
+        }
+        Some(remote) => remote.store().plan()?.ok_or_else(|| remote.store().no_run()),
+        None => Err(Error::Input(format!(
+            "{}: there is no run (no plan.json); name the run's folder with --out, or leave --status out to start it",
+            out.display()
+        ))),
+    }
+}

@@ -1,0 +1,137 @@
+//! Whether an attack fits a network: the one check, of a suite's plan and of a single evaluation.
+
+use crate::attack::AttackSpec;
+use crate::branch::Branch;
+
+/// What an attack needs to know of a network before it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkFacts {
+    /// Its name in messages.
+    pub name: String,
+    /// Its norm branches; `single` alone where it has one bank.
+    pub branches: Vec<Branch>,
+    /// Whether its ReLUs and its arithmetic can be changed: not those of a TorchScript file.
+    pub is_editable: bool,
+}
+
+impl NetworkFacts {
+    /// Whether it has a branch, or all banks that the branch mixes.
+    pub fn has(&self, branch: Branch) -> bool {
+        branch.banks().all(|bank| self.branches.contains(&bank))
+    }
+
+    /// Those of some branches that it has; all of its own where it has none of them.
+    pub fn evaluated(&self, requested: Option<&[Branch]>) -> Vec<Branch> {
+        let own: Vec<Branch> = requested
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .filter(|branch| self.has(*branch))
+            .collect();
+        if own.is_empty() {
+            self.branches.clone()
+        } else {
+            own
+        }
+    }
+
+    fn is_single(&self) -> bool {
+        self.branches == [Branch::Single]
+    }
+}
+
+/// Why an attack does not fit a model that is evaluated on these branches: the rest of a sentence
+/// whose subject is the model; nothing where it fits. `surrogate` is the other network whose
+/// gradient the attack follows, if it follows one.
+pub fn misfit(
+    attack: &AttackSpec,
+    model: &NetworkFacts,
+    surrogate: Option<&NetworkFacts>,
+    evaluated: &[Branch],
+) -> Option<String> {
+    let followed = surrogate.unwrap_or(model);
+    let edits =
+        ["all-relu", "linear"].contains(&attack.word("surrogate")) || attack.word("precision") == "bf16";
+    if edits && !followed.is_editable {
+        return Some(
+            "is a TorchScript file, whose ReLUs and arithmetic cannot be changed; evaluate a model.safetensors"
+                .to_owned(),
+        );
+    }
+    let branches = match attack.word("through") {
+        "all" if model.is_single() => return Some("has one branch".to_owned()),
+        // A single-norm network answers for every branch.
+        "" | "same" | "all" if followed.is_single() => return None,
+        "all" => &model.branches,
+        "" | "same" => evaluated,
+        name => &[name.parse().ok()?],
+    };
+    let lacking = branches.iter().find(|branch| !followed.has(**branch))?;
+    let names: Vec<&str> = followed.branches.iter().map(|branch| branch.name()).collect();
+    let subject = surrogate.map_or(String::new(), |other| {
+        format!("cannot follow {}, which ", other.name)
+    });
+    Some(format!(
+        "{subject}has no branch {lacking} (it has {})",
+        names.join(" and ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(name: &str, branches: &[Branch], is_editable: bool) -> NetworkFacts {
+        NetworkFacts {
+            name: name.to_owned(),
+            branches: branches.to_vec(),
+            is_editable,
+        }
+    }
+
+    #[test]
+    fn an_attack_fits_by_the_branches_and_the_format_of_what_it_follows() {
+        let dual = network("dual", &[Branch::Clean, Branch::Adversarial], true);
+        let single = network("single", &[Branch::Single], true);
+        let script = network("script", &[Branch::Single], false);
+        let cases = [
+            ("pgd", &dual, None, ""),
+            ("pgd:through=clean", &dual, None, ""),
+            (
+                "pgd:through=clean",
+                &single,
+                None,
+                "has no branch clean (it has single)",
+            ),
+            ("pgd:through=all", &single, None, "has one branch"),
+            ("pgd:surrogate=other", &dual, Some(&single), ""),
+            (
+                "pgd:surrogate=other",
+                &single,
+                Some(&dual),
+                "cannot follow dual, which has no branch single",
+            ),
+            ("pgd:surrogate=all-relu", &script, None, "is a TorchScript file"),
+            ("pgd:surrogate=all-relu", &single, None, ""),
+        ];
+        for (attack, model, surrogate, why) in cases {
+            let spec: AttackSpec = attack.parse().expect(attack);
+            let found = misfit(&spec, model, surrogate, &model.branches).unwrap_or_default();
+            assert!(
+                found.starts_with(why) && found.is_empty() == why.is_empty(),
+                "{attack}: {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn branches_that_a_network_lacks_are_not_evaluated() {
+        let dual = network("dual", &[Branch::Clean, Branch::Adversarial], true);
+        assert_eq!(dual.evaluated(None), dual.branches);
+        assert_eq!(
+            dual.evaluated(Some(&[Branch::Clean, Branch::Single])),
+            [Branch::Clean]
+        );
+        assert_eq!(dual.evaluated(Some(&[Branch::Single])), dual.branches);
+    }
+}
