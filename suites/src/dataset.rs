@@ -48,9 +48,20 @@ pub fn find(name: &str) -> Result<Option<Named>, SuiteError> {
         )),
         (None, Some(_)) => Ok(None),
         (None, None) => {
-            let known = NAMED.iter().map(|known| known.name);
-            let hint = suggest(name, known.chain(["imagefolder:PATH"]));
+            let hint = hint(name);
             Err(SuiteError::value("dataset", name, format!("not known; {hint}")))
         }
     }
+}
+
+/// What to write instead of a name that is not known.
+pub fn hint(name: &str) -> String {
+    let plain = name.to_lowercase().replace(['-', '_'], "");
+    if plain.starts_with("imagenet") || plain.starts_with("ilsvrc") {
+        return "ImageNet is read from a folder that has a sub-folder of images for each class, all of one size: \
+                imagefolder:PATH"
+            .to_owned();
+    }
+    let known = NAMED.iter().map(|known| known.name);
+    suggest(name, known.chain(["imagefolder:PATH"]))
 }

@@ -35,18 +35,24 @@ impl SuiteError {
     }
 }
 
-/// ", did you mean `x`?" when a known name is close to what was written, else the list.
+/// "did you mean `x`?" when a known name is close to what was written, else the list. Capitals,
+/// hyphens and underscores do not count.
 pub fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let close = known
         .iter()
-        .map(|name| (strsim::damerau_levenshtein(written, name), *name))
+        .map(|name| (strsim::damerau_levenshtein(&plain(written), &plain(name)), *name))
         .min()
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3);
     match close {
         Some((_, name)) => format!("did you mean `{name}`?"),
         None => format!("one of: {}", known.join(", ")),
     }
+}
+
+/// A name without what people write differently.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(['-', '_'], "")
 }
 
 #[cfg(test)]
@@ -57,5 +63,9 @@ mod tests {
     fn a_typo_gets_the_nearest_name_and_nonsense_gets_the_list() {
         assert_eq!(suggest("pdg", ["fgsm", "pgd"]), "did you mean `pgd`?");
         assert_eq!(suggest("quaternion", ["fgsm", "pgd"]), "one of: fgsm, pgd");
+        assert_eq!(
+            suggest("CIFAR-10", ["cifar100", "cifar10"]),
+            "did you mean `cifar10`?"
+        );
     }
 }

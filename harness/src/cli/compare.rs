@@ -1,7 +1,7 @@
 //! `rlnet compare`: a gate between two runs.
 
 use crate::error::{Error, Result, reporting};
-use crate::request::{Global, output_file};
+use crate::request::{Global, heading, output_file};
 use crate::store::Place;
 use crate::store::remote::folders;
 use crate::terminal::{print_json, print_line};
@@ -10,24 +10,25 @@ use rlnet_reports::gate;
 use rlnet_suites::Gate;
 use std::path::PathBuf;
 
-/// Compare a run with an older one, image by image; exit code 1 when a gate trips
-///
-/// Says what moved beyond chance, which images flipped, and whether weights, attack, data or
-/// arithmetic changed. Without --gate, the gate `nightly` that comes with the program. Where
-/// nothing can be tested, such as when the older run has finished nothing, the exit code is 2.
+/// Compare a run with an older one, image by image; exit code 1 if the gate fails
 ///
 /// Example: rlnet compare nights/monday nights/tuesday --junit gate.xml
+///
+/// It reports which numbers changed more than chance explains, which images changed their
+/// prediction, and whether weights, attack, data or arithmetic changed. If nothing can be tested,
+/// for example because the older run has no finished cell, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The older run: its directory, or the URL it had as --out
+    /// The older run: its directory, or the URL that was its --out
     base: Place,
     /// The newer run
     current: Place,
-    /// What the newer run may lose (TOML, as suites/gates/nightly.toml)
+    /// The gate: how much the newer run may lose (a TOML file like suites/gates/nightly.toml; default:
+    /// the built-in gate `nightly`)
     #[arg(long, value_name = "FILE")]
     gate: Option<PathBuf>,
-    /// Also write JUnit XML
-    #[arg(long, value_name = "FILE")]
+    /// Also write the result as JUnit XML
+    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     junit: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! `rlnet data`: what data sets are known, and whether they are here.
+//! `rlnet data`: the known data sets, and whether they are on this machine.
 
 use crate::data::{DataError, LoadOptions, NAMES, load, load_with};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Known data sets; check the files of one
+/// List the known data sets, or check the files of one
 #[derive(Debug, Args)]
 pub struct DataCommand {
     #[command(subcommand)]
@@ -17,16 +17,16 @@ pub struct DataCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Known data sets, and whether they are in the data folder
+    /// List the known data sets, and whether they are in the data folder
     ///
     /// Example: rlnet data list --data-dir ~/data
     List,
     /// Read every file of a data set and compare checksums with the official ones
     ///
-    /// Of tiny-imagenet and imagefolder:PATH no official ones exist: every picture is decoded,
-    /// and the checksum tells two copies apart.
-    ///
     /// Example: rlnet data verify cifar10
+    ///
+    /// There are no official checksums for tiny-imagenet and imagefolder:PATH: every picture is
+    /// decoded, and the checksum that is printed tells two copies apart.
     Verify {
         /// Name of the data set
         name: String,

@@ -1,21 +1,21 @@
-//! `rlnet demo`: the whole story, on the embedded data set.
+//! `rlnet demo`: a whole experiment on the embedded data set.
 
 use super::run::Run;
 use crate::error::Result;
-use crate::request::Global;
+use crate::request::{Global, heading};
 use crate::store::Place;
 use clap::Args;
 
-/// The whole story on the embedded data set, on a CPU, in minutes; no download
-///
-/// Teacher, mask, student and a SENet-style baseline, judged on clean, corrupted and attacked
-/// images, to a report. The same as `rlnet run demo`.
+/// Run a small experiment on the embedded data set: on a CPU, in minutes, without a download
 ///
 /// Example: rlnet demo --out out/demo
+///
+/// It trains a teacher, a mask, a student and a SENet-style baseline, evaluates them on clean,
+/// corrupted and attacked images, and writes the report. The same as `rlnet run demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where results go (default: out/demo): a folder, or the URL of an object store
-    #[arg(long, value_name = "DIR|URL")]
+    /// Folder for results (default: out/demo), or the URL of an object store
+    #[arg(long, value_name = "DIR|URL", help_heading = heading::OUTPUT)]
     out: Option<Place>,
 }
 

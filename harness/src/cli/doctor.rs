@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-/// Device, libtorch, threads, memory and data sets found; what would be slow and why
+/// Show device, libtorch, threads, memory and data sets, and what would be slow and why
 ///
 /// Example: rlnet doctor
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub struct Doctor {}
 impl Doctor {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        // The first tensor pulls libtorch in, so that its place can be told.
+        // The first tensor loads libtorch, so that its folder is known.
         let _ = Tensor::zeros([1], (Kind::Float, tch::Device::Cpu));
         let cuda = cuda_state();
         let device = global.open_device();
@@ -32,8 +32,8 @@ impl Doctor {
         let mut slow = Vec::new();
         if !matches!(cuda, CudaState::Devices(_)) {
             slow.push(
-                "no GPU: full-width ResNet18 suites take weeks on a CPU; the `demo` and \
-                 `cifar10-small` suites are made for one",
+                "no GPU: full-width ResNet18 suites take weeks on a CPU; the suites `demo` and \
+                 `cifar10-small` are for a CPU",
             );
         }
         if (threads as usize) < cores {

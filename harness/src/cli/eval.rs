@@ -12,7 +12,7 @@ use crate::run::evaluation::{Evaluation, Execution};
 use crate::run::session::read_suite;
 use crate::store::folder_only;
 use crate::terminal::render::finish;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{AttackSpec, Corrupted, EvalRequest};
@@ -88,13 +88,13 @@ pub struct Eval {
     severity: Option<String>,
     /// Library versions that generated corruptions reproduce: release (those of the published files)
     /// or modern (those of 2023) (default: release)
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = heading::CORRUPTIONS)]
-    stack: Option<StackName>,
+    #[arg(long, help_heading = heading::CORRUPTIONS)]
+    stack: Option<Stack>,
     /// Random numbers for generated corruptions: keyed (one generator for each image) or numpy (the
     /// reference script's single stream; its images are first written to the output folder)
     /// (default: keyed)
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = heading::CORRUPTIONS)]
-    rng: Option<RngName>,
+    #[arg(long, help_heading = heading::CORRUPTIONS)]
+    rng: Option<Draws>,
     #[command(flatten)]
     corrupted: CorruptedFolders,
     /// Images in a batch; results do not depend on it
@@ -110,18 +110,6 @@ pub struct Eval {
     /// Folder for results (default: out/eval-NAME)
     #[arg(long, value_name = "DIR", value_parser = folder_only, help_heading = heading::OUTPUT)]
     out: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum StackName {
-    Release,
-    Modern,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RngName {
-    Keyed,
-    Numpy,
 }
 
 /// A name that is a part of cells' names and of a folder's.
@@ -270,14 +258,7 @@ impl Eval {
 
     /// Where corrupted images come from.
     fn corrupted(&self) -> Result<Corrupted> {
-        let stack = match self.stack.unwrap_or(StackName::Release) {
-            StackName::Release => Stack::Release,
-            StackName::Modern => Stack::Modern,
-        };
-        let draws = match self.rng.unwrap_or(RngName::Keyed) {
-            RngName::Keyed => Draws::Keyed,
-            RngName::Numpy => Draws::Numpy,
-        };
+        let (stack, draws) = (self.stack.unwrap_or_default(), self.rng.unwrap_or_default());
         let origin = match self.corrupted.corrupted_dir {
             Some(_) => Origin::Official,
             None => Origin::Generated,

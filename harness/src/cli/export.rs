@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::{Device, no_grad_guard};
 
-/// A trained model's mask or weights as a plain safetensors file, or a branch of it as TorchScript
+/// Write a model's mask or weights as a plain safetensors file, or one branch as TorchScript
 ///
 /// Example: rlnet export out/cells/ID/model.safetensors --format mask --out mask.safetensors
 ///
@@ -29,19 +29,19 @@ pub struct Export {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The norm branch that TorchScript goes through; a model with several needs one named
+    /// The norm branch of a TorchScript file; needed if the model has several
     #[arg(long, value_name = "BRANCH")]
     branch: Option<Branch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// One u8 tensor a ReLU layer, with counts; whole channels as one value each
+    /// One u8 tensor for each ReLU layer, with counts; one value for each channel that is whole
     Mask,
     /// Weights and running statistics under their own names, for any reader of safetensors
     Safetensors,
-    /// A program for torch.jit.load: images in [0,1] in, logits out, any batch size; norms folded,
-    /// mask fixed
+    /// A program for torch.jit.load that maps images in [0,1] to logits, at any batch size, with
+    /// folded norms and a fixed mask
     Torchscript,
 }
 
@@ -50,14 +50,14 @@ impl Export {
     pub fn run(&self, global: &Global) -> Result<()> {
         if self.branch.is_some() && self.format != Format::Torchscript {
             return Err(Error::Input(
-                "--branch is for --format torchscript: other files hold all branches".into(),
+                "--branch is only for --format torchscript: the other formats hold all branches".into(),
             ));
         }
         let file = cells::model_file(&self.model)?;
         output_file::check("--out", &self.out, &[&file])?;
         let (network, _) = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
             true => Error::Input(format!(
-                "{error}; only a model.safetensors can be exported (rlnet import makes one of a PyTorch checkpoint)"
+                "{error}; only a model.safetensors can be exported (rlnet import makes one from a PyTorch checkpoint)"
             )),
             false => error,
         })?;
@@ -113,7 +113,7 @@ impl Export {
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
                 Err(Error::Input(format!(
-                    "--format torchscript: a file has one branch; name it with --branch: {}",
+                    "--format torchscript: the file holds one branch; choose it with --branch: {}",
                     names.join(", ")
                 )))
             }

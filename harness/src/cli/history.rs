@@ -8,12 +8,12 @@ use rlnet_reports::history;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Keep the numbers of nightly runs, find the steps in them, draw them
-///
-/// Adds every finished run in a sub-folder of DIR to DIR/history.parquet (which stays when runs
-/// are deleted) and draws DIR/history.svg and history.png.
+/// Collect the numbers of nightly runs, find sudden changes, and plot them
 ///
 /// Example: rlnet history nights
+///
+/// It adds every finished run in a sub-folder of DIR to DIR/history.parquet, which stays when runs
+/// are deleted, and plots DIR/history.svg and history.png.
 #[derive(Debug, Args)]
 pub struct History {
     /// Folder of run directories
@@ -55,7 +55,7 @@ impl History {
             outln!("Left out: {night}");
         }
         outln!(
-            "{} nights added; drawn in {}",
+            "{} nights added; plotted in {}",
             found.added.len(),
             self.dir.join("history.svg").display()
         );

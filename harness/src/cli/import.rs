@@ -1,61 +1,69 @@
-//! `rlnet import`: a PyTorch checkpoint as a model of ours, or a mask into a trained model.
+//! `rlnet import`: a PyTorch checkpoint becomes a model of this program, or a mask goes into a model.
 
 use crate::data;
 use crate::error::{Error, Result};
 use crate::nn::model::ModelHeader;
 use crate::nn::{Arch, Network, mask_file, model};
 use crate::pytorch::{self, Request, TorchFile};
-use crate::request::{Global, cells, output_file};
+use crate::request::{Global, cells, heading, output_file};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-/// A PyTorch checkpoint as a model of ours, or a mask into a trained model
-///
-/// With --arch, FILE is what torch.save wrote: the official RLNet, SENet and SNL code's
-/// checkpoints, or one with torchvision's names. Nothing in it is executed. Names are mapped,
-/// shapes checked; a tensor that is missing or left over is an error. Masks come along.
-///
-/// With --model, FILE is what `rlnet export --format mask` writes, or any safetensors file with
-/// a tensor of zeros and ones for each ReLU layer: [C, H, W], or [C] for whole channels, named
-/// as the layer or by its number from 0.
+/// The heading of options about a checkpoint.
+const CHECKPOINT: &str = "Checkpoint";
+
+/// Convert a PyTorch checkpoint to a model of this program, or put a mask into a trained model
 ///
 /// Example: rlnet import CustomResNet18_stage2_best_TA0.0.pth --arch resnet18 --out student.safetensors
 ///
 /// Example: rlnet import mask.safetensors --model out/cells/ID/model.safetensors --out masked.safetensors
+///
+/// With --arch, FILE is a file of torch.save: a checkpoint of the official RLNet, SENet or SNL code,
+/// or one with torchvision's names. Nothing in it is executed. Names are mapped and shapes are
+/// checked; a missing or unused tensor is an error. Masks are imported as well.
+///
+/// With --model, FILE is a file of `rlnet export --format mask`, or any safetensors file with a
+/// tensor of zeros and ones for each ReLU layer: [C, H, W], or [C] for whole channels, named as the
+/// layer or by its number from 0.
 #[derive(Debug, Args)]
 pub struct Import {
     /// The checkpoint or mask
     file: PathBuf,
     /// The checkpoint's architecture (rlnet model list)
-    #[arg(long, conflicts_with = "model", required_unless_present = "model")]
+    #[arg(long, conflicts_with = "model", help_heading = CHECKPOINT)]
     arch: Option<Arch>,
-    /// The model.safetensors a mask goes into, its cell's folder, or RUN:NAME
-    #[arg(long, value_name = "FILE")]
+    /// The model.safetensors that gets the mask, its cell's folder, or RUN:NAME
+    #[arg(long, value_name = "FILE", help_heading = "Mask")]
     model: Option<PathBuf>,
-    /// The model to write
-    #[arg(long, value_name = "FILE")]
+    /// The model file to write
+    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     out: PathBuf,
-    /// What a checkpoint was trained on (default: by its number of classes)
-    #[arg(long, conflicts_with = "model")]
+    /// The data set that the checkpoint was trained on (default: by its number of classes)
+    #[arg(long, conflicts_with = "model", help_heading = CHECKPOINT)]
     dataset: Option<String>,
     /// Side of its input in pixels (default: the data set's)
-    #[arg(long, conflicts_with = "model", value_parser = clap::value_parser!(u64).range(8..=512))]
+    #[arg(
+        long,
+        conflicts_with = "model",
+        value_parser = clap::value_parser!(u64).range(8..=512),
+        help_heading = CHECKPOINT
+    )]
     image_size: Option<u64>,
-    /// Means that its training code subtracts from images in [0,1]: R,G,B (default: the data set's)
-    #[arg(long, conflicts_with = "model", value_parser = three, value_name = "R,G,B")]
+    /// Mean that its training code subtracts from images in [0,1] (default: the data set's)
+    #[arg(long, conflicts_with = "model", value_parser = three, value_name = "R,G,B", help_heading = CHECKPOINT)]
     mean: Option<[f64; 3]>,
-    /// Deviations that its training code divides by: R,G,B (default: the data set's)
-    #[arg(long, conflicts_with = "model", value_parser = three, value_name = "R,G,B")]
+    /// Standard deviation that its training code divides by (default: the data set's)
+    #[arg(long, conflicts_with = "model", value_parser = three, value_name = "R,G,B", help_heading = CHECKPOINT)]
     std: Option<[f64; 3]>,
-    /// The key of its weights, where there are several
-    #[arg(long, conflicts_with = "model")]
+    /// The key of its weights, if the file has several
+    #[arg(long, conflicts_with = "model", help_heading = CHECKPOINT)]
     key: Option<String>,
-    /// Whether a ResNet's blocks that keep their shape add their input (default: as the official
-    /// class with the file's names does)
-    #[arg(long, conflicts_with = "model", value_enum)]
+    /// Whether ResNet blocks that keep the shape add their input (default: as in the official class
+    /// with the file's names)
+    #[arg(long, conflicts_with = "model", value_enum, help_heading = CHECKPOINT)]
     identity_skip: Option<Skip>,
 }
 
@@ -71,9 +79,11 @@ impl Import {
         match (&self.arch, &self.model) {
             (Some(arch), _) => self.checkpoint(arch, global),
             (None, Some(file)) => self.mask(file, global),
-            (None, None) => Err(Error::Input(
-                "name --arch for a checkpoint, or --model for a mask".into(),
-            )),
+            (None, None) => Err(Error::Input(format!(
+                "{}: for a checkpoint name its architecture with --arch; for a mask name the model that gets it with \
+                 --model",
+                self.file.display()
+            ))),
         }
     }
 
@@ -89,6 +99,18 @@ impl Import {
 
     fn checkpoint(&self, arch: &Arch, global: &Global) -> Result<()> {
         output_file::check("--out", &self.out, &[&self.file])?;
+        if self
+            .file
+            .extension()
+            .is_some_and(|extension| extension == "safetensors")
+        {
+            return Err(Error::Input(format!(
+                "{0}: --arch is for PyTorch checkpoints, and this is a safetensors file; if it is a mask: rlnet import \
+                 {0} --model MODEL --out {1}",
+                self.file.display(),
+                self.out.display()
+            )));
+        }
         let file = TorchFile::open(&self.file)?;
         let key = self.key.as_deref();
         let classes = pytorch::import::classes(&file, key)?;
@@ -121,16 +143,25 @@ impl Import {
         };
         let imported = pytorch::import(&file, key, &request)?;
         let header = ModelHeader::of(&imported.network, &facts.classes, dataset, imported.epoch);
-        let mut notes = vec![format!(
-            "{} tensors as {arch} with {} norm, normalised for {dataset}",
-            imported.tensors,
-            format!("{:?}", header.record.norm).to_lowercase()
-        )];
+        let mut notes = vec![
+            format!(
+                "{} tensors as {arch} with {} norm, for {dataset}",
+                imported.tensors,
+                format!("{:?}", header.record.norm).to_lowercase()
+            ),
+            format!(
+                "normalisation: mean {}{}, deviation {}{}",
+                commas(request.mean),
+                whose(self.mean),
+                commas(request.std),
+                whose(self.std)
+            ),
+        ];
         notes.extend(imported.notes);
         self.finish(&imported.network, &header, &notes, global)
     }
 
-    /// Writes the model and says what it is.
+    /// Writes the model and prints what it is.
     fn finish(
         &self,
         network: &Network,
@@ -164,6 +195,19 @@ fn by_classes(classes: usize) -> Option<&'static str> {
         200 => Some("tiny-imagenet"),
         _ => None,
     }
+}
+
+/// Whether a normalisation was given.
+fn whose(given: Option<[f64; 3]>) -> &'static str {
+    if given.is_some() {
+        ""
+    } else {
+        " (assumed: the data set's)"
+    }
+}
+
+fn commas(numbers: [f64; 3]) -> String {
+    numbers.map(|number| format!("{number:.4}")).join(",")
 }
 
 /// Three numbers with commas.

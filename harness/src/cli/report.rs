@@ -1,7 +1,7 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
 use crate::error::{Error, Result, reporting};
-use crate::request::Global;
+use crate::request::{Global, heading};
 use crate::run::difference::{Difference, differences, open, outcomes};
 use crate::store::remote::folders;
 use crate::store::{Place, folder_only};
@@ -12,7 +12,10 @@ use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
 use std::path::PathBuf;
 
-/// Draw the report of one or more runs; needs neither data nor a device
+/// The heading of options about the cost of private inference.
+const COST: &str = "Private inference";
+
+/// Write the report of one or more runs; needs neither data nor a device
 ///
 /// Example: rlnet report out/cifar10-small --format html,latex
 ///
@@ -24,37 +27,37 @@ use std::path::PathBuf;
 pub struct Report {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Run directories, or URLs that runs had as --out
+    /// Run directories, or the URLs that were their --out
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<Place>,
-    /// Folder that gets `report/` (default: the first run; of a URL its working folder)
-    #[arg(long, value_name = "DIR", value_parser = folder_only)]
+    /// Folder in which `report/` is written (default: the first run; for a URL its working folder)
+    #[arg(long, value_name = "DIR", value_parser = folder_only, help_heading = heading::OUTPUT)]
     out: Option<PathBuf>,
-    /// html, md, latex, csv, json (default: all)
-    #[arg(long, value_delimiter = ',', value_name = "FORMAT")]
+    /// html, md, latex, csv, json, with commas (default: all)
+    #[arg(long, value_delimiter = ',', value_name = "FORMAT", help_heading = heading::OUTPUT)]
     format: Vec<Format>,
-    /// Mbit/s from server to client, for the cost of private inference (default: not limiting)
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    /// Bandwidth from server to client in Mbit/s, for the cost of private inference (default: no limit)
+    #[arg(long, value_name = "RATE", value_parser = rate, help_heading = COST)]
     downlink: Option<f64>,
-    /// Mbit/s from client to server, likewise
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    /// Bandwidth from client to server in Mbit/s
+    #[arg(long, value_name = "RATE", value_parser = rate, help_heading = COST)]
     uplink: Option<f64>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// What differs between two cells: what was asked, how it was computed, what came out
+    /// Show the differences between two cells: their settings, how they were computed, their outcomes
     ///
     /// Example: rlnet report diff out/a:rlnet/fog out/b:rlnet/fog
     Diff {
         /// A cell's folder, or RUN:NAME
         a: String,
-        /// Another
+        /// Another cell's folder, or RUN:NAME
         b: String,
     },
 }
 
-/// Says what differs between two cells.
+/// Prints what differs between two cells.
 fn diff(a: &str, b: &str, json: bool) -> Result<()> {
     let (left, right) = (open(a)?, open(b)?);
     let value = |record| serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()));
@@ -77,9 +80,9 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
         print_json(&serde_json::json!({"differences": found, "outcomes": sides}));
         return Ok(());
     }
-    let (asked, how): (Vec<&Difference>, Vec<_>) =
+    let (settings, how): (Vec<&Difference>, Vec<_>) =
         found.iter().partition(|one| !one.at.starts_with("provenance"));
-    for (title, list) in [("asked and made", asked), ("computed", how)] {
+    for (title, list) in [("settings", settings), ("computed", how)] {
         outln!("{title}: {}", if list.is_empty() { "the same" } else { "" });
         for Difference { at, a, b } in list {
             outln!("  {at}: {a} | {b}");
@@ -88,7 +91,7 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
     for ((condition, branch), side) in &sides {
         let percent = |right: usize| 100.0 * right as f64 / side.images as f64;
         outln!(
-            "{}, branch {}: right {:.2} % | {:.2} %; of {} images {} are classified otherwise, {} rows differ",
+            "{}, branch {}: accuracy {:.2} % | {:.2} %; {} images, {} with another prediction, {} with other numbers",
             condition,
             branch,
             percent(side.right[0]),

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use rlnet_suites::dataset::NAMED;
-use rlnet_suites::error::suggest;
+use rlnet_suites::dataset::{NAMED, hint};
 
 use super::shapes::{self, Class};
 use super::{DataError, Dataset, Facts, LoadOptions, cifar, imagefolder, tiny};
@@ -68,7 +67,7 @@ pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Da
             Some(path) => imagefolder::load(Path::new(path), options),
             None => Err(DataError::UnknownName {
                 name: name.to_owned(),
-                suggestion: suggest(name, NAMES.into_iter().chain(["imagefolder:PATH"])),
+                suggestion: hint(name),
             }),
         },
     }
@@ -117,5 +116,7 @@ mod tests {
     fn an_unknown_name_gets_a_suggestion() {
         let message = load("cifar-10", Path::new("")).unwrap_err().to_string();
         assert!(message.contains("did you mean `cifar10`?"), "{message}");
+        let message = load("ImageNet-1k", Path::new("")).unwrap_err().to_string();
+        assert!(message.contains("imagefolder:PATH"), "{message}");
     }
 }

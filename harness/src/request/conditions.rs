@@ -1,8 +1,8 @@
 //! Corruptions, severities and branches as they are written on the command line.
 
 use crate::error::{Error, Result};
-use rlnet_suites::suite::Corruptions;
 use rlnet_suites::Branch;
+use rlnet_suites::suite::Corruptions;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
 pub fn corruptions(text: &str) -> Result<Vec<String>> {

@@ -84,6 +84,6 @@ fn looks_at_a_run_keep_to_only_and_exclude_one_another() {
     ] {
         refused(&look(&pair), 2, &["cannot be used with", pair[1]]);
     }
-    refused(&look(&["--status"]), 2, &["out: nothing was run there", "--out"]);
+    refused(&look(&["--status"]), 2, &["out: there is no run", "--out"]);
     assert!(!sandbox.path("out").exists());
 }

@@ -29,13 +29,14 @@ pub struct Make {
     /// benchmark (15), all (19), extra (4), or names with commas
     #[arg(long, default_value = "all")]
     names: String,
-    /// A .npy file holds all five, 1-5; of a tree of image files any can be made
+    /// Severities, with commas or as a range. A .npy file always holds all five; a tree of image files
+    /// may have any
     #[arg(long, default_value = "1-5")]
     severity: String,
-    /// Where random draws come from (their seed is --seed, default 0)
+    /// Source of random numbers (seed: --seed, default 0)
     #[arg(long, value_enum, default_value = "keyed")]
     rng: Rng,
-    /// How the image files of a tree are stored (default: png)
+    /// File format of the images in a tree (default: png)
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Use only the first N test images
@@ -47,17 +48,17 @@ pub struct Make {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Rng {
-    /// A generator for every image: parallel, and any part can be made alone
+    /// One generator for each image: parallel, and any part can be generated alone
     Keyed,
-    /// One NumPy stream over everything, as the reference script draws: serial
+    /// A single NumPy stream over all images, as in the reference script: serial
     Numpy,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// Without loss: what is read is what was made
+    /// Lossless
     Png,
-    /// Quality 85, chroma halved, as Tiny-ImageNet-C was stored
+    /// Quality 85 with halved chroma, as Tiny-ImageNet-C was stored
     #[value(alias = "jpeg-q85")]
     Jpeg,
 }
@@ -118,7 +119,7 @@ impl Make {
         let found = made.parts.len() - new;
         outln!(
             "{}: {new} {kind} made, {found} found finished, {} images a severity, {seconds:.1} s\n\
-             This is a generated set, not the official archive: say so where you use it.",
+             This is a generated set, not the official archive: state this where you use it.",
             out.display(),
             data.test.len(),
             kind = made.kind,

@@ -1,4 +1,4 @@
-//! `rlnet corrupt`: corrupted test sets in the official layouts, their check, a picture.
+//! `rlnet corrupt`: corrupted test sets in the official layouts, their check, and a preview.
 
 mod make;
 mod preview;
@@ -13,30 +13,29 @@ use rlnet_corruptions::archive::Dataset;
 use rlnet_corruptions::{Corruption, Error as Refused, Generator, Options, ParameterSet, Stack, Textures};
 use std::path::PathBuf;
 
-/// Write a corrupted test set in the official layout; check one; a picture of all corruptions
-///
-/// Of cifar10, cifar100 and shapes: one NAME.npy a corruption (uint8, 5N x 32 x 32 x 3, severity
-/// after severity) and labels.npy. Of tiny-imagenet and imagefolder:PATH: a tree of image files,
-/// NAME/SEVERITY/CLASS/PICTURE. With provenance.json beside them. The same command again makes
-/// only what is missing.
-///
-/// A generated set is not the official archive. The eight corruptions without random draws come
-/// out byte for byte (CIFAR, stack release, all test images); the eleven others were published
-/// without a seed, so a generated file can match those in distribution only. Say which one was
-/// used, and never mix both in a table.
-///
-/// Tiny-ImageNet-C itself cannot be generated, for three reasons. Its files were stored as JPEG
-/// (quality 85, chroma halved) after the corruption, a second corruption that reads back
-/// differently in other decoders; what is written here is PNG, without loss, unless --format jpeg
-/// asks for the original's way. Its images are not those of Tiny-ImageNet's val set but ImageNet
-/// validation images, cut to their bounding boxes and shrunk; users measured accuracies about 10
-/// points apart on the two. And there are two archives: Zenodo records 2536630 and 8206060 hold
-/// Tiny-ImageNet-C.tar, the older 2469796 holds TinyImageNet-C.tar; say which one a number is
-/// from.
+/// Write a corrupted test set in the official layout, check one, or preview all corruptions
 ///
 /// Example: rlnet corrupt cifar10 --out cifar10-generated --names brightness,fog
 ///
 /// Example: rlnet corrupt tiny-imagenet --out tiny-generated --names benchmark
+///
+/// For cifar10, cifar100 and shapes it writes one NAME.npy for each corruption (uint8, 5N x 32 x 32 x
+/// 3, severity after severity) and labels.npy. For tiny-imagenet and imagefolder:PATH it writes a
+/// tree of image files, NAME/SEVERITY/CLASS/PICTURE. Both get a provenance.json. The same command
+/// again writes only what is missing.
+///
+/// A generated set is not the official archive. The eight corruptions without random numbers are
+/// equal byte for byte (CIFAR, stack release, all test images). The eleven others were published
+/// without a seed, so a generated file can match them in distribution only. Always state which one
+/// you used, and never mix both in a table.
+///
+/// Tiny-ImageNet-C itself cannot be generated, for three reasons. Its files were stored as JPEG
+/// (quality 85, halved chroma) after the corruption, which is a second corruption that other decoders
+/// read differently; this program writes lossless PNG unless you choose --format jpeg. Its images
+/// are not those of Tiny-ImageNet's val set but ImageNet validation images, cut to their bounding
+/// boxes and shrunk; users measured accuracies about 10 points apart on the two. And there are two
+/// archives: Zenodo records 2536630 and 8206060 hold Tiny-ImageNet-C.tar, the older 2469796 holds
+/// TinyImageNet-C.tar; state which one a number is from.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct CorruptCommand {
@@ -55,10 +54,10 @@ enum Action {
 /// What changes the bytes of any corrupted image.
 #[derive(Debug, Args)]
 struct Look {
-    /// Libraries to imitate: release (those of the published files) or modern (of 2023)
+    /// Library versions to reproduce: release (those of the published files) or modern (those of 2023)
     #[arg(long, default_value = "release")]
     stack: Stack,
-    /// Folder of the reference's frost photographs (default: pictures made by a formula)
+    /// Folder of the reference's frost photographs (default: procedural textures)
     #[arg(long, value_name = "DIR")]
     frost_textures: Option<PathBuf>,
 }
@@ -151,8 +150,8 @@ fn input(what: &str, why: Refused) -> Error {
     Error::Input(format!("{what}: {why}"))
 }
 
-/// What the operating system refuses while files are made is the work's failure; the rest is
-/// about what was asked for.
+/// A refusal of the operating system while files are written is a failure of the work; any other
+/// error is about the input.
 fn while_writing(why: Refused) -> Error {
     match why {
         Refused::Io { path, source } => Error::writing(&path, &source),

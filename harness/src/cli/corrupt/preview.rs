@@ -19,16 +19,16 @@ pub struct Preview {
     /// A PNG or JPEG file of 32x32, 64x64 or 224x224 pixels
     #[arg(long, value_name = "FILE", group = "input")]
     image: Option<PathBuf>,
-    /// A data set to take a test image of
+    /// Take a test image of this data set
     #[arg(long, group = "input")]
     dataset: Option<String>,
-    /// Which test image
+    /// The number of the test image, from 0
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
-    /// The file to write: its name ends in .png
+    /// The PNG file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Severity numbers for an image of another size: cifar, tiny-imagenet or imagenet
+    /// Severity parameters to use for an image of another size: cifar, tiny-imagenet or imagenet
     #[arg(long, value_name = "SET")]
     parameters: Option<ParameterSet>,
     #[command(flatten)]

@@ -17,21 +17,21 @@ use std::path::{Path, PathBuf};
 
 /// Compare a folder with the published checksums, file by file
 ///
-/// Exit code 1 when a file that is there differs. With the data set at hand, a file without
-/// random draws that differs is also compared with a regeneration. Files of the eleven random
-/// corruptions equal the published ones only if they are the published ones.
-///
-/// A folder that rlnet corrupt made of other images (a tree of Tiny-ImageNet, the first images
-/// only, shapes) is compared with the checksums in its own provenance.json: nobody publishes
-/// checksums of such files. Of Tiny-ImageNet-C only those of the packed archives are published:
-/// name the .tar file.
-///
 /// Example: rlnet corrupt verify CIFAR-10-C --against cifar10-c
+///
+/// The exit code is 1 if a file differs. If the data set is on this machine, a file without random
+/// numbers that differs is also compared with a new generation. Files of the eleven random
+/// corruptions are equal to the published ones only if they are the published ones.
+///
+/// A folder that rlnet corrupt wrote from other images (a tree of Tiny-ImageNet, only the first
+/// images, shapes) is compared with the checksums in its own provenance.json, because none are
+/// published. For Tiny-ImageNet-C only checksums of the packed archives are published: name the
+/// .tar file.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Folder of .npy files or of image files, or a published .tar file
     folder: PathBuf,
-    /// cifar10-c or cifar100-c (default: the one whose labels.npy is there, else cifar10-c)
+    /// cifar10-c or cifar100-c (default: the one with the same labels.npy, else cifar10-c)
     #[arg(long, value_name = "ARCHIVE")]
     against: Option<Published>,
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-/// Architectures; per-layer ReLUs, parameters, MACs and private-inference cost
+/// List architectures; show ReLUs, parameters, MACs and the cost of private inference
 #[derive(Debug, Args)]
 pub struct ModelCommand {
     #[command(subcommand)]
@@ -26,23 +26,24 @@ pub struct ModelCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The architectures
+    /// List the architectures
     ///
     /// Example: rlnet model list
     List,
-    /// The layer table of an architecture or of a trained model
+    /// Show the layers of an architecture or of a trained model
     ///
     /// Example: rlnet model info resnet18 --budget 50k
     Info {
         /// An architecture, or a model.safetensors, its cell's folder, or RUN:NAME
         model: String,
-        /// ReLUs to keep: 50k
+        /// Number of ReLUs to keep: 50k
         #[arg(long, conflicts_with = "reduction")]
         budget: Option<Budget>,
-        /// How many times fewer ReLUs: 11.14x, or 11.14
+        /// Factor by which the number of ReLUs is reduced: 11.14x, or 11.14
         #[arg(long, value_parser = Budget::reduction)]
         reduction: Option<Budget>,
-        /// sensitivity, uniform, equal, or published:NAME (see `rlnet model budgets`)
+        /// How layers share the ReLUs: sensitivity, uniform, equal, or published:NAME (rlnet model
+        /// budgets)
         #[arg(long, default_value = "sensitivity")]
         allocation: Allocation,
         /// Side of the input in pixels
@@ -52,26 +53,26 @@ enum Action {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=10000))]
         classes: u64,
     },
-    /// The published lists of ReLUs to keep in each layer
+    /// List the published numbers of ReLUs to keep in each layer
     ///
     /// Example: rlnet model budgets
     Budgets,
-    /// How much each ReLU layer matters to a trained model, measured on held-out images
-    ///
-    /// The mean KL of the predictions with the layer to those with all its ReLUs dropped. Of a
-    /// model in a run's cell the images are those that its suite holds out, as a stage with
-    /// `allocation = "measured"` takes them; of any other model, or with another --dataset, they
-    /// are a tenth of the whole training set. The first line says which.
+    /// Measure on held-out images how much each ReLU layer matters to a trained model
     ///
     /// Example: rlnet model sensitivity out/cells/ID/model.safetensors --budget 50k
+    ///
+    /// The measure is the mean KL divergence of the predictions with the layer from those with all
+    /// its ReLUs removed. For a model in a run's cell the images are those that its suite holds out,
+    /// as in a stage with `allocation = "measured"`. For any other model, or with another --dataset,
+    /// they are a tenth of the whole training set. The first line of the output names them.
     Sensitivity {
-        /// A model.safetensors, its cell's folder, or RUN:NAME; best an all-ReLU one
+        /// A model.safetensors, its cell's folder, or RUN:NAME; preferably with all ReLUs
         model: PathBuf,
-        /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH; of a model in a run's
-        /// cell, what it was trained on
+        /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH (default: for a model
+        /// in a run's cell, the data set that it was trained on)
         #[arg(long)]
         dataset: Option<String>,
-        /// Share this many ReLUs among the layers: 50k, or 11.14x
+        /// Also show how the layers would share this many ReLUs: 50k, or 11.14x
         #[arg(long)]
         budget: Option<Budget>,
     },
@@ -160,8 +161,8 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
             let file = cells::model_file(path)?;
             let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
                 true => Error::Input(format!(
-                    "{}: not a model.safetensors; a TorchScript file cannot be looked into (rlnet eval evaluates it; \
-                     rlnet import makes a model of a PyTorch checkpoint)",
+                    "{}: not a model.safetensors; the layers of a TorchScript file cannot be read (rlnet eval evaluates it; \
+                     rlnet import makes a model from a PyTorch checkpoint)",
                     file.display()
                 )),
                 false => error,

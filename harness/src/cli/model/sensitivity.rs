@@ -61,7 +61,7 @@ pub fn sensitivity(
     outln!(
         "{used} images: the first of {held_out} held out of {all} training images of {}, {}.",
         data.name,
-        from.said()
+        from.description()
     );
     outln!(
         "{:<24} {:>10} {:>10} {:>8} {:>10}",
@@ -99,10 +99,10 @@ impl From {
         }
     }
 
-    fn said(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
-            Self::Cell => "as the suite of the model's cell does",
-            Self::Whole => "a tenth of the whole data set: no cell says which images a stage would take",
+            Self::Cell => "as in the suite of the model's cell",
+            Self::Whole => "a tenth of the whole data set, because the model lies in no cell that says more",
         }
     }
 }
@@ -116,8 +116,7 @@ fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepar
         (None, Some(spec)) => (spec.dataset.as_str(), own.as_ref()),
         (None, None) => {
             return Err(Error::Input(format!(
-                "{}: it lies in no cell of a run, so nothing says what it was trained on; name the data set with \
-                 --dataset",
+                "{}: it lies in no cell of a run, so its training data are unknown; name the data set with --dataset",
                 path.display()
             )));
         }

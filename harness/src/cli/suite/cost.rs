@@ -1,4 +1,4 @@
-//! `rlnet suite cost`: how much arithmetic a suite asks for, before a machine is booked.
+//! `rlnet suite cost`: the arithmetic of a suite, before a machine is booked.
 
 use crate::data::{shapes, tiny};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ fn images(cell: &Cell) -> Result<Images> {
     match (train, test) {
         (Some(train), Some(test)) => Ok(Images { train, test }),
         _ => Err(Error::Input(format!(
-            "{}: nobody knows how many images it has before it is read; set data.train and data.test",
+            "{}: its number of images is not known before it is read; set data.train and data.test",
             data.dataset
         ))),
     }
@@ -58,12 +58,12 @@ impl Count {
 pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
     if plan.cells.is_empty() {
         return Err(Error::Input(format!(
-            "suite {} trains nothing; what it costs depends on the model it is given",
+            "suite {} trains no model; its cost depends on the model that it evaluates",
             plan.suite
         )));
     }
     if !(rate > 0.0 && rate.is_finite()) {
-        return Err(Error::Input(format!("--rate {rate}: more than 0")));
+        return Err(Error::Input(format!("--rate {rate}: write a number above 0")));
     }
     let count = Count::of(plan)?;
     let hours = |units: f64| units / (rate * 1e12) / 3600.0;

@@ -21,7 +21,7 @@ use serde_json::json;
 /// 10^12 multiply-accumulates a second: see docs/suites.md.
 pub const RATE: f64 = 10.0;
 
-/// The catalogue; a suite's resolved cells; check a suite of your own
+/// List, show, estimate and check suites
 #[derive(Debug, Args)]
 pub struct SuiteCommand {
     #[command(subcommand)]
@@ -30,11 +30,11 @@ pub struct SuiteCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The suites that come with the program
+    /// List the suites of the catalogue
     ///
     /// Example: rlnet suite list
     List,
-    /// A suite's cells with every default filled
+    /// Show a suite's cells with all settings resolved
     ///
     /// Example: rlnet suite show cifar10-small
     ///
@@ -44,34 +44,34 @@ enum Action {
     Show {
         /// A suite of the catalogue, or a TOML file
         suite: String,
-        /// Override a setting, or pick a scale: scale=small
+        /// Override a setting, or choose a scale: scale=small
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
-        /// Say why two of its cells are not the same
+        /// Show how two of its cells differ
         #[arg(long, num_args = 2, value_names = ["CELL", "CELL"])]
         why: Vec<String>,
-        /// Say of every setting where its value comes from and what it means
+        /// Show for every setting its value, where the value comes from, and what the setting means
         #[arg(long)]
         explain: bool,
     },
-    /// How much arithmetic a suite asks for, at most, and how long that takes
+    /// Estimate the arithmetic of a suite (an upper bound), and its time
     ///
     /// Example: rlnet suite cost paper-cifar10 --set scale=h200
     Cost {
         /// A suite of the catalogue, or a TOML file
         suite: String,
-        /// Override a setting, or pick a scale: scale=small
+        /// Override a setting, or choose a scale: scale=small
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
-        /// Million million multiply-accumulates a second that the machine really does
+        /// Speed of the machine in 10^12 multiply-accumulates per second, as measured
         #[arg(long, default_value_t = RATE)]
         rate: f64,
     },
-    /// The JSON Schema of a suite, for editors that complete and check TOML
+    /// Print the JSON Schema of a suite, for editors that complete and check TOML
     ///
     /// Example: rlnet suite schema > suite.schema.json
     Schema,
-    /// Check a TOML file, at every scale it speaks of; mistakes come with their line
+    /// Check a TOML file at every scale that it has; errors come with their line
     ///
     /// Example: rlnet suite check mine.toml
     Check {
@@ -143,7 +143,7 @@ fn list(json: bool) -> Result<()> {
         for suite in &suites {
             outln!("{:<26} {:<14} {}", suite.name, suite.data.dataset, suite.title);
         }
-        print_line("\nEach at several scales, by --set scale=NAME:");
+        print_line("\nEach suite exists at several scales (--set scale=NAME):");
         for (name, _) in SCALES {
             if let Some(scale) = Scale::find(name)? {
                 outln!("{name:<26} {}", scale.title);
