@@ -51,6 +51,27 @@ pub fn idle() {
 
 type Listener = Box<dyn Fn(&Report) + Send>;
 
+/// What this process works on now, and its bar.
+static CURRENT: Mutex<Option<(String, Option<ProgressBar>)>> = Mutex::new(None);
+
+/// Columns of a title beside a bar, and of a message: with the bar, a line has 100 at most.
+const TITLE: usize = 26;
+const MESSAGE: usize = 22;
+
+/// What this process works on now.
+pub fn current() -> Option<String> {
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    current.as_ref().map(|(title, _)| title.clone())
+}
+
+/// At most so many characters of a text.
+fn shorten(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    text.chars().take(columns - 1).chain(['…']).collect()
+}
+
 static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
 /// Has every piece of work tell how far it is, about once a second.
@@ -82,17 +103,19 @@ impl Progress {
     pub fn new(title: &str, unit: &'static str, total: u64, already: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template(
-                "{prefix:>14} [{bar:30}] {percent:>3}% {per_sec} ETA {eta} {msg}",
+                "{prefix:>14} [{bar:20.cyan}] {percent:>3}% {per_sec:>9} {eta:>4} left {wide_msg}",
             )
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
             let bar = ProgressBar::new(total)
                 .with_style(style)
-                .with_prefix(title.to_owned());
+                .with_prefix(shorten(title, TITLE));
             bar.set_position(already);
             bar.reset_eta();
             bar
         });
+        let current = Some((title.to_owned(), bar.clone()));
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = current;
         Self {
             title: title.to_owned(),
             unit,
@@ -135,7 +158,7 @@ impl Progress {
         }
         if let Some(bar) = &self.bar {
             if due {
-                bar.set_message(message().to_string());
+                bar.set_message(shorten(&message().to_string(), MESSAGE));
             }
             bar.inc(units);
         } else if due {
@@ -168,7 +191,29 @@ impl Progress {
     }
 }
 
-/// A line about the run as a whole.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// A line about the run as a whole, above the bar if there is one.
 pub fn announce(text: &str) {
-    line(text);
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    match current.as_ref() {
+        Some((_, Some(bar))) => bar.println(text),
+        _ => line(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_title_is_cut_to_its_columns() {
+        assert_eq!(shorten("rlnet/fog", 26), "rlnet/fog");
+        let long = shorten("rlnet/apgd-t:eps=8/255,steps=100", 26);
+        assert_eq!((long.chars().count(), long.ends_with('…')), (26, true));
+    }
 }

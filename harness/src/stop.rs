@@ -1,10 +1,11 @@
-//! Being asked to stop: by a signal, by a time limit, or by the process that started this one.
+//! Requests to stop: by a signal, by a time limit, or by the process that started this one.
 //!
-//! Work asks [`asked`] between two steps. Whoever sees a reason saves and hands up
+//! Work calls [`asked`] between two steps. Whoever sees a reason saves and returns
 //! [`Error::Stopped`](crate::error::Error::Stopped). Signals belong to the whole process, and so
 //! does this.
 
 use crate::error::{Error, Result};
+use crate::progress::{self, announce};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use std::io::Read;
@@ -18,6 +19,11 @@ const SIGNALS: [(i32, &str); 3] = [(SIGINT, "Ctrl-C"), (SIGTERM, "SIGTERM"), (SI
 
 static SEEN: OnceLock<Vec<(Arc<AtomicBool>, &'static str)>> = OnceLock::new();
 static LIMIT: OnceLock<(Instant, f64)> = OnceLock::new();
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Time between two looks for a signal to answer.
+const ANSWER: Duration = Duration::from_millis(50);
+
 static PARENT_GONE: AtomicBool = AtomicBool::new(false);
 
 /// Listens to the signals. The first one asks to stop; a second Ctrl-C ends the process at once
@@ -42,7 +48,34 @@ pub fn on_signals() -> Result<()> {
         seen.push((asked, name));
     }
     let _ = SEEN.set(seen);
+    // A step may take minutes; the answer to a signal comes at once.
+    std::thread::spawn(|| {
+        loop {
+            if let Some(name) = signalled() {
+                return answer(name);
+            }
+            std::thread::sleep(ANSWER);
+        }
+    });
     Ok(())
+}
+
+/// The signal that arrived.
+fn signalled() -> Option<&'static str> {
+    let mut seen = SEEN.get().into_iter().flatten();
+    seen.find(|(asked, _)| asked.load(Ordering::Relaxed))
+        .map(|(_, name)| *name)
+}
+
+/// Prints, once, what the program finishes before it stops.
+fn answer(signal: &str) {
+    if ANSWERED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let of = progress::current().map_or(String::new(), |title| format!(" of {title}"));
+    announce(&format!(
+        "{signal}: finishing the current step{of}, then saving; Ctrl-C again stops at once"
+    ));
 }
 
 /// Asks to stop this many minutes from now.
@@ -93,16 +126,12 @@ pub fn asked() -> Option<String> {
             return Some("the test says so".to_owned());
         }
     }
-    let signal = SEEN
-        .get()
-        .into_iter()
-        .flatten()
-        .find(|(asked, _)| asked.load(Ordering::Relaxed));
-    if let Some((_, name)) = signal {
-        return Some((*name).to_owned());
+    if let Some(name) = signalled() {
+        answer(name);
+        return Some(name.to_owned());
     }
     if PARENT_GONE.load(Ordering::Relaxed) {
-        return Some("the process that started it said so".to_owned());
+        return Some("the process that started it stopped it".to_owned());
     }
     match LIMIT.get() {
         Some((end, minutes)) if Instant::now() >= *end => Some(format!("--minutes {minutes} are over")),

@@ -18,10 +18,9 @@ mod train;
 
 use crate::error::{Error, Result};
 use crate::request::Global;
-use crate::terminal::{flush, note_failure};
+use crate::terminal::{flush, has_colour, note_failure, print_error};
 use crate::trace::panicked;
 use clap::{Parser, Subcommand};
-use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -67,7 +66,7 @@ enum Command {
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(has_colour())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("RLNET_LOG")
                 // object_store logs every retry.
@@ -106,11 +105,7 @@ pub fn main() -> ExitCode {
     match outcome.and_then(|()| flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let word = match error {
-                Error::Stopped(_) => "stopped",
-                _ => "error",
-            };
-            let _ = writeln!(std::io::stderr(), "{word}: {error}");
+            print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -143,7 +138,7 @@ fn usage(answer: &clap::Error) -> ExitCode {
     match flush() {
         Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }

@@ -65,6 +65,17 @@ impl Global {
         }
     }
 
+    /// Whether the work runs on the CPU. (A device that is not there is refused when it is opened.)
+    pub fn is_cpu(&self) -> bool {
+        device::decide(self.device, &device::cuda_state()).is_ok_and(|device| device == Device::Cpu)
+    }
+
+    /// The number of CPU threads: `--threads`, else as many as there are cores.
+    pub fn cpu_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
+
     /// Where data sets are.
     pub fn data_dir(&self) -> PathBuf {
         self.data_dir

@@ -32,7 +32,7 @@ impl View {
         let bars = std::io::stderr().is_terminal().then(|| {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new(cells.len() as u64));
-            total.set_style(style("{prefix:>14} [{bar:30}] {pos}/{len} {msg}"));
+            total.set_style(style("{prefix:>14!} [{bar:20.cyan}] {pos}/{len} {wide_msg}"));
             total.set_prefix("cells");
             Bars {
                 all,
@@ -112,7 +112,7 @@ impl Bars {
             let all = &self.all;
             let bar = self.workers.entry(word.process.clone()).or_insert_with(|| {
                 let bar = all.add(ProgressBar::new(1));
-                bar.set_style(style("{prefix:>14.14} [{bar:30}] {percent:>3}% {msg}"));
+                bar.set_style(style("{prefix:>14!} [{bar:20.cyan}] {percent:>3}% {wide_msg}"));
                 bar
             });
             bar.set_length(word.report.total);
@@ -160,6 +160,7 @@ pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
+        s if s < 48.0 * 3600.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.0} days", s / 86400.0),
     }
 }

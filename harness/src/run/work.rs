@@ -23,6 +23,10 @@ pub struct Work {
     pub kept: f64,
 }
 
+/// The speed of one large GPU (H100, H200) in single precision, in these networks at batch 128, in
+/// 10^12 multiply-accumulates a second: see docs/suites.md.
+pub const GPU_RATE: f64 = 10.0;
+
 /// Training and test images of a cell's data set.
 #[derive(Debug, Clone, Copy)]
 pub struct Images {

@@ -1,11 +1,11 @@
-//! `rlnet run --dry-run` and `--verify`: a run directory looked at, with nothing computed.
+//! `rlnet run --dry-run` and `--verify`: the state of a run directory; nothing is computed.
 
 use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
-use crate::run::estimate::{Cost, lines};
+use crate::run::estimate::{Cost, cpu_time, lines};
 use crate::run::view::duration;
-use crate::run::work::Images;
+use crate::run::work::{self, GPU_RATE, Images};
 use crate::store::remote::Remote;
 use crate::terminal::{outln, print_json};
 use rlnet_suites::{Cell, CellId, Plan};
@@ -13,11 +13,14 @@ use serde_json::json;
 use std::fmt::Display;
 use std::path::Path;
 
-/// Looks at every file of every finished cell, and at the store's copies.
+/// Compares every file of every finished cell, and the store's copies, with their checksums.
+///
+/// # Errors
+/// When something is damaged, or cannot be read.
 pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     if !out.join("cells").is_dir() && remote.is_none() {
         return Err(Error::Input(format!(
-            "{} is no run directory: it has no cells; name one with --out",
+            "{} is not a run directory: it has no cells; name one with --out",
             out.display()
         )));
     }
@@ -55,7 +58,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     let mut found = Vec::new();
     if !images.is_empty() {
         found.push(format!(
-            "the adversarial images of {} cells were damaged (their rows stay)",
+            "the adversarial images of {} cells were damaged (their outcome rows stay)",
             images.len()
         ));
     }
@@ -71,8 +74,8 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         let url = remote.store().url();
         for (id, why) in &copies {
             let kept = match remote.store().withdraw(id) {
-                true => "it is no longer taken for finished",
-                false => "its cell.json may not be removed; remove it by hand",
+                true => "the store no longer counts it as finished",
+                false => "its cell.json could not be removed; remove it by hand",
             };
             announce(&format!("cell {id} in {url} is damaged: {why}; {kept}"));
         }
@@ -90,7 +93,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     }
     if !json {
         let fine = |count: usize, place: &dyn Display| {
-            outln!("{count} cells in {place}: all files are as they were written");
+            outln!("{count} cells verified in {place}: no file has changed");
         };
         fine(ids.len(), &out.display());
         if let Some(remote) = remote {
@@ -100,7 +103,10 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// What is done of a plan, what would run, and what that may take.
+/// Prints what is done of a plan, what would run, and an estimate of its time and disk space.
+///
+/// # Errors
+/// When the arithmetic of a cell is not known.
 pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images, json: bool) -> Result<()> {
     let mut lines = lines(plan, out, images);
     let there = |cell: &Cell| remote.is_some_and(|remote| remote.there().contains(&cell.id));
@@ -118,7 +124,13 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
                 said
             })
             .collect();
-        print_json(&json!({"suite": plan.suite, "cells": cells}));
+        let (macs, kept) = arithmetic(plan, images, |cell| {
+            !RunDirectory::has(out, &cell.id) && !there(cell)
+        })?;
+        print_json(&json!({
+            "suite": plan.suite, "cells": cells,
+            "to_do": {"macs": macs, "gpu_hours": gpu_hours(macs), "images_bytes": kept},
+        }));
         return Ok(());
     }
     // What is fetched is not computed.
@@ -176,5 +188,35 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
             }
         );
     }
+    if missing > 0 {
+        let (macs, kept) = arithmetic(plan, images, |cell| {
+            !RunDirectory::has(out, &cell.id) && !there(cell)
+        })?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        outln!(
+            "by arithmetic, at most: {} on {threads} CPU threads, {} on one large GPU, {:.1} GB of adversarial images",
+            duration(cpu_time(macs, threads)),
+            duration(3600.0 * gpu_hours(macs)),
+            kept / 1e9
+        );
+    }
     Ok(())
+}
+
+/// Multiply-accumulates of some cells of a plan, and bytes of the adversarial images that they store.
+fn arithmetic(plan: &Plan, images: Images, counts: impl Fn(&Cell) -> bool) -> Result<(f64, f64)> {
+    let work = work::of(plan, |_| Ok(images))?;
+    Ok(plan
+        .cells
+        .iter()
+        .zip(work)
+        .filter(|(cell, _)| counts(cell))
+        .fold((0.0, 0.0), |(macs, kept), (_, work)| {
+            (macs + work.macs, kept + work.kept)
+        }))
+}
+
+/// Hours on one large GPU.
+fn gpu_hours(macs: f64) -> f64 {
+    macs / (GPU_RATE * 1e12) / 3600.0
 }

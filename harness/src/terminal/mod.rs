@@ -6,4 +6,4 @@ pub mod render;
 pub mod status;
 
 pub(crate) use print::outln;
-pub use print::{flush, note_failure, print_json, print_line};
+pub use print::{flush, has_colour, note_failure, print_error, print_json, print_line};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 /// The first failure of stdout, if there was one.
@@ -39,6 +39,27 @@ pub fn print_line(text: impl Display) {
 /// Prints a value as JSON on stdout.
 pub fn print_json(value: &serde_json::Value) {
     print_line(serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Whether stderr takes colours: a terminal, unless NO_COLOR is set.
+pub fn has_colour() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
+}
+
+/// Prints on stderr why a command ended.
+pub fn print_error(error: &Error) {
+    let (word, colour) = match error {
+        Error::Stopped(_) => ("stopped", 33),
+        _ => ("error", 31),
+    };
+    let word = if has_colour() {
+        format!("\x1b[1;{colour}m{word}\x1b[0m")
+    } else {
+        word.to_owned()
+    };
+    let _ = writeln!(std::io::stderr(), "{word}: {error}");
 }
 
 /// Prints a formatted line on stdout.

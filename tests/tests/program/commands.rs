@@ -86,6 +86,44 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn help_has_headings_and_its_example_comes_first() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.ok(&["eval", "--help"]).stdout;
+    let parts = [
+        "Example: rlnet eval",
+        "Usage: ",
+        "Model:",
+        "Data:",
+        "Attacks:",
+        "Corruptions:",
+        "Run:",
+        "Output:",
+        "Global options:",
+    ];
+    let places: Vec<Option<usize>> = parts.iter().map(|part| help.find(&format!("\n{part}"))).collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{places:?}\n{help}"
+    );
+    let global = help.split("Global options:").last().expect("a part");
+    for option in [
+        "--device",
+        "--threads",
+        "--seed",
+        "--data-dir",
+        "--json",
+        "--help",
+    ] {
+        assert!(global.contains(option), "{option}: {help}");
+    }
+    let short = sandbox.ok(&["eval", "-h"]).stdout;
+    assert!(
+        short.len() < help.len() && short.contains("Global options:"),
+        "{short}"
+    );
+}
+
+#[test]
 fn doctor_says_what_is_here() {
     let sandbox = Sandbox::new();
     let doctor = json(&sandbox.ok(&["doctor", "--json"]).stdout);

@@ -130,6 +130,64 @@ fn what_cannot_be_run_is_refused_before_any_work() {
     refused(&cuda, 2, &["cuda"]);
 }
 
+/// A run that a CPU would not finish in a day is refused, with its estimate, before any work.
+#[test]
+fn days_on_a_cpu_are_not_started_without_a_yes() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let run = |more: &[&str]| {
+        let arguments = [
+            "run",
+            "s.toml",
+            "--out",
+            "out",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+        ];
+        let long = ["--set", "network.arch=resnet18", "--set", "training.epochs=10000"];
+        sandbox.run(&[&arguments[..], &long, more].concat())
+    };
+    refused(
+        &run(&[]),
+        2,
+        &["days on 1 CPU threads", "--yes", "--dry-run", "scale=small"],
+    );
+    assert!(!sandbox.path("out").exists());
+    let dry = run(&["--dry-run"]);
+    assert!(dry.stdout.contains("by arithmetic, at most: "), "{}", dry.stdout);
+    let started = run(&["--yes", "--minutes", "0.001"]);
+    assert_eq!(started.code, 3, "{}", started.stderr);
+}
+
+/// What people type in place of a name gets the name, or what to do.
+#[test]
+fn names_that_are_nearly_right_get_a_suggestion() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.pt", b"hello");
+    sandbox.write("mask.safetensors", b"hello");
+    let import = ["import", "mask.safetensors", "--out", "m.safetensors"];
+    for (arguments, hints) in [
+        (
+            &["eval", "m.pt", "--dataset", "CIFAR-10"][..],
+            &["did you mean `cifar10`?"][..],
+        ),
+        (
+            &["eval", "m.pt", "--dataset", "imagenet"],
+            &["imagefolder:PATH", "each class"],
+        ),
+        (&["run", "Cifar10_Small"], &["did you mean `cifar10-small`?"]),
+        (
+            &[&import[..], &["--arch", "resnet18"]].concat(),
+            &["import mask.safetensors --model MODEL"],
+        ),
+        (&import, &["--arch", "--model"]),
+    ] {
+        refused(&sandbox.run(arguments), 2, hints);
+    }
+}
+
 #[test]
 fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
     let sandbox = Sandbox::new();

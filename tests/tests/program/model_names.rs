@@ -1,7 +1,7 @@
 //! A model by any of its names: its file, its cell's folder, RUN:NAME; and what is no model.
 
 use crate::errors::refused;
-use crate::support::{Sandbox, captured, id};
+use crate::support::{Sandbox, captured, id, untrained};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -10,6 +10,52 @@ use std::os::unix::ffi::OsStrExt;
 fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let output = sandbox.ok(&[arguments, &["--json"]].concat());
     serde_json::from_str(&output.stdout).expect("JSON")
+}
+
+/// The checkpoint of each night has another file name; its reports have one model.
+#[test]
+fn a_name_of_ones_own_stands_in_reports() {
+    let sandbox = Sandbox::new();
+    untrained(&sandbox, "epoch_41.safetensors");
+    let ask = ["--dataset", "shapes", "--limit", "20", "--name", "wrn"];
+    let output = sandbox.ok(&[&["eval", "epoch_41.safetensors"][..], &ask].concat());
+    assert!(output.stdout.contains("wrn"), "{}", output.stdout);
+    assert!(!id(&sandbox, "out/eval-wrn", "wrn/clean").is_empty());
+    let bad = sandbox.run(&[
+        "eval",
+        "epoch_41.safetensors",
+        "--dataset",
+        "shapes",
+        "--name",
+        "a/b",
+    ]);
+    refused(&bad, 2, &["--name", "letters"]);
+}
+
+/// A checkpoint does not say how its images were normalised; what is assumed is printed.
+#[test]
+fn import_prints_the_normalisation_it_assumes() {
+    let sandbox = Sandbox::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
+    let import = ["import", file, "--arch", "resnet8-w2", "--out", "m.safetensors"];
+    let assumed = sandbox
+        .ok(&[&import[..], &["--dataset", "shapes"]].concat())
+        .stdout;
+    assert!(
+        assumed.contains("normalisation: mean ") && assumed.contains("assumed"),
+        "{assumed}"
+    );
+    let more = [
+        "--dataset",
+        "shapes",
+        "--mean",
+        "0.5,0.5,0.5",
+        "--std",
+        "0.25,0.25,0.25",
+    ];
+    let given = sandbox.ok(&[&import[..], &more].concat()).stdout;
+    let line = "normalisation: mean 0.5000,0.5000,0.5000, deviation 0.2500,0.2500,0.2500";
+    assert!(given.contains(line) && !given.contains("assumed"), "{given}");
 }
 
 #[test]

@@ -89,7 +89,9 @@ fn a_suite_interrupted_again_and_again_ends_as_if_it_never_was() {
             }
             3 => {
                 stopped += 1;
-                assert!(output.stderr.contains("to go on: "), "{}", output.stderr);
+                for hint in ["finishing the current step", "to resume: "] {
+                    assert!(output.stderr.contains(hint), "no {hint} in {}", output.stderr);
+                }
             }
             // A signal, before or (SIGKILL) after the program listens.
             -1 => killed += 1,
@@ -121,7 +123,7 @@ fn a_time_limit_stops_and_workers_finish_the_same_files() {
     let limited = [&run("out")[..], &["--minutes", "0.02"]].concat();
     let output = sandbox.run(&limited);
     assert_eq!(output.code, 3, "{}", output.stderr);
-    for hint in ["--minutes 0.02 are over", "to go on: ", "s.toml"] {
+    for hint in ["--minutes 0.02 are over", "to resume: ", "s.toml"] {
         assert!(output.stderr.contains(hint), "no {hint:?} in {}", output.stderr);
     }
     let bad = sandbox.run(&[&run("out")[..], &["--minutes", "0"]].concat());

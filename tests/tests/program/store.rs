@@ -169,12 +169,12 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
     assert_eq!(verified.code, 1, "{}", verified.stderr);
     holds(
         &verified.stderr,
-        &["outcomes.parquet", "file://", "1 of", "no longer taken"],
+        &["outcomes.parquet", "file://", "1 of", "no longer counts"],
     );
     holds(&fine("four", &[]).stdout, &["nothing was computed"]);
     holds(
         &fine("four", &["--verify"]).stdout,
-        &["in file://", "as they were written"],
+        &["in file://", "no file has changed"],
     );
     assert_eq!(
         fetched(&store.join("cells")),

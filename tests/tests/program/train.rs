@@ -202,7 +202,7 @@ fn a_stage_that_was_killed_goes_on_to_the_same_bytes() {
     // A stop between two steps says how to go on.
     let limited = sandbox.run(&[&stage("cut")[..], &["--minutes", "0.0001"]].concat());
     assert_eq!(limited.code, 3, "{}", limited.stderr);
-    assert!(limited.stderr.contains("to go on: "), "{}", limited.stderr);
+    assert!(limited.stderr.contains("to resume: "), "{}", limited.stderr);
     let done = train(&sandbox, &stage("cut"));
     assert_eq!(sandbox.results("whole"), sandbox.results("cut"));
     let record = std::fs::read(sandbox.path(text(&done, "path")).join("cell.json")).expect("a record");

@@ -24,7 +24,7 @@ fn eval_refuses_options_that_nothing_asks_for() {
         (&["--rng", "numpy"], &["--rng", "--corruptions"]),
         (
             &["--surrogate", "teacher=m.safetensors"],
-            &["--surrogate teacher", "nothing that is asked follows it"],
+            &["--surrogate teacher", "no requested attack uses this surrogate"],
         ),
         (
             &[

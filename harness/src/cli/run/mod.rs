@@ -7,12 +7,14 @@ use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::request::execution_options::{summary, with_resume_hint};
 use crate::request::{CorruptedFolders, ExecutionOptions, Global, heading};
-use crate::run::estimate::loads;
+use crate::run::estimate::{cpu_seconds, loads};
+use crate::run::eta::Load;
 use crate::run::execute::wanted;
 use crate::run::files::open_folder;
 use crate::run::jobs::Crew;
 use crate::run::live::process;
 use crate::run::session::{Session, read_suite};
+use crate::run::view::duration;
 use crate::run::work::Images;
 use crate::run::{Executed, Part, RunDirectory};
 use crate::stop;
@@ -91,6 +93,22 @@ pub struct Run {
     worker: Option<String>,
 }
 
+/// Seconds on a CPU beyond which a run starts only with --yes.
+const LONG: f64 = 86_400.0;
+
+/// Refuses cells that take longer than a day on a CPU.
+fn refuse_long(cells: &[Load], threads: usize) -> Result<()> {
+    let seconds = cpu_seconds(cells, threads);
+    if seconds <= LONG {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "this run would take about {} on {threads} CPU threads (an estimate; --dry-run shows more). Add --yes to start \
+         it, use a GPU, or choose a smaller scale: --set scale=small",
+        duration(seconds)
+    )))
+}
+
 /// Where the work runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Where {
@@ -146,6 +164,19 @@ impl Run {
             };
             let images = Images::of(&session.data);
             return dry_run(&plan, &out, remote.as_ref(), images, global.json);
+        }
+        if self.worker.is_none() && self.executor == Where::Local && !self.yes && global.is_cpu() {
+            let missing = |cell: &&Cell| {
+                let stored = remote
+                    .as_ref()
+                    .is_some_and(|remote| remote.there().contains(&cell.id));
+                !stored && !RunDirectory::has(&out, &cell.id)
+            };
+            let missing: Vec<&Cell> = cells.iter().copied().filter(missing).collect();
+            refuse_long(
+                &loads(&missing, plan, &out, Images::of(&session.data)),
+                global.cpu_threads(),
+            )?;
         }
         open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;

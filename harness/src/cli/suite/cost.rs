@@ -118,7 +118,7 @@ mod tests {
                 };
                 let context = PlanContext::unread(&suite);
                 let work = Count::of(&suite.plan(&context).expect("a plan")).expect("counted");
-                let counted = work.macs() / (super::super::RATE * 1e12) / 3600.0;
+                let counted = work.macs() / (work::GPU_RATE * 1e12) / 3600.0;
                 assert!(
                     (counted / hours - 1.0).abs() < 0.1,
                     "{name} {sets:?}: {hours}, counted {counted:.1}"

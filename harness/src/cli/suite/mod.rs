@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::request::Global;
 use crate::run::difference::differences;
 use crate::run::session::{check, read_suite, suite_text};
+use crate::run::work::GPU_RATE;
 use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
 use rlnet_suites::objective::Score;
@@ -16,10 +17,6 @@ use rlnet_suites::schema::json_schema;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{CellId, CellSpec, Plan, TrainSpec, catalog};
 use serde_json::json;
-
-/// What one large GPU (H100, H200) does of single precision in these networks at batch 128, in
-/// 10^12 multiply-accumulates a second: see docs/suites.md.
-pub const RATE: f64 = 10.0;
 
 /// List, show, estimate and check suites
 #[derive(Debug, Args)]
@@ -64,7 +61,7 @@ enum Action {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         sets: Vec<String>,
         /// Speed of the machine in 10^12 multiply-accumulates per second, as measured
-        #[arg(long, default_value_t = RATE)]
+        #[arg(long, default_value_t = GPU_RATE)]
         rate: f64,
     },
     /// Print the JSON Schema of a suite, for editors that complete and check TOML
