@@ -1,6 +1,7 @@
 //! Everything that is measured, from runs to verdicts.
 
 use crate::error::ReportError;
+use crate::format::AttackNames;
 use crate::metrics::bootstrap::{self, Bootstrap};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
@@ -8,7 +9,6 @@ use crate::metrics::{
     Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction, triple,
 };
 use crate::runs::Runs;
-use crate::words::AttackNames;
 
 /// Everything a report says of some runs.
 #[derive(Debug, Clone)]

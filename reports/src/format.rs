@@ -1,68 +1,230 @@
-//! The forms in which a report can be written.
+//! How numbers and names are written, the same everywhere in a report.
 
-use rlnet_suites::SuiteError;
-use rlnet_suites::error::suggest;
-use std::fmt;
-use std::str::FromStr;
+use rlnet_suites::{AttackSpec, Branch};
+use std::collections::BTreeMap;
 
-/// A form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One self-contained page.
-    Html,
-    /// Tables as Markdown.
-    Markdown,
-    /// Tables as LaTeX.
-    Latex,
-    /// Tables as CSV, raw numbers.
-    Csv,
-    /// Tables as JSON, everything.
-    Json,
+/// A share in percent: `78.4`.
+pub fn percent(share: f64) -> String {
+    // Rounded first, so that no `-0.0` is ever printed.
+    let tenths = (share * 1000.0).round() / 10.0;
+    format!("{:.1}", if tenths == 0.0 { 0.0 } else { tenths })
 }
 
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Html, Self::Markdown, Self::Latex, Self::Csv, Self::Json];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Html => "html",
-            Self::Markdown => "md",
-            Self::Latex => "latex",
-            Self::Csv => "csv",
-            Self::Json => "json",
-        }
-    }
-
-    /// The ending of the tables' files; the page has the tables inside.
-    pub(crate) fn extension(self) -> Option<&'static str> {
-        match self {
-            Self::Html => None,
-            Self::Markdown => Some("md"),
-            Self::Latex => Some("tex"),
-            Self::Csv => Some("csv"),
-            Self::Json => Some("json"),
-        }
+/// A difference of shares in points, with its sign: `+3.2`.
+pub fn points(difference: f64) -> String {
+    let text = percent(difference);
+    match text.strip_prefix('-') {
+        Some(size) => format!("\u{2212}{size}"),
+        None if text == "0.0" => text,
+        None => format!("+{text}"),
     }
 }
 
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+/// A whole number with its thousands apart: `73,728`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A p-value: `0.012`, `<0.001`.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 {
+        "<0.001".to_owned()
+    } else {
+        format!("{p:.3}")
     }
 }
 
-impl FromStr for Format {
-    type Err = SuiteError;
-    fn from_str(text: &str) -> Result<Self, SuiteError> {
-        match text.trim().to_lowercase().as_str() {
-            "markdown" => Ok(Self::Markdown),
-            "tex" => Ok(Self::Latex),
-            name => Self::ALL
-                .into_iter()
-                .find(|format| format.name() == name)
-                .ok_or_else(|| SuiteError::value("format", text, suggest(name, Self::ALL.map(Self::name)))),
+/// A time that people can compare: `0.40 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=9 => format!("{seconds:.2} s"),
+        10..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A size in decimal units, as networks count: `59.7 MB`.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..=999 => format!("{n} B"),
+        1_000..=999_999 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..=999_999_999 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+/// A corruption as people write it: `Gaussian noise`.
+pub fn corruption(name: &str) -> String {
+    match name {
+        "gaussian_noise" => "Gaussian noise".to_owned(),
+        "gaussian_blur" => "Gaussian blur".to_owned(),
+        "jpeg_compression" => "JPEG compression".to_owned(),
+        _ => name.replace('_', " "),
+    }
+}
+
+/// An attack as people write it: `PGD-20, 8/255`. Its step size is told when another attack
+/// of the report differs in nothing else.
+pub fn attack(spec: &AttackSpec, among: &[AttackSpec]) -> String {
+    let plain = attack_name(spec);
+    let twins = among.iter().filter(|other| attack_name(other) == plain).count();
+    match spec.params().get("alpha") {
+        Some(alpha) if twins > 1 => format!("{plain}, step {alpha}"),
+        _ => plain,
+    }
+}
+
+/// The names of a report's attacks, made once: a table of pairs asks for them very often.
+#[derive(Debug, Clone, Default)]
+pub struct AttackNames(BTreeMap<AttackSpec, String>);
+
+impl AttackNames {
+    /// Names attacks as [`attack`] does.
+    pub fn of(attacks: &[AttackSpec]) -> Self {
+        let mut plain: BTreeMap<String, Vec<&AttackSpec>> = BTreeMap::new();
+        for spec in attacks {
+            plain.entry(attack_name(spec)).or_default().push(spec);
         }
+        let named = plain.into_values().flat_map(|twins| {
+            let among: Vec<AttackSpec> = twins.iter().take(2).copied().cloned().collect();
+            let names = twins.into_iter().map(|spec| (spec.clone(), attack(spec, &among)));
+            names.collect::<Vec<_>>()
+        });
+        Self(named.collect())
+    }
+
+    /// The name of one of them, or of any other attack.
+    pub fn get(&self, spec: &AttackSpec) -> String {
+        self.0.get(spec).cloned().unwrap_or_else(|| attack_name(spec))
+    }
+}
+
+/// The attack's own name as its authors and the field write it.
+fn plain_name(name: &str) -> String {
+    match name {
+        "autoattack" => "AutoAttack",
+        "deepfool" => "DeepFool",
+        "mifgsm" => "MI-FGSM",
+        "rfgsm" => "R+FGSM",
+        "square" => "Square",
+        "noise" => "noise",
+        "radius" => "smallest radius",
+        other => return other.to_uppercase(),
+    }
+    .to_owned()
+}
+
+fn attack_name(spec: &AttackSpec) -> String {
+    let mut name = plain_name(spec.name());
+    if spec.params().contains_key("steps") {
+        name.push_str(&format!("-{}", spec.count("steps")));
+    }
+    if spec.count("restarts") > 1 {
+        name.push_str(&format!(" \u{d7} {} starts", spec.count("restarts")));
+    }
+    if spec.word("start") == "zero" {
+        name.push_str(", zero start");
+    }
+    let extras: Vec<(&str, &str)> = spec.extras().collect();
+    if let Some((_, norm)) = extras.iter().find(|(what, _)| *what == "norm") {
+        name.push_str(&format!(" {}", norm.to_uppercase()));
+    }
+    if let Some(eps) = spec.params().get("eps") {
+        name.push_str(&format!(", {eps}"));
+    }
+    for (what, value) in extras {
+        name.push_str(&match what {
+            "norm" => String::new(),
+            "through" => format!(", through {value}"),
+            "surrogate" => format!(", from {value}"),
+            "loss" => format!(", {value} loss"),
+            "keep" => ", first hit".to_owned(),
+            other => format!(", {other} {value}"),
+        });
+    }
+    name
+}
+
+/// `clean, natural and adversarial`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [front @ .., last] => format!("{} and {last}", front.join(", ")),
+    }
+}
+
+/// `the clean branch`, or what a network with one branch has.
+pub fn branch(branch: Branch) -> String {
+    match branch {
+        Branch::Single => "its only branch".to_owned(),
+        other => format!("the {other} branch"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(
+            (percent(0.78449), percent(-0.0001)),
+            ("78.4".into(), "0.0".into())
+        );
+        assert_eq!(
+            (points(0.032), points(-0.005), points(0.0)),
+            ("+3.2".into(), "\u{2212}0.5".into(), "0.0".into())
+        );
+        assert_eq!(
+            (thousands(73_728), thousands(999), thousands(1_000_000)),
+            ("73,728".into(), "999".into(), "1,000,000".into())
+        );
+        assert_eq!(
+            (p_value(0.0004), p_value(0.0123)),
+            ("<0.001".into(), "0.012".into())
+        );
+        assert_eq!(
+            (duration(0.4), duration(200.0), duration(7500.0)),
+            ("0.40 s".into(), "3 min 20 s".into(), "2 h 5 min".into())
+        );
+        assert_eq!(bytes(59_650_000), "59.6 MB");
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_is_named() {
+        let name = |text: &str| attack(&text.parse().expect(text), &[]);
+        assert_eq!(name("agnostic"), "PGD-50, 8/255, first hit, through all");
+        assert_eq!(name("apgd-ce:norm=l2"), "APGD-CE-100 L2, 0.5");
+        assert_eq!(name("joint"), "PGD-50, 8/255, first hit, on gaussian_noise/3");
+        assert_eq!(name("autoattack"), "AutoAttack, 8/255");
+        assert_eq!(name("square"), "Square, 8/255");
+        assert_eq!(name("noise:norm=l2"), "noise L2, 0.5");
+        assert_eq!(name("deepfool"), "DeepFool-50");
+    }
+
+    #[test]
+    fn attacks_that_differ_only_in_step_are_told_apart() {
+        let a: AttackSpec = "pgd:steps=20".parse().expect("pgd");
+        let b: AttackSpec = "pgd:steps=20,alpha=1/255".parse().expect("pgd");
+        assert_eq!(attack(&a, std::slice::from_ref(&a)), "PGD-20, 8/255");
+        let all = [a.clone(), b.clone()];
+        assert_eq!(attack(&a, &all), "PGD-20, 8/255, step 2/255");
+        let names = AttackNames::of(&all);
+        assert_eq!(
+            [names.get(&a), names.get(&b)],
+            [attack(&a, &all), attack(&b, &all)]
+        );
+        assert_eq!(AttackNames::of(&all[..1]).get(&a), "PGD-20, 8/255");
     }
 }

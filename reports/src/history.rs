@@ -5,11 +5,11 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure, Series};
 use crate::files;
+use crate::format;
 use crate::metrics::steps::{Segment, segments};
 use crate::metrics::{BranchPolicy, Estimate};
 use crate::parquet::{read_parquet, strs, write_parquet};
 use crate::runs::Runs;
-use crate::words;
 use polars::prelude::*;
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
@@ -140,9 +140,9 @@ impl History {
                 let said = format!(
                     "{}: {} % to {} % ({} points) from {}{commit}",
                     line.name,
-                    words::percent(pair[0].level),
-                    words::percent(pair[1].level),
-                    words::points(pair[1].level - pair[0].level),
+                    format::percent(pair[0].level),
+                    format::percent(pair[1].level),
+                    format::points(pair[1].level - pair[0].level),
                     at.night
                 );
                 steps.push((at.started, said));
@@ -163,10 +163,10 @@ impl History {
                     "| {} | {} | {} [{}, {}] | {} | {} |\n",
                     line.name,
                     line.points.len(),
-                    words::percent(last.value),
-                    words::percent(last.low),
-                    words::percent(last.high),
-                    words::percent(segment.level),
+                    format::percent(last.value),
+                    format::percent(last.low),
+                    format::percent(last.high),
+                    format::percent(segment.level),
                     line.points[segment.start].night
                 ));
             }

@@ -3,13 +3,13 @@
 
 use crate::analysis::Analysis;
 use crate::base64;
-use crate::definitions::{Definition, definitions};
 use crate::error::ReportError;
 use crate::figures::Figure;
+use crate::glossary::{Definition, definitions};
 use crate::metrics::BranchPolicy;
 use crate::metrics::flags::Flag;
 use crate::tables::{Cell, Kind, Table, Value as Said};
-use crate::{answer, format::Format, words};
+use crate::{format, report_format::Format, summary};
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -149,7 +149,7 @@ pub fn page(
         title: titles.join("; "),
         suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
         descriptions,
-        answer: answer::sentences(analysis)
+        answer: summary::sentences(analysis)
             .iter()
             .map(|text| pieces(text))
             .collect(),
@@ -324,7 +324,7 @@ fn missing(analysis: &Analysis) -> Vec<Missing> {
 fn data(analysis: &Analysis) -> Vec<String> {
     let cells = analysis.runs.runs.iter().flat_map(|run| &run.plan.cells);
     let count = |n: Option<u32>, what: &str| match n {
-        Some(n) => format!("the first {} {what} images", words::thousands(n.into())),
+        Some(n) => format!("the first {} {what} images", format::thousands(n.into())),
         None => format!("all {what} images"),
     };
     let mut all: Vec<String> = Vec::new();

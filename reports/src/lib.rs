@@ -4,33 +4,33 @@
 //! Every number is a query over outcome rows, so nothing is ever re-run to get another one.
 
 pub mod analysis;
-pub mod answer;
 mod base64;
-pub mod definitions;
 pub mod error;
 pub mod figures;
 mod files;
 pub mod format;
 pub mod gate;
+pub mod glossary;
 pub mod history;
 mod html;
+mod matched_pairs;
 pub mod metrics;
 pub mod model;
 pub mod model_card;
 mod parquet;
 pub mod render;
-mod rival;
+pub mod report_format;
 pub mod run;
 pub mod run_files;
 pub mod runs;
 pub mod sources;
+pub mod summary;
 pub mod tables;
-pub mod words;
 
 pub use analysis::Analysis;
 pub use error::ReportError;
-pub use format::Format;
 pub use render::{Rendered, main_table_json, render, render_over};
+pub use report_format::Format;
 pub use run::Run;
 pub use run_files::{read_curves, read_outcome_rows, read_outcomes, write_curves, write_outcomes};
 pub use runs::Runs;

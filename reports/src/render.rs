@@ -5,10 +5,10 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::files;
-use crate::format::Format;
 use crate::html;
 use crate::metrics::Link;
 use crate::model_card;
+use crate::report_format::Format;
 use crate::runs::Runs;
 use crate::tables::{self, Table};
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         folder,
         files: written,
         markdown: main.markdown(),
-        answer: crate::answer::sentences(analysis),
+        answer: crate::summary::sentences(analysis),
         json,
     })
 }

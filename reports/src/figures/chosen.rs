@@ -3,8 +3,8 @@
 
 use super::canvas::PALETTE;
 use crate::analysis::Analysis;
-use crate::answer::subject;
-use crate::words;
+use crate::format;
+use crate::summary::subject;
 
 /// Networks that a reader can tell apart in one figure: as many as there are colours. Bars have
 /// nothing else, and more lines than these cover each other.
@@ -79,7 +79,7 @@ impl Chosen {
             " Drawn are {} of {} networks: {}; tables have all.",
             self.models.len(),
             self.all,
-            words::list(&self.names)
+            format::list(&self.names)
         )
     }
 }

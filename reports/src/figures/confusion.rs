@@ -5,10 +5,10 @@ use super::axes::SMALL;
 use super::canvas::{Anchor, Canvas, Drawn, GREY, PALETTE, Stroke};
 use super::{Draw, Figure, make};
 use crate::analysis::Analysis;
-use crate::answer::subject;
 use crate::error::ReportError;
 use crate::metrics::confusion::Confusion;
 use crate::model::Model;
+use crate::summary::subject;
 use crate::tables::calibration::kinds;
 use plotters::prelude::{Color, DrawingBackend};
 

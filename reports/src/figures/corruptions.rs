@@ -5,10 +5,10 @@ use super::canvas::{Anchor, Canvas, Drawn, GREY, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
-use crate::definitions::corruption_set;
 use crate::error::ReportError;
+use crate::format;
+use crate::glossary::corruption_set;
 use crate::metrics::{BranchPolicy, Estimate};
-use crate::words;
 use plotters::prelude::{Color, DrawingBackend};
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
@@ -42,7 +42,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
             .map(|triple| triple.and_then(|triple| triple.natural.corruptions.get(*name).cloned()))
             .collect();
         if row.iter().any(Option::is_some) {
-            rows.push((words::corruption(name), row));
+            rows.push((format::corruption(name), row));
         }
     }
     if rows.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let alt = format!(
         "Dot plot of accuracy under {} corruptions for {}. The numbers are in the table of accuracy per corruption.",
         rows.len() - 1,
-        words::list(&names)
+        format::list(&names)
     );
     let caption = format!(
         "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.{}",

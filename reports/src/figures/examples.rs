@@ -6,9 +6,9 @@ use super::canvas::{Anchor, Canvas, SCALE};
 use super::{Figure, raster};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
+use crate::format;
 use crate::model::Model;
 use crate::run::Run;
-use crate::words;
 use image::{RgbImage, imageops};
 use plotters::prelude::{BitMapElement, DrawingBackend};
 use rlnet_suites::{Cell, CellSpec, Condition};
@@ -31,7 +31,7 @@ const STRIP: u32 = 580;
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     // The corrupted images are the same for every model; the attacked ones are those made
     // against the model of the report's answer.
-    let Some(model) = crate::answer::subject(analysis) else {
+    let Some(model) = crate::summary::subject(analysis) else {
         return Ok(None);
     };
     let run = &analysis.runs.runs[model.run];
@@ -64,7 +64,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
             "The first test images under each condition. Attacked images were made against `{}`; their changes are small by design.",
             model.name
         ),
-        alt: format!("Rows of the same test images: {}.", words::list(&labels)),
+        alt: format!("Rows of the same test images: {}.", format::list(&labels)),
         svg: None,
         png,
         size,
@@ -104,7 +104,7 @@ fn choice<'a>(analysis: &Analysis, run: &'a Run, model: &Model) -> Vec<(String, 
                 severity,
             };
             wanted.push((
-                format!("{}, severity {severity}", words::corruption(name)),
+                format!("{}, severity {severity}", format::corruption(name)),
                 condition,
             ));
         }

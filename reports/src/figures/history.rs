@@ -5,8 +5,8 @@ use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks
 use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke, width};
 use super::{Draw, Figure, color, make};
 use crate::error::ReportError;
+use crate::format;
 use crate::metrics::steps::Segment;
-use crate::words;
 use plotters::prelude::{DrawingBackend, RGBColor};
 
 /// One number over the nights.
@@ -153,10 +153,10 @@ impl Series {
         };
         format!(
             "{} points at {} ({} to {} %){more}",
-            words::points(after.level - before.level),
+            format::points(after.level - before.level),
             self.nights[after.start].1,
-            words::percent(before.level),
-            words::percent(after.level),
+            format::percent(before.level),
+            format::percent(after.level),
         )
     }
 }
@@ -268,7 +268,7 @@ impl Nights<'_> {
         }
         if let Some(last) = series.segments.last() {
             let (x, y) = panel.at(across.1, 100.0 * last.level);
-            canvas.text(&words::percent(last.level), (x + 8.0, y), SMALL, Anchor::Start)?;
+            canvas.text(&format::percent(last.level), (x + 8.0, y), SMALL, Anchor::Start)?;
         }
         Ok(())
     }

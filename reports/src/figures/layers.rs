@@ -6,7 +6,7 @@ use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::words;
+use crate::format;
 use plotters::prelude::{Color, DrawingBackend, RGBColor};
 
 struct Arch {
@@ -48,7 +48,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         match archs.iter_mut().find(|arch| arch.layers == layers) {
             Some(arch) => arch.models.push((i, kept)),
             None => archs.push(Arch {
-                name: format!("{}, {} ReLUs", record.arch, words::thousands(record.total())),
+                name: format!("{}, {} ReLUs", record.arch, format::thousands(record.total())),
                 layers,
                 models: vec![(i, kept)],
             }),
@@ -60,7 +60,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let list: Vec<String> = names.iter().map(|(_, name)| name.clone()).collect();
     let alt = format!(
         "Bar chart of the share of ReLUs kept in each layer by {}. The numbers are in the table of ReLUs kept per layer.",
-        words::list(&list)
+        format::list(&list)
     );
     let caption = format!(
         "Share of each layer's ReLUs that the mask keeps, in execution order; below each layer, how many ReLUs it has. Models that keep every ReLU are left out.{}",
@@ -163,7 +163,7 @@ impl Arch {
             } else {
                 canvas.text(name, (middle, panel.y.1 + 13.0), SMALL, Anchor::Middle)?;
                 canvas.text(
-                    &words::thousands(*total),
+                    &format::thousands(*total),
                     (middle, panel.y.1 + 29.0),
                     SMALL - 1.0,
                     Anchor::Middle,

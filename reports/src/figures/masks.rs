@@ -7,7 +7,7 @@ use super::chosen::Chosen;
 use super::{Draw, Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::words;
+use crate::format;
 use plotters::prelude::{Color, DrawingBackend};
 
 const LEFT: f64 = 14.0;
@@ -71,7 +71,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "masks",
         "Where masks keep ReLUs",
         "One square a ReLU layer, in execution order, as the image lies: at every place the share of channels whose ReLU is kept, from none (white) to all. The number is the layer's mean, in percent.".to_owned(),
-        format!("Maps of the ReLUs that {} keep at each place of each layer; the counts are in the table of ReLUs kept per layer.", words::list(&names)),
+        format!("Maps of the ReLUs that {} keep at each place of each layer; the counts are in the table of ReLUs kept per layer.", format::list(&names)),
         &Maps { models },
     )
     .map(Some)

@@ -8,9 +8,9 @@ use super::sweeps::families;
 use super::{Draw, Figure, color, make, stroke};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
+use crate::format;
 use crate::metrics::threat::{Norm, radius};
 use crate::metrics::{BranchPolicy, robust};
-use crate::words;
 use plotters::prelude::DrawingBackend;
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
@@ -68,7 +68,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let models: Vec<String> = models.map(|at| analysis.runs.models[*at].name.clone()).collect();
     let alt = format!(
         "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
-        words::list(&models)
+        format::list(&models)
     );
     let some = if all > MOST {
         format!(

@@ -6,10 +6,10 @@ use super::canvas::{Anchor, Canvas, Drawn, Stroke};
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
+use crate::format;
 use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
 use crate::metrics::{BranchPolicy, Measure};
 use crate::tables::reduction::knee_in_words;
-use crate::words;
 use plotters::prelude::{Color, DrawingBackend, RGBColor};
 
 const TOP: f64 = 12.0;
@@ -57,7 +57,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let knees: Vec<String> = knees.collect();
     let caption = format!(
         "Students of one teacher that differ only in how many ReLUs they keep; 1\u{d7} is the teacher itself, with every ReLU. Reductions on a logarithmic scale; upright bars are 95 % intervals. A ring marks the knee, where there is one: the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss; the thick pale line through it reaches over the reductions at which the knee may lie by those intervals.",
-        words::percent(MARGIN)
+        format::percent(MARGIN)
     );
     let alt = format!(
         "SweepLine charts of CA, NPA and AdvA against the reduction. Knees: {}. The numbers are in the table of accuracy against the reduction.",

@@ -5,10 +5,10 @@ use super::canvas::{Canvas, Drawn, Stroke};
 use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
-use crate::definitions::corruption_set;
 use crate::error::ReportError;
+use crate::format;
+use crate::glossary::corruption_set;
 use crate::metrics::BranchPolicy;
-use crate::words;
 use plotters::prelude::DrawingBackend;
 
 /// Share, low and high at each severity, in percent.
@@ -48,7 +48,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let names: Vec<String> = models.iter().map(|(_, name, _)| name.clone()).collect();
     let alt = format!(
         "Line chart of accuracy against corruption severity for {}. The numbers are in the table of accuracy per severity.",
-        words::list(&names)
+        format::list(&names)
     );
     let caption = format!(
         "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.{}",

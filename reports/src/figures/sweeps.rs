@@ -1,7 +1,7 @@
 //! Which attacks form a sweep over the radius.
 
 use super::axes::plain;
-use crate::words;
+use crate::format;
 use rlnet_suites::AttackSpec;
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn proportional(attack: &AttackSpec) -> String {
 }
 
 fn title(group: &[AttackSpec]) -> String {
-    let name = words::attack(&group[0], &group[..1]);
+    let name = format::attack(&group[0], &group[..1]);
     let name = name
         .rsplit_once(", ")
         .map_or(name.as_str(), |(name, _)| name)

@@ -7,7 +7,7 @@ use super::chosen::Chosen;
 use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::words;
+use crate::format;
 use plotters::prelude::DrawingBackend;
 use rlnet_suites::{CellId, CellSpec, CurvePoint};
 
@@ -108,7 +108,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let alt = format!(
         "Small line charts of loss and held-out accuracy against epoch for {}.",
-        words::list(&names)
+        format::list(&names)
     );
     let caption = format!(
         "Loss over training images, in all and its parts before they are weighted; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.{}",

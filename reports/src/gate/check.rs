@@ -1,8 +1,8 @@
 //! A question of a gate and its answer.
 
+use crate::format;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::paired_tests::Difference;
-use crate::words;
 use rlnet_suites::Condition;
 use serde::Serialize;
 
@@ -136,10 +136,10 @@ impl Check {
             self.question.model,
             self.question.policy.label(),
             self.question.measure,
-            words::percent(old),
-            words::percent(new),
-            words::points(self.difference.value),
-            words::p_value(self.adjusted),
+            format::percent(old),
+            format::percent(new),
+            format::points(self.difference.value),
+            format::p_value(self.adjusted),
             worse.len(),
             better.len(),
             causes.join("; or ")

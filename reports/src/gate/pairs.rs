@@ -2,11 +2,11 @@
 
 use super::Side;
 use super::check::{Limits, Question};
+use crate::format;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::threat::Norm;
 use crate::model::Model;
-use crate::words;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::gate::{GateMetric, Rule};
 use rlnet_suites::{AttackSpec, Condition, Gate};
@@ -182,7 +182,7 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
         GateMetric::Corruptions => {
             let names = BENCHMARK.iter().chain(&EXTRA);
             names
-                .map(|name| both(words::corruption(name), &|known| known == *name))
+                .map(|name| both(format::corruption(name), &|known| known == *name))
                 .collect()
         }
         GateMetric::AdvA => {
@@ -198,7 +198,7 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
             let pairs = twins(before, after).into_iter().map(|(attack, twin)| {
                 let name = match &twin {
                     Some(twin) if *twin != attack => renamed(&attack, twin, before, after),
-                    _ => words::attack(&attack, &attacks(before)),
+                    _ => format::attack(&attack, &attacks(before)),
                 };
                 let twin = twin.map(Condition::Attack).into_iter().collect();
                 (name, vec![Condition::Attack(attack)], twin)
@@ -234,8 +234,8 @@ pub(super) fn twins(before: &Model, after: &Model) -> Vec<(AttackSpec, Option<At
 /// A measure whose attack is another now: `PGD-20, 8/255, now PGD-2, 8/255`.
 fn renamed(was: &AttackSpec, is: &AttackSpec, before: &Model, after: &Model) -> String {
     let (old, new) = (
-        words::attack(was, &attacks(before)),
-        words::attack(is, &attacks(after)),
+        format::attack(was, &attacks(before)),
+        format::attack(is, &attacks(after)),
     );
     // What the names leave out is written in full.
     match old == new {

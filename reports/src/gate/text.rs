@@ -1,7 +1,7 @@
 //! A gate's verdict as Markdown, `JUnit` XML and JSON.
 
 use super::{Check, GateVerdict};
-use crate::words;
+use crate::format;
 use serde_json::json;
 
 /// Flipped images listed per question in the summary; JSON has all.
@@ -49,12 +49,12 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
             question.model,
             question.policy.label(),
             question.measure,
-            words::percent(old),
-            words::percent(new),
-            words::points(check.difference.value),
-            words::points(check.difference.low),
-            words::points(check.difference.high),
-            words::p_value(check.adjusted),
+            format::percent(old),
+            format::percent(new),
+            format::points(check.difference.value),
+            format::points(check.difference.low),
+            format::points(check.difference.high),
+            format::p_value(check.adjusted),
             worse.len(),
             better.len(),
             state(check)

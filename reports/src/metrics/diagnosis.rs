@@ -6,6 +6,7 @@
 //! network's gradient do better than they should. Only differences beyond chance count:
 //! paired tests by image (McNemar), all pairs of the report together (Bonferroni).
 
+use crate::format::{self, AttackNames};
 use crate::metrics::accuracy_count::{ByImage, by_image};
 use crate::metrics::attack_pairs::{Tested, pairs};
 use crate::metrics::bits::Answers;
@@ -15,7 +16,6 @@ use crate::metrics::stronger_attack::Stronger;
 use crate::metrics::threat::{Norm, radius};
 use crate::model::Model;
 use crate::runs::Runs;
-use crate::words::{self, AttackNames};
 use rlnet_suites::attack::headline::UNBOUNDED;
 use rlnet_suites::{Branch, Condition};
 use serde::Serialize;
@@ -290,7 +290,7 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
         Some(found) => {
             let gain = found.headline.value - found.left.value;
             let fails = gain >= BEATEN && found.p < BEYOND_CHANCE;
-            let said = format!("{} points less: {}", words::percent(gain), found.said(names));
+            let said = format!("{} points less: {}", format::percent(gain), found.said(names));
             (if fails { ItemStatus::Fail } else { ItemStatus::Told }, said)
         }
         None if measured => (ItemStatus::Pass, "no attack of the run leaves fewer".to_owned()),
@@ -334,8 +334,8 @@ fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
             } else {
                 format!(
                     "{} % of {n} images are left, where guessing has {} %",
-                    words::percent(share),
-                    words::percent(chance)
+                    format::percent(share),
+                    format::percent(chance)
                 )
             };
             let state = if share <= chance {
@@ -371,8 +371,8 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
             };
             let figure = format!(
                 "zero on {} % of clean images, not a number on {} %",
-                words::percent(zero),
-                words::percent(nan)
+                format::percent(zero),
+                format::percent(nan)
             );
             (state, figure)
         }
@@ -383,7 +383,7 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
             ItemStatus::Told,
             format!(
                 "constant on {} % of clean images (already wrong, the true class third)",
-                words::percent(*share)
+                format::percent(*share)
             ),
         ),
         None => not_run(),

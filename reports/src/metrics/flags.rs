@@ -3,6 +3,7 @@
 //! Every item of the [diagnosis](super::diagnosis) that fails; a perturbation that leaves its
 //! ball; and a network that may be guessing, which makes every other number of it meaningless.
 
+use crate::format;
 use crate::metrics::accuracy_count::AccuracyCount;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
@@ -10,7 +11,6 @@ use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::threat::radius;
 use crate::model::Model;
 use crate::runs::Runs;
-use crate::words;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
@@ -81,9 +81,9 @@ fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
         model: model.name.clone(),
         message: format!(
             "on clean images it cannot be told from guessing among {classes} classes ({} % [{}, {}]), so its other numbers mean nothing: was it trained long enough?",
-            words::percent(share.value),
-            words::percent(share.low),
-            words::percent(share.high)
+            format::percent(share.value),
+            format::percent(share.low),
+            format::percent(share.high)
         ),
     })
 }

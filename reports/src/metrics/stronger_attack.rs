@@ -2,12 +2,12 @@
 //! being allowed more: the same norm, the same images, a radius no larger. What any attack finds
 //! inside the ball is inside the ball, so the lower number is the one to quote.
 
+use crate::format::{self, AttackNames};
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::paired_tests::sign_test;
 use crate::metrics::prediction_matrix::{PredictionMatrix, Right};
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
-use crate::words::{self, AttackNames};
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
@@ -85,12 +85,12 @@ impl Stronger {
 
     /// `at the same radius APGD-CE-100, 8/255, leaves 25.0 % [...]: that is the number to quote`.
     pub fn said(&self, names: &AttackNames) -> String {
-        let [value, low, high] = [self.left.value, self.left.low, self.left.high].map(words::percent);
+        let [value, low, high] = [self.left.value, self.left.low, self.left.high].map(format::percent);
         let of = match self.on_some {
             true => format!(
                 " of the {} images that it saw, of which AdvA's leaves {}\u{a0}%",
-                words::thousands(self.left.images),
-                words::percent(self.headline.value)
+                format::thousands(self.left.images),
+                format::percent(self.headline.value)
             ),
             false => String::new(),
         };
@@ -109,7 +109,7 @@ impl Stronger {
     pub fn short(&self, names: &AttackNames) -> String {
         format!(
             "{}\u{a0}% under {}",
-            words::percent(self.left.value),
+            format::percent(self.left.value),
             names.get(&self.attack)
         )
     }

@@ -2,10 +2,10 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::definitions::{corruption_set, headline, images};
+use crate::format;
+use crate::glossary::{corruption_set, headline, images};
 use crate::metrics::{BranchPolicy, DiagnosisVerdict, Known, Stronger, Triple, Unknown};
 use crate::model::Model;
-use crate::words;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::{CellId, Condition};
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ pub fn main(analysis: &Analysis) -> Table {
         title: "Accuracy, corruption and attack".to_owned(),
         caption: format!(
             "Shares of {} test images, with 95 % intervals. NPA and mCE (not normalised): {}. AdvA: {attack}.",
-            words::thousands(images(analysis)),
+            format::thousands(images(analysis)),
             corruption_set(runs)
         ),
         columns,
@@ -107,7 +107,7 @@ pub fn corruptions(analysis: &Analysis) -> Table {
     };
     let mut rows = Vec::new();
     for name in BENCHMARK.iter().chain(&EXTRA).filter(|name| named(name)) {
-        let mut row = vec![Cell::text(words::corruption(name))];
+        let mut row = vec![Cell::text(format::corruption(name))];
         for triple in &triples {
             let of_this = |condition: &Condition| matches!(condition, Condition::Corruption { name: known, .. } if known == name);
             let Some(model) = analysis.runs.model(&triple.model) else {
@@ -208,8 +208,8 @@ pub(super) fn relus(model: &Model) -> (Cell, Cell) {
                 value: Value::Integer(record.kept()),
                 trace: format!(
                     "{} of {} ReLUs",
-                    words::thousands(record.kept()),
-                    words::thousands(record.total())
+                    format::thousands(record.kept()),
+                    format::thousands(record.total())
                 ),
             },
             Cell::of(Value::Number(record.total() as f64 / record.kept().max(1) as f64)),

@@ -2,9 +2,9 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::bootstrap::RESAMPLES;
 use crate::metrics::{BranchPolicy, Difference, Measure};
-use crate::words;
 
 /// One row a model, reading and measure, against the baseline.
 pub fn comparison(analysis: &Analysis) -> Table {
@@ -134,7 +134,7 @@ fn relative_mce(analysis: &Analysis) -> Vec<String> {
             Some(format!(
                 "{} {} % ({})",
                 model.name,
-                words::percent(ratio),
+                format::percent(ratio),
                 own.policy.label()
             ))
         })

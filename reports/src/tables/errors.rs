@@ -2,10 +2,10 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::BranchPolicy;
 use crate::metrics::anchors::ANCHORS;
 use crate::metrics::mce::{ALL, Definition, Measured};
-use crate::words;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
 /// One row a model and reading, one column a definition of mCE.
@@ -74,7 +74,10 @@ pub fn ce(analysis: &Analysis) -> Table {
             if found.profile.errors[at].is_none() {
                 continue;
             }
-            let mut row = vec![Cell::text(&model.name), Cell::text(words::corruption(corruption))];
+            let mut row = vec![
+                Cell::text(&model.name),
+                Cell::text(format::corruption(corruption)),
+            ];
             row.extend(definitions.iter().map(|definition| {
                 let ce = found.comparable(definition);
                 let base = baseline.map(|other| &other.profile);

@@ -23,9 +23,9 @@ pub mod searches;
 pub mod similarity;
 
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::mce::Ratio;
 use crate::metrics::{Difference, Estimate, Known};
-use crate::words;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -134,12 +134,12 @@ impl Cell {
             Ok(estimate) => Self {
                 trace: format!(
                     "{} of {} {}, {source}",
-                    words::thousands(estimate.right),
-                    words::thousands(estimate.answers),
+                    format::thousands(estimate.right),
+                    format::thousands(estimate.answers),
                     if estimate.answers == estimate.images {
                         "images".to_owned()
                     } else {
-                        format!("answers on {} images", words::thousands(estimate.images))
+                        format!("answers on {} images", format::thousands(estimate.images))
                     }
                 ),
                 value: Value::Share(estimate.clone()),
@@ -162,19 +162,19 @@ impl Cell {
         match &self.value {
             Value::Text(text) => (text.clone(), String::new()),
             Value::Share(e) => (
-                words::percent(e.value),
-                range(words::percent(e.low), words::percent(e.high)),
+                format::percent(e.value),
+                range(format::percent(e.low), format::percent(e.high)),
             ),
             Value::Points(d) => (
-                words::points(d.value),
-                range(words::points(d.low), words::points(d.high)),
+                format::points(d.value),
+                range(format::points(d.low), format::points(d.high)),
             ),
             Value::Ratio(r) => (
-                words::percent(r.value),
-                range(words::percent(r.low), words::percent(r.high)),
+                format::percent(r.value),
+                range(format::percent(r.low), format::percent(r.high)),
             ),
-            Value::P(p) => (words::p_value(*p), String::new()),
-            Value::Integer(n) => (words::thousands(*n), String::new()),
+            Value::P(p) => (format::p_value(*p), String::new()),
+            Value::Integer(n) => (format::thousands(*n), String::new()),
             Value::Number(x) => match kind {
                 Kind::Number(digits) => (format!("{x:.*}", usize::from(digits)), String::new()),
                 _ => (x.to_string(), String::new()),

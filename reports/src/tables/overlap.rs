@@ -4,9 +4,9 @@
 use super::robust::read;
 use super::{Cell, Column, Kind, Table, Value, Whole};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::BranchPolicy;
 use crate::metrics::robust::{Broken, Overlap};
-use crate::words;
 use rlnet_suites::Condition;
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ pub fn overlap(analysis: &Analysis) -> Table {
         some = format!(
             " Shown: for each network and reading the {each} {} in which the attack that breaks fewer images breaks most of them alone; all {} rows are in this table's CSV and JSON files.",
             if each == 1 { "pair" } else { "pairs" },
-            words::thousands(all as u64)
+            format::thousands(all as u64)
         );
     }
     Table {

@@ -2,8 +2,8 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::parquet;
-use crate::words;
 use polars::prelude::*;
 use rlnet_suites::train::{Dialect, Select, Stage};
 use rlnet_suites::{CellRecord, CellSpec, Quirk};
@@ -222,7 +222,7 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
         teacher,
         Cell {
             value: Value::Number(from.seconds),
-            trace: words::duration(from.seconds),
+            trace: format::duration(from.seconds),
         },
         match from.peak_memory {
             0 => Cell::of(Value::Absent("not known".into())),

@@ -3,8 +3,8 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::{BranchPolicy, Known};
-use crate::words;
 use rlnet_suites::Literature;
 
 /// Budgets that differ by at most this share are the same: papers round theirs.
@@ -69,7 +69,7 @@ pub fn published(analysis: &Analysis) -> Table {
         title: "Beside published numbers".to_owned(),
         caption: format!(
             "Published networks of the same architecture and data set with as many ReLUs ({} % apart at most). Difference: ours minus theirs; no test, as their images of a test set cannot be paired with ours. Original: read in the paper or its code; second-hand: quoted by somebody else; derived: worked out. RLNet's own tables were not found.",
-            words::percent(TOLERANCE)
+            format::percent(TOLERANCE)
         ),
         columns,
         rows,

@@ -2,9 +2,9 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
 use crate::metrics::{BranchPolicy, Measure};
-use crate::words;
 
 const MEASURES: [Measure; 3] = [Measure::Ca, Measure::Npa, Measure::AdvA];
 
@@ -130,8 +130,8 @@ pub fn knees(analysis: &Analysis) -> Table {
         title: "Where accuracy falls".to_owned(),
         caption: format!(
             "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss. Knee at least, at most: the last reductions before the first at which the losses' 95 % interval reaches beyond {} points, and before the first at which all of it does.",
-            words::percent(MARGIN),
-            words::percent(MARGIN)
+            format::percent(MARGIN),
+            format::percent(MARGIN)
         ),
         columns,
         rows,
@@ -159,7 +159,7 @@ fn times(sweep: &Sweep, at: usize) -> String {
 }
 
 fn in_words(sweep: &Sweep, line: &SweepLine, range: &str) -> String {
-    let margin = words::percent(MARGIN);
+    let margin = format::percent(MARGIN);
     let times = |at: usize| times(sweep, at);
     match line.knee {
         Knee::Between(at, next) => format!(

@@ -2,11 +2,11 @@
 //! which corruptions, how many images.
 
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::BranchPolicy;
 use crate::metrics::cost::ASSUMPTIONS;
 use crate::runs::Runs;
 use crate::sources;
-use crate::words;
 use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{Branch, Condition};
 use serde::Serialize;
@@ -43,11 +43,11 @@ pub fn corruption_set(runs: &Runs) -> String {
         0 => "no corruptions".to_owned(),
         15 => format!(
             "{of} corruptions of the benchmark at severities {}",
-            words::list(&levels)
+            format::list(&levels)
         ),
         n => format!(
             "{of} {n} of the 15 corruptions of the benchmark at severities {}",
-            words::list(&levels)
+            format::list(&levels)
         ),
     }
 }
@@ -72,13 +72,13 @@ pub fn images(analysis: &Analysis) -> u64 {
 pub fn headline(runs: &Runs) -> Option<String> {
     runs.headline
         .as_ref()
-        .map(|attack| words::attack(attack, &runs.attacks()))
+        .map(|attack| format::attack(attack, &runs.attacks()))
 }
 
 /// The definitions of a report, in the order in which a reader meets the terms.
 pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
     let runs = &analysis.runs;
-    let n = words::thousands(images(analysis));
+    let n = format::thousands(images(analysis));
     let mut list = Vec::new();
     let mut add = |term: &str, meaning: String| {
         list.push(Definition {

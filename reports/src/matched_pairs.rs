@@ -2,10 +2,10 @@
 //! the teacher, which keeps every ReLU) does not say.
 
 use crate::analysis::Analysis;
+use crate::format;
 use crate::metrics::BranchPolicy;
 use crate::metrics::compare::{Measure, compare};
 use crate::metrics::reduction::{Sweep, SweepPoint};
-use crate::words;
 
 /// ReLUs that may be apart: a hundredth (budgets are rounded to whole channels or units).
 const APART: f64 = 0.01;
@@ -61,7 +61,7 @@ fn sentence(analysis: &Analysis, (own, other): (&SweepPoint, &SweepPoint)) -> Op
             found.difference.low,
             found.difference.high,
         ]
-        .map(words::points);
+        .map(format::points);
         Some(format!("{value} points [{low},\u{a0}{high}] {what}"))
     });
     let parts: Vec<String> = parts.collect();
@@ -71,7 +71,7 @@ fn sentence(analysis: &Analysis, (own, other): (&SweepPoint, &SweepPoint)) -> Op
             own.reduction,
             own.name,
             other.name,
-            words::list(&parts)
+            format::list(&parts)
         )
     })
 }

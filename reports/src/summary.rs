@@ -2,15 +2,15 @@
 //! interval, and what cannot be told apart is said to be so.
 
 use crate::analysis::Analysis;
-use crate::definitions::{headline, images};
+use crate::format;
+use crate::glossary::{headline, images};
+use crate::matched_pairs;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
 use crate::metrics::flags::AT_CHANCE;
 use crate::metrics::reduction::{Knee, Sweep};
 use crate::metrics::{BranchPolicy, Comparison, DiagnosisVerdict, Estimate, Gap, Measure, Stronger};
 use crate::model::Model;
-use crate::rival;
 use crate::tables::reduction::knee_with_range;
-use crate::words;
 use rlnet_suites::train::Stage;
 
 /// The model that the report is about: of networks that differ only in their ReLUs the one at the
@@ -74,7 +74,7 @@ fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
         format!(
             "{} was let through with --allow in spite of what its preflight found ({}), which makes its numbers under attack wrong.",
             model.name,
-            words::list(&findings)
+            format::list(&findings)
         )
     })
 }
@@ -97,7 +97,7 @@ fn answer(analysis: &Analysis) -> Vec<String> {
     let mut said: Vec<String> = parts.into_iter().flatten().collect();
     let mut sweeps = analysis.sweeps.iter();
     if let Some(own) = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name)) {
-        said.extend(rival::sentences(analysis, own, &model.name));
+        said.extend(matched_pairs::sentences(analysis, own, &model.name));
     }
     let triple = analysis.triple(&model.name, BranchPolicy::Oracle);
     if !said.is_empty() && triple.is_some_and(|triple| triple.ca.is_err() && triple.adva.is_err()) {
@@ -126,7 +126,7 @@ fn guessing(analysis: &Analysis, model: &Model) -> Option<String> {
         )),
         all => Some(format!(
             "{} cannot be told from guessing on clean images, so read nothing into their numbers.",
-            words::list(all)
+            format::list(all)
         )),
     }
 }
@@ -135,13 +135,13 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
     let record = model.record.as_ref()?;
     let (kept, total) = (record.kept(), record.total());
     let own = if kept == total {
-        format!("{} keeps all {} ReLUs", model.name, words::thousands(total))
+        format!("{} keeps all {} ReLUs", model.name, format::thousands(total))
     } else {
         format!(
             "{} keeps {} of {} ReLUs ({:.1} times fewer)",
             model.name,
-            words::thousands(kept),
-            words::thousands(total),
+            format::thousands(kept),
+            format::thousands(total),
             total as f64 / kept.max(1) as f64
         )
     };
@@ -154,7 +154,7 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
         Some((other, theirs)) if other.name != model.name => Some(format!(
             "{own}; the baseline {} keeps {}.",
             other.name,
-            words::thousands(theirs.kept())
+            format::thousands(theirs.kept())
         )),
         _ => Some(format!("{own}.")),
     }
@@ -178,7 +178,7 @@ fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
             found.difference.low,
             found.difference.high,
         ]
-        .map(words::points);
+        .map(format::points);
         let said = format!("{what} ({value} points [{low},\u{a0}{high}])");
         match found.verdict() {
             "higher" => better.push(said),
@@ -193,7 +193,7 @@ fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
     ];
     let parts = parts.into_iter().filter(|(_, on)| !on.is_empty());
     let parts: Vec<String> = parts
-        .map(|(how, on)| format!("{how} {}", words::list(&on)))
+        .map(|(how, on)| format!("{how} {}", format::list(&on)))
         .collect();
     (!parts.is_empty()).then(|| format!("Against {baseline}, {} is {}.", model.name, parts.join("; ")))
 }
@@ -242,7 +242,7 @@ fn branch_of(model: &Model, measure: Measure) -> String {
         _ => Branch::Clean,
     };
     match model.branches.as_slice() {
-        [only] => words::branch(*only),
+        [only] => format::branch(*only),
         _ => format!("its {wanted} branch"),
     }
 }
@@ -260,7 +260,7 @@ fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
             .into_iter()
             .filter_map(|(name, share)| Some(format!("{name} {}", with_interval(share?))))
             .collect();
-        words::list(&said)
+        format::list(&said)
     };
     let loss = gap.values().into_iter().fold(0.0, f64::max);
     let turn = if loss >= 0.0005 {
@@ -287,7 +287,7 @@ fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
     Some(format!(
         "If the attacker may choose the branch, {} of {} images remain right under attack.",
         with_interval(worst),
-        words::thousands(images(analysis))
+        format::thousands(images(analysis))
     ))
 }
 
@@ -335,7 +335,7 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
             .map(|item| item.code.to_owned());
         let failed: Vec<String> = failed.chain(signs).collect();
         let signs = (!failed.is_empty())
-            .then(|| format!("there are signs that it is too high ({})", words::list(&failed)));
+            .then(|| format!("there are signs that it is too high ({})", format::list(&failed)));
         let seen = match (stronger, signs) {
             (Some(stronger), signs) => {
                 let signs = signs.map_or(String::new(), |signs| format!("{signs}, and "));
@@ -360,9 +360,9 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
             let failed: Vec<String> = failed.map(|item| item.code.to_owned()).collect();
             let branch = BranchPolicy::Fixed(diagnosis.branch).label();
             let why = match diagnosis.verdict {
-                DiagnosisVerdict::Suspicious => format!("suspicious ({})", words::list(&failed)),
+                DiagnosisVerdict::Suspicious => format!("suspicious ({})", format::list(&failed)),
                 DiagnosisVerdict::Trustworthy if !signs.is_empty() => {
-                    format!("suspicious (its preflight: {})", words::list(&signs))
+                    format!("suspicious (its preflight: {})", format::list(&signs))
                 }
                 DiagnosisVerdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
                 DiagnosisVerdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
@@ -378,12 +378,12 @@ fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
 
 /// `31.2 % [27.3, 35.4]`, with spaces that do not break a line.
 fn with_interval(share: &Estimate) -> String {
-    let [value, low, high] = [share.value, share.low, share.high].map(words::percent);
+    let [value, low, high] = [share.value, share.low, share.high].map(format::percent);
     format!("{value}\u{a0}% [{low},\u{a0}{high}]")
 }
 
 fn p(value: f64) -> String {
-    let text = words::p_value(value);
+    let text = format::p_value(value);
     match text.strip_prefix('<') {
         Some(bound) => format!("<\u{a0}{bound}"),
         None => format!("=\u{a0}{text}"),
