@@ -16,7 +16,9 @@ fn corruptions(criterion: &mut Criterion) {
     for corruption in Corruption::ALL {
         group.bench_function(corruption.name(), |bencher| {
             bencher.iter(|| {
-                generator.corrupt_batch(&images, (32, 32), &[0, 1], corruption, severity, 0, &mut out)
+                generator
+                    .batch(corruption, severity)
+                    .run(&images, (32, 32), &mut out)
             });
         });
     }

@@ -21,7 +21,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .next()
         .map(|name| name.parse::<Corruption>())
         .transpose()?;
-    let indices: Vec<u64> = (0..count as u64).collect();
     let mut out = vec![0; images.len()];
     let generator = Generator::default();
     let mut total = 0.0;
@@ -30,16 +29,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .filter(|&c| only.is_none_or(|name| name == c))
     {
-        // What is made once a process (frost's pictures, tables of noise) is no image's cost.
-        let (one, stride) = (indices.len().min(1), 3 * side * side);
+        // What is computed once a process (frost's pictures, tables of noise) is no image's cost.
+        let one = images.len().min(3 * side * side);
         for severity in Severity::ALL {
-            let made = &mut out[..one * stride];
-            let first = &images[..one * stride];
-            generator.corrupt_batch(first, size, &indices[..one], corruption, severity, 0, made)?;
+            let batch = generator.batch(corruption, severity);
+            batch.run(&images[..one], size, &mut out[..one])?;
         }
         let (start, before) = (Instant::now(), cpu_seconds());
         for severity in Severity::ALL {
-            generator.corrupt_batch(&images, size, &indices, corruption, severity, 0, &mut out)?;
+            generator
+                .batch(corruption, severity)
+                .run(&images, size, &mut out)?;
         }
         let seconds = start.elapsed().as_secs_f64();
         total += seconds;

@@ -1,36 +1,19 @@
-//! The names: nineteen corruptions in five groups.
+//! Names of corruptions and of their families.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::corruptions::{Corruption, entry};
-use crate::entry::Group;
+use crate::corruptions::{Corruption, Family, entry};
 use crate::{Error, Result};
 
 impl Corruption {
-    /// The fifteen of the benchmark, in the paper's order.
-    pub const BENCHMARK: [Self; 15] = {
-        let mut fifteen = [Self::GaussianNoise; 15];
-        let mut i = 0;
-        while i < 15 {
-            fifteen[i] = Self::ALL[i];
-            i += 1;
-        }
-        fifteen
-    };
-
-    /// The name used in papers and as file name: `gaussian_noise`.
+    /// The name in papers, and the file name: `gaussian_noise`.
     pub fn name(self) -> &'static str {
         entry(self).name
     }
 
-    /// Its group.
-    pub fn group(self) -> Group {
-        entry(self).group
-    }
-
-    /// True for the eight that draw nothing at random: their published files can be
-    /// regenerated to the byte.
+    /// True for those that draw no random number: their published files can be regenerated
+    /// byte for byte.
     pub fn is_deterministic(self) -> bool {
         entry(self).deterministic
     }
@@ -55,37 +38,17 @@ impl FromStr for Corruption {
     /// # Ok::<(), rlnet_corruptions::Error>(())
     /// ```
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|corruption| corruption.name() == name)
-            .ok_or_else(|| {
-                let suggestion = Self::ALL
-                    .into_iter()
-                    .map(Self::name)
-                    .min_by_key(|known| distance(name, known))
-                    .unwrap_or_default();
-                Error::UnknownCorruption {
-                    name: name.to_owned(),
-                    suggestion,
-                }
-            })
+        let found = Self::ALL.into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.into_iter().map(Self::name);
+            Error::UnknownCorruption {
+                name: name.to_owned(),
+                suggestion: names
+                    .min_by_key(|known| strsim::levenshtein(name, known))
+                    .unwrap_or_default(),
+            }
+        })
     }
-}
-
-/// Levenshtein's edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl serde::Serialize for Corruption {
@@ -102,24 +65,57 @@ impl<'de> serde::Deserialize<'de> for Corruption {
     }
 }
 
+impl Family {
+    /// `c` or `c-extra`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::CExtra => "c-extra",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Family {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| Error::UnknownName {
+            what: "family of corruptions",
+            name: name.to_owned(),
+            known: "c, c-extra",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_papers_and_parse_back() {
-        let names: Vec<_> = Corruption::ALL.into_iter().map(Corruption::name).collect();
+    fn names_are_those_of_the_papers_and_parse_back() {
+        let names = |family: Family| -> Vec<_> { family.corruptions().iter().map(|c| c.name()).collect() };
         assert_eq!(
-            names.join(" "),
-            "gaussian_noise shot_noise impulse_noise defocus_blur \
-            glass_blur motion_blur zoom_blur snow frost fog brightness contrast elastic_transform \
-            pixelate jpeg_compression speckle_noise gaussian_blur spatter saturate"
+            names(Family::C).join(" "),
+            "gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost \
+             fog brightness contrast elastic_transform pixelate jpeg_compression"
+        );
+        assert_eq!(
+            names(Family::CExtra).join(" "),
+            "speckle_noise gaussian_blur spatter saturate"
         );
         for corruption in Corruption::ALL {
             assert_eq!(corruption.name().parse::<Corruption>().ok(), Some(corruption));
+            assert!(corruption.family().corruptions().contains(&corruption));
         }
-        let deterministic = Corruption::ALL.iter().filter(|c| c.is_deterministic());
-        assert_eq!(deterministic.count(), 8);
-        assert!(Corruption::BENCHMARK.iter().all(|c| c.group() != Group::Extra));
+        for family in Family::ALL {
+            assert_eq!(family.name().parse::<Family>().ok(), Some(family));
+        }
     }
 }

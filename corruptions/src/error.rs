@@ -10,22 +10,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A corruption name that is not one of the nineteen.
+    /// A name that no corruption has.
     #[error("unknown corruption {name:?}; did you mean {suggestion:?}?")]
     UnknownCorruption {
-        /// What was asked for.
+        /// The unknown name.
         name: String,
-        /// The nearest name.
+        /// The nearest known name.
         suggestion: &'static str,
     },
-    /// Another word from a short list.
+    /// An unknown word where a short list is known.
     #[error("unknown {what} {name:?}; known: {known}")]
     UnknownName {
-        /// What kind of thing was named.
+        /// The kind of thing it should name.
         what: &'static str,
-        /// What was asked for.
+        /// The unknown word.
         name: String,
-        /// The list.
+        /// The known words.
         known: &'static str,
     },
     /// A severity outside 1 to 5.
@@ -78,11 +78,20 @@ pub enum Error {
         why: String,
     },
     /// Buffers of a batch that do not agree.
-    #[error("the batch does not add up: {0}")]
+    #[error("the buffers of the batch do not agree: {0}")]
     Batch(String),
+    /// The work needs JPEG files, and the crate was built without them.
+    #[error(
+        "{0} needs the feature `jpeg` of rlnet-corruptions (mozjpeg, C code), and this program was built \
+         without it"
+    )]
+    JpegFeature(&'static str),
     /// A picture file that could not be decoded.
     #[error("cannot decode the picture: {0}")]
     Decode(String),
+    /// An image that the JPEG encoder refused.
+    #[error("cannot encode the image: {0}")]
+    Encode(String),
     /// A frost texture that is absent, altered or unreadable.
     #[error("frost texture {}: {why}", path.display())]
     Texture {
@@ -99,12 +108,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Its reason.
+        /// The error.
         source: std::io::Error,
     },
 }

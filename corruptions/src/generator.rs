@@ -1,4 +1,4 @@
-//! From an image to its corrupted image, one at a time or by the batch.
+//! Corrupts images, one at a time or a batch at once.
 
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ pub struct Options {
     pub stack: Stack,
     /// Which frost textures to lay over the image.
     pub textures: Textures,
-    /// Whose severity numbers; `None` chooses by image size and refuses other sizes.
+    /// Which published severity numbers; `None` chooses by image size and refuses other sizes.
     pub parameters: Option<ParameterSet>,
 }
 
@@ -30,17 +30,13 @@ pub struct Options {
 /// use rlnet_corruptions::{Corruption, Generator, Options, Severity, Stack};
 ///
 /// let generator = Generator::new(Options { stack: Stack::Modern, ..Options::default() });
+/// let noise = generator.batch(Corruption::ShotNoise, Severity::new(5)?).seed(7);
 /// let images = vec![100; 2 * 32 * 32 * 3];
 /// let mut out = vec![0; images.len()];
-/// generator.corrupt_batch(
-///     &images, (32, 32), &[0, 1], Corruption::ShotNoise, Severity::new(5)?, 7, &mut out,
-/// )?;
+/// noise.run(&images, (32, 32), &mut out)?;
 /// // Image 1 alone is image 1 of the batch.
 /// let mut alone = vec![0; 32 * 32 * 3];
-/// generator.corrupt_batch(
-///     &images[..32 * 32 * 3], (32, 32), &[1], Corruption::ShotNoise, Severity::new(5)?, 7,
-///     &mut alone,
-/// )?;
+/// noise.indices(&[1]).run(&images[..32 * 32 * 3], (32, 32), &mut alone)?;
 /// assert_eq!(alone, out[32 * 32 * 3..]);
 /// # Ok::<(), rlnet_corruptions::Error>(())
 /// ```
@@ -49,7 +45,7 @@ pub struct Generator {
     options: Options,
 }
 
-/// What a [`Generator`] is, for the provenance record of what it made.
+/// Everything about a [`Generator`] that can change a byte, for a record of provenance.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Description {
     /// [`VERSION`].
@@ -79,11 +75,6 @@ impl Generator {
         &self.options
     }
 
-    /// [`VERSION`].
-    pub fn version() -> u32 {
-        VERSION
-    }
-
     /// Everything about this generator that can change a byte.
     pub fn describe(&self) -> Description {
         let jpeg = match self.options.stack {
@@ -106,9 +97,14 @@ impl Generator {
     }
 
     /// Corrupts one image with draws from `rng`.
+    ///
+    /// # Errors
+    /// When the corruption is not defined for images of this size, or the size has no published
+    /// parameters and [`Options`] chooses none.
+    ///
     /// ```
     /// use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, ParameterSet, Severity};
-    /// // 48x48 is no published size, so say whose parameters to use.
+    /// // 48x48 is no published size, so choose the parameters.
     /// let image = Image::from_raw(48, 48, vec![90; 48 * 48 * 3])?;
     /// let severity = Severity::new(2)?;
     /// let by_size = Generator::default();
@@ -126,21 +122,18 @@ impl Generator {
         severity: Severity,
         rng: &mut dyn RandomSource,
     ) -> Result<Image> {
-        let mut data = vec![0; image.data().len()];
         let size = (image.width(), image.height());
-        self.apply(
-            image.data(),
-            size,
-            corruption,
-            severity,
-            rng,
-            &mut Scratch::default(),
-            &mut data,
-        )?;
+        let mut data = vec![0; image.data().len()];
+        let job = self.job(image.data(), size, corruption, severity)?;
+        apply(&job, rng, &mut Scratch::default(), &mut data)?;
         Image::from_raw(size.0, size.1, data)
     }
 
-    /// Corrupts one image as [`Self::corrupt_batch`] would at index `index` under `seed`.
+    /// Corrupts one image as [`Batch::run`] does at index `index` under `seed`.
+    ///
+    /// # Errors
+    /// As [`Self::corrupt`].
+    ///
     /// ```
     /// use rlnet_corruptions::{Corruption, Generator, Image, Severity};
     /// let generator = Generator::default();
@@ -164,67 +157,30 @@ impl Generator {
         self.corrupt(image, corruption, severity, &mut rng)
     }
 
-    /// Corrupts `images` (N x height x width x 3 bytes) into `out` (as many bytes), in
-    /// parallel and without allocating per image. `size` is `(width, height)`. Image `i`
-    /// draws from a generator keyed by `seed`, the corruption's name, the severity and
-    /// `indices[i]`, its position in the data set; `indices` names every image, so a batch
-    /// may hold any subset in any order.
-    #[expect(clippy::too_many_arguments, reason = "two buffers, a cell and a key")]
-    pub fn corrupt_batch(
-        &self,
-        images: &[u8],
-        size: (usize, usize),
-        indices: &[u64],
-        corruption: Corruption,
-        severity: Severity,
-        seed: u64,
-        out: &mut [u8],
-    ) -> Result<()> {
-        let stride = bytes(size.0, size.1)?;
-        if Some(images.len()) != indices.len().checked_mul(stride) || out.len() != images.len() {
-            return Err(Error::Batch(format!(
-                "{} indices of {}x{} images need {stride} bytes each; got {} in and {} out",
-                indices.len(),
-                size.0,
-                size.1,
-                images.len(),
-                out.len(),
-            )));
+    /// Prepares to corrupt many images at once; see [`Batch`].
+    pub fn batch(&self, corruption: Corruption, severity: Severity) -> Batch<'_> {
+        Batch {
+            generator: self,
+            corruption,
+            severity,
+            seed: 0,
+            indices: None,
         }
-        // Long enough that a work item outweighs its hand-over, short enough to balance.
-        let run = (16_384 / stride).max(1);
-        images
-            .par_chunks(stride * run)
-            .zip(out.par_chunks_mut(stride * run))
-            .zip(indices.par_chunks(run))
-            .try_for_each_init(Scratch::default, |scratch, ((images, out), indices)| {
-                let pairs = images.chunks(stride).zip(out.chunks_mut(stride));
-                for ((image, out), &index) in pairs.zip(indices) {
-                    let mut rng = keyed(seed, corruption, severity, index);
-                    self.apply(image, size, corruption, severity, &mut rng, scratch, out)?;
-                }
-                Ok(())
-            })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "private, and each is plain")]
-    fn apply(
-        &self,
-        pixels: &[u8],
+    fn job<'a>(
+        &'a self,
+        pixels: &'a [u8],
         (width, height): (usize, usize),
         corruption: Corruption,
         severity: Severity,
-        rng: &mut dyn RandomSource,
-        scratch: &mut Scratch,
-        out: &mut [u8],
-    ) -> Result<()> {
+    ) -> Result<Job<'a>> {
         let set = match self.options.parameters {
             Some(set) => set,
             None => ParameterSet::for_size(width, height)?,
         };
-        let entry = entry(corruption);
-        let job = Job {
-            name: entry.name,
+        Ok(Job {
+            entry: entry(corruption),
             pixels,
             width,
             height,
@@ -232,12 +188,80 @@ impl Generator {
             set,
             stack: self.options.stack,
             textures: &self.options.textures,
-        };
-        match (entry.channel, rng.as_keyed()) {
-            (Some(channel), Some(rng)) => channel(&job).send(pixels, rng, out),
-            _ => (entry.run)(&job, rng, scratch, out)?,
+        })
+    }
+}
+
+/// Many images to corrupt at once, in parallel and with keyed draws.
+///
+/// Image `i` draws from a generator keyed by the seed, the corruption's name, the severity and
+/// the image's index, its position in the data set. So its bytes depend neither on the batch it is
+/// in nor on the number of threads.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a batch does nothing until `run`"]
+pub struct Batch<'a> {
+    generator: &'a Generator,
+    corruption: Corruption,
+    severity: Severity,
+    seed: u64,
+    indices: Option<&'a [u64]>,
+}
+
+impl<'a> Batch<'a> {
+    /// The seed of all draws; 0 unless set.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The index of every image, in any order; 0, 1, 2 and so on unless set.
+    pub fn indices(self, indices: &'a [u64]) -> Self {
+        let indices = Some(indices);
+        Self { indices, ..self }
+    }
+
+    /// Corrupts `images` (N x height x width x 3 bytes) into `out` (as many bytes). `size` is
+    /// `(width, height)`. It allocates nothing per image.
+    ///
+    /// # Errors
+    /// When the buffers and the indices do not agree, and as [`Generator::corrupt`].
+    pub fn run(&self, images: &[u8], size: (usize, usize), out: &mut [u8]) -> Result<()> {
+        let stride = bytes(size.0, size.1)?;
+        let count = self.indices.map_or(images.len() / stride, <[u64]>::len);
+        if Some(images.len()) != count.checked_mul(stride) || out.len() != images.len() {
+            return Err(Error::Batch(format!(
+                "{count} images of {}x{} need {stride} bytes each; the input has {} bytes and the output {}",
+                size.0,
+                size.1,
+                images.len(),
+                out.len(),
+            )));
         }
-        Ok(())
+        let job = self.generator.job(images, size, self.corruption, self.severity)?;
+        // Long enough that a work item outweighs its hand-over, short enough to balance.
+        let run = (16_384 / stride).max(1);
+        images
+            .par_chunks(stride * run)
+            .zip(out.par_chunks_mut(stride * run))
+            .enumerate()
+            .try_for_each_init(Scratch::default, |scratch, (chunk, (images, out))| {
+                let pairs = images.chunks(stride).zip(out.chunks_mut(stride));
+                for (position, (pixels, out)) in (chunk * run..).zip(pairs) {
+                    let index = self.indices.map_or(position as u64, |indices| indices[position]);
+                    let mut rng = keyed(self.seed, self.corruption, self.severity, index);
+                    apply(&Job { pixels, ..job }, &mut rng, scratch, out)?;
+                }
+                Ok(())
+            })
+    }
+}
+
+fn apply(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+    match (job.entry.noise_table, rng.as_keyed()) {
+        (Some(table), Some(rng)) => {
+            table(job).draw(job.pixels, rng, out);
+            Ok(())
+        }
+        _ => (job.entry.run)(job, rng, scratch, out),
     }
 }
 
@@ -247,6 +271,9 @@ fn keyed(seed: u64, corruption: Corruption, severity: Severity, index: u64) -> K
 
 /// Corrupts one image under default [`Options`]: the release stack, procedural frost
 /// textures, parameters by image size.
+///
+/// # Errors
+/// As [`Generator::corrupt`].
 ///
 /// ```
 /// use rlnet_corruptions::{Corruption, Image, NumpyRng, Severity, corrupt};

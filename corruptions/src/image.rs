@@ -1,4 +1,4 @@
-//! An image as this crate sees it: eight bits, three channels, row by row.
+//! An RGB image: eight bits, three channels, row by row.
 
 use crate::{Error, Result};
 
@@ -12,6 +12,9 @@ pub struct Image {
 
 impl Image {
     /// An image of `width` x `height` from its `width * height * 3` bytes.
+    ///
+    /// # Errors
+    /// When the size is empty or too large, or the number of bytes is another one.
     ///
     /// ```
     /// use rlnet_corruptions::Image;
@@ -36,7 +39,13 @@ impl Image {
 
     /// An image from the bytes of a PNG or JPEG file. Grey becomes RGB, an alpha channel is
     /// dropped, not composited. JPEG is decoded as libjpeg-turbo does (accurate integer
-    /// transform, fancy upsampling), which is what Pillow and OpenCV give.
+    /// transform, fancy upsampling), which is what Pillow and OpenCV give; it needs the feature
+    /// `jpeg`.
+    ///
+    /// # Errors
+    /// When the file is neither PNG nor JPEG, is damaged, or is JPEG and the crate was built
+    /// without `jpeg`.
+    ///
     /// ```
     /// use rlnet_corruptions::{Image, archive::write_png};
     /// # let folder = tempfile::tempdir().unwrap();
@@ -50,10 +59,10 @@ impl Image {
     /// # Ok::<(), rlnet_corruptions::Error>(())
     /// ```
     pub fn decode(file: &[u8]) -> Result<Self> {
-        crate::textures::decode::image(file)
+        crate::codec::decode(file)
     }
 
-    /// Pixels a row.
+    /// Pixels in a row.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -68,7 +77,7 @@ impl Image {
         &self.data
     }
 
-    /// The bytes, for keeps.
+    /// The bytes, without a copy.
     pub fn into_raw(self) -> Vec<u8> {
         self.data
     }

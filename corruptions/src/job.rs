@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use crate::entry::Entry;
 use crate::{Error, ParameterSet, Severity, Stack, Textures};
 
 /// One image to corrupt.
+#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
-    pub name: &'static str,
+    pub entry: &'static Entry,
     /// `width * height * 3` bytes.
     pub pixels: &'a [u8],
     pub width: usize,
@@ -31,7 +33,7 @@ impl Job<'_> {
 
     pub fn refuse(&self, why: impl Into<String>) -> Error {
         Error::Unsupported {
-            corruption: self.name,
+            corruption: self.entry.name,
             width: self.width,
             height: self.height,
             why: why.into(),
@@ -60,10 +62,17 @@ pub(crate) struct Scratch {
 type Cell = (&'static str, usize, usize, Severity, ParameterSet, Stack);
 
 impl Scratch {
-    /// What is the same for every image of a cell and size: kernels, maps, tables. Made for
-    /// the first image, kept until another cell's plan is asked for.
+    /// What is the same for every image of one corruption, severity and size: kernels, maps,
+    /// tables. Computed for the first image, kept until a plan for something else is needed.
     pub fn plan<T: 'static>(&mut self, job: &Job<'_>, make: impl FnOnce() -> T) -> Rc<T> {
-        let cell = (job.name, job.width, job.height, job.severity, job.set, job.stack);
+        let cell = (
+            job.entry.name,
+            job.width,
+            job.height,
+            job.severity,
+            job.set,
+            job.stack,
+        );
         if let Some((of, plan)) = &self.plan
             && *of == cell
             && let Ok(plan) = Rc::clone(plan).downcast()

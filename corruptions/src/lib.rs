@@ -25,7 +25,10 @@
 //! This crate knows nothing of networks, devices, data sets or command lines, and prints
 //! nothing.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod archive;
+mod codec;
 mod corruption;
 mod corruptions;
 mod entry;
@@ -40,10 +43,9 @@ pub mod random;
 mod severity;
 pub mod textures;
 
-pub use corruptions::Corruption;
-pub use entry::Group;
+pub use corruptions::{Corruption, Family};
 pub use error::{Error, Result};
-pub use generator::{Description, Generator, Options, VERSION, corrupt};
+pub use generator::{Batch, Description, Generator, Options, VERSION, corrupt};
 pub use image::Image;
 pub use parameters::{ParameterSet, Stack};
 pub use random::{KeyedRng, NumpyRng, RandomSource};

@@ -1,4 +1,4 @@
-//! The choices that change bytes: whose numbers, and whose libraries.
+//! The choices that change bytes: which published numbers, which libraries.
 
 use std::str::FromStr;
 
@@ -19,7 +19,10 @@ pub enum ParameterSet {
 }
 
 impl ParameterSet {
-    /// The set made for this image size, if there is one.
+    /// The set made for this image size.
+    ///
+    /// # Errors
+    /// When there is none: the size is neither 32x32, 64x64 nor 224x224.
     ///
     /// ```
     /// use rlnet_corruptions::ParameterSet;

@@ -19,7 +19,10 @@ impl Severity {
     /// All five, in order.
     pub const ALL: [Self; 5] = [Self(1), Self(2), Self(3), Self(4), Self(5)];
 
-    /// The severity `level`, or an error unless it is 1 to 5.
+    /// The severity `level`.
+    ///
+    /// # Errors
+    /// When `level` is not 1 to 5.
     pub fn new(level: u8) -> Result<Self> {
         if (1..=5).contains(&level) {
             Ok(Self(level))

@@ -48,7 +48,7 @@ proptest! {
         width in 1_usize..=300,
         height in 1_usize..=200,
         set in 0_usize..3,
-        which in 0_usize..19,
+        which in 0..Corruption::ALL.len(),
         level in 1_u8..=5,
         seed in any::<u64>(),
         modern in any::<bool>(),
@@ -71,7 +71,7 @@ proptest! {
     /// A batch is its images, whatever the order, the subset and the company.
     #[test]
     fn a_batch_is_its_images(
-        which in 0_usize..19,
+        which in 0..Corruption::ALL.len(),
         level in 1_u8..=5,
         indices in proptest::collection::vec(0_u64..50, 1..20),
     ) {
@@ -80,9 +80,8 @@ proptest! {
         let pictures: Vec<Image> = indices.iter().map(|&i| picture(32, 32, i)).collect();
         let images: Vec<u8> = pictures.iter().flat_map(|p| p.data().to_vec()).collect();
         let mut out = vec![0; images.len()];
-        generator
-            .corrupt_batch(&images, (32, 32), &indices, corruption, severity, 9, &mut out)
-            .unwrap();
+        let batch = generator.batch(corruption, severity).seed(9).indices(&indices);
+        batch.run(&images, (32, 32), &mut out).unwrap();
         for ((image, &index), made) in pictures.iter().zip(&indices).zip(out.chunks(3072)) {
             let alone = generator
                 .corrupt_keyed(image, corruption, severity, 9, index)
@@ -155,7 +154,8 @@ fn bad_input_is_refused_with_a_reason() {
     let mut out = vec![0; 3072];
     for (images, indices) in [(3072, vec![0, 1]), (3071, vec![0]), (0, vec![0])] {
         let images = vec![0; images];
-        let made = generator.corrupt_batch(&images, (32, 32), &indices, fog.0, fog.1, 0, &mut out);
+        let batch = generator.batch(fog.0, fog.1).indices(&indices);
+        let made = batch.run(&images, (32, 32), &mut out);
         assert!(matches!(made, Err(Error::Batch(_))));
     }
     assert!(matches!(

@@ -15,7 +15,7 @@ use md5::{Digest, Md5};
 use rayon::prelude::*;
 
 use super::digest::folder_md5;
-use super::ledger::{Ledger, Setup};
+use super::provenance::{Provenance, Setup};
 use super::{Source, write_jpeg, write_png};
 use crate::{Corruption, Error, Generator, Image, Result, Severity};
 
@@ -91,6 +91,11 @@ pub struct Level {
 /// those an earlier call finished in the same way are kept. A folder made in another way is
 /// refused, and so is overwriting what no `provenance.json` accounts for. `progress` is called
 /// with (name of the level, files done, files to do), from any thread.
+///
+/// # Errors
+/// When a name is not a plain file name, the folder holds other content, a file cannot be written,
+/// and as [`Generator::corrupt`].
+///
 /// ```
 /// use rlnet_corruptions::archive::{FolderImage, TreeContent, TreeFormat, generate_folders, image_files};
 /// use rlnet_corruptions::{Corruption, Generator, Image, Severity};
@@ -135,7 +140,7 @@ pub fn generate_folders(
         })
         .collect();
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut ledger = Ledger::open(
+    let mut provenance = Provenance::open(
         folder,
         setup(generator, content),
         levels.iter().map(|level| level.2.as_str()),
@@ -145,7 +150,7 @@ pub fn generate_folders(
     let mut written = Vec::new();
     for (corruption, severity, name) in levels {
         let path = folder.join(&name);
-        let found = ledger.finished(&name)?;
+        let found = provenance.finished(&name)?;
         let made = found.is_none();
         let md5 = match found {
             Some(md5) => {
@@ -159,7 +164,7 @@ pub fn generate_folders(
                 };
                 write_level(generator, content, (corruption, severity), &path, &one)?;
                 let md5 = folder_md5(&path)?;
-                ledger.add(&name, &md5)?;
+                provenance.add(&name, &md5)?;
                 md5
             }
         };

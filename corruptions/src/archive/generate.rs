@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 
 use super::NpyWriter;
-use super::ledger::{Ledger, Setup};
+use super::provenance::{Provenance, Setup};
 use super::source::Source;
 use crate::image::bytes;
 use crate::{Corruption, Error, Generator, Image, NumpyRng, Result, Severity};
@@ -75,6 +75,10 @@ pub struct Written {
 /// of them are there, since each depends on those before it). A folder made in another way is
 /// refused, and so is overwriting files that no `provenance.json` accounts for.
 ///
+/// # Errors
+/// When the buffers of `dataset` do not agree, the folder holds other content, a file cannot be
+/// written, and as [`Generator::corrupt`].
+///
 /// ```
 /// use rlnet_corruptions::archive::{Dataset, Source, generate_archive};
 /// use rlnet_corruptions::{Corruption, Generator};
@@ -115,9 +119,9 @@ pub fn generate_archive(
         format: None,
     };
     let names = corruptions.iter().map(|corruption| corruption.name());
-    let mut ledger = Ledger::open(folder, setup, names.clone().chain(["labels"]))?;
+    let mut provenance = Provenance::open(folder, setup, names.clone().chain(["labels"]))?;
     let mut found = names
-        .map(|name| ledger.finished(name))
+        .map(|name| provenance.finished(name))
         .collect::<Result<Vec<_>>>()?;
     if streamed && found.contains(&None) {
         found.fill(None);
@@ -151,7 +155,7 @@ pub fn generate_archive(
                     each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
                 }
                 let md5 = writer.finish()?;
-                ledger.add(name, &md5)?;
+                provenance.add(name, &md5)?;
                 md5
             }
         };
@@ -162,15 +166,15 @@ pub fn generate_archive(
             made,
         });
     }
-    files.push(labels(dataset, folder, &mut ledger)?);
+    files.push(labels(dataset, folder, &mut provenance)?);
     Ok(files)
 }
 
 /// The labels, once for every severity.
-fn labels(dataset: &Dataset<'_>, folder: &Path, ledger: &mut Ledger) -> Result<Written> {
+fn labels(dataset: &Dataset<'_>, folder: &Path, provenance: &mut Provenance) -> Result<Written> {
     let name = "labels";
     let path = folder.join("labels.npy");
-    let found = ledger.finished(name)?;
+    let found = provenance.finished(name)?;
     let made = found.is_none();
     let md5 = match found {
         Some(md5) => md5,
@@ -180,7 +184,7 @@ fn labels(dataset: &Dataset<'_>, folder: &Path, ledger: &mut Ledger) -> Result<W
                 writer.write(dataset.labels)?;
             }
             let md5 = writer.finish()?;
-            ledger.add(name, &md5)?;
+            provenance.add(name, &md5)?;
             md5
         }
     };
@@ -236,7 +240,8 @@ pub(super) fn each_part(
             }
             Draws::Keyed(seed) => {
                 let indices: Vec<u64> = (first..first + count as u64).collect();
-                generator.corrupt_batch(images, dataset.size, &indices, corruption, severity, *seed, out)?;
+                let batch = generator.batch(corruption, severity).seed(*seed);
+                batch.indices(&indices).run(images, dataset.size, out)?;
             }
         }
         visit(out, count)?;

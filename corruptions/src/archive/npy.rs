@@ -27,6 +27,9 @@ pub struct NpyWriter {
 impl NpyWriter {
     /// Starts a file of `shape` at `path`.
     ///
+    /// # Errors
+    /// When the shape is too large or the file cannot be created.
+    ///
     /// ```
     /// use rlnet_corruptions::archive::{NpyReader, NpyWriter};
     /// # let folder = tempfile::tempdir().unwrap();
@@ -59,6 +62,9 @@ impl NpyWriter {
     }
 
     /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// When the shape has no room for them or the file cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.missing = self
             .missing
@@ -75,7 +81,10 @@ impl NpyWriter {
         }
     }
 
-    /// Moves the file into place and returns its MD5. Refused if bytes are missing.
+    /// Moves the file into place and returns its MD5.
+    ///
+    /// # Errors
+    /// When bytes are missing or the file cannot be written.
     pub fn finish(mut self) -> Result<String> {
         if self.missing > 0 {
             let why = format!("{} bytes short of its shape", self.missing);
@@ -131,6 +140,9 @@ pub struct NpyReader {
 
 impl NpyReader {
     /// Opens `path` and checks that its length is what its shape needs.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a whole `.npy` file of unsigned bytes in C order.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::open(&path).map_err(Error::io(&path))?;
@@ -184,6 +196,9 @@ impl NpyReader {
     }
 
     /// Refuses any other shape.
+    ///
+    /// # Errors
+    /// When the array has another shape.
     pub fn expect(self, shape: &[usize]) -> Result<Self> {
         if self.shape == shape {
             return Ok(self);
@@ -193,6 +208,9 @@ impl NpyReader {
     }
 
     /// Fills `out` with whole rows (entries of the first axis) from row `first` on.
+    ///
+    /// # Errors
+    /// When those are not whole rows of the array, or the file cannot be read.
     pub fn read_rows(&mut self, first: usize, out: &mut [u8]) -> Result<()> {
         let row: usize = self.shape.iter().skip(1).product();
         let rows = self.shape.first().copied().unwrap_or(0);

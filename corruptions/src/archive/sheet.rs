@@ -1,33 +1,39 @@
-//! A picture of all nineteen corruptions at all five severities; picture files.
+//! A picture of all corruptions of a family at all severities; picture files.
 
 use std::fs;
-use std::panic::catch_unwind;
 use std::path::Path;
 
-use image::ImageEncoder;
-
+use crate::codec::{encode_jpeg, encode_png};
 use crate::{Corruption, Error, Generator, Image, Result, Severity};
 
 /// Pixels between tiles.
 const GAP: usize = 2;
 
-/// A sheet of 19 rows (the order of [`Corruption::ALL`]) and 5 columns (severities), on
-/// white, drawn with the keyed source under `seed` at index 0.
+/// The image under every one of `corruptions` (columns) at the five severities (rows), on white,
+/// drawn with the keyed source under `seed` at index 0.
+///
+/// # Errors
+/// As [`Generator::corrupt`].
 ///
 /// ```
 /// use rlnet_corruptions::archive::contact_sheet;
-/// use rlnet_corruptions::{Generator, Image};
+/// use rlnet_corruptions::{Family, Generator, Image};
 /// let image = Image::from_raw(32, 32, vec![128; 3072])?;
-/// let sheet = contact_sheet(&Generator::default(), &image, 0)?;
-/// assert_eq!((sheet.width(), sheet.height()), (5 * 34 + 2, 19 * 34 + 2));
+/// let sheet = contact_sheet(&Generator::default(), &image, Family::C.corruptions(), 0)?;
+/// assert_eq!((sheet.width(), sheet.height()), (15 * 34 + 2, 5 * 34 + 2));
 /// # Ok::<(), rlnet_corruptions::Error>(())
 /// ```
-pub fn contact_sheet(generator: &Generator, image: &Image, seed: u64) -> Result<Image> {
+pub fn contact_sheet(
+    generator: &Generator,
+    image: &Image,
+    corruptions: &[Corruption],
+    seed: u64,
+) -> Result<Image> {
     let (wide, tall) = (image.width() + GAP, image.height() + GAP);
-    let (width, height) = (5 * wide + GAP, Corruption::ALL.len() * tall + GAP);
+    let (width, height) = (corruptions.len() * wide + GAP, 5 * tall + GAP);
     let mut sheet = vec![255; crate::image::bytes(width, height)?];
-    for (row, corruption) in Corruption::ALL.into_iter().enumerate() {
-        for (column, severity) in Severity::ALL.into_iter().enumerate() {
+    for (column, &corruption) in corruptions.iter().enumerate() {
+        for (row, severity) in Severity::ALL.into_iter().enumerate() {
             let tile = generator.corrupt_keyed(image, corruption, severity, seed, 0)?;
             for (y, line) in tile.data().chunks_exact(3 * image.width()).enumerate() {
                 let at = (GAP + row * tall + y) * width + GAP + column * wide;
@@ -39,21 +45,26 @@ pub fn contact_sheet(generator: &Generator, image: &Image, seed: u64) -> Result<
 }
 
 /// Writes `image` as a PNG file, under a temporary name until it is whole.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn write_png(image: &Image, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let (width, height) = (image.width() as u32, image.height() as u32);
-    let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(image.data(), width, height, image::ExtendedColorType::Rgb8)
-        .map_err(|error| Error::archive(path, error.to_string()))?;
+    let bytes = encode_png(image).map_err(|why| Error::archive(path, why))?;
     write_whole(path, &bytes)
 }
 
 /// Writes `image` as a JPEG file as Pillow's `save(..., quality, optimize=True)` does: the
 /// standard quantisation tables at `quality` (1 to 100), accurate integer transform, chroma
-/// halved both ways, optimised Huffman tables, one scan.
+/// halved both ways, optimised Huffman tables, one scan. It needs the feature `jpeg`.
+///
+/// # Errors
+/// When the image cannot be stored as JPEG, the file cannot be written, or the crate was built
+/// without `jpeg`.
+///
 /// ```
 /// use rlnet_corruptions::{Image, archive::write_jpeg};
+/// # if cfg!(not(feature = "jpeg")) { return Ok(()); }
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("grey.jpg");
 /// let grey = Image::from_raw(32, 32, vec![128; 3072])?;
@@ -63,24 +74,7 @@ pub fn write_png(image: &Image, path: impl AsRef<Path>) -> Result<()> {
 /// # Ok::<(), rlnet_corruptions::Error>(())
 /// ```
 pub fn write_jpeg(image: &Image, quality: u8, path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    let encode = || {
-        let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
-        // Plain libjpeg-turbo: no trellis, no progression, the standard's tables.
-        encoder.set_fastest_defaults();
-        encoder.set_size(image.width(), image.height());
-        encoder.set_quality(f32::from(quality));
-        encoder.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
-        encoder.set_optimize_coding(true);
-        let mut started = encoder.start_compress(Vec::new())?;
-        started.write_scanlines(image.data())?;
-        started.finish()
-    };
-    // The binding unwinds on a fatal error of the C library.
-    let bytes = catch_unwind(encode)
-        .map_err(|_| Error::archive(path, "this image cannot be stored as JPEG"))?
-        .map_err(Error::io(path))?;
-    write_whole(path, &bytes)
+    write_whole(path.as_ref(), &encode_jpeg(image, quality)?)
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {

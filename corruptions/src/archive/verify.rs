@@ -1,4 +1,4 @@
-//! Is this folder the published archive? And if not, how far from it?
+//! Compares a folder with the published archive, or with a regeneration.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::generate::{Draws, each_part};
 use super::{Dataset, NpyReader, Published, Source};
 use crate::{Corruption, Error, Generator, Result, Severity};
 
-/// What [`verify_dir`] found out about one file.
+/// The result of [`verify_dir`] for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStatus {
     /// Name without `.npy`.
@@ -40,6 +40,10 @@ pub enum Status {
 
 /// Compares the twenty files of `folder` with the published checksums. `progress` is called
 /// with each name before its file is read.
+///
+/// # Errors
+/// When `folder` is no folder or a file in it cannot be read.
+///
 /// ```
 /// use rlnet_corruptions::archive::{NpyWriter, Published, Status, verify_dir};
 /// # let folder = tempfile::tempdir().unwrap();
@@ -142,6 +146,10 @@ impl Difference {
 }
 
 /// Compares two `.npy` files of one shape, byte by byte.
+///
+/// # Errors
+/// When one of them cannot be read, or their shapes differ.
+///
 /// ```
 /// use rlnet_corruptions::archive::{NpyWriter, compare_files};
 /// # let folder = tempfile::tempdir().unwrap();
@@ -175,6 +183,10 @@ pub fn compare_files(a: impl AsRef<Path>, b: impl AsRef<Path>) -> Result<Differe
 /// Compares a corruption's `.npy` file with what `generator` makes of `dataset`, without
 /// writing anything. For the eight deterministic corruptions this says whether a file is
 /// made from these images, and how far from it.
+///
+/// # Errors
+/// When the file cannot be read or has another shape, and as [`Generator::corrupt`].
+///
 /// ```
 /// use rlnet_corruptions::archive::{Dataset, Source, compare_regenerated, generate_archive};
 /// use rlnet_corruptions::{Corruption, Generator};

@@ -1,7 +1,6 @@
-//! The table of corruptions. Adding one is adding one file and one line here.
+//! The registry of corruptions. To add one, add its file and one line here.
 //!
-//! What a corruption must not know: files, data sets, threads, which random source it
-//! draws from.
+//! A corruption must not know files, data sets, threads, or which random source it draws from.
 
 mod blur;
 mod digital;
@@ -10,61 +9,90 @@ mod weather;
 
 use crate::entry::Entry;
 
-macro_rules! table {
-    ($($(#[$doc:meta])* $variant:ident = $module:ident::$file:ident),* $(,)?) => {
-        /// One of the nineteen corruptions.
+macro_rules! registry {
+    ($($(#[$about:meta])* $family:ident {
+        $($(#[$doc:meta])* $variant:ident = $module:ident::$file:ident),* $(,)?
+    })*) => {
+        /// A corruption.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Corruption { $($(#[$doc])* $variant),* }
+        pub enum Corruption { $($($(#[$doc])* $variant,)*)* }
+
+        /// A benchmark's set of corruptions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Family { $($(#[$about])* $family,)* }
 
         impl Corruption {
-            /// All nineteen: the benchmark's fifteen in the paper's order, then the extras.
-            pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
+            /// All of them, family after family.
+            pub const ALL: [Self; [$($(Self::$variant,)*)*].len()] = [$($(Self::$variant,)*)*];
+
+            /// The family that it belongs to.
+            pub fn family(self) -> Family {
+                match self { $($(Self::$variant)|* => Family::$family,)* }
+            }
         }
 
-        /// The table's row for `corruption`.
+        impl Family {
+            /// All of them.
+            pub const ALL: [Self; [$(Self::$family,)*].len()] = [$(Self::$family,)*];
+
+            /// Its corruptions, in the order of the paper.
+            pub fn corruptions(self) -> &'static [Corruption] {
+                match self { $(Self::$family => &[$(Corruption::$variant,)*],)* }
+            }
+        }
+
+        /// The row of `corruption`.
         pub(crate) fn entry(corruption: Corruption) -> &'static Entry {
-            match corruption { $(Corruption::$variant => &$module::$file::ENTRY),* }
+            match corruption { $($(Corruption::$variant => &$module::$file::ENTRY,)*)* }
         }
     };
 }
 
-table! {
-    /// Additive normal noise.
-    GaussianNoise = noise::gaussian,
-    /// Photon counting.
-    ShotNoise = noise::shot,
-    /// Salt and pepper, a channel value at a time.
-    ImpulseNoise = noise::impulse,
-    /// A disk-shaped lens.
-    DefocusBlur = blur::defocus,
-    /// Pixels copied about behind frosted glass.
-    GlassBlur = blur::glass,
-    /// A camera moving in a straight line.
-    MotionBlur = blur::motion,
-    /// A camera moving towards its subject.
-    ZoomBlur = blur::zoom,
-    /// Falling snow.
-    Snow = weather::snow,
-    /// Ice crystals on the lens.
-    Frost = weather::frost,
-    /// A plasma-fractal haze.
-    Fog = weather::fog,
-    /// A higher HSV value.
-    Brightness = weather::brightness,
-    /// A flatter image.
-    Contrast = digital::contrast,
-    /// A random affine map and small local shifts.
-    ElasticTransform = digital::elastic,
-    /// Box down, box up.
-    Pixelate = digital::pixelate,
-    /// The lossy part of JPEG.
-    JpegCompression = digital::jpeg,
-    /// Noise in proportion to the value.
-    SpeckleNoise = noise::speckle,
-    /// A Gaussian blur.
-    GaussianBlur = blur::gaussian,
-    /// Drops of water or mud on the lens.
-    Spatter = weather::spatter,
-    /// A lower or higher HSV saturation.
-    Saturate = digital::saturate,
+registry! {
+    /// The fifteen of CIFAR-10-C, Tiny-ImageNet-C and ImageNet-C (Hendrycks and Dietterich, ICLR
+    /// 2019): noise, blur, weather, digital.
+    C {
+        /// Additive normal noise.
+        GaussianNoise = noise::gaussian,
+        /// Photon counting.
+        ShotNoise = noise::shot,
+        /// Salt and pepper, drawn for every channel value.
+        ImpulseNoise = noise::impulse,
+        /// A disk-shaped lens.
+        DefocusBlur = blur::defocus,
+        /// Pixels displaced at random, as behind frosted glass.
+        GlassBlur = blur::glass,
+        /// A camera that moves in a straight line.
+        MotionBlur = blur::motion,
+        /// A camera that moves towards its subject.
+        ZoomBlur = blur::zoom,
+        /// Falling snow.
+        Snow = weather::snow,
+        /// Ice crystals on the lens.
+        Frost = weather::frost,
+        /// A plasma-fractal haze.
+        Fog = weather::fog,
+        /// A higher HSV value.
+        Brightness = weather::brightness,
+        /// A lower contrast.
+        Contrast = digital::contrast,
+        /// A random affine map and small local displacements.
+        ElasticTransform = digital::elastic,
+        /// Reduced and enlarged by box filters.
+        Pixelate = digital::pixelate,
+        /// JPEG compression.
+        JpegCompression = digital::jpeg,
+    }
+    /// The four extra corruptions of the same paper, meant for validation and never part of a
+    /// headline mean.
+    CExtra {
+        /// Noise in proportion to the value.
+        SpeckleNoise = noise::speckle,
+        /// A Gaussian blur.
+        GaussianBlur = blur::gaussian,
+        /// Drops of water or mud on the lens.
+        Spatter = weather::spatter,
+        /// A lower or higher HSV saturation.
+        Saturate = digital::saturate,
+    }
 }

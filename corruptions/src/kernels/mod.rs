@@ -1,13 +1,13 @@
 //! Arithmetic shared by several corruptions, each piece as the library it imitates does it.
 
 pub(crate) mod affine;
-pub(crate) mod channel;
+pub(crate) mod correlate;
 pub(crate) mod edges;
 pub(crate) mod frame;
 pub(crate) mod gaussian;
 pub(crate) mod hsv;
-pub(crate) mod lines;
 pub(crate) mod motion;
+pub(crate) mod noise_table;
 pub(crate) mod unit;
 pub(crate) mod zoom;
 

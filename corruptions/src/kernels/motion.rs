@@ -4,7 +4,7 @@
 //! (v * 257); the sum is rounded to a quantum; the quantum goes back to eight bits by
 //! division, which truncates. A build with HDRI, or ImageMagick 7, may round instead.
 
-use super::lines;
+use super::correlate;
 use crate::job::Pool;
 
 /// Blurs `bytes` (height x width x channels) in place along `angle` degrees.
@@ -48,10 +48,10 @@ pub(crate) fn blur(
         padded.copy_within(inside(height - 1)..inside(height), inside(y));
     }
     let offset = |tap: &Tap| tap.y * padded_stride as isize + tap.x * channels as isize;
-    let lines: Vec<lines::Tap> = taps.iter().map(|tap| (offset(tap), tap.weight)).collect();
+    let offsets: Vec<correlate::Tap> = taps.iter().map(|tap| (offset(tap), tap.weight)).collect();
     for (y, out) in bytes.chunks_exact_mut(stride).enumerate() {
         let start = (up + y) * padded_stride + left * channels;
-        lines::correlate(padded, start, &lines, sums);
+        correlate::lines(padded, start, &offsets, sums);
         for (out, sum) in out.iter_mut().zip(&*sums) {
             // No sum of weights that add up to 1 leaves the range by as much as a half.
             let quantum = (sum + 0.5) as i32;

@@ -5,7 +5,16 @@
 //! xoshiro256++ (Blackman and Vigna, 2019); the key is mixed into its state by SplitMix64's
 //! finaliser (Steele et al., OOPSLA 2014), one absorption a word.
 
-/// A generator for one item.
+use std::convert::Infallible;
+
+use rand_core::TryRng;
+use rand_core::utils::fill_bytes_via_next_word;
+
+use super::{RandomSource, ziggurat};
+
+/// A generator for one item. It implements `rand_core`'s `Rng` (version 0.10), so it also
+/// drives the distributions of `rand`.
+///
 /// ```
 /// use rlnet_corruptions::KeyedRng;
 /// // The crop of image 417 in epoch 3, whatever was drawn before.
@@ -132,9 +141,64 @@ impl KeyedRng {
     }
 }
 
+impl RandomSource for KeyedRng {
+    fn uniform(&mut self) -> f64 {
+        Self::uniform(self)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        Self::below(self, n)
+    }
+
+    fn normal(&mut self) -> f64 {
+        Self::normal(self)
+    }
+
+    fn as_keyed(&mut self) -> Option<&mut KeyedRng> {
+        Some(self)
+    }
+
+    fn fill_normal(&mut self, out: &mut [f64]) {
+        ziggurat::fill(self, out);
+    }
+
+    fn fill_below(&mut self, n: u32, out: &mut [u32]) {
+        Self::fill_below(self, n, out);
+    }
+}
+
+impl TryRng for KeyedRng {
+    type Error = Infallible;
+
+    /// The upper half of a 64-bit word.
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        fill_bytes_via_next_word(out, || self.try_next_u64())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand_core::Rng;
+
+    #[test]
+    fn rand_core_sees_the_same_bits() {
+        let key = || KeyedRng::new(3, "rand_core", &[9]);
+        let word = key().next_u64();
+        assert_eq!(Rng::next_u64(&mut key()), word);
+        assert_eq!(Rng::next_u32(&mut key()), (word >> 32) as u32);
+        let mut bytes = [0; 8];
+        key().fill_bytes(&mut bytes);
+        assert_eq!(u64::from_le_bytes(bytes), word);
+    }
 
     #[test]
     fn keys_that_differ_anywhere_give_unrelated_draws() {

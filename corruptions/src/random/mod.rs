@@ -28,8 +28,10 @@ pub trait RandomSource {
     /// Standard normal.
     fn normal(&mut self) -> f64;
 
-    /// Poisson with mean `lambda` (at least 0, finite).
-    fn poisson(&mut self, lambda: f64) -> u64;
+    /// Poisson with mean `lambda` (at least 0, finite), by NumPy's methods.
+    fn poisson(&mut self, lambda: f64) -> u64 {
+        poisson::draw(lambda, || self.uniform())
+    }
 
     /// Uniform in `[low, high)`, as NumPy forms it.
     fn uniform_in(&mut self, low: f64, high: f64) -> f64 {
@@ -87,53 +89,5 @@ pub trait RandomSource {
         for (value, &byte) in out.iter_mut().zip(bytes) {
             *value = self.poisson(means[usize::from(byte)]) as f64;
         }
-    }
-}
-
-impl RandomSource for KeyedRng {
-    fn uniform(&mut self) -> f64 {
-        Self::uniform(self)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        Self::below(self, n)
-    }
-
-    fn normal(&mut self) -> f64 {
-        Self::normal(self)
-    }
-
-    fn poisson(&mut self, lambda: f64) -> u64 {
-        poisson::draw(lambda, || Self::uniform(self))
-    }
-
-    fn as_keyed(&mut self) -> Option<&mut KeyedRng> {
-        Some(self)
-    }
-
-    fn fill_normal(&mut self, out: &mut [f64]) {
-        ziggurat::fill(self, out);
-    }
-
-    fn fill_below(&mut self, n: u32, out: &mut [u32]) {
-        Self::fill_below(self, n, out);
-    }
-}
-
-impl RandomSource for NumpyRng {
-    fn uniform(&mut self) -> f64 {
-        Self::uniform(self)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        Self::below(self, n)
-    }
-
-    fn normal(&mut self) -> f64 {
-        Self::normal(self)
-    }
-
-    fn poisson(&mut self, lambda: f64) -> u64 {
-        poisson::draw(lambda, || Self::uniform(self))
     }
 }

@@ -5,6 +5,13 @@
 //! doubles from two words, masked rejection for bounded integers, and the polar method
 //! with a cached second normal that survives across calls.
 
+use std::convert::Infallible;
+
+use rand_core::TryRng;
+use rand_core::utils::{fill_bytes_via_next_word, next_u64_via_u32};
+
+use super::RandomSource;
+
 const N: usize = 624;
 const M: usize = 397;
 
@@ -63,9 +70,11 @@ impl NumpyRng {
         }
         self.next = 0;
     }
+}
 
+impl RandomSource for NumpyRng {
     /// `random_sample()`: uniform in `[0, 1)` from two words, 27 + 26 bits.
-    pub fn uniform(&mut self) -> f64 {
+    fn uniform(&mut self) -> f64 {
         let a = f64::from(self.next_u32() >> 5);
         let b = f64::from(self.next_u32() >> 6);
         (a * 67_108_864.0 + b) / 9_007_199_254_740_992.0
@@ -73,7 +82,7 @@ impl NumpyRng {
 
     /// `randint(0, n)`: masked rejection; no draw at all when `n` is 1. Ranges above 2^32
     /// take two words, low word first having the higher bits, as NumPy does.
-    pub fn below(&mut self, n: u64) -> u64 {
+    fn below(&mut self, n: u64) -> u64 {
         let range = n.saturating_sub(1);
         if range == 0 {
             return 0;
@@ -92,7 +101,7 @@ impl NumpyRng {
     }
 
     /// `standard_normal()`.
-    pub fn normal(&mut self) -> f64 {
+    fn normal(&mut self) -> f64 {
         if let Some(value) = self.cached_normal.take() {
             return value;
         }
@@ -106,5 +115,21 @@ impl NumpyRng {
                 return f * x2;
             }
         }
+    }
+}
+
+impl TryRng for NumpyRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        next_u64_via_u32(self)
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        fill_bytes_via_next_word(out, || self.try_next_u32())
     }
 }

@@ -73,7 +73,7 @@ fn tail(rng: &mut KeyedRng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::channel::normal_below;
+    use crate::kernels::noise_table::normal_below;
 
     #[test]
     fn every_layer_has_the_same_area_and_the_last_closes_the_top() {

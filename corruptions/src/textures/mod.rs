@@ -5,7 +5,6 @@
 //! made by a formula, of the same sizes. [`Textures::from_dir`] loads the originals and
 //! gives the reference's bytes. Reports say which were used ([`Textures::describe`]).
 
-pub(crate) mod decode;
 mod procedural;
 mod scale;
 
@@ -15,7 +14,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use md5::{Digest, Md5};
 
-use crate::{ParameterSet, Result};
+use crate::{Error, ParameterSet, Result, codec};
 
 /// The originals: file name, width, height, MD5. The draw among them is uniform, and the
 /// second and third are the same picture, so the real mixture is 20, 40, 20, 20 per cent.
@@ -60,7 +59,11 @@ impl Default for Textures {
 }
 
 impl Textures {
-    /// The originals from `folder`, checked against the published MD5 table.
+    /// The originals from `folder`, checked against the published MD5 table. Two of them are JPEG
+    /// files, so this needs the feature `jpeg`.
+    ///
+    /// # Errors
+    /// When a file is absent, altered or unreadable, or the crate was built without `jpeg`.
     ///
     /// ```no_run
     /// use rlnet_corruptions::{Generator, Options, Textures};
@@ -72,8 +75,8 @@ impl Textures {
     pub fn from_dir(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let mut full = Vec::with_capacity(ORIGINALS.len());
-        for original in &ORIGINALS {
-            full.push(decode::original(folder, original)?);
+        for row in &ORIGINALS {
+            full.push(original(folder, row)?);
         }
         let cell = OnceLock::new();
         if let Ok(set) = Set::try_from(full) {
@@ -125,6 +128,25 @@ impl Textures {
             })
         })
     }
+}
+
+/// Reads and checks one row of the table of originals.
+fn original(folder: &Path, &(name, width, height, md5): &(&str, usize, usize, &str)) -> Result<Texture> {
+    let path = folder.join(name);
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let digest = format!("{:x}", Md5::digest(&bytes));
+    if digest != md5 {
+        return Err(Error::texture(&path, format!("its MD5 is {digest}, not {md5}")));
+    }
+    let image = codec::decode(&bytes).map_err(|error| Error::texture(&path, error.to_string()))?;
+    if (image.width(), image.height()) != (width, height) {
+        return Err(Error::texture(&path, "it has another size than the original"));
+    }
+    Ok(Texture {
+        width,
+        height,
+        rgb: image.into_raw(),
+    })
 }
 
 impl fmt::Debug for Textures {

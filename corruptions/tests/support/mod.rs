@@ -1,39 +1,21 @@
-//! Where the reference data lies, if it is here at all.
+//! The formula image of the golden hashes.
 
-#![allow(dead_code, clippy::print_stderr, clippy::unwrap_used)]
+use rlnet_corruptions::Image;
+use sha2::{Digest, Sha256};
 
-use std::io::Write;
-use std::path::PathBuf;
-
-use rlnet_corruptions::Textures;
-
-/// `$RLNET_SHARED`, or `shared` beside the repository.
-pub fn shared(path: &str) -> PathBuf {
-    let root = std::env::var_os("RLNET_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    root.join(path)
+/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
+pub fn hash(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Says that the running test is skipped; not by `eprintln!`, which the test runner keeps to itself.
-pub fn skipped(why: impl std::fmt::Display) {
-    let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").ok();
-}
-
-/// `path` under the shared folder if it exists; says what is skipped if not.
-pub fn find(path: &str, what: &str) -> Option<PathBuf> {
-    let full = shared(path);
-    if full.exists() {
-        return Some(full);
+/// value(y,x,c) = (x (5 + 2c) + y (3 + c) + floor(xy / 4) (c + 1)) mod 256, of `n` x `n` pixels.
+pub fn formula(n: usize) -> Image {
+    let mut data = Vec::with_capacity(n * n * 3);
+    for y in 0..n {
+        for x in 0..n {
+            data.extend((0..3).map(|c| (x * (5 + 2 * c) + y * (3 + c) + x * y / 4 * (c + 1)) as u8));
+        }
     }
-    skipped(format_args!("{what}: {} is not there", full.display()));
-    None
-}
-
-/// The original frost photographs, if they are there.
-pub fn original_textures(what: &str) -> Option<Textures> {
-    Some(Textures::from_dir(find("data/frost", what)?).unwrap())
+    Image::from_raw(n, n, data).unwrap_or_else(|why| panic!("{why}"))
 }

@@ -239,12 +239,12 @@ fn a_preview_shows_every_corruption_at_every_severity() {
     let png = fs::read(sandbox.path("p.png")).expect("a picture");
     assert!(png.starts_with(b"\x89PNG"));
     let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!((number(16), number(20)), (5 * 34 + 2, 19 * 34 + 2));
+    assert_eq!((number(16), number(20)), (19 * 34 + 2, 5 * 34 + 2));
     // The sheet itself is a picture too, but of a size no parameters were published for.
     let sheet = ["corrupt", "preview", "--image", "p.png", "--out", "q.png"];
     let output = sandbox.run(&sheet);
     assert_eq!(output.code, 2);
-    assert!(output.stderr.contains("172x648"), "{}", output.stderr);
+    assert!(output.stderr.contains("648x172"), "{}", output.stderr);
     for bad in [
         &["corrupt", "preview", "--out", "q.png"][..],
         &[

@@ -5,18 +5,17 @@
 //! above their exact values matters: means that are whole grey levels are not truncated
 //! one level down.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
-use crate::kernels::{lines, reflect101};
+use crate::kernels::{correlate, reflect101};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "defocus_blur",
-    group: Group::Blur,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Disk radius and the sigma that smooths its edge, in pixels.
@@ -44,7 +43,7 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
         }
     }
     for (y, out) in out.chunks_exact_mut(stride).enumerate() {
-        lines::correlate(padded, (reach + y) * padded_stride + 3 * reach, &plan.taps, sums);
+        correlate::lines(padded, (reach + y) * padded_stride + 3 * reach, &plan.taps, sums);
         for (out, sum) in out.iter_mut().zip(&*sums) {
             *out = byte(*sum);
         }
@@ -57,7 +56,7 @@ struct Plan {
     /// Pixels it reaches beyond the border.
     reach: usize,
     padded_stride: usize,
-    taps: Vec<lines::Tap>,
+    taps: Vec<correlate::Tap>,
 }
 
 impl Plan {

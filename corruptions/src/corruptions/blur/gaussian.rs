@@ -1,6 +1,6 @@
 //! gaussian_blur: a separable Gaussian, border replicated.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
@@ -8,10 +8,9 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "gaussian_blur",
-    group: Group::Extra,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Standard deviation in pixels.

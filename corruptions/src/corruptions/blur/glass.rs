@@ -5,7 +5,7 @@
 //! comes from the upper left. Both are part of the benchmark and kept. (At the weakest
 //! CIFAR severity the blur has radius 0: the copying alone does the damage.)
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
@@ -13,10 +13,9 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "glass_blur",
-    group: Group::Blur,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Blur sigma, largest offset delta, iterations.

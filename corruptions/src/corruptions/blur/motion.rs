@@ -1,16 +1,15 @@
 //! motion_blur: one uniform angle, then ImageMagick's motion blur.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::motion;
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "motion_blur",
-    group: Group::Blur,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Radius and sigma. CIFAR's severities 3 and 4 give identical bytes: the longer radius

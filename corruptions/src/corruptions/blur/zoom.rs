@@ -5,7 +5,7 @@
 //! 1 + i ((1 + step) - 1), in double precision, which makes the last one 1.2500000000000002
 //! where a literal 1.25 would round to a smaller enlargement.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::zoom::{Axis, sample};
@@ -13,10 +13,9 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "zoom_blur",
-    group: Group::Blur,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Step and number of factors. `arange` includes its end point for some of these rows

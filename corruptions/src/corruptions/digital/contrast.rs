@@ -1,16 +1,15 @@
 //! contrast: every channel drawn towards its mean over the image.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "contrast",
-    group: Group::Digital,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// What is left of the distance to the mean.

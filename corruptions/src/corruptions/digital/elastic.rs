@@ -5,7 +5,7 @@
 //! with SciPy's `map_coordinates`; the two stacks differ in what lies up to one pixel
 //! beyond the border.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Border, Gaussian, Storage};
 use crate::kernels::unit::{byte_f32, unit_f32};
@@ -14,10 +14,9 @@ use crate::{RandomSource, Result, Stack};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "elastic_transform",
-    group: Group::Digital,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// The side that the multiples below refer to. (244 is the reference's slip for 224.)

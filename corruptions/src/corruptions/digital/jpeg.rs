@@ -3,17 +3,16 @@
 //! Huffman coding is lossless, so only the lossy steps are made: colour conversion, chroma
 //! subsampling, the discrete cosine transform and quantisation, and all of it back.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::jpeg::{Codec, round_trip};
 use crate::{RandomSource, Result, Stack};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "jpeg_compression",
-    group: Group::Digital,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Quality, as the IJG scale counts it.

@@ -5,16 +5,15 @@
 //! average), first along rows, then along columns, with an 8-bit image in between. Going
 //! up is nearest neighbour: box and nearest agree when enlarging.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "pixelate",
-    group: Group::Digital,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// The smaller image's size over the image's.

@@ -2,17 +2,16 @@
 //!
 //! Where something is added, a grey pixel (hue 0) turns reddish; the benchmark does that.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "saturate",
-    group: Group::Extra,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Factor and summand.

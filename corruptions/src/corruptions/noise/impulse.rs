@@ -4,17 +4,16 @@
 //! as scikit-image up to 0.18 does. From 0.19 on it draws from a generator that no seed
 //! reaches, so this rule is the only reproducible one.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
-use crate::kernels::channel::{Channel, Channels};
+use crate::kernels::noise_table::{NoiseTable, NoiseTables};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "impulse_noise",
-    group: Group::Noise,
     deterministic: false,
     run,
-    channel: Some(channel),
+    noise_table: Some(noise_table),
 };
 
 /// Probability that a value is flipped.
@@ -38,10 +37,10 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     Ok(())
 }
 
-fn channel(job: &Job<'_>) -> &'static Channel {
-    static CHANNELS: Channels = Channels::new();
+fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
+    static TABLES: NoiseTables = NoiseTables::new();
     let amount = job.pick(&AMOUNT);
-    CHANNELS.get(job, |x| {
+    TABLES.get(job, |x| {
         std::array::from_fn(|k| {
             let kept = if k >= usize::from(x) { 1.0 - amount } else { 0.0 };
             0.5 * amount + kept

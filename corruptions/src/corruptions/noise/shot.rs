@@ -1,17 +1,16 @@
 //! shot_noise: Y = Poisson(c X) / c, as if every value counted c photons at full white.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
-use crate::kernels::channel::{Channel, Channels};
+use crate::kernels::noise_table::{NoiseTable, NoiseTables};
 use crate::kernels::unit::{UNIT, byte};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "shot_noise",
-    group: Group::Noise,
     deterministic: false,
     run,
-    channel: Some(channel),
+    noise_table: Some(noise_table),
 };
 
 /// Photons at full white.
@@ -31,10 +30,10 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     Ok(())
 }
 
-fn channel(job: &Job<'_>) -> &'static Channel {
-    static CHANNELS: Channels = Channels::new();
+fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
+    static TABLES: NoiseTables = NoiseTables::new();
     let photons = job.pick(&PHOTONS);
-    CHANNELS.get(job, |x| {
+    TABLES.get(job, |x| {
         let mean = UNIT[usize::from(x)] * photons;
         // P(count = 0), then P(count) = P(count - 1) mean / count; counts above `photons`
         // are all white.

@@ -1,17 +1,16 @@
 //! speckle_noise: Y = X + X (sigma N), noise in proportion to the value.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
-use crate::kernels::channel::{Channel, Channels, normal_below};
+use crate::kernels::noise_table::{NoiseTable, NoiseTables, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "speckle_noise",
-    group: Group::Extra,
     deterministic: false,
     run,
-    channel: Some(channel),
+    noise_table: Some(noise_table),
 };
 
 /// Standard deviation of the factor.
@@ -32,12 +31,12 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     Ok(())
 }
 
-fn channel(job: &Job<'_>) -> &'static Channel {
-    static CHANNELS: Channels = Channels::new();
+fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
+    static TABLES: NoiseTables = NoiseTables::new();
     let sigma = job.pick(&SIGMA);
     // Truncation gives at most k as long as 255 Y stays below k + 1. (Black stays black: its
     // quotient is infinite.)
-    CHANNELS.get(job, |x| {
+    TABLES.get(job, |x| {
         let x = f64::from(x);
         std::array::from_fn(|k| normal_below((k as f64 + 1.0 - x) / (sigma * x)))
     })

@@ -1,16 +1,15 @@
 //! brightness: a constant added to the HSV value.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "brightness",
-    group: Group::Weather,
     deterministic: true,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// What is added.

@@ -4,17 +4,16 @@
 //! cut to the image from the top left. The random amplitude multiplies a uniform draw from
 //! (-amplitude, amplitude), so it acts squared. An all-black image stays black.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "fog",
-    group: Group::Weather,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Strength, and the factor by which the amplitude decays from level to level.

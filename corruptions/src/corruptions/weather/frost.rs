@@ -3,16 +3,15 @@
 //! Works in 0..255 and truncates. See [`crate::textures`] for the photographs and what
 //! stands in for them.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "frost",
-    group: Group::Weather,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 /// Weight of the image and of the frost.

@@ -1,6 +1,6 @@
 //! snow: thresholded noise, zoomed, blurred along a steep line, laid over a whitened image.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::motion;
 use crate::kernels::unit::{byte, unit, unit_f32};
@@ -9,10 +9,9 @@ use crate::{RandomSource, Result, Stack};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "snow",
-    group: Group::Weather,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 #[derive(Clone, Copy)]

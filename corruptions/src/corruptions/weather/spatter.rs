@@ -4,7 +4,7 @@
 //! along the lit side of its edges, for which the reference finds edges, measures the
 //! distance to them, equalises it and embosses the result.
 
-use crate::entry::{Entry, Group};
+use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::edges::{Gradients, SIDE, canny, chamfer};
 use crate::kernels::frame::Frame;
@@ -15,10 +15,9 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "spatter",
-    group: Group::Extra,
     deterministic: false,
     run,
-    channel: None,
+    noise_table: None,
 };
 
 #[derive(Clone, Copy)]

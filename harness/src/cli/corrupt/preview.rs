@@ -1,6 +1,6 @@
 //! `rlnet corrupt preview`: one image under everything.
 
-use super::{Look, input, test_images, while_writing};
+use super::{Look, input, names, test_images, while_writing};
 use crate::error::{Error, Result};
 use crate::request::{Global, output_file};
 use crate::terminal::{outln, print_json};
@@ -10,7 +10,7 @@ use rlnet_corruptions::{Image, ParameterSet};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Draw an image under all 19 corruptions (rows) at all 5 severities (columns)
+/// Draw an image under many corruptions (columns) at all 5 severities (rows)
 ///
 /// Example: rlnet corrupt preview --dataset shapes --index 3 --out sheet.png
 #[derive(Debug, Args)]
@@ -25,6 +25,9 @@ pub struct Preview {
     /// The number of the test image, from 0
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
+    /// benchmark (15), all (19), extra (4), or names with commas
+    #[arg(long, default_value = "all")]
+    names: String,
     /// The PNG file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -51,6 +54,7 @@ impl Preview {
             &self.image.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
         )?;
         let generator = self.look.generator(self.parameters)?;
+        let corruptions = names(&self.names)?;
         let image = match (&self.image, &self.dataset) {
             (Some(path), _) => {
                 let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
@@ -67,7 +71,7 @@ impl Preview {
                     .map_err(|why| input(name, why))?
             }
         };
-        let sheet = contact_sheet(&generator, &image, global.seed.unwrap_or(0))
+        let sheet = contact_sheet(&generator, &image, &corruptions, global.seed.unwrap_or(0))
             .map_err(|why| input("preview", why))?;
         write_png(&sheet, &self.out).map_err(while_writing)?;
         let (width, height) = (sheet.width(), sheet.height());
@@ -75,8 +79,9 @@ impl Preview {
             print_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
         } else {
             outln!(
-                "{}: {width} x {height} pixels, 19 corruptions by 5 severities",
-                self.out.display()
+                "{}: {width} x {height} pixels, {} corruptions by 5 severities",
+                self.out.display(),
+                corruptions.len()
             );
         }
         Ok(())

@@ -85,15 +85,10 @@ impl CorruptedImages {
                 let source = split.images.clone();
                 let keys: Vec<u64> = split.indices.iter().map(|&index| u64::from(index)).collect();
                 generator
-                    .corrupt_batch(
-                        &source,
-                        (test.size, test.size),
-                        &keys,
-                        corruption,
-                        level,
-                        *seed,
-                        &mut split.images,
-                    )
+                    .batch(corruption, level)
+                    .seed(*seed)
+                    .indices(&keys)
+                    .run(&source, (test.size, test.size), &mut split.images)
                     .map_err(|why| failed(&why))?;
                 Ok(split)
             }

@@ -45,12 +45,12 @@ struct Finished {
 
 /// The record of a folder, on disk at all times.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Provenance {
     path: PathBuf,
     record: Record,
 }
 
-impl Ledger {
+impl Provenance {
     /// Opens the record of `folder` or starts one. Refuses a folder made in another way, and
     /// one that has any of `names` but no record: those files are somebody else's. A name is
     /// that of an array, without `.npy`, or a folder `fog/3` of images.
@@ -82,12 +82,12 @@ impl Ledger {
             }
             Err(error) => return Err(Error::io(&path)(error)),
         };
-        let ledger = Self {
+        let provenance = Self {
             path,
             record: Record { setup, files },
         };
-        ledger.save()?;
-        Ok(ledger)
+        provenance.save()?;
+        Ok(provenance)
     }
 
     /// The MD5 of a finished file that still has it.
@@ -120,16 +120,18 @@ impl Ledger {
 }
 
 fn place(folder: &Path, name: &str) -> PathBuf {
-    match name.contains('/') {
-        true => folder.join(name),
-        false => folder.join(format!("{name}.npy")),
+    if name.contains('/') {
+        folder.join(name)
+    } else {
+        folder.join(format!("{name}.npy"))
     }
 }
 
 fn sum(place: &Path) -> Result<String> {
-    match place.is_dir() {
-        true => folder_md5(place),
-        false => md5_of(place),
+    if place.is_dir() {
+        folder_md5(place)
+    } else {
+        md5_of(place)
     }
 }
 
@@ -178,9 +180,10 @@ pub fn verify_own(
         .map(|(name, md5)| {
             progress(&name);
             let place = place(folder, &name);
-            let same = match place.exists() {
-                true => Some(sum(&place)? == md5),
-                false => None,
+            let same = if place.exists() {
+                Some(sum(&place)? == md5)
+            } else {
+                None
             };
             Ok((name, same))
         })

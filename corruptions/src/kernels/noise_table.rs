@@ -1,4 +1,4 @@
-//! Memoryless channels: noise that replaces every byte by a random one, given that byte alone.
+//! Tables of noise: noise that replaces every byte by a random one, given that byte alone.
 //!
 //! Pixels are bytes before and after, so noise that treats every value on its own is fully
 //! described by 256 distributions over 256 bytes. They are worked out once, exactly, with the
@@ -17,27 +17,27 @@ const FRACTION: u32 = 24;
 /// The distribution of one byte: `law[k]` is the probability of a result of at most `k`.
 pub(crate) type Law = [f64; 256];
 
-/// A channel of 256 bytes to 256 bytes.
-pub(crate) struct Channel {
+/// For each of 256 input bytes, the distribution of the output byte.
+pub(crate) struct NoiseTable {
     /// By input byte: columns of 2^24 words each, of which the first `column >> 8` give the
     /// column's own number and the others `column & 255`.
     columns: Box<[[u32; 256]]>,
 }
 
-impl Channel {
-    /// The channel that treats input byte `x` by `law(x)`.
+impl NoiseTable {
+    /// The table in which input byte `x` has the distribution `law(x)`.
     pub fn new(law: impl Fn(u8) -> Law) -> Self {
         Self {
             columns: (0..=255).map(|x| alias(&shares(&law(x)))).collect(),
         }
     }
 
-    /// Sends `bytes` through. One word of `rng` serves two bytes.
-    pub fn send(&self, bytes: &[u8], rng: &mut KeyedRng, out: &mut [u8]) {
+    /// Draws an output byte for every one of `bytes`. One word of `rng` serves two bytes.
+    pub fn draw(&self, bytes: &[u8], rng: &mut KeyedRng, out: &mut [u8]) {
         let Ok(columns) = <&[[u32; 256]; 256]>::try_from(&*self.columns) else {
             return;
         };
-        let receive = |x: u8, word: u32| {
+        let draw = |x: u8, word: u32| {
             let column = word >> FRACTION;
             let entry = columns[usize::from(x)][column as usize];
             let own = (word << 8 >> 8) < entry >> 8;
@@ -47,27 +47,27 @@ impl Channel {
         let (out_pairs, out_last) = out.as_chunks_mut::<2>();
         for (out, &[a, b]) in out_pairs.iter_mut().zip(pairs) {
             let word = rng.next_u64();
-            *out = [receive(a, word as u32), receive(b, (word >> 32) as u32)];
+            *out = [draw(a, word as u32), draw(b, (word >> 32) as u32)];
         }
         for (out, &x) in out_last.iter_mut().zip(last) {
-            *out = receive(x, rng.next_u64() as u32);
+            *out = draw(x, rng.next_u64() as u32);
         }
     }
 }
 
-/// The channels of one corruption: a row a parameter set, a column a severity, each made at
+/// The tables of one corruption: a row a parameter set, a column a severity, each computed at
 /// its first use.
-pub(crate) struct Channels([[OnceLock<Channel>; 5]; 3]);
+pub(crate) struct NoiseTables([[OnceLock<NoiseTable>; 5]; 3]);
 
-impl Channels {
+impl NoiseTables {
     pub const fn new() -> Self {
         Self([const { [const { OnceLock::new() }; 5] }; 3])
     }
 
-    /// The channel of this job's cell; `law` is asked for it once a process.
-    pub fn get(&self, job: &Job<'_>, law: impl Fn(u8) -> Law) -> &Channel {
+    /// The table of this job's parameters; `law` is evaluated once a process.
+    pub fn get(&self, job: &Job<'_>, law: impl Fn(u8) -> Law) -> &NoiseTable {
         job.pick(&self.0.each_ref().map(|row| row.each_ref()))
-            .get_or_init(|| Channel::new(law))
+            .get_or_init(|| NoiseTable::new(law))
     }
 }
 

@@ -1,12 +1,5 @@
 //! The published checksums of CIFAR-10-C: all eight deterministic corruptions and the
 //! labels, from the real test images, as the release stack makes them.
-//!
-//! Needs `cifar-10-batches-bin/test_batch.bin` under `$RLNET_DATA`, or its `.xz` in the
-//! reference data and the `xz` program; skips loudly otherwise.
-
-#![allow(clippy::print_stderr, clippy::unwrap_used)]
-
-mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,28 +7,37 @@ use std::process::Command;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use rlnet_corruptions::archive::Published;
-use rlnet_corruptions::{Corruption, Generator, Severity};
+use rlnet_corruptions::{Family, Generator, Severity};
+
+use crate::shared;
 
 const RECORD: usize = 1 + 3072;
 
-fn test_batch() -> Option<Vec<u8>> {
+/// The images of the test batch: the file itself under `RLNET_DATA`, or its `.xz` in the reference
+/// data.
+fn places() -> [Option<PathBuf>; 2] {
     let file = "cifar-10-batches-bin/test_batch.bin";
-    if let Some(folder) = std::env::var_os("RLNET_DATA") {
-        let path = PathBuf::from(folder).join(file);
-        if path.exists() {
-            return Some(std::fs::read(path).unwrap());
-        }
+    let data = std::env::var_os("RLNET_DATA").map(|folder| PathBuf::from(folder).join(file));
+    [data, Some(shared(&format!("data/{file}.xz")))]
+}
+
+pub fn ready() -> bool {
+    let [plain, packed] = places().map(|place| place.is_some_and(|place| place.exists()));
+    plain || packed && Command::new("xz").arg("--version").output().is_ok()
+}
+
+fn test_batch() -> Vec<u8> {
+    let [plain, packed] = places();
+    if let Some(path) = plain.filter(|path| path.exists()) {
+        return std::fs::read(path).unwrap();
     }
-    let what = "published checksums of CIFAR-10-C";
-    let packed = support::find(&format!("data/{file}.xz"), what)?;
-    let unpacked = Command::new("xz").arg("-dc").arg(packed).output();
-    match unpacked {
-        Ok(output) if output.status.success() => Some(output.stdout),
-        _ => {
-            support::skipped(format_args!("{what}: no xz program to unpack the images"));
-            None
-        }
-    }
+    let unpacked = Command::new("xz")
+        .arg("-dc")
+        .arg(packed.unwrap())
+        .output()
+        .unwrap();
+    assert!(unpacked.status.success(), "xz cannot unpack the images");
+    unpacked.stdout
 }
 
 /// NumPy's 128-byte header for bytes of this shape.
@@ -47,11 +49,8 @@ fn header(shape: &str) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn all_deterministic_files_have_their_published_md5() {
-    let Some(records) = test_batch() else {
-        return;
-    };
+pub fn all_deterministic_files() {
+    let records = test_batch();
     assert_eq!(records.len(), 10_000 * RECORD);
     let mut images = Vec::with_capacity(10_000 * 3072);
     let mut labels = Vec::new();
@@ -64,15 +63,14 @@ fn all_deterministic_files_have_their_published_md5() {
     assert_eq!(format!("{:x}", digest.finalize()), expected("labels"));
 
     let generator = Generator::default();
-    let indices: Vec<u64> = (0..10_000).collect();
-    let deterministic = Corruption::ALL.into_par_iter().filter(|c| c.is_deterministic());
+    let published = [Family::C, Family::CExtra].map(Family::corruptions).concat();
+    let deterministic = published.into_par_iter().filter(|c| c.is_deterministic());
     deterministic.for_each(|corruption| {
         let mut out = vec![0; images.len()];
         let mut digest = Md5::new_with_prefix(header("50000, 32, 32, 3"));
         for severity in Severity::ALL {
-            generator
-                .corrupt_batch(&images, (32, 32), &indices, corruption, severity, 0, &mut out)
-                .unwrap();
+            let batch = generator.batch(corruption, severity);
+            batch.run(&images, (32, 32), &mut out).unwrap();
             digest.update(&out);
         }
         let name = corruption.name();

@@ -1,4 +1,4 @@
-//! Weighted sums of lines, the inner loop of every two-dimensional kernel.
+//! Correlation with a kernel, row by row: the inner loop of every two-dimensional blur.
 //!
 //! A padded image lies in memory row by row, so a kernel's tap is one offset, and a row of
 //! results is a sum of shifted lines. The order of addition is the order of the taps.
@@ -7,7 +7,7 @@
 pub(crate) type Tap = (isize, f64);
 
 /// `out[i]` becomes the sum over `taps` of weight times `padded[start + offset + i]`.
-pub(crate) fn correlate(padded: &[f64], start: usize, taps: &[Tap], out: &mut [f64]) {
+pub(crate) fn lines(padded: &[f64], start: usize, taps: &[Tap], out: &mut [f64]) {
     let n = out.len();
     let line = |(offset, weight): Tap| (&padded[start.wrapping_add_signed(offset)..][..n], weight);
     // A few at a time, so that sums stay in registers.
