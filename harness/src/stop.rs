@@ -39,7 +39,7 @@ pub fn on_signals() -> Result<()> {
     let mut seen = Vec::new();
     for (signal, name) in SIGNALS {
         let asked = Arc::new(AtomicBool::new(false));
-        let failed = |why: std::io::Error| Error::Work(format!("listening to {name}: {why}"));
+        let failed = |why: std::io::Error| Error::Internal(format!("listening to {name}: {why}"));
         if signal == SIGINT {
             // Registered first, so that it acts on the second signal, not on the first.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked)).map_err(failed)?;
@@ -88,7 +88,7 @@ pub fn after_minutes(minutes: f64) -> Result<()> {
         .filter(|limit| !limit.is_zero());
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     let Some(end) = end else {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "--minutes {minutes}: write a number above 0, as 90 or 0.5"
         )));
     };

@@ -20,6 +20,7 @@ pub mod error;
 pub mod eval_request;
 pub mod explain;
 pub mod gate;
+pub mod io;
 pub mod objective;
 pub mod outcome;
 pub mod plan;

@@ -45,7 +45,7 @@ pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tenso
         if spec.word("version") == "rand" { 3 } else { 4 },
     );
     if classes < needed {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "autoattack: its DLR losses need {needed} classes, this model has {classes}; \
              use apgd-ce, fab and square one by one"
         )));

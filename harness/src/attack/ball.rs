@@ -186,7 +186,7 @@ mod tests {
             &Ball::new(&x, 0.2, Norm::L2).project(&far),
             &[0.5 + 0.4 * s, 1.0, 0.0],
         );
-        // Room (0.5, 0.1, 0): the threshold that leaves 0.3 is 0.2, d = (0.2, 0.1, 0).
+        // MemoryGuard (0.5, 0.1, 0): the threshold that leaves 0.3 is 0.2, d = (0.2, 0.1, 0).
         close(&Ball::new(&x, 0.3, Norm::L1).project(&far), &[0.7, 1.0, 0.0]);
         // Inside already: only the box acts.
         close(&Ball::new(&x, 9.0, Norm::L1).project(&far), &[0.9, 1.0, 0.0]);

@@ -3,7 +3,7 @@
 use super::tape::{Autograd, Tape};
 use crate::error::{Error, Result};
 use crate::nn::{Frozen, Network};
-use crate::trace::{cause, first_line};
+use crate::trace::first_line;
 use rlnet_suites::Branch;
 use std::borrow::Borrow;
 use std::fs::File;
@@ -87,18 +87,12 @@ impl TorchScript {
 
     /// The model's own failure.
     fn failed(&self, error: &TchError) -> Error {
-        let text = error.to_string();
-        Error::memory(&text).unwrap_or_else(|| {
-            Error::Work(format!(
-                "{}: the model failed: {}",
-                self.path.display(),
-                cause(&text)
-            ))
-        })
+        let who = format!("{}: the model failed", self.path.display());
+        Error::torch(&who, &error.to_string())
     }
 
     fn refused(&self, images: &Tensor, what: &str) -> Error {
-        Error::Input(format!(
+        Error::Incompatible(format!(
             "{}: given images {:?}, the model returns {what}; it must return one floating-point tensor of \
              logits [images, classes]: wrap it so that it does, and save that with torch.jit.save",
             self.path.display(),

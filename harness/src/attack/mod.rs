@@ -76,7 +76,7 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
     let objective = Objective::named(spec, &target.labels, teacher)?;
     let needed = objective.classes_needed();
     if needed > 2 && target.classes()? < needed {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "{spec}: its loss needs {needed} classes, this model has {}; use loss=ce or loss=margin",
             target.classes()?
         )));

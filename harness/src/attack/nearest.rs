@@ -37,7 +37,7 @@ impl Nearest {
         let logits = target.logits(&target.images)?;
         let classes = logits.size()[1];
         if classes < 2 {
-            return Err(Error::Input(format!(
+            return Err(Error::Incompatible(format!(
                 "a minimum-norm attack looks for the nearest other class, but the model gives {classes} \
                  logit an image; evaluate a model with two classes or more"
             )));

@@ -50,7 +50,7 @@ impl Objective {
             "kl-teacher" => Self::Distillation {
                 teacher: teacher
                     .ok_or_else(|| {
-                        Error::Input(format!(
+                        Error::Incompatible(format!(
                             "{spec}: loss=kl-teacher needs a model that was distilled from a teacher; \
                              this one has none, use loss=ce"
                         ))

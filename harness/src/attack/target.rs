@@ -199,7 +199,7 @@ impl<'a> Target<'a> {
             best = Some(self.holding_out(best, logits));
         }
         self.charge(self.passes(), 0);
-        best.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
+        best.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))
     }
 
     /// One forward pass. A replay of the reference keeps the reference's batches as they are:
@@ -260,7 +260,7 @@ impl<'a> Target<'a> {
             });
         }
         self.charge(self.passes(), self.passes());
-        total.ok_or_else(|| Error::Input("an attack needs a branch to go through".into()))
+        total.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))
     }
 
     /// The mean over the passes through one branch.

@@ -1,6 +1,6 @@
 //! `rlnet attack`: the catalogue of attacks.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reporting};
 use crate::eval::saved::{self, Images};
 use crate::eval::{Networks, Saved, verdict};
 use crate::request::{Global, cells};
@@ -151,7 +151,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         serde_json::from_str(&text).map_err(|error| Error::reading(&path, format!("not a cell: {error}")))?;
     let images = cell.join(saved::FILE);
     if !images.exists() {
-        return Err(Error::Input(format!(
+        return Err(Error::Missing(format!(
             "{}: it is not there: the cell is of no attack, kept no images (--discard-images, or save_images = \
              false in the suite), or left them in an object store; to make them, remove the cell's folder and run the \
              same without",
@@ -159,8 +159,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         )));
     }
     let saved = Saved::read(&images)?;
-    let rows =
-        read_outcome_rows(&cell.join("outcomes.parquet")).map_err(|error| Error::Input(error.to_string()))?;
+    let rows = read_outcome_rows(&cell.join("outcomes.parquet")).map_err(reporting)?;
     let attacked = record
         .cell
         .parents
@@ -168,7 +167,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         .ok_or_else(|| Error::reading(&path, "it names no model that was attacked"))?;
     let own = cell.with_file_name(&attacked.0).join("model.safetensors");
     if other.is_none() && !own.exists() {
-        return Err(Error::Input(format!(
+        return Err(Error::Missing(format!(
             "{}: the attacked model is not in this run; name its file with --model",
             cell.display()
         )));
@@ -239,7 +238,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         }
     }
     if compared && differ > 0 {
-        return Err(Error::Work(format!(
+        return Err(Error::Differs(format!(
             "{differ} of {} predictions differ from those stored in {}: another machine, libtorch or model file",
             n * branches.len(),
             cell.display()

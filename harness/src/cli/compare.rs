@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, reporting};
 use crate::request::{Global, heading, output_file};
-use crate::store::Place;
+use crate::store::OutputLocation;
 use crate::store::remote::folders;
 use crate::terminal::{print_json, print_line};
 use clap::Args;
@@ -20,9 +20,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Compare {
     /// The older run: its directory, or the URL that was its --out
-    base: Place,
+    base: OutputLocation,
     /// The newer run
-    current: Place,
+    current: OutputLocation,
     /// The gate: how much the newer run may lose (a TOML file like suites/gates/nightly.toml; default:
     /// the built-in gate `nightly`)
     #[arg(long, value_name = "FILE")]
@@ -61,8 +61,8 @@ impl Compare {
         }
         match verdict.reasons.as_slice() {
             [] => Ok(()),
-            [only] => Err(Error::Work(format!("gate {} tripped: {only}", gate.name))),
-            all => Err(Error::Work(format!(
+            [only] => Err(Error::Differs(format!("gate {} tripped: {only}", gate.name))),
+            all => Err(Error::Differs(format!(
                 "gate {} tripped for {} reasons:\n{}",
                 gate.name,
                 all.len(),

@@ -1,7 +1,7 @@
 //! `rlnet data`: the known data sets, and whether they are on this machine.
 
 use crate::data::{DataError, LoadOptions, NAMES, load, load_with};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::request::Global;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
@@ -107,7 +107,7 @@ impl DataCommand {
                 }
             }
             Action::Verify { name } => {
-                let set = load(name, &folder).map_err(|error| Error::Input(error.to_string()))?;
+                let set = load(name, &folder)?;
                 if global.json {
                     print_json(
                         &json!({"name": set.name, "checksum": set.checksum, "provenance": set.provenance, "train": set.train_len, "test": set.test.len(),

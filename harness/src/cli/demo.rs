@@ -3,7 +3,7 @@
 use super::run::Run;
 use crate::error::Result;
 use crate::request::{Global, heading};
-use crate::store::Place;
+use crate::store::OutputLocation;
 use clap::Args;
 
 /// Run a small experiment on the embedded data set: on a CPU, in minutes, without a download
@@ -16,7 +16,7 @@ use clap::Args;
 pub struct Demo {
     /// Folder for results (default: out/demo), or the URL of an object store
     #[arg(long, value_name = "DIR|URL", help_heading = heading::OUTPUT)]
-    out: Option<Place>,
+    out: Option<OutputLocation>,
 }
 
 impl Demo {

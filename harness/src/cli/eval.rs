@@ -148,7 +148,7 @@ impl Eval {
             return Ok(());
         }
         if let Some(set) = self.sets.first() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--set {set}: it overrides a setting of a suite, and none is named; add --suite NAME (instead of \
                  --dataset), or leave it out"
             )));
@@ -163,7 +163,7 @@ impl Eval {
             .iter()
             .find(|(_, given)| *given && self.corruptions == "none")
         {
-            Some((option, _)) => Err(Error::Input(format!(
+            Some((option, _)) => Err(Error::Usage(format!(
                 "{option}: no corruptions are requested; add --corruptions all (or names), or leave the option out"
             ))),
             None => Ok(()),
@@ -176,13 +176,13 @@ impl Eval {
         let mut surrogates = BTreeMap::new();
         for text in &self.surrogates {
             let (name, file) = text.split_once('=').ok_or_else(|| {
-                Error::Input(format!(
+                Error::Usage(format!(
                     "--surrogate {text}: write it as NAME=FILE, e.g. teacher=model.pt"
                 ))
             })?;
             let file = ModelFile::read(cells::model_file(Path::new(file))?, Some(name))?;
             if surrogates.insert(name.to_owned(), file).is_some() {
-                return Err(Error::Input(format!("--surrogate {text}: {name} is named twice")));
+                return Err(Error::Usage(format!("--surrogate {text}: {name} is named twice")));
             }
         }
         Ok(ModelFiles { model, surrogates })
@@ -213,7 +213,7 @@ impl Eval {
             .as_ref()
             .filter(|headline| !request.attacks.contains(headline))
         {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--suite {name}: its main attack {headline} cannot run on this model (the reason is above); name another \
                  with --set evaluation.headline=ATTACK"
             )));
@@ -264,7 +264,7 @@ impl Eval {
             None => Origin::Generated,
         };
         if origin == Origin::Official && (stack, draws) != Default::default() {
-            return Err(Error::Input(
+            return Err(Error::Usage(
                 "--corrupted-dir: corrupted images are read, not generated; leave --stack and --rng out"
                     .into(),
             ));

@@ -49,14 +49,14 @@ impl Export {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         if self.branch.is_some() && self.format != Format::Torchscript {
-            return Err(Error::Input(
+            return Err(Error::Usage(
                 "--branch is only for --format torchscript: the other formats hold all branches".into(),
             ));
         }
         let file = cells::model_file(&self.model)?;
         output_file::check("--out", &self.out, &[&file])?;
         let (network, _) = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
-            true => Error::Input(format!(
+            true => Error::Usage(format!(
                 "{error}; only a model.safetensors can be exported (rlnet import makes one from a PyTorch checkpoint)"
             )),
             false => error,
@@ -66,8 +66,7 @@ impl Export {
             Format::Mask => {
                 let header = mask_file::save(&self.out, &network)?;
                 if global.json {
-                    let mut value =
-                        serde_json::to_value(&header).map_err(|error| Error::Work(error.to_string()))?;
+                    let mut value = serde_json::to_value(&header).map_err(Error::internal)?;
                     value["file"] = json!(out.to_string());
                     print_json(&value);
                 } else {
@@ -112,7 +111,7 @@ impl Export {
             (Some(branch), _) | (None, &[branch]) => Ok(branch),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
-                Err(Error::Input(format!(
+                Err(Error::Usage(format!(
                     "--format torchscript: the file holds one branch; choose it with --branch: {}",
                     names.join(", ")
                 )))
@@ -135,14 +134,13 @@ fn weights(path: &Path, network: &Network) -> Result<usize> {
             (param.name.clone(), shape, bytes)
         })
         .collect();
-    let failed =
-        |why: safetensors::SafeTensorError| Error::Work(format!("writing {}: {why}", path.display()));
+    let failed = |why: safetensors::SafeTensorError| Error::internal(why);
     let views = tensors
         .iter()
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(failed)?;
     let bytes = serialize(views, None).map_err(failed)?;
-    crate::run::files::write_atomic(path, &bytes)?;
+    crate::files::write_atomic(path, &bytes)?;
     Ok(tensors.len())
 }

@@ -4,7 +4,7 @@ use crate::data;
 use crate::error::{Error, Result};
 use crate::nn::model::ModelHeader;
 use crate::nn::{Arch, Network, mask_file, model};
-use crate::pytorch::{self, Request, TorchFile};
+use crate::pytorch::{self, ImportRequest, TorchFile};
 use crate::request::{Global, cells, heading, output_file};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
@@ -79,7 +79,7 @@ impl Import {
         match (&self.arch, &self.model) {
             (Some(arch), _) => self.checkpoint(arch, global),
             (None, Some(file)) => self.mask(file, global),
-            (None, None) => Err(Error::Input(format!(
+            (None, None) => Err(Error::Usage(format!(
                 "{}: for a checkpoint name its architecture with --arch; for a mask name the model that gets it with \
                  --model",
                 self.file.display()
@@ -104,7 +104,7 @@ impl Import {
             .extension()
             .is_some_and(|extension| extension == "safetensors")
         {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "{0}: --arch is for PyTorch checkpoints, and this is a safetensors file; if it is a mask: rlnet import \
                  {0} --model MODEL --out {1}",
                 self.file.display(),
@@ -117,23 +117,22 @@ impl Import {
         let dataset = match &self.dataset {
             Some(name) => name.as_str(),
             None => by_classes(classes).ok_or_else(|| {
-                Error::Input(format!(
+                Error::Usage(format!(
                     "{} has {classes} classes: name what it was trained on with --dataset ({}, imagefolder:PATH)",
                     self.file.display(),
                     data::NAMES.join(", ")
                 ))
             })?,
         };
-        let facts =
-            data::facts(dataset, &global.data_dir()).map_err(|error| Error::Input(error.to_string()))?;
+        let facts = data::facts(dataset, &global.data_dir())?;
         if facts.classes.len() != classes {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "{} has {classes} classes, {dataset} {}: name what it was trained on with --dataset",
                 self.file.display(),
                 facts.classes.len()
             )));
         }
-        let request = Request {
+        let request = ImportRequest {
             arch: arch.clone(),
             image_size: self.image_size.unwrap_or(facts.size as u64),
             classes,

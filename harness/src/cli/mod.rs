@@ -62,7 +62,7 @@ enum Command {
 }
 
 /// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
-/// or bad input; 3: stopped on request, and can be resumed.
+/// or bad input; 3: stopped on request, and can be resumed; 4: out of memory.
 pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -96,11 +96,12 @@ pub fn main() -> ExitCode {
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown cause");
         let message = panicked(text);
-        Err(Error::memory(&message).unwrap_or_else(|| {
-            Error::Work(format!(
-                "internal: {message}; this is a bug of rlnet, please report it with the command you ran"
-            ))
-        }))
+        Err(match Error::torch("libtorch", &message) {
+            Error::Torch(_) => Error::Internal(format!(
+                "{message}; this is a bug of rlnet, please report it with the command you ran"
+            )),
+            other => other,
+        })
     });
     match outcome.and_then(|()| flush()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result, reporting};
 use crate::request::{Global, heading};
-use crate::run::difference::{Difference, differences, open, outcomes};
+use crate::run::difference::{ValueDifference, differences, open, outcomes};
 use crate::store::remote::folders;
-use crate::store::{Place, folder_only};
+use crate::store::{OutputLocation, folder_only};
 use crate::terminal::render::show;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
@@ -29,7 +29,7 @@ pub struct Report {
     action: Option<Action>,
     /// Run directories, or the URLs that were their --out
     #[arg(required = true, value_name = "RUN")]
-    runs: Vec<Place>,
+    runs: Vec<OutputLocation>,
     /// Folder in which `report/` is written (default: the first run; for a URL its working folder)
     #[arg(long, value_name = "DIR", value_parser = folder_only, help_heading = heading::OUTPUT)]
     out: Option<PathBuf>,
@@ -60,7 +60,7 @@ enum Action {
 /// Prints what differs between two cells.
 fn diff(a: &str, b: &str, json: bool) -> Result<()> {
     let (left, right) = (open(a)?, open(b)?);
-    let value = |record| serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()));
+    let value = |record| serde_json::to_value(record).map_err(Error::internal);
     let found = differences(&value(&left.1)?, &value(&right.1)?);
     let sides = outcomes(&left, &right)?;
     if json {
@@ -80,11 +80,11 @@ fn diff(a: &str, b: &str, json: bool) -> Result<()> {
         print_json(&serde_json::json!({"differences": found, "outcomes": sides}));
         return Ok(());
     }
-    let (settings, how): (Vec<&Difference>, Vec<_>) =
+    let (settings, how): (Vec<&ValueDifference>, Vec<_>) =
         found.iter().partition(|one| !one.at.starts_with("provenance"));
     for (title, list) in [("settings", settings), ("computed", how)] {
         outln!("{title}: {}", if list.is_empty() { "the same" } else { "" });
-        for Difference { at, a, b } in list {
+        for ValueDifference { at, a, b } in list {
             outln!("  {at}: {a} | {b}");
         }
     }

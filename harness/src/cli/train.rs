@@ -1,18 +1,18 @@
 //! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
 
 use crate::error::{Error, Result};
+use crate::files::open_folder;
 use crate::progress::announce;
 use crate::request::Global;
 use crate::request::execution_options::with_resume_hint;
 use crate::request::stage::StageRequest;
-use crate::run::bring::bring;
 use crate::run::corrupted::Folders;
 use crate::run::execute::wanted;
-use crate::run::files::open_folder;
+use crate::run::import_cell::import_cell;
 use crate::run::session::Session;
 use crate::run::shell::quoted;
 use crate::run::work::Images as Counted;
-use crate::run::{Part, RunDirectory};
+use crate::run::{Participation, RunDirectory};
 use crate::stop;
 use crate::terminal::inspect::dry_run;
 use crate::terminal::{outln, print_json, print_line};
@@ -170,7 +170,7 @@ impl TrainCommand {
         open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;
         for found in &asked.above {
-            bring(&found.folder, &found.record, &directory)?;
+            import_cell(&found.folder, &found.record, &directory)?;
         }
         if !belongs_to_a_suite(&out) {
             drop(directory.own_plan(plan)?);
@@ -179,7 +179,12 @@ impl TrainCommand {
         let found = directory.is_done(&cell.id);
         if !found {
             session
-                .take_part(&directory, global.open_device()?, Part::default(), Some(stage))
+                .take_part(
+                    &directory,
+                    global.open_device()?,
+                    Participation::default(),
+                    Some(stage),
+                )
                 .map_err(with_resume_hint)?;
         }
         if found {
@@ -216,7 +221,7 @@ impl StageCommand {
                     asked.keep(budget)?;
                 }
                 if mask.is_none() && budget.is_none() {
-                    return Err(Error::Input(
+                    return Err(Error::Usage(
                         "a student with --teacher needs a mask as well: --mask CELL|FILE, or --budget 5x for \
                          units drawn by lot"
                             .into(),
@@ -267,7 +272,7 @@ impl Common {
             }
             None => Images {
                 dataset: self.dataset.clone().ok_or_else(|| {
-                    Error::Input("a teacher needs --dataset: shapes, cifar10, ... (rlnet data list)".into())
+                    Error::Usage("a teacher needs --dataset: shapes, cifar10, ... (rlnet data list)".into())
                 })?,
                 train: self.train,
                 test: self.test,
@@ -321,7 +326,7 @@ impl Common {
         ];
         for (option, asked, own) in differs {
             if let Some(asked) = asked {
-                return Err(Error::Input(format!(
+                return Err(Error::Usage(format!(
                     "{option} {asked}: the teacher ({}) has {own}, and a {} stage has what its teacher has; leave \
                      {option} out, or train a teacher for it",
                     teacher.id,
@@ -352,8 +357,8 @@ fn print_suite(text: &str, json: bool) -> Result<()> {
         print_line(text.trim_end());
         return Ok(());
     }
-    let value: serde_json::Value = toml::from_str(text)
-        .map_err(|error| Error::Work(format!("internal: the suite of this stage: {error}")))?;
+    let value: serde_json::Value =
+        toml::from_str(text).map_err(|error| Error::Internal(format!("the suite of this stage: {error}")))?;
     print_json(&value);
     Ok(())
 }
@@ -368,7 +373,7 @@ fn belongs_to_a_suite(out: &Path) -> bool {
 /// The stage itself among the cells of its suite.
 fn last<'a>(plan: &'a Plan, name: &str) -> Result<&'a Cell> {
     let found = plan.cells.iter().find(|cell| cell.name == name);
-    found.ok_or_else(|| Error::Work(format!("internal: the suite has no stage {name}")))
+    found.ok_or_else(|| Error::Internal(format!("the suite has no stage {name}")))
 }
 
 /// Where the cell is, and the commands that go on from it.

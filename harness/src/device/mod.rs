@@ -100,10 +100,10 @@ pub fn decide(wish: DeviceRequest, state: &CudaState) -> Result<Device> {
         (DeviceRequest::Auto, CudaState::Devices(_)) => Ok(Device::Cuda(0)),
         (DeviceRequest::Auto, _) => Ok(Device::Cpu),
         (DeviceRequest::Cuda(n), CudaState::Devices(count)) if n < *count => Ok(Device::Cuda(n)),
-        (DeviceRequest::Cuda(n), CudaState::Devices(count)) => Err(Error::Input(format!(
+        (DeviceRequest::Cuda(n), CudaState::Devices(count)) => Err(Error::Usage(format!(
             "--device cuda:{n}: this machine has {count} CUDA device(s), counted from 0"
         ))),
-        (DeviceRequest::Cuda(_), state) => Err(Error::Input(format!(
+        (DeviceRequest::Cuda(_), state) => Err(Error::Usage(format!(
             "--device cuda: {}; or run on --device cpu",
             state.describe()
         ))),
@@ -131,7 +131,7 @@ pub fn open(wish: DeviceRequest, threads: Option<usize>) -> Result<Device> {
 
 fn allow_tf32(allow: bool) -> Result<()> {
     ffi::allow_tf32(allow).map_err(|why| {
-        Error::Work(format!(
+        Error::Torch(format!(
             "libtorch's TF32 switch was not found ({why}); is it 2.11.0?"
         ))
     })

@@ -91,7 +91,7 @@ impl Batch {
         let logits = averaged(input.networks.model(), &self.images, branch, passes(condition))?;
         let width = logits.size()[1] as usize;
         if let Some(place) = self.classes.iter().position(|&label| usize::from(label) >= width) {
-            return Err(Error::Input(format!(
+            return Err(Error::Incompatible(format!(
                 "the model gives {width} logits, but image {} has label {}",
                 self.indices[place], self.classes[place]
             )));
@@ -209,7 +209,7 @@ impl Batch {
         if let Some(taught) = &teacher {
             let (classes, own) = (taught.size()[1], target.classes()?);
             if classes != own {
-                return Err(Error::Input(format!(
+                return Err(Error::Incompatible(format!(
                     "{spec}: the teacher gives {classes} logits and the model {own}; name a teacher of the same \
                      classes, or use loss=ce"
                 )));

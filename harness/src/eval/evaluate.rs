@@ -14,7 +14,7 @@ use rlnet_suites::{Condition, Outcome};
 /// A stretch of the images under one of the conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Place of the condition.
+    /// OutputLocation of the condition.
     pub condition: usize,
     /// The first image.
     pub from: usize,

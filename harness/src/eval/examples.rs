@@ -1,7 +1,7 @@
 //! A strip of the first test images under a condition, for reports.
 
 use crate::error::{Error, Result};
-use crate::run::files::write_atomic;
+use crate::files::write_atomic;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -44,6 +44,6 @@ pub fn write_strip(path: &Path, images: &[u8], size: usize) -> Result<()> {
             size as u32,
             ExtendedColorType::Rgb8,
         )
-        .map_err(|error| Error::Work(format!("encoding {}: {error}", path.display())))?;
+        .map_err(|error| Error::Internal(format!("encoding {}: {error}", path.display())))?;
     write_atomic(path, &png)
 }

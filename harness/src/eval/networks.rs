@@ -180,7 +180,7 @@ impl Networks {
 
     fn find(&self, spec: &AttackSpec, name: &str) -> Result<&dyn Classifier> {
         self.other(name).ok_or_else(|| {
-            Error::Input(format!(
+            Error::Usage(format!(
                 "{spec}: there is no network `{name}`; give its file with --surrogate {name}=FILE"
             ))
         })
@@ -204,7 +204,7 @@ fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
         .find(|branch| !branch.banks().all(|bank| have.contains(&bank)))
     {
         None => Ok(()),
-        Some(branch) => Err(Error::Input(format!(
+        Some(branch) => Err(Error::Incompatible(format!(
             "{whose} has no branch {branch}, only {}",
             names(have)
         ))),
@@ -240,7 +240,7 @@ fn remade(
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
     if is_torchscript(file) {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "{spec}: {} is TorchScript, whose ReLUs and arithmetic cannot be changed; evaluate a \
              model.safetensors",
             file.display()

@@ -213,7 +213,7 @@ pub fn examine(
     classes: usize,
 ) -> Result<Vec<Found>> {
     look(model, branch, images, labels, classes).map_err(|error| match error {
-        Error::Work(why) => Error::Input(format!(
+        Error::Torch(why) => Error::Model(format!(
             "{why}\n  (in the preflight: {} test images through it, and their gradient)",
             images.size()[0]
         )),
@@ -307,7 +307,7 @@ pub fn judge(findings: &[Found], allowed: &[Finding]) -> Result<Vec<String>> {
     if refused.is_empty() {
         return Ok(findings.iter().map(Found::record).collect());
     }
-    Err(Error::Input(format!(
+    Err(Error::Model(format!(
         "this model's robust accuracy would be wrong:\n  {}",
         refused.join("\n  ")
     )))

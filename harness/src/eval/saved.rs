@@ -102,7 +102,7 @@ impl Saved {
     /// # Errors
     /// When the disk refuses.
     pub fn write(self, path: &Path) -> Result<()> {
-        let empty = || Error::Work(format!("writing {}: no image was kept", path.display()));
+        let empty = || Error::Internal(format!("writing {}: no image was kept", path.display()));
         let mut tensors = Tensors::default();
         let mut header = Header {
             kind: "adversarial".into(),

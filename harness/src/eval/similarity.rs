@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 /// When the two networks differ in more than their masks and weights.
 pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<Vec<CurvePoint>> {
     if student.spec().norm != teacher.spec().norm || student.layer_shapes() != teacher.layer_shapes() {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "evaluation.similarity compares a student with its teacher layer by layer, but they have \
              {} and {} with other layers or banks of batch norm; leave it out",
             student.spec().arch,

@@ -40,7 +40,7 @@ pub fn replay(
         let (whole, rounded) = (floats(&whole), floats(&rounded));
         for (row, &label) in labels[from as usize..][..n as usize].iter().enumerate() {
             if usize::from(label) >= width {
-                return Err(Error::Input(format!(
+                return Err(Error::Incompatible(format!(
                     "the model gives {width} logits, but an image has label {label}"
                 )));
             }

@@ -1,6 +1,7 @@
 //! Architectures by name.
 
 use super::{mobilenet, resnet, vgg, vit, wide_resnet};
+use crate::error::Problem;
 use rlnet_suites::SuiteError;
 use rlnet_suites::error::suggest;
 use std::fmt;
@@ -10,22 +11,41 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arch {
     name: String,
-    plan: Plan,
+    config: ArchConfig,
 }
 
 /// A family and its numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Plan {
+pub enum ArchConfig {
     /// Residual network of basic blocks.
-    ResNet(resnet::Plan),
+    ResNet(resnet::ResNetConfig),
     /// Pre-activation wide residual network.
-    WideResNet(wide_resnet::Plan),
+    WideResNet(wide_resnet::WideResNetConfig),
     /// Plain convolutions and pooling.
-    Vgg(vgg::Plan),
+    Vgg(vgg::VggConfig),
     /// Inverted residuals.
-    MobileNet(mobilenet::Plan),
+    MobileNet(mobilenet::MobileNetConfig),
     /// Vision transformer, experimental.
-    Vit(vit::Plan),
+    Vit(vit::VitConfig),
+}
+
+impl ArchConfig {
+    /// Reads a name; none when no family has it.
+    fn parse(text: &str) -> Result<Option<Self>, Problem> {
+        if let Some(config) = resnet::ResNetConfig::parse(text)? {
+            return Ok(Some(Self::ResNet(config)));
+        }
+        if let Some(config) = wide_resnet::WideResNetConfig::parse(text)? {
+            return Ok(Some(Self::WideResNet(config)));
+        }
+        if let Some(config) = vgg::VggConfig::parse(text)? {
+            return Ok(Some(Self::Vgg(config)));
+        }
+        if let Some(config) = mobilenet::MobileNetConfig::parse(text)? {
+            return Ok(Some(Self::MobileNet(config)));
+        }
+        Ok(vit::VitConfig::parse(text)?.map(Self::Vit))
+    }
 }
 
 impl Arch {
@@ -35,18 +55,18 @@ impl Arch {
     }
 
     /// What it stands for.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    pub fn config(&self) -> &ArchConfig {
+        &self.config
     }
 
     /// One line for each architecture that can be asked for.
     pub fn catalogue() -> Vec<(String, String)> {
         [
-            resnet::Plan::catalogue(),
-            wide_resnet::Plan::catalogue(),
-            vgg::Plan::catalogue(),
-            mobilenet::Plan::catalogue(),
-            vit::Plan::catalogue(),
+            resnet::ResNetConfig::catalogue(),
+            wide_resnet::WideResNetConfig::catalogue(),
+            vgg::VggConfig::catalogue(),
+            mobilenet::MobileNetConfig::catalogue(),
+            vit::VitConfig::catalogue(),
         ]
         .concat()
     }
@@ -55,30 +75,15 @@ impl Arch {
 impl FromStr for Arch {
     type Err = SuiteError;
     fn from_str(text: &str) -> Result<Self, SuiteError> {
-        let parsed = || -> Result<Option<Plan>, String> {
-            if let Some(plan) = resnet::Plan::parse(text)? {
-                return Ok(Some(Plan::ResNet(plan)));
-            }
-            if let Some(plan) = wide_resnet::Plan::parse(text)? {
-                return Ok(Some(Plan::WideResNet(plan)));
-            }
-            if let Some(plan) = vgg::Plan::parse(text)? {
-                return Ok(Some(Plan::Vgg(plan)));
-            }
-            if let Some(plan) = mobilenet::Plan::parse(text)? {
-                return Ok(Some(Plan::MobileNet(plan)));
-            }
-            Ok(vit::Plan::parse(text)?.map(Plan::Vit))
-        };
-        let refused = |why: String| SuiteError::value("architecture", text, why);
-        let plan = parsed().map_err(refused)?.ok_or_else(|| {
+        let refused = |why: Problem| SuiteError::value("architecture", text, why.to_string());
+        let config = ArchConfig::parse(text).map_err(refused)?.ok_or_else(|| {
             let catalogue = Self::catalogue();
             let hint = suggest(text, catalogue.iter().map(|(name, _)| name.as_str()));
-            refused(format!("not known; {hint}"))
+            refused(format!("not known; {hint}").into())
         })?;
         Ok(Self {
             name: text.to_owned(),
-            plan,
+            config,
         })
     }
 }

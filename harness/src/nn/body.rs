@@ -1,9 +1,9 @@
 //! The body of a network: one of the architectures, built and run.
 
-use super::arch::{Arch, Plan};
+use super::arch::{Arch, ArchConfig};
 use super::build::{Build, Quirks};
 use super::params::Params;
-use super::pass::{Pass, Survey};
+use super::pass::{CountPass, Pass};
 use super::{mobilenet, resnet, vgg, vit, wide_resnet};
 use rlnet_suites::NormBanks;
 
@@ -25,20 +25,20 @@ pub enum Body {
 impl Body {
     /// Builds an architecture.
     pub fn new(arch: &Arch, build: &mut Build<'_>) -> Self {
-        match arch.plan() {
-            Plan::ResNet(plan) => Self::ResNet(resnet::ResNet::new(plan, build)),
-            Plan::WideResNet(plan) => Self::WideResNet(wide_resnet::WideResNet::new(plan, build)),
-            Plan::Vgg(plan) => Self::Vgg(vgg::Vgg::new(plan, build)),
-            Plan::MobileNet(plan) => Self::MobileNet(mobilenet::MobileNet::new(plan, build)),
-            Plan::Vit(plan) => Self::Vit(vit::Vit::new(plan, build)),
+        match arch.config() {
+            ArchConfig::ResNet(config) => Self::ResNet(resnet::ResNet::new(config, build)),
+            ArchConfig::WideResNet(config) => Self::WideResNet(wide_resnet::WideResNet::new(config, build)),
+            ArchConfig::Vgg(config) => Self::Vgg(vgg::Vgg::new(config, build)),
+            ArchConfig::MobileNet(config) => Self::MobileNet(mobilenet::MobileNet::new(config, build)),
+            ArchConfig::Vit(config) => Self::Vit(vit::Vit::new(config, build)),
         }
     }
 
     /// What it costs at a side of `image_size` pixels.
-    pub fn survey(&self, image_size: u64, params: &Params) -> Survey {
-        let mut survey = Survey {
+    pub fn survey(&self, image_size: u64, params: &Params) -> CountPass {
+        let mut survey = CountPass {
             parameters: params.count(),
-            ..Survey::default()
+            ..CountPass::default()
         };
         self.run(&mut survey, &[3, image_size, image_size]);
         survey
@@ -59,7 +59,7 @@ impl Body {
 impl Arch {
     /// The ReLU layers in execution order, every unit kept; parameters (one norm bank) and
     /// multiply-accumulates. Nothing is initialised.
-    pub fn survey(&self, image_size: u64, classes: u64) -> Survey {
+    pub fn survey(&self, image_size: u64, classes: u64) -> CountPass {
         let mut params = Params::shapes();
         let mut build = Build {
             params: &mut params,

@@ -6,7 +6,7 @@
 use super::mask::ReluMask;
 use super::network::Network;
 use crate::error::{Error, Result};
-use crate::run::files::write_atomic;
+use crate::files::write_atomic;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,7 +77,7 @@ impl Tensors {
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, path: &Path, header: &impl Serialize) -> Result<()> {
-        let failed = |why: String| Error::Work(format!("writing {}: {why}", path.display()));
+        let failed = |why: String| Error::Internal(format!("writing {}: {why}", path.display()));
         let header = serde_json::to_string(header).map_err(|e| failed(e.to_string()))?;
         let views = self
             .items
@@ -133,7 +133,7 @@ impl Tensors {
         let (dtype, have, bytes) = self.item(name)?;
         let want: Vec<usize> = shape.iter().map(|&n| n as usize).collect();
         if *dtype != Dtype::F32 || *have != want {
-            return Err(Error::Input(format!(
+            return Err(Error::Model(format!(
                 "tensor `{name}` is {dtype:?} {have:?}, this network needs F32 {want:?}: \
                  the checkpoint belongs to another architecture"
             )));
@@ -150,7 +150,7 @@ impl Tensors {
         let mine = network.params().iter().count();
         let theirs = self.items.keys().filter(|name| name.starts_with(prefix)).count();
         if mine != theirs {
-            return Err(Error::Input(format!(
+            return Err(Error::Model(format!(
                 "the checkpoint has {theirs} tensors under `{prefix}`, {} has {mine}",
                 network.spec().arch
             )));
@@ -180,7 +180,7 @@ impl Tensors {
     pub fn get_scores(&self, name: &str) -> Result<Vec<f64>> {
         let (dtype, _, bytes) = self.item(name)?;
         if *dtype != Dtype::F64 {
-            return Err(Error::Input(format!(
+            return Err(Error::Model(format!(
                 "tensor `{name}` is {dtype:?}, scores are F64"
             )));
         }
@@ -196,7 +196,7 @@ impl Tensors {
     fn item(&self, name: &str) -> Result<&(Dtype, Vec<usize>, Vec<u8>)> {
         self.items
             .get(name)
-            .ok_or_else(|| Error::Input(format!("the checkpoint has no tensor `{name}`")))
+            .ok_or_else(|| Error::Model(format!("the checkpoint has no tensor `{name}`")))
     }
 }
 

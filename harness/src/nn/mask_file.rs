@@ -7,8 +7,8 @@
 
 use super::mask::ReluMask;
 use super::network::Network;
-use crate::error::{Error, Result};
-use crate::run::files::write_atomic;
+use crate::error::{Error, Problem, Result};
+use crate::files::write_atomic;
 use rlnet_suites::LayerRecord;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub fn save(path: &Path, network: &Network) -> Result<MaskHeader> {
         total: layers.iter().map(LayerRecord::total).sum(),
         layers,
     };
-    let failed = |why: String| Error::Work(format!("writing {}: {why}", path.display()));
+    let failed = |why: String| Error::Internal(format!("writing {}: {why}", path.display()));
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = header
         .layers
         .iter()
@@ -157,7 +157,7 @@ pub fn load(path: &Path, network: &Network) -> Result<ReluMask> {
 }
 
 /// A tensor of any number type that holds only 0 and 1.
-fn bits(view: &TensorView<'_>) -> std::result::Result<Vec<u8>, String> {
+fn bits(view: &TensorView<'_>) -> std::result::Result<Vec<u8>, Problem> {
     let data = view.data();
     let one: &[u8] = match view.dtype() {
         Dtype::U8 | Dtype::I8 | Dtype::BOOL => &[1],
@@ -165,7 +165,7 @@ fn bits(view: &TensorView<'_>) -> std::result::Result<Vec<u8>, String> {
         Dtype::I64 => &[1, 0, 0, 0, 0, 0, 0, 0],
         Dtype::F32 => &[0, 0, 0x80, 0x3f],
         Dtype::F64 => &[0, 0, 0, 0, 0, 0, 0xf0, 0x3f],
-        other => return Err(format!("is {other:?}; write it as u8")),
+        other => return Err(format!("is {other:?}; write it as u8").into()),
     };
     data.chunks_exact(one.len())
         .map(|item| {
@@ -174,7 +174,7 @@ fn bits(view: &TensorView<'_>) -> std::result::Result<Vec<u8>, String> {
             } else if item.iter().all(|&byte| byte == 0) {
                 Ok(0)
             } else {
-                Err("holds something else than 0 and 1".to_owned())
+                Err("holds something else than 0 and 1".into())
             }
         })
         .collect()

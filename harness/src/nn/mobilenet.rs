@@ -13,10 +13,11 @@
 use super::build::Build;
 use super::layers::{Conv, ConvShape, HeadInit, Linear};
 use super::pass::Pass;
+use crate::error::Problem;
 
 /// What a name like `mobilenetv2-x0.5` stands for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct MobileNetConfig {
     /// Factor on every width but the last one's 1280.
     pub factor: f64,
 }
@@ -33,12 +34,12 @@ const STAGES: [(i64, f64, u64, i64); 7] = [
     (6, 320.0, 1, 1),
 ];
 
-impl Plan {
+impl MobileNetConfig {
     /// Reads `mobilenetv2` or `mobilenetv2-x0.5`; none when the name is of another family.
     ///
     /// # Errors
     /// When the factor cannot be read.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         let Some(rest) = text.strip_prefix("mobilenetv2") else {
             return Ok(None);
         };
@@ -87,14 +88,14 @@ pub struct MobileNet {
 
 impl MobileNet {
     /// Builds the network.
-    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
+    pub fn new(config: &MobileNetConfig, build: &mut Build<'_>) -> Self {
         let large = build.imagenet_stem();
         let mut conv = |name: &str, shape| build.conv(name, shape);
-        let mut from = plan.scaled(32.0);
+        let mut from = config.scaled(32.0);
         let stem = conv("stem", ConvShape::new(3, from, 3, 2));
         let mut stages = Vec::new();
         for (stage, &(expansion, channels, blocks, stride)) in STAGES.iter().enumerate() {
-            let to = plan.scaled(channels);
+            let to = config.scaled(channels);
             let stride = if stage == 1 && large { 2 } else { stride };
             let mut built = Vec::new();
             for block in 0..blocks {
@@ -111,8 +112,8 @@ impl MobileNet {
             }
             stages.push(built);
         }
-        let width = if plan.factor > 1.0 {
-            plan.scaled(1280.0)
+        let width = if config.factor > 1.0 {
+            config.scaled(1280.0)
         } else {
             1280
         };

@@ -8,7 +8,7 @@ use super::layers::{Folded, Mode};
 use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
-use super::pass::{Fold, Live, Quick, Seen, Survey, Taps};
+use super::pass::{CountPass, FoldPass, FoldedPass, Seen, Taps, TrainPass};
 use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
 use std::borrow::Borrow;
 use tch::{Device, Kind, Tensor};
@@ -67,7 +67,7 @@ impl Network {
             quirks: spec.quirks,
         };
         let body = Body::new(&spec.arch, &mut build);
-        let Survey { layers, macs, .. } = body.survey(spec.image_size, &params);
+        let CountPass { layers, macs, .. } = body.survey(spec.image_size, &params);
         let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
         let channel = |values: &[f64; 3]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
@@ -157,7 +157,7 @@ impl Network {
 
     /// Logits of images in `[0, 1]`, remembering what is asked for.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: impl Into<Taps>) -> Forward {
-        let mut pass = Live::new(mode, &self.activations, taps.into());
+        let mut pass = TrainPass::new(mode, &self.activations, taps.into());
         let logits = self.body.run(&mut pass, &laid_out(&self.normalise(images)));
         Forward {
             logits,
@@ -216,7 +216,7 @@ impl<N: Borrow<Network>> Frozen<N> {
     fn of(network: N, branches: &[Branch], kind: Option<Kind>) -> Self {
         let inner = network.borrow();
         let fold = |&branch: &Branch| {
-            let mut fold = Fold::new(branch);
+            let mut fold = FoldPass::new(branch);
             inner.body.run(&mut fold, &());
             let folded = match kind {
                 None => fold.folded,
@@ -265,7 +265,7 @@ impl<N: Borrow<Network>> Frozen<N> {
         let position = self.folded.iter().position(|(known, _)| *known == branch);
         let folded = &self.folded[position.unwrap_or(0)].1;
         let network = self.network.borrow();
-        let mut pass = Quick::new(folded, activations);
+        let mut pass = FoldedPass::new(folded, activations);
         let maps = network.normalise(images);
         let maps = match &self.other {
             Some((kind, _)) => maps.to_kind(*kind),

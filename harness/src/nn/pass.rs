@@ -143,7 +143,7 @@ pub struct Seen {
 }
 
 /// Images through the layers as they train.
-pub struct Live<'a> {
+pub struct TrainPass<'a> {
     mode: Mode,
     activations: std::slice::Iter<'a, Activation>,
     taps: Taps,
@@ -151,7 +151,7 @@ pub struct Live<'a> {
     pub seen: Seen,
 }
 
-impl<'a> Live<'a> {
+impl<'a> TrainPass<'a> {
     /// A pass in `mode` with a mask in force.
     pub fn new(mode: Mode, activations: &'a [Activation], taps: Taps) -> Self {
         Self {
@@ -163,7 +163,7 @@ impl<'a> Live<'a> {
     }
 }
 
-impl Pass for Live<'_> {
+impl Pass for TrainPass<'_> {
     type Map = Tensor;
 
     fn conv(&mut self, layer: &Conv, xs: &Tensor) -> Tensor {
@@ -223,13 +223,13 @@ fn activate(activations: &mut std::slice::Iter<'_, Activation>, xs: Tensor) -> T
 }
 
 /// Images through folded layers: eval mode, no gradient but the images'.
-pub struct Quick<'a> {
+pub struct FoldedPass<'a> {
     folded: std::slice::Iter<'a, Folded>,
     activations: std::slice::Iter<'a, Activation>,
 }
 
-impl<'a> Quick<'a> {
-    /// A pass through what [`Fold`] made of the same body.
+impl<'a> FoldedPass<'a> {
+    /// A pass through what [`FoldPass`] made of the same body.
     pub fn new(folded: &'a [Folded], activations: &'a [Activation]) -> Self {
         Self {
             folded: folded.iter(),
@@ -238,7 +238,7 @@ impl<'a> Quick<'a> {
     }
 }
 
-impl Pass for Quick<'_> {
+impl Pass for FoldedPass<'_> {
     type Map = Tensor;
 
     fn conv(&mut self, layer: &Conv, xs: &Tensor) -> Tensor {
@@ -281,13 +281,13 @@ impl Pass for Quick<'_> {
 }
 
 /// Folds the norms of one branch, in execution order.
-pub struct Fold {
+pub struct FoldPass {
     branch: Branch,
     /// The folded layers so far.
     pub folded: Vec<Folded>,
 }
 
-impl Fold {
+impl FoldPass {
     /// Folds `branch`.
     pub fn new(branch: Branch) -> Self {
         Self {
@@ -297,7 +297,7 @@ impl Fold {
     }
 }
 
-impl Pass for Fold {
+impl Pass for FoldPass {
     type Map = ();
 
     fn conv(&mut self, layer: &Conv, _xs: &()) {
@@ -318,7 +318,7 @@ impl Pass for Fold {
 
 /// Shapes through the body: its ReLU layers and what one image costs.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct CountPass {
     /// The ReLU layers in execution order, every unit kept.
     pub layers: Vec<LayerRecord>,
     /// Multiply-accumulates of one image: convolutions, attention and head (norms fold away).
@@ -327,7 +327,7 @@ pub struct Survey {
     pub parameters: u64,
 }
 
-impl Pass for Survey {
+impl Pass for CountPass {
     /// Channels, height, width.
     type Map = [u64; 3];
 

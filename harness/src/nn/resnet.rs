@@ -8,11 +8,12 @@
 use super::build::{Build, Quirks};
 use super::layers::{Conv, ConvShape, Linear};
 use super::pass::{Pass, Pool};
+use crate::error::Problem;
 use rlnet_suites::NormBanks;
 
 /// What a name like `resnet18-w16` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct ResNetConfig {
     /// Channels of the stem and of the first stage.
     pub width: u64,
     /// Basic blocks of each stage; every stage but the first halves the resolution.
@@ -27,12 +28,12 @@ const DEPTHS: &[(&str, &[u64], u64)] = &[
     ("resnet34", &[3, 4, 6, 3], 64),
 ];
 
-impl Plan {
+impl ResNetConfig {
     /// Reads `resnet18` or `resnet18-w16`; none when the name is of another family.
     ///
     /// # Errors
     /// When the name is of this family and its suffix cannot be read.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         let (depth, suffix) = match text.split_once('-') {
             Some((depth, suffix)) => (depth, Some(suffix)),
             None => (text, None),
@@ -77,8 +78,8 @@ pub struct ResNet {
 
 impl ResNet {
     /// Builds the network.
-    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
-        let width = plan.width as i64;
+    pub fn new(config: &ResNetConfig, build: &mut Build<'_>) -> Self {
+        let width = config.width as i64;
         let imagenet = build.imagenet_stem();
         let (kernel, stride) = if imagenet { (7, 2) } else { (3, 1) };
         let stem = ConvShape::new(3, width, kernel, stride);
@@ -90,7 +91,7 @@ impl ResNet {
         };
         let mut from = width;
         let mut stages = Vec::new();
-        for (stage, &blocks) in plan.blocks.iter().enumerate() {
+        for (stage, &blocks) in config.blocks.iter().enumerate() {
             let to = width << stage;
             let mut built = Vec::new();
             for block in 0..blocks {

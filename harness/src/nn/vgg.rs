@@ -8,10 +8,11 @@
 use super::build::Build;
 use super::layers::{Conv, ConvShape, HeadInit, Linear};
 use super::pass::{Pass, Pool};
+use crate::error::Problem;
 
 /// What a name like `vgg16-bn-w8` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct VggConfig {
     /// Channels of the first group.
     pub width: u64,
     /// Convolutions of each group.
@@ -27,12 +28,12 @@ const DEPTHS: &[(&str, &[u64])] = &[
     ("vgg19-bn", &[2, 2, 4, 4, 4]),
 ];
 
-impl Plan {
+impl VggConfig {
     /// Reads `vgg16-bn` or `vgg16-bn-w8`; none when the name is of another family.
     ///
     /// # Errors
     /// When the name is of this family and its suffix cannot be read.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         for (name, convs) in DEPTHS {
             let suffix = match text.strip_prefix(name) {
                 Some("") => None,
@@ -71,12 +72,12 @@ pub struct Vgg {
 
 impl Vgg {
     /// Builds the network.
-    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
+    pub fn new(config: &VggConfig, build: &mut Build<'_>) -> Self {
         let pools = if build.image_size >= 64 { 4 } else { 3 };
         let mut from = 3;
         let mut groups = Vec::new();
-        for (group, &convs) in plan.convs.iter().enumerate() {
-            let to = (plan.width as i64) << group.min(3);
+        for (group, &convs) in config.convs.iter().enumerate() {
+            let to = (config.width as i64) << group.min(3);
             let mut built = Vec::new();
             for conv in 0..convs {
                 let name = |part: &str| format!("block{group}.{conv}.{part}");

@@ -23,10 +23,11 @@
 use super::build::Build;
 use super::layers::{Conv, ConvShape, Linear};
 use super::pass::Pass;
+use crate::error::Problem;
 
 /// What a name like `vit4-w128` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct VitConfig {
     /// Number of blocks.
     pub depth: u64,
     /// Channels of a token.
@@ -39,12 +40,12 @@ const HEAD: u64 = 32;
 /// Width of the hidden layer over that of a token (LeViT's).
 const HIDDEN: i64 = 2;
 
-impl Plan {
+impl VitConfig {
     /// Reads `vit4` or `vit4-w64`; none when the name is of another family.
     ///
     /// # Errors
     /// When depth or width cannot be read.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         let Some(rest) = text.strip_prefix("vit") else {
             return Ok(None);
         };
@@ -58,7 +59,7 @@ impl Plan {
         let depth = depth.ok_or(how)?;
         let width = super::suffix::width(text.split('-').next().unwrap_or(text), suffix, 128)?;
         if width % 8 != 0 {
-            return Err(how.to_owned());
+            return Err(how.into());
         }
         Ok(Some(Self { depth, width }))
     }
@@ -102,8 +103,8 @@ pub struct Vit {
 
 impl Vit {
     /// Builds the network.
-    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
-        let width = plan.width as i64;
+    pub fn new(config: &VitConfig, build: &mut Build<'_>) -> Self {
+        let width = config.width as i64;
         let halvings = if build.imagenet_stem() { 4 } else { 2 };
         let mut conv = |name: &str, shape| build.conv(name, shape);
         let mut from = 3;
@@ -115,7 +116,7 @@ impl Vit {
             })
             .collect();
         let linear = |from, to| ConvShape::new(from, to, 1, 1);
-        let blocks = (0..plan.depth)
+        let blocks = (0..config.depth)
             .map(|block| {
                 let mut part = |name: &str, shape| conv(&format!("blocks.{block}.{name}"), shape);
                 Block {
@@ -132,7 +133,7 @@ impl Vit {
         Self {
             stem,
             blocks,
-            heads: plan.heads(),
+            heads: config.heads(),
             head: Linear::new(build.params, "linear", width, build.classes),
         }
     }

@@ -11,22 +11,23 @@
 use super::build::Build;
 use super::layers::{BankedNorm, Conv, ConvShape, HeadInit, Linear};
 use super::pass::{Pass, Pool};
+use crate::error::Problem;
 
 /// What a name like `wrn-22-8` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct WideResNetConfig {
     /// Blocks a group: (depth - 4) / 6.
     pub blocks: u64,
     /// Widening factor k.
     pub factor: u64,
 }
 
-impl Plan {
+impl WideResNetConfig {
     /// Reads `wrn-DEPTH-FACTOR`; none when the name is of another family.
     ///
     /// # Errors
     /// When the depth or the factor cannot be.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         let Some(rest) = text.strip_prefix("wrn") else {
             return Ok(None);
         };
@@ -82,16 +83,16 @@ pub struct WideResNet {
 
 impl WideResNet {
     /// Builds the network.
-    pub fn new(plan: &Plan, build: &mut Build<'_>) -> Self {
+    pub fn new(config: &WideResNetConfig, build: &mut Build<'_>) -> Self {
         let imagenet = build.imagenet_stem();
         let (kernel, stride) = if imagenet { (7, 2) } else { (3, 1) };
         let stem = Conv::plain(build.params, "conv1", ConvShape::new(3, 16, kernel, stride));
         let mut from = 16;
         let mut groups = Vec::new();
         for group in 0..3 {
-            let to = (16 * plan.factor as i64) << group;
+            let to = (16 * config.factor as i64) << group;
             let mut built = Vec::new();
-            for block in 0..plan.blocks {
+            for block in 0..config.blocks {
                 let stride = if group > 0 && block == 0 { 2 } else { 1 };
                 let name = |part: &str| format!("block{}.{block}.{part}", group + 1);
                 let params = &mut *build.params;

@@ -1,5 +1,6 @@
 //! A tensor as a file holds it: a view of numbers that lie elsewhere in the file.
 
+use crate::error::Problem;
 use std::rc::Rc;
 
 /// No network and no mask of ours comes near so many values; a view that repeats its numbers
@@ -117,9 +118,12 @@ impl Array {
         offset: usize,
         shape: Vec<usize>,
         strides: Vec<usize>,
-    ) -> Result<Self, String> {
-        let beyond =
-            || format!("a tensor of shape {shape:?} reaches beyond its numbers: the file is damaged");
+    ) -> Result<Self, Problem> {
+        let beyond = || {
+            Problem::from(format!(
+                "a tensor of shape {shape:?} reaches beyond its numbers: the file is damaged"
+            ))
+        };
         if shape.len() != strides.len() {
             return Err(beyond());
         }

@@ -3,7 +3,7 @@
 use super::archive;
 use super::array::{Array, Storage};
 use super::pickle::{self, Graph, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -48,11 +48,8 @@ impl TorchFile {
         } else if bytes.starts_with(LEGACY) {
             legacy(&bytes)
         } else {
-            Err(
-                "it is no PyTorch checkpoint (neither a zip archive nor the format before PyTorch 1.6): save it \
-                 with torch.save(model.state_dict(), FILE)"
-                    .to_owned(),
-            )
+            Err("it is no PyTorch checkpoint (neither a zip archive nor the format before PyTorch 1.6): save it \
+                 with torch.save(model.state_dict(), FILE)".into())
         };
         let (graph, storages) = parsed.map_err(|why| Error::reading(path, why))?;
         Ok(Self {
@@ -159,7 +156,7 @@ impl TorchFile {
     }
 }
 
-type Parsed = std::result::Result<(Graph, BTreeMap<String, Range<usize>>), String>;
+type Parsed = std::result::Result<(Graph, BTreeMap<String, Range<usize>>), Problem>;
 
 /// A zip archive: `NAME/data.pkl`, and the numbers as `NAME/data/KEY`.
 fn zipped(bytes: &[u8]) -> Parsed {
@@ -169,30 +166,27 @@ fn zipped(bytes: &[u8]) -> Parsed {
             .filter(|root| root.matches('/').count() <= 1)
     });
     let Some(root) = root else {
-        return Err("it is a zip archive, but not one of torch.save (it has no data.pkl)".to_owned());
+        return Err("it is a zip archive, but not one of torch.save (it has no data.pkl)".into());
     };
     if records
         .keys()
         .any(|name| name.starts_with(&format!("{root}code/")))
     {
-        return Err(
-            "it is a TorchScript file, which holds a program: `rlnet eval FILE` evaluates it as it is; to import \
-             weights, save them with torch.save(model.state_dict(), FILE)"
-                .to_owned(),
-        );
+        return Err("it is a TorchScript file, which holds a program: `rlnet eval FILE` evaluates it as it is; to import \
+             weights, save them with torch.save(model.state_dict(), FILE)".into());
     }
     if let Some((name, _)) = records.iter().find(|(_, record)| !record.stored) {
-        return Err(format!(
+        return Err(Problem::from(format!(
             "its record `{name}` is compressed; torch.save compresses nothing, so the file was packed again: unpack \
              it and save it with torch.save"
-        ));
+        )));
     }
     let bytes_of = |name: &str| {
         let record = records.get(&format!("{root}{name}"))?;
         Some(&bytes[record.range.clone()])
     };
     if bytes_of("byteorder").is_some_and(|order| order != b"little") {
-        return Err("it was written on a big-endian machine; save it again on a usual one".to_owned());
+        return Err("it was written on a big-endian machine; save it again on a usual one".into());
     }
     let graph = pickle::read(bytes_of("data.pkl").unwrap_or_default())?;
     let prefix = format!("{root}data/");
@@ -206,19 +200,19 @@ fn zipped(bytes: &[u8]) -> Parsed {
 /// The format before PyTorch 1.6: pickles of the version, the machine, the object and the
 /// storages' names, then each storage's length and numbers.
 fn legacy(bytes: &[u8]) -> Parsed {
-    let short = || "it is cut short: copy or download the file again".to_owned();
+    let short = || Problem::from("it is cut short: copy or download the file again");
     let mut at = LEGACY.len();
-    let mut next = || -> std::result::Result<Graph, String> {
+    let mut next = || -> std::result::Result<Graph, Problem> {
         let graph = pickle::read(&bytes[at..])?;
         at += graph.length;
         Ok(graph)
     };
     if next()?.root != Value::Int(LEGACY_VERSION) {
-        return Err("it is of a version of PyTorch's old format that is not known".to_owned());
+        return Err("it is of a version of PyTorch's old format that is not known".into());
     }
     let machine = next()?;
     if machine.get(&machine.root, "little_endian") != Some(&Value::Bool(true)) {
-        return Err("it was written on a big-endian machine; save it again on a usual one".to_owned());
+        return Err("it was written on a big-endian machine; save it again on a usual one".into());
     }
     let graph = next()?;
     let keys = next()?;

@@ -5,7 +5,7 @@ use super::array::Array;
 use super::file::TorchFile;
 use super::names::{Order, Part, part, unwrapped};
 use crate::error::Result;
-use crate::nn::arch::Plan;
+use crate::nn::arch::ArchConfig;
 use crate::nn::body::Body;
 use crate::nn::build::Build;
 use crate::nn::params::Params;
@@ -30,7 +30,7 @@ const MOST_IMAGES: usize = 512;
 
 /// What a checkpoint cannot say itself.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ImportRequest {
     /// Architecture.
     pub arch: Arch,
     /// Side of its input in pixels.
@@ -78,7 +78,7 @@ pub fn classes(file: &TorchFile, key: Option<&str>) -> Result<usize> {
 ///
 /// # Errors
 /// When a tensor is missing, left over, or of another shape; when masks are not masks.
-pub fn import(file: &TorchFile, key: Option<&str>, request: &Request) -> Result<Imported> {
+pub fn import(file: &TorchFile, key: Option<&str>, request: &ImportRequest) -> Result<Imported> {
     let tensors = file.state_dict(key)?;
     let theirs: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
     let plain = unwrapped(&theirs);
@@ -86,7 +86,7 @@ pub fn import(file: &TorchFile, key: Option<&str>, request: &Request) -> Result<
     let order = Order::of(plain.iter().map(String::as_str).zip(dimensions));
     let (mut params, mut alphas) = (Entries::new(), Entries::new());
     for (name, (_, array)) in plain.iter().zip(&tensors) {
-        let (entries, ours) = match part(request.arch.plan(), name, &order) {
+        let (entries, ours) = match part(request.arch.config(), name, &order) {
             Part::Param(ours) => (&mut params, ours),
             Part::Alphas(layer) => (&mut alphas, layer),
             Part::Count => continue,
@@ -126,7 +126,12 @@ fn banked(name: &str) -> String {
 }
 
 /// What the names tell: banks of batch norm, and which class of the official code it was.
-fn spec(request: &Request, theirs: &[String], params: &Entries, notes: &mut Vec<String>) -> NetworkSpec {
+fn spec(
+    request: &ImportRequest,
+    theirs: &[String],
+    params: &Entries,
+    notes: &mut Vec<String>,
+) -> NetworkSpec {
     let any = |part: &str| theirs.iter().any(|name| name.contains(part));
     let norm = match (any(".BN_r."), any(".BN_c.")) {
         (true, _) => NormBanks::Triple,
@@ -134,7 +139,7 @@ fn spec(request: &Request, theirs: &[String], params: &Entries, notes: &mut Vec<
         (false, false) => NormBanks::Single,
     };
     let mut quirks = Quirks::default();
-    if let Plan::ResNet(_) = request.arch.plan() {
+    if let ArchConfig::ResNet(_) = request.arch.config() {
         let shared = params.keys().any(|name| name.contains(".shortcut.bn.weight"));
         if shared && norm != NormBanks::Single {
             quirks.banked_shortcut = false;
@@ -231,7 +236,7 @@ fn hint(spec: &NetworkSpec, params: &Entries) -> String {
         let Ok(arch) = name.parse::<Arch>() else {
             return false;
         };
-        let same_family = std::mem::discriminant(arch.plan()) == std::mem::discriminant(spec.arch.plan());
+        let same_family = std::mem::discriminant(arch.config()) == std::mem::discriminant(spec.arch.config());
         let want = shapes(&NetworkSpec { arch, ..spec.clone() });
         same_family
             && want.len() == params.len()

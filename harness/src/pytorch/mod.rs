@@ -13,4 +13,4 @@ pub mod pickle;
 pub mod script;
 
 pub use file::TorchFile;
-pub use import::{Imported, Request, import};
+pub use import::{ImportRequest, Imported, import};

@@ -3,7 +3,7 @@
 //! Known are the official code of RLNet and SENet (`BN_c`, `conv_sc`), of SNL (`alphas`),
 //! torchvision (`downsample`, `fc`), and the usual CIFAR networks (`shortcut.0`).
 
-use crate::nn::arch::Plan;
+use crate::nn::arch::ArchConfig;
 
 /// What a tensor of a checkpoint is in a network of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +56,17 @@ impl Order {
 }
 
 /// Our name for a tensor that a file calls `name`; the same name where nothing is known.
-pub fn part(plan: &Plan, name: &str, order: &Order) -> Part {
+pub fn part(config: &ArchConfig, name: &str, order: &Order) -> Part {
     if name.ends_with("num_batches_tracked") {
         return Part::Count;
     }
-    match plan {
-        Plan::ResNet(_) => resnet(name),
-        Plan::WideResNet(_) => wide_resnet(name),
-        Plan::Vgg(plan) => Part::Param(vgg(name, plan.convs, order)),
-        Plan::MobileNet(_) => Part::Param(mobilenet(name)),
+    match config {
+        ArchConfig::ResNet(_) => resnet(name),
+        ArchConfig::WideResNet(_) => wide_resnet(name),
+        ArchConfig::Vgg(config) => Part::Param(vgg(name, config.convs, order)),
+        ArchConfig::MobileNet(_) => Part::Param(mobilenet(name)),
         // Nobody else's network.
-        Plan::Vit(_) => Part::Param(name.to_owned()),
+        ArchConfig::Vit(_) => Part::Param(name.to_owned()),
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
         let order = Order {
             convolutions: vec![0, 3, 7, 10, 14],
         };
-        part(arch.plan(), name, &order)
+        part(arch.config(), name, &order)
     }
 
     #[test]

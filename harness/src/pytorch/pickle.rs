@@ -7,6 +7,7 @@
 //! end costs no more than its bytes.
 
 use super::array::{Array, Element, Storage};
+use crate::error::Problem;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -130,7 +131,7 @@ impl Graph {
 ///
 /// # Errors
 /// When it is cut short, or does anything but describe tensors, numbers, texts and containers.
-pub fn read(bytes: &[u8]) -> Result<Graph, String> {
+pub fn read(bytes: &[u8]) -> Result<Graph, Problem> {
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -169,7 +170,7 @@ struct Machine<'a> {
 
 impl Machine<'_> {
     /// One instruction; the result, if it was the last.
-    fn step(&mut self) -> Result<Option<Value>, String> {
+    fn step(&mut self) -> Result<Option<Value>, Problem> {
         let at = self.at;
         let code = self.take(1)?[0];
         match code {
@@ -279,17 +280,17 @@ impl Machine<'_> {
                 self.stack.push(Value::Storage(storage));
             }
             other => {
-                return Err(format!(
+                return Err(Problem::from(format!(
                     "byte {at} of its pickle is the instruction {other:#04x}, which torch.save never writes for \
                      tensors: {SAVE_AGAIN}"
-                ));
+                )));
             }
         }
         Ok(None)
     }
 
     /// The result of `function(*arguments)`, as data.
-    fn build(&mut self) -> Result<(), String> {
+    fn build(&mut self) -> Result<(), Problem> {
         let call = self.top(2)?;
         let [Value::Global(function), arguments] = &call[..] else {
             return Err(damaged());
@@ -341,7 +342,7 @@ impl Machine<'_> {
     }
 
     /// A persistent id: ("storage", class, key, device, length[, no view]).
-    fn storage(&self, id: &Value) -> Result<Storage, String> {
+    fn storage(&self, id: &Value) -> Result<Storage, Problem> {
         let (class, key, length) = match self.sequence(id)? {
             [
                 Value::Text(kind),
@@ -365,7 +366,7 @@ impl Machine<'_> {
         })
     }
 
-    fn sequence(&self, value: &Value) -> Result<&[Value], String> {
+    fn sequence(&self, value: &Value) -> Result<&[Value], Problem> {
         match value {
             Value::Node(node) => match &self.nodes[*node] {
                 Node::Sequence(items) => Ok(items),
@@ -375,7 +376,7 @@ impl Machine<'_> {
         }
     }
 
-    fn sizes(&self, value: &Value) -> Result<Vec<usize>, String> {
+    fn sizes(&self, value: &Value) -> Result<Vec<usize>, Problem> {
         let sizes = self.sequence(value)?;
         if sizes.len() > DIMENSIONS {
             return Err(damaged());
@@ -389,19 +390,19 @@ impl Machine<'_> {
     }
 
     /// The container at the top of the stack.
-    fn last_node(&mut self) -> Result<&mut Node, String> {
+    fn last_node(&mut self) -> Result<&mut Node, Problem> {
         match self.stack.last() {
             Some(Value::Node(node)) => Ok(&mut self.nodes[*node]),
             _ => Err(damaged()),
         }
     }
 
-    fn pop(&mut self) -> Result<Value, String> {
+    fn pop(&mut self) -> Result<Value, Problem> {
         Ok(self.top(1)?.remove(0))
     }
 
     /// The last `n` values, taken off the stack but never from below an open mark.
-    fn top(&mut self, n: usize) -> Result<Vec<Value>, String> {
+    fn top(&mut self, n: usize) -> Result<Vec<Value>, Problem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(n) {
             Some(from) if from >= floor => Ok(self.stack.split_off(from)),
@@ -409,12 +410,12 @@ impl Machine<'_> {
         }
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Value>, Problem> {
         let mark = self.marks.pop().ok_or_else(damaged)?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn text(&mut self, width: usize) -> Result<(), String> {
+    fn text(&mut self, width: usize) -> Result<(), Problem> {
         let length = usize::try_from(self.number(width)?).map_err(|_| damaged())?;
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| damaged())?;
         let text = Value::Text(text.into());
@@ -422,14 +423,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<String, String> {
+    fn line(&mut self) -> Result<String, Problem> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&byte| byte == b'\n').ok_or_else(damaged)?;
         self.at += length + 1;
         Ok(String::from_utf8_lossy(&rest[..length]).into_owned())
     }
 
-    fn number(&mut self, width: usize) -> Result<u64, String> {
+    fn number(&mut self, width: usize) -> Result<u64, Problem> {
         let bytes = self.take(width)?;
         Ok(bytes
             .iter()
@@ -437,7 +438,7 @@ impl Machine<'_> {
             .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
 
-    fn take(&mut self, n: usize) -> Result<&[u8], String> {
+    fn take(&mut self, n: usize) -> Result<&[u8], Problem> {
         let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(damaged)?;
         let taken = &self.bytes[self.at..end];
@@ -455,7 +456,7 @@ const DIMENSIONS: usize = 16;
 const SAVE_AGAIN: &str = "nothing in a checkpoint is executed here. If you trust the file, open it in Python and \
                           save its tensors alone: torch.save(model.state_dict(), \"weights.pth\")";
 
-fn known(module: &str, name: &str) -> Result<Global, String> {
+fn known(module: &str, name: &str) -> Result<Global, Problem> {
     if let Some(global) = Global::find(module, name) {
         return Ok(global);
     }
@@ -466,17 +467,17 @@ fn known(module: &str, name: &str) -> Result<Global, String> {
         _ if module.starts_with("torch.nn") => "it holds a whole module, not its weights; its class is",
         _ => "it asks for",
     };
-    Err(format!(
+    Err(Problem::from(format!(
         "{what} `{module}.{name}`: reading that would execute code, and {SAVE_AGAIN}"
-    ))
+    )))
 }
 
-fn damaged() -> String {
-    "its pickle is cut short or damaged: copy or download the file again".to_owned()
+fn damaged() -> Problem {
+    Problem::from("its pickle is cut short or damaged: copy or download the file again")
 }
 
 /// A two's complement integer; wider ones serve no purpose here.
-fn integer(bytes: &[u8]) -> Result<Value, String> {
+fn integer(bytes: &[u8]) -> Result<Value, Problem> {
     let Some(&last) = bytes.last() else {
         return Ok(Value::Int(0));
     };
@@ -487,7 +488,7 @@ fn integer(bytes: &[u8]) -> Result<Value, String> {
     Ok(Value::Int(i64::from_le_bytes(word)))
 }
 
-fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
+fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>, Problem> {
     if !items.len().is_multiple_of(2) {
         return Err(damaged());
     }
@@ -499,7 +500,7 @@ fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
     Ok(pairs)
 }
 
-fn size(value: &Value) -> Result<usize, String> {
+fn size(value: &Value) -> Result<usize, Problem> {
     match value {
         Value::Int(size) => usize::try_from(*size).map_err(|_| damaged()),
         _ => Err(damaged()),

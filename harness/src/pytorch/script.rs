@@ -19,7 +19,7 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
     let banks = network.spec().norm.branches();
     if !branch.banks().all(|bank| banks.contains(&bank)) {
         let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "--branch {branch}: the model has only {}",
             names.join(", ")
         )));
@@ -38,7 +38,7 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
     // Beside the file first: a full disk must not leave half of it under its name.
     let part = path.with_extension("pt.part");
     let saved = module.save(&part).map_err(|error| {
-        Error::Work(format!(
+        Error::Torch(format!(
             "writing {}: {}",
             path.display(),
             crate::trace::first_line(&error.to_string())

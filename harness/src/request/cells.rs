@@ -21,7 +21,7 @@ impl FinishedCell {
     pub fn spec(&self) -> Result<&TrainSpec> {
         match &self.record.cell.spec {
             CellSpec::Train(spec) => Ok(spec),
-            CellSpec::Evaluate(_) => Err(Error::Input(format!(
+            CellSpec::Evaluate(_) => Err(Error::Missing(format!(
                 "{}: it is an evaluation, and trained nothing; name a stage",
                 self.folder.display()
             ))),
@@ -38,14 +38,15 @@ pub fn find(text: &str, what: &str) -> Result<FinishedCell> {
     let folder = match (path.is_file(), path.parent()) {
         (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
         (true, _) => {
-            return Err(Error::Input(format!(
+            return Err(Error::Missing(format!(
                 "{what} {text}: it lies in no cell of a run, so nothing says what it was trained on; name a finished \
                  cell (OUT/cells/ID), or train one with rlnet train"
             )));
         }
         _ => text.to_owned(),
     };
-    let (folder, record) = open(&folder).map_err(|error| Error::Input(format!("{what} {text}: {error}")))?;
+    let (folder, record) =
+        open(&folder).map_err(|error| Error::Missing(format!("{what} {text}: {error}")))?;
     Ok(FinishedCell { folder, record })
 }
 
@@ -73,7 +74,7 @@ pub fn model_file(named: &Path) -> Result<PathBuf> {
     };
     let (folder, record) = open(text)?;
     if let CellSpec::Evaluate(_) = record.cell.spec {
-        return Err(Error::Input(format!(
+        return Err(Error::Missing(format!(
             "{text}: it is an evaluation of {}, and has no model; name the cell that trained it",
             record.cell.model
         )));

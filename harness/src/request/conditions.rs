@@ -12,7 +12,7 @@ pub fn corruptions(text: &str) -> Result<Vec<String>> {
 
 /// Severities as `3`, `1,3,5` or `1-5`.
 pub fn severities(text: &str) -> Result<Vec<u8>> {
-    let bad = || Error::Input(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
+    let bad = || Error::Usage(format!("--severity {text}: write 3, 1,3,5 or 1-5"));
     let number = |part: &str| {
         part.trim()
             .parse::<u8>()

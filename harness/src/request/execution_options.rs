@@ -4,7 +4,7 @@ use super::heading;
 use crate::error::{Error, Result};
 use crate::run::shard::ATTACKED;
 use crate::run::shell::quoted;
-use crate::run::{Executed, Part};
+use crate::run::{Executed, Participation};
 use crate::stop;
 use clap::Args;
 use std::time::Duration;
@@ -35,10 +35,10 @@ impl ExecutionOptions {
     }
 
     /// As the run needs it.
-    pub fn part(&self) -> Part {
-        Part {
+    pub fn part(&self) -> Participation {
+        Participation {
             shard: self.shard as usize,
-            ..Part::default()
+            ..Participation::default()
         }
     }
 }

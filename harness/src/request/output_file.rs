@@ -2,7 +2,7 @@
 //! cannot be written.
 
 use crate::error::{Error, Result};
-use crate::run::files::probe;
+use crate::files::probe;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 /// # Errors
 /// Exactly then.
 pub fn check(option: &str, out: &Path, inputs: &[&Path]) -> Result<()> {
-    let refuse = |why: &str| Err(Error::Input(format!("{option} {}: {why}", out.display())));
+    let refuse = |why: &str| Err(Error::Usage(format!("{option} {}: {why}", out.display())));
     if let Some(input) = inputs.iter().find(|input| same(out, input)) {
         return refuse(&format!(
             "it is the file that is read ({}), and would be lost; name another file",

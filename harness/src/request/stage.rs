@@ -39,7 +39,7 @@ impl StageRequest {
         let found = find(text, "--teacher")?;
         let stage = found.spec()?.stage;
         if stage != Stage::Teacher {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--teacher {text}: it is a {} stage; name a teacher (rlnet train teacher)",
                 stage.name()
             )));
@@ -59,7 +59,7 @@ impl StageRequest {
             .is_some_and(|folder| folder.join("cell.json").exists());
         if path.is_file() && !in_cell {
             if self.hand.teacher.is_none() {
-                return Err(Error::Input(format!(
+                return Err(Error::Usage(format!(
                     "--mask {text}: a mask file has no teacher; name one with --teacher CELL"
                 )));
             }
@@ -75,7 +75,7 @@ impl StageRequest {
         let found = find(text, "--mask")?;
         let stage = found.spec()?.stage;
         if !stage.is_search() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--mask {text}: it is a {} stage; name a mask or snl stage (rlnet train mask), or a mask file \
                  (rlnet export MODEL --format mask)",
                 stage.name()
@@ -101,7 +101,7 @@ impl StageRequest {
         }
         let why = "nor is it a published list (rlnet model budgets)";
         let budget = text.parse::<Budget>();
-        self.hand.budget = Some(budget.map_err(|error| Error::Input(format!("--{error}; {why}")))?);
+        self.hand.budget = Some(budget.map_err(|error| Error::Usage(format!("--{error}; {why}")))?);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl StageRequest {
                 _ => "it was made by another version of the program, whose results differ; train it again"
                     .to_owned(),
             };
-            return Err(Error::Input(format!("{}: {why}", found.folder.display())));
+            return Err(Error::Usage(format!("{}: {why}", found.folder.display())));
         }
         Ok(())
     }

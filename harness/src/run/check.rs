@@ -1,9 +1,9 @@
 //! Whether the files of finished cells are still what was recorded of them.
 
 use super::directory::RunDirectory;
-use super::files::create_folder;
 use crate::error::{Error, Result};
 use crate::eval::saved;
+use crate::files::create_folder;
 use crate::progress::announce;
 use rayon::prelude::*;
 use rlnet_suites::{CellId, CellRecord, Plan};
@@ -46,7 +46,7 @@ impl RunDirectory {
     /// When the plan cannot be written down.
     pub fn state(&self, plan: &Plan) -> Result<String> {
         let mut hash = blake3::Hasher::new();
-        let text = serde_json::to_vec(plan).map_err(|error| Error::Work(error.to_string()))?;
+        let text = serde_json::to_vec(plan).map_err(Error::internal)?;
         hash.update(&text);
         for cell in &plan.cells {
             // A cell that is not there has no bytes.

@@ -6,8 +6,8 @@
 //! Locks need a file system that carries `flock` between machines (NFS since Linux 2.6.12,
 //! Lustre mounted with `-o flock`, any local one).
 
-use super::files::create_folder;
 use crate::error::{Error, Result};
+use crate::files::create_folder;
 use crate::progress::announce;
 use crate::stop;
 use std::fs::{File, TryLockError};
@@ -58,10 +58,7 @@ impl Claims {
         match file.try_lock() {
             Ok(()) => Ok(Some(Claim { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::Disk(format!(
-                "locking {}: {error}; the run directory must be on a file system with locks",
-                path.display()
-            ))),
+            Err(TryLockError::Error(error)) => Err(Error::locking(&path, error)),
         }
     }
 

@@ -93,7 +93,7 @@ impl ModelFiles {
             if let [attack] = members.as_slice()
                 && let Some(why) = self.misfit(attack, requested)
             {
-                return Err(Error::Input(format!("--attack {attack}: {why}")));
+                return Err(Error::Usage(format!("--attack {attack}: {why}")));
             }
             fitting.extend(members);
         }
@@ -144,7 +144,7 @@ impl ModelFiles {
             })
         };
         match self.surrogates.keys().find(|name| !used(name)) {
-            Some(name) => Err(Error::Input(format!(
+            Some(name) => Err(Error::Usage(format!(
                 "--surrogate {name}: no requested attack uses this surrogate; add one that does (--attack \
                  pgd:surrogate={name}), or leave the option out"
             ))),

@@ -79,7 +79,7 @@ impl CorruptedSource {
     }
 
     fn without_files(settings: Corrupted, folders: &Folders, asked: &EvalRequest) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::Input(why.to_owned()));
+        let refuse = |why: &str| Err(Error::Usage(why.to_owned()));
         match (settings.origin, &folders.corrupted) {
             (Origin::Official, None) if !asked.corruptions.is_empty() => {
                 return refuse(
@@ -118,7 +118,7 @@ impl CorruptedSource {
                 if !asked.corruptions.iter().any(|asked| asked == name)
                     || !asked.severities.contains(&severity)
                 {
-                    return Err(Error::Input(format!(
+                    return Err(Error::Usage(format!(
                         "{attack} starts from {name}/{severity}, which is not among the corruptions asked \
                          for; ask for it too, or for another image to attack"
                     )));
@@ -126,7 +126,7 @@ impl CorruptedSource {
             }
         }
         if settings.draws == Draws::Numpy && u32::try_from(asked.seed).is_err() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "seed {}: a NumPy stream takes 0 to {}",
                 asked.seed,
                 u32::MAX
@@ -201,10 +201,10 @@ impl CorruptedSource {
         let corruptions = self.asked.corruptions.iter().map(|name| name.parse());
         let corruptions: Vec<_> = corruptions
             .collect::<rlnet_corruptions::Result<_>>()
-            .map_err(|why| Error::Input(why.to_string()))?;
+            .map_err(|why| Error::Corrupted(why.to_string()))?;
         let labels: std::result::Result<Vec<u8>, _> = test.labels.iter().map(|&l| u8::try_from(l)).collect();
         let labels = labels.map_err(|_| {
-            Error::Input("a NumPy stream is stored with labels below 256; use rng = \"keyed\"".into())
+            Error::Usage("a NumPy stream is stored with labels below 256; use rng = \"keyed\"".into())
         })?;
         let dataset = Dataset {
             images: &test.images,
@@ -234,7 +234,7 @@ impl CorruptedSource {
         )
         .map_err(|why| match why {
             rlnet_corruptions::Error::Io { path, source } => Error::writing(&path, &source),
-            other => Error::Work(other.to_string()),
+            other => Error::Corrupted(other.to_string()),
         })?;
         bar.finish();
         let wanted = Wanted {
@@ -256,7 +256,7 @@ impl CorruptedSource {
         if !spec.conditions.first().is_some_and(Condition::is_corrupted) {
             return Ok(String::new());
         }
-        let failed = |error: serde_json::Error| Error::Work(error.to_string());
+        let failed = |error: serde_json::Error| Error::internal(error);
         let description = match (&self.read, &spec.files) {
             (Some(read), Some(files)) => json!({
                 "source": if files.official { "official" } else { "archive" },
@@ -281,7 +281,7 @@ impl CorruptedSource {
 fn generator(settings: Corrupted, folders: &Folders) -> Result<Generator> {
     let textures = match &folders.frost {
         Some(folder) => {
-            Textures::from_dir(folder).map_err(|why| Error::Input(format!("--frost-textures: {why}")))?
+            Textures::from_dir(folder).map_err(|why| Error::Corrupted(format!("--frost-textures: {why}")))?
         }
         None => Textures::default(),
     };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// One value that differs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
+pub struct ValueDifference {
     /// Where: `spec.lr`, `provenance.threads`.
     pub at: String,
     /// The first cell's; JSON's null where it has none.
@@ -20,13 +20,13 @@ pub struct Difference {
 }
 
 /// The leaves in which two values differ.
-pub fn differences(a: &Value, b: &Value) -> Vec<Difference> {
+pub fn differences(a: &Value, b: &Value) -> Vec<ValueDifference> {
     let mut found = Vec::new();
     walk("", a, b, &mut found);
     found
 }
 
-fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<Difference>) {
+fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<ValueDifference>) {
     match (a, b) {
         (Value::Object(left), Value::Object(right)) => {
             let mut keys: Vec<&String> = left.keys().chain(right.keys()).collect();
@@ -44,7 +44,7 @@ fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<Difference>) {
             }
         }
         (a, b) if a == b => {}
-        (a, b) => found.push(Difference {
+        (a, b) => found.push(ValueDifference {
             at: at.to_owned(),
             a: a.clone(),
             b: b.clone(),
@@ -54,7 +54,7 @@ fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<Difference>) {
 
 /// Outcome rows of one condition and branch, side by side.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Side {
+pub struct RowComparison {
     /// Images in both cells.
     pub images: usize,
     /// Those that are right.
@@ -106,11 +106,11 @@ fn named(run: &Path, name: &str) -> Result<PathBuf> {
     let cell = found.ok_or_else(|| {
         let names = plan.cells.iter().map(|cell| cell.name.as_str());
         let hint = rlnet_suites::error::suggest(name, names);
-        Error::Input(format!("{} has no cell {name}; {hint}", run.display()))
+        Error::Missing(format!("{} has no cell {name}; {hint}", run.display()))
     })?;
     let folder = run.join("cells").join(&cell.id.0);
     if !folder.join("cell.json").exists() {
-        return Err(Error::Input(format!(
+        return Err(Error::Missing(format!(
             "{}: its cell {name} ({}) is planned and not done; run it first",
             run.display(),
             cell.id
@@ -126,7 +126,7 @@ fn named(run: &Path, name: &str) -> Result<PathBuf> {
 pub fn outcomes(
     a: &(PathBuf, CellRecord),
     b: &(PathBuf, CellRecord),
-) -> Result<BTreeMap<(Condition, Branch), Side>> {
+) -> Result<BTreeMap<(Condition, Branch), RowComparison>> {
     let evaluated = |cell: &(PathBuf, CellRecord)| matches!(cell.1.cell.spec, CellSpec::Evaluate(_));
     if !evaluated(a) || !evaluated(b) {
         return Ok(BTreeMap::new());
@@ -139,7 +139,7 @@ pub fn outcomes(
         Ok::<_, Error>(keyed.collect::<BTreeMap<_, Outcome>>())
     };
     let (a, b) = (rows(a)?, rows(b)?);
-    let mut sides: BTreeMap<(Condition, Branch), Side> = BTreeMap::new();
+    let mut sides: BTreeMap<(Condition, Branch), RowComparison> = BTreeMap::new();
     for ((condition, branch, image), left) in &a {
         let Some(right) = b.get(&(condition.clone(), *branch, *image)) else {
             continue;

@@ -5,12 +5,11 @@
 //! moved in one rename. Any number of processes may share the directory (see [`Claims`]).
 
 use super::claim::{Claim, Claims};
-use super::files::{create_folder, sync_folder, write_atomic};
 use super::shard;
 use crate::error::{Error, Result};
+use crate::files::{checksum, create_folder, sync_folder, write_json};
 use crate::train::stage::CHECKPOINT;
 use rlnet_suites::{CellId, CellRecord, Plan};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,13 +144,6 @@ fn remove(path: &Path) {
     };
 }
 
-pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::Work(format!("writing {}: {error}", path.display())))?;
-    text.push('\n');
-    write_atomic(path, text.as_bytes())
-}
-
 /// blake3 of every file of a folder but `scratch`.
 fn checksums(folder: &Path, scratch: &[&str]) -> Result<BTreeMap<String, String>> {
     let entries = fs::read_dir(folder).map_err(|error| Error::reading(folder, error))?;
@@ -166,8 +158,7 @@ fn checksums(folder: &Path, scratch: &[&str]) -> Result<BTreeMap<String, String>
             remove(&entry.path());
             continue;
         }
-        let bytes = fs::read(entry.path()).map_err(|error| Error::reading(&entry.path(), error))?;
-        sums.insert(name, blake3::hash(&bytes).to_hex().to_string());
+        sums.insert(name, checksum(&entry.path())?);
     }
     Ok(sums)
 }

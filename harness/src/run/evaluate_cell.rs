@@ -3,7 +3,7 @@
 
 use super::execute::{Executor, Visit};
 use super::shard::{self, Shard, ShardHeader, ShardResult, ShardResults};
-use super::{live, provenance};
+use super::{heartbeat, provenance};
 use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::{Error, Result};
@@ -210,7 +210,7 @@ impl Executor<'_> {
                     branches: input.branches.to_vec(),
                     seconds: started.elapsed().as_secs_f64(),
                     device: device::name(self.device),
-                    process: live::process(),
+                    process: heartbeat::process(),
                     checksum: String::new(),
                     images: None,
                     images_of: input.made.used(),

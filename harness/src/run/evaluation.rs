@@ -3,12 +3,12 @@
 use super::compatibility::ModelFiles;
 use super::corrupted::Folders;
 use super::execute::Executor;
-use super::files::open_folder;
-use super::live::Presence;
-use super::{CorruptedSource, Executed, Part, Prepared, RunDirectory};
+use super::heartbeat::Heartbeat;
+use super::{CorruptedSource, Executed, Participation, Prepared, RunDirectory};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
+use crate::files::open_folder;
 use crate::progress::announce;
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::cell::DataSpec;
@@ -105,7 +105,7 @@ impl Evaluation {
         let headline = self.headline.as_ref();
         let norm = headline.map_or(Norm::Linf, AttackSpec::norm);
         let group = diagnosis::group_in(norm).ok_or_else(|| {
-            Error::Input(format!(
+            Error::Usage(format!(
                 "--diagnose: there is no checklist in {norm}, because neither noise nor square is defined in it; AdvA \
                  is {}: request an attack in linf or l2",
                 headline.map(ToString::to_string).unwrap_or_default()
@@ -130,7 +130,7 @@ pub struct Execution {
     /// Preflight findings that do not refuse a model.
     pub allowed: Vec<Finding>,
     /// Its share.
-    pub part: Part,
+    pub part: Participation,
 }
 
 impl PlannedEvaluation {
@@ -160,7 +160,7 @@ impl PlannedEvaluation {
         directory.make()?;
         drop(directory.own_plan(&self.plan)?);
         directory.repair(&self.plan)?;
-        let _presence = Presence::show(out, &device::name(device))?;
+        let _presence = Heartbeat::show(out, &device::name(device))?;
         executor.run(&self.plan, None)
     }
 }

@@ -8,8 +8,8 @@ use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
 use super::evaluate_cell::Opened;
 use super::failure::Failures;
+use super::memory::MemoryGuard;
 use super::prepare::Prepared;
-use super::room::Room;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
@@ -39,7 +39,7 @@ pub struct Executed {
 
 /// How a process takes part.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct Participation {
     /// Images of one attack in a shard.
     pub shard: usize,
     /// Whether to wait for what other processes have claimed.
@@ -51,12 +51,12 @@ pub struct Part {
     pub cells: Option<BTreeSet<CellId>>,
 }
 
-impl Default for Part {
+impl Default for Participation {
     fn default() -> Self {
         Self {
             shard: super::shard::ATTACKED,
             wait: true,
-            session: super::live::process(),
+            session: super::heartbeat::process(),
             cells: None,
         }
     }
@@ -77,7 +77,7 @@ pub struct Executor<'a> {
     /// Preflight findings that do not refuse a model.
     pub allowed: Vec<Finding>,
     /// How this process takes part.
-    pub part: Part,
+    pub part: Participation,
     /// The model that was evaluated last.
     pub(super) opened: RefCell<Option<Opened>>,
 }
@@ -112,7 +112,7 @@ impl Executor<'_> {
         executed.found = self.count(plan, only)? - open.len();
         let missing = open.len();
         let mut waiting = false;
-        let room = Room::of(plan, self.directory);
+        let room = MemoryGuard::of(plan, self.directory);
         loop {
             let mut moved = false;
             let mut next = Vec::new();
@@ -150,7 +150,8 @@ impl Executor<'_> {
                     }
                     Ok(Visit::Helped) => moved = true,
                     Ok(Visit::Elsewhere) => {}
-                    Err(Error::Work(why)) => {
+                    Err(error) if error.is_of_one_cell() => {
+                        let why = error.to_string();
                         announce(&format!("{} failed: {why}", cell.name));
                         failures.record(cell, &why)?;
                         moved = true;
@@ -247,7 +248,7 @@ pub fn wanted<'a>(plan: &'a Plan, only: Option<&str>) -> Result<Vec<&'a Cell>> {
     }
     if need.is_empty() {
         let names: Vec<&str> = plan.cells.iter().map(|cell| cell.name.as_str()).collect();
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "--only {pattern} matches no cell of {}; there are: {}",
             plan.suite,
             names.join(", ")

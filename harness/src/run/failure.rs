@@ -1,9 +1,9 @@
 //! Cells that failed, told to the processes that share a run: nobody tries again what has just
 //! failed for another, and the next run does.
 
-use super::directory::{RunDirectory, write_json};
-use super::files::create_folder;
+use super::directory::RunDirectory;
 use crate::error::{Error, Result};
+use crate::files::{create_folder, write_json};
 use rlnet_suites::{Cell, CellId, Plan};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -100,8 +100,8 @@ impl Failures {
             .collect();
         match failed.as_slice() {
             [] => Ok(()),
-            [one] => Err(Error::Work(one.clone())),
-            many => Err(Error::Work(format!(
+            [one] => Err(Error::Failed(one.clone())),
+            many => Err(Error::Failed(format!(
                 "{} cells failed:\n  {}",
                 many.len(),
                 many.join("\n  ")

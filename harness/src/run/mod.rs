@@ -1,6 +1,5 @@
 //! A plan of cells becomes files: content-addressed, atomic, resumable.
 
-pub mod bring;
 pub mod check;
 pub mod claim;
 pub mod compatibility;
@@ -14,22 +13,22 @@ pub mod evaluation;
 mod examine;
 pub mod execute;
 pub mod failure;
-pub mod files;
-pub mod jobs;
-pub mod live;
+pub mod heartbeat;
+pub mod import_cell;
 mod made;
+mod memory;
 pub mod prepare;
+pub mod progress;
 pub mod provenance;
-mod room;
 pub mod session;
 pub mod shard;
 pub mod shell;
 pub mod slurm;
 mod train_cell;
-pub mod view;
 pub mod work;
+pub mod worker_pool;
 
 pub use corrupted::CorruptedSource;
 pub use directory::RunDirectory;
-pub use execute::{Executed, Executor, Part};
+pub use execute::{Executed, Executor, Participation};
 pub use prepare::Prepared;

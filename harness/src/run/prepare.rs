@@ -55,11 +55,11 @@ impl Prepared {
             test: sizes.test.map(|n| n as usize),
             ..LoadOptions::default()
         };
-        let all = read(dataset, data_dir, options)?;
+        let all = load_with(dataset, data_dir, options)?;
         let train = cut(dataset, &all.train, sizes.train, "training")?;
         let (train, validation) = holdout(&train, sizes.validation, 0);
         if train.is_empty() || validation.is_empty() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "{dataset}: {} training and {} held-out images are too few to train with; \
                  raise data.train",
                 train.len(),
@@ -79,7 +79,7 @@ impl Prepared {
             test: test.map(|n| n as usize),
             ..LoadOptions::default()
         };
-        let all = read(dataset, data_dir, options)?;
+        let all = load_with(dataset, data_dir, options)?;
         Self::of(all, dataset, test, Split::default(), Split::default())
     }
 
@@ -131,14 +131,10 @@ impl Prepared {
     }
 }
 
-fn read(dataset: &str, data_dir: &Path, options: LoadOptions) -> Result<Dataset> {
-    load_with(dataset, data_dir, options).map_err(|error| Error::Input(error.to_string()))
-}
-
 /// The first `wanted` images, all when none.
 fn cut(dataset: &str, split: &Split, wanted: Option<u32>, what: &str) -> Result<Split> {
     match wanted {
-        Some(n) if n as usize > split.len() => Err(Error::Input(format!(
+        Some(n) if n as usize > split.len() => Err(Error::Usage(format!(
             "{dataset} has {} {what} images, {n} were asked for",
             split.len()
         ))),

@@ -1,8 +1,8 @@
 //! A suite as it is run: read, checked, planned on its images, and computed.
 
 use super::corrupted::Folders;
-use super::live::Presence;
-use super::{CorruptedSource, Executed, Executor, Part, Prepared, RunDirectory};
+use super::heartbeat::Heartbeat;
+use super::{CorruptedSource, Executed, Executor, Participation, Prepared, RunDirectory};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::allocate;
@@ -48,10 +48,10 @@ impl Session {
         &self,
         directory: &RunDirectory,
         device: Device,
-        part: Part,
+        part: Participation,
         only: Option<&str>,
     ) -> Result<Executed> {
-        let _presence = Presence::show(directory.root(), &device::name(device))?;
+        let _presence = Heartbeat::show(directory.root(), &device::name(device))?;
         Executor {
             directory,
             data: &self.data,

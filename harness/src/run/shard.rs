@@ -5,8 +5,8 @@
 //! that whoever is cut off loses little. A piece is one line of JSON, then the outcome rows as ten
 //! little-endian 32-bit words each. No row depends on where the cuts are.
 
-use super::files::{create_folder, write_atomic};
 use crate::error::{Error, Result};
+use crate::files::{create_folder, write_atomic};
 use crate::progress::announce;
 use rlnet_suites::{Branch, CellId, Condition, Outcome};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ const WORDS: usize = 10;
 /// A stretch of one condition's images that one process evaluates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Place of the condition in the cell.
+    /// OutputLocation of the condition in the cell.
     pub condition: usize,
     /// The first image.
     pub from: usize,
@@ -63,7 +63,7 @@ impl Shard {
 pub struct ShardHeader {
     /// Identity of the cell.
     pub cell: CellId,
-    /// Place of the condition.
+    /// OutputLocation of the condition.
     pub condition: usize,
     /// The first image.
     pub from: usize,
@@ -108,9 +108,9 @@ impl ShardResult {
                 .branches
                 .iter()
                 .position(|branch| *branch == row.branch);
-            let branch = branch
-                .and_then(|at| u32::try_from(at).ok())
-                .ok_or_else(|| Error::Work(format!("a row of branch {} was not asked for", row.branch)))?;
+            let branch = branch.and_then(|at| u32::try_from(at).ok()).ok_or_else(|| {
+                Error::Internal(format!("a row of branch {} was not asked for", row.branch))
+            })?;
             let words: [u32; WORDS] = [
                 row.image,
                 branch,
@@ -127,7 +127,7 @@ impl ShardResult {
         }
         let mut header = self.header.clone();
         header.checksum = blake3::hash(&rows).to_hex().to_string();
-        let mut bytes = serde_json::to_vec(&header).map_err(|error| Error::Work(error.to_string()))?;
+        let mut bytes = serde_json::to_vec(&header).map_err(Error::internal)?;
         bytes.push(b'\n');
         bytes.extend(rows);
         Ok(bytes)

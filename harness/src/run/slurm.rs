@@ -5,9 +5,9 @@
 //! a task that is killed and requeued goes on where it was. The time limit, a preemption and
 //! `scontrol requeue` all come as signals that the job's script hands to the program.
 
-use super::directory::{RunDirectory, write_json};
-use super::files::{create_folder, write_atomic};
+use super::directory::RunDirectory;
 use crate::error::{Error, Result, STOPPED};
+use crate::files::{create_folder, write_atomic, write_json};
 use rlnet_suites::{Cell, CellId, CellSpec, Slurm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 
 /// One submitted job array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct SlurmJob {
     /// Slurm's number.
     pub id: String,
     /// `level-0`, ..., `report`.
@@ -37,11 +37,11 @@ pub struct Submission {
     /// The run's name among its workers.
     pub session: String,
     /// Its jobs, in order.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<SlurmJob>,
 }
 
 /// What a submission needs to know.
-pub struct Request<'a> {
+pub struct SlurmRequest<'a> {
     /// The suite's name.
     pub suite: &'a str,
     /// The run's name among its workers.
@@ -79,7 +79,7 @@ pub fn levels<'a>(missing: &[&'a Cell]) -> Vec<Vec<&'a Cell>> {
 ///
 /// # Errors
 /// When `sbatch` is not there or refuses (with its words); jobs already submitted are cancelled.
-pub fn submit(directory: &RunDirectory, request: &Request<'_>) -> Result<Submission> {
+pub fn submit(directory: &RunDirectory, request: &SlurmRequest<'_>) -> Result<Submission> {
     let root = fs::canonicalize(directory.root()).map_err(|error| Error::reading(directory.root(), error))?;
     let folder = root.join("slurm").join(request.session);
     create_folder(&folder)?;
@@ -124,7 +124,7 @@ fn shell(path: &Path) -> String {
 
 fn submit_one(
     submission: &mut Submission,
-    request: &Request<'_>,
+    request: &SlurmRequest<'_>,
     folder: &Path,
     (name, tasks, cells, command): (String, u32, Vec<CellId>, Vec<String>),
 ) -> Result<()> {
@@ -141,7 +141,7 @@ fn submit_one(
         Ok(answer) => {
             // `12` or `12;cluster`.
             let id = answer.trim().split(';').next().unwrap_or_default().to_owned();
-            submission.jobs.push(Job {
+            submission.jobs.push(SlurmJob {
                 id,
                 name,
                 tasks,
@@ -152,15 +152,15 @@ fn submit_one(
         Err(why) => {
             let ids = submission.jobs.iter().map(|job| job.id.as_str());
             let _ = said(Command::new("scancel").args(ids));
-            Err(Error::Work(format!("submitting {}: {why}", path.display())))
+            Err(Error::External(format!("submitting {}: {why}", path.display())))
         }
     }
 }
 
 /// The script of a job: options, the program in the background, signals handed on to it, and a
 /// requeue when it was stopped or killed.
-fn script(request: &Request<'_>, folder: &Path, name: &str, command: &[String]) -> Result<String> {
-    let here = std::env::current_dir().map_err(|error| Error::Work(format!("where this is: {error}")))?;
+fn script(request: &SlurmRequest<'_>, folder: &Path, name: &str, command: &[String]) -> Result<String> {
+    let here = std::env::current_dir().map_err(|error| Error::External(format!("where this is: {error}")))?;
     let mut lines = vec![
         "#!/bin/bash".to_owned(),
         format!("#SBATCH --job-name=rlnet-{}-{name}", request.suite),
@@ -237,7 +237,7 @@ pub fn cancel(root: &Path, submission: &Submission) -> Result<()> {
     let ids = submission.jobs.iter().map(|job| job.id.as_str());
     // The script hands SIGTERM on; without --full only the program's children would get it.
     said(Command::new("scancel").arg("--full").args(ids))
-        .map_err(|why| Error::Work(format!("scancel: {why}")))?;
+        .map_err(|why| Error::External(format!("scancel: {why}")))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Cells as objects: copied when they are finished, fetched back where they are missing.
 
+use super::error::StoreError;
 use super::objects::Objects;
-use super::trouble::Trouble;
 use crate::error::{Error, Result};
 use crate::eval::saved;
 use crate::run::RunDirectory;
@@ -37,7 +37,7 @@ impl Store {
         let pool = ThreadPoolBuilder::new().num_threads(AT_ONCE).build();
         Ok(Self {
             objects: Objects::open(url)?,
-            pool: pool.map_err(|error| Error::Work(format!("starting threads: {error}")))?,
+            pool: pool.map_err(|error| Error::External(format!("starting threads: {error}")))?,
         })
     }
 
@@ -60,7 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store refuses or does not answer.
-    pub fn finished(&self) -> std::result::Result<BTreeSet<CellId>, Trouble> {
+    pub fn finished(&self) -> std::result::Result<BTreeSet<CellId>, StoreError> {
         let names = self.objects.list("cells")?;
         let ids = names.iter().filter_map(|name| {
             let id = name.strip_prefix("cells/")?.strip_suffix("/cell.json")?;
@@ -86,7 +86,7 @@ impl Store {
     pub fn plan(&self) -> Result<Option<Plan>> {
         let bytes = self.objects.get("plan.json")?;
         let plan = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
-        plan.map_err(|error| Error::Input(format!("reading {}: {error}", self.objects.at("plan.json"))))
+        plan.map_err(|error| Error::Missing(format!("reading {}: {error}", self.objects.at("plan.json"))))
     }
 
     /// Copies a report, unless it is there.
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// Whether a cell is whole in the store.
-    pub(super) fn has(&self, id: &CellId) -> std::result::Result<bool, Trouble> {
+    pub(super) fn has(&self, id: &CellId) -> std::result::Result<bool, StoreError> {
         self.objects.has(&name(id, "cell.json"))
     }
 
@@ -121,7 +121,7 @@ impl Store {
         let folder = directory.cell(id);
         let damaged = |why: String| {
             directory.set_aside(id, &why)?;
-            Err(Error::Work(format!("cell {id} is damaged: {why}")))
+            Err(Error::Failed(format!("cell {id} is damaged: {why}")))
         };
         let record = match directory.record(id) {
             Ok(record) => record,

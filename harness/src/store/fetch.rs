@@ -1,13 +1,13 @@
 //! Cells on their way back, every file compared with its checksum.
 
 use super::cells::{Store, name};
-use super::trouble::Trouble;
+use super::error::StoreError;
 use crate::error::{Error, Result};
 use crate::eval::saved;
+use crate::files::{create_folder, sync_folder, write_atomic};
 use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::check::record_of;
-use crate::run::files::{create_folder, sync_folder, write_atomic};
 use crate::stop;
 use rlnet_suites::{Cell, CellId, CellSpec};
 use std::collections::BTreeSet;
@@ -137,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store refuses or does not answer.
-    pub fn check(&self, id: &CellId) -> std::result::Result<Option<String>, Trouble> {
+    pub fn check(&self, id: &CellId) -> std::result::Result<Option<String>, StoreError> {
         let Some(bytes) = self.objects.get(&name(id, "cell.json"))? else {
             return Ok(Some("its cell.json is gone".to_owned()));
         };
@@ -162,7 +162,7 @@ impl Store {
         let ids: Vec<&CellId> = ids.iter().collect();
         let found = self.each(&ids, |id| {
             let why = self.check(id)?;
-            Ok::<_, Trouble>(why.map(|why| ((*id).clone(), why)))
+            Ok::<_, StoreError>(why.map(|why| ((*id).clone(), why)))
         })?;
         Ok(found.into_iter().flatten().collect())
     }

@@ -92,7 +92,7 @@ impl Mirror {
         drop(self.end);
         self.thread
             .join()
-            .unwrap_or_else(|_| Err(Error::Work("internal: copying to the store ended early".into())))
+            .unwrap_or_else(|_| Err(Error::Internal("copying to the store ended early".into())))
     }
 }
 
@@ -120,7 +120,7 @@ impl Copies {
 
     fn last_round(&self) -> Result<()> {
         self.round().map_err(|error| {
-            Error::Work(format!(
+            Error::External(format!(
                 "not all finished cells are in {}: {error}\nwhat was computed is in {}, and the same command goes on",
                 self.store.url(),
                 self.directory.root().display()

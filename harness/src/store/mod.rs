@@ -8,15 +8,15 @@
 
 mod cells;
 mod connect;
+mod error;
 mod fetch;
+mod location;
 mod mirror;
 mod objects;
-mod place;
 pub mod remote;
-mod trouble;
-mod view;
+mod report;
 
 pub use cells::Store;
+pub use error::StoreError;
+pub use location::{OutputLocation, folder_only};
 pub use mirror::Mirror;
-pub use place::{Place, folder_only};
-pub use trouble::Trouble;

@@ -1,7 +1,7 @@
 //! One URL opened: objects in, objects out, in bounded memory.
 
 use super::connect::{connect, scheme};
-use super::trouble::{Trouble, trouble};
+use super::error::{StoreError, trouble};
 use futures_util::StreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutPayload, WriteMultipart};
@@ -18,7 +18,7 @@ const PARTS: usize = 2;
 /// Parts an object may have: S3 takes 10,000.
 const MOST: u64 = 9_000;
 
-type Result<T> = std::result::Result<T, Trouble>;
+type Result<T> = std::result::Result<T, StoreError>;
 type Raw<T> = object_store::Result<T>;
 
 /// The objects under one URL.
@@ -39,7 +39,7 @@ impl Objects {
     /// When the URL or the environment's options are wrong.
     pub fn open(url: &Url) -> Result<Self> {
         let name = url.as_str().trim_end_matches('/').to_owned();
-        let refused = |why: String| Trouble {
+        let refused = |why: String| StoreError {
             text: format!("opening {name}: {why}"),
             refused: true,
         };
@@ -74,7 +74,7 @@ impl Objects {
             .fold(self.prefix.clone(), |key, part| key.join(part))
     }
 
-    fn trouble(&self, doing: &str, name: &str, error: &object_store::Error) -> Trouble {
+    fn trouble(&self, doing: &str, name: &str, error: &object_store::Error) -> StoreError {
         trouble(&format!("{doing} {}", self.at(name)), &self.scheme, error)
     }
 
@@ -131,7 +131,7 @@ impl Objects {
         let mut hash = blake3::Hasher::new();
         let mut take = |bytes: &[u8]| {
             hash.update(bytes);
-            into.write_all(bytes).map_err(|error| Trouble {
+            into.write_all(bytes).map_err(|error| StoreError {
                 text: format!("keeping {}: {error}", self.at(name)),
                 refused: false,
             })
@@ -181,7 +181,7 @@ impl Objects {
     /// # Errors
     /// As [`list`](Self::list), and when the file cannot be read.
     pub fn put_file(&self, name: &str, path: &Path, sum: &str) -> Result<bool> {
-        let unread = |error: std::io::Error| Trouble {
+        let unread = |error: std::io::Error| StoreError {
             text: format!("reading {}: {error}", path.display()),
             refused: false,
         };

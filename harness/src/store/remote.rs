@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::run::RunDirectory;
-use crate::store::{Mirror, Place, Store};
+use crate::store::{Mirror, OutputLocation, Store};
 use rlnet_suites::{CellId, Plan};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the URL is wrong, or the store refuses or does not answer.
-    pub fn open(place: &Place) -> Result<Option<Self>> {
+    pub fn open(place: &OutputLocation) -> Result<Option<Self>> {
         let Some(url) = place.url() else { return Ok(None) };
         let store = Store::open(url)?;
         Ok(Some(Self {
@@ -71,7 +71,7 @@ impl Remote {
         let (there, damaged) = (self.there.clone(), self.damaged.clone());
         let mirror = Mirror::start(&self.store, directory, cells, there, damaged)?;
         match (work(), mirror.finish()) {
-            (Err(error), Err(copies)) => Err(error.and(&copies)),
+            (Err(error), Err(copies)) => Err(error.and(copies)),
             (Err(error), Ok(())) => Err(error),
             (Ok(done), copies) => Ok((done, copies)),
         }
@@ -91,8 +91,8 @@ impl Remote {
 ///
 /// # Errors
 /// When there is no run at a URL, or its store refuses or does not answer.
-pub fn folders(places: &[&Place]) -> Result<Vec<PathBuf>> {
-    let folder = |place: &&Place| {
+pub fn folders(places: &[&OutputLocation]) -> Result<Vec<PathBuf>> {
+    let folder = |place: &&OutputLocation| {
         let folder = place.view()?;
         if let Some(url) = place.url() {
             Store::open(url)?.view(&folder)?;

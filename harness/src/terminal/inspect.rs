@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::estimate::{Cost, cpu_time, lines};
-use crate::run::view::duration;
+use crate::run::progress::duration;
 use crate::run::work::{self, GPU_RATE, Images};
 use crate::store::remote::Remote;
 use crate::terminal::{outln, print_json};
@@ -19,7 +19,7 @@ use std::path::Path;
 /// When something is damaged, or cannot be read.
 pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     if !out.join("cells").is_dir() && remote.is_none() {
-        return Err(Error::Input(format!(
+        return Err(Error::Missing(format!(
             "{} is not a run directory: it has no cells; name one with --out",
             out.display()
         )));
@@ -86,7 +86,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         ));
     }
     if !found.is_empty() {
-        return Err(Error::Work(format!(
+        return Err(Error::Differs(format!(
             "{}; run the same command without --verify to compute or copy them again",
             found.join(", ")
         )));

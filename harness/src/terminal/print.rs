@@ -1,6 +1,6 @@
 //! Stdout, whose failures are kept until the end of the command.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, STOPPED};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ pub fn flush() -> Result<()> {
     note_failure(std::io::stdout().flush());
     match FAILED.get() {
         None => Ok(()),
-        Some(error) => Err(Error::Work(format!(
+        Some(error) => Err(Error::External(format!(
             "writing to stdout: {error}; the output is incomplete, run the same command again"
         ))),
     }
@@ -51,7 +51,7 @@ pub fn has_colour() -> bool {
 /// Prints on stderr why a command ended.
 pub fn print_error(error: &Error) {
     let (word, colour) = match error {
-        Error::Stopped(_) => ("stopped", 33),
+        _ if error.exit_code() == STOPPED => ("stopped", 33),
         _ => ("error", 31),
     };
     let word = if has_colour() {

@@ -1,7 +1,7 @@
 //! A report that is there, so that one of the same cells is not drawn again.
 
 use crate::error::{Error, Result};
-use crate::run::files::write_atomic;
+use crate::files::write_atomic;
 use crate::run::{Executed, RunDirectory};
 use crate::terminal::{print_json, print_line};
 use rlnet_reports::{Format, Rendered, render};
@@ -71,7 +71,7 @@ impl Drawn {
 
     /// Keeps it beside the page.
     pub fn keep(&self, out: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec(self).map_err(|error| Error::Work(error.to_string()))?;
+        let bytes = serde_json::to_vec(self).map_err(Error::internal)?;
         write_atomic(&Self::file(out), &bytes)
     }
 

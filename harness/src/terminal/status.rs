@@ -4,9 +4,9 @@ use super::{outln, print_json};
 use crate::error::{Error, Result};
 use crate::run::RunDirectory;
 use crate::run::failure::Failures;
-use crate::run::live::words;
+use crate::run::heartbeat::worker_statuses;
+use crate::run::progress::describe;
 use crate::run::slurm::{self, Submission};
-use crate::run::view::describe;
 use crate::store::remote::Remote;
 use rlnet_suites::{Cell, Plan};
 use serde_json::json;
@@ -32,7 +32,7 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         .filter(|cell| !done(cell))
         .filter_map(|cell| failures.of(&cell.id))
         .collect();
-    let words = words(out);
+    let words = worker_statuses(out);
     let last = slurm::last(out);
     let queue = last.as_ref().map(slurm::queue);
     if json {
@@ -97,7 +97,7 @@ fn plan_of(out: &Path, remote: Option<&Remote>) -> Result<Plan> {
             serde_json::from_slice(&text).map_err(|error| Error::reading(&path, error))
         }
         Some(remote) => remote.store().plan()?.ok_or_else(|| remote.store().no_run()),
-        None => Err(Error::Input(format!(
+        None => Err(Error::Usage(format!(
             "{}: there is no run (no plan.json); name the run's folder with --out, or leave --status out to start it",
             out.display()
         ))),

@@ -8,7 +8,7 @@ use super::score::{Scores, average};
 use super::sensitivity::{self, sensitivities};
 use super::sgd::Sgd;
 use super::snl::Slopes;
-use super::state::{Header, Partial, State};
+use super::state::{Partial, StageHeader, StageState};
 use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
@@ -132,7 +132,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
 
 /// The state to go on from: the checkpoint's, else that before the first epoch. A checkpoint
 /// that cannot be read is left, and the stage starts over.
-fn go_on(input: &StageInput<'_>, checkpoint: &Path) -> Result<State> {
+fn go_on(input: &StageInput<'_>, checkpoint: &Path) -> Result<StageState> {
     if !checkpoint.exists() {
         return begin(input);
     }
@@ -152,7 +152,7 @@ fn go_on(input: &StageInput<'_>, checkpoint: &Path) -> Result<State> {
 }
 
 /// Where a stage is.
-fn place(state: &State, spec: &TrainSpec) -> String {
+fn place(state: &StageState, spec: &TrainSpec) -> String {
     match &state.partial {
         Some(partial) => format!(
             "after step {} of epoch {} of {}",
@@ -166,7 +166,7 @@ fn place(state: &State, spec: &TrainSpec) -> String {
 
 /// Refuses weights that are no longer numbers: the last step of an epoch can break them without
 /// a loss that shows it, and a checkpoint of them could not be gone on from.
-fn unbroken(state: &State, input: &StageInput<'_>) -> Result<()> {
+fn unbroken(state: &StageState, input: &StageInput<'_>) -> Result<()> {
     let finite = |tensor: &tch::Tensor| tensor.isfinite().all().int64_value(&[]) != 0;
     match state.network.params().iter().find(|param| !finite(&param.tensor)) {
         None => Ok(()),
@@ -216,7 +216,7 @@ fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u6
 }
 
 /// The state before the first epoch.
-fn begin(input: &StageInput<'_>) -> Result<State> {
+fn begin(input: &StageInput<'_>) -> Result<StageState> {
     let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
     if let Some(start) = input.start {
         if !input.spec.units_only {
@@ -240,11 +240,11 @@ fn begin(input: &StageInput<'_>) -> Result<State> {
     } else {
         Optimizer::Sgd(Sgd::new(network.params(), input.spec.momentum, decay))
     };
-    Ok(State {
-        header: Header {
+    Ok(StageState {
+        header: StageHeader {
             cell: input.cell.to_owned(),
             passes: Some(Passes::default()),
-            ..Header::default()
+            ..StageHeader::default()
         },
         network,
         optimizer,
@@ -262,14 +262,14 @@ fn slopes_of(spec: &TrainSpec, network: &mut Network) -> Result<Slopes> {
     let total = network.layer_sizes().iter().sum();
     let budget = spec
         .budget
-        .ok_or_else(|| Error::Input("an snl stage needs a budget: 50k, or a reduction: 11.14x".to_owned()))?;
+        .ok_or_else(|| Error::Usage("an snl stage needs a budget: 50k, or a reduction: 11.14x".to_owned()))?;
     Ok(Slopes::new(network, budget.resolve(total)?, spec.lasso))
 }
 
 fn copy_weights(from: &Network, to: &Network) -> Result<()> {
     let _guard = tch::no_grad_guard();
     if from.params().iter().count() != to.params().iter().count() {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "a network that goes on with another's weights must have its architecture and norms, {} is not {}",
             to.spec().arch,
             from.spec().arch
@@ -285,7 +285,7 @@ fn copy_weights(from: &Network, to: &Network) -> Result<()> {
 /// epoch's curve points; nothing when it was asked to stop between two steps.
 fn one_epoch(
     input: &StageInput<'_>,
-    state: &mut State,
+    state: &mut StageState,
     keep: &[u64],
     progress: &Progress,
 ) -> Result<Option<Vec<CurvePoint>>> {
@@ -357,7 +357,7 @@ pub fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
 
 /// The steps of an epoch that are left. Gives how many are done, what they added up, and
 /// whether the epoch is at its end: not when a step was the last before a stop.
-fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Result<(Partial, bool)> {
+fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) -> Result<(Partial, bool)> {
     let spec = input.spec;
     let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
@@ -390,7 +390,7 @@ fn steps(input: &StageInput<'_>, state: &mut State, progress: &Progress) -> Resu
 /// before it.
 fn next_mask(
     spec: &TrainSpec,
-    state: &mut State,
+    state: &mut StageState,
     scores: &Scores,
     keep: &[u64],
 ) -> Result<Vec<(String, f64)>> {
@@ -416,7 +416,7 @@ fn next_mask(
 /// After an epoch of SNL: how many slopes are left; the mask, once they fit the budget.
 fn fewer_slopes(
     input: &StageInput<'_>,
-    state: &mut State,
+    state: &mut StageState,
     progress: &Progress,
 ) -> Result<Vec<(String, f64)>> {
     let number = state.header.epoch + 1;
@@ -442,7 +442,7 @@ fn fewer_slopes(
 }
 
 /// Accuracy of each branch on the images held out.
-fn validated(input: &StageInput<'_>, state: &State) -> Result<Vec<Accuracy>> {
+fn validated(input: &StageInput<'_>, state: &StageState) -> Result<Vec<Accuracy>> {
     let uncounted = Passes::default();
     let frozen = Counted {
         model: &state.network.freeze(),

@@ -17,7 +17,7 @@ use tch::{Tensor, no_grad_guard};
 
 /// The scalars of the state, kept in the checkpoint's header.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct StageHeader {
     /// Identity of the cell; a checkpoint of another cell is refused.
     pub cell: String,
     /// Epochs done.
@@ -116,9 +116,9 @@ pub struct Partial {
 }
 
 /// A stage in flight.
-pub struct State {
+pub struct StageState {
     /// The scalars.
-    pub header: Header,
+    pub header: StageHeader,
     /// The network being trained, with the mask in force.
     pub network: Network,
     /// The optimiser.
@@ -137,7 +137,7 @@ pub struct State {
     pub partial: Option<Partial>,
 }
 
-impl State {
+impl StageState {
     /// Remembers the network's present weights as the best.
     pub fn keep_best(&mut self, score: f64) {
         let _guard = no_grad_guard();
@@ -214,7 +214,7 @@ impl State {
     /// # Errors
     /// When the file is damaged or belongs to another cell.
     pub fn load(&mut self, path: &Path) -> Result<()> {
-        let (tensors, header): (Tensors, Header) = Tensors::load(path)?;
+        let (tensors, header): (Tensors, StageHeader) = Tensors::load(path)?;
         if header.cell != self.header.cell {
             return Err(Error::reading(
                 path,

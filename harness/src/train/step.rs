@@ -49,7 +49,7 @@ pub fn diverged(spec: &TrainSpec, epoch: u32, what: &str) -> Error {
         1 => "there is no epoch before it to go back to".to_owned(),
         _ => format!("the checkpoint of epoch {} is kept", epoch - 1),
     };
-    Error::Work(format!(
+    Error::Diverged(format!(
         "training of stage {} diverged: {what} in epoch {epoch} (learning rate {}); {kept}. Lower `lr` or the \
          attack's strength",
         spec.stage.name(),

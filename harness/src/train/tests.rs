@@ -473,7 +473,7 @@ fn an_snl_search_survives_a_resume() {
     let first = run(&third, &cut);
     assert_eq!(first.epoch, 3);
     let checkpoint = cut.join(super::stage::CHECKPOINT);
-    let (tensors, mut header): (crate::nn::checkpoint::Tensors, super::state::Header) =
+    let (tensors, mut header): (crate::nn::checkpoint::Tensors, super::state::StageHeader) =
         crate::nn::checkpoint::Tensors::load(&checkpoint).expect("a checkpoint");
     assert!(header.finished);
     header.finished = false;

@@ -5,7 +5,7 @@ use crate::networks::fill_value;
 use crate::shared::{json, matrix, npy_f32, relative};
 use rlnet::attack::{Classifier, TorchScript};
 use rlnet::nn::{Network, NetworkSpec, Quirks};
-use rlnet::pytorch::{Imported, Request, TorchFile, import, script};
+use rlnet::pytorch::{ImportRequest, Imported, TorchFile, import, script};
 use rlnet_suites::{Branch, NormBanks};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ fn said() -> Value {
     serde_json::from_slice(&std::fs::read(fixture("checkpoints.json")).expect("a file")).expect("JSON")
 }
 
-fn request(said: &Value) -> Request {
+fn request(said: &Value) -> ImportRequest {
     let three = |key: &str| serde_json::from_value(said[key].clone()).expect(key);
-    Request {
+    ImportRequest {
         arch: "resnet8-w2".parse().expect("known"),
         image_size: 8,
         classes: 10,
@@ -31,7 +31,7 @@ fn request(said: &Value) -> Request {
     }
 }
 
-fn imported(name: &str, request: &Request) -> Imported {
+fn imported(name: &str, request: &ImportRequest) -> Imported {
     let file = TorchFile::open(&fixture(name)).expect(name);
     import(&file, None, request).expect(name)
 }
@@ -67,7 +67,7 @@ fn the_official_students_layout() {
     assert_eq!(Some(kept), said["kept"]["student"].as_u64());
     check(&student.network, &said, "student", &BOTH);
     // Told otherwise, the same weights are another network.
-    let skipping = Request {
+    let skipping = ImportRequest {
         identity_skip: Some(true),
         ..request(&said)
     };
@@ -113,7 +113,7 @@ fn snls_shares_become_a_mask() {
 fn a_file_that_does_not_fit_is_refused() {
     let said = said();
     let refused = |name: &str, arch: &str, hints: &[&str]| {
-        let request = Request {
+        let request = ImportRequest {
             arch: arch.parse().expect(arch),
             ..request(&said)
         };
@@ -138,7 +138,7 @@ fn a_file_that_does_not_fit_is_refused() {
         .to_string();
     assert!(error.contains("modle") && error.contains("mask_epoch"), "{error}");
     // At another resolution the weights fit and the masks do not.
-    let larger = Request {
+    let larger = ImportRequest {
         image_size: 16,
         ..request(&said)
     };
@@ -285,7 +285,7 @@ fn the_references_networks_by_their_own_names() {
             writer.tensor("FloatStorage", &shape, bytes);
         }
         writer.pickle.push(b'u');
-        let request = Request {
+        let request = ImportRequest {
             arch: arch.parse().expect(arch),
             image_size: 32,
             classes: 10,
@@ -394,7 +394,7 @@ fn families_come_back_from_their_official_names() {
         }
         writer.pickle.push(b'u');
         std::fs::write(&path, writer.zip()).expect("written");
-        let request = Request {
+        let request = ImportRequest {
             arch: arch.parse().expect(arch),
             image_size: 32,
             classes: 10,

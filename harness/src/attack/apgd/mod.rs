@@ -34,7 +34,7 @@ pub(super) fn auto_pgd(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor>
         _ => 2,
     };
     if classes < needed {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "{}: its loss needs {needed} classes, this model has {classes}; use apgd-ce",
             spec.name()
         )));

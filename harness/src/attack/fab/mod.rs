@@ -88,7 +88,7 @@ pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest
     let logits = target.logits(images)?;
     let classes = logits.size()[1];
     if classes < 2 {
-        return Err(Error::Input(format!(
+        return Err(Error::Incompatible(format!(
             "FAB needs a model with two classes or more, this one has {classes}: there is no boundary to go to"
         )));
     }

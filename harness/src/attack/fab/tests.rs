@@ -146,5 +146,5 @@ fn what_is_wrong_or_undefined_from_the_start() {
     assert!(nearest(&target(&model, &x, &y, 0, 0), settings(Norm::L1, None)).is_ok());
     let one = Linear::random(1, 3 * 4 * 4);
     let error = nearest(&target(&one, &x, &y.zeros_like(), 0, 5), settings(Norm::L2, None));
-    assert!(matches!(error, Err(Error::Input(why)) if why.contains("two classes")));
+    assert!(matches!(error, Err(Error::Incompatible(why)) if why.contains("two classes")));
 }

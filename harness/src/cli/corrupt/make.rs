@@ -3,10 +3,10 @@
 use super::{Look, byte_labels, dataset, names, test_images, while_writing};
 use crate::data::{Dataset, Tree};
 use crate::error::{Error, Result};
+use crate::files::open_folder;
 use crate::progress::Progress;
 use crate::request::Global;
 use crate::request::conditions::severities;
-use crate::run::files::open_folder;
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
@@ -77,7 +77,7 @@ impl Make {
         let started = Instant::now();
         // Required, but only where there is no subcommand, which clap's types cannot say.
         let (Some(name), Some(out)) = (&self.dataset, &self.out) else {
-            return Err(Error::Input(
+            return Err(Error::Usage(
                 "name a data set and --out, see rlnet corrupt --help".into(),
             ));
         };
@@ -88,7 +88,7 @@ impl Make {
             Rng::Keyed => Source::Keyed { seed },
             Rng::Numpy => Source::Numpy {
                 seed: u32::try_from(seed)
-                    .map_err(|_| Error::Input(format!("--seed {seed}: NumPy takes 0 to 4294967295")))?,
+                    .map_err(|_| Error::Usage(format!("--seed {seed}: NumPy takes 0 to 4294967295")))?,
             },
         };
         let generator = self.look.generator(None)?;
@@ -137,14 +137,14 @@ impl Make {
         out: &Path,
     ) -> Result<Made> {
         if severities != [1, 2, 3, 4, 5] {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--severity {}: a file of the official layout holds all five severities; leave the \
                  option out and read the rows you need (severity s is rows N(s-1) to Ns-1)",
                 self.severity
             )));
         }
         if self.format.is_some() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--format: {} is stored as .npy files, not as image files; leave the option out",
                 data.name
             )));
@@ -187,7 +187,7 @@ impl Make {
         out: &Path,
     ) -> Result<Made> {
         if self.rng == Rng::Numpy {
-            return Err(Error::Input(
+            return Err(Error::Usage(
                 "--rng numpy: the script of Tiny-ImageNet-C draws in six processes that share one state, \
                  so there is no one stream to follow; use --rng keyed"
                     .into(),

@@ -103,7 +103,7 @@ fn names(text: &str) -> Result<Vec<Corruption>> {
         }
     }
     if names.is_empty() {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "--names {text}: name at least one corruption"
         )));
     }
@@ -116,11 +116,10 @@ fn test_images(name: &str, global: &Global, limit: Option<u32>) -> Result<Loaded
         test_only: true,
         ..LoadOptions::default()
     };
-    let mut all =
-        load_with(name, &global.data_dir(), options).map_err(|error| Error::Input(error.to_string()))?;
+    let mut all = load_with(name, &global.data_dir(), options)?;
     match limit {
         Some(n) if n as usize > all.test.len() => {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--limit {n}: {name} has {} test images",
                 all.test.len()
             )));
@@ -135,7 +134,7 @@ fn test_images(name: &str, global: &Global, limit: Option<u32>) -> Result<Loaded
 fn byte_labels(test: &Split) -> Result<Vec<u8>> {
     let narrow = |&label: &u16| u8::try_from(label);
     let labels: std::result::Result<_, _> = test.labels.iter().map(narrow).collect();
-    labels.map_err(|_| Error::Input("the official layout holds labels below 256 only".into()))
+    labels.map_err(|_| Error::Usage("the official layout holds labels below 256 only".into()))
 }
 
 fn dataset<'a>(test: &'a Split, labels: &'a [u8]) -> Dataset<'a> {
@@ -147,7 +146,7 @@ fn dataset<'a>(test: &'a Split, labels: &'a [u8]) -> Dataset<'a> {
 }
 
 fn input(what: &str, why: Refused) -> Error {
-    Error::Input(format!("{what}: {why}"))
+    Error::Usage(format!("{what}: {why}"))
 }
 
 /// A refusal of the operating system while files are written is a failure of the work; any other

@@ -43,7 +43,7 @@ impl Preview {
     pub fn run(&self, global: &Global) -> Result<()> {
         let png = |end: &std::ffi::OsStr| end.eq_ignore_ascii_case("png");
         if !self.out.extension().is_some_and(png) {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "--out {}: the sheet is a PNG file; give it a name that ends in .png",
                 self.out.display()
             )));
@@ -65,7 +65,7 @@ impl Preview {
                 let test = test_images(name, global, None)?.test;
                 if self.index >= test.len() {
                     let why = format!("--index {}: {name} has {} test images", self.index, test.len());
-                    return Err(Error::Input(why));
+                    return Err(Error::Usage(why));
                 }
                 Image::from_raw(test.size, test.size, test.image(self.index).to_vec())
                     .map_err(|why| input(name, why))?

@@ -47,7 +47,7 @@ impl Verify {
             return self.own(global);
         }
         if published.is_none() && self.folder.join("fog").is_dir() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "verify: {} holds image files, of which no checksums are published; name the packed \
                  archive (Tiny-ImageNet-C.tar) instead",
                 self.folder.display()
@@ -89,7 +89,7 @@ impl Verify {
         let count = |status: &str| rows.iter().filter(|row| row["status"] == status).count();
         let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
         if equal + differ == 0 {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "verify: {} has not a single file of {} (fog.npy, labels.npy, ...); name the folder that they lie in",
                 self.folder.display(),
                 published.name()
@@ -107,7 +107,7 @@ impl Verify {
         }
         match differ {
             0 => Ok(()),
-            _ => Err(Error::Work(format!(
+            _ => Err(Error::Differs(format!(
                 "{}: {differ} of {} files there are not those of {}",
                 self.folder.display(),
                 equal + differ,
@@ -146,7 +146,7 @@ impl Verify {
         }
         match differ + missing {
             0 => Ok(()),
-            _ => Err(Error::Work(format!(
+            _ => Err(Error::Differs(format!(
                 "{}: {differ} parts differ from its provenance.json, {missing} are missing; make them \
                  again with the same rlnet corrupt command",
                 self.folder.display()
@@ -169,7 +169,7 @@ impl Verify {
         }
         match known {
             Some(_) => Ok(()),
-            None => Err(Error::Work(format!(
+            None => Err(Error::Differs(format!(
                 "{}: MD5 {md5} is that of no published archive ({}); download it again",
                 self.folder.display(),
                 PUBLISHED_TARS.map(|tar| tar.0).join(", ")

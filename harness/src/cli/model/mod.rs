@@ -160,7 +160,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         (Err(_), path) => {
             let file = cells::model_file(path)?;
             let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
-                true => Error::Input(format!(
+                true => Error::Usage(format!(
                     "{}: not a model.safetensors; the layers of a TorchScript file cannot be read (rlnet eval evaluates it; \
                      rlnet import makes a model from a PyTorch checkpoint)",
                     file.display()
@@ -188,7 +188,7 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
     let reduction = total as f64 / kept.max(1) as f64;
     let cost = PrivateCost::of(kept, Link::default());
     if as_json {
-        let value = serde_json::to_value(record).map_err(|error| Error::Work(error.to_string()))?;
+        let value = serde_json::to_value(record).map_err(Error::internal)?;
         print_json(&json!({
             "model": value,
             "relus_kept": kept,

@@ -26,7 +26,7 @@ pub fn sensitivity(
     let (network, header) = model::load(path, global.open_device()?)?;
     let (data, from) = images(path, dataset, global)?;
     if data.size as u64 != network.spec().image_size {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "{} has images of {} pixels, {} was trained at {}; name the data set it was trained on",
             data.name,
             data.size,
@@ -115,7 +115,7 @@ fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepar
         (Some(name), _) => (name, None),
         (None, Some(spec)) => (spec.dataset.as_str(), own.as_ref()),
         (None, None) => {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "{}: it lies in no cell of a run, so its training data are unknown; name the data set with --dataset",
                 path.display()
             )));
@@ -128,7 +128,7 @@ fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepar
     };
     let data = Prepared::load(name, &global.data_dir(), sizes)?;
     match spec {
-        Some(spec) if spec.checksum != data.checksum => Err(Error::Input(format!(
+        Some(spec) if spec.checksum != data.checksum => Err(Error::Usage(format!(
             "{name} in {} is not the data that the cell of {} was trained with (checksum {}, the cell has {}); name \
              the folder of the latter with --data-dir",
             global.data_dir().display(),

@@ -4,21 +4,21 @@ mod slurm;
 mod workers;
 
 use crate::error::{Error, Result};
+use crate::files::open_folder;
 use crate::progress::announce;
 use crate::request::execution_options::{summary, with_resume_hint};
 use crate::request::{CorruptedFolders, ExecutionOptions, Global, heading};
 use crate::run::estimate::{cpu_seconds, loads};
 use crate::run::eta::Load;
 use crate::run::execute::wanted;
-use crate::run::files::open_folder;
-use crate::run::jobs::Crew;
-use crate::run::live::process;
+use crate::run::heartbeat::process;
+use crate::run::progress::duration;
 use crate::run::session::{Session, read_suite};
-use crate::run::view::duration;
 use crate::run::work::Images;
-use crate::run::{Executed, Part, RunDirectory};
+use crate::run::worker_pool::WorkerPool;
+use crate::run::{Executed, Participation, RunDirectory};
 use crate::stop;
-use crate::store::Place;
+use crate::store::OutputLocation;
 use crate::store::remote::Remote;
 use crate::terminal::inspect::{dry_run, verify};
 use crate::terminal::render::finish;
@@ -69,7 +69,7 @@ pub struct Run {
     /// it. URLs: s3://, gs://, az://, https:// (WebDAV), file:///. Credentials come from the
     /// environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, ...
     #[arg(long, value_name = "DIR|URL", help_heading = heading::OUTPUT)]
-    out: Option<Place>,
+    out: Option<OutputLocation>,
     /// Working folder when --out is a URL (default: a folder of its own in ~/.cache/rlnet/runs)
     #[arg(long, value_name = "DIR", requires = "out", help_heading = heading::OUTPUT)]
     work_dir: Option<PathBuf>,
@@ -102,7 +102,7 @@ fn refuse_long(cells: &[Load], threads: usize) -> Result<()> {
     if seconds <= LONG {
         return Ok(());
     }
-    Err(Error::Input(format!(
+    Err(Error::Usage(format!(
         "this run would take about {} on {threads} CPU threads (an estimate; --dry-run shows more). Add --yes to start \
          it, use a GPU, or choose a smaller scale: --set scale=small",
         duration(seconds)
@@ -119,7 +119,7 @@ enum Where {
 
 impl Run {
     /// The `demo` suite.
-    pub fn demo(out: Option<Place>) -> Self {
+    pub fn demo(out: Option<OutputLocation>) -> Self {
         Self {
             suite: "demo".into(),
             out,
@@ -149,7 +149,7 @@ impl Run {
             return slurm::cancel(&out);
         }
         if suite.train.is_empty() {
-            return Err(Error::Input(format!(
+            return Err(Error::Usage(format!(
                 "suite {0} trains no model, it evaluates one that exists: rlnet eval MODEL --suite {1}",
                 suite.name, self.suite
             )));
@@ -220,11 +220,11 @@ impl Run {
     }
 
     /// Where results go.
-    fn place(&self, suite: &Suite) -> Result<Place> {
-        let default = || Place::Folder(Path::new("out").join(&suite.name));
+    fn place(&self, suite: &Suite) -> Result<OutputLocation> {
+        let default = || OutputLocation::Folder(Path::new("out").join(&suite.name));
         let place = self.out.clone().unwrap_or_else(default);
         match (self.executor, place.url()) {
-            (Where::Slurm, Some(url)) => Err(Error::Input(format!(
+            (Where::Slurm, Some(url)) => Err(Error::Usage(format!(
                 "--executor slurm needs a folder that its tasks share, and {url} is not one; give such a folder with \
                  --out, and when the run is done, run the same suite with --out {url} --work-dir FOLDER, which copies it"
             ))),
@@ -233,7 +233,7 @@ impl Run {
     }
 
     /// How a worker takes part.
-    fn worker_part(&self, session: &str) -> Result<Part> {
+    fn worker_part(&self, session: &str) -> Result<Participation> {
         let mut part = self.execution.part();
         session.clone_into(&mut part.session);
         match &self.cells {
@@ -270,7 +270,7 @@ impl Run {
         global: &Global,
         session: &Session,
         directory: &RunDirectory,
-        part: Part,
+        part: Participation,
     ) -> Result<Executed> {
         session.take_part(directory, global.open_device()?, part, self.only.as_deref())
     }
@@ -287,7 +287,7 @@ impl Run {
         let done = || wanted.iter().filter(|cell| directory.is_done(&cell.id)).count();
         let found = done();
         let images = Images::of(&session.data);
-        Crew {
+        WorkerPool {
             session: process(),
             arguments: (0..jobs)
                 .map(|number| workers::local(global, number, jobs, &process()))

@@ -3,10 +3,10 @@
 use super::workers;
 use crate::error::{Error, Result};
 use crate::run::RunDirectory;
-use crate::run::live::process;
+use crate::run::heartbeat::process;
 use crate::run::shard::Shard;
 use crate::run::shell::quoted;
-use crate::run::slurm::{self, Request};
+use crate::run::slurm::{self, SlurmRequest};
 use crate::terminal::{outln, print_json, print_line};
 use rlnet_suites::{Cell, CellId, CellSpec, Plan, Slurm};
 use serde_json::json;
@@ -39,13 +39,13 @@ pub fn submit(
         .and_then(|last| Some((slurm::queue(&last).ok()?, last)))
         .filter(|(queue, _)| !queue.is_empty());
     if let Some((queue, _)) = running {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "{} tasks of this run are in the queue already; look at them with --status, or --cancel them first",
             queue.len()
         )));
     }
     let program =
-        std::env::current_exe().map_err(|error| Error::Work(format!("finding rlnet itself: {error}")))?;
+        std::env::current_exe().map_err(|error| Error::External(format!("finding rlnet itself: {error}")))?;
     let program = quoted(program.display().to_string());
     let session = process();
     let arguments = workers::cluster(&session)
@@ -62,7 +62,7 @@ pub fn submit(
     let count = missing.len();
     let submission = slurm::submit(
         directory,
-        &Request {
+        &SlurmRequest {
             suite: &plan.suite,
             session: &session,
             slurm: &slurm,
@@ -118,7 +118,7 @@ pub fn cells(file: &Path) -> Result<BTreeSet<CellId>> {
 /// Cancels what was submitted.
 pub fn cancel(out: &Path) -> Result<()> {
     let Some(last) = slurm::last(out) else {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "{}: nothing was submitted to Slurm",
             out.display()
         )));

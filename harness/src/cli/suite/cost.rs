@@ -23,7 +23,7 @@ fn images(cell: &Cell) -> Result<Images> {
     );
     match (train, test) {
         (Some(train), Some(test)) => Ok(Images { train, test }),
-        _ => Err(Error::Input(format!(
+        _ => Err(Error::Usage(format!(
             "{}: its number of images is not known before it is read; set data.train and data.test",
             data.dataset
         ))),
@@ -57,13 +57,13 @@ impl Count {
 /// Prints it, in hours at `rate` million million multiply-accumulates a second.
 pub fn show(plan: &Plan, rate: f64, json: bool) -> Result<()> {
     if plan.cells.is_empty() {
-        return Err(Error::Input(format!(
+        return Err(Error::Usage(format!(
             "suite {} trains no model; its cost depends on the model that it evaluates",
             plan.suite
         )));
     }
     if !(rate > 0.0 && rate.is_finite()) {
-        return Err(Error::Input(format!("--rate {rate}: write a number above 0")));
+        return Err(Error::Usage(format!("--rate {rate}: write a number above 0")));
     }
     let count = Count::of(plan)?;
     let hours = |units: f64| units / (rate * 1e12) / 3600.0;

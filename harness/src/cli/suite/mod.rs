@@ -157,12 +157,12 @@ fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
         plan.cells.iter().find(|cell| cell.name == name).ok_or_else(|| {
             let names = plan.cells.iter().map(|cell| cell.name.as_str());
             let hint = rlnet_suites::error::suggest(name, names);
-            Error::Input(format!("{} has no cell {name}; {hint}", plan.suite))
+            Error::Usage(format!("{} has no cell {name}; {hint}", plan.suite))
         })
     };
     let content = |name: &str| {
         let cell = find(name)?;
-        let mut value = serde_json::to_value(cell).map_err(|error| Error::Work(error.to_string()))?;
+        let mut value = serde_json::to_value(cell).map_err(Error::internal)?;
         if let Some(fields) = value.as_object_mut() {
             // Labels: no part of what a cell is.
             for label in ["id", "name", "model"] {
@@ -204,7 +204,7 @@ fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
 fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
     let plan = resolve(name, sets)?;
     if json {
-        let value = serde_json::to_value(&plan).map_err(|error| Error::Work(error.to_string()))?;
+        let value = serde_json::to_value(&plan).map_err(Error::internal)?;
         print_json(&value);
         return Ok(());
     }
@@ -215,7 +215,7 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
-                let text = serde_json::to_string(spec).map_err(|e| Error::Work(e.to_string()))?;
+                let text = serde_json::to_string(spec).map_err(Error::internal)?;
                 outln!("\ntrain {}\n  {text}", cell.name);
                 outln!("  replays of the reference: {}", replayed(spec));
             }

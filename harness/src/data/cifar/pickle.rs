@@ -6,6 +6,7 @@
 //! `(version, shape, dtype, fortran order, bytes)`; the unpickler keeps such states and runs
 //! nothing, so no code in the file is ever executed.
 
+use crate::error::Problem;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -19,18 +20,18 @@ use crate::data::DataError;
 /// Reads `path` and returns its rows as binary-version records: label bytes, then pixels.
 /// With `coarse`, records carry the coarse label too, as in CIFAR-100.
 pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, DataError> {
-    let bad = |problem: String| DataError::Pickle {
+    let bad = |problem: Problem| DataError::Pickle {
         file: path.to_path_buf(),
-        problem,
+        problem: problem.to_string(),
     };
     let file = File::open(path).map_err(|source| DataError::Io {
         file: path.to_path_buf(),
         source,
     })?;
     let options = DeOptions::new().keep_restore_state().replace_unresolved_globals();
-    let value = value_from_reader(BufReader::new(file), options).map_err(|e| bad(e.to_string()))?;
+    let value = value_from_reader(BufReader::new(file), options).map_err(|e| bad(e.to_string().into()))?;
     let Value::Dict(entries) = value else {
-        return Err(bad("it holds no dictionary".to_owned()));
+        return Err(bad("it holds no dictionary".into()));
     };
     // Python 2 strings arrive as bytes, Python 3 strings as text.
     let get = |wanted: &str| {
@@ -42,7 +43,7 @@ pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, Data
                 _ => false,
             })
             .map(|(_, value)| value)
-            .ok_or_else(|| bad(format!("the key `{wanted}` is missing")))
+            .ok_or_else(|| bad(format!("the key `{wanted}` is missing").into()))
     };
     let pixels = array_bytes(get("data")?).map_err(bad)?;
     let columns: Vec<Vec<u8>> = if coarse {
@@ -55,11 +56,12 @@ pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, Data
     };
     let rows = pixels.len() / (3 * PLANE);
     if rows * 3 * PLANE != pixels.len() || columns.iter().any(|c| c.len() != rows) {
-        return Err(bad(format!(
+        let problem = format!(
             "{} pixel bytes and {} labels do not make whole images",
             pixels.len(),
             columns[0].len()
-        )));
+        );
+        return Err(bad(problem.into()));
     }
     let mut records = Vec::with_capacity(pixels.len() + rows * columns.len());
     for (i, row) in pixels.chunks_exact(3 * PLANE).enumerate() {
@@ -70,23 +72,23 @@ pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, Data
 }
 
 /// The bytes of a `uint8` array in row order: a NumPy state tuple, or plain bytes.
-fn array_bytes(value: &Value) -> Result<&[u8], String> {
+fn array_bytes(value: &Value) -> Result<&[u8], Problem> {
     match value {
         Value::Bytes(bytes) => Ok(bytes),
         Value::Tuple(state) => match state.as_slice() {
             [_, _, _, Value::Bool(false) | Value::I64(0), Value::Bytes(bytes)] => Ok(bytes),
             [_, _, _, Value::Bool(true) | Value::I64(_), _] => {
-                Err("`data` is stored column by column (Fortran order)".to_owned())
+                Err("`data` is stored column by column (Fortran order)".into())
             }
-            _ => Err("`data` is not a NumPy array of bytes".to_owned()),
+            _ => Err("`data` is not a NumPy array of bytes".into()),
         },
-        _ => Err("`data` is neither a NumPy array nor bytes".to_owned()),
+        _ => Err("`data` is neither a NumPy array nor bytes".into()),
     }
 }
 
-fn labels(value: &Value) -> Result<Vec<u8>, String> {
+fn labels(value: &Value) -> Result<Vec<u8>, Problem> {
     let Value::List(items) = value else {
-        return Err("the labels are not a list".to_owned());
+        return Err("the labels are not a list".into());
     };
     items
         .iter()
@@ -95,5 +97,5 @@ fn labels(value: &Value) -> Result<Vec<u8>, String> {
             _ => None,
         })
         .collect::<Option<_>>()
-        .ok_or_else(|| "a label is not a number from 0 to 255".to_owned())
+        .ok_or_else(|| Problem::from("a label is not a number from 0 to 255"))
 }

@@ -76,7 +76,7 @@ impl CorruptedImages {
     /// # Errors
     /// When a corruption cannot take these images, or a file cannot be read.
     pub fn batch(&self, test: &Split, name: &str, severity: u8, from: usize, n: usize) -> Result<Split> {
-        let failed = |why: &dyn std::fmt::Display| Error::Input(format!("{name}/{severity}: {why}"));
+        let failed = |why: &dyn std::fmt::Display| Error::Corrupted(format!("{name}/{severity}: {why}"));
         let corruption: Corruption = name.parse().map_err(|why| failed(&why))?;
         let level = Severity::new(severity).map_err(|why| failed(&why))?;
         match self {
@@ -116,7 +116,7 @@ fn locate(folder: &Path, wanted: &Wanted<'_>) -> Result<PathBuf> {
     let found = places.iter().flatten().find(|place| holds(place));
     found.cloned().ok_or_else(|| {
         let looked: Vec<String> = places.iter().flatten().map(|p| p.display().to_string()).collect();
-        Error::Input(format!(
+        Error::Corrupted(format!(
             "--corrupted-dir: no corrupted images of {} in {}: there is neither labels.npy with \
              {} nor, for image files, a folder of each corruption; unpack the published archive \
              there, or make one: rlnet corrupt {} --out DIR",
@@ -133,7 +133,7 @@ fn locate(folder: &Path, wanted: &Wanted<'_>) -> Result<PathBuf> {
 
 /// An error about a file of an archive, with what to do.
 fn damaged(why: impl std::fmt::Display) -> Error {
-    Error::Input(format!(
+    Error::Corrupted(format!(
         "--corrupted-dir: {why}; fetch or unpack the archive again, or make it again with rlnet corrupt"
     ))
 }

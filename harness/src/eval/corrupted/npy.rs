@@ -129,7 +129,7 @@ fn check_labels(path: &Path, wanted: &Wanted<'_>) -> Result<usize> {
         .max()
         .map_or(0, |&index| index as usize + 1);
     if most > block {
-        return Err(Error::Input(format!(
+        return Err(Error::Corrupted(format!(
             "--corrupted-dir: {}: the archive holds {block} images a severity, but {most} test \
              images of {} are to be measured; use --limit {block} (in a suite: data.test), or \
              another archive",
@@ -143,7 +143,7 @@ fn check_labels(path: &Path, wanted: &Wanted<'_>) -> Result<usize> {
         for (&index, &label) in wanted.test.indices.iter().zip(&wanted.test.labels) {
             let row = (severity - 1) * block + index as usize;
             if u16::from(labels[row]) != label {
-                return Err(Error::Input(format!(
+                return Err(Error::Corrupted(format!(
                     "--corrupted-dir: {}: row {row} (severity {severity}) has label {}, but test \
                      image {index} of {} has label {label}; is this the archive of another data set?",
                     path.display(),

@@ -125,7 +125,7 @@ impl TreeArchive {
 /// matched by name.
 fn list(place: &Path, wanted: &Wanted<'_>) -> Result<(Vec<Entry>, bool)> {
     let Some(tree) = wanted.tree else {
-        return Err(Error::Input(format!(
+        return Err(Error::Corrupted(format!(
             "--corrupted-dir: {} holds image files, but the images of {} have no names to match; \
              use an archive of .npy files",
             place.display(),

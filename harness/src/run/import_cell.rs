@@ -1,8 +1,8 @@
 //! A finished cell of one run directory, brought to another.
 
 use super::directory::RunDirectory;
-use super::files::{create_folder, sync_folder};
 use crate::error::{Error, Result};
+use crate::files::{create_folder, sync_folder};
 use rlnet_suites::CellRecord;
 use std::fs::{self, File};
 use std::path::Path;
@@ -12,13 +12,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// When a file cannot be read or written, or is not what was recorded of it.
-pub fn bring(from: &Path, record: &CellRecord, to: &RunDirectory) -> Result<()> {
+pub fn import_cell(from: &Path, record: &CellRecord, to: &RunDirectory) -> Result<()> {
     let id = &record.cell.id;
     if to.is_done(id) {
         return Ok(());
     }
     let Some(_claim) = to.claims().take(&id.0)? else {
-        return Err(Error::Work(format!(
+        return Err(Error::Failed(format!(
             "cell {id} is in the hands of another process in {}; wait for it",
             to.root().display()
         )));

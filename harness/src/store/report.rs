@@ -5,8 +5,8 @@ use super::cells::{Store, name};
 use super::fetch::Fetched;
 use crate::error::{Error, Result};
 use crate::eval::saved;
+use crate::files::{create_folder, write_atomic};
 use crate::run::claim::Claims;
-use crate::run::files::{create_folder, write_atomic};
 use std::fs;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ const LEFT: [&str; 2] = ["model.safetensors", saved::FILE];
 impl Store {
     /// That nothing was run with this URL.
     pub fn no_run(&self) -> Error {
-        Error::Input(format!(
+        Error::Missing(format!(
             "{} has no run: there is no plan.json; name the URL that rlnet run had as --out",
             self.url()
         ))
@@ -51,7 +51,7 @@ impl Store {
                 Fetched::Whole | Fetched::Absent => Ok(()),
                 Fetched::Damaged(why) => {
                     let _ = fs::remove_dir_all(&place);
-                    Err(Error::Input(format!(
+                    Err(Error::Missing(format!(
                         "cell {} ({}) in {} is damaged: {why}; rlnet run with --out {} and --verify sets it aside, \
                          and without --verify computes it again",
                         cell.name,

@@ -7,24 +7,25 @@ use std::error::Error as StdError;
 
 /// Something that went wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct StoreError {
     /// The whole story.
     pub text: String,
     /// Whether it is the user's turn (a wrong URL, no permission) rather than the network's.
     pub refused: bool,
 }
 
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Self {
-        match trouble.refused {
-            true => Self::Input(trouble.text),
-            false => Self::Work(trouble.text),
+impl From<StoreError> for Error {
+    fn from(trouble: StoreError) -> Self {
+        if trouble.refused {
+            Self::Refused(trouble.text)
+        } else {
+            Self::External(trouble.text)
         }
     }
 }
 
 /// Why a store did not do what it was asked, and what may help. `doing` names the URL.
-pub(super) fn trouble(doing: &str, scheme: &ObjectStoreScheme, error: &object_store::Error) -> Trouble {
+pub(super) fn trouble(doing: &str, scheme: &ObjectStoreScheme, error: &object_store::Error) -> StoreError {
     let story = story(error);
     let last = story.last().cloned().unwrap_or_default();
     let whole = story.join(": ");
@@ -60,7 +61,7 @@ pub(super) fn trouble(doing: &str, scheme: &ObjectStoreScheme, error: &object_st
             "check the URL, the credentials in the environment, and what they are allowed to do there",
         )
     };
-    Trouble {
+    StoreError {
         text: format!("{doing}: {why}; {cure}"),
         refused,
     }

@@ -3,8 +3,8 @@
 //! Each process keeps a locked file under `live/` while it lives, and beside it a small JSON file
 //! that says what it does. Whoever wants to know looks at those whose lock is held.
 
-use super::files::create_folder;
 use crate::error::{Error, Result};
+use crate::files::create_folder;
 use crate::progress::{self, Report};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -28,7 +28,7 @@ pub fn process() -> String {
 
 /// What a process says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Word {
+pub struct WorkerStatus {
     /// The process.
     pub process: String,
     /// The device it works on.
@@ -39,13 +39,13 @@ pub struct Word {
 
 /// This process's presence in a run directory; ends when dropped.
 #[derive(Debug)]
-pub struct Presence {
+pub struct Heartbeat {
     _lock: File,
     lock: PathBuf,
     word: PathBuf,
 }
 
-impl Presence {
+impl Heartbeat {
     /// Shows this process in a run directory.
     ///
     /// # Errors
@@ -54,21 +54,16 @@ impl Presence {
         let folder = root.join("live");
         create_folder(&folder)?;
         // Sweeps up after processes that were killed.
-        words(root);
+        worker_statuses(root);
         let name = process();
         let lock = folder.join(format!("{name}.lock"));
         let file = File::create(&lock).map_err(|error| Error::writing(&lock, &error))?;
-        file.try_lock().map_err(|error| {
-            Error::Disk(format!(
-                "locking {}: {error}; the run directory must be on a file system with locks",
-                lock.display()
-            ))
-        })?;
+        file.try_lock().map_err(|error| Error::locking(&lock, error))?;
         let word = folder.join(format!("{name}.json"));
         let path = word.clone();
         let (process, device) = (name, device.to_owned());
         progress::tell(move |report| {
-            let said = Word {
+            let said = WorkerStatus {
                 process: process.clone(),
                 device: device.clone(),
                 report: report.clone(),
@@ -88,7 +83,7 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         progress::tell(|_| {});
         let _ = fs::remove_file(&self.word);
@@ -97,7 +92,7 @@ impl Drop for Presence {
 }
 
 /// The processes at work in a run directory, by name. Files of dead ones are removed.
-pub fn words(root: &Path) -> Vec<Word> {
+pub fn worker_statuses(root: &Path) -> Vec<WorkerStatus> {
     let mut words = Vec::new();
     for entry in fs::read_dir(root.join("live")).into_iter().flatten().flatten() {
         let lock = entry.path();
@@ -109,7 +104,7 @@ pub fn words(root: &Path) -> Vec<Word> {
         if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             let said = fs::read(&word)
                 .ok()
-                .and_then(|text| serde_json::from_slice::<Word>(&text).ok());
+                .and_then(|text| serde_json::from_slice::<WorkerStatus>(&text).ok());
             words.extend(said);
         } else {
             let _ = fs::remove_file(&word);

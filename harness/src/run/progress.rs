@@ -2,7 +2,7 @@
 
 use super::directory::RunDirectory;
 use super::eta::{Eta, Load};
-use super::live::Word;
+use super::heartbeat::WorkerStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A live view of a run directory.
-pub struct View {
+pub struct RunProgress {
     cells: Vec<Load>,
     eta: Eta,
     started: Instant,
@@ -26,7 +26,7 @@ struct Bars {
     workers: BTreeMap<String, ProgressBar>,
 }
 
-impl View {
+impl RunProgress {
     /// A view of these cells, which so many workers share.
     pub fn new(cells: &[Load], workers: usize) -> Self {
         let bars = std::io::stderr().is_terminal().then(|| {
@@ -50,7 +50,7 @@ impl View {
     }
 
     /// Shows what is so now.
-    pub fn update(&mut self, directory: &RunDirectory, words: &[Word], failed: usize) {
+    pub fn update(&mut self, directory: &RunDirectory, words: &[WorkerStatus], failed: usize) {
         let far: Vec<f64> = self
             .cells
             .iter()
@@ -100,7 +100,7 @@ impl View {
 }
 
 impl Bars {
-    fn show(&mut self, words: &[Word]) {
+    fn show(&mut self, words: &[WorkerStatus]) {
         let gone = |name: &String| words.iter().all(|word| word.process != *name);
         let left: Vec<String> = self.workers.keys().filter(|name| gone(name)).cloned().collect();
         for name in left {
@@ -125,7 +125,7 @@ impl Bars {
 
 /// The share of a cell that is done: all of it, or what a process says of a training. Of pieces of
 /// an evaluation only the whole is counted.
-fn far(cell: &Load, directory: &RunDirectory, words: &[Word]) -> f64 {
+fn far(cell: &Load, directory: &RunDirectory, words: &[WorkerStatus]) -> f64 {
     if directory.is_done(&cell.id) {
         return 1.0;
     }
@@ -143,7 +143,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// What a process does, in a few words.
-pub fn describe(word: &Word) -> String {
+pub fn describe(word: &WorkerStatus) -> String {
     let report = &word.report;
     if report.total == 0 {
         return report.title.clone();

@@ -9,14 +9,14 @@ use url::Url;
 
 /// Where results go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum OutputLocation {
     /// A run directory.
     Folder(PathBuf),
     /// An object store.
     Store(Url),
 }
 
-impl Place {
+impl OutputLocation {
     /// The folder that work happens in: the run directory; of a store `chosen`, or else a folder
     /// of the store's own under the user's cache. Cells are what their ids say, so it does no harm
     /// when a working folder has others.
@@ -26,7 +26,7 @@ impl Place {
     pub fn folder(&self, chosen: Option<&Path>) -> Result<PathBuf> {
         match (self, chosen) {
             (Self::Folder(folder), None) => Ok(folder.clone()),
-            (Self::Folder(folder), Some(_)) => Err(Error::Input(format!(
+            (Self::Folder(folder), Some(_)) => Err(Error::Usage(format!(
                 "--work-dir is for an --out that is a URL; {} is a folder, and worked in itself",
                 folder.display()
             ))),
@@ -56,7 +56,7 @@ impl Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for OutputLocation {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -79,7 +79,7 @@ impl FromStr for Place {
     }
 }
 
-impl Display for Place {
+impl Display for OutputLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => folder.display().fmt(f),
@@ -115,7 +115,7 @@ fn cache() -> Result<PathBuf> {
         .or_else(|| Some(folder("HOME")?.join(".cache")))
         .map(|cache| cache.join("rlnet"))
         .ok_or_else(|| {
-            Error::Input(
+            Error::Usage(
                 "there is no home folder to work in ($HOME, $XDG_CACHE_HOME); name one with --work-dir"
                     .into(),
             )
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_url_is_a_store_and_everything_else_a_folder() {
-        let place = |text: &str| text.parse::<Place>();
-        assert_eq!(place("out/a:b"), Ok(Place::Folder("out/a:b".into())));
+        let place = |text: &str| text.parse::<OutputLocation>();
+        assert_eq!(place("out/a:b"), Ok(OutputLocation::Folder("out/a:b".into())));
         assert_eq!(
             place("s3://bucket/a").map(|place| place.to_string()),
             Ok("s3://bucket/a".into())
@@ -175,12 +175,12 @@ mod tests {
         assert_eq!(short("s3://bucket/nights"), short("s3://bucket/nights/"));
         assert!(short("s3://bucket/nights").starts_with("nights-"));
         assert_ne!(short("s3://bucket/nights"), short("s3://other/nights"));
-        let place: Place = "s3://bucket/nights".parse().expect("a place");
+        let place: OutputLocation = "s3://bucket/nights".parse().expect("a place");
         assert_eq!(
             place.folder(Some(Path::new("w"))).expect("a folder"),
             Path::new("w")
         );
-        let folder: Place = "out".parse().expect("a place");
+        let folder: OutputLocation = "out".parse().expect("a place");
         assert!(folder.folder(Some(Path::new("w"))).is_err());
     }
 }

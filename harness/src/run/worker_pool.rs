@@ -5,9 +5,9 @@
 use super::directory::RunDirectory;
 use super::eta::Load;
 use super::failure::Failures;
-use super::live::words;
-use super::view::View;
-use crate::error::{Error, NO_MEMORY, Result, STOPPED};
+use super::heartbeat::worker_statuses;
+use super::progress::RunProgress;
+use crate::error::{BAD_INPUT, Error, FAILED, OUT_OF_MEMORY, Result, STOPPED};
 use crate::progress::announce;
 use crate::stop;
 use rlnet_suites::Plan;
@@ -23,7 +23,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The workers to start.
-pub struct Crew {
+pub struct WorkerPool {
     /// Arguments of each: this program's own, made ready for a worker.
     pub arguments: Vec<Vec<OsString>>,
     /// The name they share.
@@ -40,14 +40,14 @@ struct Worker {
     ended: Option<ExitStatus>,
 }
 
-impl Crew {
+impl WorkerPool {
     /// Runs the workers to their end.
     ///
     /// # Errors
     /// When one cannot be started, a cell failed, the input is bad, or a stop was asked for.
     pub fn run(&self, directory: &RunDirectory, plan: &Plan) -> Result<()> {
         let logs = directory.root().join("logs");
-        super::files::create_folder(&logs)?;
+        crate::files::create_folder(&logs)?;
         let mut workers = Vec::new();
         for (number, arguments) in self.arguments.iter().enumerate() {
             workers.push(start(arguments, logs.join(format!("worker-{}.log", number + 1)))?);
@@ -58,7 +58,7 @@ impl Crew {
             logs.display()
         ));
         let failures = Failures::new(directory, &self.session)?;
-        let mut view = View::new(&self.cells, self.arguments.len());
+        let mut view = RunProgress::new(&self.cells, self.arguments.len());
         let mut told = false;
         loop {
             let mut all = true;
@@ -68,9 +68,9 @@ impl Crew {
                 }
                 let ended = worker.child.try_wait();
                 worker.ended =
-                    ended.map_err(|error| Error::Work(format!("worker {}: {error}", number + 1)))?;
+                    ended.map_err(|error| Error::External(format!("worker {}: {error}", number + 1)))?;
                 all &= worker.ended.is_some();
-                if is_crowded(worker) {
+                if code(worker) == Some(OUT_OF_MEMORY) {
                     view.note(&format!(
                         "worker {} found no memory; the others go on with what it had claimed",
                         number + 1
@@ -84,12 +84,12 @@ impl Crew {
                 }
             }
             let failed = plan.cells.iter().filter(|cell| failures.of(&cell.id).is_some());
-            view.update(directory, &words(directory.root()), failed.count());
+            view.update(directory, &worker_statuses(directory.root()), failed.count());
             if all {
                 break;
             }
             // A worker that found bad input has found it for all.
-            let bad = workers.iter().any(|worker| code(worker) == Some(2));
+            let bad = workers.iter().any(|worker| code(worker) == Some(BAD_INPUT));
             if !told && (stop::asked().is_some() || bad) {
                 told = true;
                 for worker in &mut workers {
@@ -105,44 +105,42 @@ impl Crew {
     }
 
     fn judge(&self, workers: &[Worker], failures: &Failures, plan: &Plan) -> Result<()> {
-        let with = |wanted: i32| workers.iter().find(|worker| code(worker) == Some(wanted));
-        if let Some(worker) = with(2) {
-            return Err(Error::Input(last_words(worker)));
+        let with = |wanted: u8| workers.iter().find(|worker| code(worker) == Some(wanted));
+        if let Some(worker) = with(BAD_INPUT) {
+            return Err(worker_error(worker, BAD_INPUT));
         }
         if let Some(why) = stop::asked() {
             return Err(Error::Stopped(format!("{why}; what was done is saved")));
         }
         failures.judge(plan)?;
-        let failed = |worker: &&Worker| code(worker) == Some(1) && !is_crowded(worker);
-        if let Some(worker) = workers.iter().find(failed) {
-            return Err(Error::Work(last_words(worker)));
+        if let Some(worker) = with(FAILED) {
+            return Err(worker_error(worker, FAILED));
         }
-        if with(STOPPED.into()).is_some() {
+        if with(STOPPED).is_some() {
             return Err(Error::Stopped(
                 "a worker was asked to stop; what was done is saved".into(),
             ));
         }
-        if let Some(worker) = workers.iter().find(|worker| is_crowded(worker))
-            && workers.iter().all(|worker| code(worker) != Some(0))
-        {
-            return Err(Error::Memory(last_words(worker)));
+        // A worker that ended well has finished the work of those that did not.
+        if with(0).is_some() {
+            return Ok(());
         }
-        match workers.iter().find(|worker| code(worker) != Some(0)) {
-            // The others have finished its work, or are the ones to say what is missing.
-            Some(worker) if workers.iter().all(|worker| code(worker) != Some(0)) => {
-                Err(Error::Work(format!(
-                    "every worker was killed ({}); is there memory enough? Run the same command again to go on",
-                    worker.log.display()
-                )))
-            }
-            _ => Ok(()),
+        if let Some(worker) = with(OUT_OF_MEMORY) {
+            return Err(worker_error(worker, OUT_OF_MEMORY));
         }
+        let Some(worker) = workers.first() else {
+            return Ok(());
+        };
+        Err(Error::External(format!(
+            "every worker was killed ({}); is there memory enough? Run the same command again to continue",
+            worker.log.display()
+        )))
     }
 }
 
 fn start(arguments: &[OsString], log: PathBuf) -> Result<Worker> {
     let program =
-        std::env::current_exe().map_err(|error| Error::Work(format!("finding rlnet itself: {error}")))?;
+        std::env::current_exe().map_err(|error| Error::External(format!("finding rlnet itself: {error}")))?;
     let file = OpenOptions::new().create(true).append(true).open(&log);
     let file = file.map_err(|error| Error::writing(&log, &error))?;
     let before = file.metadata().map_or(0, |metadata| metadata.len());
@@ -154,7 +152,7 @@ fn start(arguments: &[OsString], log: PathBuf) -> Result<Worker> {
         // Ctrl-C on the terminal is for this process, which hands it on.
         .process_group(0)
         .spawn()
-        .map_err(|error| Error::Work(format!("starting a worker: {error}")))?;
+        .map_err(|error| Error::External(format!("starting a worker: {error}")))?;
     Ok(Worker {
         child,
         log,
@@ -163,17 +161,21 @@ fn start(arguments: &[OsString], log: PathBuf) -> Result<Worker> {
     })
 }
 
-fn code(worker: &Worker) -> Option<i32> {
-    worker.ended.and_then(|status| status.code())
+/// The exit code of a worker; nothing while it runs, or when a signal ended it.
+fn code(worker: &Worker) -> Option<u8> {
+    worker.ended?.code().and_then(|code| u8::try_from(code).ok())
 }
 
-/// Whether a worker ended because memory was full, beside the others.
-fn is_crowded(worker: &Worker) -> bool {
-    code(worker) == Some(1) && last_words(worker).starts_with(NO_MEMORY)
+/// The error that a worker ended with.
+fn worker_error(worker: &Worker, code: u8) -> Error {
+    Error::Worker {
+        code,
+        why: stderr_tail(worker),
+    }
 }
 
 /// The error that a worker ended with, from its log.
-fn last_words(worker: &Worker) -> String {
+fn stderr_tail(worker: &Worker) -> String {
     let mut text = String::new();
     let read = File::open(&worker.log).and_then(|mut file| {
         file.seek(SeekFrom::Start(worker.before))?;
@@ -207,8 +209,8 @@ mod tests {
             last_error("a\nerror: one\nb\nerror: two:\n  more\n"),
             Some("two:\n  more")
         );
-        let inner = format!("x\nerror: {NO_MEMORY}CUDA error: out of memory; use fewer --jobs");
-        assert!(last_error(&inner).is_some_and(|error| error.starts_with(NO_MEMORY)));
+        let inner = "x\nerror: out of memory: CUDA error: out of memory; use fewer --jobs";
+        assert!(last_error(inner).is_some_and(|error| error.starts_with("out of memory: CUDA")));
         assert_eq!(last_error("an error: inside"), None);
     }
 }

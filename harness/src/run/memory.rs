@@ -4,18 +4,18 @@
 //! never waits: it is better to try.
 
 use super::directory::RunDirectory;
-use super::live::words;
+use super::heartbeat::worker_statuses;
 use rlnet_suites::{Cell, CellSpec, Plan};
 use std::fs;
 
 /// Peak memory of processes that computed cells of this plan, bytes; 0 when none is known.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Room {
+pub struct MemoryGuard {
     train: u64,
     evaluate: u64,
 }
 
-impl Room {
+impl MemoryGuard {
     /// Reads the records of the plan's finished cells.
     pub fn of(plan: &Plan, directory: &RunDirectory) -> Self {
         let mut room = Self::default();
@@ -45,7 +45,7 @@ impl Room {
         ) else {
             return false;
         };
-        short(peak, own * 1024, free * 1024) && words(directory.root()).len() > 1
+        short(peak, own * 1024, free * 1024) && worker_statuses(directory.root()).len() > 1
     }
 }
 
