@@ -200,7 +200,7 @@ fn logits_and_verdicts_are_the_references() {
             ("pgd20_l2_0.5_zero_start", "pgd:norm=l2,start=zero"),
             (
                 "autoattack_individual_linf_8_apgd-ce",
-                "apgd-ce:compat=autoattack",
+                "apgd-ce:reference_rng=true",
             ),
         ] {
             let made = run(&attack.parse().expect(attack), &target, None).expect(attack);

@@ -145,10 +145,10 @@ fn attack_name(spec: &AttackSpec) -> String {
     for (what, value) in extras {
         name.push_str(&match what {
             "norm" => String::new(),
-            "through" => format!(", through {value}"),
+            "branch" => format!(", through {value}"),
             "surrogate" => format!(", from {value}"),
             "loss" => format!(", {value} loss"),
-            "keep" => ", first hit".to_owned(),
+            "early_stop" => ", first hit".to_owned(),
             other => format!(", {other} {value}"),
         });
     }

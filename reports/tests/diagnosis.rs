@@ -251,7 +251,7 @@ fn the_answer_names_the_lower_number_and_only_one_that_may_be_compared() {
         "{said}"
     );
     // A larger radius, another norm, and an image corrupted first are other questions.
-    let others = "\"fgsm\", \"pgd:eps=16/255\", \"pgd:norm=l2\", \"pgd:on=fog/3\"";
+    let others = "\"fgsm\", \"pgd:eps=16/255\", \"pgd:norm=l2\", \"pgd:base=fog/3\"";
     let (said, analysis) = answer(others, "fgsm", honest);
     assert!(said.contains("no sign of masked gradients was seen"), "{said}");
     assert!(analysis.diagnoses[0].stronger.is_none());

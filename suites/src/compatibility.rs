@@ -58,7 +58,7 @@ pub fn misfit(
                 .to_owned(),
         );
     }
-    let branches = match attack.word("through") {
+    let branches = match attack.word("branch") {
         "all" if model.is_single() => return Some("has one branch".to_owned()),
         // A single-norm network answers for every branch.
         "" | "same" | "all" if followed.is_single() => return None,
@@ -96,14 +96,14 @@ mod tests {
         let script = network("script", &[Branch::Single], false);
         let cases = [
             ("pgd", &dual, None, ""),
-            ("pgd:through=clean", &dual, None, ""),
+            ("pgd:branch=clean", &dual, None, ""),
             (
-                "pgd:through=clean",
+                "pgd:branch=clean",
                 &single,
                 None,
                 "has no branch clean (it has single)",
             ),
-            ("pgd:through=all", &single, None, "has one branch"),
+            ("pgd:branch=all", &single, None, "has one branch"),
             ("pgd:surrogate=other", &dual, Some(&single), ""),
             (
                 "pgd:surrogate=other",

@@ -75,7 +75,7 @@ impl FromStr for Condition {
                     severity,
                 })
             }
-            _ => AttackSpec::read(text).map(Self::Attack),
+            _ => AttackSpec::stored(text).map(Self::Attack),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where the reference's released code does other than the paper says: one switch a defect.
 //!
-//! `dialect = "parity"` turns all on; `quirks = ["student-without-skip"]`, or by number
+//! `dialect = "reference"` turns all on; `quirks = ["student-without-skip"]`, or by number
 //! `quirks = ["B23"]`, turns on some. Numbers are those of docs/method/dialects.md, which also
 //! lists the defects that have no switch, and why.
 
@@ -43,7 +43,7 @@ pub enum Quirk {
 }
 
 impl Quirk {
-    /// All of them: what `dialect = "parity"` stands for.
+    /// All of them: what `dialect = "reference"` stands for.
     pub const ALL: [Self; 13] = [
         Self::SharedShortcutNorm,
         Self::StrictThreshold,

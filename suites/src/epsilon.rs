@@ -5,27 +5,26 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A non-negative size in pixel units of `[0, 1]`. `8/255` stays `8/255` in every file, so
-/// that 0.031 and 0.03137 are never mistaken for each other.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A non-negative size in pixel units of `[0, 1]`. It has one text, whatever was written: a
+/// fraction of 255 where that is shorter (`8/255` for `8.0/255` and `16/510`), a decimal number
+/// otherwise (`0.5`). The text gives back the same number, so that 0.031 and 8/255 are never
+/// mistaken for each other.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Epsilon {
-    text: String,
-    value: f64,
-}
+pub struct Epsilon(f64);
 
 impl Epsilon {
     /// The value as a number.
-    pub fn value(&self) -> f64 {
-        self.value
+    pub fn value(self) -> f64 {
+        self.0
     }
 
-    /// `n/255`.
-    pub fn of_255(n: f64) -> Self {
-        Self {
-            text: format!("{n}/255"),
-            value: n / 255.0,
-        }
+    /// The shortest numerator of a fraction of 255 that is this very number.
+    fn of_255(self) -> Option<String> {
+        let written = |digits: usize| format!("{:.digits$}", self.0 * 255.0);
+        (0..=6)
+            .map(written)
+            .find(|n| n.parse().is_ok_and(|n: f64| n / 255.0 == self.0))
     }
 }
 
@@ -59,14 +58,18 @@ impl FromStr for Epsilon {
         if value < 0.0 {
             return Err(bad("negative"));
         }
-        let text = text.chars().filter(|c| !c.is_whitespace()).collect();
-        Ok(Self { text, value })
+        // Minus zero is zero.
+        Ok(Self(value + 0.0))
     }
 }
 
 impl fmt::Display for Epsilon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let decimal = self.0.to_string();
+        match self.of_255() {
+            Some(n) if n.len() + "/255".len() < decimal.len() => write!(f, "{n}/255"),
+            _ => f.write_str(&decimal),
+        }
     }
 }
 
@@ -79,7 +82,7 @@ impl TryFrom<String> for Epsilon {
 
 impl From<Epsilon> for String {
     fn from(eps: Epsilon) -> Self {
-        eps.text
+        eps.to_string()
     }
 }
 
@@ -88,9 +91,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fractions_keep_their_text_and_bad_ones_say_why() {
+    fn equal_sizes_have_one_text_and_bad_ones_say_why() {
+        for (written, text) in [
+            ("8/255", "8/255"),
+            ("8.0/255", "8/255"),
+            (" 16 / 510", "8/255"),
+            ("0.5/255", "0.5/255"),
+            ("0.50", "0.5"),
+            ("1", "1"),
+            ("0.031", "0.031"),
+            ("128/255", "128/255"),
+            ("127.5/255", "0.5"),
+            ("300/255", "300/255"),
+            ("-0", "0"),
+            ("1e6", "1000000"),
+            ("1/3", "85/255"),
+        ] {
+            let eps: Epsilon = written.parse().expect(written);
+            assert_eq!(eps.to_string(), text);
+            let again: Epsilon = text.parse().expect(text);
+            assert_eq!(again.value().to_bits(), eps.value().to_bits(), "{written}");
+        }
         let eps: Epsilon = "8/255".parse().expect("a fraction");
-        assert_eq!(eps.to_string(), "8/255");
         assert!((eps.value() - 8.0 / 255.0).abs() < 1e-15);
         for bad in ["", "8/0", "-1/255", "eight", "nan"] {
             assert!(bad.parse::<Epsilon>().is_err(), "{bad}");

@@ -278,11 +278,11 @@ mod tests {
             for (attack, why) in [
                 ("budget-transfer", "senet has no other student of its teacher"),
                 (
-                    "pgd:surrogate=senet-teacher,through=clean",
+                    "pgd:surrogate=senet-teacher,branch=clean",
                     "senet cannot follow senet-teacher, which has no branch clean (it has single)",
                 ),
                 ("cross-clean", "senet has no branch clean (it has single)"),
-                ("pgd:through=natural", "senet has no branch natural"),
+                ("pgd:branch=natural", "senet has no branch natural"),
             ] {
                 let refused = planned(&format!("\"adaptive\", \"{attack}\""), scale);
                 let error = refused.expect_err(attack).to_string();

@@ -47,6 +47,7 @@ pub struct Plan {
     /// What it measures and why.
     pub description: String,
     /// The attack whose accuracy is called AdvA.
+    #[serde(deserialize_with = "crate::attack::old_words::optional")]
     pub headline: Option<AttackSpec>,
     /// The model that others are compared with.
     pub baseline: Option<String>,
@@ -315,6 +316,26 @@ mod tests {
 
     fn id(plan: &Plan, name: &str) -> CellId {
         find(&plan.cells, name).expect(name).id.clone()
+    }
+
+    #[test]
+    fn plans_of_earlier_versions_are_read() {
+        let sets = [
+            "evaluation.attacks=[\"pgd:early_stop=true\"]",
+            "evaluation.headline=pgd:early_stop=true",
+        ];
+        let plan = plan(&sets, "a");
+        let today = serde_json::to_string(&plan).expect("JSON");
+        let earlier = today
+            .replace("early_stop=true", "keep=first")
+            .replace("\"dialect\":\"paper\"", "\"dialect\":\"fixed\"");
+        assert_ne!(earlier, today);
+        let mut read: Plan = serde_json::from_str(&earlier).expect("a plan");
+        for (cell, was) in read.cells.iter_mut().zip(&plan.cells) {
+            // Names are labels and stay as they were written.
+            cell.name.clone_from(&was.name);
+        }
+        assert_eq!(read, plan);
     }
 
     #[test]

@@ -89,28 +89,28 @@ impl Suite {
         let (own, all) = (replayed(&train.with)?, replayed(&self.training)?);
         // SNL is no part of the reference: it starts from its teacher, whatever that is.
         if train.stage == Stage::Snl {
-            return Ok((Dialect::Fixed, Vec::new()));
+            return Ok((Dialect::Paper, Vec::new()));
         }
         let inherited = search.map(|search| (search.dialect, search.quirks.clone()));
-        Ok(own.or(inherited).or(all).unwrap_or((Dialect::Fixed, Vec::new())))
+        Ok(own.or(inherited).or(all).unwrap_or((Dialect::Paper, Vec::new())))
     }
 }
 
 /// What a section says of the reference's defects, if it does.
 fn replayed(settings: &StageSettings) -> Result<Option<(Dialect, Vec<Quirk>)>, SuiteError> {
     match (settings.dialect, &settings.quirks) {
-        (Some(Dialect::Parity), Some(_)) => {
-            let why = "parity turns every switch on; leave out one of dialect and quirks";
-            Err(SuiteError::value("dialect", "parity", why))
+        (Some(Dialect::Reference), Some(_)) => {
+            let why = "reference turns every switch on; leave out one of dialect and quirks";
+            Err(SuiteError::value("dialect", "reference", why))
         }
-        (Some(Dialect::Parity), None) => Ok(Some((Dialect::Parity, Quirk::ALL.to_vec()))),
+        (Some(Dialect::Reference), None) => Ok(Some((Dialect::Reference, Quirk::ALL.to_vec()))),
         (_, Some(quirks)) => {
             let mut quirks = quirks.clone();
             quirks.sort();
             quirks.dedup();
-            Ok(Some((Dialect::Fixed, quirks)))
+            Ok(Some((Dialect::Paper, quirks)))
         }
-        (Some(Dialect::Fixed), None) => Ok(Some((Dialect::Fixed, Vec::new()))),
+        (Some(Dialect::Paper), None) => Ok(Some((Dialect::Paper, Vec::new()))),
         (None, None) => Ok(None),
     }
 }
@@ -258,10 +258,10 @@ mod tests {
     fn parity_turns_every_switch_on_and_a_list_some() {
         let fixed = trained(&[], "rlnet").expect("a student");
         assert!(fixed.quirks.is_empty());
-        let all = trained(&["training.dialect=parity"], "rlnet").expect("a student");
+        let all = trained(&["training.dialect=reference"], "rlnet").expect("a student");
         assert_eq!(
             (all.dialect, all.quirks.as_slice()),
-            (Dialect::Parity, &Quirk::ALL[..])
+            (Dialect::Reference, &Quirk::ALL[..])
         );
         assert_eq!(all.select, Select::Clean);
         // A student builds what its mask stage built, unless it says otherwise.
@@ -269,10 +269,10 @@ mod tests {
         for (name, want) in [("teacher", 0), ("mask", 2), ("rlnet", 2), ("senet", 0)] {
             assert_eq!(trained(&some, name).expect(name).quirks.len(), want, "{name}");
         }
-        let both = ["training.dialect=parity", "training.quirks=[\"B1\"]"];
+        let both = ["training.dialect=reference", "training.quirks=[\"B1\"]"];
         let error = trained(&both, "rlnet").expect_err("both").to_string();
         assert!(error.contains("leave out one"), "{error}");
-        let own = ["training.dialect=parity", "train.mask.with.dialect=fixed"];
+        let own = ["training.dialect=reference", "train.mask.with.dialect=paper"];
         assert!(trained(&own, "rlnet").expect("a student").quirks.is_empty());
     }
 
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn parity_leaves_of_a_loss_what_the_reference_leaves() {
         let of = |sets: &[&str]| {
-            let parity = ["training.dialect=parity"];
+            let parity = ["training.dialect=reference"];
             trained(&[&parity[..], sets].concat(), "rlnet").expect("a student")
         };
         let headline = of(&[]);
@@ -338,11 +338,11 @@ mod tests {
                 CellSpec::Evaluate(_) => Err(SuiteError::value("model", "", "not trained")),
             }
         };
-        let search = of(&["training.dialect=parity"], "snl").expect("a search");
+        let search = of(&["training.dialect=reference"], "snl").expect("a search");
         assert!(search.quirks.is_empty() && !search.draws_mask());
         assert_eq!((search.lr, search.lasso, search.weight_decay), (1e-3, 1e-5, 0.0));
         assert_eq!((search.gamma, search.alpha, search.beta), (1.0, 1.0, 0.0));
-        let student = of(&["training.dialect=parity"], "snl-student").expect("a student");
+        let student = of(&["training.dialect=reference"], "snl-student").expect("a student");
         assert!(student.quirks.is_empty());
         assert_eq!((student.epochs, student.schedule), (100, Schedule::Cosine));
         // Half way the cosine is half the rate.

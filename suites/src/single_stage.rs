@@ -216,7 +216,7 @@ fn stage(
     let mut with = spec.settings()?;
     // Quirks are written one by one, or all of them by the dialect.
     with.remove(match (spec.dialect, spec.quirks.is_empty()) {
-        (Dialect::Fixed, false) => "dialect",
+        (Dialect::Paper, false) => "dialect",
         _ => "quirks",
     });
     own.insert("with".into(), Value::Table(with));

@@ -5,7 +5,7 @@
 macro_rules! words {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident, $what:literal {
+        pub enum $name:ident, $what:literal $(, renamed [$($old:literal => $new:literal),+])? {
             $($(#[$doc:meta])* $variant:ident = $word:literal,)+
         }
     ) => {
@@ -20,6 +20,9 @@ macro_rules! words {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The words of the variants, in the same order.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// Words of earlier versions, each with today's.
+            pub(crate) const RENAMED: &'static [(&'static str, &'static str)] = &[$($(($old, $new)),+)?];
 
             /// The word for it in suites, files and on the command line.
             pub const fn name(self) -> &'static str {
@@ -40,7 +43,11 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let found = Self::ALL.iter().copied().find(|known| known.name() == text);
                 found.ok_or_else(|| {
-                    let hint = $crate::error::suggest(text, Self::WORDS.iter().copied());
+                    let renamed = Self::RENAMED.iter().find(|(old, _)| *old == text);
+                    let hint = match renamed {
+                        Some((_, new)) => format!("it is now called `{new}`"),
+                        None => $crate::error::suggest(text, Self::WORDS.iter().copied()),
+                    };
                     $crate::error::SuiteError::value($what, text, hint)
                 })
             }

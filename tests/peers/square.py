@@ -6,7 +6,7 @@
 Installs PyTorch 2.11.0 and pyautoattack (AutoAttack by its authors) in a virtual environment under
 the user's cache folder (--venv to choose; 3 GB to fetch) and runs Square with seed 0 in one batch:
 their class on the images that MODEL classifies rightly, and `rlnet eval` with
-`square:compat=autoattack`, which replays their random stream. Prints on how many images the verdicts
+`square:reference_rng=true`, which replays their random stream. Prints on how many images the verdicts
 agree; fails below 99 %. MODEL is a TorchScript file, the images are the first of CIFAR-10's test batch.
 
 The search compares losses to the last bit, and in L2 what it draws depends on how many images are
@@ -82,7 +82,7 @@ def ours(options):
     """The same by `rlnet eval`."""
     import pyarrow.parquet as parquet
 
-    attack = f"square:norm={options.norm},queries={options.queries},compat=autoattack"
+    attack = f"square:norm={options.norm},queries={options.queries},reference_rng=true"
     with tempfile.TemporaryDirectory() as folder:
         command = ["cargo", "run", "--quiet", "-p", "rlnet", "--", "eval", str(options.model.resolve()),
                    "--dataset", "cifar10", "--data-dir", str(options.data.resolve()), "--attack", attack,

@@ -30,7 +30,11 @@ pub fn stages(spec: &AttackSpec) -> Result<Vec<AttackSpec>> {
         let norm = spec.norm();
         let stage: AttackSpec = format!("{text}{separator}norm={norm}").parse()?;
         let eps = spec.params().get("eps").map_or("", String::as_str);
-        stages.push(stage.with("eps", eps)?.with("compat", spec.word("compat"))?);
+        stages.push(
+            stage
+                .with("eps", eps)?
+                .with("reference_rng", spec.word("reference_rng"))?,
+        );
     }
     Ok(stages)
 }

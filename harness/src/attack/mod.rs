@@ -48,7 +48,7 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
     if target.is_empty() {
         return Ok(target.images.copy());
     }
-    let compat = spec.word("compat") == "autoattack";
+    let compat = spec.word("reference_rng") == "true";
     let draws = match target.draws {
         Draws::Keyed(seed) if compat => Draws::Stream(seed),
         draws => draws,

@@ -115,11 +115,11 @@ pub(super) fn start_in_ball(target: &Target<'_>, settings: &Settings, key: &[u64
 }
 
 /// PGD at evaluation. An image that a restart fooled takes no part in the next ones; with
-/// `keep=first` it leaves at the first iterate that fools.
+/// `early_stop=true` it leaves at the first iterate that fools.
 pub(super) fn restarts(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
     let settings = Settings::of(spec);
     let restarts = spec.count("restarts");
-    let first = spec.word("keep") == "first";
+    let first = spec.word("early_stop") == "true";
     let zero = spec.word("start") == "zero" || spec.name() == "bim";
     let kept = target.images.copy();
     let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, target.images.device()));

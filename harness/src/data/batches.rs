@@ -34,7 +34,7 @@ pub struct ViewSpec {
     pub augmix: bool,
     /// What is made in their place.
     pub augmentation: Augmentation,
-    /// Whether an AugMix view has its clean view's crop and flip (`fixed`), or its own (`parity`).
+    /// Whether an AugMix view has its clean view's crop and flip (dialect `paper`), or its own (`reference`).
     pub shared_crop: bool,
     /// How many leading images of a batch get an AugMix view, given the batch's length (half of
     /// them in dual-norm training). Values above the length mean all.

@@ -127,7 +127,7 @@ impl Batch {
         let Some(&first) = input.branches.first() else {
             return Ok(None);
         };
-        if ["", "same"].contains(&spec.word("through")) {
+        if ["", "same"].contains(&spec.word("branch")) {
             return Ok(None);
         }
         let branches = input.networks.through(spec, first)?;

@@ -143,7 +143,7 @@ impl Networks {
     /// # Errors
     /// When there is no such network or branch.
     pub fn through(&self, spec: &AttackSpec, judged: Branch) -> Result<Vec<Branch>> {
-        let branches = match spec.word("through") {
+        let branches = match spec.word("branch") {
             "" | "same" => vec![judged],
             "all" => self.branches().to_vec(),
             name => vec![name.parse()?],

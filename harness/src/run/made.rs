@@ -52,7 +52,7 @@ impl Executor<'_> {
             let saved = Saved::read(&self.directory.cell(&id).join(saved::FILE))?;
             let all: Vec<Branch> = saved.branches().collect();
             made.add(&id, &saved, |judged| {
-                let through = match attack.word("through") {
+                let through = match attack.word("branch") {
                     "all" if other.branches.is_none() => all.clone(),
                     "all" => return None,
                     name => vec![name.parse().unwrap_or(judged)],
@@ -85,11 +85,11 @@ impl<'a> Followed<'a> {
             "all-relu" | "linear" => return None,
             name => spec.surrogates.get(name)?,
         };
-        let alone = ["", "none"].contains(&attack.word("compat"));
+        let alone = ["", "false"].contains(&attack.word("reference_rng"));
         if !alone || attack.word("loss") == "kl-teacher" {
             return None;
         }
-        let plain = |attack: &AttackSpec| attack.with("surrogate", "self")?.with("through", "same");
+        let plain = |attack: &AttackSpec| attack.with("surrogate", "self")?.with("branch", "same");
         let itself = EvaluateSpec {
             conditions: vec![Condition::Attack(plain(attack).ok()?)],
             surrogates: BTreeMap::new(),

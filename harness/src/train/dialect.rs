@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn parity_builds_the_references_networks() {
         let structure = |stage, norm| {
-            let quirks = structure(&spec(stage, norm, &["training.dialect=parity"]));
+            let quirks = structure(&spec(stage, norm, &["training.dialect=reference"]));
             (quirks.banked_shortcut, quirks.identity_skip)
         };
         for (norm, teacher, student) in [

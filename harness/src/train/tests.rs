@@ -309,14 +309,14 @@ fn parity_runs_through_every_stage_and_norm_and_keeps_one_unit_fewer_a_layer() {
                 std::fs::create_dir(&work).expect("a folder");
                 run(&spec, &work)
             };
-            let parity = trained("parity");
-            let loss = at(&parity, "loss/total", 1).expect("a loss");
+            let reference = trained("reference");
+            let loss = at(&reference, "loss/total", 1).expect("a loss");
             assert!(loss.is_finite(), "{norm} {stage}: {loss}");
-            assert!(at(&parity, "train/accuracy/adversarial", 1).is_some());
+            assert!(at(&reference, "train/accuracy/adversarial", 1).is_some());
             if stage == "mask" {
-                let fixed = trained("fixed").network.mask().kept();
-                let fewer: Vec<u64> = fixed.iter().map(|&kept| kept - 1).collect();
-                assert_eq!(parity.network.mask().kept(), fewer, "{norm}");
+                let paper = trained("paper").network.mask().kept();
+                let fewer: Vec<u64> = paper.iter().map(|&kept| kept - 1).collect();
+                assert_eq!(reference.network.mask().kept(), fewer, "{norm}");
             }
         }
     }

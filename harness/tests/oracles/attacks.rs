@@ -148,7 +148,7 @@ fn check(name: &'static str) {
         share(&ours)
     );
     // Early stopping can only break more; noise is no attack at all.
-    let (stopped, _) = bench.attack("pgd:keep=first", 0);
+    let (stopped, _) = bench.attack("pgd:early_stop=true", 0);
     assert!(share(&stopped) <= share(&ours));
     let (noisy, _) = bench.attack("noise", 0);
     assert!(

@@ -1,5 +1,5 @@
 //! Auto-PGD and AutoAttack beside the AutoAttack reference, image by image: the reference's
-//! random stream is replayed (`compat=autoattack`), all 256 images in one batch.
+//! random stream is replayed (`reference_rng=true`), all 256 images in one batch.
 
 use crate::attacks::{Bench, share};
 use rlnet::attack::{Target, run};
@@ -19,7 +19,7 @@ fn replay(name: &'static str, attacks: &[(&str, &str)]) {
             ("linf", "8")
         };
         let key = format!("autoattack_individual_{norm_key}_{eps}_{attack}");
-        let (ours, _) = bench.attack(&format!("{attack}:norm={norm},compat=autoattack"), 0);
+        let (ours, _) = bench.attack(&format!("{attack}:norm={norm},reference_rng=true"), 0);
         let agree = bench.agreement(&ours, &key);
         assert!(agree >= ALIKE, "{name} {attack} {norm}: {agree} of 256 agree");
     }
@@ -116,7 +116,7 @@ fn union(name: &'static str, attack: &str, key: &str) {
         return;
     };
     let (stages, flags) = bench.union(key);
-    let spec: AttackSpec = format!("{attack}compat=autoattack").parse().expect(attack);
+    let spec: AttackSpec = format!("{attack}reference_rng=true").parse().expect(attack);
     let target = bench.target(0);
     let made = run(&spec, &target, None).expect(attack);
     let ours = bench.correct(&made);

@@ -23,7 +23,7 @@ fn square(name: &'static str, attack: &str, key: &str) {
 fn square_linf_on_the_standard_model() {
     square(
         "standard",
-        "square:compat=autoattack",
+        "square:reference_rng=true",
         "autoattack_individual_linf_8_square",
     );
 }
@@ -50,7 +50,7 @@ fn square_with_draws_of_its_own() {
 fn square_in_full_linf() {
     square(
         "robust",
-        "square:compat=autoattack",
+        "square:reference_rng=true",
         "autoattack_individual_linf_8_square",
     );
 }
@@ -61,7 +61,7 @@ fn square_in_full_linf() {
 fn square_in_full_l2() {
     square(
         "robust",
-        "square:norm=l2,compat=autoattack",
+        "square:norm=l2,reference_rng=true",
         "autoattack_individual_l2_0.5_square",
     );
 }
@@ -101,7 +101,7 @@ fn square_in_full_l2_with_the_same_logits() {
         ));
         return;
     };
-    let (ours, _) = bench.attack("square:norm=l2,compat=autoattack", 0);
+    let (ours, _) = bench.attack("square:norm=l2,reference_rng=true", 0);
     let agree = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
     let far = bench.agreement(&ours, key);
     eprintln!("standard square l2: {agree} of 256 agree, {far} with the reference data");
@@ -149,7 +149,7 @@ fn fab_t(name: &'static str, norm: &str, n: i64) {
     };
     assert!(within(&lengths(&made)));
     if norm == "l2" {
-        let replay = spec.with("compat", "autoattack").expect("fab-t replays");
+        let replay = spec.with("reference_rng", "true").expect("fab-t replays");
         let away = lengths(&run(&replay, &target, None).expect("fab-t"));
         assert!(within(&away));
         // Nearer, and the same images.

@@ -75,7 +75,7 @@ impl<'a> Facts<'a> {
     /// Whether both follow the same network through the same branch: many steps on another network
     /// may well do less harm than one on its own.
     fn follows_as(&self, other: &Self) -> bool {
-        ["surrogate", "through"]
+        ["surrogate", "branch"]
             .iter()
             .all(|word| self.spec.word(word) == other.spec.word(word))
     }
@@ -160,7 +160,7 @@ fn kind(attack: &AttackSpec, branch: Branch) -> Option<&'static str> {
         "square" => Some("black-box-wins"),
         _ if radius(attack).is_none() || follows_itself(attack, branch) => None,
         // One perturbation against all branches is another question.
-        _ if attack.word("through") == "all" => None,
+        _ if attack.word("branch") == "all" => None,
         _ => Some("transfer-wins"),
     }
 }
@@ -172,7 +172,7 @@ fn is_white_box(attack: &AttackSpec, branch: Branch) -> bool {
 
 fn follows_itself(attack: &AttackSpec, branch: Branch) -> bool {
     // A network with one branch answers for every branch.
-    let through = attack.word("through");
+    let through = attack.word("branch");
     let own = ["", "same", branch.name()].contains(&through) || branch == Branch::Single;
     own && ["", "self"].contains(&attack.word("surrogate"))
 }

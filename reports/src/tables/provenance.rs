@@ -32,11 +32,11 @@ pub fn training(analysis: &Analysis) -> Table {
         };
         let views: Vec<&str> = spec.views.iter().map(|view| view.name()).collect();
         let dialect = match (spec.dialect, spec.quirks.as_slice()) {
-            (Dialect::Parity, _) => "parity".to_owned(),
-            (Dialect::Fixed, []) => "fixed".to_owned(),
-            (Dialect::Fixed, some) => {
+            (Dialect::Reference, _) => "reference".to_owned(),
+            (Dialect::Paper, []) => "paper".to_owned(),
+            (Dialect::Paper, some) => {
                 let numbers: Vec<&str> = some.iter().map(|quirk| quirk.number()).collect();
-                format!("fixed with {}", numbers.join(", "))
+                format!("paper with {}", numbers.join(", "))
             }
         };
         let on_test = spec.has(Quirk::SelectOnTest);
@@ -72,7 +72,7 @@ pub fn training(analysis: &Analysis) -> Table {
         id: "training",
         whole: None,
         title: "Training".to_owned(),
-        caption: "Dialect `fixed` does what the paper describes, `parity` what its published code does. Epochs are chosen on training images held out, never on test images, unless switch B4 of the parity dialect is on (`test CA`).".to_owned(),
+        caption: "Dialect `paper` does what the paper describes, `reference` what its published code does. Epochs are chosen on training images held out, never on test images, unless switch B4 of the parity dialect is on (`test CA`).".to_owned(),
         columns,
         rows,
     }

@@ -244,7 +244,7 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
         }
     }
     for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
-        for attack in attacks.iter().filter(|attack| attack.word("through") == "all") {
+        for attack in attacks.iter().filter(|attack| attack.word("branch") == "all") {
             let Some(mean) = robust::random_branch(matrix, attack) else {
                 continue;
             };

@@ -31,42 +31,42 @@ pub const GROUP: &str = "adaptive";
 pub const ATTACKS: &[NamedAttack] = &[
     NamedAttack {
         name: "white-box",
-        spec: "pgd:steps=50,keep=first",
+        spec: "pgd:steps=50,early_stop=true",
         asks: "each branch on its own",
     },
     NamedAttack {
         name: "branch-choice",
-        spec: "pgd:steps=50,keep=first",
+        spec: "pgd:steps=50,early_stop=true",
         asks: "the attacker chooses the branch: white-box, read as worst of branches: an image counts only if every branch holds",
     },
     NamedAttack {
         name: "agnostic",
-        spec: "pgd:steps=50,keep=first,through=all",
+        spec: "pgd:steps=50,early_stop=true,branch=all",
         asks: "one perturbation against all branches",
     },
     NamedAttack {
         name: "random-branch",
-        spec: "pgd:steps=50,keep=first,through=all",
+        spec: "pgd:steps=50,early_stop=true,branch=all",
         asks: "the defender draws a branch for each image: agnostic, whose summed losses are EOT over the draw, exactly; read as random branch",
     },
     NamedAttack {
         name: "cross-clean",
-        spec: "pgd:steps=50,through=clean",
+        spec: "pgd:steps=50,branch=clean",
         asks: "made on the clean branch: must not beat the white-box attack of another branch",
     },
     NamedAttack {
         name: "cross-adversarial",
-        spec: "pgd:steps=50,through=adversarial",
+        spec: "pgd:steps=50,branch=adversarial",
         asks: "made on the adversarial branch: must not beat the white-box attack of another branch",
     },
     NamedAttack {
         name: "swap-clean",
-        spec: "pgd:steps=50,through=clean-with-adversarial-affine",
+        spec: "pgd:steps=50,branch=clean-with-adversarial-affine",
         asks: "made on clean statistics with adversarial scales and shifts: must not beat white-box",
     },
     NamedAttack {
         name: "swap-adversarial",
-        spec: "pgd:steps=50,through=adversarial-with-clean-affine",
+        spec: "pgd:steps=50,branch=adversarial-with-clean-affine",
         asks: "made on adversarial statistics with clean scales and shifts: must not beat white-box",
     },
     NamedAttack {
@@ -91,22 +91,22 @@ pub const ATTACKS: &[NamedAttack] = &[
     },
     NamedAttack {
         name: "loss-dlr",
-        spec: "pgd:steps=50,keep=first,loss=dlr",
+        spec: "pgd:steps=50,early_stop=true,loss=dlr",
         asks: "another loss: must find about what cross entropy finds",
     },
     NamedAttack {
         name: "loss-margin",
-        spec: "pgd:steps=50,keep=first,loss=margin",
+        spec: "pgd:steps=50,early_stop=true,loss=margin",
         asks: "another loss: must find about what cross entropy finds",
     },
     NamedAttack {
         name: "loss-kl-teacher",
-        spec: "pgd:steps=50,keep=first,loss=kl-teacher",
+        spec: "pgd:steps=50,early_stop=true,loss=kl-teacher",
         asks: "the loss of the training's inner attack: networks trained against it can look better under it",
     },
     NamedAttack {
         name: "joint",
-        spec: "pgd:steps=50,keep=first,on=gaussian_noise/3",
+        spec: "pgd:steps=50,early_stop=true,base=gaussian_noise/3",
         asks: "an attack on a naturally corrupted image: both shifts at once",
     },
 ];
@@ -129,7 +129,9 @@ mod tests {
         let one: AttackSpec = "agnostic".parse().expect("a name");
         assert_eq!(
             one,
-            "pgd:keep=first,steps=50,through=all".parse().expect("in full")
+            "pgd:early_stop=true,steps=50,branch=all"
+                .parse()
+                .expect("in full")
         );
         assert!(
             "agnostik"

@@ -40,13 +40,13 @@ macro_rules! checklist {
             // Linf's ball of radius 1 is every image, whatever the norm.
             asked(
                 "unbounded",
-                "pgd:eps=1,alpha=0.25,steps=50,keep=first",
+                "pgd:eps=1,alpha=0.25,steps=50,early_stop=true",
                 "any image may be made: nothing may be left",
             ),
-            asked("steps-10", concat!($pgd, "steps=10,keep=first"), EFFORT),
-            asked("steps-50", concat!($pgd, "steps=50,keep=first"), EFFORT),
-            asked("steps-100", concat!($pgd, "steps=100,keep=first"), EFFORT),
-            asked("starts-5", concat!($pgd, "restarts=5,keep=first"), EFFORT),
+            asked("steps-10", concat!($pgd, "steps=10,early_stop=true"), EFFORT),
+            asked("steps-50", concat!($pgd, "steps=50,early_stop=true"), EFFORT),
+            asked("steps-100", concat!($pgd, "steps=100,early_stop=true"), EFFORT),
+            asked("starts-5", concat!($pgd, "restarts=5,early_stop=true"), EFFORT),
             asked("one-step", concat!("fgsm", $norm), "one step must not beat many"),
             asked(
                 "auto-ce",
@@ -71,8 +71,8 @@ macro_rules! checklist {
             asked("all-relu", concat!($pgd, "surrogate=all-relu"), TRANSFER),
             asked("linear", concat!($pgd, "surrogate=linear"), TRANSFER),
             asked("teacher", concat!($pgd, "surrogate=teacher"), TRANSFER),
-            asked("from-clean", concat!($pgd, "through=clean"), TRANSFER),
-            asked("from-adversarial", concat!($pgd, "through=adversarial"), TRANSFER),
+            asked("from-clean", concat!($pgd, "branch=clean"), TRANSFER),
+            asked("from-adversarial", concat!($pgd, "branch=adversarial"), TRANSFER),
         ]
     };
 }
@@ -81,12 +81,12 @@ macro_rules! checklist {
 /// the ball can be reached, and left again.
 pub const ATTACKS: &[NamedAttack] = checklist!(
     [
-        ("radius-2", "pgd:eps=2/255,alpha=0.5/255,keep=first"),
-        ("radius-4", "pgd:eps=4/255,alpha=1/255,keep=first"),
-        ("radius-8", "pgd:eps=8/255,alpha=2/255,keep=first"),
-        ("radius-16", "pgd:eps=16/255,alpha=4/255,keep=first"),
-        ("radius-32", "pgd:eps=32/255,alpha=8/255,keep=first"),
-        ("radius-64", "pgd:eps=64/255,alpha=16/255,keep=first"),
+        ("radius-2", "pgd:eps=2/255,alpha=0.5/255,early_stop=true"),
+        ("radius-4", "pgd:eps=4/255,alpha=1/255,early_stop=true"),
+        ("radius-8", "pgd:eps=8/255,alpha=2/255,early_stop=true"),
+        ("radius-16", "pgd:eps=16/255,alpha=4/255,early_stop=true"),
+        ("radius-32", "pgd:eps=32/255,alpha=8/255,early_stop=true"),
+        ("radius-64", "pgd:eps=64/255,alpha=16/255,early_stop=true"),
     ],
     "pgd:",
     "",
@@ -96,12 +96,15 @@ pub const ATTACKS: &[NamedAttack] = checklist!(
 /// The same in L2.
 pub const ATTACKS_L2: &[NamedAttack] = checklist!(
     [
-        ("radius-0.125", "pgd:norm=l2,eps=0.125,alpha=0.03125,keep=first"),
-        ("radius-0.25", "pgd:norm=l2,eps=0.25,alpha=0.0625,keep=first"),
-        ("radius-0.5", "pgd:norm=l2,eps=0.5,alpha=0.125,keep=first"),
-        ("radius-1", "pgd:norm=l2,eps=1,alpha=0.25,keep=first"),
-        ("radius-2", "pgd:norm=l2,eps=2,alpha=0.5,keep=first"),
-        ("radius-4", "pgd:norm=l2,eps=4,alpha=1,keep=first"),
+        (
+            "radius-0.125",
+            "pgd:norm=l2,eps=0.125,alpha=0.03125,early_stop=true"
+        ),
+        ("radius-0.25", "pgd:norm=l2,eps=0.25,alpha=0.0625,early_stop=true"),
+        ("radius-0.5", "pgd:norm=l2,eps=0.5,alpha=0.125,early_stop=true"),
+        ("radius-1", "pgd:norm=l2,eps=1,alpha=0.25,early_stop=true"),
+        ("radius-2", "pgd:norm=l2,eps=2,alpha=0.5,early_stop=true"),
+        ("radius-4", "pgd:norm=l2,eps=4,alpha=1,early_stop=true"),
     ],
     "pgd:norm=l2,alpha=0.125,",
     ":norm=l2",

@@ -69,7 +69,7 @@ impl AttackSpec {
     /// its logits alone, or another network or branch.
     fn standing(&self) -> u8 {
         let own_network = ["", "self"].contains(&self.word("surrogate"));
-        match (self.name(), self.word("through")) {
+        match (self.name(), self.word("branch")) {
             ("square", _) => 1,
             (_, "" | "same") if own_network => 3,
             (_, "all") if own_network => 2,
@@ -115,7 +115,11 @@ mod tests {
                 "pgd:steps=7,restarts=2",
             ),
             (
-                &["pgd:steps=50,on=fog/3", "pgd:surrogate=teacher,steps=99", "fgsm"],
+                &[
+                    "pgd:steps=50,base=fog/3",
+                    "pgd:surrogate=teacher,steps=99",
+                    "fgsm",
+                ],
                 "fgsm",
             ),
             (
@@ -128,7 +132,7 @@ mod tests {
                 "autoattack:version=plus",
             ),
             (&["square", "deepfool", "noise"], "square"),
-            (&["pgd:through=clean", "agnostic"], "agnostic"),
+            (&["pgd:branch=clean", "agnostic"], "agnostic"),
             (&["pgd:surrogate=teacher", "cw"], "pgd:surrogate=teacher"),
         ] {
             let wanted = wanted.parse::<AttackSpec>().expect(wanted).to_string();

@@ -4,6 +4,7 @@ pub mod adaptive;
 mod catalogue;
 pub mod diagnosis;
 pub mod headline;
+pub(crate) mod old_words;
 
 pub use catalogue::CATALOGUE;
 
@@ -150,7 +151,7 @@ impl AttackSpec {
 
     /// The corruption under the attack, when the ball is not around the clean image.
     pub fn base(&self) -> Option<(&str, u8)> {
-        let (name, severity) = self.word("on").split_once('/')?;
+        let (name, severity) = self.word("base").split_once('/')?;
         Some((name, severity.parse().ok()?))
     }
 
@@ -177,7 +178,7 @@ impl AttackSpec {
 
     /// Whether it follows the attacked network through the branch it is judged on.
     pub fn follows_itself(&self) -> bool {
-        ["", "same"].contains(&self.word("through")) && ["", "self"].contains(&self.word("surrogate"))
+        ["", "same"].contains(&self.word("branch")) && ["", "self"].contains(&self.word("surrogate"))
     }
 
     /// Names of the networks it needs beside the attacked one.
@@ -258,24 +259,33 @@ impl AttackSpec {
                     ),
                 )
             })?;
-        let fits = match param.kind {
-            ParamKind::Count => value.parse::<usize>().is_ok_and(|n| n >= 1),
-            ParamKind::Size => {
-                value.parse::<Epsilon>()?;
-                true
-            }
-            ParamKind::Number => value.parse::<f64>().is_ok_and(|x| x.is_finite() && x >= 0.0),
-            ParamKind::Word(words) => words.contains(&value),
+        // One text for one value, so that equal attacks have equal texts and ids.
+        let canonical = match param.kind {
+            ParamKind::Count => value
+                .parse::<usize>()
+                .ok()
+                .filter(|n| *n >= 1)
+                .map(|n| n.to_string()),
+            ParamKind::Size => Some(value.parse::<Epsilon>()?.to_string()),
+            ParamKind::Number => value
+                .parse::<f64>()
+                .ok()
+                .filter(|x| x.is_finite() && *x >= 0.0)
+                .map(|x| x.to_string()),
+            ParamKind::Word(words) => words.contains(&value).then(|| value.to_owned()),
             ParamKind::Base => match value.split_once('/') {
-                None => value == "clean",
+                None => (value == "clean").then(|| value.to_owned()),
                 Some((name, severity)) => {
                     check_corruption(name)?;
-                    matches!(severity.parse::<u8>(), Ok(1..=5))
+                    let severity = severity.parse::<u8>().ok();
+                    severity
+                        .filter(|severity| (1..=5).contains(severity))
+                        .map(|severity| format!("{name}/{severity}"))
                 }
             },
-            ParamKind::Model => !value.is_empty(),
+            ParamKind::Model => (!value.is_empty()).then(|| value.to_owned()),
         };
-        if !fits {
+        let Some(canonical) = canonical else {
             let want = match param.kind {
                 ParamKind::Count => "a whole number, 1 or more".to_owned(),
                 ParamKind::Size => "a size such as 8/255".to_owned(),
@@ -289,8 +299,8 @@ impl AttackSpec {
                 format!("{name}={value}"),
                 format!("{} takes {want}", entry.name),
             ));
-        }
-        self.params.insert(param.name, value.to_owned());
+        };
+        self.params.insert(param.name, canonical);
         Ok(())
     }
 
@@ -406,8 +416,16 @@ impl fmt::Display for AttackSpec {
 }
 
 impl AttackSpec {
-    /// An attack as it stands in a file; what people write is held to more (`from_str`).
-    pub(crate) fn read(text: &str) -> Result<Self, SuiteError> {
+    /// An attack of a stored file: parameters may have the names of earlier versions, and no size
+    /// is too large. What people write is checked more strictly (`from_str`).
+    ///
+    /// # Errors
+    /// When the text names no attack, no parameter of it, or no value of that parameter.
+    pub fn stored(text: &str) -> Result<Self, SuiteError> {
+        Self::read(&old_words::translate(text))
+    }
+
+    fn read(text: &str) -> Result<Self, SuiteError> {
         let (name, params) = text.split_once(':').unwrap_or((text, ""));
         if let Some(named) = adaptive::find(name.trim()) {
             return Self::read(&named.with(params));
@@ -428,7 +446,9 @@ impl AttackSpec {
             let (key, value) = part
                 .split_once('=')
                 .ok_or_else(|| SuiteError::value("attack parameter", part, "write it as name=value"))?;
-            spec.set(key.trim(), value.trim())?;
+            let (key, value) = (key.trim(), value.trim());
+            old_words::refuse(key, value)?;
+            spec.set(key, value)?;
         }
         // The norm decides the other defaults, so it is settled first.
         let norm = entry.params.iter().filter(|param| param.name == "norm");
@@ -572,7 +592,7 @@ mod tests {
         }
         // A name's own parameters may be written over.
         let white: AttackSpec = "white-box:steps=7".parse().expect("a name");
-        assert_eq!(white.short(), "pgd:keep=first,steps=7");
+        assert_eq!(white.short(), "pgd:early_stop=true,steps=7");
         let stored: AttackSpec = serde_json::from_str("\"pgd:eps=8\"").expect("of an old run");
         assert_eq!(stored.size("eps"), 8.0);
         for text in [
@@ -592,8 +612,8 @@ mod tests {
             ("pgd:steps=0", "1 or more"),
             ("pgd:start=middle", "uniform, zero"),
             ("pgd:eps=-1", "negative"),
-            ("pgd:on=fogg/3", "did you mean `fog`"),
-            ("pgd:on=fog/6", "fog/3"),
+            ("pgd:base=fogg/3", "did you mean `fog`"),
+            ("pgd:base=fog/6", "fog/3"),
             ("cw:norm=linf", "one of: l2"),
             ("mifgsm:momentum=-1", "0 or more"),
             ("pgd:steps=3,steps=4", "given twice"),

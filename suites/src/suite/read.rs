@@ -254,6 +254,11 @@ mod tests {
             ("training.attack=square", "cannot train with square"),
             ("training.attack=\"pgd:norm=l2\"", "cannot train with pgd"),
             ("evaluation.corrupted=offical", "official"),
+            // Words of earlier versions.
+            ("training.attack=\"pgd:keep=first\"", "write early_stop=true"),
+            ("evaluation.attacks=[\"pgd:on=fog/3\"]", "write base=fog/3"),
+            ("evaluation.headline=\"pgd:through=all\"", "write branch=all"),
+            ("training.dialect=fixed", "it is now called `paper`"),
             ("data.train=99999999999999999999", "too large a number"),
         ] {
             let error = set(&[bad]).expect_err(bad).to_string();

@@ -14,7 +14,7 @@ use crate::objective::{Granularity, Schedule};
 use crate::settings::{Kind, section};
 use crate::view::View;
 use crate::words::words;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 words! {
     /// The three stages of the method, and SNL's search.
@@ -39,12 +39,22 @@ impl Stage {
 }
 
 words! {
-    /// `fixed` does what the paper describes; `parity` replays the reference code's defects.
-    pub enum Dialect, "dialect" {
+    /// Whose method a stage trains: the paper's, or that of the code released with it.
+    pub enum Dialect, "dialect", renamed ["fixed" => "paper", "parity" => "reference"] {
         /// What the paper describes (default).
-        Fixed = "fixed",
-        /// What the reference code does.
-        Parity = "parity",
+        Paper = "paper",
+        /// What the reference code does, its defects replayed.
+        Reference = "reference",
+    }
+}
+
+impl Dialect {
+    /// The dialect of a stored file, which may have a word of an earlier version.
+    fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let renamed = Self::RENAMED.iter().find(|(old, _)| *old == text);
+        let today = renamed.map_or(text.as_str(), |(_, new)| new);
+        today.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -144,11 +154,11 @@ impl TrainSpec {
 mod tests {
     use super::*;
 
-    /// Which of the switches of `dialect = "parity"` have something to replay.
+    /// Which of the switches of `dialect = "reference"` have something to replay.
     #[test]
     fn switches_concern_the_stages_that_the_reference_gets_wrong() {
         let acting = |stage: &str, sets: &[&str]| {
-            let mut all = vec!["training.dialect=parity".to_owned()];
+            let mut all = vec!["training.dialect=reference".to_owned()];
             all.extend(sets.iter().map(|set| (*set).to_owned()));
             let text = crate::catalog::find("demo").expect("demo");
             let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");

@@ -258,12 +258,14 @@ stage_settings! {
             "what a mask keeps or drops as one";
         temperature: f64, Number(Bounds::positive(1000.0)), [Always => TEMPERATURE],
             "temperature of distillation, also in the inner attack (the reference)";
+        #[serde(deserialize_with = "crate::attack::old_words::attack")]
         attack: AttackSpec, Attack, [Always => INNER_ATTACK.parse()?],
             "the inner attack, also used for validation: PGD-7 at 8/255, step 2/255 (the paper)";
         select: Select, Words(Select::WORDS),
             [Mask | Snl => Select::Last, Plain => Select::Clean, Always => Select::Mean],
             "which epoch is handed on, by accuracy on held-out images";
-        dialect: Dialect, Words(Dialect::WORDS), [Always => Dialect::Fixed],
+        #[serde(deserialize_with = "Dialect::stored")]
+        dialect: Dialect, Words(Dialect::WORDS), [Always => Dialect::Paper],
             "what the paper describes, or the reference code's defects replayed";
         #[serde(default, skip_serializing_if = "is_default")]
         precision: Precision, Words(Precision::WORDS), [Always => Precision::Fp32],

@@ -63,15 +63,15 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
             assert!(attack.contains("on=") || (row.norm > 0.0) == *right, "{attack}");
         }
         let margins: Vec<f32> = rows.iter().map(|row| row.margin).collect();
-        if attack.contains("through=") {
+        if attack.contains("branch=") {
             // The branches judge one and the same point, and judge it differently.
             for &row in &both {
                 assert_eq!(rows[row].norm, rows[row + N].norm, "{attack}");
                 assert_ne!(margins[row], margins[row + N], "{attack}");
             }
         }
-        // With keep=first an image that is wrong at the start shows the start, whatever the loss.
-        if !attack.contains("keep=first") {
+        // With early_stop=true an image that is wrong at the start shows the start, whatever the loss.
+        if !attack.contains("early_stop=true") {
             assert!(
                 !different.contains(&margins),
                 "{attack} is one of the others again"

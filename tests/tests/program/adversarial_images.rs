@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const OWN: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3";
-const REPLAYED: &str = "apgd-ce:compat=autoattack,eps=8/255,restarts=1,steps=3";
+const REPLAYED: &str = "apgd-ce:reference_rng=true,eps=8/255,restarts=1,steps=3";
 
 /// Epochs enough that some images are right: only those are attacked.
 fn suite() -> String {
@@ -26,9 +26,9 @@ fn suite() -> String {
         )
         .replace(
             "attacks = [\"fgsm\", \"pgd:steps=3\"]",
-            "attacks = [\"pgd:steps=3\", \"pgd:steps=3,surrogate=teacher\", \"pgd:steps=3,through=clean\", \
-             \"pgd:steps=3,through=all\", \"pgd:steps=3,surrogate=teacher,through=all\", \
-             \"apgd-ce:steps=3,compat=autoattack\", \"apgd-ce:steps=3,compat=autoattack,surrogate=teacher\"]",
+            "attacks = [\"pgd:steps=3\", \"pgd:steps=3,surrogate=teacher\", \"pgd:steps=3,branch=clean\", \
+             \"pgd:steps=3,branch=all\", \"pgd:steps=3,surrogate=teacher,branch=all\", \
+             \"apgd-ce:steps=3,reference_rng=true\", \"apgd-ce:steps=3,reference_rng=true,surrogate=teacher\"]",
         )
 }
 
@@ -86,16 +86,16 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
     // What is made anew, what is taken from others, and from which it may be.
     for (name, from) in [
         (format!("teacher/{OWN}"), vec![]),
-        (format!("teacher/{OWN},through=clean"), vec![""]),
-        (format!("rlnet/{OWN},through=clean"), vec![""]),
+        (format!("teacher/{OWN},branch=clean"), vec![""]),
+        (format!("rlnet/{OWN},branch=clean"), vec![""]),
         (
             format!("rlnet/{OWN},surrogate=teacher"),
-            vec!["", ",through=clean"],
+            vec!["", ",branch=clean"],
         ),
-        (format!("rlnet/{OWN},through=all"), vec![]),
+        (format!("rlnet/{OWN},branch=all"), vec![]),
         (
-            format!("rlnet/{OWN},surrogate=teacher,through=all"),
-            vec![",through=all"],
+            format!("rlnet/{OWN},surrogate=teacher,branch=all"),
+            vec![",branch=all"],
         ),
         // Its draws depend on which other images are there.
         (format!("rlnet/{REPLAYED},surrogate=teacher"), vec![]),
@@ -134,7 +134,7 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
         for row in rows(&sandbox, "kept", name) {
             if clean[&(row.branch, row.image)] {
                 // As it is, each step of what is followed, and the verdict.
-                let followed = if name.contains("through=all") { 2 } else { 1 };
+                let followed = if name.contains("branch=all") { 2 } else { 1 };
                 let paid = (row.forwards, row.backwards);
                 assert!(
                     name.contains("apgd") || paid == (2 + 3 * followed, 3 * followed),

@@ -5,7 +5,7 @@ use crate::support::{Sandbox, TINY, id, rows};
 use rlnet_suites::Outcome;
 
 const ATTACKS: [&str; 9] = [
-    "pgd:steps=3,restarts=2,keep=first",
+    "pgd:steps=3,restarts=2,early_stop=true",
     "pgd:steps=2,norm=l1",
     "apgd-ce:steps=5",
     "fab-t:steps=3,targets=2",

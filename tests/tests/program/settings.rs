@@ -71,7 +71,7 @@ fn a_setting_that_cannot_be_meant_has_its_line_and_what_is_allowed() {
         ),
         (
             "\"pgd:steps=3\"",
-            "\"pgd:through=natural\"",
+            "\"pgd:branch=natural\"",
             [
                 "fits none of the evaluated models",
                 "rlnet has no branch natural (it has clean and adversarial)",
@@ -115,7 +115,7 @@ fn an_attack_that_fits_one_model_of_two_is_made_on_that_one() {
         "s.toml",
         TINY.replace(
             "\"pgd:steps=3\"",
-            "\"pgd:through=adversarial\", \"fgsm:surrogate=teacher\"",
+            "\"pgd:branch=adversarial\", \"fgsm:surrogate=teacher\"",
         ),
     );
     let shown = sandbox.ok(&["suite", "show", "s.toml"]).stdout;

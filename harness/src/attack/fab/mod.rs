@@ -65,7 +65,7 @@ pub(super) fn fab(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
         restarts: spec.count("restarts"),
         targets: (spec.name() == "fab-t").then(|| spec.count("targets")),
         enough: Some(eps),
-        compat: spec.word("compat") == "autoattack",
+        compat: spec.word("reference_rng") == "true",
     };
     let nearest = nearest(target, settings)?;
     let near = nearest.distance.le(eps).reshape([-1, 1, 1, 1]);

@@ -2,7 +2,7 @@
 //! looks at nothing but logits.
 //!
 //! A change of the perturbation is kept when it lowers the margin of the true class. Each
-//! image draws its own patches from its own generator; `compat=autoattack` replays the
+//! image draws its own patches from its own generator; `reference_rng=true` replays the
 //! reference, where a batch shares them.
 
 mod dice;
@@ -31,7 +31,7 @@ pub(super) fn square(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
     if target.is_empty() {
         return Ok(kept);
     }
-    let compat = spec.word("compat") == "autoattack";
+    let compat = spec.word("reference_rng") == "true";
     let queries = spec.count("queries");
     let clean = target.fooled(&target.logits(&target.images)?);
     let mut rows = clean.logical_not().nonzero().squeeze_dim(1);

@@ -132,8 +132,8 @@ fn the_replayed_stream_repeats_itself() {
     let model = Linear::random(4, 3 * 9 * 9);
     let (x, y) = images(&model, 9, 9, 9);
     for text in [
-        "square:eps=0.02,queries=40,compat=autoattack",
-        "square:norm=l2,eps=0.5,queries=40,compat=autoattack",
+        "square:eps=0.02,queries=40,reference_rng=true",
+        "square:norm=l2,eps=0.5,queries=40,reference_rng=true",
     ] {
         let once = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
         let again = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
