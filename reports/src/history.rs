@@ -2,15 +2,14 @@
 //! when the runs are gone; steps in each number are found and drawn.
 
 use crate::analysis::Analysis;
+use crate::columns::{columns, read_records, write_records};
 use crate::error::ReportError;
 use crate::figures::{self, Figure, Series};
 use crate::files;
 use crate::format;
 use crate::metrics::steps::{Segment, segments};
 use crate::metrics::{BranchPolicy, Estimate};
-use crate::parquet::{read_parquet, strs, write_parquet};
 use crate::runs::Runs;
-use polars::prelude::*;
 use rlnet_suites::Condition;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,19 +20,6 @@ pub const FILE: &str = "history.parquet";
 /// What to do about a damaged series.
 const CURE: &str = "put a copy of it in its place, or move it away: the nights whose folders are there are then \
                     added anew, those that were deleted are lost with it";
-
-const COLUMNS: [(&str, DataType); 10] = [
-    ("night", DataType::String),
-    ("started", DataType::UInt64),
-    ("commit", DataType::String),
-    ("model", DataType::String),
-    ("policy", DataType::String),
-    ("measure", DataType::String),
-    ("value", DataType::Float64),
-    ("low", DataType::Float64),
-    ("high", DataType::Float64),
-    ("images", DataType::UInt64),
-];
 
 /// One number of one night.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +33,7 @@ pub struct HistoryRow {
     /// The model.
     pub model: String,
     /// How it is read.
-    pub reading: String,
+    pub policy: String,
     /// `CA`, `NPA`, `AdvA`, or an attack.
     pub measure: String,
     /// The share.
@@ -88,7 +74,11 @@ pub struct History {
 /// When the folder or the series cannot be read, or the series cannot be written.
 pub fn update(dir: &Path) -> Result<History, ReportError> {
     let file = dir.join(FILE);
-    let mut points = if file.is_file() { read(&file)? } else { Vec::new() };
+    let mut points: Vec<HistoryRow> = if file.is_file() {
+        read_records(&file)?
+    } else {
+        Vec::new()
+    };
     let (mut added, mut left_out) = (Vec::new(), Vec::new());
     for folder in runs(dir)? {
         let night = folder
@@ -116,7 +106,7 @@ pub fn update(dir: &Path) -> Result<History, ReportError> {
     }
     points.sort_by(|a, b| (a.started, &a.night).cmp(&(b.started, &b.night)));
     if !added.is_empty() {
-        write(&file, &points)?;
+        write_records(&file, &points)?;
     }
     Ok(History {
         lines: lines(points),
@@ -241,7 +231,7 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
                 started: started.unwrap_or_default(),
                 commit: commit.clone(),
                 model: triple.model.clone(),
-                reading: triple.policy.label(),
+                policy: triple.policy.label(),
                 measure,
                 value: estimate.value,
                 low: estimate.low,
@@ -281,7 +271,7 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
 fn lines(points: Vec<HistoryRow>) -> Vec<NumberHistory> {
     let mut groups: BTreeMap<String, Vec<HistoryRow>> = BTreeMap::new();
     for point in points {
-        let name = format!("{}, {}, {}", point.model, point.reading, point.measure);
+        let name = format!("{}, {}, {}", point.model, point.policy, point.measure);
         groups.entry(name).or_default().push(point);
     }
     let line = |(name, points): (String, Vec<HistoryRow>)| {
@@ -296,62 +286,15 @@ fn lines(points: Vec<HistoryRow>) -> Vec<NumberHistory> {
     groups.into_iter().map(line).collect()
 }
 
-fn write(file: &Path, points: &[HistoryRow]) -> Result<(), ReportError> {
-    let text = |pick: fn(&HistoryRow) -> &str| points.iter().map(pick).collect::<Vec<&str>>();
-    let frame = df!(
-        "night" => text(|p| &p.night),
-        "started" => points.iter().map(|p| p.started).collect::<Vec<u64>>(),
-        "commit" => text(|p| &p.commit),
-        "model" => text(|p| &p.model),
-        "policy" => text(|p| &p.reading),
-        "measure" => text(|p| &p.measure),
-        "value" => points.iter().map(|p| p.value).collect::<Vec<f64>>(),
-        "low" => points.iter().map(|p| p.low).collect::<Vec<f64>>(),
-        "high" => points.iter().map(|p| p.high).collect::<Vec<f64>>(),
-        "images" => points.iter().map(|p| p.images).collect::<Vec<u64>>(),
-    )
-    .map_err(|error| ReportError::make("the series", error))?;
-    write_parquet(file, frame)
-}
-
-fn read(file: &Path) -> Result<Vec<HistoryRow>, ReportError> {
-    let frame = read_parquet(file, &COLUMNS, CURE)?;
-    let get = || -> PolarsResult<Vec<HistoryRow>> {
-        let whole = |name: &str| -> PolarsResult<Vec<u64>> {
-            Ok(frame
-                .column(name)?
-                .u64()?
-                .iter()
-                .map(Option::unwrap_or_default)
-                .collect())
-        };
-        let real = |name: &str| -> PolarsResult<Vec<f64>> {
-            Ok(frame
-                .column(name)?
-                .f64()?
-                .iter()
-                .map(|x| x.unwrap_or(f64::NAN))
-                .collect())
-        };
-        let (night, commit) = (strs(&frame, "night")?, strs(&frame, "commit")?);
-        let (model, reading) = (strs(&frame, "model")?, strs(&frame, "policy")?);
-        let measure = strs(&frame, "measure")?;
-        let (started, images) = (whole("started")?, whole("images")?);
-        let (value, low, high) = (real("value")?, real("low")?, real("high")?);
-        Ok((0..frame.height())
-            .map(|i| HistoryRow {
-                night: night[i].to_owned(),
-                started: started[i],
-                commit: commit[i].to_owned(),
-                model: model[i].to_owned(),
-                reading: reading[i].to_owned(),
-                measure: measure[i].to_owned(),
-                value: value[i],
-                low: low[i],
-                high: high[i],
-                images: images[i],
-            })
-            .collect())
-    };
-    get().map_err(|error| ReportError::file(file, format!("not readable as a series: {error}")))
+columns! { impl for HistoryRow, "a history", CURE;
+    night: String,
+    started: u64,
+    commit: String,
+    model: String,
+    policy as "reading": String,
+    measure: String,
+    value: f64,
+    low: f64,
+    high: f64,
+    images: u64,
 }

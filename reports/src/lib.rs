@@ -1,10 +1,11 @@
 //! The reports say what a run means: outcome rows become metrics, tables, figures and a page.
 //!
 //! This crate reads a run directory and nothing else: no libtorch, no data set, no network.
-//! Every number is a query over outcome rows, so nothing is ever re-run to get another one.
+//! Every number is a function of outcome rows, so nothing is ever re-run to get another one.
 
 pub mod analysis;
 mod base64;
+pub mod columns;
 pub mod error;
 pub mod figures;
 mod files;
@@ -17,21 +18,20 @@ mod matched_pairs;
 pub mod metrics;
 pub mod model;
 pub mod model_card;
-mod parquet;
 pub mod render;
 pub mod report_format;
 pub mod run;
-pub mod run_files;
+mod run_files;
 pub mod runs;
 pub mod sources;
 pub mod summary;
 pub mod tables;
 
 pub use analysis::Analysis;
+pub use columns::{read_records, write_records};
 pub use error::ReportError;
 pub use render::{Rendered, main_table_json, render, render_over};
 pub use report_format::Format;
 pub use run::Run;
-pub use run_files::{read_curves, read_outcome_rows, read_outcomes, write_curves, write_outcomes};
 pub use runs::Runs;
 pub use tables::Table;

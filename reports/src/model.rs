@@ -2,7 +2,10 @@
 
 use crate::metrics::branch_policy::BranchPolicy;
 use polars::prelude::*;
-use rlnet_suites::{Branch, Cell, CellId, CellSpec, Condition, CurvePoint, ModelRecord, TrainSpec};
+use rlnet_suites::{
+    Branch, Cell, CellId, CellSpec, Condition, GradientProbe, LayerSimilarity, ModelRecord, NormBanks,
+    TrainSpec,
+};
 
 /// A model that is evaluated, with all of its rows.
 #[derive(Debug, Clone)]
@@ -21,15 +24,15 @@ pub struct Model {
     /// their own, never part of the oracle or the worst of branches.
     pub mixed: Vec<Branch>,
     /// What was probed of its gradients.
-    pub probe: Vec<CurvePoint>,
+    pub probe: Vec<GradientProbe>,
     /// How alike its activations are to its teacher's.
-    pub similarity: Vec<CurvePoint>,
+    pub similarity: Vec<LayerSimilarity>,
     /// Conditions that are planned, each with its cell, in the plan's order.
     pub planned: Vec<(Condition, CellId)>,
     /// Conditions that were measured.
     pub measured: Vec<Condition>,
-    /// The conditions that the rows' column `at` counts.
-    pub conditions: Vec<Condition>,
+    /// Its banks of batch norm, where they are known.
+    pub banks: Option<NormBanks>,
     /// Its outcome rows.
     pub rows: DataFrame,
 }

@@ -2,14 +2,12 @@
 //! Cells that are not finished yet are listed, not an error: a report may be drawn while a
 //! run is under way.
 
+use crate::columns::{self, Record};
 use crate::error::ReportError;
 use crate::files;
-use crate::parquet;
-use crate::run_files;
 use polars::prelude::*;
-use rlnet_suites::corruption::{BENCHMARK, EXTRA};
-use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, CurvePoint, NormBanks, Plan};
-use std::collections::{BTreeMap, BTreeSet};
+use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, NormBanks, Outcome, Plan};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A run directory.
@@ -25,7 +23,7 @@ pub struct Run {
     pub missing: Vec<Cell>,
     /// Every planned condition, in the plan's order.
     pub conditions: Vec<Condition>,
-    /// All outcome rows, with the columns `model`, `cell` and those of [`annotate`].
+    /// All outcome rows, with the columns `model` and `cell`.
     pub outcomes: DataFrame,
 }
 
@@ -88,55 +86,16 @@ impl Run {
         self.dir.join("cells").join(&cell.id.0)
     }
 
-    /// The curves of a finished training cell; none when it kept none.
+    /// Records that a finished cell kept in a file of its folder; none when it kept none.
     ///
     /// # Errors
     /// When the file is there but cannot be read.
-    pub fn curves(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
-        let file = self.folder(cell).join("train.parquet");
-        if !file.is_file() {
-            return Ok(Vec::new());
-        }
-        run_files::read_curves(&file)
-    }
-
-    /// What a finished evaluation cell probed of a model's gradients; nothing when it did not.
-    ///
-    /// # Errors
-    /// When the file is there but cannot be read.
-    pub fn probe(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
-        match &cell.spec {
-            CellSpec::Evaluate(spec) if spec.probe => {
-                run_files::read_curves(&self.folder(cell).join("probe.parquet"))
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// Where a finished training cell's mask keeps ReLUs: per layer (`kept/LAYER`) and place, row by
-    /// row, the share of channels kept; nothing when it keeps all, or an older program made it.
-    ///
-    /// # Errors
-    /// When the file is there but cannot be read.
-    pub fn mask_map(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
-        let file = self.folder(cell).join("mask_map.parquet");
-        if !file.is_file() {
-            return Ok(Vec::new());
-        }
-        run_files::read_curves(&file)
-    }
-
-    /// How alike a model's activations are to its teacher's, as a finished evaluation cell
-    /// compared them; nothing when it did not.
-    ///
-    /// # Errors
-    /// When the file is there but cannot be read.
-    pub fn similarity(&self, cell: &Cell) -> Result<Vec<CurvePoint>, ReportError> {
-        match &cell.spec {
-            CellSpec::Evaluate(spec) if spec.similarity => {
-                run_files::read_curves(&self.folder(cell).join("similarity.parquet"))
-            }
-            _ => Ok(Vec::new()),
+    pub fn kept<R: Record>(&self, cell: &Cell, file: &str) -> Result<Vec<R>, ReportError> {
+        let file = self.folder(cell).join(file);
+        if file.is_file() {
+            columns::read_records(&file)
+        } else {
+            Ok(Vec::new())
         }
     }
 
@@ -153,104 +112,55 @@ impl Run {
             })
     }
 
+    /// The rows of all finished evaluations in one frame.
     fn read_rows(&self) -> Result<DataFrame, ReportError> {
-        let mut frames = Vec::new();
+        let failed = |error| ReportError::make("the table of all outcome rows", error);
+        let planned: BTreeSet<String> = self.conditions.iter().map(ToString::to_string).collect();
+        // Without a finished cell there are the columns alone.
+        let mut frames = vec![labelled(
+            Outcome::<Condition>::frame(&[]).map_err(failed)?,
+            "",
+            "",
+        )];
         for record in &self.records {
             if !matches!(record.cell.spec, CellSpec::Evaluate(_)) {
                 continue;
             }
             let file = self.folder(&record.cell).join("outcomes.parquet");
-            let frame = run_files::read_outcomes(&file)?;
-            if frame.height() as u64 != record.rows {
+            let frame = columns::read_frame::<Outcome>(&file)?;
+            let rows = frame.height();
+            if rows as u64 != record.rows {
                 return Err(ReportError::file(
                     &file,
                     format!(
-                        "holds {} rows where cell.json says {}; delete the folder of this cell and run the suite again",
-                        frame.height(),
+                        "holds {rows} rows where cell.json says {}; delete the folder of this cell and run the suite again",
                         record.rows
                     ),
                 ));
             }
-            let banks = self.banks(&record.cell.model);
-            let (model, id) = (&record.cell.model, &record.cell.id.0);
-            let frame = annotate(frame, &self.conditions, banks, &file)?.lazy();
-            frames.push(
-                frame.with_columns([lit(model.as_str()).alias("model"), lit(id.as_str()).alias("cell")]),
-            );
-        }
-        if frames.is_empty() {
-            let none = annotate(run_files::outcome_frame(&[])?, &[], None, &self.dir)?.lazy();
-            frames.push(none.with_columns([lit("").alias("model"), lit("").alias("cell")]));
+            let texts = frame.column("condition").and_then(Column::str).map_err(failed)?;
+            let texts: BTreeSet<&str> = texts.iter().flatten().collect();
+            if let Some(text) = texts.into_iter().find(|text| !planned.contains(*text)) {
+                return Err(ReportError::file(
+                    &file,
+                    format!(
+                        "has rows of `{text}`, which plan.json does not ask for; delete the folder of this cell and run the suite again"
+                    ),
+                ));
+            }
+            frames.push(labelled(frame, &record.cell.model, &record.cell.id.0));
         }
         concat(&frames, UnionArgs::default())
             .and_then(LazyFrame::collect)
-            .map_err(|error| ReportError::make("the table of all outcome rows", error))
+            .map_err(failed)
     }
 }
 
-/// Place of a corruption in the lists of all corruptions; the benchmark's 15 come first.
-pub fn corruption_index(name: &str) -> Option<usize> {
-    BENCHMARK.iter().chain(&EXTRA).position(|known| *known == name)
-}
-
-/// Adds to rows, as whole numbers (groups over texts are several times slower):
-///
-/// - `right`: 1 when the prediction is the label;
-/// - `own`: 1 when the row is of the branch that is meant for its kind of image;
-/// - `at`: the condition's place in the plan;
-/// - `corruption`, `severity`: place of the corruption and its severity, or 999 and 0;
-/// - `slot`, `by_name`, `by_severity`: the image, with each of these three, as one key.
-fn annotate(
-    frame: DataFrame,
-    conditions: &[Condition],
-    banks: Option<NormBanks>,
-    file: &Path,
-) -> Result<DataFrame, ReportError> {
-    let polars = |error: PolarsError| ReportError::file(file, error.to_string());
-    let known: BTreeMap<String, (usize, &Condition)> = conditions
-        .iter()
-        .enumerate()
-        .map(|(at, condition)| (condition.to_string(), (at, condition)))
-        .collect();
-    let texts = parquet::strs(&frame, "condition").map_err(polars)?;
-    let branches = parquet::strs(&frame, "branch").map_err(polars)?;
-    let images = parquet::u32s(&frame, "image").map_err(polars)?;
-    let mut small: [Vec<u32>; 4] = Default::default();
-    let mut keys: [Vec<u64>; 3] = Default::default();
-    for ((text, branch), image) in texts.iter().zip(branches).zip(images) {
-        let Some((at, condition)) = known.get(*text) else {
-            return Err(ReportError::file(
-                file,
-                format!(
-                    "has rows of `{text}`, which plan.json does not ask for; delete the folder of this cell and run the suite again"
-                ),
-            ));
-        };
-        let (corruption, severity) = match condition {
-            Condition::Corruption { name, severity } => (corruption_index(name).unwrap_or(999), *severity),
-            _ => (999, 0),
-        };
-        let own = banks.is_none_or(|banks| own_branch(banks, condition).name() == branch);
-        let row = [u32::from(own), *at as u32, corruption as u32, u32::from(severity)];
-        for (column, value) in small.iter_mut().zip(row) {
-            column.push(value);
-        }
-        for (column, value) in keys.iter_mut().zip(&row[1..]) {
-            column.push(u64::from(image) << 16 | u64::from(*value));
-        }
-    }
-    let small = ["own", "at", "corruption", "severity"].into_iter().zip(small);
-    let keys = ["slot", "by_name", "by_severity"].into_iter().zip(keys);
-    let columns: Vec<Column> = small
-        .map(|(name, values)| Column::new(name.into(), values))
-        .chain(keys.map(|(name, values)| Column::new(name.into(), values)))
-        .collect();
-    let right = col("label")
-        .eq(col("prediction"))
-        .cast(DataType::UInt32)
-        .alias("right");
-    let frame = frame.hstack(&columns).map_err(polars)?.lazy();
-    frame.with_columns([right]).collect().map_err(polars)
+/// Rows with the columns `model` and `cell`.
+fn labelled(frame: DataFrame, model: &str, cell: &str) -> LazyFrame {
+    frame
+        .lazy()
+        .with_columns([lit(model).alias("model"), lit(cell).alias("cell")])
 }
 
 /// The branch that was trained for a kind of image: what papers read each number through.

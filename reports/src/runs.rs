@@ -2,7 +2,6 @@
 
 use crate::error::ReportError;
 use crate::model::Model;
-use crate::parquet;
 use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
@@ -159,8 +158,15 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
     }
     let (mut probe, mut similarity) = (Vec::new(), Vec::new());
     for record in run.records.iter().filter(|record| record.cell.model == name) {
-        probe.extend(run.probe(&record.cell)?);
-        similarity.extend(run.similarity(&record.cell)?);
+        let CellSpec::Evaluate(spec) = &record.cell.spec else {
+            continue;
+        };
+        if spec.probe {
+            probe.extend(run.kept(&record.cell, "probe.parquet")?);
+        }
+        if spec.similarity {
+            similarity.extend(run.kept(&record.cell, "similarity.parquet")?);
+        }
     }
     let taken = models.iter().any(|other| other.name == name);
     models.push(Model {
@@ -178,7 +184,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         similarity,
         planned,
         measured,
-        conditions: run.conditions.clone(),
+        banks,
         rows,
     });
     Ok(())
@@ -186,7 +192,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
 
 /// The branches that occur in rows.
 fn branches_of(rows: &DataFrame) -> PolarsResult<Vec<Branch>> {
-    let seen: BTreeSet<&str> = parquet::strs(rows, "branch")?.into_iter().collect();
+    let seen: BTreeSet<&str> = rows.column("branch")?.str()?.iter().flatten().collect();
     Ok(seen.into_iter().filter_map(|name| name.parse().ok()).collect())
 }
 

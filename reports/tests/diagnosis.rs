@@ -3,9 +3,9 @@
 
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, DiagnosisVerdict, ItemStatus};
-use rlnet_reports::{Analysis, Format, Runs, render, write_curves};
+use rlnet_reports::{Analysis, Format, Runs, render, write_records};
 use rlnet_suites::attack::{Norm, diagnosis};
-use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, CurvePoint, Outcome, Plan};
+use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, GradientProbe, Outcome, Plan};
 use std::path::Path;
 
 const IMAGES: u32 = 200;
@@ -89,8 +89,8 @@ fn measured(
         if let (CellSpec::Evaluate(spec), Some((zero, rise))) = (&cell.spec, probe)
             && spec.probe
         {
-            let point = |epoch, metric: &str, value| CurvePoint {
-                epoch,
+            let point = |step, metric: &str, value| GradientProbe {
+                step,
                 metric: format!("{metric}/single"),
                 value,
             };
@@ -101,7 +101,7 @@ fn measured(
             ];
             points.extend((0..=20).map(|step| point(step, "loss", 1.0 + rise * f64::from(step))));
             let file = folder.join("cells").join(&cell.id.0).join("probe.parquet");
-            write_curves(&file, &points).expect("a probe");
+            write_records(&file, &points).expect("a probe");
         }
     }
     Analysis::of(Runs::load(&[folder.to_owned()]).expect("a run")).expect("an analysis")

@@ -1,7 +1,8 @@
 //! Runs as they lie on disks: unfinished, damaged, several at once, or none at all.
 
 use crate::synthetic::{plan, write_run};
-use rlnet_reports::{Runs, write_outcomes};
+use rlnet_reports::{Runs, write_records};
+use rlnet_suites::Outcome;
 use std::fs;
 use std::path::Path;
 
@@ -72,7 +73,7 @@ fn damaged_files_are_named() {
         .join("cells")
         .join(&cell.id.0)
         .join("outcomes.parquet");
-    write_outcomes(&file, &[]).expect("written");
+    write_records::<Outcome>(&file, &[]).expect("written");
     let said = error(&[folder.path()]);
     assert!(
         said.contains(&cell.id.0) && said.contains("holds 0 rows where cell.json says 1000"),

@@ -4,8 +4,8 @@ use crate::synthetic::{IMAGES, outcomes, plan, write_run};
 use rlnet_reports::Analysis;
 use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::tables::{Value, similarity};
-use rlnet_reports::{Runs, write_curves};
-use rlnet_suites::{Branch, Condition, CurvePoint};
+use rlnet_reports::{Runs, write_records};
+use rlnet_suites::{Branch, Condition, LayerSimilarity};
 
 const ASKED: [&str; 4] = [
     "evaluation.corruptions=[\"fog\"]",
@@ -70,8 +70,8 @@ fn activations_stand_beside_the_teachers_layer_by_layer() {
         };
         let points = branches.iter().flat_map(|branch| {
             (1..=7).flat_map(move |layer| {
-                ["cosine", "distance"].map(|metric| CurvePoint {
-                    epoch: layer,
+                ["cosine", "distance"].map(|metric| LayerSimilarity {
+                    layer,
                     metric: format!("{metric}/{branch}"),
                     value: f64::from(layer) / 10.0,
                 })
@@ -82,7 +82,7 @@ fn activations_stand_beside_the_teachers_layer_by_layer() {
             .join("cells")
             .join(&cell.id.0)
             .join("similarity.parquet");
-        write_curves(&file, &points.collect::<Vec<_>>()).expect("written");
+        write_records(&file, &points.collect::<Vec<_>>()).expect("written");
     }
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let analysis = Analysis::of(runs).expect("an analysis");

@@ -47,7 +47,7 @@ pub use epsilon::Epsilon;
 pub use error::SuiteError;
 pub use eval_request::EvalRequest;
 pub use gate::Gate;
-pub use outcome::{CurvePoint, Outcome};
+pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome};
 pub use plan::Plan;
 pub use results::Literature;
 pub use slurm::Slurm;

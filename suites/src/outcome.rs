@@ -1,19 +1,21 @@
-//! What was seen: one row per test image and condition, and one point per curve and epoch.
+//! What is measured: one row per test image and condition; training curves; what is measured of a
+//! model beside its answers.
 
 use crate::branch::Branch;
 use crate::condition::Condition;
 use serde::{Deserialize, Serialize};
 
 /// What a network said of one test image, through one branch, under one condition.
-/// Every metric of every report is a query over these rows.
+/// Every metric of every report is a function of these rows. `C` is the condition, or a shared one
+/// where there are millions of rows. (The columns of files are in `reports/src/run_files.rs`.)
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct Outcome<C = Condition> {
     /// Position in the official test set.
     pub image: u32,
     /// The branch the image was classified (and, for an attack, attacked) through.
     pub branch: Branch,
     /// What the image went through.
-    pub condition: Condition,
+    pub condition: C,
     /// True class.
     pub label: u16,
     /// Class with the largest logit; ties go to the lower class.
@@ -41,5 +43,39 @@ pub struct CurvePoint {
     /// `loss/total`, `validation/accuracy/clean`, ... (slashes group, as in TensorBoard).
     pub metric: String,
     /// The value.
+    pub value: f64,
+}
+
+/// Where a mask keeps ReLUs: the share of channels that one place of one layer keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskShare {
+    /// Name of the layer.
+    pub layer: String,
+    /// Place in the layer's map, row by row from 0.
+    pub place: u32,
+    /// Share of the channels whose ReLU is kept there, in `[0, 1]`.
+    pub kept: f64,
+}
+
+/// What is probed of a model's gradients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientProbe {
+    /// Step of the attack that follows the gradients; 0 is the start.
+    pub step: u32,
+    /// `gradient/zero/BRANCH`, `gradient/nan/BRANCH`, `gradient/dlr-constant/BRANCH` (shares of
+    /// the images), `loss/BRANCH` (mean cross entropy, nats).
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+}
+
+/// How alike a student's activations are to its teacher's, in one ReLU layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSimilarity {
+    /// Place of the layer, from 1.
+    pub layer: u32,
+    /// `cosine/BRANCH` or `distance/BRANCH`.
+    pub metric: String,
+    /// Mean over images.
     pub value: f64,
 }

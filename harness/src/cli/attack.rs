@@ -7,7 +7,7 @@ use crate::request::{Global, cells};
 use crate::run::compatibility::ModelFile;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
-use rlnet_reports::run_files::read_outcome_rows;
+use rlnet_reports::read_records;
 use rlnet_suites::attack::adaptive::NamedAttack;
 use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group, members};
 use rlnet_suites::{AttackSpec, CellRecord, CellSpec};
@@ -159,7 +159,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         )));
     }
     let saved = Saved::read(&images)?;
-    let rows = read_outcome_rows(&cell.join("outcomes.parquet")).map_err(reporting)?;
+    let rows: Vec<rlnet_suites::Outcome> = read_records(&cell.join("outcomes.parquet")).map_err(reporting)?;
     let attacked = record
         .cell
         .parents

@@ -8,7 +8,7 @@ use crate::attack::pgd::{Settings, uniform_start};
 use crate::attack::{Objective, Target};
 use crate::data::{Split, images_to_tensor};
 use crate::error::Result;
-use rlnet_suites::{AttackSpec, Branch, CurvePoint};
+use rlnet_suites::{AttackSpec, Branch, GradientProbe};
 use tch::{Device, Kind, Tensor};
 
 /// The attack whose loss is followed; the catalogue's defaults.
@@ -36,7 +36,7 @@ pub fn probe(
     branches: &[Branch],
     batch: usize,
     seed: u64,
-) -> Result<Vec<CurvePoint>> {
+) -> Result<Vec<GradientProbe>> {
     let settings = Settings::of(&FOLLOWED.parse::<AttackSpec>()?);
     let mut points = Vec::new();
     for &branch in branches {
@@ -52,8 +52,8 @@ pub fn probe(
         }
         let n = test.len().max(1) as f64;
         let mut say = |step: usize, metric: &str, value: f64| {
-            points.push(CurvePoint {
-                epoch: step as u32,
+            points.push(GradientProbe {
+                step: step as u32,
                 metric: format!("{metric}/{branch}"),
                 value,
             });

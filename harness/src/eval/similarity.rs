@@ -6,13 +6,13 @@ use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
 use crate::nn::{Network, Taps};
-use rlnet_suites::CurvePoint;
+use rlnet_suites::LayerSimilarity;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Images at a time: fixed, so that sums do not depend on what else is set.
 const BATCH: usize = 64;
 
-/// Through each branch and for each ReLU layer (`epoch` is its place, from 1), means over the
+/// Through each branch and for each ReLU layer (`layer` is its place, from 1), means over the
 /// images, both networks in eval mode on the same branch:
 ///
 /// - `cosine/BRANCH`: cosine of the angle between the two outputs of the layer;
@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 ///
 /// # Errors
 /// When the two networks differ in more than their masks and weights.
-pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<Vec<CurvePoint>> {
+pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<Vec<LayerSimilarity>> {
     if student.spec().norm != teacher.spec().norm || student.layer_shapes() != teacher.layer_shapes() {
         return Err(Error::Incompatible(format!(
             "evaluation.similarity compares a student with its teacher layer by layer, but they have \
@@ -50,8 +50,8 @@ pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<
         let n = test.len().max(1) as f64;
         for (layer, (cosine, distance)) in sums.into_iter().enumerate() {
             for (metric, sum) in [("cosine", cosine), ("distance", distance)] {
-                points.push(CurvePoint {
-                    epoch: layer as u32 + 1,
+                points.push(LayerSimilarity {
+                    layer: layer as u32 + 1,
                     metric: format!("{metric}/{branch}"),
                     value: sum / n,
                 });

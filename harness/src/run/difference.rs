@@ -1,7 +1,7 @@
 //! What differs between two cells: what was asked, where and how it was computed, and what came out.
 
 use crate::error::{Error, Result};
-use rlnet_reports::read_outcome_rows;
+use rlnet_reports::read_records;
 use rlnet_suites::{Branch, CellRecord, CellSpec, Condition, Outcome};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ pub fn outcomes(
         return Ok(BTreeMap::new());
     }
     let rows = |(folder, _): &(PathBuf, CellRecord)| {
-        let rows = read_outcome_rows(&folder.join("outcomes.parquet"))?;
+        let rows: Vec<Outcome> = read_records(&folder.join("outcomes.parquet"))?;
         let keyed = rows
             .into_iter()
             .map(|row| ((row.condition.clone(), row.branch, row.image), row));

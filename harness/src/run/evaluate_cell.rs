@@ -14,7 +14,7 @@ use crate::eval::{
 use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_reports::run_files::{write_curves, write_outcomes};
+use rlnet_reports::write_records;
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
@@ -265,20 +265,20 @@ impl Executor<'_> {
             .transpose()?;
         let outcomes = in_order(all, spec.conditions.len(), &opened.branches);
         let work = self.directory.work(&cell.id)?;
-        write_outcomes(&work.join("outcomes.parquet"), &outcomes)?;
+        write_records(&work.join("outcomes.parquet"), &outcomes)?;
         if let Some(saved) = saved {
             saved.write(&work.join(saved::FILE))?;
         }
         if spec.probe {
             let branches = &opened.branches;
             let points = probe::probe(&opened.networks, &self.data.test, branches, batch, spec.seed)?;
-            write_curves(&work.join("probe.parquet"), &points)?;
+            write_records(&work.join("probe.parquet"), &points)?;
         }
         if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
             let student = model::load(&self.model_file(&cell.parents[0]), self.device)?.0;
             let teacher = model::load(&self.model_file(teacher), self.device)?.0;
             let points = similarity::similarity(&student, &teacher, &self.data.test)?;
-            write_curves(&work.join("similarity.parquet"), &points)?;
+            write_records(&work.join("similarity.parquet"), &points)?;
         }
         provenance.seconds += started.elapsed().as_secs_f64();
         provenance.forwards = outcomes.iter().map(|row| u64::from(row.forwards)).sum();

@@ -1,13 +1,14 @@
-//! Shards: what a cell under evaluation has so far.
+//! Shards: what is evaluated of a cell so far.
 //!
 //! An evaluation is cut into shards, stretches of the images under one condition, which
-//! processes claim one by one. A shard is written in one or more pieces, one after the other, so
-//! that whoever is cut off loses little. A piece is one line of JSON, then the outcome rows as ten
-//! little-endian 32-bit words each. No row depends on where the cuts are.
+//! processes claim one by one. The process saves what it has of a shard again and again, one file
+//! of outcome rows after the other (Parquet, with the columns of a finished cell), so that whoever
+//! is cut off loses little. No row depends on where the cuts are.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reporting};
 use crate::files::{create_folder, write_atomic};
 use crate::progress::announce;
+use rlnet_reports::columns::{from_parquet, to_parquet};
 use rlnet_suites::{Branch, CellId, Condition, Outcome};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -18,9 +19,6 @@ use std::path::{Path, PathBuf};
 pub const ATTACKED: usize = 500;
 /// Images of one clean or corrupted condition in a shard: one pass each.
 const PASSED: usize = 10_000;
-/// Words a row.
-const WORDS: usize = 10;
-
 /// A stretch of one condition's images that one process evaluates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
@@ -58,7 +56,8 @@ impl Shard {
     }
 }
 
-/// What is known of a piece beside its rows.
+/// What is known of a stretch of a shard beside its rows. Its file makes them complete: it is
+/// written last, and has their checksum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardHeader {
     /// Identity of the cell.
@@ -77,16 +76,31 @@ pub struct ShardHeader {
     pub device: String,
     /// The process that computed it.
     pub process: String,
-    /// Checksum of the rows (blake3).
+    /// Checksum of the file of the rows (blake3).
     pub checksum: String,
     /// Checksum of the adversarial images beside it, where they are kept.
     pub images: Option<String>,
-    /// Cells whose adversarial images were shown instead of making them again.
+    /// Cells whose adversarial images were used again.
     #[serde(default)]
     pub images_of: Vec<CellId>,
 }
 
-/// A piece.
+impl ShardHeader {
+    /// Whether this is the header of a file's name in this cell.
+    fn is_of(&self, cell: &CellId, condition: usize, (from, to): (usize, usize)) -> bool {
+        (self.condition, self.from, self.to) == (condition, from, to) && self.cell == *cell
+    }
+
+    /// Whether rows are those of the header: so many, and each of a branch and the condition.
+    fn has(&self, rows: &[Outcome], condition: &Condition) -> bool {
+        rows.len() == (self.to - self.from) * self.branches.len()
+            && rows
+                .iter()
+                .all(|row| row.condition == *condition && self.branches.contains(&row.branch))
+    }
+}
+
+/// What is evaluated of a shard: a stretch of its images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardResult {
     /// What is known of it.
@@ -95,83 +109,7 @@ pub struct ShardResult {
     pub outcomes: Vec<Outcome>,
 }
 
-impl ShardResult {
-    /// As bytes.
-    ///
-    /// # Errors
-    /// When a row is of a branch that the header does not name.
-    pub fn encode(&self) -> Result<Vec<u8>> {
-        let mut rows = Vec::with_capacity(self.outcomes.len() * WORDS * 4);
-        for row in &self.outcomes {
-            let branch = self
-                .header
-                .branches
-                .iter()
-                .position(|branch| *branch == row.branch);
-            let branch = branch.and_then(|at| u32::try_from(at).ok()).ok_or_else(|| {
-                Error::Internal(format!("a row of branch {} was not asked for", row.branch))
-            })?;
-            let words: [u32; WORDS] = [
-                row.image,
-                branch,
-                u32::from(row.label),
-                u32::from(row.prediction),
-                u32::from(row.rounded),
-                row.margin.to_bits(),
-                row.loss.to_bits(),
-                row.norm.to_bits(),
-                row.forwards,
-                row.backwards,
-            ];
-            rows.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-        }
-        let mut header = self.header.clone();
-        header.checksum = blake3::hash(&rows).to_hex().to_string();
-        let mut bytes = serde_json::to_vec(&header).map_err(Error::internal)?;
-        bytes.push(b'\n');
-        bytes.extend(rows);
-        Ok(bytes)
-    }
-
-    /// From bytes. The text says what is wrong with them.
-    fn decode(bytes: &[u8], condition: &Condition) -> std::result::Result<Self, String> {
-        let end = bytes
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or("it has no header")?;
-        let header: ShardHeader = serde_json::from_slice(&bytes[..end]).map_err(|error| error.to_string())?;
-        let rows = &bytes[end + 1..];
-        if blake3::hash(rows).to_hex().as_str() != header.checksum {
-            return Err("its checksum is wrong".to_owned());
-        }
-        let (words, _) = rows.as_chunks::<4>();
-        let words: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        let small = |word: u32| u16::try_from(word).map_err(|_| format!("{word} is no class"));
-        let (rows, _) = words.as_chunks::<WORDS>();
-        let outcomes = rows.iter().map(|row| {
-            Ok(Outcome {
-                image: row[0],
-                branch: *header
-                    .branches
-                    .get(row[1] as usize)
-                    .ok_or("it has an unknown branch")?,
-                condition: condition.clone(),
-                label: small(row[2])?,
-                prediction: small(row[3])?,
-                rounded: small(row[4])?,
-                margin: f32::from_bits(row[5]),
-                loss: f32::from_bits(row[6]),
-                norm: f32::from_bits(row[7]),
-                forwards: row[8],
-                backwards: row[9],
-            })
-        });
-        let outcomes = outcomes.collect::<std::result::Result<Vec<_>, String>>()?;
-        Ok(Self { header, outcomes })
-    }
-}
-
-/// The pieces of one cell, as they lie in its work folder.
+/// What is evaluated of one cell so far, as it lies in its work folder.
 #[derive(Debug, Clone)]
 pub struct ShardResults {
     cell: CellId,
@@ -207,7 +145,7 @@ impl ShardResults {
             let name = entry.file_name();
             let span = name.to_str().and_then(|name| {
                 let (from, to) = name
-                    .strip_suffix(".rows")?
+                    .strip_suffix(".json")?
                     .strip_prefix(&prefix)?
                     .split_once('-')?;
                 Some((from.parse().ok()?, to.parse().ok()?))
@@ -255,14 +193,19 @@ impl ShardResults {
         create_folder(&self.folder)
     }
 
-    /// Writes a piece, atomically.
+    /// Writes a result: its rows, then the header, each atomically.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(&self, piece: &ShardResult) -> Result<()> {
-        let header = &piece.header;
-        let path = self.path(header.condition, header.from, header.to, "rows");
-        write_atomic(&path, &piece.encode()?)
+    pub fn write(&self, result: &ShardResult) -> Result<()> {
+        let mut header = result.header.clone();
+        let path = |kind| self.path(header.condition, header.from, header.to, kind);
+        let (rows, end) = (path("parquet"), path("json"));
+        let bytes = to_parquet(&result.outcomes).map_err(reporting)?;
+        write_atomic(&rows, &bytes)?;
+        header.checksum = rlnet_suites::io::checksum(&bytes);
+        let json = serde_json::to_vec(&header).map_err(Error::internal)?;
+        write_atomic(&end, &json)
     }
 
     /// Reads the pieces of a complete shard. Nothing when one is damaged: it is removed, and
@@ -273,8 +216,8 @@ impl ShardResults {
     pub fn read(&self, shard: &Shard, condition: &Condition) -> Result<Option<Vec<ShardResult>>> {
         let mut pieces = Vec::new();
         for (from, to) in self.chain(shard) {
-            let path = self.path(shard.condition, from, to, "rows");
-            match self.read_one(&path, condition, (shard.condition, from, to)) {
+            let path = self.path(shard.condition, from, to, "json");
+            match self.read_one(&path, shard.condition, condition, (from, to)) {
                 Ok(piece) => pieces.push(piece),
                 Err(why) => {
                     announce(&format!(
@@ -289,30 +232,39 @@ impl ShardResults {
         Ok(Some(pieces))
     }
 
+    /// Reads one result. The text says what is wrong with it.
     fn read_one(
         &self,
         path: &Path,
+        place: usize,
         condition: &Condition,
-        place: (usize, usize, usize),
+        images: (usize, usize),
     ) -> std::result::Result<ShardResult, String> {
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
-        let piece = ShardResult::decode(&bytes, condition)?;
-        let header = &piece.header;
-        let rows = (header.to - header.from) * header.branches.len();
-        if (header.condition, header.from, header.to) != place
-            || header.cell != self.cell
-            || rows != piece.outcomes.len()
-        {
+        let json = fs::read(path).map_err(|error| error.to_string())?;
+        let header: ShardHeader = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+        if !header.is_of(&self.cell, place, images) {
             return Err("it is not what its name says".to_owned());
         }
-        if let Some(checksum) = &header.images {
-            let bytes = fs::read(self.images(header)).map_err(|error| error.to_string())?;
-            if blake3::hash(&bytes).to_hex().as_str() != checksum {
-                return Err("the checksum of its images is wrong".to_owned());
-            }
+        let rows = path.with_extension("parquet");
+        let bytes = checked(&rows, &header.checksum)?;
+        let outcomes = from_parquet(&bytes, &rows).map_err(|error| error.to_string())?;
+        if !header.has(&outcomes, condition) {
+            return Err("its rows are not those of its header".to_owned());
         }
-        Ok(piece)
+        if let Some(checksum) = &header.images {
+            checked(&self.images(&header), checksum)?;
+        }
+        Ok(ShardResult { header, outcomes })
     }
+}
+
+/// The bytes of a file that has this checksum.
+fn checked(path: &Path, checksum: &str) -> std::result::Result<Vec<u8>, String> {
+    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if rlnet_suites::io::checksum(&bytes) != checksum {
+        return Err(format!("the checksum of {} is wrong", path.display()));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -392,16 +344,25 @@ mod tests {
         pieces.write(&piece(30, 40)).expect("a file");
         assert!(pieces.is_complete(&shard));
         let read = pieces.read(&shard, &condition).expect("files").expect("sound");
-        let bytes = |piece: &ShardResult| piece.encode().expect("bytes");
+        // Every bit, also of what is not a number.
+        let bytes = |result: &ShardResult| to_parquet(&result.outcomes).expect("bytes");
         assert_eq!(bytes(&read[0]), bytes(&piece(20, 30)));
         assert_eq!(bytes(&read[1]), bytes(&piece(30, 40)));
+        assert!(read[1].outcomes[3].loss.is_nan() && read[1].outcomes[3].norm == f32::MIN_POSITIVE);
+        // Rows of another condition are no rows of this shard.
+        let other: Condition = "fgsm:eps=4/255".parse().expect("a condition");
+        assert!(pieces.read(&shard, &other).expect("files").is_none());
+        pieces.write(&piece(20, 30)).expect("a file");
         // One bit of one row.
-        let path = pieces.path(1, 30, 40, "rows");
+        let path = pieces.path(1, 30, 40, "parquet");
         let mut damaged = fs::read(&path).expect("a file");
-        let last = damaged.len() - 9;
-        damaged[last] ^= 4;
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 4;
         fs::write(&path, damaged).expect("a file");
         assert!(pieces.read(&shard, &condition).expect("files").is_none());
         assert_eq!(pieces.reached(&shard), 30);
+        // Rows without their header are not there.
+        fs::remove_file(pieces.path(1, 20, 30, "json")).expect("removed");
+        assert_eq!(pieces.reached(&shard), 20);
     }
 }

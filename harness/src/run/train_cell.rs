@@ -9,9 +9,9 @@ use crate::progress::announce;
 use crate::train::dialect;
 use crate::train::stage::CHECKPOINT;
 use crate::train::{StageInput, train};
-use rlnet_reports::run_files::write_curves;
+use rlnet_reports::write_records;
 use rlnet_suites::objective::Precision;
-use rlnet_suites::{Cell, CellRecord, CurvePoint, Quirk, TrainSpec};
+use rlnet_suites::{Cell, CellRecord, MaskShare, Quirk, TrainSpec};
 use tch::Device;
 
 impl Executor<'_> {
@@ -73,10 +73,10 @@ impl Executor<'_> {
         })?;
         let header = ModelHeader::of(&trained.network, &data.classes, &data.name, trained.epoch);
         model::save(&work.join("model.safetensors"), &trained.network, &header)?;
-        write_curves(&work.join("train.parquet"), &trained.curves)?;
+        write_records(&work.join("train.parquet"), &trained.curves)?;
         let map = mask_map(&trained.network);
         if !map.is_empty() {
-            write_curves(&work.join("mask_map.parquet"), &map)?;
+            write_records(&work.join("mask_map.parquet"), &map)?;
         }
         provenance.seconds = trained.seconds;
         provenance.resumed = trained.resumed;
@@ -100,13 +100,12 @@ impl Executor<'_> {
     }
 }
 
-/// Where a mask keeps ReLUs, for the reports: per layer (`kept/LAYER`) and place (`epoch`, row by
-/// row from 0) the share of channels kept. Nothing for a network that keeps all.
-fn mask_map(network: &Network) -> Vec<CurvePoint> {
-    let mut points = Vec::new();
+/// Where a mask keeps ReLUs, for the reports. Nothing for a network that keeps all.
+fn mask_map(network: &Network) -> Vec<MaskShare> {
+    let mut shares = Vec::new();
     let masked = network.mask().layers();
     if masked.iter().flatten().all(|unit| *unit == 1) {
-        return points;
+        return shares;
     }
     for (layer, units) in network.layers().iter().zip(masked) {
         let [channels, height, width] = layer.shape.map(|side| side as usize);
@@ -114,12 +113,12 @@ fn mask_map(network: &Network) -> Vec<CurvePoint> {
         for place in 0..places {
             let kept = units.iter().skip(place).step_by(places.max(1));
             let kept: u64 = kept.map(|unit| u64::from(*unit)).sum();
-            points.push(CurvePoint {
-                epoch: place as u32,
-                metric: format!("kept/{}", layer.name),
-                value: kept as f64 / channels.max(1) as f64,
+            shares.push(MaskShare {
+                layer: layer.name.clone(),
+                place: place as u32,
+                kept: kept as f64 / channels.max(1) as f64,
             });
         }
     }
-    points
+    shares
 }

@@ -9,6 +9,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use plotters::prelude::{Color, DrawingBackend};
+use rlnet_suites::MaskShare;
 
 const LEFT: f64 = 14.0;
 const RIGHT: f64 = 746.0;
@@ -43,11 +44,11 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         let (Some(cell), Some(record)) = (&model.trained, &model.record) else {
             continue;
         };
-        let points = analysis.runs.runs[model.run].mask_map(cell)?;
+        let all: Vec<MaskShare> = analysis.runs.runs[model.run].kept(cell, "mask_map.parquet")?;
         let maps = record.layers.iter().filter_map(|layer| {
-            let metric = format!("kept/{}", layer.name);
-            let own = points.iter().filter(|point| point.metric == metric);
-            let shares: Vec<f64> = own.map(|point| point.value).collect();
+            // Older runs have `kept/LAYER`.
+            let is_own = |share: &&MaskShare| share.layer.trim_start_matches("kept/") == layer.name;
+            let shares: Vec<f64> = all.iter().filter(is_own).map(|share| share.kept).collect();
             let side = layer.shape[2] as usize;
             let whole = !shares.is_empty() && side > 0 && shares.len().is_multiple_of(side);
             whole.then(|| {

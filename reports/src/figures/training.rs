@@ -60,7 +60,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         if left_out || !matches!(record.cell.spec, CellSpec::Train(_)) {
             continue;
         }
-        let points = run.curves(&record.cell)?;
+        let points: Vec<CurvePoint> = run.kept(&record.cell, "train.parquet")?;
         if points.is_empty() {
             continue;
         }

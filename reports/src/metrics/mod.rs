@@ -1,5 +1,6 @@
-//! What the rows mean. One idea a file; every metric is a query over outcome rows, counts
-//! are whole numbers, and no number is a mean of batch means.
+//! What the rows mean. One idea a file; every metric is a function of a model's
+//! [`PredictionMatrix`], which has one value an image for each condition and branch. Counts are
+//! whole numbers, and no number is a mean of batch means.
 
 pub mod accuracy_count;
 pub mod anchors;

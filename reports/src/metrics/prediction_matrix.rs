@@ -2,13 +2,14 @@
 //! Metrics that look at an image across conditions (joint accuracy, distances, classes,
 //! calibration) read this; it is made in one pass over the rows.
 
+use crate::columns::Record;
 use crate::error::ReportError;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::model::Model;
-use crate::parquet;
-use polars::prelude::*;
-use rlnet_suites::{Branch, Condition};
+use crate::run::own_branch;
+use rlnet_suites::{Branch, Condition, NormBanks, Outcome};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What one branch made of one condition; a value per image of the grid, in its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,74 +56,55 @@ impl PredictionMatrix {
     /// # Errors
     /// When a column is not there.
     pub fn of(model: &Model) -> Result<Self, ReportError> {
-        Self::read(model)
-            .map_err(|error| ReportError::make(format!("the answers of `{}`", model.name), error))
+        let rows = Outcome::records(&model.rows)
+            .map_err(|error| ReportError::make(format!("the answers of `{}`", model.name), error))?;
+        Ok(Self::of_rows(&rows, &model.branches, model.banks))
     }
 
-    fn read(model: &Model) -> PolarsResult<Self> {
-        let rows = &model.rows;
-        let image = parquet::u32s(rows, "image")?;
-        let branch = parquet::strs(rows, "branch")?;
-        let at = parquet::u32s(rows, "at")?;
-        let (label, own) = (parquet::u32s(rows, "label")?, parquet::u32s(rows, "own")?);
-        let (right, backwards) = (parquet::u32s(rows, "right")?, parquet::u32s(rows, "backwards")?);
-        let (margin, loss) = (parquet::f32s(rows, "margin")?, parquet::f32s(rows, "loss")?);
-        let norm = parquet::f32s(rows, "norm")?;
-        let given = parquet::u32s(rows, "prediction")?;
-        let (rounded, forwards) = (parquet::u32s(rows, "rounded")?, parquet::u32s(rows, "forwards")?);
-        let mut images = image.clone();
+    fn of_rows(rows: &[Outcome<Arc<Condition>>], branches: &[Branch], banks: Option<NormBanks>) -> Self {
+        let mut images: Vec<u32> = rows.iter().map(|row| row.image).collect();
         images.sort_unstable();
         images.dedup();
-        let mut matrix = Self {
-            labels: vec![0; images.len()],
-            images,
-            branches: model.branches.clone(),
-            ..Self::default()
-        };
-        // Rows come in long stretches of one seen, images in order: both are found again
-        // without a search.
-        let mut open: Vec<((&str, u32), ConditionPredictions, Branch)> = Vec::new();
+        let mut labels = vec![0; images.len()];
+        // Rows come in long stretches of one condition and branch, images in order: both are found
+        // again without a search. Equal conditions of one frame are the same allocation.
+        let mut open: Vec<(&Arc<Condition>, Branch, ConditionPredictions)> = Vec::new();
         let (mut place, mut slot) = (0, 0);
-        for i in 0..image.len() {
-            let key = (branch[i], at[i]);
-            if open.get(slot).is_none_or(|(known, ..)| *known != key) {
-                slot = match open.iter().position(|(known, ..)| *known == key) {
-                    Some(found) => found,
-                    None => {
-                        let Ok(name) = branch[i].parse() else { continue };
-                        open.push((key, ConditionPredictions::empty(matrix.images.len()), name));
-                        open.len() - 1
-                    }
-                };
+        for row in rows {
+            let same = |(condition, branch, _): &(&Arc<Condition>, Branch, _)| {
+                *branch == row.branch && Arc::ptr_eq(condition, &row.condition)
+            };
+            if !open.get(slot).is_some_and(same) {
+                slot = open.iter().position(same).unwrap_or(open.len());
+                if slot == open.len() {
+                    open.push((
+                        &row.condition,
+                        row.branch,
+                        ConditionPredictions::empty(images.len()),
+                    ));
+                }
             }
-            if matrix.images.get(place) != Some(&image[i]) {
-                place = matrix.images.binary_search(&image[i]).unwrap_or_default();
+            if images.get(place) != Some(&row.image) {
+                place = images.binary_search(&row.image).unwrap_or_default();
             }
-            matrix.labels[place] = label[i];
-            let (_, seen, name) = &mut open[slot];
-            seen.right[place] = Some(right[i] == 1);
-            seen.given[place] = given[i];
-            seen.rounded[place] = Some(rounded[i] == label[i]);
-            seen.confidence[place] = confidence(loss[i], margin[i]);
-            seen.norm[place] = norm[i];
-            seen.margin[place] = margin[i];
-            seen.loss[place] = loss[i];
-            seen.forwards += u64::from(forwards[i]);
-            seen.backwards += u64::from(backwards[i]);
-            if own[i] == 1
-                && let Some(condition) = model.conditions.get(at[i] as usize)
-                && !matrix.own.contains_key(condition)
-            {
-                matrix.own.insert(condition.clone(), *name);
-            }
+            labels[place] = u32::from(row.label);
+            open[slot].2.put(place, row);
             place += 1;
         }
-        for ((_, at), seen, branch) in open {
-            if let Some(condition) = model.conditions.get(at as usize) {
-                matrix.predictions.insert((condition.clone(), branch), seen);
+        let mut matrix = Self {
+            images,
+            labels,
+            branches: branches.to_vec(),
+            ..Self::default()
+        };
+        for (condition, branch, predictions) in open {
+            let condition = Condition::clone(condition);
+            if banks.is_none_or(|banks| own_branch(banks, &condition) == branch) {
+                matrix.own.entry(condition.clone()).or_insert(branch);
             }
+            matrix.predictions.insert((condition, branch), predictions);
         }
-        Ok(matrix)
+        matrix
     }
 
     /// The branch that was trained for a condition.
@@ -169,6 +151,18 @@ impl PredictionMatrix {
 }
 
 impl ConditionPredictions {
+    fn put<C>(&mut self, place: usize, row: &Outcome<C>) {
+        self.right[place] = Some(row.prediction == row.label);
+        self.given[place] = u32::from(row.prediction);
+        self.rounded[place] = Some(row.rounded == row.label);
+        self.confidence[place] = confidence(row.loss, row.margin);
+        self.norm[place] = row.norm;
+        self.margin[place] = row.margin;
+        self.loss[place] = row.loss;
+        self.forwards += u64::from(row.forwards);
+        self.backwards += u64::from(row.backwards);
+    }
+
     fn empty(images: usize) -> Self {
         Self {
             right: vec![None; images],

@@ -3,7 +3,6 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
-use crate::parquet;
 use polars::prelude::*;
 use rlnet_suites::train::{Dialect, Select, Stage};
 use rlnet_suites::{CellRecord, CellSpec, Quirk};
@@ -257,7 +256,7 @@ fn passes(analysis: &Analysis) -> BTreeMap<String, (u64, u64)> {
             let backwards = frame.column("backwards")?.f64()?;
             let counts = forwards.iter().zip(backwards.iter());
             let counts = counts.map(|(f, b)| (f.unwrap_or(0.0) as u64, b.unwrap_or(0.0) as u64));
-            let ids = parquet::strs(&frame, "cell")?.into_iter().map(str::to_owned);
+            let ids = frame.column("cell")?.str()?.iter().flatten().map(str::to_owned);
             PolarsResult::Ok(ids.zip(counts).collect::<Vec<_>>())
         };
         all.extend(query().unwrap_or_default());

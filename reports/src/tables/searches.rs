@@ -25,7 +25,7 @@ pub fn searches(analysis: &Analysis) -> Table {
             continue;
         }
         // A file of curves that cannot be read is an error of the figure of training curves.
-        let curves = run.curves(&record.cell).unwrap_or_default();
+        let curves = run.kept(&record.cell, "train.parquet").unwrap_or_default();
         let moved = |metric: &str| match late(&curves, metric) {
             Some(share) => Cell::of(Value::Number(100.0 * share)),
             None => Cell::of(Value::Absent("its mask does not move".to_owned())),

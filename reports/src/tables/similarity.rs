@@ -40,7 +40,7 @@ pub fn similarity(analysis: &Analysis) -> Table {
             let place = layer_names(model).iter().position(|name| *name == layer);
             let mut points = model.similarity.iter();
             let value = place.and_then(|place| {
-                points.find(|point| point.metric == *metric && point.epoch as usize == place + 1)
+                points.find(|point| point.metric == *metric && point.layer as usize == place + 1)
             });
             Cell::number(value.map(|point| point.value), "this network has no such layer")
         });
@@ -79,7 +79,7 @@ fn layer_names(model: &Model) -> Vec<String> {
             let last = model
                 .similarity
                 .iter()
-                .map(|point| point.epoch)
+                .map(|point| point.layer)
                 .max()
                 .unwrap_or(0);
             (1..=last).map(|layer| format!("layer {layer}")).collect()

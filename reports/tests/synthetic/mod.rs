@@ -5,7 +5,7 @@
 pub mod nights;
 mod pictures;
 
-use rlnet_reports::{write_curves, write_outcomes};
+use rlnet_reports::write_records;
 use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{
@@ -129,12 +129,12 @@ pub fn write_run_of(
         fs::create_dir_all(&folder).expect("a folder");
         let (model, rows) = match &cell.spec {
             CellSpec::Train(spec) => {
-                write_curves(&folder.join("train.parquet"), &curves(cell, spec)).expect("curves");
+                write_records(&folder.join("train.parquet"), &curves(cell, spec)).expect("curves");
                 (Some(model(cell, spec)), 0)
             }
             CellSpec::Evaluate(spec) => {
                 let rows = rows_of(cell, &spec.conditions);
-                write_outcomes(&folder.join("outcomes.parquet"), &rows).expect("rows");
+                write_records(&folder.join("outcomes.parquet"), &rows).expect("rows");
                 pictures::write(&folder.join("examples.png"), cell, &spec.conditions);
                 (None, rows.len() as u64)
             }

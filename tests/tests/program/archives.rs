@@ -51,7 +51,7 @@ pub fn corrupted_rows(sandbox: &Sandbox, out: &str) -> Vec<Outcome> {
             let path = sandbox
                 .path(out)
                 .join(format!("cells/{}/outcomes.parquet", cell.id));
-            rlnet_reports::read_outcome_rows(&path).expect("rows")
+            rlnet_reports::read_records::<rlnet_suites::Outcome>(&path).expect("rows")
         })
         .collect()
 }
@@ -412,7 +412,7 @@ fn a_suite_says_where_corrupted_images_come_from() {
                 let path = sandbox
                     .path(out)
                     .join(format!("cells/{}/outcomes.parquet", cell.id));
-                rlnet_reports::read_outcome_rows(&path).expect("rows")
+                rlnet_reports::read_records::<rlnet_suites::Outcome>(&path).expect("rows")
             })
             .collect::<Vec<_>>()
     };

@@ -191,7 +191,7 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
         .find(|cell| cell.name == "plain/clean")
         .expect("a cell");
     let rows = sandbox.path(&format!("out/cells/{}/outcomes.parquet", cell.id));
-    let rows = rlnet_reports::read_outcome_rows(&rows).expect("rows");
+    let rows = rlnet_reports::read_records::<rlnet_suites::Outcome>(&rows).expect("rows");
     assert_eq!(rows.len(), 40);
     let right = rows.iter().filter(|row| row.label == row.prediction).count();
     let percent = format!("{:.1}", 100.0 * right as f64 / 40.0);
@@ -207,14 +207,13 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
         .find(|cell| cell.name == "rlnet")
         .expect("a cell");
     let folder = sandbox.path(&format!("out/cells/{}", cell.id));
-    let map = rlnet_reports::read_curves(&folder.join("mask_map.parquet")).expect("a map");
+    let map = rlnet_reports::read_records::<rlnet_suites::MaskShare>(&folder.join("mask_map.parquet"))
+        .expect("a map");
     let record = std::fs::read(folder.join("cell.json")).expect("a record");
     let record: rlnet_suites::CellRecord = serde_json::from_slice(&record).expect("JSON");
     for layer in record.model.expect("a model").layers {
-        let own = map
-            .iter()
-            .filter(|point| point.metric == format!("kept/{}", layer.name));
-        let kept: f64 = own.map(|point| point.value * layer.shape[0] as f64).sum();
+        let own = map.iter().filter(|share| share.layer == layer.name);
+        let kept: f64 = own.map(|share| share.kept * layer.shape[0] as f64).sum();
         assert_eq!(kept.round() as u64, layer.kept, "{}", layer.name);
     }
     assert!(report.join("figures/masks.png").is_file() && report.join("figures/confusion.png").is_file());

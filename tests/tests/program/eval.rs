@@ -60,7 +60,7 @@ fn a_torchscript_model_gets_the_references_accuracy() {
                 let path = sandbox
                     .path(out)
                     .join(format!("cells/{}/outcomes.parquet", cell.id));
-                let rows = rlnet_reports::read_outcome_rows(&path).expect("rows");
+                let rows = rlnet_reports::read_records::<rlnet_suites::Outcome>(&path).expect("rows");
                 let flags: Vec<bool> = rows.iter().map(|row| row.label == row.prediction).collect();
                 (cell.name.clone(), flags)
             })
@@ -118,7 +118,8 @@ fn a_trained_model_is_evaluated_through_both_branches() {
         .expect("cells")
         .flatten()
         .flat_map(|cell| {
-            rlnet_reports::read_outcome_rows(&cell.path().join("outcomes.parquet")).expect("rows")
+            rlnet_reports::read_records::<rlnet_suites::Outcome>(&cell.path().join("outcomes.parquet"))
+                .expect("rows")
         })
         .collect();
     // Two conditions, two branches, fifty images.

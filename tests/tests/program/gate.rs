@@ -2,7 +2,7 @@
 
 use crate::archives::refused;
 use crate::support::{Sandbox, TINY, id, rows};
-use rlnet_reports::write_outcomes;
+use rlnet_reports::write_records;
 use rlnet_suites::Outcome;
 
 /// Two nights of the same suite, and a third where the same weights get every image wrong.
@@ -38,7 +38,7 @@ fn nights(sandbox: &Sandbox) {
         .collect();
     let cell = id(sandbox, "nights/3-wednesday", "plain/clean");
     let file = sandbox.path(&format!("nights/3-wednesday/cells/{cell}/outcomes.parquet"));
-    write_outcomes(&file, &wrong).expect("written");
+    write_records(&file, &wrong).expect("written");
 }
 
 #[test]

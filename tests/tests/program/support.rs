@@ -174,7 +174,7 @@ pub fn captured(output: Output) -> CommandOutput {
 /// The rows of a run's cell, by the cell's name.
 pub fn rows(sandbox: &Sandbox, out: &str, cell: &str) -> Vec<Outcome> {
     let folder = sandbox.path(out).join("cells").join(id(sandbox, out, cell));
-    rlnet_reports::read_outcome_rows(&folder.join("outcomes.parquet")).expect("rows")
+    rlnet_reports::read_records::<rlnet_suites::Outcome>(&folder.join("outcomes.parquet")).expect("rows")
 }
 
 /// The identity of a run's cell.
