@@ -1,7 +1,7 @@
 //! Progress on stderr: a bar with rate and ETA on a terminal, else a plain line every few
 //! seconds, so that a log of a long run is never silent.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
@@ -103,9 +103,12 @@ impl Progress {
     pub fn new(title: &str, unit: &'static str, total: u64, already: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template(
-                "{prefix:>14} [{bar:20.cyan}] {percent:>3}% {per_sec:>9} {eta:>4} left {wide_msg}",
+                "{prefix:>14} [{bar:20.cyan}] {percent:>3}% {rate:>9} {eta:>4} left {wide_msg}",
             )
             .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, line: &mut dyn std::fmt::Write| {
+                let _ = write!(line, "{:.0}/s", state.per_sec());
+            })
             .progress_chars("=> ");
             let bar = ProgressBar::new(total)
                 .with_style(style)

@@ -6,10 +6,11 @@ use crate::plan::PlanContext;
 use crate::settings::{self, Section, Setting};
 use crate::suite::Suite;
 use crate::train::TrainSpec;
+use serde::Serialize;
 use toml::{Table, Value};
 
 /// One setting, resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explained {
     /// Its key.
     pub key: &'static str,

@@ -1,11 +1,11 @@
 //! Published allocations of ReLU budgets: the share of units each layer keeps.
 
 use crate::error::{SuiteError, suggest};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// One published list.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PublishedBudget {
     /// Its name in the literature's files, such as `ResNet18_C10_relu150k`.
     pub name: String,

@@ -1,12 +1,12 @@
 //! `rlnet data`: the known data sets, and whether they are on this machine.
 
-use crate::data::{DataError, LoadOptions, NAMES, load, load_with};
+use crate::data::installed::{Installed, installed};
+use crate::data::load;
 use crate::error::Result;
 use crate::request::Global;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use std::path::Path;
+use serde_json::json;
 
 /// List the known data sets, or check the files of one
 #[derive(Debug, Args)]
@@ -33,77 +33,26 @@ enum Action {
     },
 }
 
-/// Whether a data set can be used, and what is in it.
-pub struct State {
-    /// Its name.
-    pub name: &'static str,
-    /// What is in it, or why it cannot be used.
-    pub found: std::result::Result<Counts, DataError>,
-}
-
-/// What is in a data set.
-pub struct Counts {
-    /// Training images.
-    pub train: usize,
-    /// Test images.
-    pub test: usize,
-    /// Classes.
-    pub classes: usize,
-    /// Side of its images in pixels.
-    pub size: usize,
-}
-
-impl State {
-    /// As JSON.
-    pub fn json(&self) -> Value {
-        match &self.found {
-            Ok(found) => json!({
-                "name": self.name, "found": true, "train": found.train, "test": found.test,
-                "classes": found.classes, "size": found.size,
-            }),
-            Err(why) => json!({"name": self.name, "found": false, "why": why.to_string()}),
-        }
-    }
-}
-
-/// The state of every known data set; of training images only the number is read.
-pub fn states(folder: &Path) -> Vec<State> {
-    let options = LoadOptions {
-        test_only: true,
-        ..LoadOptions::default()
-    };
-    let state = |name: &&'static str| State {
-        name,
-        found: load_with(name, folder, options).map(|set| Counts {
-            train: set.train_len,
-            test: set.test.len(),
-            classes: set.classes.len(),
-            size: set.size,
-        }),
-    };
-    NAMES.iter().map(state).collect()
-}
-
 impl DataCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let folder = global.data_dir();
         match &self.action {
             Action::List => {
-                let states = states(&folder);
+                let sets = installed(&folder);
                 if global.json {
-                    print_json(&json!(states.iter().map(State::json).collect::<Vec<_>>()));
+                    print_json(&sets.iter().map(Installed::json).collect::<Vec<_>>());
                     return Ok(());
                 }
-                for state in states {
-                    let text = match &state.found {
+                for set in sets {
+                    let text = match &set.found {
                         Ok(found) => format!(
                             "{} training and {} test images, {} classes",
                             found.train, found.test, found.classes
                         ),
                         Err(error) => format!("not usable: {error}"),
                     };
-                    outln!("{:<14} {text}", state.name);
+                    outln!("{:<14} {text}", set.name);
                 }
             }
             Action::Verify { name } => {

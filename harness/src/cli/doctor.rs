@@ -1,7 +1,7 @@
 //! `rlnet doctor`: what this machine offers, and what would be slow and why.
 
-use super::data::{State, states};
 use crate::data::DataError;
+use crate::data::installed::{Installed, installed};
 use crate::device::{CudaState, cuda_state, libtorch_folder};
 use crate::error::Result;
 use crate::request::Global;
@@ -28,7 +28,7 @@ impl Doctor {
         let memory = memory_gib();
         let folder = libtorch_folder().map(|path| path.display().to_string());
         let data_dir = global.data_dir();
-        let data = states(&data_dir);
+        let data = installed(&data_dir);
         let mut slow = Vec::new();
         if !matches!(cuda, CudaState::Devices(_)) {
             slow.push(
@@ -52,7 +52,7 @@ impl Doctor {
                 "cores": cores,
                 "memory_available_gib": memory,
                 "data_dir": data_dir.display().to_string(),
-                "data": data.iter().map(State::json).collect::<Vec<_>>(),
+                "data": data.iter().map(Installed::json).collect::<Vec<_>>(),
                 "slow": slow,
             }));
             return Ok(());
@@ -69,13 +69,13 @@ impl Doctor {
             outln!("memory     {memory:.1} GiB available");
         }
         outln!("data       in {}", data_dir.display());
-        for state in data {
-            let text = match &state.found {
+        for set in data {
+            let text = match &set.found {
                 Ok(_) => "found".to_owned(),
                 Err(DataError::MissingFolder { .. }) => "not found".to_owned(),
                 Err(why) => format!("not usable: {why}"),
             };
-            outln!("  {:<14} {text}", state.name);
+            outln!("  {:<14} {text}", set.name);
         }
         for reason in slow {
             outln!("slow       {reason}");

@@ -2,8 +2,7 @@
 //! as TorchScript.
 
 use crate::error::{Error, Result};
-use crate::eval::networks::is_torchscript;
-use crate::nn::{Network, mask_file, model};
+use crate::nn::{Network, mask_file};
 use crate::pytorch::script;
 use crate::request::{Global, cells, output_file};
 use crate::terminal::{outln, print_json};
@@ -12,7 +11,7 @@ use rlnet_suites::Branch;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tch::{Device, no_grad_guard};
+use tch::no_grad_guard;
 
 /// Write a model's mask or weights as a plain safetensors file, or one branch as TorchScript
 ///
@@ -53,20 +52,14 @@ impl Export {
                 "--branch is only for --format torchscript: the other formats hold all branches".into(),
             ));
         }
-        let file = cells::model_file(&self.model)?;
+        let (file, network, _) = cells::load_model(&self.model)?;
         output_file::check("--out", &self.out, &[&file])?;
-        let (network, _) = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
-            true => Error::Usage(format!(
-                "{error}; only a model.safetensors can be exported (rlnet import makes one from a PyTorch checkpoint)"
-            )),
-            false => error,
-        })?;
         let out = self.out.display();
         match self.format {
             Format::Mask => {
                 let header = mask_file::save(&self.out, &network)?;
                 if global.json {
-                    let mut value = serde_json::to_value(&header).map_err(Error::internal)?;
+                    let mut value = json!(header);
                     value["file"] = json!(out.to_string());
                     print_json(&value);
                 } else {

@@ -10,7 +10,6 @@ use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tch::Device;
 
 /// The heading of options about a checkpoint.
 const CHECKPOINT: &str = "Checkpoint";
@@ -88,9 +87,8 @@ impl Import {
     }
 
     fn mask(&self, file: &Path, global: &Global) -> Result<()> {
-        let file = cells::model_file(file)?;
+        let (file, mut network, mut header) = cells::load_model(file)?;
         output_file::check("--out", &self.out, &[&self.file, &file])?;
-        let (mut network, mut header) = model::load(&file, Device::Cpu)?;
         let mask = mask_file::load(&self.file, &network)?;
         network.set_mask(mask)?;
         header.record.layers = network.mask().records(network.layers());

@@ -1,6 +1,6 @@
 //! `rlnet report`: tables and figures from outcome rows.
 
-use crate::error::{Error, Result, reporting};
+use crate::error::{Result, reporting};
 use crate::request::{Global, heading};
 use crate::run::difference::{ValueDifference, differences, open, outcomes};
 use crate::store::remote::folders;
@@ -10,6 +10,7 @@ use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
 use rlnet_reports::metrics::Link;
 use rlnet_reports::{Format, render_over};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// The heading of options about the cost of private inference.
@@ -60,24 +61,16 @@ enum Action {
 /// Prints what differs between two cells.
 fn diff(a: &str, b: &str, json: bool) -> Result<()> {
     let (left, right) = (open(a)?, open(b)?);
-    let value = |record| serde_json::to_value(record).map_err(Error::internal);
-    let found = differences(&value(&left.1)?, &value(&right.1)?);
+    let found = differences(&json!(left.1), &json!(right.1));
     let sides = outcomes(&left, &right)?;
     if json {
-        let found: Vec<_> = found
-            .iter()
-            .map(|one| serde_json::json!({"at": one.at, "a": one.a, "b": one.b}))
-            .collect();
-        let sides: Vec<_> = sides
-            .iter()
-            .map(|((condition, branch), side)| {
-                serde_json::json!({
-                    "condition": condition.to_string(), "branch": branch, "images": side.images,
-                    "right": side.right, "predictions": side.predictions, "rows": side.rows,
-                })
+        let sides = sides.iter().map(|((condition, branch), side)| {
+            json!({
+                "condition": condition.to_string(), "branch": branch, "images": side.images,
+                "right": side.right, "predictions": side.predictions, "rows": side.rows,
             })
-            .collect();
-        print_json(&serde_json::json!({"differences": found, "outcomes": sides}));
+        });
+        print_json(&json!({"differences": found, "outcomes": sides.collect::<Vec<_>>()}));
         return Ok(());
     }
     let (settings, how): (Vec<&ValueDifference>, Vec<_>) =

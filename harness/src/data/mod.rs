@@ -18,6 +18,7 @@ pub mod dataset;
 pub mod error;
 pub mod fractal;
 pub mod imagefolder;
+pub mod installed;
 pub mod named;
 pub mod pictures;
 pub mod pixmix;

@@ -1,9 +1,13 @@
 //! Finished cells and their models, by any of the names that people give them.
 
 use crate::error::{Error, Result};
+use crate::eval::networks::is_torchscript;
+use crate::nn::Network;
+use crate::nn::model::{self, ModelHeader};
 use crate::run::difference::{in_run, open};
 use rlnet_suites::{CellRecord, CellSpec, TrainSpec};
 use std::path::{Path, PathBuf};
+use tch::Device;
 
 /// A finished cell that was named.
 pub struct FinishedCell {
@@ -22,7 +26,7 @@ impl FinishedCell {
         match &self.record.cell.spec {
             CellSpec::Train(spec) => Ok(spec),
             CellSpec::Evaluate(_) => Err(Error::Missing(format!(
-                "{}: it is an evaluation, and trained nothing; name a stage",
+                "{}: this cell is an evaluation, which trains nothing; name a training stage",
                 self.folder.display()
             ))),
         }
@@ -39,8 +43,8 @@ pub fn find(text: &str, what: &str) -> Result<FinishedCell> {
         (true, Some(folder)) if folder.join("cell.json").exists() => folder.display().to_string(),
         (true, _) => {
             return Err(Error::Missing(format!(
-                "{what} {text}: it lies in no cell of a run, so nothing says what it was trained on; name a finished \
-                 cell (OUT/cells/ID), or train one with rlnet train"
+                "{what} {text}: it lies in no cell of a run, so its training data are unknown; name a finished cell \
+                 (OUT/cells/ID), or train one with rlnet train"
             )));
         }
         _ => text.to_owned(),
@@ -61,9 +65,10 @@ pub fn model_file(named: &Path) -> Result<PathBuf> {
     }
     let text = named.to_str().filter(|text| cell || in_run(text).is_some());
     let Some(text) = text else {
-        let why = match named.is_dir() {
-            true => "it is a folder, and no finished cell",
-            false => "there is no such file",
+        let why = if named.is_dir() {
+            "this folder is not a finished cell"
+        } else {
+            "there is no such file"
         };
         return Err(Error::reading(
             named,
@@ -75,7 +80,7 @@ pub fn model_file(named: &Path) -> Result<PathBuf> {
     let (folder, record) = open(text)?;
     if let CellSpec::Evaluate(_) = record.cell.spec {
         return Err(Error::Missing(format!(
-            "{text}: it is an evaluation of {}, and has no model; name the cell that trained it",
+            "{text}: this cell is an evaluation of {} and has no model; name the cell that trained it",
             record.cell.model
         )));
     }
@@ -83,8 +88,24 @@ pub fn model_file(named: &Path) -> Result<PathBuf> {
     if !file.is_file() {
         return Err(Error::reading(
             &file,
-            "the cell has lost it; rlnet run SUITE --verify sets such cells aside, to be trained again",
+            "it is missing from its cell; rlnet run SUITE --verify moves such cells aside, so that they are trained again",
         ));
     }
     Ok(file)
+}
+
+/// A model of this program, on the CPU, by its file or by its cell.
+///
+/// # Errors
+/// As [`model_file`], and when the file is not a model of this program.
+pub fn load_model(named: &Path) -> Result<(PathBuf, Network, ModelHeader)> {
+    let file = model_file(named)?;
+    match model::load(&file, Device::Cpu) {
+        Ok((network, header)) => Ok((file, network, header)),
+        Err(error) if is_torchscript(&file) => Err(Error::Input(format!(
+            "{error}; this command needs a model.safetensors, not TorchScript (rlnet eval evaluates it; rlnet import \
+             makes a model from a PyTorch checkpoint)"
+        ))),
+        Err(error) => Err(error),
+    }
 }

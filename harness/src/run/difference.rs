@@ -3,13 +3,14 @@
 use crate::error::{Error, Result};
 use rlnet_reports::read_records;
 use rlnet_suites::{Branch, CellRecord, CellSpec, Condition, Outcome};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One value that differs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValueDifference {
     /// Where: `spec.lr`, `provenance.threads`.
     pub at: String,
@@ -53,7 +54,7 @@ fn walk(at: &str, a: &Value, b: &Value, found: &mut Vec<ValueDifference>) {
 }
 
 /// Outcome rows of one condition and branch, side by side.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RowComparison {
     /// Images in both cells.
     pub images: usize,

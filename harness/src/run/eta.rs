@@ -23,6 +23,13 @@ pub struct Load {
     pub macs: f64,
 }
 
+impl Load {
+    /// Whether its time can be told from measured cells or from its arithmetic.
+    pub fn is_weighed(&self) -> bool {
+        self.seconds.is_some() || self.macs > 0.0
+    }
+}
+
 /// The time left, from weights and from how far the cells are.
 #[derive(Debug, Clone)]
 pub struct Eta {

@@ -6,10 +6,14 @@
 
 use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
+use super::estimate::loads;
+use super::eta::{Eta, Load};
 use super::evaluate_cell::Opened;
 use super::failure::Failures;
 use super::memory::MemoryGuard;
 use super::prepare::Prepared;
+use super::view::duration;
+use super::work::Images;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
@@ -18,7 +22,7 @@ use rlnet_suites::{Cell, CellId, CellSpec, Plan};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tch::Device;
 
 /// Between two looks at a directory where all that is left is in other hands.
@@ -111,6 +115,9 @@ impl Executor<'_> {
         open.retain(|cell| !self.directory.is_done(&cell.id));
         executed.found = self.count(plan, only)? - open.len();
         let missing = open.len();
+        let started = Instant::now();
+        let weights = loads(&open, plan, self.directory.root(), Images::of(self.data));
+        let mut eta = Eta::new(&weights, 1);
         let mut waiting = false;
         let room = MemoryGuard::of(plan, self.directory);
         loop {
@@ -132,7 +139,13 @@ impl Executor<'_> {
                     next.push(cell);
                     continue;
                 }
-                let ordinal = format!("[{}/{missing}]", executed.computed + executed.shared + 1);
+                let done = |load: &Load| f64::from(u8::from(self.directory.is_done(&load.id)));
+                let far: Vec<f64> = weights.iter().map(done).collect();
+                let left = eta
+                    .left(&far, started.elapsed().as_secs_f64())
+                    .filter(|_| weights.iter().all(Load::is_weighed))
+                    .map_or(String::new(), |left| format!(", about {} left", duration(left)));
+                let ordinal = format!("[{}/{missing}{left}]", executed.computed + executed.shared + 1);
                 let visit = match &cell.spec {
                     CellSpec::Train(spec) => {
                         // Its memory may be needed.
@@ -175,7 +188,7 @@ impl Executor<'_> {
             if !waiting {
                 waiting = true;
                 announce(&format!(
-                    "another rlnet process works on what is left ({}); waiting for it",
+                    "waiting for another rlnet process to finish the remaining cells ({})",
                     some_names(&open)
                 ));
             }

@@ -1,6 +1,7 @@
 //! Stdout, whose failures are kept until the end of the command.
 
 use crate::error::{Error, Result, STOPPED};
+use serde::Serialize;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
@@ -37,8 +38,11 @@ pub fn print_line(text: impl Display) {
 }
 
 /// Prints a value as JSON on stdout.
-pub fn print_json(value: &serde_json::Value) {
-    print_line(serde_json::to_string_pretty(value).unwrap_or_default());
+pub fn print_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print_line(text),
+        Err(error) => note_failure(Err(error.into())),
+    }
 }
 
 /// Whether stderr takes colours: a terminal, unless NO_COLOR is set.

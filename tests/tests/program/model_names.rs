@@ -122,7 +122,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
     refused(
         &sandbox.run(&["model", "info", "x.pt"]),
         2,
-        &["x.pt", "TorchScript", "cannot be looked into"],
+        &["x.pt", "TorchScript", "rlnet eval evaluates it"],
     );
     // A name that libtorch cannot be given is a name all the same.
     let name = OsStr::from_bytes(b"odd-\xff.pt");
@@ -132,7 +132,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
     assert_eq!(odd.code, 0, "{}", odd.stderr);
 
     for (name, hints) in [
-        ("rv", &["it is a folder, and no finished cell", "RUN:NAME"][..]),
+        ("rv", &["this folder is not a finished cell", "RUN:NAME"][..]),
         ("rv:techer", &["did you mean `teacher`"]),
         ("nowhere:teacher", &["there is no such file"]),
         (
@@ -140,7 +140,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
                 "e0/cells/{}",
                 id(&sandbox, "e0", &format!("{}/clean", &cell[9..]))
             ),
-            &["it is an evaluation"],
+            &["is an evaluation"],
         ),
     ] {
         for command in [

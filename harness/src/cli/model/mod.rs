@@ -3,9 +3,8 @@
 mod sensitivity;
 
 use crate::error::{Error, Result};
-use crate::eval::networks::is_torchscript;
+use crate::nn::Arch;
 use crate::nn::budget::allocate;
-use crate::nn::{Arch, model};
 use crate::request::{Global, cells};
 use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
@@ -15,7 +14,6 @@ use rlnet_suites::{ModelRecord, NormBanks, published};
 use sensitivity::sensitivity;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tch::Device;
 
 /// List architectures; show ReLUs, parameters, MACs and the cost of private inference
 #[derive(Debug, Args)]
@@ -113,7 +111,8 @@ impl ModelCommand {
                         layer.kept = keep;
                     }
                 }
-                print(&record, global.json)
+                print(&record, global.json);
+                Ok(())
             }
             Action::Budgets => {
                 budgets(global.json);
@@ -131,13 +130,7 @@ impl ModelCommand {
 fn budgets(as_json: bool) {
     let lists = published::budgets();
     if as_json {
-        let items = lists.iter().map(|list| {
-            json!({
-                "name": list.name, "arch": list.arch, "dataset": list.dataset,
-                "image_size": list.image_size, "relus": list.relus, "note": list.note, "keep": list.keep,
-            })
-        });
-        print_json(&json!(items.collect::<Vec<_>>()));
+        print_json(&lists);
         return;
     }
     for list in lists {
@@ -157,18 +150,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         (Err(error), path) if !path.exists() && path.extension().is_none() && !model.contains(['/', ':']) => {
             return Err(Error::from(error));
         }
-        (Err(_), path) => {
-            let file = cells::model_file(path)?;
-            let read = model::load(&file, Device::Cpu).map_err(|error| match is_torchscript(&file) {
-                true => Error::Usage(format!(
-                    "{}: not a model.safetensors; the layers of a TorchScript file cannot be read (rlnet eval evaluates it; \
-                     rlnet import makes a model from a PyTorch checkpoint)",
-                    file.display()
-                )),
-                false => error,
-            });
-            return Ok(read?.1.record);
-        }
+        (Err(_), path) => return Ok(cells::load_model(path)?.2.record),
     };
     let survey = arch.survey(image_size, classes);
     Ok(ModelRecord {
@@ -183,14 +165,13 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
     })
 }
 
-fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
+fn print(record: &ModelRecord, as_json: bool) {
     let (kept, total) = (record.kept(), record.total());
     let reduction = total as f64 / kept.max(1) as f64;
     let cost = PrivateCost::of(kept, Link::default());
     if as_json {
-        let value = serde_json::to_value(record).map_err(Error::internal)?;
         print_json(&json!({
-            "model": value,
+            "model": record,
             "relus_kept": kept,
             "relus_total": total,
             "reduction": reduction,
@@ -200,7 +181,7 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
                 "offline_bytes": cost.offline_bytes,
             },
         }));
-        return Ok(());
+        return;
     }
     outln!(
         "{:<22} {:>14} {:>10} {:>10} {:>8}",
@@ -240,5 +221,4 @@ fn print(record: &ModelRecord, as_json: bool) -> Result<()> {
         cost.online_bytes as f64 / 1e6,
         cost.offline_bytes as f64 / 1e9
     );
-    Ok(())
 }

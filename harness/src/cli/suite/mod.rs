@@ -89,7 +89,7 @@ impl SuiteCommand {
                 ..
             } => explain(suite, sets, global.json),
             Action::Show { suite, sets, why, .. } => match why.as_slice() {
-                [a, b] => why_not_one(&resolve(suite, sets)?, a, b, global.json),
+                [a, b] => print_differences(&resolve(suite, sets)?, a, b, global.json),
                 _ => show(suite, sets, global.json),
             },
             Action::Cost { suite, sets, rate } => cost::show(&resolve(suite, sets)?, *rate, global.json),
@@ -128,14 +128,11 @@ fn list(json: bool) -> Result<()> {
         .map(|(name, _)| read_suite(name, &[]))
         .collect::<Result<Vec<_>>>()?;
     if json {
-        let items: Vec<_> = suites
-            .iter()
-            .map(|suite| {
-                json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset,
-                       "gpu_hours": suite.gpu_hours})
-            })
-            .collect();
-        print_json(&json!(items));
+        let items = suites.iter().map(|suite| {
+            json!({"name": suite.name, "title": suite.title, "dataset": suite.data.dataset,
+                   "gpu_hours": suite.gpu_hours})
+        });
+        print_json(&items.collect::<Vec<_>>());
     } else {
         for suite in &suites {
             outln!("{:<26} {:<14} {}", suite.name, suite.data.dataset, suite.title);
@@ -150,9 +147,8 @@ fn list(json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Says why two cells of a plan are not the same: what of their content differs. A parent that
-/// differs is named, for its id says nothing.
-fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
+/// Prints how the content of two cells of a plan differs. Parents have their names beside their ids.
+fn print_differences(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
     let find = |name: &str| {
         plan.cells.iter().find(|cell| cell.name == name).ok_or_else(|| {
             let names = plan.cells.iter().map(|cell| cell.name.as_str());
@@ -160,40 +156,33 @@ fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
             Error::Usage(format!("{} has no cell {name}; {hint}", plan.suite))
         })
     };
+    // Labels (id, name, model) are no part of what a cell is.
     let content = |name: &str| {
         let cell = find(name)?;
-        let mut value = serde_json::to_value(cell).map_err(Error::internal)?;
-        if let Some(fields) = value.as_object_mut() {
-            // Labels: no part of what a cell is.
-            for label in ["id", "name", "model"] {
-                fields.remove(label);
-            }
-            let name = |id: &CellId| {
-                plan.cells
-                    .iter()
-                    .find(|cell| cell.id == *id)
-                    .map(|cell| &cell.name)
-            };
-            let parents: Vec<_> = cell
-                .parents
+        let named = |id: &CellId| {
+            plan.cells
                 .iter()
-                .map(|id| json!({"cell": id, "name": name(id)}))
-                .collect();
-            fields.insert("parents".to_owned(), json!(parents));
-        }
-        Ok::<_, Error>((cell, value))
+                .find(|cell| cell.id == *id)
+                .map(|cell| &cell.name)
+        };
+        let parents: Vec<_> = cell
+            .parents
+            .iter()
+            .map(|id| json!({"cell": id, "name": named(id)}))
+            .collect();
+        let content = json!({
+            "data": cell.data, "spec": cell.spec, "versions": cell.versions, "parents": parents,
+        });
+        Ok::<_, Error>((cell, content))
     };
     let ((left, first), (right, second)) = (content(a)?, content(b)?);
     let found = differences(&first, &second);
     if json {
-        let found = found
-            .iter()
-            .map(|one| json!({"at": one.at, "a": one.a, "b": one.b}));
-        print_json(&json!({"a": left.id, "b": right.id, "differences": found.collect::<Vec<_>>()}));
+        print_json(&json!({"a": left.id, "b": right.id, "differences": found}));
         return Ok(());
     }
     if left.id == right.id {
-        outln!("{a} and {b} are one cell: nothing that can change a result differs");
+        outln!("{a} and {b} are one cell: everything that can change a result is equal");
     }
     for one in &found {
         outln!("{}: {} | {}", one.at, one.a, one.b);
@@ -204,8 +193,7 @@ fn why_not_one(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
 fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
     let plan = resolve(name, sets)?;
     if json {
-        let value = serde_json::to_value(&plan).map_err(Error::internal)?;
-        print_json(&value);
+        print_json(&plan);
         return Ok(());
     }
     outln!("{}: {}\n{}", plan.suite, plan.title, plan.description.trim());
@@ -215,8 +203,11 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
-                let text = serde_json::to_string(spec).map_err(Error::internal)?;
-                outln!("\ntrain {}\n  {text}", cell.name);
+                outln!("\ntrain {}", cell.name);
+                let fields = serde_json::to_value(spec).map_err(Error::internal)?;
+                for (key, value) in fields.as_object().into_iter().flatten() {
+                    outln!("  {key:<16} {value}");
+                }
                 outln!("  replays of the reference: {}", replayed(spec));
             }
             CellSpec::Evaluate(spec) => {
@@ -232,24 +223,24 @@ fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
 /// nothing in this stage, and the setting that stands for one in both dialects.
 fn replayed(spec: &TrainSpec) -> String {
     let names = |acting: bool| -> Vec<String> {
-        let on = spec
-            .quirks
+        spec.quirks
             .iter()
-            .filter(|quirk| spec.concerns(**quirk) == acting);
-        on.map(|quirk| format!("{quirk} ({})", quirk.number())).collect()
+            .filter(|quirk| spec.concerns(**quirk) == acting)
+            .map(|quirk| format!("{quirk} ({})", quirk.number()))
+            .collect()
     };
     let (mut acting, idle) = (names(true), names(false));
     if spec.stage == Stage::Mask && spec.score == Score::Own {
         acting.push("score = own (B28)".to_owned());
     }
-    let acting = match acting.is_empty() {
-        true => "none".to_owned(),
-        false => acting.join(", "),
-    };
-    match idle.is_empty() {
-        true => acting,
-        false => format!("{acting}; on, and nothing to replay here: {}", idle.join(", ")),
+    if acting.is_empty() {
+        acting.push("none".to_owned());
     }
+    let acting = acting.join(", ");
+    if idle.is_empty() {
+        return acting;
+    }
+    format!("{acting}; switched on without effect here: {}", idle.join(", "))
 }
 
 /// Every setting with its value, who set it, and what it means.
@@ -257,13 +248,10 @@ fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
     let (file, text) = suite_text(name)?;
     let explained = rlnet_suites::explain::explain(&text, &file, sets)?;
     if json {
-        let sections = explained.iter().map(|(heading, lines)| {
-            let lines = lines.iter().map(
-                |line| json!({"key": line.key, "value": line.value, "from": line.from, "help": line.help}),
-            );
-            json!({"section": heading, "settings": lines.collect::<Vec<_>>()})
-        });
-        print_json(&json!(sections.collect::<Vec<_>>()));
+        let sections = explained
+            .iter()
+            .map(|(heading, lines)| json!({"section": heading, "settings": lines}));
+        print_json(&sections.collect::<Vec<_>>());
         return Ok(());
     }
     for (heading, lines) in explained {
