@@ -102,7 +102,7 @@ pub fn load_model(named: &Path) -> Result<(PathBuf, Network, ModelHeader)> {
     let file = model_file(named)?;
     match model::load(&file, Device::Cpu) {
         Ok((network, header)) => Ok((file, network, header)),
-        Err(error) if is_torchscript(&file) => Err(Error::Input(format!(
+        Err(error) if is_torchscript(&file) => Err(Error::Model(format!(
             "{error}; this command needs a model.safetensors, not TorchScript (rlnet eval evaluates it; rlnet import \
              makes a model from a PyTorch checkpoint)"
         ))),
