@@ -98,7 +98,7 @@ impl Export {
 }
 
 impl Export {
-    /// The branch asked for, or the only one.
+    /// The branch that was named, or the only one.
     fn one_branch(&self, network: &Network) -> Result<Branch> {
         match (self.branch, network.spec().norm.branches()) {
             (Some(branch), _) | (None, &[branch]) => Ok(branch),

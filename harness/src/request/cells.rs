@@ -36,7 +36,7 @@ impl FinishedCell {
 /// A finished training cell by its folder, its model file, or RUN:NAME.
 ///
 /// # Errors
-/// When there is no such cell; `what` asked for it.
+/// When there is no such cell; `what` is the option that names it.
 pub fn find(text: &str, what: &str) -> Result<FinishedCell> {
     let path = Path::new(text);
     let folder = match (path.is_file(), path.parent()) {

@@ -1,4 +1,4 @@
-//! A stage asked for by hand: the finished cells it builds on, found and checked.
+//! A single training stage: the finished cells it builds on, found and checked.
 
 use super::cells::{FinishedCell, find};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use rlnet_suites::train::{Allocation, Budget, ImportedMask, Stage};
 use rlnet_suites::{CellId, Plan};
 use std::path::{Path, PathBuf};
 
-/// The stage that was asked for, and the finished cells it builds on, parents first.
+/// A requested stage, and the finished cells it builds on, parents first.
 pub struct StageRequest {
     /// The stage.
     pub hand: SingleStage,
@@ -154,8 +154,9 @@ impl StageRequest {
                 Some(now) if now != data => "it was trained on another number of images than the teacher; \
                                              train both on as many"
                     .to_owned(),
-                _ => "it was made by another version of the program, whose results differ; train it again"
-                    .to_owned(),
+                _ => {
+                    "it is of another version of the program, whose results differ; train it again".to_owned()
+                }
             };
             return Err(Error::Usage(format!("{}: {why}", found.folder.display())));
         }

@@ -37,14 +37,14 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     let queue = last.as_ref().map(slurm::queue);
     if json {
         let queue = queue.map(|queue| queue.unwrap_or_else(|why| vec![why]));
-        let mut said = json!({
+        let mut value = json!({
             "suite": plan.suite, "cells": plan.cells.len(), "done": count,
             "failed": failed, "running": words, "submission": last, "queue": queue,
         });
         if let Some((url, stored)) = stored {
-            said["store"] = json!({"url": url, "done": stored});
+            value["store"] = json!({"url": url, "done": stored});
         }
-        print_json(&said);
+        print_json(&value);
         return Ok(());
     }
     outln!("{}: {count} of {} cells done", plan.suite, plan.cells.len());

@@ -278,7 +278,11 @@ fn damage_is_found_said_and_repaired() {
     assert!(output.stderr.contains("2 cells computed"), "{}", output.stderr);
     same(&sandbox, "whole", "out", "after damage");
     let verified = sandbox.ok(&[&run("out")[..], &["--verify"]].concat());
-    assert!(verified.stdout.contains("no file has changed"), "{}", verified.stdout);
+    assert!(
+        verified.stdout.contains("no file has changed"),
+        "{}",
+        verified.stdout
+    );
 }
 
 /// Real disks of a few sizes, full at one kind of write after the other, and one that may not be

@@ -1,6 +1,6 @@
 //! `rlnet corrupt`: corrupted test sets in the official layouts, their check, and a preview.
 
-mod make;
+mod generate;
 mod preview;
 mod verify;
 
@@ -42,7 +42,7 @@ pub struct CorruptCommand {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    make: make::Make,
+    generate: generate::Generate,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,9 +51,9 @@ enum Action {
     Preview(preview::Preview),
 }
 
-/// What changes the bytes of any corrupted image.
+/// What decides the bytes of a corrupted image.
 #[derive(Debug, Args)]
-struct Look {
+struct GeneratorOptions {
     /// Library versions to reproduce: release (those of the published files) or modern (those of 2023)
     #[arg(long, default_value = "release")]
     stack: Stack,
@@ -74,12 +74,12 @@ impl CorruptCommand {
         match &self.action {
             Some(Action::Verify(verify)) => verify.run(global),
             Some(Action::Preview(preview)) => preview.run(global),
-            None => self.make.run(global),
+            None => self.generate.run(global),
         }
     }
 }
 
-impl Look {
+impl GeneratorOptions {
     fn generator(&self, parameters: Option<ParameterSet>) -> Result<Generator> {
         let textures = match &self.frost_textures {
             Some(folder) => Textures::from_dir(folder).map_err(|why| input("--frost-textures", why))?,

@@ -1,6 +1,6 @@
 //! `rlnet corrupt preview`: one image under everything.
 
-use super::{Look, input, names, test_images, while_writing};
+use super::{GeneratorOptions, input, names, test_images, while_writing};
 use crate::error::{Error, Result};
 use crate::request::{Global, output_file};
 use crate::terminal::{outln, print_json};
@@ -35,7 +35,7 @@ pub struct Preview {
     #[arg(long, value_name = "SET")]
     parameters: Option<ParameterSet>,
     #[command(flatten)]
-    look: Look,
+    options: GeneratorOptions,
 }
 
 impl Preview {
@@ -53,7 +53,7 @@ impl Preview {
             &self.out,
             &self.image.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
         )?;
-        let generator = self.look.generator(self.parameters)?;
+        let generator = self.options.generator(self.parameters)?;
         let corruptions = names(&self.names)?;
         let image = match (&self.image, &self.dataset) {
             (Some(path), _) => {

@@ -1,4 +1,4 @@
-//! `rlnet corrupt verify`: is this the published archive, or what this program made?
+//! `rlnet corrupt verify`: is this the published archive, or one that this program wrote?
 
 use super::{byte_labels, dataset, input, test_images};
 use crate::data::Split;
@@ -116,7 +116,7 @@ impl Verify {
         }
     }
 
-    /// What this program made, against what it wrote down.
+    /// A folder that this program wrote, against its provenance.json.
     fn own(&self, global: &Global) -> Result<()> {
         let parts = verify_own(&self.folder, &mut |_| {}).map_err(|why| input("verify", why))?;
         let status = |same: &Option<bool>| match same {

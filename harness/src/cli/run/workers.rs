@@ -1,4 +1,4 @@
-//! This program's own arguments, made ready for its workers.
+//! The arguments of workers, from this program's own.
 
 use crate::device::{self, CudaState, DeviceRequest};
 use crate::request::Global;

@@ -1,6 +1,6 @@
 //! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
 
-use super::{Look, byte_labels, dataset, names, test_images, while_writing};
+use super::{GeneratorOptions, byte_labels, dataset, names, test_images, while_writing};
 use crate::data::{Dataset, Tree};
 use crate::error::{Error, Result};
 use crate::files::open_folder;
@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 #[derive(Debug, Args)]
-pub struct Make {
+pub struct Generate {
     /// cifar10, cifar100, shapes, tiny-imagenet or imagefolder:PATH
     #[arg(required = true)]
     dataset: Option<String>,
@@ -43,7 +43,7 @@ pub struct Make {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
-    look: Look,
+    options: GeneratorOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,15 +63,30 @@ enum Format {
     Jpeg,
 }
 
-/// What was made, for people and for `--json`.
-struct Made {
+/// What was written, for people and for `--json`.
+struct Written {
     kind: &'static str,
-    /// Name, whether made now, MD5.
-    parts: Vec<(String, bool, String)>,
+    parts: Vec<Part>,
     json: Value,
 }
 
-impl Make {
+/// A file, or a folder of one severity.
+struct Part {
+    name: String,
+    /// Whether it was written now.
+    is_new: bool,
+    md5: String,
+}
+
+/// What to write.
+#[derive(Clone, Copy)]
+struct Selection<'a> {
+    corruptions: &'a [Corruption],
+    severities: &'a [u8],
+    seed: u64,
+}
+
+impl Generate {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
@@ -81,9 +96,12 @@ impl Make {
                 "name a data set and --out, see rlnet corrupt --help".into(),
             ));
         };
-        let names = names(&self.names)?;
-        let severities = severities(&self.severity)?;
         let seed = global.seed.unwrap_or(0);
+        let selection = Selection {
+            corruptions: &names(&self.names)?,
+            severities: &severities(&self.severity)?,
+            seed,
+        };
         let source = match self.rng {
             Rng::Keyed => Source::Keyed { seed },
             Rng::Numpy => Source::Numpy {
@@ -91,14 +109,14 @@ impl Make {
                     .map_err(|_| Error::Usage(format!("--seed {seed}: NumPy takes 0 to 4294967295")))?,
             },
         };
-        let generator = self.look.generator(None)?;
+        let generator = self.options.generator(None)?;
         let data = test_images(name, global, self.limit)?;
-        let made = match &data.tree {
-            Some(tree) => self.tree(&generator, &data, tree, (&names, &severities), seed, out)?,
-            None => self.arrays(&generator, &data, (&names, &severities), source, out)?,
+        let written = match &data.tree {
+            Some(tree) => self.tree(&generator, &data, tree, selection, out)?,
+            None => self.arrays(&generator, &data, selection, source, out)?,
         };
         let seconds = started.elapsed().as_secs_f64();
-        let new = made.parts.iter().filter(|part| part.1).count();
+        let new = written.parts.iter().filter(|part| part.is_new).count();
         if global.json {
             print_json(&json!({
                 "folder": out,
@@ -106,23 +124,23 @@ impl Make {
                 "images": data.test.len(),
                 "generator": generator.describe(),
                 "source": source,
-                "files": made.json,
+                "files": written.json,
                 "made": new,
                 "seconds": seconds,
             }));
             return Ok(());
         }
-        for (name, made, md5) in &made.parts {
-            let state = if *made { "made" } else { "found" };
+        for Part { name, is_new, md5 } in &written.parts {
+            let state = if *is_new { "made" } else { "found" };
             outln!("{name:<18} {state:<6} MD5 {md5}");
         }
-        let found = made.parts.len() - new;
+        let found = written.parts.len() - new;
         outln!(
             "{}: {new} {kind} made, {found} found finished, {} images a severity, {seconds:.1} s\n\
              This is a generated set, not the official archive: state this where you use it.",
             out.display(),
             data.test.len(),
-            kind = made.kind,
+            kind = written.kind,
         );
         Ok(())
     }
@@ -132,11 +150,11 @@ impl Make {
         &self,
         generator: &Generator,
         data: &Dataset,
-        (names, severities): (&[Corruption], &[u8]),
+        selection: Selection<'_>,
         source: Source,
         out: &Path,
-    ) -> Result<Made> {
-        if severities != [1, 2, 3, 4, 5] {
+    ) -> Result<Written> {
+        if selection.severities != [1, 2, 3, 4, 5] {
             return Err(Error::Usage(format!(
                 "--severity {}: a file of the official layout holds all five severities; leave the \
                  option out and read the rows you need (severity s is rows N(s-1) to Ns-1)",
@@ -154,22 +172,31 @@ impl Make {
         let mut bar: Option<Progress> = None;
         let mut before = 0;
         let images = dataset(&data.test, &labels);
-        let written = generate_archive(generator, &images, out, names, source, &mut |at| {
-            let bar = bar.get_or_insert_with(|| {
-                before = at.kept;
-                Progress::new("corrupt", "images", at.total, at.kept)
-            });
-            bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
-            before = at.done;
-        })
+        let written = generate_archive(
+            generator,
+            &images,
+            out,
+            selection.corruptions,
+            source,
+            &mut |at| {
+                let bar = bar.get_or_insert_with(|| {
+                    before = at.kept;
+                    Progress::new("corrupt", "images", at.total, at.kept)
+                });
+                bar.advance(at.done - before, || format!("{}/{}", at.corruption, at.severity));
+                before = at.done;
+            },
+        )
         .map_err(while_writing)?;
         if let Some(bar) = bar {
             bar.finish();
         }
-        let parts = written
-            .iter()
-            .map(|file| (file.name.to_owned(), file.made, file.md5.clone()));
-        Ok(Made {
+        let parts = written.iter().map(|file| Part {
+            name: file.name.to_owned(),
+            is_new: file.made,
+            md5: file.md5.clone(),
+        });
+        Ok(Written {
             kind: "files",
             parts: parts.collect(),
             json: serde_json::to_value(&written).unwrap_or_default(),
@@ -182,10 +209,9 @@ impl Make {
         generator: &Generator,
         data: &Dataset,
         tree: &Tree,
-        (names, severities): (&[Corruption], &[u8]),
-        seed: u64,
+        selection: Selection<'_>,
         out: &Path,
-    ) -> Result<Made> {
+    ) -> Result<Written> {
         if self.rng == Rng::Numpy {
             return Err(Error::Usage(
                 "--rng numpy: the script of Tiny-ImageNet-C draws in six processes that share one state, \
@@ -194,7 +220,11 @@ impl Make {
             ));
         }
         open_folder(out)?;
-        let severities: Vec<Severity> = severities.iter().filter_map(|&s| Severity::new(s).ok()).collect();
+        let severities: Vec<Severity> = selection
+            .severities
+            .iter()
+            .filter_map(|&s| Severity::new(s).ok())
+            .collect();
         let test = &data.test;
         let pictures: Vec<Image> = (0..test.len())
             .map(|at| Image::from_raw(test.size, test.size, test.image(at).to_vec()))
@@ -212,15 +242,15 @@ impl Make {
             .collect();
         let content = TreeContent {
             images: &images,
-            corruptions: names,
+            corruptions: selection.corruptions,
             severities: &severities,
-            seed,
+            seed: selection.seed,
             format: match self.format {
                 Some(Format::Jpeg) => TreeFormat::Jpeg85,
                 _ => TreeFormat::Png,
             },
         };
-        let total = (names.len() * severities.len() * images.len()) as u64;
+        let total = (selection.corruptions.len() * severities.len() * images.len()) as u64;
         let bar = Mutex::new((Progress::new("corrupt", "images", total, 0), 0));
         let levels = generate_folders(generator, &content, out, &|level, done, _| {
             // Threads arrive out of order; the bar only moves forwards.
@@ -236,10 +266,12 @@ impl Make {
         if let Ok((bar, _)) = bar.into_inner() {
             bar.finish();
         }
-        let parts = levels
-            .iter()
-            .map(|level| (level.name.clone(), level.made, level.md5.clone()));
-        Ok(Made {
+        let parts = levels.iter().map(|level| Part {
+            name: level.name.clone(),
+            is_new: level.made,
+            md5: level.md5.clone(),
+        });
+        Ok(Written {
             kind: "folders",
             parts: parts.collect(),
             json: serde_json::to_value(&levels).unwrap_or_default(),
