@@ -12,7 +12,7 @@ use super::evaluate_cell::Opened;
 use super::failure::Failures;
 use super::memory::MemoryGuard;
 use super::prepare::Prepared;
-use super::view::duration;
+use super::progress::duration;
 use super::work::Images;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;

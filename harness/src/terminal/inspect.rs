@@ -61,11 +61,11 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         ));
     }
     let mut places: Vec<(&dyn Display, usize, usize)> = Vec::new();
-    let folder = out.display();
+    let (folder, url) = (out.display(), remote.map_or("", |remote| remote.store().url()));
     places.push((&folder, damaged.len(), ids.len()));
     if let Some(remote) = remote {
         withdraw(remote, &copies);
-        places.push((remote.store().url(), copies.len(), remote.there().len()));
+        places.push((&url, copies.len(), remote.there().len()));
     }
     for (place, damaged, all) in places {
         if damaged > 0 {
