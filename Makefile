@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: setup demo test test-long lint bench clean
+.PHONY: setup demo test quick test-long lint deny sbom dist bench clean
 
 # libtorch 2.11.0 into .libtorch/ (0.55 GB fetched on a CPU machine); does nothing when it is there.
 setup:
@@ -10,17 +10,35 @@ demo: setup
 	cargo build -p rlnet
 	./target/debug/rlnet demo
 
-# Every test: units, reference numbers, the program as a user runs it.
+# Every test: units, reference numbers, the program as a user runs it. A test that lacks what it needs is ignored, and
+# says what; RLNET_REQUIRE=reference,images,slurm,browser,torch,s3,mount,cuda (or some of them) makes it fail instead.
 test: setup
 	cargo test --workspace
 
+# Format, lints and tests of what changed since main.
+quick: setup
+	@python3 harness/setup/quick.py
+
 # The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB.
 test-long: setup
-	cargo test --workspace -- --ignored
+	cargo test -p rlnet --test oracles -- --ignored
 
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+# Licences, banned crates and sources of every dependency.
+deny:
+	@python3 harness/setup/supply_chain.py check
+
+# What the program is built from.
+sbom:
+	@python3 harness/setup/supply_chain.py sbom out/sbom.json
+
+# The release archive; the same program gives the same bytes.
+dist: setup
+	CARGO_INCREMENTAL=0 cargo build -p rlnet --locked
+	@python3 harness/setup/portable.py dist out/dist
 
 bench: setup
 	cargo bench --workspace

@@ -33,6 +33,7 @@ fn main() {
         println!("cargo:rustc-env=RLNET_DIRTY={dirty}");
     }
     dependencies();
+    rlnet_test_support::declare(&["reference", "images", "cuda"]);
 }
 
 /// Hands on the locked versions of the libraries that numbers depend on.

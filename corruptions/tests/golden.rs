@@ -3,7 +3,7 @@
 //!
 //! The image is value(y,x,c) = (x (5 + 2c) + y (3 + c) + floor(xy / 4) (c + 1)) mod 256; a
 //! hash is the first 16 hexadecimal digits of the SHA-256 of the output bytes. Frost needs the
-//! original photographs; its hashes are in `tests/reference/frost.rs` of the repository.
+//! original photographs; its hashes are in `tests/tests/corruptions/frost.rs` of the repository.
 
 #![allow(clippy::unwrap_used)]
 

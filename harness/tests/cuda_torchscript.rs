@@ -1,10 +1,8 @@
 //! TorchScript on a CUDA device: branches of our own, exported; and models beside the reference
 //! data, their logits and the verdicts of FGSM, PGD and APGD.
 //!
-//! Needs a CUDA device, and for the second the reference data in `$RLNET_ORACLES` (else in `oracles/` of the
-//! folder that the other tests read). The images are the first 256 of CIFAR-10's test batch, in
-//! `$RLNET_DATA` where it is there, else from the packed file of the other tests. Says `SKIPPED` where
-//! something is missing; fails instead where `RLNET_REQUIRE_CUDA=1` or `RLNET_ORACLES` asked for it.
+//! Ignored without a CUDA device, and the second without the reference data. The images are the first 256 of
+//! CIFAR-10's test batch.
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 use rlnet::attack::{Classifier, Target, TorchScript, run};
@@ -12,9 +10,7 @@ use rlnet::device::{CudaState, DeviceRequest, cuda_state, open};
 use rlnet::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use rlnet::pytorch::script;
 use rlnet_suites::{Branch, NormBanks};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use rlnet_test_support::reference;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const IMAGES: usize = 256;
@@ -22,86 +18,47 @@ const IMAGES: usize = 256;
 /// One label byte, then the planes.
 const RECORD: usize = 1 + 3 * 32 * 32;
 
-/// Says what is missing; fails where this variable asked for it.
-fn skipped<T>(required: &str, what: &str) -> Option<T> {
-    assert!(std::env::var_os(required).is_none(), "{required} is set: {what}");
-    writeln!(
-        std::io::stderr(),
-        "SKIPPED {}: {what}",
-        std::thread::current().name().unwrap_or_default()
-    )
-    .ok();
-    None
-}
-
-fn device() -> Option<Device> {
-    match cuda_state() {
-        // As `--device cuda` opens it: fp32 means fp32.
-        CudaState::Devices(_) => Some(open(DeviceRequest::Cuda(0), None).expect("a device")),
-        state => skipped(
-            "RLNET_REQUIRE_CUDA",
-            &format!("no CUDA device: {}", state.describe()),
-        ),
-    }
-}
-
-fn oracles() -> Option<PathBuf> {
-    let folder = std::env::var_os("RLNET_ORACLES").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| {
-        let shared = std::env::var_os("RLNET_SHARED").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-            PathBuf::from,
-        );
-        shared.join("oracles")
-    });
-    match folder.join("attacks/standard.pt").exists() {
-        true => Some(folder),
-        false => skipped(
-            "RLNET_ORACLES",
-            &format!(
-                "{} has no attacks/standard.pt; set RLNET_ORACLES",
-                folder.display()
-            ),
-        ),
-    }
+/// The first CUDA device, opened as `--device cuda` opens it: fp32 means fp32.
+fn cuda() -> Device {
+    let state = cuda_state();
+    assert!(
+        matches!(state, CudaState::Devices(_)),
+        "no CUDA device: {}",
+        state.describe()
+    );
+    open(DeviceRequest::Cuda(0), None).expect("a device")
 }
 
 /// The images `[256, 3, 32, 32]` in `[0, 1]` and their labels, on the device.
-fn images(oracles: &Path, device: Device) -> Option<(Tensor, Tensor)> {
-    let data = std::env::var_os("RLNET_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let plain = data.join("cifar-10-batches-bin/test_batch.bin");
-    let packed = oracles.join("../data/cifar-10-batches-bin/test_batch.bin.xz");
-    let bytes = match std::fs::read(&plain) {
-        Ok(bytes) => bytes,
-        Err(_) => match Command::new("xz").arg("-dc").arg(&packed).output() {
-            Ok(unpacked) if unpacked.status.success() => unpacked.stdout,
-            _ => {
-                return skipped(
-                    "RLNET_ORACLES",
-                    &format!("neither {} nor {} can be read", plain.display(), packed.display()),
-                );
-            }
-        },
-    };
+fn images(device: Device) -> (Tensor, Tensor) {
+    let bytes = rlnet_test_support::cifar10_test();
     let records: Vec<&[u8]> = bytes.chunks_exact(RECORD).take(IMAGES).collect();
     assert_eq!(records.len(), IMAGES);
     let labels: Vec<i64> = records.iter().map(|record| i64::from(record[0])).collect();
     let pixels: Vec<u8> = records.iter().flat_map(|record| &record[1..]).copied().collect();
     let images = Tensor::from_slice(&pixels).reshape([IMAGES as i64, 3, 32, 32]);
-    Some((
+    (
         images.to_device(device).to_kind(Kind::Float) / 255.0,
         Tensor::from_slice(&labels).to_device(device),
-    ))
+    )
 }
 
 /// A branch that was traced on the CPU, masks and all, answers on the device as it does there;
-/// its gradients, too. Reads no reference data; without a device the CPU is compared with itself.
+/// its gradients, too.
 #[test]
+#[cfg_attr(not(have = "cuda"), ignore = "needs a CUDA device")]
 fn an_exported_branch_moves_to_the_device() {
+    compare_exported(cuda());
+}
+
+#[test]
+fn an_exported_branch_answers_on_the_cpu() {
+    let _ = cuda_state();
+    compare_exported(Device::Cpu);
+}
+
+fn compare_exported(device: Device) {
     tch::set_num_threads(1);
-    let device = device().unwrap_or(Device::Cpu);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("branch.pt");
     for arch in ["resnet8-w8", "wrn-10-1", "vit2-w32"] {
@@ -153,22 +110,23 @@ fn an_exported_branch_moves_to_the_device() {
 /// Tolerances of the reference data: logits 1e-4, predictions identical, verdicts of attacks
 /// without chance on 254 of 256 images.
 #[test]
+#[cfg_attr(
+    not(all(have = "cuda", have = "reference")),
+    ignore = "needs a CUDA device and the reference data"
+)]
 fn logits_and_verdicts_are_the_references() {
-    let Some(device) = device() else { return };
-    let Some(oracles) = oracles() else { return };
-    let Some((images, labels)) = images(&oracles, device) else {
-        return;
-    };
+    let device = cuda();
+    let (images, labels) = images(device);
     let indices: Vec<u32> = (0..IMAGES as u32).collect();
     // Everything is compared before anything fails: time on a GPU is short.
     let mut found = Vec::new();
     for name in ["standard", "robust"] {
-        let file = |end: &str| oracles.join(format!("attacks/{name}{end}"));
+        let file = |end: &str| reference(&format!("oracles/attacks/{name}{end}"));
         let model = TorchScript::load(&file(".pt"), device).expect("a model");
-        let reference = std::fs::read(file(".json")).expect("beside the model");
-        let reference: serde_json::Value = serde_json::from_slice(&reference).expect("JSON");
+        let verdicts = std::fs::read(file(".json")).expect("beside the model");
+        let verdicts: serde_json::Value = serde_json::from_slice(&verdicts).expect("JSON");
         let flags =
-            |key: &str| -> Vec<i64> { serde_json::from_value(reference[key]["correct"].clone()).expect(key) };
+            |key: &str| -> Vec<i64> { serde_json::from_value(verdicts[key]["correct"].clone()).expect(key) };
         let correct = |images: &Tensor| {
             let _guard = no_grad_guard();
             let logits = model.logits(images, Branch::Single).expect("logits");

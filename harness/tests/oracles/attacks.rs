@@ -1,6 +1,6 @@
 //! Attacks against two TorchScript models, image by image, beside the reference libraries.
 
-use crate::shared::{cifar10_test, json, npy_f32, oracle};
+use crate::reference::{cifar10_test, json, npy_f32, oracle};
 use rlnet::attack::{Classifier, Target, TorchScript, ball, run};
 use rlnet_suites::{AttackSpec, Branch};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -15,22 +15,21 @@ pub struct Bench {
     pub images: Tensor,
     /// `[256]` int64.
     pub labels: Tensor,
-    /// What the references say, by key.
+    /// What the reference libraries found, by key.
     pub reference: serde_json::Value,
 }
 
 impl Bench {
-    /// Nothing, with a loud line, when the reference data is absent.
-    pub fn open(name: &'static str) -> Option<Self> {
-        let path = oracle(&format!("attacks/{name}.pt"))?;
-        let (images, labels) = cifar10_test(256)?;
-        Some(Self {
+    /// From the reference data.
+    pub fn open(name: &'static str) -> Self {
+        let (images, labels) = cifar10_test(256);
+        Self {
             name,
-            model: TorchScript::load(&path, Device::Cpu).expect("a model"),
+            model: TorchScript::load(&oracle(&format!("attacks/{name}.pt")), Device::Cpu).expect("a model"),
             images,
             labels: Tensor::from_slice(&labels),
-            reference: json(&format!("attacks/{name}.json")).expect("beside the model"),
-        })
+            reference: json(&format!("attacks/{name}.json")),
+        }
     }
 
     /// The target of all images whose index `keep` takes.
@@ -110,13 +109,11 @@ pub fn share(flags: &[i64]) -> f64 {
 /// iterates within 1e-6; MI-FGSM on 253; random starts within 1.5 points of the mean of three
 /// seeds.
 fn check(name: &'static str) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     {
         let _guard = no_grad_guard();
         let logits = bench.model.logits(&bench.images, Branch::Single).expect("logits");
-        let want = npy_f32(&format!("attacks/{name}_logits.npy")).expect("beside the model");
+        let want = npy_f32(&format!("attacks/{name}_logits.npy"));
         let difference = (logits - want).abs().max().double_value(&[]);
         assert!(difference < 1e-4, "{name}: logits {difference}");
     }
@@ -133,7 +130,7 @@ fn check(name: &'static str) {
         let agree = bench.agreement(&ours, key);
         assert!(agree >= needed, "{name} {attack}: {agree} of 256 agree");
         if attack == "pgd:start=zero" {
-            let want = npy_f32(&format!("attacks/{name}_pgd20_first16.npy")).expect("beside it");
+            let want = npy_f32(&format!("attacks/{name}_pgd20_first16.npy"));
             let close = (made.narrow(0, 0, 16) - want).abs().le(1e-6);
             let share = close.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
             assert!(share >= 0.995, "{name}: {share} of the pixels agree");
@@ -159,11 +156,13 @@ fn check(name: &'static str) {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_standard_model() {
     check("standard");
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_robust_model() {
     check("robust");
 }

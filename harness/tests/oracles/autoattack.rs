@@ -9,9 +9,7 @@ use rlnet_suites::{AttackSpec, Branch};
 const ALIKE: usize = 254;
 
 fn replay(name: &'static str, attacks: &[(&str, &str)]) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     for (attack, norm) in attacks {
         let (norm_key, eps) = if *norm == "l2" {
             ("l2", "0.5")
@@ -26,6 +24,7 @@ fn replay(name: &'static str, attacks: &[(&str, &str)]) {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn auto_pgd_on_the_standard_model() {
     let attacks = ["apgd-ce", "apgd-dlr", "apgd-t"];
     let both = attacks
@@ -35,6 +34,7 @@ fn auto_pgd_on_the_standard_model() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn auto_pgd_on_the_robust_model() {
     replay(
         "robust",
@@ -57,10 +57,9 @@ fn targeted_auto_pgd_on_the_robust_model_in_l2() {
 
 /// Keyed draws are other draws: accuracies within two points of the reference's.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn keyed_draws_find_as_much() {
-    let Some(bench) = Bench::open("robust") else {
-        return;
-    };
+    let bench = Bench::open("robust");
     for (attack, key) in [
         ("apgd-ce", "autoattack_individual_linf_8_apgd-ce"),
         ("apgd-ce:norm=l2", "autoattack_individual_l2_0.5_apgd-ce"),
@@ -78,11 +77,10 @@ fn keyed_draws_find_as_much() {
 
 /// The same points, bit by bit, in batches of 1, 7 and 24.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn batches_do_not_matter_on_a_real_network() {
     const N: i64 = 24;
-    let Some(bench) = Bench::open("robust") else {
-        return;
-    };
+    let bench = Bench::open("robust");
     let indices: Vec<u32> = (0..N as u32).collect();
     for text in [
         "apgd-t:steps=6,targets=2",
@@ -112,9 +110,7 @@ fn batches_do_not_matter_on_a_real_network() {
 /// AutoAttack as a whole: what each of its attacks leaves, and the flags at the end, robust
 /// accuracy within half a point.
 fn union(name: &'static str, attack: &str, key: &str) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     let (stages, flags) = bench.union(key);
     let spec: AttackSpec = format!("{attack}reference_rng=true").parse().expect(attack);
     let target = bench.target(0);
@@ -138,6 +134,7 @@ fn union(name: &'static str, attack: &str, key: &str) {
 
 /// The first attack breaks every image, so the others have nothing to do.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn autoattack_on_the_standard_model() {
     union("standard", "autoattack:", "autoattack_standard_linf_8");
 }
@@ -147,9 +144,7 @@ fn autoattack_on_the_standard_model() {
 #[test]
 #[ignore = "long; run with --ignored"]
 fn autoattack_with_keyed_draws() {
-    let Some(bench) = Bench::open("robust") else {
-        return;
-    };
+    let bench = Bench::open("robust");
     for (attack, key) in [
         ("autoattack", "autoattack_standard_linf_8"),
         ("autoattack:norm=l2", "autoattack_standard_l2_0.5"),

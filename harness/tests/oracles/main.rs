@@ -1,4 +1,4 @@
-//! Numbers from the reference implementations. Skipped, loudly, where they are not at hand.
+//! Numbers from the reference implementations. Ignored where the reference data is absent.
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 mod attacks;
@@ -8,6 +8,11 @@ mod losses;
 mod masks;
 mod minimum_norm;
 mod networks;
-mod shared;
+mod reference;
 mod square_fab;
 mod tiny_net;
+
+#[test]
+fn nothing_is_ignored_that_could_run() {
+    rlnet_test_support::assert_still_absent(env!("RLNET_ABSENT"));
+}

@@ -1,16 +1,14 @@
 //! Scores and masks, bit for bit.
 
-use crate::shared::{json, tensors};
+use crate::reference::{json, tensors};
 use rlnet::nn::ReluMask;
 use rlnet::train::score::Scores;
 use tch::Tensor;
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn scores_select_the_references_exact_masks() {
-    let (Some(tensors), Some(reference)) = (tensors("rlnet/masks.safetensors"), json("rlnet/masks.json"))
-    else {
-        return;
-    };
+    let (tensors, reference) = (tensors("rlnet/masks.safetensors"), json("rlnet/masks.json"));
     let cases = reference["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 5);
     for (n, case) in cases.iter().enumerate() {
@@ -32,6 +30,6 @@ fn scores_select_the_references_exact_masks() {
         assert_eq!(official.layers()[0], want.expect("bytes"), "official case {n}");
         let sums = Tensor::from_slice(&scores.values()[0]);
         let stored = tensors[&format!("score_{n}")].flatten(0, -1);
-        assert!(crate::shared::relative(&sums, &stored) < 1e-6, "case {n}");
+        assert!(crate::reference::relative(&sums, &stored) < 1e-6, "case {n}");
     }
 }

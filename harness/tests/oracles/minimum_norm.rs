@@ -112,9 +112,7 @@ fn reference(bench: &Bench, key: &str, count: usize) -> Found {
 /// images on the boundary itself, where its own second look finds them right: the medians of
 /// the images that both fool are compared.
 fn beside_the_references(name: &'static str) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     let deepfool = Found::of(&bench, "deepfool", 256);
     for (key, count, ours) in [
         ("deepfool_l2_foolbox", 256, deepfool.first(&bench, 256)),
@@ -157,11 +155,13 @@ fn beside_the_references(name: &'static str) {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_standard_model() {
     beside_the_references("standard");
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_robust_model() {
     beside_the_references("robust");
 }
@@ -169,10 +169,9 @@ fn the_robust_model() {
 /// An image that PGD-20 breaks within 8/255 has a radius below it, and no search can be
 /// further from the image than the one that it began with.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_radius_is_within_what_pgd_breaks() {
-    let Some(bench) = Bench::open("robust") else {
-        return;
-    };
+    let bench = Bench::open("robust");
     let (steps, count) = (25, 64);
     let radius = Found::of(&bench, &format!("radius:steps={steps},brackets=4"), count);
     let begun = Found::of(&bench, &format!("fmn:steps={steps}"), count);
@@ -195,10 +194,9 @@ fn the_radius_is_within_what_pgd_breaks() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn an_image_has_the_same_adversarial_in_every_batch() {
-    let Some(bench) = Bench::open("robust") else {
-        return;
-    };
+    let bench = Bench::open("robust");
     for text in [
         "cw:search=2,steps=10,c=1",
         "deepfool:steps=4",

@@ -1,7 +1,7 @@
 //! ResNet18 and WRN-22-8 of the reference, filled by formula: logits, features, activations and running
 //! statistics through both branches.
 
-use crate::shared::{json, matrix, npy_f32, relative};
+use crate::reference::{json, matrix, npy_f32, relative};
 use rlnet::nn::layers::Mode;
 use rlnet::nn::{Forward, Network, NetworkSpec, Quirks, ReluMask, Taps};
 use rlnet_suites::{Branch, NormBanks};
@@ -144,10 +144,7 @@ fn running(network: &Network, module: &str, part: &str) -> Tensor {
 }
 
 fn check(model: &str, quirks: Quirks) {
-    let (Some(reference), Some(input)) = (json("rlnet/networks.json"), npy_f32("rlnet/network_input.npy"))
-    else {
-        return;
-    };
+    let (reference, input) = (json("rlnet/networks.json"), npy_f32("rlnet/network_input.npy"));
     let entry = &reference["models"][model];
     let order = entry["parameter_order"].as_array().expect("an order");
     let masked = entry["mask"]["total_active"].as_u64();
@@ -210,6 +207,7 @@ fn check(model: &str, quirks: Quirks) {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_official_teacher() {
     let quirks = Quirks {
         banked_shortcut: false,
@@ -219,11 +217,13 @@ fn the_official_teacher() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_teacher_with_banked_shortcuts() {
     check("resnet18_AR_dualbn_dual_shortcut", Quirks::default());
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_official_student_has_no_identity_skip() {
     let quirks = Quirks {
         identity_skip: false,
@@ -233,11 +233,13 @@ fn the_official_student_has_no_identity_skip() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_official_wide_teacher() {
     check("wrn22_8_AR_dualbn_official", Quirks::default());
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_official_wide_student_norms_its_stages_once_more() {
     let quirks = Quirks {
         normed_stages: true,
@@ -247,11 +249,9 @@ fn the_official_wide_student_norms_its_stages_once_more() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_student_the_paper_describes() {
-    let (Some(reference), Some(input)) = (json("rlnet/networks.json"), npy_f32("rlnet/network_input.npy"))
-    else {
-        return;
-    };
+    let (reference, input) = (json("rlnet/networks.json"), npy_f32("rlnet/network_input.npy"));
     let models = &reference["models"];
     let order = models["resnet18_PR_dualbn_official"]["parameter_order"]
         .as_array()

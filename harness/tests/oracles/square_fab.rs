@@ -2,7 +2,7 @@
 //! attack with seed 0 in one batch of 256 images, on those that are classified rightly.
 
 use crate::attacks::{Bench, share};
-use crate::shared::{json, npy_f32, skipped};
+use crate::reference::{json, npy_f32};
 use rlnet::attack::{Classifier, ball, run};
 use rlnet_suites::{AttackSpec, Branch};
 use sha1::{Digest, Sha1};
@@ -10,9 +10,7 @@ use tch::{Kind, Tensor, no_grad_guard};
 
 /// Square with the reference's stream replayed, so the whole batch is needed.
 fn square(name: &'static str, attack: &str, key: &str) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     let (ours, _) = bench.attack(attack, 0);
     let agree = bench.agreement(&ours, key);
     eprintln!("{name} {attack}: {agree} of 256 agree, accuracy {}", share(&ours));
@@ -20,6 +18,7 @@ fn square(name: &'static str, attack: &str, key: &str) {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn square_linf_on_the_standard_model() {
     square(
         "standard",
@@ -30,10 +29,9 @@ fn square_linf_on_the_standard_model() {
 
 /// With own draws an image: one attack within 2 points of the reference's accuracy.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn square_with_draws_of_its_own() {
-    let Some(bench) = Bench::open("standard") else {
-        return;
-    };
+    let bench = Bench::open("standard");
     let (ours, _) = bench.attack("square", 0);
     let theirs = share(&bench.flags("autoattack_individual_linf_8_square"));
     eprintln!("standard square: accuracy {} for {theirs}", share(&ours));
@@ -74,9 +72,7 @@ fn square_in_full_l2() {
 #[test]
 #[ignore = "two minutes of one core"]
 fn square_in_full_l2_with_the_same_logits() {
-    let Some(bench) = Bench::open("standard") else {
-        return;
-    };
+    let bench = Bench::open("standard");
     let key = "autoattack_individual_l2_0.5_square";
     let stored = include_str!("../../../tests/fixtures/square_l2_standard.json");
     let stored: serde_json::Value = serde_json::from_str(stored).expect("JSON");
@@ -89,17 +85,16 @@ fn square_in_full_l2_with_the_same_logits() {
         let _guard = no_grad_guard();
         digest(&bench.model.logits(&bench.images, Branch::Single).expect("logits"))
     };
-    let elsewhere = digest(&npy_f32("attacks/standard_logits.npy").expect("beside the model"));
+    let elsewhere = digest(&npy_f32("attacks/standard_logits.npy"));
     let theirs: Vec<i64> = if logits == elsewhere {
         bench.flags(key)
     } else if stored["logits_sha1"] == logits {
         serde_json::from_value(stored["correct"].clone()).expect("flags")
     } else {
-        skipped(format_args!(
+        panic!(
             "this machine's logits ({logits}) are those of neither machine that the reference ran on; \
              tests/peers/square.py runs both here"
-        ));
-        return;
+        )
     };
     let (ours, _) = bench.attack("square:norm=l2,reference_rng=true", 0);
     let agree = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
@@ -112,9 +107,7 @@ fn square_in_full_l2_with_the_same_logits() {
 /// images stay until a run's end, as in the reference, the successes' median length agrees within
 /// 1 %.
 fn fab_t(name: &'static str, norm: &str, n: i64) {
-    let Some(bench) = Bench::open(name) else {
-        return;
-    };
+    let bench = Bench::open(name);
     let spec: AttackSpec = format!("fab-t:norm={norm}").parse().expect("fab-t");
     let rows = Tensor::arange(n, (Kind::Int64, tch::Device::Cpu));
     let target = bench.target(0).take(&rows);
@@ -155,7 +148,7 @@ fn fab_t(name: &'static str, norm: &str, n: i64) {
         // Nearer, and the same images.
         let pairs = || away.iter().zip(lengths(&made));
         assert!(pairs().all(|(near, first)| (*near > 0.0) == (first > 0.0) && *near <= first * (1.0 + 1e-5)));
-        let reference = json(&format!("attacks/{name}.json")).expect("beside the model");
+        let reference = json(&format!("attacks/{name}.json"));
         let lengths: Vec<f64> = serde_json::from_value(reference[key]["l2_norm"].clone()).expect("lengths");
         let (ours, theirs) = (median(&away), median(&lengths[..n as usize]));
         eprintln!("{name} fab-t {norm}: median length {ours} for {theirs}");
@@ -179,6 +172,7 @@ fn median(lengths: &[f64]) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn fab_t_on_the_first_images() {
     for name in ["standard", "robust"] {
         for norm in ["linf", "l2"] {
@@ -199,10 +193,9 @@ fn fab_t_in_full() {
 
 /// All classes at once find what one target at a time finds, up to a few images.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn fab_without_targets_is_about_as_strong() {
-    let Some(bench) = Bench::open("standard") else {
-        return;
-    };
+    let bench = Bench::open("standard");
     let rows = Tensor::arange(24, (Kind::Int64, tch::Device::Cpu));
     for (norm, key) in [
         ("linf", "autoattack_individual_linf_8_fab-t"),

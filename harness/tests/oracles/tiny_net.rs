@@ -1,6 +1,6 @@
 //! A two-convolution dual-norm network: a PGD trace and three SGD steps.
 
-use crate::shared::{json, max_difference, tensors};
+use crate::reference::{json, max_difference, tensors};
 use rlnet::attack::pgd::{Settings, descend};
 use rlnet::attack::{Classifier, Objective};
 use rlnet::error::Result;
@@ -99,10 +99,9 @@ impl Classifier for TinyNet {
 /// Tolerance of the reference data: 99.9 % of pixels within 1e-6 after one step, 99.5 %
 /// after seven (a sign can flip where the gradient is nearly zero).
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn pgd_follows_the_references_trace_step_by_step() {
-    let Some(tensors) = tensors("rlnet/tiny_net.safetensors") else {
-        return;
-    };
+    let tensors = tensors("rlnet/tiny_net.safetensors");
     let net = TinyNet::new(&tensors, true);
     let images = &tensors["pgd.x"];
     let objectives = [
@@ -144,12 +143,9 @@ fn pgd_follows_the_references_trace_step_by_step() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn three_sgd_steps_give_the_references_weights_and_statistics() {
-    let (Some(tensors), Some(reference)) =
-        (tensors("rlnet/tiny_net.safetensors"), json("rlnet/tiny_net.json"))
-    else {
-        return;
-    };
+    let (tensors, reference) = (tensors("rlnet/tiny_net.safetensors"), json("rlnet/tiny_net.json"));
     let net = TinyNet::new(&tensors, false);
     let mut sgd = Sgd::new(&net.params, 0.9, 5e-4);
     let labels = &tensors["sgd.labels"];

@@ -1,8 +1,9 @@
 //! The attacks that know of branches and masks, by name and as a group.
 
 use crate::archives::{eval, model, plan, refused};
-use crate::support::{Sandbox, TINY, id, rows, shared};
+use crate::support::{Sandbox, TINY, id, rows};
 use rlnet_suites::{CellSpec, Condition, Outcome};
+use rlnet_test_support::reference;
 
 /// Names and rows of the attacks of an evaluation, in order.
 fn attacked(sandbox: &Sandbox, out: &str) -> Vec<(String, Vec<Outcome>)> {
@@ -114,11 +115,10 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn torchscript_has_neither_branches_nor_masks() {
     let sandbox = Sandbox::new();
-    let Some(model) = shared("oracles/attacks/robust.pt") else {
-        return;
-    };
+    let model = reference("oracles/attacks/robust.pt");
     let model = model.display().to_string();
     let ask = |out: &str, attack: &str| {
         let question = ["--dataset", "shapes", "--limit", "3", "--attack", attack];

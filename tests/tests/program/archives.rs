@@ -1,8 +1,9 @@
 //! Corrupted images read from archives: the same answers as when they are made on the fly, and
 //! a clear refusal of what is no archive of these images.
 
-use crate::support::{CommandOutput, Sandbox, TINY, shared};
+use crate::support::{CommandOutput, Sandbox, TINY};
 use rlnet_suites::{Cell, CellSpec, Condition, Outcome, Plan};
+use rlnet_test_support::reference;
 use std::fs;
 use std::sync::OnceLock;
 
@@ -419,11 +420,6 @@ fn a_suite_says_where_corrupted_images_come_from() {
     assert_eq!(of("out").len(), 2 * 2 * 40);
     assert_eq!(of("out"), of("made"));
 
-    // Suites that only measure: shown, checked, refused by `run`, taken by `eval`.
-    for name in ["official", "official-parity"] {
-        assert!(sandbox.ok(&["suite", "show", name]).stdout.contains(name));
-        refused(&sandbox.run(&["run", name]), &["rlnet eval MODEL --suite"]);
-    }
     let bad = suite.replace("\"official\"", "\"offical\"");
     sandbox.write("bad.toml", bad);
     refused(
@@ -438,22 +434,40 @@ fn a_suite_says_where_corrupted_images_come_from() {
         &sandbox.run(&["suite", "check", "both.toml"]),
         &["read and not made"],
     );
+}
 
+/// Of the suites that only measure, on images that take seconds.
+const FROST_ONLY: [&str; 6] = [
+    "--set",
+    "data.dataset=shapes",
+    "--limit",
+    "20",
+    "--set",
+    "evaluation.corruptions=[\"frost\"]",
+];
+
+#[test]
+fn suites_that_only_measure_are_shown_and_refused_by_run() {
+    let sandbox = Sandbox::new();
+    for name in ["official", "official-parity"] {
+        assert!(sandbox.ok(&["suite", "show", name]).stdout.contains(name));
+        refused(&sandbox.run(&["run", name]), &["rlnet eval MODEL --suite"]);
+    }
     let model = small_model(&sandbox);
-    let set = [
-        "--set",
-        "data.dataset=shapes",
-        "--limit",
-        "20",
-        "--set",
-        "evaluation.corruptions=[\"frost\"]",
-    ];
-    let parity = [&["--suite", "official-parity"][..], &set].concat();
+    let parity = [&["--suite", "official-parity"][..], &FROST_ONLY].concat();
     refused(
         &eval(&sandbox, &model, "p", &parity),
         &["--frost-textures", "original"],
     );
-    let Some(frost) = shared("data/frost") else { return };
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_original_frost_photographs_make_other_images() {
+    let sandbox = Sandbox::new();
+    let model = small_model(&sandbox);
+    let parity = [&["--suite", "official-parity"][..], &FROST_ONLY].concat();
+    let frost = reference("data/frost");
     let frost = frost.display().to_string();
     let textures = ["--frost-textures", frost.as_str()];
     done(eval(&sandbox, &model, "p", &[&parity[..], &textures].concat()));
@@ -462,7 +476,12 @@ fn a_suite_says_where_corrupted_images_come_from() {
         "corrupt", "shapes", "--limit", "20", "--names", "frost", "--rng", "numpy", "--out", "f",
     ];
     sandbox.ok(&[&corrupt[..], &textures].concat());
-    let official = [&["--suite", "official"][..], &set, &["--corrupted-dir", "f"]].concat();
+    let official = [
+        &["--suite", "official"][..],
+        &FROST_ONLY,
+        &["--corrupted-dir", "f"],
+    ]
+    .concat();
     done(eval(&sandbox, &model, "o", &official));
     assert_eq!(corrupted_rows(&sandbox, "p"), corrupted_rows(&sandbox, "o"));
     // Other textures: other images, another cell, and the record names them.

@@ -1,23 +1,10 @@
 //! The report in a real browser: nothing fails, pictures load, tables sort and filter, and the
 //! page can be read by everybody, on a desk, on a telephone and in the dark.
 
-use crate::support::{Sandbox, TINY, skipped};
+use crate::support::{Sandbox, TINY};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// A browser of the Chromium family, or a loud skip.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        skipped("no chromium on the PATH, so the report is not looked at in a browser");
-    }
-    found
-}
 
 /// Opens a page, runs `browser.js` in it and gives what that found, and what the browser logged.
 fn look(browser: &Path, sandbox: &Sandbox, page: &str, options: &[&str]) -> (Value, String) {
@@ -69,8 +56,9 @@ fn look(browser: &Path, sandbox: &Sandbox, page: &str, options: &[&str]) -> (Val
 }
 
 #[test]
+#[cfg_attr(not(have = "browser"), ignore = "needs chromium")]
 fn a_report_works_in_a_browser_and_faults_are_found() {
-    let Some(browser) = browser() else { return };
+    let browser = rlnet_test_support::browser().expect("chromium on the PATH");
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
     sandbox.ok(&["run", "s.toml", "--out", "out"]);

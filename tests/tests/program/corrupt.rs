@@ -1,6 +1,6 @@
 //! `rlnet corrupt`: the official layout, made, resumed, checked, drawn.
 
-use crate::support::{Sandbox, skipped};
+use crate::support::Sandbox;
 use serde_json::Value;
 use std::fs;
 
@@ -176,23 +176,13 @@ fn verify_tells_the_published_files_from_others() {
     }
 }
 
-/// With CIFAR-10 at hand (`RLNET_DATA`): a published file to the byte, and a flipped byte.
+/// Of the real CIFAR-10: a published file to the byte, and a flipped byte.
 #[test]
+#[cfg_attr(not(have = "images"), ignore = "needs CIFAR-10 and CIFAR-100 in RLNET_DATA")]
 fn a_regenerated_file_is_the_published_one_until_a_byte_is_flipped() {
     let sandbox = Sandbox::new();
-    let Some(data) = std::env::var_os("RLNET_DATA") else {
-        skipped("no CIFAR-10; set RLNET_DATA");
-        return;
-    };
-    let data = data.to_string_lossy().into_owned();
-    if sandbox
-        .run(&["data", "verify", "cifar10", "--data-dir", &data])
-        .code
-        != 0
-    {
-        skipped(format_args!("no CIFAR-10 in {data}"));
-        return;
-    }
+    let data = rlnet_test_support::images().display().to_string();
+    sandbox.ok(&["data", "verify", "cifar10", "--data-dir", &data]);
     sandbox.ok(&[
         "corrupt",
         "cifar10",

@@ -1,11 +1,12 @@
 //! `rlnet eval` on other people's models and on our own, whatever the batch.
 
 use crate::archives::{eval, model, plan, refused};
-use crate::support::{Sandbox, TINY, shared};
+use crate::support::{Sandbox, TINY};
+use rlnet_test_support::reference;
 
-/// The CIFAR-10 test images and the reference's two TorchScript models.
-fn cifar(sandbox: &Sandbox) -> Option<std::path::PathBuf> {
-    let script = shared("data/unpack.sh")?;
+/// The CIFAR-10 test images, unpacked.
+fn cifar(sandbox: &Sandbox) -> std::path::PathBuf {
+    let script = reference("data/unpack.sh");
     let data = sandbox.path("data");
     let status = std::process::Command::new("bash")
         .arg(script)
@@ -17,15 +18,14 @@ fn cifar(sandbox: &Sandbox) -> Option<std::path::PathBuf> {
         "{}",
         String::from_utf8_lossy(&status.stderr)
     );
-    Some(data)
+    data
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn a_torchscript_model_gets_the_references_accuracy() {
     let sandbox = Sandbox::new();
-    let (Some(model), Some(data)) = (shared("oracles/attacks/robust.pt"), cifar(&sandbox)) else {
-        return;
-    };
+    let (model, data) = (reference("oracles/attacks/robust.pt"), cifar(&sandbox));
     let run = |out: &str, batch: &str| {
         let (model, data) = (model.display().to_string(), data.display().to_string());
         sandbox.ok(&[

@@ -2,9 +2,10 @@
 //! corrupted into trees, read back.
 
 use crate::archives::{corrupted_rows, eval, plan};
-use crate::support::{CommandOutput, Sandbox, shared};
+use crate::support::{CommandOutput, Sandbox};
 use rlnet_corruptions::Image;
 use rlnet_corruptions::archive::{write_jpeg, write_png};
+use rlnet_test_support::reference;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -448,11 +449,10 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
 
 /// The real pictures, when they are there: grey JPEG files among them.
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn real_pictures_are_read_as_they_are() {
     let sandbox = Sandbox::new();
-    let Some(packed) = shared("data/tiny-imagenet-200-subset20.tar.xz") else {
-        return;
-    };
+    let packed = reference("data/tiny-imagenet-200-subset20.tar.xz");
     let mut tar = std::process::Command::new("tar");
     tar.arg("-xJf").arg(packed).arg("-C").arg(sandbox.path(""));
     assert!(tar.status().expect("tar").success());

@@ -25,7 +25,13 @@ mod slurm;
 mod step_example;
 mod store;
 mod suites;
+mod supply_chain;
 mod support;
 mod torchscript;
 mod train;
 mod unused_options;
+
+#[test]
+fn nothing_is_ignored_that_could_run() {
+    rlnet_test_support::assert_still_absent(env!("RLNET_ABSENT"));
+}

@@ -1,13 +1,16 @@
 //! `harness/setup/portable.py`: the program on a machine that has a Python with libtorch, but no cargo
 //! and no network.
 
-use crate::support::{CommandOutput, Sandbox, binary};
+use crate::support::{CommandOutput, Sandbox, binary, walk};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../harness/setup/portable.py")
+/// A program of `harness/setup`.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../harness/setup")
+        .join(name)
 }
 
 /// A Python package that stands for PyTorch: its version, and this project's libtorch.
@@ -26,7 +29,7 @@ fn torch(sandbox: &Sandbox, version: &str) -> PathBuf {
     folder.parent().expect("its parent").to_path_buf()
 }
 
-fn python(sandbox: &Sandbox, script: &Path, torch: Option<&Path>, arguments: &[&str]) -> CommandOutput {
+pub fn python(sandbox: &Sandbox, script: &Path, torch: Option<&Path>, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new("python3");
     command.arg(script).args(arguments).current_dir(sandbox.path(""));
     if let Some(torch) = torch {
@@ -47,7 +50,7 @@ fn the_program_travels_in_parts_and_runs_on_another_libtorch() {
     let rlnet = binary().display().to_string();
     let packed = python(
         &sandbox,
-        &script(),
+        &script("portable.py"),
         None,
         &[
             "pack", "parts", "--binary", &rlnet, "--data", "data", "--level", "0", "--size", "7M",
@@ -60,7 +63,12 @@ fn the_program_travels_in_parts_and_runs_on_another_libtorch() {
         packed.stdout
     );
 
-    let unpacked = python(&sandbox, &script(), None, &["unpack", "parts", "--to", "there"]);
+    let unpacked = python(
+        &sandbox,
+        &script("portable.py"),
+        None,
+        &["unpack", "parts", "--to", "there"],
+    );
     assert_eq!(unpacked.code, 0, "{}", unpacked.stderr);
     let note = std::fs::read_to_string(sandbox.path("there/data/note.txt")).expect("data");
     assert_eq!(note, "as it was");
@@ -90,7 +98,7 @@ fn a_large_file_is_cut_and_joined_and_damage_is_named() {
     let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect();
     let file = sandbox.write("weights", &bytes);
     let ok = |arguments: &[&str]| {
-        let output = python(&sandbox, &script(), None, arguments);
+        let output = python(&sandbox, &script("portable.py"), None, arguments);
         assert_eq!(output.code, 0, "{arguments:?}: {}", output.stderr);
     };
     ok(&["split", "weights", "--size", "30K"]);
@@ -100,13 +108,28 @@ fn a_large_file_is_cut_and_joined_and_damage_is_named() {
 
     std::fs::remove_file(&file).expect("removed");
     std::fs::write(sandbox.path("weights.002"), "short").expect("damage");
-    let output = python(&sandbox, &script(), None, &["join", "weights"]);
+    let output = python(&sandbox, &script("portable.py"), None, &["join", "weights"]);
     assert_eq!(output.code, 2);
     assert!(output.stderr.contains("weights.002"), "{}", output.stderr);
     assert!(!file.exists(), "nothing half-joined");
 
     sandbox.write("weights.sha256", "no checksum here");
-    let output = python(&sandbox, &script(), None, &["join", "weights"]);
+    let output = python(&sandbox, &script("portable.py"), None, &["join", "weights"]);
     assert_eq!(output.code, 2, "{}", output.stderr);
     assert!(output.stderr.contains("weights.sha256"), "{}", output.stderr);
+}
+
+#[test]
+fn a_release_has_the_same_bytes_twice() {
+    let sandbox = Sandbox::new();
+    let rlnet = binary().display().to_string();
+    let archives = ["one", "two"].map(|out| {
+        let arguments = ["dist", out, "--binary", &rlnet, "--level", "0"];
+        let written = python(&sandbox, &script("portable.py"), None, &arguments);
+        assert_eq!(written.code, 0, "{}", written.stderr);
+        let files = walk(&sandbox.path(out));
+        assert_eq!(files.len(), 1, "{files:?}");
+        std::fs::read(&files[0]).expect("an archive")
+    });
+    assert!(archives[0] == archives[1], "two archives of one program differ");
 }

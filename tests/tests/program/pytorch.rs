@@ -1,7 +1,7 @@
 //! PyTorch's checkpoints in, TorchScript out.
 
 use crate::archives::{eval, plan, refused};
-use crate::support::{Sandbox, rows, skipped};
+use crate::support::{Sandbox, rows};
 use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,24 +85,11 @@ fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
     }
 }
 
-/// A Python that has PyTorch, or a loud skip.
-fn python() -> Option<String> {
-    let python = std::env::var("RLNET_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python).args(["-c", "import torch"]).output();
-    if there.is_ok_and(|ran| ran.status.success()) {
-        return Some(python);
-    }
-    skipped(format_args!(
-        "{python} has no torch; set RLNET_PYTHON to a Python that has"
-    ));
-    None
-}
-
 /// The masked student, from PyTorch's file to PyTorch's program: what comes out answers as what
 /// went in.
 #[test]
+#[cfg_attr(not(have = "torch"), ignore = "needs a Python with PyTorch")]
 fn python_loads_what_is_exported() {
-    let Some(python) = python() else { return };
     let sandbox = Sandbox::new();
     let student = text(&fixture("student.pth"));
     sandbox.ok(&[
@@ -140,7 +127,7 @@ fn python_loads_what_is_exported() {
              assert seven.grad.abs().sum() > 0\n",
             text(&fixture("checkpoints.json"))
         );
-        let ran = Command::new(&python)
+        let ran = Command::new(rlnet_test_support::python())
             .args(["-c", &script])
             .current_dir(sandbox.path(""))
             .output();

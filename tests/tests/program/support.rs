@@ -1,7 +1,6 @@
 //! Runs the binary in a folder of the test's own.
 
 use rlnet_suites::Outcome;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -29,27 +28,6 @@ pub fn binary() -> PathBuf {
         binary.display()
     );
     binary
-}
-
-/// Says that the running test is skipped; not by `eprintln!`, which the test runner keeps to itself.
-pub fn skipped(why: impl std::fmt::Display) {
-    let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
-    writeln!(std::io::stderr(), "SKIPPED {test}: {why}").ok();
-}
-
-/// The reference material beside the project, or a loud skip.
-pub fn shared(file: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("RLNET_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
-    let path = root.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    skipped(format_args!("{} is not there; set RLNET_SHARED", path.display()));
-    None
 }
 
 /// A network of ten classes that nobody had to train, under this file name.

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
-use std::io::Write;
 
 const ANYTHING: LoadOptions = LoadOptions {
     allow_modified: true,
@@ -227,31 +226,13 @@ fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
 }
 
 #[test]
+#[cfg_attr(not(have = "images"), ignore = "needs CIFAR-10 and CIFAR-100 in RLNET_DATA")]
 fn the_official_files_are_accepted() {
-    let Some(root) = std::env::var_os("RLNET_DATA").map(PathBuf::from) else {
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED the_official_files_are_accepted: RLNET_DATA is not set"
-        )
-        .ok();
-        return;
-    };
+    let root = rlnet_test_support::images();
     for official in [&CIFAR10, &CIFAR100] {
-        match load(official, &root, LoadOptions::default()) {
-            Ok(data) => {
-                assert_eq!(data.test.len(), 10_000);
-                assert!(data.train.len().is_multiple_of(10_000));
-                assert!(!data.provenance.contains("NOT"), "{}", data.provenance);
-            }
-            Err(DataError::MissingFolder { .. }) => {
-                writeln!(
-                    std::io::stderr(),
-                    "SKIPPED {} in the_official_files_are_accepted: not there",
-                    official.name
-                )
-                .ok();
-            }
-            Err(other) => panic!("{other}"),
-        }
+        let data = load(official, &root, LoadOptions::default()).unwrap();
+        assert_eq!(data.test.len(), 10_000);
+        assert!(data.train.len().is_multiple_of(10_000));
+        assert!(!data.provenance.contains("NOT"), "{}", data.provenance);
     }
 }

@@ -1,18 +1,7 @@
 //! The operations against Pillow's own outputs, and their edge cases.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
 use super::*;
-
-/// The folder of reference material, where a developer has it.
-fn shared() -> PathBuf {
-    std::env::var_os("RLNET_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    )
-}
 
 fn parse(op: &serde_json::Value) -> Op {
     let number = |key: &str| op[key].as_f64().unwrap();
@@ -45,17 +34,9 @@ fn parse(op: &serde_json::Value) -> Op {
 }
 
 #[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn every_operation_equals_pillow() {
-    let folder = shared().join("oracles/rlnet");
-    if !folder.join("augmix_ops.npy").is_file() {
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED every_operation_equals_pillow: no {}",
-            folder.display()
-        )
-        .ok();
-        return;
-    }
+    let folder = rlnet_test_support::reference("oracles/rlnet");
     let bytes = |name: &str| -> Vec<u8> {
         let values = tch::Tensor::read_npy(folder.join(name)).unwrap();
         assert_eq!(values.kind(), tch::Kind::Uint8, "{name}");

@@ -11,12 +11,14 @@ use std::io::Read;
 
 use rlnet_corruptions::{Corruption, Generator, Image, NumpyRng, Options, Severity, Stack, Textures};
 
-use crate::{original_textures, shared};
+use rlnet_test_support::reference;
+
+use crate::original_textures;
 
 /// The elements of one array of a `.npz` file, a zip archive of `.npy` files of version 1.0.
 /// `kind` is their type as NumPy writes it.
 fn load(file: &str, array: &str, kind: &str) -> Vec<u8> {
-    let path = shared("oracles/corruptions").join(file);
+    let path = reference("oracles/corruptions").join(file);
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
     let mut entry = archive.by_name(&format!("{array}.npy")).unwrap();
@@ -72,10 +74,6 @@ fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[
     difference
 }
 
-pub fn ready() -> bool {
-    shared("oracles/corruptions/corruptions_32.npz").exists()
-}
-
 fn generator(stack: Stack, textures: Textures) -> Generator {
     Generator::new(Options {
         stack,
@@ -84,7 +82,7 @@ fn generator(stack: Stack, textures: Textures) -> Generator {
     })
 }
 
-pub fn modern(n: usize) {
+fn modern(n: usize) {
     let generator = generator(Stack::Modern, original_textures());
     let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");
     let share = outputs.len() / 19;
@@ -103,7 +101,21 @@ pub fn modern(n: usize) {
     assert!(tolerable(off, outputs.len()), "{n}x{n}: {off} bytes");
 }
 
-pub fn release() {
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_modern_stack_at_32() {
+    modern(32);
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_modern_stack_at_64() {
+    modern(64);
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_release_stack_where_it_differs() {
     let generator = generator(Stack::Release, Textures::default());
     for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
         for n in [32, 64] {
@@ -117,9 +129,11 @@ pub fn release() {
 
 /// The reference counted, over these images, how many bytes differ between the stacks.
 /// Ours must differ from each other in as many.
-pub fn differences() {
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
     let release = generator(Stack::Release, original_textures());
-    let text = std::fs::read_to_string(shared("oracles/corruptions/release_stack_comparison.json")).unwrap();
+    let text = std::fs::read_to_string(reference("oracles/corruptions/release_stack_comparison.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     for n in [32, 64] {
         let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");

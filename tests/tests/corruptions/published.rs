@@ -1,44 +1,12 @@
 //! The published checksums of CIFAR-10-C: all eight deterministic corruptions and the
 //! labels, from the real test images, as the release stack makes them.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use rlnet_corruptions::archive::Published;
 use rlnet_corruptions::{Family, Generator, Severity};
 
-use crate::shared;
-
 const RECORD: usize = 1 + 3072;
-
-/// The images of the test batch: the file itself under `RLNET_DATA`, or its `.xz` in the reference
-/// data.
-fn places() -> [Option<PathBuf>; 2] {
-    let file = "cifar-10-batches-bin/test_batch.bin";
-    let data = std::env::var_os("RLNET_DATA").map(|folder| PathBuf::from(folder).join(file));
-    [data, Some(shared(&format!("data/{file}.xz")))]
-}
-
-pub fn ready() -> bool {
-    let [plain, packed] = places().map(|place| place.is_some_and(|place| place.exists()));
-    plain || packed && Command::new("xz").arg("--version").output().is_ok()
-}
-
-fn test_batch() -> Vec<u8> {
-    let [plain, packed] = places();
-    if let Some(path) = plain.filter(|path| path.exists()) {
-        return std::fs::read(path).unwrap();
-    }
-    let unpacked = Command::new("xz")
-        .arg("-dc")
-        .arg(packed.unwrap())
-        .output()
-        .unwrap();
-    assert!(unpacked.status.success(), "xz cannot unpack the images");
-    unpacked.stdout
-}
 
 /// NumPy's 128-byte header for bytes of this shape.
 fn header(shape: &str) -> Vec<u8> {
@@ -49,8 +17,10 @@ fn header(shape: &str) -> Vec<u8> {
     bytes
 }
 
-pub fn all_deterministic_files() {
-    let records = test_batch();
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn all_deterministic_files_have_their_published_md5() {
+    let records = rlnet_test_support::cifar10_test();
     assert_eq!(records.len(), 10_000 * RECORD);
     let mut images = Vec::with_capacity(10_000 * 3072);
     let mut labels = Vec::new();
