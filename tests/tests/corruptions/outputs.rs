@@ -133,7 +133,8 @@ fn the_release_stack_where_it_differs() {
 #[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
     let release = generator(Stack::Release, original_textures());
-    let text = std::fs::read_to_string(reference("oracles/corruptions/release_stack_comparison.json")).unwrap();
+    let text =
+        std::fs::read_to_string(reference("oracles/corruptions/release_stack_comparison.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     for n in [32, 64] {
         let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");

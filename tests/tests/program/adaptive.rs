@@ -30,7 +30,7 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         .replace("batch = 32", "batch = 16")
         .replace("epochs = 2", "epochs = 4");
     sandbox.write("s.toml", suite);
-    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "rlnet"]);
+    sandbox.ok("run s.toml --out out --only rlnet");
     let file = |name: &str| {
         let path = sandbox.path(&format!(
             "out/cells/{}/model.safetensors",

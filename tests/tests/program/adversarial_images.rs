@@ -59,8 +59,8 @@ fn images_of(sandbox: &Sandbox, out: &str, name: &str) -> Vec<String> {
 fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", suite());
-    sandbox.ok(&["run", "s.toml", "--out", "kept", "--only", "rlnet"]);
-    sandbox.ok(&["run", "s.toml", "--out", "kept"]);
+    sandbox.ok("run s.toml --out kept --only rlnet");
+    sandbox.ok("run s.toml --out kept");
     // The same trainings, attacked without a memory.
     let mut copy = std::process::Command::new("cp");
     let copied = copy.args(["-r", "kept", "fresh"]).current_dir(sandbox.path(""));
@@ -74,16 +74,19 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
     for name in &attacked {
         std::fs::remove_dir_all(cell(&sandbox, "fresh", name)).expect("a cell");
     }
-    sandbox.ok(&[
-        "run",
-        "s.toml",
-        "--out",
-        "fresh",
-        "--set",
-        "evaluation.save_images=false",
-    ]);
+    sandbox.ok("run s.toml --out fresh --set evaluation.save_images=false");
 
-    // What is made anew, what is taken from others, and from which it may be.
+    sources_are_named(&sandbox);
+    assert_eq!(attacked.len(), 4 + 7);
+    for name in &attacked {
+        same_rows_without_memory(&sandbox, name);
+        only_right_images_are_attacked(&sandbox, name);
+    }
+    damaged_and_discarded_images_take_no_row_along(&sandbox, &attacked);
+}
+
+/// What is made anew, what is taken from others, and from which it may be.
+fn sources_are_named(sandbox: &Sandbox) {
     for (name, from) in [
         (format!("teacher/{OWN}"), vec![]),
         (format!("teacher/{OWN},branch=clean"), vec![""]),
@@ -105,91 +108,96 @@ fn an_attack_is_made_once_and_what_is_wrong_from_the_start_never() {
         } else {
             name.split('/').next().expect("a model")
         };
-        let told = images_of(&sandbox, "kept", &name);
+        let told = images_of(sandbox, "kept", &name);
         let may: Vec<String> = from.iter().map(|more| format!("{model}/{OWN}{more}")).collect();
         assert_eq!(told.is_empty(), from.is_empty(), "{name}: {told:?}");
         assert!(from.is_empty() || told.contains(&may[0]), "{name}: {told:?}");
         assert!(told.iter().all(|other| may.contains(other)), "{name}: {told:?}");
-        assert!(images_of(&sandbox, "fresh", &name).is_empty(), "{name}");
+        assert!(images_of(sandbox, "fresh", &name).is_empty(), "{name}");
     }
-    assert_eq!(attacked.len(), 4 + 7);
-    for name in &attacked {
-        let (kept, fresh) = (cell(&sandbox, "kept", name), cell(&sandbox, "fresh", name));
-        assert!(kept.join("adversarial.safetensors").exists(), "{name}");
-        assert!(!fresh.join("adversarial.safetensors").exists(), "{name}");
-        // Its identity is the same, and so is every byte of its rows.
-        assert_eq!(kept.file_name(), fresh.file_name());
-        assert_eq!(
-            rows(&sandbox, "kept", name),
-            rows(&sandbox, "fresh", name),
-            "{name}"
-        );
+}
 
-        let (model, _) = name.split_once('/').expect("a model");
-        let clean: BTreeMap<(Branch, u32), bool> = rows(&sandbox, "kept", &format!("{model}/clean"))
-            .iter()
-            .map(|row| ((row.branch, row.image), row.prediction == row.label))
-            .collect();
-        let mut right = 0;
-        for row in rows(&sandbox, "kept", name) {
-            if clean[&(row.branch, row.image)] {
-                // As it is, each step of what is followed, and the verdict.
-                let followed = if name.contains("branch=all") { 2 } else { 1 };
-                let paid = (row.forwards, row.backwards);
-                assert!(
-                    name.contains("apgd") || paid == (2 + 3 * followed, 3 * followed),
-                    "{name}: {paid:?}"
-                );
-                assert!(row.backwards > 0);
-                assert!(row.norm > 0.0 || name.contains("apgd"));
-                right += 1;
-            } else {
-                assert_eq!(
-                    (row.forwards, row.backwards),
-                    (1, 0),
-                    "{name}, image {}",
-                    row.image
-                );
-                assert_eq!(row.norm, 0.0);
-                assert_ne!(row.prediction, row.label);
-                assert_ne!(row.rounded, row.label);
-            }
+/// A cell attacked without other cells' images: the same identity and the same bytes of rows.
+fn same_rows_without_memory(sandbox: &Sandbox, name: &str) {
+    let (kept, fresh) = (cell(sandbox, "kept", name), cell(sandbox, "fresh", name));
+    assert!(kept.join("adversarial.safetensors").exists(), "{name}");
+    assert!(!fresh.join("adversarial.safetensors").exists(), "{name}");
+    assert_eq!(kept.file_name(), fresh.file_name());
+    assert_eq!(
+        rows(sandbox, "kept", name),
+        rows(sandbox, "fresh", name),
+        "{name}"
+    );
+}
+
+/// An image that is wrong as it is costs its one pass, and stays as it is.
+fn only_right_images_are_attacked(sandbox: &Sandbox, name: &str) {
+    let (model, _) = name.split_once('/').expect("a model");
+    let clean: BTreeMap<(Branch, u32), bool> = rows(sandbox, "kept", &format!("{model}/clean"))
+        .iter()
+        .map(|row| ((row.branch, row.image), row.prediction == row.label))
+        .collect();
+    let mut right = 0;
+    for row in rows(sandbox, "kept", name) {
+        if clean[&(row.branch, row.image)] {
+            // As it is, each step of what is followed, and the verdict.
+            let followed = if name.contains("branch=all") { 2 } else { 1 };
+            let paid = (row.forwards, row.backwards);
+            assert!(
+                name.contains("apgd") || paid == (2 + 3 * followed, 3 * followed),
+                "{name}: {paid:?}"
+            );
+            assert!(row.backwards > 0);
+            assert!(row.norm > 0.0 || name.contains("apgd"));
+            right += 1;
+        } else {
+            assert_eq!(
+                (row.forwards, row.backwards),
+                (1, 0),
+                "{name}, image {}",
+                row.image
+            );
+            assert_eq!(row.norm, 0.0);
+            assert_ne!(row.prediction, row.label);
+            assert_ne!(row.rounded, row.label);
         }
-        assert!(
-            (4..44).contains(&right),
-            "{name}: {right} of 48 right show nothing"
-        );
     }
+    assert!(
+        (4..44).contains(&right),
+        "{name}: {right} of 48 right show nothing"
+    );
+}
 
-    // Damaged images are found by a look at everything, and take no row along.
-    let damaged = cell(&sandbox, "kept", &attacked[1]).join("adversarial.safetensors");
+/// Damaged images are found by a look at everything.
+fn damaged_and_discarded_images_take_no_row_along(sandbox: &Sandbox, attacked: &[String]) {
+    let damaged = cell(sandbox, "kept", &attacked[1]).join("adversarial.safetensors");
     let mut bytes = std::fs::read(&damaged).expect("a file");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&damaged, bytes).expect("a file");
-    let whole = rows(&sandbox, "kept", &attacked[1]);
+    let whole = rows(sandbox, "kept", &attacked[1]);
     assert!(
         sandbox
-            .ok(&["run", "s.toml", "--out", "kept"])
+            .ok("run s.toml --out kept")
             .stdout
             .contains("nothing was computed")
     );
     assert!(damaged.exists());
-    let verified = sandbox.run(&["run", "s.toml", "--out", "kept", "--verify"]);
+    let verified = sandbox.run("run s.toml --out kept --verify");
     assert_eq!(verified.code, 1);
     assert!(verified.stderr.contains("adversarial images") && verified.stderr.contains("rows stay"));
     assert!(!damaged.exists());
     assert!(
         sandbox
-            .ok(&["run", "s.toml", "--out", "kept"])
+            .ok("run s.toml --out kept")
             .stdout
             .contains("nothing was computed")
     );
-    assert_eq!(rows(&sandbox, "kept", &attacked[1]), whole);
-    // Nor do images that were thrown away.
-    let thrown = cell(&sandbox, "kept", &attacked[0]).join("adversarial.safetensors");
+    assert_eq!(rows(sandbox, "kept", &attacked[1]), whole);
+    // Images that were discarded are not looked for.
+    let thrown = cell(sandbox, "kept", &attacked[0]).join("adversarial.safetensors");
     std::fs::remove_file(&thrown).expect("a file");
-    let again = sandbox.ok(&["run", "s.toml", "--out", "kept"]);
+    let again = sandbox.ok("run s.toml --out kept");
     assert!(!again.stderr.contains("damaged"), "{}", again.stderr);
     assert!(!thrown.exists());
     let replay = sandbox.run(&[

@@ -14,7 +14,7 @@ const IMAGE: usize = 32 * 32 * 3;
 /// A network trained for seconds; the path of its file.
 pub fn model(sandbox: &Sandbox, suite: &str, name: &str) -> String {
     sandbox.write("s.toml", suite);
-    sandbox.ok(&["run", "s.toml", "--out", "trained", "--only", name]);
+    sandbox.ok(&format!("run s.toml --out trained --only {name}"));
     let plan = plan(sandbox, "trained");
     let cell = plan.cells.iter().find(|cell| cell.name == name).expect("a cell");
     let file = sandbox.path(&format!("trained/cells/{}/model.safetensors", cell.id));
@@ -183,9 +183,7 @@ fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
     let model = small_model(&sandbox);
     let names = "fog,contrast";
     let ask = ["--dataset", "shapes", "--corruptions", names, "--limit", "20"];
-    sandbox.ok(&[
-        "corrupt", "shapes", "--limit", "20", "--names", names, "--out", "c",
-    ]);
+    sandbox.ok(&format!("corrupt shapes --limit 20 --names {names} --out c"));
     done(eval(&sandbox, &model, "made", &ask));
     let read = [&ask[..], &["--corrupted-dir", "c"]].concat();
     done(eval(&sandbox, &model, "read", &read));
@@ -221,12 +219,12 @@ fn what_was_read_is_in_the_record_and_mixed_sources_are_labelled() {
     assert_ne!(cell("changed", "/fog").0, read_once.0);
     assert_eq!(cell("changed", "/contrast").0, cell("read", "/contrast").0);
 
-    let alone = sandbox.ok(&["report", "read", "--out", "alone"]).stdout;
+    let alone = sandbox.ok("report read --out alone").stdout;
     assert!(
         !alone.contains("mixed-corruption-sources") && !alone.contains("[files"),
         "{alone}"
     );
-    let both = sandbox.ok(&["report", "made", "read", "--out", "both"]).stdout;
+    let both = sandbox.ok("report made read --out both").stdout;
     assert!(both.contains("Warning (mixed-corruption-sources)"), "{both}");
     for label in [
         "[generated, release stack, procedural frost]",
@@ -257,9 +255,7 @@ fn npy(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
 fn every_header_version_is_read_and_what_is_no_archive_of_these_images_is_refused() {
     let sandbox = Sandbox::new();
     let model = small_model(&sandbox);
-    sandbox.ok(&[
-        "corrupt", "shapes", "--limit", "20", "--names", "fog", "--out", "c",
-    ]);
+    sandbox.ok("corrupt shapes --limit 20 --names fog --out c");
     let ask = |limit: &'static str| {
         let ask = ["--dataset", "shapes", "--corruptions", "fog", "--limit", limit];
         [&ask[..], &["--corrupted-dir", "c"]].concat()
@@ -384,16 +380,7 @@ fn a_suite_says_where_corrupted_images_come_from() {
     sandbox.write("o.toml", &suite);
     let run = ["run", "o.toml", "--out", "out", "--only", "plain/*"];
     refused(&sandbox.run(&run), &["--corrupted-dir"]);
-    sandbox.ok(&[
-        "corrupt",
-        "shapes",
-        "--limit",
-        "40",
-        "--names",
-        "gaussian_noise,contrast",
-        "--out",
-        "c",
-    ]);
+    sandbox.ok("corrupt shapes --limit 40 --names gaussian_noise,contrast --out c");
     sandbox.ok(&[&run[..], &["--corrupted-dir", "c"]].concat());
     sandbox.write("g.toml", TINY);
     let made = ["run", "g.toml", "--out", "made", "--only", "plain/*"];
@@ -422,18 +409,12 @@ fn a_suite_says_where_corrupted_images_come_from() {
 
     let bad = suite.replace("\"official\"", "\"offical\"");
     sandbox.write("bad.toml", bad);
-    refused(
-        &sandbox.run(&["suite", "check", "bad.toml"]),
-        &["offical", "generated"],
-    );
+    refused(&sandbox.run("suite check bad.toml"), &["offical", "generated"]);
     sandbox.write(
         "both.toml",
         suite.replace("corrupted =", "rng = \"numpy\"\ncorrupted ="),
     );
-    refused(
-        &sandbox.run(&["suite", "check", "both.toml"]),
-        &["read and not made"],
-    );
+    refused(&sandbox.run("suite check both.toml"), &["read and not made"]);
 }
 
 /// Of the suites that only measure, on images that take seconds.

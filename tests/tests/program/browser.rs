@@ -61,7 +61,7 @@ fn a_report_works_in_a_browser_and_faults_are_found() {
     let browser = rlnet_test_support::browser().expect("chromium on the PATH");
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    sandbox.ok(&["run", "s.toml", "--out", "out"]);
+    sandbox.ok("run s.toml --out out");
     let page = std::fs::read_to_string(sandbox.path("out/report/index.html")).expect("the page");
     for (options, dark) in [
         (&["--window-size=1280,900"][..], false),

@@ -10,34 +10,24 @@ fn json(text: &str) -> Value {
 #[test]
 fn model_info_gives_the_published_counts() {
     let sandbox = Sandbox::new();
-    let info = json(
-        &sandbox
-            .ok(&["model", "info", "resnet18", "--budget", "50k", "--json"])
-            .stdout,
-    );
+    let info = json(&sandbox.ok("model info resnet18 --budget 50k --json").stdout);
     assert_eq!(info["relus_total"], 557_056);
     assert_eq!(info["relus_kept"], 50_000);
     assert!((info["reduction"].as_f64().expect("a number") - 11.14).abs() < 0.005);
-    let table = sandbox
-        .ok(&["model", "info", "resnet18", "--reduction", "11.14x"])
-        .stdout;
+    let table = sandbox.ok("model info resnet18 --reduction 11.14x").stdout;
     assert!(
         table.contains("layer4.1.b") && table.contains("11.14x fewer"),
         "{table}"
     );
-    let large = json(
-        &sandbox
-            .ok(&["model", "info", "resnet18", "--image-size", "64", "--json"])
-            .stdout,
-    );
+    let large = json(&sandbox.ok("model info resnet18 --image-size 64 --json").stdout);
     assert_eq!(large["relus_total"], 2_228_224);
 }
 
 #[test]
 fn catalogues_list_and_show() {
     let sandbox = Sandbox::new();
-    assert!(sandbox.ok(&["suite", "list"]).stdout.contains("cifar10-small"));
-    let plan = json(&sandbox.ok(&["suite", "show", "cifar10-small", "--json"]).stdout);
+    assert!(sandbox.ok("suite list").stdout.contains("cifar10-small"));
+    let plan = json(&sandbox.ok("suite show cifar10-small --json").stdout);
     let cells = plan["cells"].as_array().expect("cells");
     let find = |name: &str| cells.iter().find(|cell| cell["name"] == name).expect("a cell");
     assert_eq!(
@@ -46,20 +36,18 @@ fn catalogues_list_and_show() {
     );
     assert_eq!(find("rlnet")["spec"]["beta"], 1000.0);
     assert_eq!(find("senet")["spec"]["norm"], "single");
-    assert!(sandbox.ok(&["attack", "show", "pgd"]).stdout.contains("alpha"));
-    assert!(sandbox.ok(&["model", "list"]).stdout.contains("resnet34"));
-    assert!(sandbox.ok(&["data", "list"]).stdout.contains("shapes"));
+    assert!(sandbox.ok("attack show pgd").stdout.contains("alpha"));
+    assert!(sandbox.ok("model list").stdout.contains("resnet34"));
+    assert!(sandbox.ok("data list").stdout.contains("shapes"));
     sandbox.write("s.toml", TINY);
-    let why = sandbox
-        .ok(&["suite", "show", "s.toml", "--why", "teacher", "plain"])
-        .stdout;
+    let why = sandbox.ok("suite show s.toml --why teacher plain").stdout;
     assert!(why.contains("spec.norm: ") && why.contains("single"), "{why}");
     assert!(!why.contains("spec.epochs"), "{why}");
     let why = sandbox
-        .ok(&["suite", "show", "s.toml", "--why", "rlnet/clean", "plain/clean"])
+        .ok("suite show s.toml --why rlnet/clean plain/clean")
         .stdout;
     assert!(why.contains("parents: ") && why.contains("\"plain\""), "{why}");
-    assert!(sandbox.ok(&["suite", "check", "s.toml"]).stdout.contains("fine"));
+    assert!(sandbox.ok("suite check s.toml").stdout.contains("fine"));
 }
 
 #[test]
@@ -88,7 +76,7 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn help_has_headings_and_its_example_comes_first() {
     let sandbox = Sandbox::new();
-    let help = sandbox.ok(&["eval", "--help"]).stdout;
+    let help = sandbox.ok("eval --help").stdout;
     let parts = [
         "Example: rlnet eval",
         "Usage: ",
@@ -116,7 +104,7 @@ fn help_has_headings_and_its_example_comes_first() {
     ] {
         assert!(global.contains(option), "{option}: {help}");
     }
-    let short = sandbox.ok(&["eval", "-h"]).stdout;
+    let short = sandbox.ok("eval -h").stdout;
     assert!(
         short.len() < help.len() && short.contains("Global options:"),
         "{short}"
@@ -126,7 +114,7 @@ fn help_has_headings_and_its_example_comes_first() {
 #[test]
 fn doctor_says_what_is_here() {
     let sandbox = Sandbox::new();
-    let doctor = json(&sandbox.ok(&["doctor", "--json"]).stdout);
+    let doctor = json(&sandbox.ok("doctor --json").stdout);
     assert_eq!(doctor["libtorch"]["version"], "2.11.0");
     assert!(doctor["cuda"].as_str().is_some_and(|text| !text.is_empty()));
     let shapes = &doctor["data"][0];
@@ -136,8 +124,8 @@ fn doctor_says_what_is_here() {
     );
     // What is there and cannot be used is not "not found", in either command.
     sandbox.write("d/cifar-10-batches-bin/data_batch_1.bin", "short");
-    let listed = json(&sandbox.ok(&["data", "list", "--data-dir", "d", "--json"]).stdout);
-    let doctor = json(&sandbox.ok(&["doctor", "--data-dir", "d", "--json"]).stdout);
+    let listed = json(&sandbox.ok("data list --data-dir d --json").stdout);
+    let doctor = json(&sandbox.ok("doctor --data-dir d --json").stdout);
     assert_eq!(listed, doctor["data"]);
     let find = |name: &str| {
         listed
@@ -158,7 +146,7 @@ fn doctor_says_what_is_here() {
             .is_some_and(|why| why.contains("test_batch")),
         "{listed}"
     );
-    let told = sandbox.ok(&["doctor", "--data-dir", "d"]).stdout;
+    let told = sandbox.ok("doctor --data-dir d").stdout;
     let line = |name: &str| {
         told.lines()
             .find(|line| line.trim_start().starts_with(name))
@@ -174,7 +162,7 @@ fn doctor_says_what_is_here() {
 fn a_run_ends_in_a_report_that_traces_to_its_rows() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    let output = sandbox.ok(&["run", "s.toml", "--out", "out"]);
+    let output = sandbox.ok("run s.toml --out out");
     assert!(output.stdout.contains("Report: "), "{}", output.stdout);
     let report = sandbox.path("out/report");
     let page = std::fs::read_to_string(report.join("index.html")).expect("the page");
@@ -218,7 +206,7 @@ fn a_run_ends_in_a_report_that_traces_to_its_rows() {
     }
     assert!(report.join("figures/masks.png").is_file() && report.join("figures/confusion.png").is_file());
     // Drawing again from the rows alone gives the same page.
-    sandbox.ok(&["report", "out", "--out", "again"]);
+    sandbox.ok("report out --out again");
     let again = std::fs::read_to_string(sandbox.path("again/report/index.html")).expect("the page");
     assert_eq!(page, again);
 }

@@ -61,7 +61,7 @@ fn an_archive_has_the_official_layout_and_resumes_file_by_file() {
     assert!(by_name(&files(&sandbox, "c")) == by_name(&made));
 
     // A folder never holds files of two makings, and nobody else's are overwritten.
-    let other = sandbox.run(&["corrupt", "shapes", "--limit", "50", "--out", "c", "--seed", "9"]);
+    let other = sandbox.run("corrupt shapes --limit 50 --out c --seed 9");
     assert_eq!(other.code, 2);
     assert!(
         other.stderr.contains("source.seed is 0 there, 9 here"),
@@ -69,7 +69,7 @@ fn an_archive_has_the_official_layout_and_resumes_file_by_file() {
         other.stderr
     );
     sandbox.write("official/fog.npy", b"precious");
-    let foreign = sandbox.run(&["corrupt", "shapes", "--limit", "50", "--out", "official"]);
+    let foreign = sandbox.run("corrupt shapes --limit 50 --out official");
     assert_eq!(foreign.code, 2);
     assert!(foreign.stderr.contains("fog.npy") && foreign.stderr.contains("overwritten"));
     assert_eq!(files(&sandbox, "official").len(), 1);
@@ -125,8 +125,8 @@ fn bad_names_and_parts_of_a_file_are_refused() {
         assert!(output.stderr.contains(hint), "{more:?}: {}", output.stderr);
         assert!(!sandbox.path("c").exists(), "{more:?}");
     }
-    assert_eq!(sandbox.run(&["corrupt", "shapes"]).code, 2);
-    assert_eq!(sandbox.run(&["corrupt"]).code, 2);
+    assert_eq!(sandbox.run("corrupt shapes").code, 2);
+    assert_eq!(sandbox.run("corrupt").code, 2);
     for help in [&["corrupt"][..], &["corrupt", "verify"], &["corrupt", "preview"]] {
         let help = sandbox.ok(&[help, &["--help"]].concat()).stdout;
         assert!(help.contains("Example: rlnet corrupt"), "{help}");
@@ -143,7 +143,7 @@ fn verify_tells_the_published_files_from_others() {
     labels.extend([0; 50_000]);
     sandbox.write("c/labels.npy", &labels);
     sandbox.write("c/fog.npy", &labels);
-    let output = sandbox.run(&["corrupt", "verify", "c"]);
+    let output = sandbox.run("corrupt verify c");
     assert_eq!(output.code, 1, "{}", output.stderr);
     let line = |name: &str| {
         output
@@ -161,7 +161,7 @@ fn verify_tells_the_published_files_from_others() {
         "{}",
         output.stdout
     );
-    let output = sandbox.run(&["corrupt", "verify", "c", "--against", "cifar100-c", "--json"]);
+    let output = sandbox.run("corrupt verify c --against cifar100-c --json");
     assert_eq!(output.code, 1);
     assert_eq!(
         json(&output.stdout)["files"][19]["published"],
@@ -182,17 +182,10 @@ fn verify_tells_the_published_files_from_others() {
 fn a_regenerated_file_is_the_published_one_until_a_byte_is_flipped() {
     let sandbox = Sandbox::new();
     let data = rlnet_test_support::images().display().to_string();
-    sandbox.ok(&["data", "verify", "cifar10", "--data-dir", &data]);
-    sandbox.ok(&[
-        "corrupt",
-        "cifar10",
-        "--data-dir",
-        &data,
-        "--out",
-        "c",
-        "--names",
-        "brightness",
-    ]);
+    sandbox.ok(&format!("data verify cifar10 --data-dir {data}"));
+    sandbox.ok(&format!(
+        "corrupt cifar10 --data-dir {data} --out c --names brightness"
+    ));
     let verify = ["corrupt", "verify", "c", "--data-dir", &data];
     let output = sandbox.ok(&verify).stdout;
     assert!(
@@ -216,16 +209,7 @@ fn a_regenerated_file_is_the_published_one_until_a_byte_is_flipped() {
 #[test]
 fn a_preview_shows_every_corruption_at_every_severity() {
     let sandbox = Sandbox::new();
-    sandbox.ok(&[
-        "corrupt",
-        "preview",
-        "--dataset",
-        "shapes",
-        "--index",
-        "3",
-        "--out",
-        "p.png",
-    ]);
+    sandbox.ok("corrupt preview --dataset shapes --index 3 --out p.png");
     let png = fs::read(sandbox.path("p.png")).expect("a picture");
     assert!(png.starts_with(b"\x89PNG"));
     let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
@@ -253,7 +237,7 @@ fn a_preview_shows_every_corruption_at_every_severity() {
         assert_eq!(sandbox.run(bad).code, 2, "{bad:?}");
     }
     assert!(!sandbox.path("q.png").exists() && !sandbox.path("q.jpg").exists());
-    let output = sandbox.run(&["corrupt", "preview", "--out", "q.png"]);
+    let output = sandbox.run("corrupt preview --out q.png");
     assert!(
         output.stderr.contains("--image") && output.stderr.contains("--dataset"),
         "{}",

@@ -16,7 +16,7 @@ pub fn refused(output: &CommandOutput, code: i32, hints: &[&str]) {
 /// `suite check` refuses a suite with every hint, at the line that has a part.
 pub fn refused_at(sandbox: &Sandbox, text: &str, part: &str, hints: &[&str]) {
     sandbox.write("s.toml", text);
-    let output = sandbox.run(&["suite", "check", "s.toml"]);
+    let output = sandbox.run("suite check s.toml");
     refused(&output, 2, &[&["s.toml"], hints].concat());
     let line = text.lines().position(|line| line.contains(part));
     let line = 1 + line.expect("the part");
@@ -28,7 +28,7 @@ pub fn refused_at(sandbox: &Sandbox, text: &str, part: &str, hints: &[&str]) {
 #[test]
 fn missing_data_names_the_folder_and_the_way_out() {
     let sandbox = Sandbox::new();
-    let output = sandbox.run(&["run", "cifar10-small", "--out", "out"]);
+    let output = sandbox.run("run cifar10-small --out out");
     refused(&output, 2, &["no-data", "--data-dir"]);
     assert!(!sandbox.path("out").exists());
 }
@@ -46,7 +46,7 @@ fn a_truncated_batch_file_says_how_many_bytes() {
     ] {
         sandbox.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 5000]);
     }
-    let output = sandbox.run(&["run", "cifar10-small", "--data-dir", "d"]);
+    let output = sandbox.run("run cifar10-small --data-dir d");
     refused(&output, 2, &["data_batch_1.bin", "5000", "30730000"]);
 }
 
@@ -63,7 +63,7 @@ fn a_wrong_checksum_shows_both() {
     ] {
         sandbox.write(&format!("d/cifar-10-batches-bin/{name}.bin"), vec![0; 30_730_000]);
     }
-    let output = sandbox.run(&["data", "verify", "cifar10", "--data-dir", "d"]);
+    let output = sandbox.run("data verify cifar10 --data-dir d");
     // Files are read side by side, so any of the six may be named; each has a published SHA-1.
     refused(
         &output,
@@ -104,9 +104,9 @@ fn mistakes_in_a_suite_come_with_their_line() {
 fn what_cannot_be_run_is_refused_before_any_work() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    let too_many = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "train.mask.budget=50k"]);
+    let too_many = sandbox.run("run s.toml --out out --set train.mask.budget=50k");
     refused(&too_many, 2, &["50k", "ReLUs"]);
-    let arch = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "network.arch=resnet81"]);
+    let arch = sandbox.run("run s.toml --out out --set network.arch=resnet81");
     refused(&arch, 2, &["resnet81", "resnet8"]);
     let parity = sandbox.run(&[
         "run",
@@ -117,16 +117,16 @@ fn what_cannot_be_run_is_refused_before_any_work() {
         "training.quirks=[\"B9\"]",
     ]);
     refused(&parity, 2, &["B9", "strict-threshold"]);
-    let images = sandbox.run(&["run", "s.toml", "--out", "out", "--set", "data.test=999999"]);
+    let images = sandbox.run("run s.toml --out out --set data.test=999999");
     refused(&images, 2, &["999999"]);
-    let suite = sandbox.run(&["run", "cifar10-smal"]);
+    let suite = sandbox.run("run cifar10-smal");
     refused(&suite, 2, &["did you mean `cifar10-small`"]);
-    let set = sandbox.run(&["run", "s.toml", "--set", "training.bacth=3"]);
+    let set = sandbox.run("run s.toml --set training.bacth=3");
     refused(&set, 2, &["bacth"]);
-    let only = sandbox.run(&["run", "s.toml", "--out", "out", "--only", "nothing"]);
+    let only = sandbox.run("run s.toml --out out --only nothing");
     refused(&only, 2, &["nothing", "rlnet/clean"]);
     assert!(!sandbox.path("out").exists());
-    let cuda = sandbox.run(&["run", "s.toml", "--out", "out", "--device", "cuda:99"]);
+    let cuda = sandbox.run("run s.toml --out out --device cuda:99");
     refused(&cuda, 2, &["cuda"]);
 }
 
@@ -194,7 +194,7 @@ fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
     sandbox.write("s.toml", TINY);
     // A file-size limit of 40 KiB with its signal ignored: the plan fits, the checkpoint does
     // not, and the write fails as on a full disk.
-    let rlnet = sandbox.command(&[]).get_program().to_owned();
+    let rlnet = sandbox.command("").get_program().to_owned();
     let mut shell = std::process::Command::new("sh");
     shell
         .arg("-c")
@@ -215,20 +215,20 @@ fn a_full_disk_at_a_checkpoint_is_one_clear_line_and_can_be_gone_on_from() {
             .count(),
         0
     );
-    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+    sandbox.ok("run s.toml --out out --only teacher");
 }
 
 #[test]
 fn a_damaged_checkpoint_and_a_foreign_model_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{\"a\":");
-    let output = sandbox.run(&["eval", "broken.safetensors", "--dataset", "shapes"]);
+    let output = sandbox.run("eval broken.safetensors --dataset shapes");
     refused(&output, 2, &["broken.safetensors", "truncated"]);
     sandbox.write("not.pt", b"hello");
-    let output = sandbox.run(&["eval", "not.pt", "--dataset", "shapes"]);
+    let output = sandbox.run("eval not.pt --dataset shapes");
     refused(&output, 2, &["not.pt", "TorchScript", "torch.jit.save"]);
     assert!(!output.stderr.contains("miniz"), "{}", output.stderr);
-    let output = sandbox.run(&["report", "nowhere"]);
+    let output = sandbox.run("report nowhere");
     refused(&output, 2, &["nowhere"]);
 }
 
@@ -253,18 +253,8 @@ fn usage_errors_have_exit_code_2() {
 fn a_diverging_loss_stops_with_the_stage_the_epoch_and_the_way_out() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    let output = sandbox.run(&[
-        "run",
-        "s.toml",
-        "--out",
-        "out",
-        "--only",
-        "teacher",
-        "--set",
-        "training.lr=1000",
-        "--set",
-        "training.weight_decay=1",
-    ]);
+    let output = sandbox
+        .run("run s.toml --out out --only teacher --set training.lr=1000 --set training.weight_decay=1");
     refused(&output, 1, &["teacher", "epoch", "diverged", "Lower `lr`"]);
     assert_eq!(
         std::fs::read_dir(sandbox.path("out/cells"))

@@ -92,7 +92,7 @@ fn a_torchscript_model_gets_the_references_accuracy() {
 fn a_trained_model_is_evaluated_through_both_branches() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "teacher"]);
+    sandbox.ok("run s.toml --out out --only teacher");
     let plan = std::fs::read(sandbox.path("out/plan.json")).expect("a plan");
     let plan: rlnet_suites::Plan = serde_json::from_slice(&plan).expect("JSON");
     let cell = plan
@@ -102,18 +102,9 @@ fn a_trained_model_is_evaluated_through_both_branches() {
         .expect("a cell");
     let model = sandbox.path(&format!("out/cells/{}/model.safetensors", cell.id));
     let model = model.display().to_string();
-    sandbox.ok(&[
-        "eval",
-        &model,
-        "--dataset",
-        "shapes",
-        "--limit",
-        "50",
-        "--attack",
-        "fgsm",
-        "--out",
-        "eval",
-    ]);
+    sandbox.ok(&format!(
+        "eval {model} --dataset shapes --limit 50 --attack fgsm --out eval"
+    ));
     let rows: Vec<_> = std::fs::read_dir(sandbox.path("eval/cells"))
         .expect("cells")
         .flatten()

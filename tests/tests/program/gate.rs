@@ -47,7 +47,7 @@ fn a_gate_lets_equals_through_and_stops_a_worse_night() {
     nights(&sandbox);
     let compare = |base: &str, current: &str| {
         let (base, current) = (format!("nights/{base}"), format!("nights/{current}"));
-        sandbox.run(&["compare", &base, &current, "--junit", "gate.xml"])
+        sandbox.run(&format!("compare {base} {current} --junit gate.xml"))
     };
     let junit = || std::fs::read_to_string(sandbox.path("gate.xml")).expect("JUnit");
     let output = compare("1-monday", "2-tuesday");
@@ -71,7 +71,7 @@ fn a_gate_lets_equals_through_and_stops_a_worse_night() {
 
     refused(&compare("1-monday", "4-thursday"), &["4-thursday"]);
     sandbox.write("gate.toml", "schema = 1\nname = \"x\"\nlevle = 0.1\n");
-    let run = |gate: &str| sandbox.run(&["compare", "nights/1-monday", "nights/2-tuesday", "--gate", gate]);
+    let run = |gate: &str| sandbox.run(&format!("compare nights/1-monday nights/2-tuesday --gate {gate}"));
     refused(&run("gate.toml"), &["gate.toml", "levle"]);
     refused(&run("no.toml"), &["no.toml"]);
 
@@ -80,7 +80,7 @@ fn a_gate_lets_equals_through_and_stops_a_worse_night() {
     sandbox.write(&format!("nights/2-tuesday/cells/{cell}/outcomes.parquet"), "PAR1");
     refused(&compare("1-monday", "2-tuesday"), &["outcomes.parquet"]);
 
-    let history = || sandbox.run(&["history", "nights", "--json"]);
+    let history = || sandbox.run("history nights --json");
     let output = history();
     assert_eq!(output.code, 0, "{}", output.stderr);
     let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
@@ -105,5 +105,5 @@ fn a_gate_lets_equals_through_and_stops_a_worse_night() {
             .all(|line| line["nights"] == 2)
     );
     sandbox.write("empty/readme", "");
-    refused(&sandbox.run(&["history", "empty"]), &["no finished run"]);
+    refused(&sandbox.run("history empty"), &["no finished run"]);
 }

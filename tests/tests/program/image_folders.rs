@@ -5,10 +5,12 @@ use crate::archives::{corrupted_rows, eval, plan};
 use crate::support::{CommandOutput, Sandbox};
 use rlnet_corruptions::Image;
 use rlnet_corruptions::archive::{write_jpeg, write_png};
+use rlnet_suites::Outcome;
 use rlnet_test_support::reference;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Class folders; not in sorted order, as in the official file.
 const WNIDS: [&str; 3] = ["n03", "n01", "n02"];
@@ -96,27 +98,66 @@ fn refused(output: &CommandOutput, hints: &[&str]) {
 
 fn trained(sandbox: &Sandbox, data: &str, suite: &str) -> String {
     sandbox.write("s.toml", suite);
-    sandbox.ok(&[
-        "run",
-        "s.toml",
-        "--out",
-        "trained",
-        "--data-dir",
-        data,
-        "--threads",
-        "1",
-    ]);
+    sandbox.ok(&format!("run s.toml --out trained --data-dir {data} --threads 1"));
     let cells = plan(sandbox, "trained").cells;
     let cell = cells.iter().find(|cell| cell.name == "teacher").expect("a cell");
     let file = sandbox.path(&format!("trained/cells/{}/model.safetensors", cell.id));
     file.display().to_string()
 }
 
+/// A small Tiny-ImageNet, a network trained on it, and questions about corrupted images.
+struct Tiny {
+    sandbox: Sandbox,
+    data: String,
+    model: String,
+}
+
+impl Tiny {
+    fn new() -> Self {
+        static MODEL: OnceLock<Vec<u8>> = OnceLock::new();
+        let sandbox = Sandbox::new();
+        let data = tiny(&sandbox);
+        let train = || fs::read(trained(&sandbox, &data, SUITE)).expect("a model");
+        let model = sandbox.write("model.safetensors", MODEL.get_or_init(train));
+        Self {
+            data,
+            model: model.display().to_string(),
+            sandbox,
+        }
+    }
+
+    /// Corrupts into a tree of image files.
+    fn corrupt(&self, more: &str) -> CommandOutput {
+        self.sandbox.run(&format!(
+            "corrupt tiny-imagenet --data-dir {} --severity 2,5 --names {NAMES} {more}",
+            self.data
+        ))
+    }
+
+    /// Evaluates the network under the same corruptions.
+    fn evaluate(&self, out: &str, more: &str) -> CommandOutput {
+        self.sandbox.run(&format!(
+            "eval {} --dataset tiny-imagenet --data-dir {} --corruptions {NAMES} --severity 2,5 --threads 1 \
+             --out {out} {more}",
+            self.model, self.data
+        ))
+    }
+
+    /// The rows of an evaluation that ends well.
+    fn rows(&self, out: &str, more: &str) -> Vec<Outcome> {
+        let output = self.evaluate(out, more);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        corrupted_rows(&self.sandbox, out)
+    }
+}
+
+const NAMES: &str = "fog,glass_blur,frost";
+
 #[test]
-fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
+fn tiny_imagenet_is_recognised_and_trained_on() {
     let sandbox = Sandbox::new();
     let data = tiny(&sandbox);
-    let verified = json(&sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data, "--json"]));
+    let verified = json(&sandbox.run(&format!("data verify tiny-imagenet --data-dir {data} --json")));
     assert_eq!(
         (
             &verified["train"],
@@ -133,138 +174,101 @@ fn tiny_imagenet_is_trained_on_corrupted_and_read_back() {
     );
 
     // A suite: AugMix, crops and attacks on 64 x 64 pictures; the labels are ranks of ids.
-    let model = trained(&sandbox, &data, SUITE);
+    trained(&sandbox, &data, SUITE);
     let rows = corrupted_rows(&sandbox, "trained");
-    let fog: Vec<_> = rows
-        .iter()
-        .filter(|row| row.condition.to_string() == "fog/3")
-        .collect();
-    let labels: Vec<u16> = fog.iter().take(15).map(|row| row.label).collect();
+    let fog = rows.iter().filter(|row| row.condition.to_string() == "fog/3");
+    let labels: Vec<u16> = fog.take(15).map(|row| row.label).collect();
     assert_eq!(labels, (0..15).map(|n| n * 2 % 3).collect::<Vec<u16>>());
+}
 
-    // A tree of PNG files gives every answer of images made on the fly.
-    let names = ["--names", "fog,glass_blur,frost"];
-    let corrupt = [
-        "corrupt",
-        "tiny-imagenet",
-        "--data-dir",
-        &data,
-        "--severity",
-        "2,5",
-    ];
-    let made = json(&sandbox.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
-    assert_eq!(made["made"], 6);
-    assert!(sandbox.path("tree/fog/5/n03/val_1.png").exists());
-    assert!(!sandbox.path("tree/fog/1").exists());
-    let ask = [
-        "--dataset",
-        "tiny-imagenet",
-        "--data-dir",
-        &data,
-        "--corruptions",
-        "fog,glass_blur,frost",
-    ];
-    let ask = [&ask[..], &["--severity", "2,5"]].concat();
-    let run = |out: &str, more: &[&str]| {
-        let output = eval(&sandbox, &model, out, &[&ask[..], more].concat());
-        assert_eq!(output.code, 0, "{}", output.stderr);
-        (corrupted_rows(&sandbox, out), output.stderr)
-    };
-    let (on_the_fly, _) = run("made", &[]);
+#[test]
+fn a_tree_of_png_files_gives_every_answer_of_images_made_on_the_fly() {
+    let tiny = Tiny::new();
+    assert_eq!(json(&tiny.corrupt("--out tree --json"))["made"], 6);
+    assert!(tiny.sandbox.path("tree/fog/5/n03/val_1.png").exists());
+    assert!(!tiny.sandbox.path("tree/fog/1").exists());
+    let on_the_fly = tiny.rows("made", "");
     assert_eq!(
         on_the_fly.len(),
         3 * 2 * 2 * 15,
         "corruptions, severities, branches, images"
     );
-    assert_eq!(run("read", &["--corrupted-dir", "tree"]).0, on_the_fly);
-    let few = run("few", &["--corrupted-dir", "tree", "--limit", "4"]).0;
+    assert_eq!(tiny.rows("read", "--corrupted-dir tree"), on_the_fly);
+    let few = tiny.rows("few", "--corrupted-dir tree --limit 4");
     assert!(few.iter().all(|row| row.image < 4) && few.len() == 48);
 
     // Files of the original's kind are another corruption on top.
-    sandbox.ok(&[&corrupt[..], &names, &["--out", "lossy", "--format", "jpeg"]].concat());
-    assert!(sandbox.path("lossy/fog/5/n03/val_1.JPEG").exists());
-    let (lossy, _) = run("lossy-read", &["--corrupted-dir", "lossy"]);
+    assert_eq!(tiny.corrupt("--out lossy --format jpeg").code, 0);
+    assert!(tiny.sandbox.path("lossy/fog/5/n03/val_1.JPEG").exists());
+    let lossy = tiny.rows("lossy-read", "--corrupted-dir lossy");
     assert!(lossy != on_the_fly);
     let apart = lossy
         .iter()
         .zip(&on_the_fly)
         .map(|(a, b)| (a.margin - b.margin).abs());
     assert!(apart.fold(0.0, f32::max) < 2.0, "but not another image");
+}
 
-    // Pictures under other names, as in the published archive: their folder is their label.
+#[test]
+fn a_tree_under_other_file_names_is_read_by_its_folders() {
+    let tiny = Tiny::new();
+    assert_eq!(tiny.corrupt("--out tree").code, 0);
+    // As in the published archive.
     copy(
-        &sandbox.path("tree"),
-        &sandbox.path("other/Tiny-ImageNet-C"),
+        &tiny.sandbox.path("tree"),
+        &tiny.sandbox.path("other/Tiny-ImageNet-C"),
         &|name| name.replace("val_", "test_"),
     );
-    let (other, output) = run("other-read", &["--corrupted-dir", "other"]);
-    assert!(output.contains("not the test images"), "{output}");
+    let read = tiny.evaluate("other-read", "--corrupted-dir other");
+    assert!(read.stderr.contains("not the test images"), "{}", read.stderr);
     assert_eq!(
-        other, on_the_fly,
+        corrupted_rows(&tiny.sandbox, "other-read"),
+        tiny.rows("made", ""),
         "these happen to be the same pictures in the same order"
     );
-
-    // Nothing is made twice, damage is found, and made good.
-    let again = json(&sandbox.run(&[&corrupt[..], &names, &["--out", "tree", "--json"]].concat()));
-    assert_eq!(again["made"], 0);
-    let verify = ["corrupt", "verify", "tree"];
-    assert!(
-        sandbox
-            .ok(&verify)
-            .stdout
-            .contains("6 equal, 0 differ, 0 missing")
-    );
-    fs::write(sandbox.path("tree/frost/2/n01/val_0.png"), b"no").expect("a file");
-    let output = sandbox.run(&verify);
-    assert_eq!(output.code, 1);
-    assert!(output.stdout.contains("5 equal, 1 differ"), "{}", output.stdout);
-    let bad = eval(
-        &sandbox,
-        &model,
-        "bad",
-        &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
-    );
-    refused(&bad, &["val_0.png", "neither a PNG nor a JPEG"]);
-    sandbox.ok(&[&corrupt[..], &names, &["--out", "tree"]].concat());
-    assert!(sandbox.ok(&verify).stdout.contains("6 equal"));
-
-    // What is missing or foreign is refused.
-    fs::remove_file(sandbox.path("tree/frost/2/n01/val_0.png")).expect("a file");
-    let bad = eval(
-        &sandbox,
-        &model,
-        "bad2",
-        &[&ask[..], &["--corrupted-dir", "tree"]].concat(),
-    );
-    refused(&bad, &["frost/2 has no n01/val_0.png"]);
-    let bad = eval(
-        &sandbox,
-        &model,
-        "bad3",
-        &[&ask[..], &["--corrupted-dir", "d"]].concat(),
-    );
-    refused(&bad, &["a folder of each corruption"]);
-    fs::create_dir_all(sandbox.path("other/Tiny-ImageNet-C/fog/2/n99")).expect("a folder");
+    fs::create_dir_all(tiny.sandbox.path("other/Tiny-ImageNet-C/fog/2/n99")).expect("a folder");
     fs::copy(
-        sandbox.path("other/Tiny-ImageNet-C/fog/2/n03/test_1.png"),
-        sandbox.path("other/Tiny-ImageNet-C/fog/2/n99/test_1.png"),
+        tiny.sandbox.path("other/Tiny-ImageNet-C/fog/2/n03/test_1.png"),
+        tiny.sandbox.path("other/Tiny-ImageNet-C/fog/2/n99/test_1.png"),
     )
     .expect("a copy");
-    let bad = eval(
-        &sandbox,
-        &model,
-        "bad4",
-        &[&ask[..], &["--corrupted-dir", "other"]].concat(),
-    );
-    refused(&bad, &["no class n99"]);
-    refused(
-        &sandbox.run(&[&corrupt[..], &["--out", "x", "--rng", "numpy"]].concat()),
-        &["--rng keyed"],
-    );
-    let arrays = [
-        "corrupt", "shapes", "--limit", "4", "--out", "y", "--format", "jpeg",
-    ];
-    refused(&sandbox.run(&arrays), &["--format", ".npy"]);
+    refused(&tiny.evaluate("bad", "--corrupted-dir other"), &["no class n99"]);
+}
+
+#[test]
+fn a_damaged_tree_is_found_made_good_and_refused() {
+    let tiny = Tiny::new();
+    assert_eq!(tiny.corrupt("--out tree").code, 0);
+    assert_eq!(json(&tiny.corrupt("--out tree --json"))["made"], 0, "made twice");
+    let verify = || tiny.sandbox.run("corrupt verify tree");
+    let equal = verify().stdout;
+    assert!(equal.contains("6 equal, 0 differ, 0 missing"), "{equal}");
+
+    let file = tiny.sandbox.path("tree/frost/2/n01/val_0.png");
+    fs::write(&file, b"no").expect("a file");
+    let differ = verify();
+    assert_eq!(differ.code, 1);
+    assert!(differ.stdout.contains("5 equal, 1 differ"), "{}", differ.stdout);
+    let damaged = tiny.evaluate("bad", "--corrupted-dir tree");
+    refused(&damaged, &["val_0.png", "neither a PNG nor a JPEG"]);
+    assert_eq!(tiny.corrupt("--out tree").code, 0);
+    assert!(verify().stdout.contains("6 equal"));
+
+    fs::remove_file(&file).expect("a file");
+    let missing = tiny.evaluate("bad2", "--corrupted-dir tree");
+    refused(&missing, &["frost/2 has no n01/val_0.png"]);
+    let foreign = tiny.evaluate("bad3", "--corrupted-dir d");
+    refused(&foreign, &["a folder of each corruption"]);
+}
+
+#[test]
+fn formats_and_draws_that_a_data_set_does_not_have_are_refused() {
+    let sandbox = Sandbox::new();
+    let data = tiny(&sandbox);
+    let numpy = format!("corrupt tiny-imagenet --data-dir {data} --severity 2,5 --out x --rng numpy");
+    refused(&sandbox.run(&numpy), &["--rng keyed"]);
+    let arrays = "corrupt shapes --limit 4 --out y --format jpeg";
+    refused(&sandbox.run(arrays), &["--format", ".npy"]);
 }
 
 /// Copies a tree, renaming files.
@@ -285,7 +289,7 @@ fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
     let sandbox = Sandbox::new();
     let data = tiny(&sandbox);
     let root = sandbox.path("d/tiny-imagenet-200");
-    let verify = || sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &data]);
+    let verify = || sandbox.run(&format!("data verify tiny-imagenet --data-dir {data}"));
     let first = verify().stdout;
     let check = |file: &str, text: &[u8], hints: &[&str]| {
         let path = root.join(file);
@@ -335,7 +339,7 @@ fn a_malformed_tiny_imagenet_names_file_line_and_reason() {
     refused(&verify(), &["val_4.JPEG"]);
     fs::write(root.join("val/images/val_4.JPEG"), whole).expect("a file");
     assert_eq!(verify().stdout, first);
-    let nowhere = sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", "nowhere"]);
+    let nowhere = sandbox.run("data verify tiny-imagenet --data-dir nowhere");
     refused(&nowhere, &["tiny-imagenet-200", "--data-dir"]);
 }
 
@@ -382,14 +386,7 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
     // Classes take turns, so that the first images hold all of them.
     let labels: Vec<u16> = rows.iter().take(12).map(|row| row.label).collect();
     assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
-    sandbox.ok(&[
-        "corrupt",
-        "imagefolder:mine",
-        "--out",
-        "tree",
-        "--names",
-        "contrast",
-    ]);
+    sandbox.ok("corrupt imagefolder:mine --out tree --names contrast");
     assert!(sandbox.path("tree/contrast/3/bees/a5.png").exists());
     assert_eq!(
         eval(
@@ -427,7 +424,7 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
     assert_eq!(corrupted_rows(&sandbox, "flat"), rows);
     sandbox.write("f.toml", SUITE.replace("tiny-imagenet", "imagefolder:mine/test"));
     refused(
-        &sandbox.run(&["run", "f.toml"]),
+        &sandbox.run("run f.toml"),
         &["imagefolder:mine/test", "too few to train"],
     );
 
@@ -457,7 +454,7 @@ fn real_pictures_are_read_as_they_are() {
     tar.arg("-xJf").arg(packed).arg("-C").arg(sandbox.path(""));
     assert!(tar.status().expect("tar").success());
     let root = sandbox.path("").display().to_string();
-    let output = json(&sandbox.run(&["data", "verify", "tiny-imagenet", "--data-dir", &root, "--json"]));
+    let output = json(&sandbox.run(&format!("data verify tiny-imagenet --data-dir {root} --json")));
     assert_eq!(
         (&output["train"], &output["test"], &output["classes"]),
         (&1000.into(), &1000.into(), &20.into())

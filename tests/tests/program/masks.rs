@@ -7,7 +7,7 @@ use crate::support::{Sandbox, TINY, id, rows};
 fn a_mask_goes_out_and_comes_back() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    sandbox.ok(&["run", "s.toml", "--out", "out", "--only", "mask"]);
+    sandbox.ok("run s.toml --out out --only mask");
     let file = |name: &str| {
         let path = sandbox.path(&format!(
             "out/cells/{}/model.safetensors",
@@ -17,7 +17,7 @@ fn a_mask_goes_out_and_comes_back() {
     };
     let (teacher, masked) = (file("teacher"), file("mask"));
     let export = |model: &str, out: &str| {
-        let output = sandbox.ok(&["export", model, "--format", "mask", "--out", out, "--json"]);
+        let output = sandbox.ok(&format!("export {model} --format mask --out {out} --json"));
         let mut header: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
         let file = header.as_object_mut().and_then(|header| header.remove("file"));
         assert_eq!(file, Some(out.into()));
@@ -31,7 +31,7 @@ fn a_mask_goes_out_and_comes_back() {
     let (kept, total) = (header["kept"].as_u64(), header["total"].as_u64());
     assert_eq!(kept.map(|kept| kept * 4), total, "the budget is 4x");
     let import =
-        |mask: &str, into: &str, out: &str| sandbox.run(&["import", mask, "--model", into, "--out", out]);
+        |mask: &str, into: &str, out: &str| sandbox.run(&format!("import {mask} --model {into} --out {out}"));
     // Into its own model: nothing changes, neither counts nor answers.
     assert_eq!(import("a.safetensors", &masked, "same.safetensors").code, 0);
     assert_eq!(info("same.safetensors"), info(&masked));
@@ -96,7 +96,7 @@ fn units_searched_on_another_data_set_are_taken_as_they_are() {
         let info: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
         let classes = info["model"]["classes"].as_array().expect("classes").len();
         let file = format!("{name}.safetensors");
-        sandbox.ok(&["export", &model, "--format", "mask", "--out", &file]);
+        sandbox.ok(&format!("export {model} --format mask --out {file}"));
         (classes, std::fs::read(sandbox.path(&file)).expect("a mask"))
     };
     let (own, searched, near, taken) = (mask("mask"), mask("mask-near"), mask("near"), mask("own"));

@@ -21,14 +21,7 @@ fn a_name_of_ones_own_stands_in_reports() {
     let output = sandbox.ok(&[&["eval", "epoch_41.safetensors"][..], &ask].concat());
     assert!(output.stdout.contains("wrn"), "{}", output.stdout);
     assert!(!id(&sandbox, "out/eval-wrn", "wrn/clean").is_empty());
-    let bad = sandbox.run(&[
-        "eval",
-        "epoch_41.safetensors",
-        "--dataset",
-        "shapes",
-        "--name",
-        "a/b",
-    ]);
+    let bad = sandbox.run("eval epoch_41.safetensors --dataset shapes --name a/b");
     refused(&bad, 2, &["--name", "letters"]);
 }
 
@@ -99,7 +92,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
         let exported = json(&sandbox, &["export", name, "--format", "mask", "--out", &mask]);
         assert_eq!(exported["file"], mask.as_str());
         let cut = format!("c{number}.safetensors");
-        sandbox.ok(&["import", &mask, "--model", name, "--out", &cut]);
+        sandbox.ok(&format!("import {mask} --model {name} --out {cut}"));
         assert_eq!(
             id(&sandbox, &out, &format!("{}/clean", &cell[9..])),
             id(&sandbox, "e0", &format!("{}/clean", &cell[9..]))
@@ -120,14 +113,14 @@ fn a_cell_stands_for_its_model_in_every_command() {
     );
     assert_eq!(script["file"], "x.pt");
     refused(
-        &sandbox.run(&["model", "info", "x.pt"]),
+        &sandbox.run("model info x.pt"),
         2,
         &["x.pt", "TorchScript", "rlnet eval evaluates it"],
     );
     // A name that libtorch cannot be given is a name all the same.
     let name = OsStr::from_bytes(b"odd-\xff.pt");
     fs::copy(sandbox.path("x.pt"), sandbox.path("").join(name)).expect("a copy");
-    let mut command = sandbox.command(&["eval", "--out", "odd", "--dataset", "shapes", "--limit", "20"]);
+    let mut command = sandbox.command("eval --out odd --dataset shapes --limit 20");
     let odd = captured(command.arg(name).output().expect("a process"));
     assert_eq!(odd.code, 0, "{}", odd.stderr);
 
@@ -154,7 +147,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
     // Planned is not done.
     fs::remove_dir_all(sandbox.path(&cell)).expect("removed");
     refused(
-        &sandbox.run(&["model", "info", "rv:teacher"]),
+        &sandbox.run("model info rv:teacher"),
         2,
         &["planned and not done"],
     );
@@ -163,7 +156,7 @@ fn a_cell_stands_for_its_model_in_every_command() {
 #[test]
 fn what_eval_takes_attack_show_shows() {
     let sandbox = Sandbox::new();
-    let shown = sandbox.ok(&["attack", "show", "adaptive:eps=4/255"]).stdout;
+    let shown = sandbox.ok("attack show adaptive:eps=4/255").stdout;
     assert!(
         shown.contains("agnostic") && shown.contains("eps=4/255"),
         "{shown}"
@@ -180,5 +173,5 @@ fn what_eval_takes_attack_show_shows() {
             .is_some_and(|spec| spec.starts_with("pgd:")),
         "{asked}"
     );
-    refused(&sandbox.run(&["attack", "show", "adaptiv"]), 2, &["adaptiv"]);
+    refused(&sandbox.run("attack show adaptiv"), 2, &["adaptiv"]);
 }

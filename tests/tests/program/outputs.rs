@@ -22,14 +22,14 @@ fn a_command_does_not_write_over_what_it_reads() {
     fs::hard_link(sandbox.path(own), sandbox.path("hard.safetensors")).expect("a link");
     for out in [own, "./own.safetensors", "soft.safetensors", "hard.safetensors"] {
         for format in ["mask", "safetensors"] {
-            let output = sandbox.run(&["export", own, "--format", format, "--out", out]);
+            let output = sandbox.run(&format!("export {own} --format {format} --out {out}"));
             refused(&output, 2, &["--out", out, "would be lost"]);
         }
     }
-    sandbox.ok(&["export", own, "--format", "mask", "--out", "mask.safetensors"]);
+    sandbox.ok(&format!("export {own} --format mask --out mask.safetensors"));
     let mask = fs::read(sandbox.path("mask.safetensors")).expect("a mask");
     for out in [own, "mask.safetensors"] {
-        let output = sandbox.run(&["import", "mask.safetensors", "--model", own, "--out", out]);
+        let output = sandbox.run(&format!("import mask.safetensors --model {own} --out {out}"));
         refused(&output, 2, &["would be lost"]);
     }
     assert_eq!(fs::read(sandbox.path(own)).expect("a model"), before);
@@ -54,7 +54,7 @@ fn a_command_does_not_write_over_what_it_reads() {
         "run/cells/0123456789abcdef/mask.safetensors",
         "inside.safetensors",
     ] {
-        let output = sandbox.run(&["export", own, "--format", "mask", "--out", out]);
+        let output = sandbox.run(&format!("export {own} --format mask --out {out}"));
         refused(&output, 2, &["a cell of a run"]);
     }
     assert_eq!(walk(&sandbox.path("run")).len(), 2);
@@ -96,11 +96,7 @@ fn a_model_nobody_can_use_leaves_a_good_runs_plan_and_a_fresh_folder_alone() {
     );
     let page = || fs::read(sandbox.path("good/report/index.html")).expect("a page");
     let before = page();
-    refused(
-        &sandbox.run(&["report", "good"]),
-        2,
-        &["none of the 1 cells", "good"],
-    );
+    refused(&sandbox.run("report good"), 2, &["none of the 1 cells", "good"]);
     assert_eq!(page(), before);
 }
 
@@ -183,7 +179,7 @@ fn a_place_that_cannot_be_written_is_bad_input_everywhere() {
         );
     }
     // Renaming a finished file over a device would replace the device.
-    let output = sandbox.run(&["export", own, "--format", "mask", "--out", "/dev/null"]);
+    let output = sandbox.run(&format!("export {own} --format mask --out /dev/null"));
     refused(&output, 2, &["device"]);
     assert!(!Path::new("/dev/null").is_file());
     assert_eq!(fs::read(sandbox.path("file")).expect("a file"), b"in the way");

@@ -19,36 +19,22 @@ fn text(path: &Path) -> String {
 fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
     let sandbox = Sandbox::new();
     let teacher = text(&fixture("teacher.pth"));
-    let output = sandbox.ok(&[
-        "import",
-        &teacher,
-        "--arch",
-        "resnet8-w2",
-        "--dataset",
-        "shapes",
-        "--out",
-        "teacher.safetensors",
-    ]);
+    let output = sandbox.ok(&format!(
+        "import {teacher} --arch resnet8-w2 --dataset shapes --out teacher.safetensors"
+    ));
     assert!(
         output.stdout.contains("one norm in each shortcut"),
         "{}",
         output.stdout
     );
-    let info = sandbox.ok(&["model", "info", "teacher.safetensors", "--json"]);
+    let info = sandbox.ok("model info teacher.safetensors --json");
     let info: serde_json::Value = serde_json::from_str(&info.stdout).expect("JSON");
     assert_eq!(info["relus_kept"], 9216);
     for branch in ["clean", "adversarial"] {
         let file = format!("{branch}.pt");
-        sandbox.ok(&[
-            "export",
-            "teacher.safetensors",
-            "--format",
-            "torchscript",
-            "--branch",
-            branch,
-            "--out",
-            &file,
-        ]);
+        sandbox.ok(&format!(
+            "export teacher.safetensors --format torchscript --branch {branch} --out {file}"
+        ));
         let ask = [
             "--dataset",
             "shapes",
@@ -92,27 +78,13 @@ fn a_checkpoint_becomes_a_model_and_the_model_torchscript() {
 fn python_loads_what_is_exported() {
     let sandbox = Sandbox::new();
     let student = text(&fixture("student.pth"));
-    sandbox.ok(&[
-        "import",
-        &student,
-        "--arch",
-        "resnet8-w2",
-        "--image-size",
-        "8",
-        "--out",
-        "s.safetensors",
-    ]);
+    sandbox.ok(&format!(
+        "import {student} --arch resnet8-w2 --image-size 8 --out s.safetensors"
+    ));
     for branch in ["clean", "adversarial"] {
-        sandbox.ok(&[
-            "export",
-            "s.safetensors",
-            "--format",
-            "torchscript",
-            "--branch",
-            branch,
-            "--out",
-            "s.pt",
-        ]);
+        sandbox.ok(&format!(
+            "export s.safetensors --format torchscript --branch {branch} --out s.pt"
+        ));
         let script = format!(
             "import json, torch\n\
              said = json.load(open({:?}))\n\
@@ -182,32 +154,16 @@ fn files_that_are_not_what_is_asked_for_are_refused() {
     refused(&import(&student, &mean), &["three numbers"]);
     refused(&import(&student, &[]), &["--arch"]);
 
-    sandbox.ok(&[
-        "import",
-        &student,
-        "--arch",
-        "resnet8-w2",
-        "--image-size",
-        "8",
-        "--out",
-        "s.safetensors",
-    ]);
+    sandbox.ok(&format!(
+        "import {student} --arch resnet8-w2 --image-size 8 --out s.safetensors"
+    ));
     let export = |more: &[&str]| {
         let output = sandbox.run(&[&["export", "s.safetensors", "--out", "no.pt"], more].concat());
         assert!(!sandbox.path("no.pt").exists());
         output
     };
     let script = ["--format", "torchscript"];
-    sandbox.ok(&[
-        "export",
-        "s.safetensors",
-        "--format",
-        "torchscript",
-        "--branch",
-        "clean",
-        "--out",
-        "s.pt",
-    ]);
+    sandbox.ok("export s.safetensors --format torchscript --branch clean --out s.pt");
     refused(&import("s.pt", &resnet), &["s.pt", "TorchScript", "rlnet eval"]);
     refused(&export(&script), &["--branch", "clean, adversarial"]);
     refused(

@@ -39,7 +39,7 @@ fn uninterrupted(sandbox: &Sandbox) {
         "s.toml",
         suite.replace("[evaluation]\n", "[evaluation]\nbatch = 8\n"),
     );
-    sandbox.ok(&["run", "s.toml", "--threads", "1", "--out", "whole"]);
+    sandbox.ok("run s.toml --threads 1 --out whole");
 }
 
 /// Kills and signals at random moments of a training-and-evaluation suite, each followed by a
@@ -311,7 +311,7 @@ fn full_and_read_only_disks_are_clean_errors_and_lose_nothing() {
         cat said >&2
         cp -r disk/out out
     "#;
-    let rlnet = sandbox.command(&[]).get_program().to_owned();
+    let rlnet = sandbox.command("").get_program().to_owned();
     let mut shell = Command::new("unshare");
     shell
         .args(["--mount", "sh", "-c", script])
@@ -357,7 +357,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
     let again = sandbox.ok(&run);
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
     assert_eq!(sandbox.results("out"), first);
-    let plan = sandbox.ok(&["run", "s.toml", "--out", "out", "--dry-run"]);
+    let plan = sandbox.ok("run s.toml --out out --dry-run");
     assert!(
         plan.stdout.contains("done") && plan.stdout.contains("to do"),
         "{}",
@@ -369,7 +369,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
         plan.stdout
     );
     // What lies beside it has been measured too.
-    let beside = sandbox.ok(&["run", "s.toml", "--out", "other", "--dry-run", "--json"]);
+    let beside = sandbox.ok("run s.toml --out other --dry-run --json");
     let beside: serde_json::Value = serde_json::from_str(&beside.stdout).expect("JSON");
     let cells = beside["cells"].as_array().expect("cells");
     let seconds =
@@ -380,7 +380,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
     assert_eq!(seconds("teacher"), None);
     // Two records of one cell, or of two.
     let diff = sandbox
-        .ok(&["report", "diff", "out:plain/clean", "out:plain/fgsm:eps=8/255"])
+        .ok("report diff out:plain/clean out:plain/fgsm:eps=8/255")
         .stdout;
     assert!(
         diff.contains("cell.spec.conditions") && diff.contains("provenance.forwards"),
@@ -392,7 +392,7 @@ fn the_same_command_again_does_nothing_and_says_so() {
         TINY.replace("name = \"plain\"", "name = \"simple\"")
             .replace("plain", "simple"),
     );
-    let other = sandbox.ok(&["run", "t.toml", "--out", "out", "--only", "simple/*"]);
+    let other = sandbox.ok("run t.toml --out out --only simple/*");
     assert!(other.stderr.contains("0 cells computed"), "{}", other.stderr);
 }
 
@@ -416,7 +416,7 @@ fn a_large_plan_that_is_done_takes_no_time() {
     sandbox.write("s.toml", suite);
     let run = ["run", "s.toml", "--threads", "1", "--out", "out"];
     let first = sandbox.ok(&run);
-    let rlnet = sandbox.command(&[]).get_program().to_owned();
+    let rlnet = sandbox.command("").get_program().to_owned();
     let mut again = Command::new("bash");
     again
         .args(["-c", "TIMEFORMAT='%U %S'; time \"$0\" \"$@\""])
@@ -465,15 +465,6 @@ fn two_processes_in_one_folder_share_the_work() {
     for child in &mut children {
         assert!(child.wait().expect("an end").success());
     }
-    sandbox.ok(&[
-        "run",
-        "s.toml",
-        "--threads",
-        "1",
-        "--out",
-        "alone",
-        "--only",
-        "plain/clean",
-    ]);
+    sandbox.ok("run s.toml --threads 1 --out alone --only plain/clean");
     assert_eq!(sandbox.results("out"), sandbox.results("alone"));
 }

@@ -118,7 +118,7 @@ fn an_attack_that_fits_one_model_of_two_is_made_on_that_one() {
             "\"pgd:branch=adversarial\", \"fgsm:surrogate=teacher\"",
         ),
     );
-    let shown = sandbox.ok(&["suite", "show", "s.toml"]).stdout;
+    let shown = sandbox.ok("suite show s.toml").stdout;
     let made = |model: &str, attack: &str| {
         let start = format!("evaluate {model}/{attack}");
         shown.lines().filter(|line| line.starts_with(&start)).count()
@@ -157,7 +157,7 @@ fn a_reduction_is_a_ratio_with_its_x_or_without() {
     assert_eq!(total(&["--reduction", "11.14"]), with);
     assert_eq!(total(&["--budget", "11.14x"]), with);
     refused(
-        &sandbox.run(&["model", "info", "resnet18", "--budget", "11.14"]),
+        &sandbox.run("model info resnet18 --budget 11.14"),
         2,
         &["write 11.14x"],
     );

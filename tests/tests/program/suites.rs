@@ -53,12 +53,9 @@ fn every_suite_of_the_catalogue_runs_at_smoke_scale() {
     let sandbox = Sandbox::new();
     let mut trained = Vec::new();
     let mut measuring = Vec::new();
-    for suite in json(&sandbox.ok(&["suite", "list", "--json"]))
-        .as_array()
-        .expect("suites")
-    {
+    for suite in json(&sandbox.ok("suite list --json")).as_array().expect("suites") {
         let name = suite["name"].as_str().expect("a name").to_owned();
-        let shown = json(&sandbox.ok(&["suite", "show", &name, "--json", "--set", "scale=smoke"]));
+        let shown = json(&sandbox.ok(&format!("suite show {name} --json --set scale=smoke")));
         match shown["cells"].as_array().expect("cells").is_empty() {
             true => measuring.push(name),
             false => trained.push(name),
@@ -69,43 +66,27 @@ fn every_suite_of_the_catalogue_runs_at_smoke_scale() {
         "{trained:?} {measuring:?}"
     );
     for suite in &trained {
-        let output = sandbox.ok(&["run", suite, "--set", "scale=smoke", "--out", "all"]);
+        let output = sandbox.ok(&format!("run {suite} --set scale=smoke --out all"));
         check(&sandbox, "all", &output, suite);
     }
     let model = plan(&sandbox, "all").cells[0].id.0.clone();
     let model = sandbox.path("all/cells").join(model).join("model.safetensors");
     let model = model.to_string_lossy();
     for suite in &measuring {
-        let output = sandbox.ok(&[
-            "eval",
-            &model,
-            "--suite",
-            suite,
-            "--set",
-            "scale=smoke",
-            "--out",
-            suite,
-        ]);
+        let output = sandbox.ok(&format!(
+            "eval {model} --suite {suite} --set scale=smoke --out {suite}"
+        ));
         check(&sandbox, suite, &output, suite);
     }
     // A scale is no part of a cell: what was computed under its name is found without it.
-    let again = sandbox.ok(&[
-        "run",
-        "demo",
-        "--out",
-        "all",
-        "--set",
-        "scale=smoke",
-        "--only",
-        "teacher/clean",
-    ]);
+    let again = sandbox.ok("run demo --out all --set scale=smoke --only teacher/clean");
     assert!(again.stdout.contains("nothing was computed"), "{}", again.stdout);
 }
 
 #[test]
 fn a_scale_that_is_not_there_is_refused_with_the_ones_that_are() {
     let sandbox = Sandbox::new();
-    let output = sandbox.run(&["run", "demo", "--set", "scale=smal"]);
+    let output = sandbox.run("run demo --set scale=smal");
     assert_eq!(output.code, 2, "{}", output.stderr);
     assert!(
         output.stderr.contains("did you mean `small`?"),

@@ -47,6 +47,41 @@ pub fn untrained<'a>(sandbox: &Sandbox, name: &'a str) -> &'a str {
     name
 }
 
+/// The words of a command: a slice of them, or one text where none holds a space.
+pub trait Words {
+    fn words(&self) -> Vec<&str>;
+}
+
+impl Words for str {
+    fn words(&self) -> Vec<&str> {
+        self.split_whitespace().collect()
+    }
+}
+
+impl Words for String {
+    fn words(&self) -> Vec<&str> {
+        self.as_str().words()
+    }
+}
+
+impl Words for [&str] {
+    fn words(&self) -> Vec<&str> {
+        self.to_vec()
+    }
+}
+
+impl<const N: usize> Words for [&str; N] {
+    fn words(&self) -> Vec<&str> {
+        self.to_vec()
+    }
+}
+
+impl Words for Vec<&str> {
+    fn words(&self) -> Vec<&str> {
+        self.clone()
+    }
+}
+
 impl Sandbox {
     pub fn new() -> Self {
         Self {
@@ -65,10 +100,10 @@ impl Sandbox {
         path
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &(impl Words + ?Sized)) -> Command {
         let mut command = Command::new(binary());
         command
-            .args(arguments)
+            .args(arguments.words())
             .current_dir(self.folder.path())
             .env("RLNET_DATA", self.path("no-data"))
             // One thread a process: tests run side by side.
@@ -77,18 +112,18 @@ impl Sandbox {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+    pub fn run(&self, arguments: &(impl Words + ?Sized)) -> CommandOutput {
         captured(self.command(arguments).output().expect("a process"))
     }
 
     /// Runs and expects success.
-    pub fn ok(&self, arguments: &[&str]) -> CommandOutput {
+    pub fn ok(&self, arguments: &(impl Words + ?Sized)) -> CommandOutput {
         let output = self.run(arguments);
-        assert_eq!(output.code, 0, "{arguments:?}: {}", output.stderr);
+        assert_eq!(output.code, 0, "{:?}: {}", arguments.words(), output.stderr);
         output
     }
 
-    pub fn spawn(&self, arguments: &[&str]) -> Child {
+    pub fn spawn(&self, arguments: &(impl Words + ?Sized)) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("a process")

@@ -46,16 +46,7 @@ fn text<'a>(output: &'a Value, key: &str) -> &'a str {
 fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
     let sandbox = Sandbox::new();
     sandbox.write("s.toml", TINY);
-    sandbox.ok(&[
-        "run",
-        "s.toml",
-        "--threads",
-        "1",
-        "--out",
-        "suite",
-        "--only",
-        "rlnet",
-    ]);
+    sandbox.ok("run s.toml --threads 1 --out suite --only rlnet");
     let teacher = [&TEACHER[..], &SHARED, &["--out", "hand"]].concat();
     let teacher = train(&sandbox, &teacher);
     let folder = text(&teacher, "path");
@@ -70,7 +61,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
     }
     assert_eq!(sandbox.results("hand"), sandbox.results("suite"));
     // Each knows of the other's work.
-    let again = sandbox.ok(&["run", "s.toml", "--out", "hand", "--only", "rlnet"]);
+    let again = sandbox.ok("run s.toml --out hand --only rlnet");
     assert!(again.stderr.contains("0 cells computed"), "{}", again.stderr);
     let again = sandbox.ok(&student);
     assert!(again.stderr.contains("nothing was computed"), "{}", again.stderr);
@@ -79,31 +70,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "{}",
         again.stdout
     );
-    // By its name in a run, whose plan (and report) stays the suite's.
-    let named = ["train", "student", "--mask", "suite:mask"];
-    let named = train(&sandbox, &[&named[..], &SHARED].concat());
-    assert_eq!(
-        (text(&named, "cell"), &named["found"]),
-        (text(&rlnet, "cell"), &Value::Bool(true))
-    );
-    id(&sandbox, "suite", "rlnet/clean");
-    // The suite that says this is a suite: its stages are done, its measurements are not.
-    let written = sandbox.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
-    sandbox.write("grown.toml", &written);
-    let tables = sandbox
-        .ok(&[&student[..], &["--print-suite", "--json"]].concat())
-        .stdout;
-    let tables: Value = serde_json::from_str(&tables).expect("JSON");
-    assert!(
-        tables["train"].is_array() && tables["data"]["dataset"] == "shapes",
-        "{tables}"
-    );
-    let grown = sandbox.ok(&["run", "grown.toml", "--out", "hand"]);
-    assert!(
-        grown.stderr.contains("2 cells computed, 3 were done before"),
-        "{}",
-        grown.stderr
-    );
+    named_in_a_run_and_grown_into_a_suite(&sandbox, &student, &rlnet);
     // Elsewhere the stage brings what it builds on along.
     let elsewhere = [
         "train",
@@ -116,24 +83,56 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
     let elsewhere = train(&sandbox, &[&elsewhere[..], &SHARED].concat());
     assert_eq!(text(&elsewhere, "cell"), text(&rlnet, "cell"));
     assert_eq!(sandbox.results("elsewhere"), sandbox.results("suite"));
+    masks_from_elsewhere(&sandbox, folder, &mask, &rlnet);
+}
 
-    // With a teacher beside it, a mask is taken without its weights; from a file, likewise.
+/// The student of a run by its name there, and the suite that says what the commands did.
+fn named_in_a_run_and_grown_into_a_suite(sandbox: &Sandbox, student: &[&str], rlnet: &Value) {
+    // By its name in a run, whose plan (and report) stays the suite's.
+    let named = ["train", "student", "--mask", "suite:mask"];
+    let named = train(sandbox, &[&named[..], &SHARED].concat());
+    assert_eq!(
+        (text(&named, "cell"), &named["found"]),
+        (text(rlnet, "cell"), &Value::Bool(true))
+    );
+    id(sandbox, "suite", "rlnet/clean");
+    // The suite that says this is a suite: its stages are done, its measurements are not.
+    let written = sandbox.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
+    sandbox.write("grown.toml", &written);
+    let tables = sandbox
+        .ok(&[&student[..], &["--print-suite", "--json"]].concat())
+        .stdout;
+    let tables: Value = serde_json::from_str(&tables).expect("JSON");
+    assert!(
+        tables["train"].is_array() && tables["data"]["dataset"] == "shapes",
+        "{tables}"
+    );
+    let grown = sandbox.ok("run grown.toml --out hand");
+    assert!(
+        grown.stderr.contains("2 cells computed, 3 were done before"),
+        "{}",
+        grown.stderr
+    );
+}
+
+/// With a teacher beside it, a mask is taken without its weights; from a file, likewise. Then SNL's, and a published one.
+fn masks_from_elsewhere(sandbox: &Sandbox, folder: &str, mask: &Value, rlnet: &Value) {
     let with_mask = ["train", "student", "--teacher", folder, "--mask"];
     let units = sandbox
-        .ok(&[&with_mask[..], &[text(&mask, "path"), "--dry-run"]].concat())
+        .ok(&[&with_mask[..], &[text(mask, "path"), "--dry-run"]].concat())
         .stdout;
     assert!(units.contains("1 of 3 cells to do in hand"), "{units}");
-    assert!(!units.contains(text(&rlnet, "cell")), "{units}");
+    assert!(!units.contains(text(rlnet, "cell")), "{units}");
     sandbox.ok(&[
         "export",
-        text(&mask, "model"),
+        text(mask, "model"),
         "--format",
         "mask",
         "--out",
         "mask.safetensors",
     ]);
     let imported = ["mask.safetensors", "--epochs", "1", "--threads", "1"];
-    let imported = train(&sandbox, &[&with_mask[..], &imported].concat());
+    let imported = train(sandbox, &[&with_mask[..], &imported].concat());
     let info = |model: &Value| {
         let info = sandbox
             .ok(&["model", "info", text(model, "model"), "--json"])
@@ -141,7 +140,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         let info: Value = serde_json::from_str(&info).expect("JSON");
         info["model"]["layers"].clone()
     };
-    assert_eq!(info(&imported), info(&mask));
+    assert_eq!(info(&imported), info(mask));
     // SNL's search, and a published list.
     let snl = [
         "train",
@@ -153,7 +152,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
         "--epochs",
         "1",
     ];
-    let snl = train(&sandbox, &[&snl[..], &["--threads", "1"]].concat());
+    let snl = train(sandbox, &[&snl[..], &["--threads", "1"]].concat());
     let kept = |model: &Value| {
         let layers = info(model);
         let layers = layers.as_array().expect("layers").iter();
@@ -161,7 +160,7 @@ fn three_stages_by_hand_are_the_cells_of_an_equal_suite() {
             .map(|layer| layer["kept"].as_u64().expect("a count"))
             .sum::<u64>()
     };
-    assert_eq!(kept(&snl), kept(&mask));
+    assert_eq!(kept(&snl), kept(mask));
     let listed = [
         "train",
         "mask",
