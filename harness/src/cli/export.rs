@@ -2,16 +2,15 @@
 //! as TorchScript.
 
 use crate::error::{Error, Result};
+use crate::nn::checkpoint::Tensors;
 use crate::nn::{Network, mask_file};
 use crate::pytorch::script;
 use crate::request::{Global, cells, output_file};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_suites::Branch;
-use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use tch::no_grad_guard;
+use std::path::PathBuf;
 
 /// Write a model's mask or weights as a plain safetensors file, or one branch as TorchScript
 ///
@@ -73,7 +72,10 @@ impl Export {
                 }
             }
             Format::Safetensors => {
-                let count = weights(&self.out, &network)?;
+                let mut tensors = Tensors::default();
+                tensors.put_network("", &network);
+                tensors.save_plain(&self.out)?;
+                let count = network.params().iter().count();
                 if global.json {
                     print_json(
                         &json!({"file": out.to_string(), "tensors": count, "parameters": network.params().count()}),
@@ -111,29 +113,4 @@ impl Export {
             }
         }
     }
-}
-
-/// Writes every tensor of a network; gives their number.
-fn weights(path: &Path, network: &Network) -> Result<usize> {
-    let _guard = no_grad_guard();
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = network
-        .params()
-        .iter()
-        .map(|param| {
-            let flat = param.tensor.contiguous();
-            let mut bytes = vec![0_u8; flat.numel() * 4];
-            flat.copy_data_u8(&mut bytes, flat.numel());
-            let shape = param.tensor.size().iter().map(|&n| n as usize).collect();
-            (param.name.clone(), shape, bytes)
-        })
-        .collect();
-    let failed = |why: safetensors::SafeTensorError| Error::internal(why);
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let bytes = serialize(views, None).map_err(failed)?;
-    crate::files::write_atomic(path, &bytes)?;
-    Ok(tensors.len())
 }

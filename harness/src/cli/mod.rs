@@ -32,7 +32,7 @@ use std::process::ExitCode;
 ///
 /// RLNet training, common corruptions, attacks through every norm branch, and reports with
 /// confidence intervals. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input, 3 stopped
-/// on request (run the same command to resume).
+/// on request (run the same command to resume), 4 out of memory.
 #[derive(Debug, Parser)]
 #[command(name = "rlnet", version, max_term_width = 100, disable_help_flag = true)]
 struct Cli {
@@ -42,8 +42,25 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
+/// Declares the subcommands, each with the type of its arguments.
+macro_rules! commands {
+    ($($name:ident($arguments:ty),)+) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($name($arguments),)+
+        }
+
+        impl Command {
+            fn run(&self, global: &Global) -> Result<()> {
+                match self {
+                    $(Self::$name(command) => command.run(global),)+
+                }
+            }
+        }
+    };
+}
+
+commands! {
     Demo(demo::Demo),
     Run(run::Run),
     Train(train::TrainCommand),
@@ -79,17 +96,16 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return usage(&answer),
     };
-    let long = |command: &Command| {
-        use Command::{Demo, Eval, Run, Train};
-        matches!(command, Demo(_) | Run(_) | Train(_) | Eval(_))
-    };
-    if long(&cli.command) {
+    if matches!(
+        cli.command,
+        Command::Demo(_) | Command::Run(_) | Command::Train(_) | Command::Eval(_)
+    ) {
         Global::bound_spinning();
     }
     // tch's plain operations panic on a libtorch error. Nobody should have to read a
     // backtrace: a panic becomes one line and exit code 1.
     std::panic::set_hook(Box::new(|_| {}));
-    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&cli))).unwrap_or_else(|panic| {
+    let outcome = catch_unwind(AssertUnwindSafe(|| cli.command.run(&cli.global))).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -103,44 +119,22 @@ pub fn main() -> ExitCode {
             other => other,
         })
     });
-    match outcome.and_then(|()| flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(&error);
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-fn dispatch(cli: &Cli) -> Result<()> {
-    let global = &cli.global;
-    match &cli.command {
-        Command::Demo(command) => command.run(global),
-        Command::Run(command) => command.run(global),
-        Command::Train(command) => command.run(global),
-        Command::Eval(command) => command.run(global),
-        Command::Report(command) => command.run(global),
-        Command::Compare(command) => command.run(global),
-        Command::History(command) => command.run(global),
-        Command::Suite(command) => command.run(global),
-        Command::Model(command) => command.run(global),
-        Command::Export(command) => command.run(global),
-        Command::Import(command) => command.run(global),
-        Command::Attack(command) => command.run(global),
-        Command::Corrupt(command) => command.run(global),
-        Command::Data(command) => command.run(global),
-        Command::Doctor(command) => command.run(global),
-    }
+    exit(outcome.and_then(|()| flush()), 0)
 }
 
 /// Help, the version, or what is wrong with the command line.
 fn usage(answer: &clap::Error) -> ExitCode {
     note_failure(answer.print());
-    match flush() {
-        Ok(()) => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
+    exit(flush(), u8::try_from(answer.exit_code()).unwrap_or(2))
+}
+
+/// The exit code of a command that ends, which is `code` unless it failed.
+fn exit(outcome: Result<()>, code: u8) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(()) => code,
         Err(error) => {
             print_error(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
-    }
+    })
 }

@@ -72,13 +72,24 @@ impl Tensors {
         hash.finalize().to_hex().to_string()
     }
 
-    /// Writes the file, atomically.
+    /// Writes a file with a header, atomically.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self, path: &Path, header: &impl Serialize) -> Result<()> {
-        let failed = |why: String| Error::Internal(format!("writing {}: {why}", path.display()));
-        let header = serde_json::to_string(header).map_err(|e| failed(e.to_string()))?;
+        let header = serde_json::to_string(header).map_err(Error::internal)?;
+        self.write(path, Some(HashMap::from([(HEADER.to_owned(), header)])))
+    }
+
+    /// Writes a file without a header, atomically, for any reader of safetensors.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save_plain(&self, path: &Path) -> Result<()> {
+        self.write(path, None)
+    }
+
+    fn write(&self, path: &Path, metadata: Option<HashMap<String, String>>) -> Result<()> {
         let views = self
             .items
             .iter()
@@ -86,9 +97,8 @@ impl Tensors {
                 TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.clone(), view))
             })
             .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|e| failed(e.to_string()))?;
-        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
-        let bytes = serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
+            .map_err(Error::internal)?;
+        let bytes = serialize(views, metadata).map_err(Error::internal)?;
         write_atomic(path, &bytes)
     }
 

@@ -183,14 +183,7 @@ fn print(record: &ModelRecord, as_json: bool) {
         }));
         return;
     }
-    outln!(
-        "{:<22} {:>14} {:>10} {:>10} {:>8}",
-        "layer",
-        "C x H x W",
-        "units",
-        "kept",
-        "share"
-    );
+    print_line("layer                       C x H x W      units       kept    share");
     for layer in &record.layers {
         let [c, h, w] = layer.shape;
         outln!(

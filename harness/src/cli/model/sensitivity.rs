@@ -15,6 +15,22 @@ use rlnet_suites::{CellRecord, CellSpec};
 use serde_json::json;
 use std::path::Path;
 
+/// Which images are held out.
+struct HeldOut {
+    code: &'static str,
+    description: &'static str,
+}
+
+const BY_CELL: HeldOut = HeldOut {
+    code: "cell",
+    description: "as in the suite of the model's cell",
+};
+
+const OF_WHOLE: HeldOut = HeldOut {
+    code: "whole data set",
+    description: "a tenth of the whole data set, because the model lies in no cell that says more",
+};
+
 /// Measures a model and prints its layers.
 pub fn sensitivity(
     path: &Path,
@@ -53,7 +69,7 @@ pub fn sensitivity(
             "held_out": held_out,
             "training_images": all,
             "dataset": data.name,
-            "from": from.code(),
+            "from": from.code,
             "layers": items.collect::<Vec<_>>(),
         }));
         return Ok(());
@@ -61,16 +77,9 @@ pub fn sensitivity(
     outln!(
         "{used} images: the first of {held_out} held out of {all} training images of {}, {}.",
         data.name,
-        from.description()
+        from.description
     );
-    outln!(
-        "{:<24} {:>10} {:>10} {:>8} {:>10}",
-        "layer",
-        "units",
-        "nats",
-        "weight",
-        "keep"
-    );
+    print_line("layer                         units       nats   weight       keep");
     for (l, (layer, nats)) in rows {
         let keep = keep.as_ref().map_or(String::new(), |keep| keep[l].to_string());
         let weight = if sum > 0.0 { 100.0 * nats / sum } else { 0.0 };
@@ -84,31 +93,8 @@ pub fn sensitivity(
     Ok(())
 }
 
-/// Who decided which images are held out.
-#[derive(Debug, Clone, Copy)]
-enum From {
-    Cell,
-    Whole,
-}
-
-impl From {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Cell => "cell",
-            Self::Whole => "whole data set",
-        }
-    }
-
-    fn description(self) -> &'static str {
-        match self {
-            Self::Cell => "as in the suite of the model's cell",
-            Self::Whole => "a tenth of the whole data set, because the model lies in no cell that says more",
-        }
-    }
-}
-
 /// The images that a stage on this model would measure on, else those of the whole data set.
-fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepared, From)> {
+fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepared, HeldOut)> {
     let own = trained_on(path)?;
     let (name, spec) = match (dataset, &own) {
         (Some(name), Some(spec)) if spec.dataset == name => (name, own.as_ref()),
@@ -136,8 +122,8 @@ fn images(path: &Path, dataset: Option<&str>, global: &Global) -> Result<(Prepar
             data.checksum,
             spec.checksum
         ))),
-        Some(_) => Ok((data, From::Cell)),
-        None => Ok((data, From::Whole)),
+        Some(_) => Ok((data, BY_CELL)),
+        None => Ok((data, OF_WHOLE)),
     }
 }
 

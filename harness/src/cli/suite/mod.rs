@@ -39,11 +39,8 @@ enum Action {
     ///
     /// Example: rlnet suite show demo --why rlnet senet
     Show {
-        /// A suite of the catalogue, or a TOML file
-        suite: String,
-        /// Override a setting, or choose a scale: scale=small
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        sets: Vec<String>,
+        #[command(flatten)]
+        suite: SuiteArgs,
         /// Show how two of its cells differ
         #[arg(long, num_args = 2, value_names = ["CELL", "CELL"])]
         why: Vec<String>,
@@ -55,11 +52,8 @@ enum Action {
     ///
     /// Example: rlnet suite cost paper-cifar10 --set scale=h200
     Cost {
-        /// A suite of the catalogue, or a TOML file
-        suite: String,
-        /// Override a setting, or choose a scale: scale=small
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        sets: Vec<String>,
+        #[command(flatten)]
+        suite: SuiteArgs,
         /// Speed of the machine in 10^12 multiply-accumulates per second, as measured
         #[arg(long, default_value_t = GPU_RATE)]
         rate: f64,
@@ -77,22 +71,30 @@ enum Action {
     },
 }
 
+/// A suite with changed settings.
+#[derive(Debug, Args)]
+struct SuiteArgs {
+    /// A suite of the catalogue, or a TOML file
+    #[arg(value_name = "SUITE")]
+    name: String,
+    /// Override a setting, or choose a scale: scale=small
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
 impl SuiteCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::List => list(global.json),
             Action::Show {
-                suite,
-                sets,
-                explain: true,
-                ..
-            } => explain(suite, sets, global.json),
-            Action::Show { suite, sets, why, .. } => match why.as_slice() {
-                [a, b] => print_differences(&resolve(suite, sets)?, a, b, global.json),
-                _ => show(suite, sets, global.json),
+                suite, explain: true, ..
+            } => explain(suite, global.json),
+            Action::Show { suite, why, .. } => match why.as_slice() {
+                [a, b] => print_differences(&suite.resolve()?, a, b, global.json),
+                _ => show(suite, global.json),
             },
-            Action::Cost { suite, sets, rate } => cost::show(&resolve(suite, sets)?, *rate, global.json),
+            Action::Cost { suite, rate } => cost::show(&suite.resolve()?, *rate, global.json),
             Action::Schema => {
                 print_json(&json_schema());
                 Ok(())
@@ -120,6 +122,12 @@ fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
     // Pictures of one's own are measured when they are read.
     check(&suite, &plan, |dataset| image_size(dataset).unwrap_or(32))?;
     Ok(plan)
+}
+
+impl SuiteArgs {
+    fn resolve(&self) -> Result<Plan> {
+        resolve(&self.name, &self.sets)
+    }
 }
 
 fn list(json: bool) -> Result<()> {
@@ -190,14 +198,14 @@ fn print_differences(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn show(name: &str, sets: &[String], json: bool) -> Result<()> {
-    let plan = resolve(name, sets)?;
+fn show(suite: &SuiteArgs, json: bool) -> Result<()> {
+    let plan = suite.resolve()?;
     if json {
         print_json(&plan);
         return Ok(());
     }
     outln!("{}: {}\n{}", plan.suite, plan.title, plan.description.trim());
-    if let Some(hours) = read_suite(name, sets)?.gpu_hours {
+    if let Some(hours) = read_suite(&suite.name, &suite.sets)?.gpu_hours {
         outln!("Expected: {hours} hours on one large GPU.");
     }
     for cell in &plan.cells {
@@ -244,9 +252,9 @@ fn replayed(spec: &TrainSpec) -> String {
 }
 
 /// Every setting with its value, who set it, and what it means.
-fn explain(name: &str, sets: &[String], json: bool) -> Result<()> {
-    let (file, text) = suite_text(name)?;
-    let explained = rlnet_suites::explain::explain(&text, &file, sets)?;
+fn explain(suite: &SuiteArgs, json: bool) -> Result<()> {
+    let (file, text) = suite_text(&suite.name)?;
+    let explained = rlnet_suites::explain::explain(&text, &file, &suite.sets)?;
     if json {
         let sections = explained
             .iter()
