@@ -97,7 +97,12 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<GateVerdict, 
     if !old.runs.models.iter().any(|model| shared(&model.name)) {
         return Err(ReportError::Unfit {
             what: format!("{} against {}", current.display(), base.display()),
-            message: "they evaluate no model of the same name".into(),
+            message: format!(
+                "they evaluate no model of the same name: the older run has {}, the newer one {}; give a model one name in \
+                 both with rlnet eval --name NAME",
+                names(&old.runs),
+                names(&new.runs)
+            ),
         });
     }
     let (questions, mut reasons) = pairs::questions(&old, &new, gate);
@@ -137,6 +142,12 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<GateVerdict, 
         unfinished: unfinished(&old),
         reasons,
     })
+}
+
+/// The names of a run's models.
+fn names(runs: &Runs) -> String {
+    let names: Vec<&str> = runs.models.iter().map(|model| model.name.as_str()).collect();
+    names.join(", ")
 }
 
 fn nothing_to_test(gate: &Gate, old: &[String], new: &[String]) -> String {

@@ -21,6 +21,26 @@ fn a_name_of_ones_own_stands_in_reports() {
     let output = sandbox.ok(&[&["eval", "epoch_41.safetensors"][..], &ask].concat());
     assert!(output.stdout.contains("wrn"), "{}", output.stdout);
     assert!(!id(&sandbox, "out/eval-wrn", "wrn/clean").is_empty());
+    // The next night has another file; without the name the two runs have no model in common.
+    untrained(&sandbox, "epoch_42.safetensors");
+    let next = [
+        "eval",
+        "epoch_42.safetensors",
+        "--dataset",
+        "shapes",
+        "--limit",
+        "20",
+        "--out",
+        "next",
+    ];
+    sandbox.ok(&next);
+    refused(
+        &sandbox.run("compare out/eval-wrn next"),
+        2,
+        &["has wrn, the newer one epoch_42", "rlnet eval --name"],
+    );
+    sandbox.ok(&[&next[..6], &["--out", "named", "--name", "wrn"]].concat());
+    sandbox.ok("compare out/eval-wrn named");
     let bad = sandbox.run("eval epoch_41.safetensors --dataset shapes --name a/b");
     refused(&bad, 2, &["--name", "letters"]);
 }
