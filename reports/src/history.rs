@@ -4,7 +4,7 @@
 use crate::analysis::Analysis;
 use crate::columns::{columns, read_records, write_records};
 use crate::error::ReportError;
-use crate::figures::{self, Figure, Series};
+use crate::figures::{self, Figure};
 use crate::files;
 use crate::format;
 use crate::metrics::steps::{Segment, segments};
@@ -178,7 +178,7 @@ impl History {
     /// # Errors
     /// When drawing fails or a file cannot be written.
     pub fn draw(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-        let figure: Figure = figures::history(&self.series())?;
+        let figure: Figure = figures::history(&self.lines)?;
         let png = dir.join("history.png");
         files::write_atomic(&png, &figure.png)?;
         let mut written = vec![png];
@@ -188,18 +188,6 @@ impl History {
             written.insert(0, path);
         }
         Ok(written)
-    }
-
-    fn series(&self) -> Vec<Series> {
-        let lines = self.lines.iter();
-        lines
-            .map(|line| Series {
-                name: line.name.clone(),
-                values: line.points.iter().map(|p| (p.value, p.low, p.high)).collect(),
-                segments: line.segments.clone(),
-                nights: line.points.iter().map(|p| (p.started, p.night.clone())).collect(),
-            })
-            .collect()
     }
 }
 

@@ -246,7 +246,7 @@ fn attacks_that_help_or_leave_their_ball_are_flagged() {
 
 #[test]
 fn joint_accuracy_and_overlap_are_counted_image_by_image() {
-    use rlnet_reports::metrics::robust;
+    use rlnet_reports::metrics::{joint, overlap::Broken};
     let analysis = analysis(rows);
     let two = analysis.matrix("two").expect("measured");
     let of = |texts: &[&str]| -> Vec<Condition> {
@@ -255,7 +255,7 @@ fn joint_accuracy_and_overlap_are_counted_image_by_image() {
     };
     let clean = BranchPolicy::Fixed(Branch::Clean);
     let count = |policy, texts: &[&str]| {
-        let found = robust::joint(two, policy, &of(texts)).expect("measured");
+        let found = joint::joint(two, policy, &of(texts)).expect("measured");
         (found.right, found.images)
     };
     // Clean branch: clean 1110, snow/1 1100, fog/2 1000, fgsm 0100.
@@ -269,13 +269,14 @@ fn joint_accuracy_and_overlap_are_counted_image_by_image() {
         panic!("two conditions")
     };
     // Right when clean: 0, 1, 2. fgsm breaks 0 and 2, fog/2 breaks 1 and 2.
-    let overlap = robust::overlap(two, clean, fgsm, fog).expect("measured");
+    let broken = |condition| Broken::of(two, clean, condition).expect("measured");
+    let overlap = broken(fgsm).overlap(&broken(fog));
     assert_eq!((overlap.both, overlap.first, overlap.second), (1, 1, 1));
 }
 
 #[test]
 fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
-    use rlnet_reports::metrics::robust;
+    use rlnet_reports::metrics::smallest_perturbation;
     let suite = SUITE.replace(
         "attacks = [\"fgsm\"]",
         "attacks = [\"fgsm:eps=2/255\", \"fgsm:eps=8/255\"]",
@@ -307,7 +308,7 @@ fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let analysis = Analysis::of(runs).expect("an analysis");
     let grid = analysis.matrix("one").expect("measured");
-    let curves = robust::curves(grid, BranchPolicy::Fixed(Branch::Single));
+    let curves = smallest_perturbation::curves(grid, BranchPolicy::Fixed(Branch::Single));
     let points: Vec<(f64, u64)> = curves[0]
         .points
         .iter()
@@ -396,15 +397,35 @@ fn mixed_branches_are_read_by_themselves_and_change_nothing_else() {
 
 #[test]
 fn a_random_branch_is_right_with_the_mean_of_the_branches() {
-    use rlnet_reports::metrics::robust;
+    use rlnet_reports::metrics::joint;
     // Clean branch right on image 1, adversarial branch on 0 and 1: (1 + 2) / 8.
     let analysis = analysis(rows);
     let grid = analysis.matrix("two").expect("measured");
-    let mean = robust::random_branch(grid, &"fgsm".parse().expect("an attack")).expect("two branches");
+    let mean = joint::random_branch(grid, &"fgsm".parse().expect("an attack")).expect("two branches");
     assert_eq!(
         (mean.value, mean.right, mean.answers, mean.images),
         (0.375, 3, 8, 4)
     );
     let single = analysis.matrix("one").expect("measured");
-    assert!(robust::random_branch(single, &"fgsm".parse().expect("an attack")).is_none());
+    assert!(joint::random_branch(single, &"fgsm".parse().expect("an attack")).is_none());
+}
+
+/// How to add a metric: a function of a model's matrix of predictions, whose value is worked out by
+/// hand. This one is the share of images to which two branches give the same answer.
+#[test]
+fn a_new_metric_is_one_function_of_the_predictions() {
+    use rlnet_reports::metrics::PredictionMatrix;
+    fn agreement(matrix: &PredictionMatrix, branches: [Branch; 2], condition: &Condition) -> Option<f64> {
+        let [a, b] = branches.map(|branch| matrix.predictions(BranchPolicy::Fixed(branch), condition));
+        let (a, b) = (a?[0], b?[0]);
+        let same = a.given.iter().zip(&b.given).filter(|(a, b)| a == b).count();
+        Some(same as f64 / matrix.images.len() as f64)
+    }
+    let analysis = analysis(rows);
+    let branches = [Branch::Clean, Branch::Adversarial];
+    // Clean images: 1110 and 1010, and what is wrong says 4 in both: all but image 1 agree.
+    let two = analysis.matrix("two").expect("a matrix");
+    assert_eq!(agreement(two, branches, &Condition::Clean), Some(0.75));
+    let one = analysis.matrix("one").expect("a matrix");
+    assert_eq!(agreement(one, branches, &Condition::Clean), None);
 }

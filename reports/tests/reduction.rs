@@ -85,8 +85,8 @@ fn the_report_draws_it_and_says_where_it_falls() {
     assert!(page.contains("id=\"table-reduction\"") && page.contains("id=\"table-knees\""));
     assert!(page.contains("within 2.0 points up to 10.0\u{d7}, more lost at 20.0\u{d7}"));
     for file in [
-        "figures/reduction.svg",
-        "figures/reduction.png",
+        "figures/relus.svg",
+        "figures/relus.png",
         "tables/reduction.csv",
         "tables/knees.md",
     ] {

@@ -30,13 +30,8 @@ impl Panel {
     }
 
     /// Horizontal grid lines with their labels on the left.
-    pub fn rows<DB: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, DB>,
-        ticks: &[f64],
-        label: impl Fn(f64) -> String,
-    ) -> Drawn {
-        for tick in ticks {
+    pub fn rows<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, ticks: &[(f64, String)]) -> Drawn {
+        for (tick, label) in ticks {
             let (_, y) = self.at(self.across.0, *tick);
             canvas.line(
                 &[(self.x.0, y), (self.x.1, y)],
@@ -44,17 +39,18 @@ impl Panel {
                 0.5,
                 Stroke::Solid,
             )?;
-            canvas.text(&label(*tick), (self.x.0 - 7.0, y), SMALL, Anchor::End)?;
+            canvas.text(label, (self.x.0 - 7.0, y), SMALL, Anchor::End)?;
         }
         Ok(())
     }
 
-    /// Ticks below the panel, each with its label where that does not touch the one before.
+    /// Ticks below the panel, each with its label where that does not touch the one before; labels
+    /// that read upwards hang below their ticks.
     pub fn columns<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<'_, DB>,
-        ticks: &[f64],
-        label: impl Fn(f64) -> String,
+        ticks: &[(f64, String)],
+        upright: bool,
     ) -> Drawn {
         canvas.line(
             &[(self.x.0, self.y.1), (self.x.1, self.y.1)],
@@ -63,13 +59,17 @@ impl Panel {
             Stroke::Solid,
         )?;
         let mut free = f64::NEG_INFINITY;
-        for tick in ticks {
+        for (tick, label) in ticks {
             let (x, _) = self.at(*tick, self.up.0);
             canvas.line(&[(x, self.y.1), (x, self.y.1 + 4.0)], INK, 0.5, Stroke::Solid)?;
-            let label = label(*tick);
-            let half = width(&label, SMALL) / 2.0;
+            if upright {
+                let middle = self.y.1 + 9.0 + width(label, SMALL - 2.0) / 2.0;
+                canvas.upwards(label, (x, middle), SMALL - 2.0)?;
+                continue;
+            }
+            let half = width(label, SMALL) / 2.0;
             if x - half > free {
-                canvas.text(&label, (x, self.y.1 + 13.0), SMALL, Anchor::Middle)?;
+                canvas.text(label, (x, self.y.1 + 13.0), SMALL, Anchor::Middle)?;
                 free = x + half + 3.0;
             }
         }
@@ -84,23 +84,6 @@ impl Panel {
         }
         if !up.is_empty() {
             canvas.upwards(up, (self.x.0 - 44.0, (self.y.0 + self.y.1) / 2.0), SMALL)?;
-        }
-        Ok(())
-    }
-
-    /// A line through points, with marks.
-    pub fn series<DB: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, DB>,
-        points: &[(f64, f64)],
-        look: Look,
-    ) -> Drawn {
-        let points: Vec<Point> = points.iter().map(|(x, y)| self.at(*x, *y)).collect();
-        canvas.line(&points, look.color, 1.6, look.stroke)?;
-        if look.marks {
-            for point in points {
-                canvas.mark(point, look.shape, 3.4, look.color)?;
-            }
         }
         Ok(())
     }
@@ -150,6 +133,18 @@ pub struct Look {
     pub marks: bool,
 }
 
+impl Look {
+    /// The look of a model, by its place in the figure: colour and mark.
+    pub fn model(place: usize, stroke: Stroke) -> Self {
+        Self {
+            color: color(place),
+            stroke,
+            shape: place,
+            marks: true,
+        }
+    }
+}
+
 /// An entry of a legend: name, look, and whether its line is drawn.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -168,12 +163,7 @@ impl Entry {
         models
             .map(|(i, name)| Self {
                 name: name.clone(),
-                look: Look {
-                    color: color(i),
-                    stroke: Stroke::Solid,
-                    shape: i,
-                    marks: true,
-                },
+                look: Look::model(i, Stroke::Solid),
                 line,
             })
             .collect()

@@ -101,7 +101,8 @@ impl Draw for Dots {
                 Stroke::Solid,
             )?;
         }
-        panel.columns(canvas, &across, plain)?;
+        let ticks: Vec<(f64, String)> = across.iter().map(|tick| (*tick, plain(*tick))).collect();
+        panel.columns(canvas, &ticks, false)?;
         panel.titles(canvas, "Accuracy (%)", "")?;
         let height = self.row_height();
         for (i, (name, row)) in self.rows.iter().enumerate() {

@@ -3,6 +3,7 @@
 mod axes;
 mod bearing;
 mod canvas;
+mod chart;
 mod chosen;
 mod confusion;
 mod corruptions;
@@ -11,9 +12,8 @@ mod examples;
 mod history;
 mod layers;
 mod masks;
-mod pareto;
 mod radius;
-mod reduction;
+mod relus;
 mod severity;
 mod sweeps;
 mod training;
@@ -22,7 +22,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::BranchPolicy;
 use canvas::{Canvas, Drawn, SCALE, Stroke, color};
-pub(crate) use history::{Series, history};
+pub(crate) use history::history;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend, WHITE};
@@ -96,11 +96,10 @@ trait Draw {
 pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
     canvas::fonts().map_err(|error| ReportError::make("the figures", error))?;
     let figures = [
-        reduction::figure(analysis)?,
+        relus::figure(analysis)?,
         radius::figure(analysis)?,
         corruptions::figure(analysis)?,
         severity::figure(analysis)?,
-        pareto::figure(analysis)?,
         examples::figure(analysis)?,
         confusion::figure(analysis)?,
         layers::figure(analysis)?,

@@ -1,39 +1,17 @@
 //! Training curves: a row per trained network, loss on the left and held-out accuracy on
 //! the right.
 
-use super::axes::{Entry, Look, Panel, SMALL, legend, legend_height, plain, ticks};
-use super::canvas::{Anchor, Canvas, Drawn, INK, Stroke};
+use super::axes::{Entry, Look, plain, ticks};
+use super::canvas::{INK, Stroke};
+use super::chart::{Axis, Chart, ChartPanel, Interval, Legend, Mark, Series, WIDE, column};
 use super::chosen::Chosen;
-use super::{Draw, Figure, color, make};
+use super::{Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
-use plotters::prelude::DrawingBackend;
-use rlnet_suites::{CellId, CellSpec, CurvePoint};
+use crate::run::Run;
+use rlnet_suites::{CellId, CellRecord, CellSpec, CurvePoint};
 
-struct Curve {
-    look: Look,
-    points: Vec<(f64, f64)>,
-}
-
-struct Row {
-    name: String,
-    epochs: f64,
-    losses: Vec<Curve>,
-    accuracies: Vec<Curve>,
-}
-
-struct Curves {
-    rows: Vec<Row>,
-    losses: Vec<Entry>,
-    accuracies: Vec<Entry>,
-}
-
-const TOP: f64 = 12.0;
-const LEFT: (f64, f64) = (66.0, 376.0);
-const RIGHT: (f64, f64) = (452.0, 738.0);
-const PANEL_HEIGHT: f64 = 118.0;
-const ROW: f64 = PANEL_HEIGHT + 62.0;
 /// Losses by their curve names, in the order of colours.
 const LOSSES: [(&str, &str); 4] = [
     ("loss/total", "loss"),
@@ -42,70 +20,33 @@ const LOSSES: [(&str, &str); 4] = [
     ("loss/attention", "attention"),
 ];
 
+/// What legends name: losses, images and branches.
+#[derive(Default)]
+struct Entries {
+    losses: Vec<Entry>,
+    images: Vec<Entry>,
+    branches: Vec<Entry>,
+}
+
 /// The figure, when any network has curves.
 pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
-    let mut rows = Vec::new();
-    let (mut losses, mut images, mut branches) = (Vec::new(), Vec::new(), Vec::new());
     let chosen = Chosen::of(analysis);
-    // Of many networks the drawn ones, with the stages just before them.
-    let trained = chosen
-        .models
-        .iter()
-        .filter_map(|at| analysis.runs.models[*at].trained.as_ref());
-    let drawn: Vec<&CellId> = trained
-        .flat_map(|cell| cell.parents.iter().chain([&cell.id]))
-        .collect();
-    for (run, record) in analysis.runs.records() {
-        let left_out = chosen.some() && !drawn.contains(&&record.cell.id);
-        if left_out || !matches!(record.cell.spec, CellSpec::Train(_)) {
-            continue;
-        }
+    let (mut names, mut panels, mut entries) = (Vec::new(), Vec::new(), Entries::default());
+    for (run, record) in trained(analysis, &chosen) {
         let points: Vec<CurvePoint> = run.kept(&record.cell, "train.parquet")?;
-        if points.is_empty() {
-            continue;
+        if !points.is_empty() {
+            names.push(record.cell.name.clone());
+            panels.extend(row(&record.cell.name, &points, &mut entries));
         }
-        let mut row = Row {
-            name: record.cell.name.clone(),
-            epochs: points
-                .iter()
-                .map(|point| f64::from(point.epoch))
-                .fold(1.0, f64::max),
-            losses: Vec::new(),
-            accuracies: Vec::new(),
-        };
-        for (i, (metric, name)) in LOSSES.iter().enumerate() {
-            let look = Look {
-                color: color(i),
-                stroke: Stroke::Solid,
-                shape: 0,
-                marks: false,
-            };
-            if let Some(points) = curve(&points, metric, 1.0) {
-                row.losses.push(Curve { look, points });
-                name_once(&mut losses, name, look);
-            }
-        }
-        for (metric, image, branch, look) in validation(&points) {
-            let Some(points) = curve(&points, &metric, 100.0) else {
-                continue;
-            };
-            row.accuracies.push(Curve { look, points });
-            name_once(
-                &mut images,
-                image,
-                Look {
-                    stroke: Stroke::Solid,
-                    ..look
-                },
-            );
-            name_once(&mut branches, branch, Look { color: INK, ..look });
-        }
-        rows.push(row);
     }
-    if rows.is_empty() {
+    // One title serves a column.
+    let last = panels.len().saturating_sub(2);
+    for panel in panels.iter_mut().take(last) {
+        panel.across.title.clear();
+    }
+    if panels.is_empty() {
         return Ok(None);
     }
-    let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
     let alt = format!(
         "Small line charts of loss and held-out accuracy against epoch for {}.",
         format::list(&names)
@@ -114,19 +55,90 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         "Loss over training images, in all and its parts before they are weighted; accuracy on training images held out, clean and under the inner attack: colours are images, lines are branches.{}",
         chosen.said()
     );
-    let accuracies = [images, branches].concat();
-    make(
-        "training",
-        "Training curves",
-        caption,
-        alt,
-        &Curves {
-            rows,
-            losses,
-            accuracies,
-        },
-    )
-    .map(Some)
+    let legend = |at, entries| Legend {
+        x: column(WIDE, 2, at),
+        entries,
+    };
+    let chart = Chart {
+        legends: vec![
+            legend(0, entries.losses),
+            legend(1, [entries.images, entries.branches].concat()),
+        ],
+        panels,
+        columns: 2,
+        height: 118.0,
+        width: WIDE,
+    };
+    make("training", "Training curves", caption, alt, &chart).map(Some)
+}
+
+/// Trained cells whose curves are drawn: of many networks the chosen ones, with the stages just
+/// before them.
+fn trained<'a>(analysis: &'a Analysis, chosen: &Chosen) -> Vec<(&'a Run, &'a CellRecord)> {
+    let drawn: Vec<&CellId> = chosen
+        .models
+        .iter()
+        .filter_map(|at| analysis.runs.models[*at].trained.as_ref())
+        .flat_map(|cell| cell.parents.iter().chain([&cell.id]))
+        .collect();
+    let mut records = analysis.runs.records();
+    records.retain(|(_, record)| {
+        matches!(record.cell.spec, CellSpec::Train(_)) && (!chosen.some() || drawn.contains(&&record.cell.id))
+    });
+    records
+}
+
+/// The two panels of a network.
+fn row(name: &str, points: &[CurvePoint], entries: &mut Entries) -> [ChartPanel; 2] {
+    let (mut losses, mut accuracies) = (Vec::new(), Vec::new());
+    for (i, (metric, named)) in LOSSES.iter().enumerate() {
+        let look = Look {
+            marks: false,
+            ..Look::model(i, Stroke::Solid)
+        };
+        if let Some(series) = curve(points, metric, 1.0, look) {
+            losses.push(series);
+            name_once(&mut entries.losses, named, look);
+        }
+    }
+    for (metric, image, branch, look) in validation(points) {
+        if let Some(series) = curve(points, &metric, 100.0, look) {
+            accuracies.push(series);
+            name_once(
+                &mut entries.images,
+                image,
+                Look {
+                    stroke: Stroke::Solid,
+                    ..look
+                },
+            );
+            name_once(&mut entries.branches, branch, Look { color: INK, ..look });
+        }
+    }
+    let epochs = points
+        .iter()
+        .map(|point| f64::from(point.epoch))
+        .fold(1.0, f64::max);
+    let highest = losses.iter().flat_map(|series| &series.points);
+    let highest = highest.map(|point| point.value).fold(0.0, f64::max);
+    let highest = if highest > 0.0 { 1.08 * highest } else { 1.0 };
+    let across = || {
+        let whole = |tick: &f64| (tick - tick.round()).abs() < 1e-9;
+        let marks: Vec<f64> = ticks(1.0, epochs, 8).into_iter().filter(whole).collect();
+        // A single epoch is a point, in the middle.
+        Axis::new("Epoch", (1.0 - 0.03 * epochs, 1.03 * epochs), &marks, plain)
+    };
+    let panel = |heading: &str, title, highest, series| ChartPanel {
+        heading: heading.to_owned(),
+        note: String::new(),
+        across: across(),
+        up: Axis::new(title, (0.0, highest), &ticks(0.0, highest, 4), plain),
+        series,
+    };
+    [
+        panel(name, "Loss", highest, losses),
+        panel("", "Accuracy (%)", 100.0, accuracies),
+    ]
 }
 
 /// The curves `validation/<clean|adversarial>/<branch>`: colour says the image, the line the
@@ -160,15 +172,19 @@ fn validation(points: &[CurvePoint]) -> Vec<(String, &'static str, &'static str,
     parts.collect()
 }
 
-fn curve(points: &[CurvePoint], metric: &str, factor: f64) -> Option<Vec<(f64, f64)>> {
+fn curve(points: &[CurvePoint], metric: &str, factor: f64, look: Look) -> Option<Series> {
     let own = points
         .iter()
         .filter(|point| point.metric == metric && point.value.is_finite());
-    let mut own: Vec<(f64, f64)> = own
-        .map(|point| (f64::from(point.epoch), factor * point.value))
+    let mut own: Vec<Mark> = own
+        .map(|point| Mark::plain(f64::from(point.epoch), factor * point.value))
         .collect();
-    own.sort_by(|a, b| a.0.total_cmp(&b.0));
-    (!own.is_empty()).then_some(own)
+    own.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let marks = own.len() < 2;
+    (!own.is_empty()).then(|| Series {
+        interval: Interval::None,
+        ..Series::new(Look { marks, ..look }, own)
+    })
 }
 
 fn name_once(entries: &mut Vec<Entry>, name: &str, look: Look) {
@@ -178,60 +194,5 @@ fn name_once(entries: &mut Vec<Entry>, name: &str, look: Look) {
             look,
             line: true,
         });
-    }
-}
-
-impl Curves {
-    fn legend_height(&self) -> f64 {
-        legend_height(&self.losses, LEFT).max(legend_height(&self.accuracies, RIGHT))
-    }
-}
-
-impl Draw for Curves {
-    fn size(&self) -> (u32, u32) {
-        (
-            760,
-            (TOP + self.legend_height() + ROW * self.rows.len() as f64 + 26.0).ceil() as u32,
-        )
-    }
-
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn {
-        legend(canvas, &self.losses, LEFT, TOP)?;
-        legend(canvas, &self.accuracies, RIGHT, TOP)?;
-        let first = TOP + self.legend_height() + 32.0;
-        for (i, row) in self.rows.iter().enumerate() {
-            let top = first + ROW * i as f64;
-            let across = if i + 1 == self.rows.len() { "Epoch" } else { "" };
-            canvas.bold(&row.name, (LEFT.0, top - 14.0), SMALL, Anchor::Start)?;
-            let highest = row
-                .losses
-                .iter()
-                .flat_map(|curve| &curve.points)
-                .map(|point| point.1);
-            let highest = highest.fold(0.0, f64::max);
-            let loss = if highest > 0.0 { 1.08 * highest } else { 1.0 };
-            for (x, up, curves, title) in [
-                (LEFT, (0.0, loss), &row.losses, "Loss"),
-                (RIGHT, (0.0, 100.0), &row.accuracies, "Accuracy (%)"),
-            ] {
-                let panel = Panel {
-                    x,
-                    y: (top, top + PANEL_HEIGHT),
-                    // A single epoch is a point, in the middle.
-                    across: (1.0 - 0.03 * row.epochs, row.epochs + 0.03 * row.epochs),
-                    up,
-                };
-                panel.rows(canvas, &ticks(up.0, up.1, 4), plain)?;
-                let whole = |tick: &f64| (tick - tick.round()).abs() < 1e-9;
-                let epochs: Vec<f64> = ticks(1.0, row.epochs, 8).into_iter().filter(whole).collect();
-                panel.columns(canvas, &epochs, plain)?;
-                panel.titles(canvas, across, title)?;
-                for curve in curves {
-                    let marks = curve.points.len() < 2;
-                    panel.series(canvas, &curve.points, Look { marks, ..curve.look })?;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::metrics::bootstrap::{Bootstrap, interval, p_value};
 use crate::metrics::branch_policy::BranchPolicy;
-use crate::metrics::compare::LEVEL;
+use crate::metrics::compare::{LEVEL, with_baseline};
 use crate::metrics::mce::{Base, Definition, Measured, Ratio};
 use crate::metrics::paired_tests::holm;
 use crate::metrics::prediction_matrix::PredictionMatrix;
@@ -59,35 +59,25 @@ pub fn comparisons(
     bootstrap: &Bootstrap,
 ) -> Vec<BootstrapComparison> {
     let mut all = Vec::new();
-    let baseline = runs.baseline.as_deref();
-    let Some((at, base)) = baseline.and_then(|name| {
-        let mut models = runs.models.iter().enumerate();
-        models.find(|(_, model)| model.name == name)
-    }) else {
-        return all;
-    };
-    for (i, model) in runs.models.iter().enumerate().filter(|(i, _)| *i != at) {
-        let single = model.branches.len() < 2 && base.branches.len() < 2;
-        let policies = [BranchPolicy::Oracle, BranchPolicy::Worst];
-        for policy in policies.into_iter().take(if single { 1 } else { 2 }) {
-            let find = |name: &str, branches: &[_]| {
-                let policy = policy.on(branches);
-                measured
-                    .iter()
-                    .find(|found| found.model == name && found.policy == policy)
-            };
-            let pair = Pair {
-                model: &model.name,
-                policy,
-                matrices: (&matrices[i], &matrices[at]),
-                measured: find(&model.name, &model.branches).zip(find(&base.name, &base.branches)),
-                bootstrap,
-            };
-            all.extend(pair.shares("CA", &Condition::Clean));
-            all.extend(pair.errors());
-            if let Some(attack) = &runs.headline {
-                all.extend(pair.shares("AdvA", &Condition::Attack(attack.clone())));
-            }
+    for (at, base, policy) in with_baseline(runs) {
+        let errors = |at: usize| {
+            let model = &runs.models[at];
+            let policy = policy.on(&model.branches);
+            measured
+                .iter()
+                .find(|found| found.model == model.name && found.policy == policy)
+        };
+        let pair = Pair {
+            model: &runs.models[at].name,
+            policy,
+            matrices: (&matrices[at], &matrices[base]),
+            measured: errors(at).zip(errors(base)),
+            bootstrap,
+        };
+        all.extend(pair.shares("CA", &Condition::Clean));
+        all.extend(pair.errors());
+        if let Some(attack) = &runs.headline {
+            all.extend(pair.shares("AdvA", &Condition::Attack(attack.clone())));
         }
     }
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.p).collect();

@@ -73,29 +73,32 @@ impl Comparison {
     }
 }
 
-/// All comparisons that can be made.
-pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Comparison> {
-    let mut all = Vec::new();
+/// Every model but the baseline, the baseline (places in the report), and the policies under which
+/// both are read.
+pub(crate) fn with_baseline(runs: &Runs) -> Vec<(usize, usize, BranchPolicy)> {
     let place = |name: &str| runs.models.iter().position(|model| model.name == name);
     let Some(base) = runs.baseline.as_deref().and_then(place) else {
-        return all;
+        return Vec::new();
     };
-    let baseline = &runs.models[base];
-    for (model, matrix) in runs.models.iter().zip(matrices) {
-        if model.name == baseline.name {
-            continue;
-        }
-        let both_single = model.branches.len() < 2 && baseline.branches.len() < 2;
-        let policies = if both_single {
-            &[BranchPolicy::Oracle][..]
-        } else {
-            &[BranchPolicy::Oracle, BranchPolicy::Worst]
-        };
-        for policy in policies {
-            let (this, base) = ((model, matrix), (baseline, &matrices[base]));
-            all.extend(compare(runs, triples, *policy, this, base));
-        }
-    }
+    let several = |at: usize| runs.models[at].branches.len() > 1;
+    let policies = |at: usize| {
+        let all = [BranchPolicy::Oracle, BranchPolicy::Worst];
+        all.into_iter()
+            .take(if several(at) || several(base) { 2 } else { 1 })
+    };
+    let others = (0..runs.models.len()).filter(|at| *at != base);
+    others
+        .flat_map(|at| policies(at).map(move |policy| (at, base, policy)))
+        .collect()
+}
+
+/// All comparisons that can be made.
+pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Comparison> {
+    let of = |at: usize| (&runs.models[at], &matrices[at]);
+    let pairs = with_baseline(runs).into_iter();
+    let mut all: Vec<Comparison> = pairs
+        .flat_map(|(at, base, policy)| compare(runs, triples, policy, of(at), of(base)))
+        .collect();
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
     for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {
         comparison.adjusted = adjusted;

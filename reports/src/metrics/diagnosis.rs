@@ -22,19 +22,19 @@ use serde::Serialize;
 
 /// A p-value below which "weaker than it should be" is not chance, over all pairs of a report
 /// together (Bonferroni). Two-sided, so that with the sign of the difference it is 1 %.
-const BEYOND_CHANCE: f64 = 0.02;
+pub const BEYOND_CHANCE: f64 = 0.02;
 
 /// The share of clean images whose gradient may be exactly zero (own choice: one in a hundred).
-const ZERO_GRADIENTS: f64 = 0.01;
+pub const ZERO_GRADIENTS: f64 = 0.01;
 
 /// How far the loss may end below its highest step, as a share of its rise (own choice): PGD's
 /// last steps swing about a maximum.
-const SLACK: f64 = 0.1;
+pub const SLACK: f64 = 0.1;
 
 /// By how much another attack may beat the headline before that is a sign of trouble, and not
 /// only of a better tuned attack (own choice: robust networks lose some points from PGD to
 /// AutoAttack).
-const BEATEN: f64 = 0.05;
+pub const BEATEN: f64 = 0.05;
 
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,6 +73,18 @@ pub struct Item {
     pub state: ItemStatus,
     /// The figure.
     pub figure: String,
+    /// What the figure names by itself.
+    pub names: FigureNames,
+}
+
+/// What a figure names by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FigureNames {
+    /// Nothing: it is read beside the item's question and the branch.
+    Nothing,
+    /// The branch and a pair of conditions: it is a whole sentence.
+    Pair,
 }
 
 /// The end of the checklist.
@@ -274,11 +286,17 @@ fn paired(
             (ItemStatus::Pass, said)
         }
     };
+    let names = if state == ItemStatus::Fail {
+        FigureNames::Pair
+    } else {
+        FigureNames::Nothing
+    };
     Item {
         code,
         asks,
         state,
         figure,
+        names,
     }
 }
 
@@ -304,6 +322,7 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
         asks: "Does no other attack of this norm and radius leave fewer images right than AdvA's?",
         state,
         figure,
+        names: FigureNames::Nothing,
     }
 }
 
@@ -351,6 +370,7 @@ fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
         asks: "Does an attack that may make any image leave no more than guessing?",
         state,
         figure,
+        names: FigureNames::Nothing,
     }
 }
 
@@ -406,6 +426,7 @@ fn probed(model: &Model, branch: Branch) -> [Item; 3] {
         asks,
         state,
         figure,
+        names: FigureNames::Nothing,
     };
     [
         item("gradients-vanish", "Are there gradients to follow?", gradients),

@@ -6,7 +6,7 @@
 use crate::format;
 use crate::metrics::accuracy_count::AccuracyCount;
 use crate::metrics::branch_policy::BranchPolicy;
-use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
+use crate::metrics::diagnosis::{Diagnosis, FigureNames, ItemStatus};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::threat::radius;
 use crate::model::Model;
@@ -55,9 +55,9 @@ pub fn flags(
         flags.extend(failed.map(|item| Flag {
             code: item.code,
             model: diagnosis.model.clone(),
-            message: match item.figure.starts_with("through ") {
-                true => item.figure.clone(),
-                false => format!(
+            message: match item.names {
+                FigureNames::Pair => item.figure.clone(),
+                FigureNames::Nothing => format!(
                     "{} Through the {}: {}",
                     item.asks,
                     BranchPolicy::Fixed(diagnosis.branch).label(),

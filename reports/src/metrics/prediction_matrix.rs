@@ -50,6 +50,12 @@ pub struct PredictionMatrix {
 /// Whether each image is answered right; absent where that is not known.
 pub type Right = Vec<Option<bool>>;
 
+/// Whether both of two answers to each image are right; absent where one is.
+pub fn both_right(a: Right, b: Right) -> Right {
+    let pairs = a.into_iter().zip(b);
+    pairs.map(|(a, b)| a.zip(b).map(|(a, b)| a && b)).collect()
+}
+
 impl PredictionMatrix {
     /// Reads a model's rows.
     ///
@@ -140,13 +146,8 @@ impl PredictionMatrix {
     /// Whether each image is right under a reading and condition.
     pub fn right(&self, policy: BranchPolicy, condition: &Condition) -> Option<Right> {
         let predictions = self.predictions(policy, condition)?;
-        let mut all = predictions[0].right.clone();
-        for seen in &predictions[1..] {
-            for (known, other) in all.iter_mut().zip(&seen.right) {
-                *known = known.zip(*other).map(|(a, b)| a && b);
-            }
-        }
-        Some(all)
+        let each = predictions.into_iter().map(|seen| seen.right.clone());
+        each.reduce(both_right)
     }
 }
 

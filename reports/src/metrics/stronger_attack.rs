@@ -6,7 +6,7 @@ use crate::format::{self, AttackNames};
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::paired_tests::sign_test;
-use crate::metrics::prediction_matrix::{PredictionMatrix, Right};
+use crate::metrics::prediction_matrix::{PredictionMatrix, Right, both_right};
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
@@ -119,19 +119,12 @@ impl Stronger {
 /// radius, what it broke farther away counts as right.
 fn left_at(matrix: &PredictionMatrix, policy: BranchPolicy, attack: &AttackSpec, eps: f64) -> Option<Right> {
     let bounded = !is_minimum_norm(attack);
-    let mut all: Option<Right> = None;
-    for seen in matrix.predictions(policy, &Condition::Attack(attack.clone()))? {
-        let outside = |i: usize| !bounded && f64::from(seen.norm[i]) > eps + ROUNDING;
-        let own = seen.right.iter().enumerate();
-        let own = own.map(|(i, right)| right.map(|right| right || outside(i)));
-        all = Some(match all {
-            None => own.collect(),
-            Some(so_far) => so_far
-                .into_iter()
-                .zip(own)
-                .map(|(a, b)| a.zip(b).map(|(a, b)| a && b))
-                .collect(),
-        });
-    }
-    all
+    let each = matrix.predictions(policy, &Condition::Attack(attack.clone()))?;
+    let each = each.into_iter().map(|seen| -> Right {
+        let outside = |norm: f32| !bounded && f64::from(norm) > eps + ROUNDING;
+        let own = seen.right.iter().zip(&seen.norm);
+        own.map(|(right, norm)| right.map(|right| right || outside(*norm)))
+            .collect()
+    });
+    each.reduce(both_right)
 }

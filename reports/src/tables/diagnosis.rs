@@ -3,6 +3,8 @@
 use super::{Cell, Column, Kind, Table};
 use crate::analysis::Analysis;
 use crate::metrics::BranchPolicy;
+use crate::metrics::diagnosis::{BEATEN, BEYOND_CHANCE, SLACK, ZERO_GRADIENTS};
+use rlnet_suites::attack::headline::UNBOUNDED;
 
 /// One row a model, branch and item, for those that were diagnosed.
 pub fn diagnosis(analysis: &Analysis) -> Table {
@@ -38,7 +40,12 @@ pub fn diagnosis(analysis: &Analysis) -> Table {
         id: "diagnosis",
         whole: None,
         title: "Can the robust number be trusted?".to_owned(),
-        caption: "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below 0.02 divided by the number of pairs of this report. AdvA fails when another attack of its norm, at a radius no larger, leaves at least 5 points fewer images right (p below 0.02); what leaves fewer at all is named. Radius 0.5 or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on 1 % of clean images and never be no number; the loss must rise along PGD's 20 steps and end within a tenth of its rise below its highest. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.".to_owned(),
+        caption: format!(
+            "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below {BEYOND_CHANCE} divided by the number of pairs of this report. AdvA fails when another attack of its norm, at a radius no larger, leaves at least {} points fewer images right (p below {BEYOND_CHANCE}); what leaves fewer at all is named. Radius {UNBOUNDED} or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on {} % of clean images and never be no number; the loss must rise along PGD's 20 steps and end below its highest by at most {} % of its rise. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.",
+            100.0 * BEATEN,
+            100.0 * ZERO_GRADIENTS,
+            100.0 * SLACK
+        ),
         columns,
         rows,
     }

@@ -6,7 +6,7 @@ use super::{Cell, Column, Kind, Table, Value, Whole};
 use crate::analysis::Analysis;
 use crate::format;
 use crate::metrics::BranchPolicy;
-use crate::metrics::robust::{Broken, Overlap};
+use crate::metrics::overlap::{Broken, Overlap};
 use rlnet_suites::Condition;
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
-use crate::metrics::robust::{self, Curve};
+use crate::metrics::joint::{joint as jointly, random_branch};
+use crate::metrics::smallest_perturbation::{self, Curve};
 use crate::metrics::threat::{is_minimum_norm, radius};
 use crate::metrics::{BranchPolicy, Estimate, Known, Unknown};
 use crate::model::Model;
@@ -55,8 +56,7 @@ pub fn joint(analysis: &Analysis) -> Table {
                 .into_iter()
                 .chain(conditions.iter().cloned())
                 .collect();
-            let known: Known<Estimate> =
-                robust::joint(matrix, policy, &all).ok_or_else(|| unfinished(model, &all));
+            let known: Known<Estimate> = jointly(matrix, policy, &all).ok_or_else(|| unfinished(model, &all));
             let source = format!("right when clean and under {head}, {}", policy.label());
             row.push(Cell::share(&known, &source));
         }
@@ -76,7 +76,7 @@ pub fn joint(analysis: &Analysis) -> Table {
 pub fn curves(analysis: &Analysis) -> Table {
     let found: Vec<(&Model, BranchPolicy, Curve)> = read(analysis)
         .flat_map(|(model, matrix, policy)| {
-            let curves = robust::curves(matrix, policy).into_iter();
+            let curves = smallest_perturbation::curves(matrix, policy).into_iter();
             curves.map(move |curve| (model, policy, curve))
         })
         .collect();
@@ -139,7 +139,7 @@ pub fn minima(analysis: &Analysis) -> Table {
     }
     let mut rows = Vec::new();
     for (model, matrix, policy) in read(analysis) {
-        for minimum in robust::minima(matrix, policy) {
+        for minimum in smallest_perturbation::minima(matrix, policy) {
             let norm = crate::metrics::threat::Norm::of(&minimum.attack);
             let mut row = vec![
                 Cell::text(&model.name),
@@ -245,7 +245,7 @@ pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
     }
     for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
         for attack in attacks.iter().filter(|attack| attack.word("branch") == "all") {
-            let Some(mean) = robust::random_branch(matrix, attack) else {
+            let Some(mean) = random_branch(matrix, attack) else {
                 continue;
             };
             rows.push(vec![

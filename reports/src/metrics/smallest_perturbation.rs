@@ -1,15 +1,14 @@
-//! Robustness against every attack at once: for each image the size of the smallest
-//! perturbation that any attack found, and what follows from it.
+//! For each image the size of the smallest perturbation that any attack found, and what follows
+//! from it.
 //!
 //! A perturbation that breaks an image inside a small ball lies inside every larger ball, so
 //! accuracy read off these sizes can only fall as the radius grows: the curve is monotone
 //! by construction, where separate attacks at separate radii need not be. It is an upper
 //! bound of the true curve, as every attack's result is.
 
-use crate::metrics::bits::Bits;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
-use crate::metrics::prediction_matrix::{PredictionMatrix, Right};
+use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::quantile::quantile;
 use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use rlnet_suites::{AttackSpec, Condition};
@@ -97,7 +96,7 @@ pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
                 .into_iter()
                 .map(|radius| (radius, accuracy_at(&found, radius)))
                 .collect(),
-            median: median(found.into_iter().flatten().collect()).filter(|size| size.is_finite()),
+            median: quantile(found.into_iter().flatten().collect(), 0.5).filter(|size| size.is_finite()),
         })
     };
     by_norm.into_iter().filter_map(curve).collect()
@@ -139,101 +138,4 @@ pub fn minima(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Minimum> {
             })
         })
         .collect()
-}
-
-/// The share of images right under all of some conditions at once.
-pub fn joint(matrix: &PredictionMatrix, policy: BranchPolicy, conditions: &[Condition]) -> Option<Estimate> {
-    let mut all: Option<Right> = None;
-    for condition in conditions {
-        let right = matrix.right(policy, condition)?;
-        all = Some(match all {
-            None => right,
-            Some(so_far) => so_far
-                .into_iter()
-                .zip(right)
-                .map(|(a, b)| a.zip(b).map(|(a, b)| a && b))
-                .collect(),
-        });
-    }
-    let known: Vec<bool> = all?.into_iter().flatten().collect();
-    let right = known.iter().filter(|right| **right).count();
-    Some(Estimate::of_images(right as u64, known.len() as u64))
-}
-
-/// Which images two attacks break, of those that are right when clean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overlap {
-    /// Both break it.
-    pub both: u64,
-    /// Only the first.
-    pub first: u64,
-    /// Only the second.
-    pub second: u64,
-}
-
-/// Of the images that are right when clean, which one condition breaks and which it leaves.
-#[derive(Debug, Clone)]
-pub struct Broken {
-    broken: Bits,
-    left: Bits,
-}
-
-impl Broken {
-    /// Looks at one condition; nothing when it, or the clean images, were not measured.
-    pub fn of(matrix: &PredictionMatrix, policy: BranchPolicy, condition: &Condition) -> Option<Self> {
-        let clean = matrix.right(policy, &Condition::Clean)?;
-        let right = matrix.right(policy, condition)?;
-        let is = |wanted: bool| {
-            let both = clean.iter().zip(&right);
-            Bits::pack(both.map(|(clean, right)| *clean == Some(true) && *right == Some(wanted)))
-        };
-        Some(Self {
-            broken: is(false),
-            left: is(true),
-        })
-    }
-
-    /// How much this and another condition agree.
-    pub fn overlap(&self, other: &Self) -> Overlap {
-        Overlap {
-            both: self.broken.shared(&other.broken),
-            first: self.broken.shared(&other.left),
-            second: self.left.shared(&other.broken),
-        }
-    }
-}
-
-/// How much two attacks agree.
-pub fn overlap(
-    matrix: &PredictionMatrix,
-    policy: BranchPolicy,
-    a: &Condition,
-    b: &Condition,
-) -> Option<Overlap> {
-    Some(Broken::of(matrix, policy, a)?.overlap(&Broken::of(matrix, policy, b)?))
-}
-
-/// The median; of an even number the mean of the middle two.
-pub fn median(values: Vec<f64>) -> Option<f64> {
-    quantile(values, 0.5)
-}
-
-/// Accuracy of a defence that picks a branch at random for every image, under one attack made
-/// against all branches: each image counts with the share of branches that are right.
-pub fn random_branch(matrix: &PredictionMatrix, attack: &AttackSpec) -> Option<Estimate> {
-    let condition = Condition::Attack(attack.clone());
-    let predictions = matrix.predictions(BranchPolicy::Worst, &condition)?;
-    if predictions.len() < 2 {
-        return None;
-    }
-    let (mut shares, mut right, mut answers) = (Vec::new(), 0, 0);
-    for image in 0..matrix.images.len() {
-        let known: Option<Vec<bool>> = predictions.iter().map(|seen| seen.right[image]).collect();
-        let Some(known) = known else { continue };
-        let hits = known.iter().filter(|right| **right).count();
-        shares.push(hits as f64 / known.len() as f64);
-        right += hits as u64;
-        answers += known.len() as u64;
-    }
-    Some(Estimate::of_clusters(&shares, right, answers))
 }
