@@ -1,6 +1,6 @@
 //! How numbers and names are written, the same everywhere in a report.
 
-use rlnet_suites::{AttackSpec, Branch};
+use rlnet_suites::AttackSpec;
 use std::collections::BTreeMap;
 
 /// A share in percent: `78.4`.
@@ -161,14 +161,6 @@ pub fn list(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [front @ .., last] => format!("{} and {last}", front.join(", ")),
-    }
-}
-
-/// `the clean branch`, or what a network with one branch has.
-pub fn branch(branch: Branch) -> String {
-    match branch {
-        Branch::Single => "its only branch".to_owned(),
-        other => format!("the {other} branch"),
     }
 }
 

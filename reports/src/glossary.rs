@@ -1,158 +1,124 @@
-//! What every number of a report means, said with the numbers of this report: which attack,
-//! which corruptions, how many images.
+//! The glossary: one definition of each abbreviation and term, shown as a tooltip where the term
+//! heads a column or names a row, and in the page's list of terms.
 
-use crate::analysis::Analysis;
-use crate::format;
-use crate::metrics::BranchPolicy;
-use crate::metrics::cost::ASSUMPTIONS;
-use crate::runs::Runs;
-use crate::sources;
-use rlnet_suites::corruption::BENCHMARK;
-use rlnet_suites::{Branch, Condition};
 use serde::Serialize;
-use std::collections::BTreeSet;
 
-/// A term and its meaning.
-#[derive(Debug, Clone, Serialize)]
-pub struct Definition {
-    /// The term.
-    pub term: String,
-    /// What it means here.
-    pub meaning: String,
+/// A term and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Term {
+    /// The term, as columns and rows write it.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
 }
 
-/// `15 corruptions at severities 1, 3 and 5`.
-pub fn corruption_set(runs: &Runs) -> String {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    let mut severities: BTreeSet<u8> = BTreeSet::new();
-    for condition in runs.conditions() {
-        if let Condition::Corruption { name, severity } = condition
-            && BENCHMARK.contains(&name.as_str())
-        {
-            names.insert(name);
-            severities.insert(severity);
+impl Term {
+    /// A term with its meaning.
+    pub const fn new(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning }
+    }
+}
+
+/// Clean accuracy.
+pub const CA: Term = Term::new(
+    "CA",
+    "Clean accuracy: the share of unchanged test images that are classified correctly.",
+);
+/// Naturally perturbed accuracy.
+pub const NPA: Term = Term::new(
+    "NPA",
+    "Naturally perturbed accuracy: the mean accuracy over the corruptions of the benchmark (Hendrycks and Dietterich, ICLR 2019) and their severities.",
+);
+/// Adversarial accuracy.
+pub const ADVA: Term = Term::new(
+    "AdvA",
+    "Adversarial accuracy: the share of test images that are still classified correctly under the main attack, which sees the whole network. It is an upper bound of the true robust accuracy.",
+);
+/// Mean corruption error.
+pub const MCE: Term = Term::new(
+    "mCE",
+    "Mean corruption error: 100 minus NPA. Here it is not divided by the errors of a base network, so it cannot be compared with an mCE normalised by AlexNet or ResNet-18.",
+);
+/// The policy that papers print.
+pub const ORACLE: Term = Term::new(
+    "oracle",
+    "Each kind of image goes through the branch trained for it, as papers print it. This assumes an oracle that knows what was done to each image.",
+);
+/// One branch for everything.
+pub const ONE_BRANCH: Term = Term::new(
+    "one branch",
+    "Every image is classified, and attacked, through this one branch: what a deployed network can do.",
+);
+/// The branch is left to the attacker.
+pub const WORST: Term = Term::new(
+    "worst of branches",
+    "An image counts only if every branch is correct; under attack, only if the attack against each branch fails. This is what remains if the attacker chooses the branch.",
+);
+/// Nonlinear units.
+pub const RELUS: Term = Term::new(
+    "ReLUs",
+    "Nonlinear units of one forward pass that the network keeps. A removed ReLU passes its input on unchanged.",
+);
+/// How many times fewer ReLUs.
+pub const REDUCTION: Term = Term::new(
+    "Reduction",
+    "All ReLUs of the architecture divided by those that are kept.",
+);
+/// Confidence intervals.
+pub const INTERVAL: Term = Term::new(
+    "[low, high]",
+    "95 % confidence interval. For one condition: Wilson's interval over images. For a mean over conditions: Wilson's interval for the effective number of images, with images as clusters (Korn and Graubard 1998). It covers the choice of test images, not training with another seed.",
+);
+/// P-values.
+pub const P: Term = Term::new(
+    "p",
+    "Two-sided p-value, paired by image: McNemar's exact test for CA and AdvA, a paired z test of the images' own means for NPA.",
+);
+/// Adjusted p-values.
+pub const P_HOLM: Term = Term::new(
+    "p (Holm)",
+    "The p-value after Holm's adjustment for all comparisons of the table. At 0.05 or more the two models are called not distinguishable.",
+);
+/// Oracle minus one branch.
+pub const GAP: Term = Term::new(
+    "oracle gap",
+    "The oracle's CA, NPA and AdvA minus those of the best single branch, which is the one with the largest mean of the three.",
+);
+/// Calibration error.
+pub const ECE: Term = Term::new(
+    "ECE",
+    "Expected calibration error: the mean distance between confidence and accuracy, over bins of confidence.",
+);
+/// Corruption error.
+pub const CE: Term = Term::new(
+    "CE",
+    "Corruption error: the mean error over the severities of one corruption, as it is or divided by that of a base network.",
+);
+/// Inference on encrypted data.
+pub const PI: Term = Term::new(
+    "PI",
+    "Private inference: the network runs on encrypted data, where each ReLU is a garbled circuit and linear layers are cheap.",
+);
+/// Multiply-accumulates.
+pub const MACS: Term = Term::new("MACs", "Multiply-accumulate operations of one forward pass.");
+
+/// What CA, NPA and AdvA are, for which branch, and how sure.
+pub const ACCURACY: &[Term] = &[CA, NPA, ADVA, MCE, INTERVAL, ORACLE, ONE_BRANCH, WORST];
+/// The same, without the mean corruption error, with tests against a baseline.
+pub const COMPARED: &[Term] = &[CA, NPA, ADVA, INTERVAL, P, P_HOLM, ORACLE, WORST];
+
+#[cfg(test)]
+mod tests {
+    use crate::sections::SECTIONS;
+
+    #[test]
+    fn a_term_has_one_definition() {
+        let terms = || SECTIONS.iter().flat_map(|section| section.terms);
+        for term in terms() {
+            assert!(term.meaning.ends_with('.'), "{}", term.name);
+            for other in terms().filter(|other| other.name == term.name) {
+                assert_eq!(other.meaning, term.meaning, "{}", term.name);
+            }
         }
     }
-    let levels: Vec<String> = severities.iter().map(u8::to_string).collect();
-    let of = if names.len() == BENCHMARK.len() {
-        "the 15"
-    } else {
-        "only"
-    };
-    match names.len() {
-        0 => "no corruptions".to_owned(),
-        15 => format!(
-            "{of} corruptions of the benchmark at severities {}",
-            format::list(&levels)
-        ),
-        n => format!(
-            "{of} {n} of the 15 corruptions of the benchmark at severities {}",
-            format::list(&levels)
-        ),
-    }
-}
-
-/// Test images behind the numbers; while nothing is measured, those that are planned.
-pub fn images(analysis: &Analysis) -> u64 {
-    let shares = analysis
-        .triples
-        .iter()
-        .flat_map(|triple| [&triple.ca, &triple.natural.npa, &triple.adva]);
-    let measured = shares
-        .filter_map(|share| share.as_ref().ok())
-        .map(|share| share.images)
-        .max();
-    let mut cells = analysis.runs.runs.iter().flat_map(|run| &run.plan.cells);
-    measured
-        .or_else(|| cells.find_map(|cell| cell.data.test).map(u64::from))
-        .unwrap_or(0)
-}
-
-/// The name of the headline attack.
-pub fn headline(runs: &Runs) -> Option<String> {
-    runs.headline
-        .as_ref()
-        .map(|attack| format::attack(attack, &runs.attacks()))
-}
-
-/// The definitions of a report, in the order in which a reader meets the terms.
-pub fn definitions(analysis: &Analysis) -> Vec<Definition> {
-    let runs = &analysis.runs;
-    let n = format::thousands(images(analysis));
-    let mut list = Vec::new();
-    let mut add = |term: &str, meaning: String| {
-        list.push(Definition {
-            term: term.to_owned(),
-            meaning,
-        });
-    };
-    add(
-        "CA",
-        format!("clean accuracy: the share of {n} unchanged test images that are classified right."),
-    );
-    add(
-        "NPA",
-        format!(
-            "naturally perturbed accuracy: the plain mean, over {}, of accuracy on the same {n} test images. Corrupted images (Hendrycks and Dietterich, ICLR 2019) are {}.",
-            corruption_set(runs),
-            corruption_setup(runs)
-        ),
-    );
-    add(
-        "mCE",
-        format!(
-            "mean corruption error, here 100 minus NPA: the mean error over {}, {n} images each, not normalised by any baseline model. It is not comparable with an mCE normalised by AlexNet or ResNet-18.",
-            corruption_set(runs)
-        ),
-    );
-    match &runs.headline {
-        Some(attack) => add(
-            "AdvA",
-            format!(
-                "adversarial accuracy: the share of {n} test images still classified right under `{attack}`, an attack that sees the whole network and goes through the branch named in the row."
-            ),
-        ),
-        None => add(
-            "AdvA",
-            "adversarial accuracy; the suite names no attack for it.".to_owned(),
-        ),
-    }
-    if runs.models.iter().any(|model| model.branches.len() > 1) {
-        add("oracle", BranchPolicy::Oracle.meaning().to_owned());
-        add(
-            "one branch",
-            BranchPolicy::Fixed(Branch::Clean).meaning().to_owned(),
-        );
-        add("worst of branches", BranchPolicy::Worst.meaning().to_owned());
-        add(
-            "oracle gap",
-            "the oracle's CA, NPA and AdvA minus those of the best single branch, which is the one with the largest mean of the three.".to_owned(),
-        );
-    }
-    add(
-        "[low, high]",
-        "95 % interval. For one condition, Wilson's interval over images. For a mean over conditions, in which every image takes part many times, Wilson's interval for the effective number of images, with images as clusters (Korn and Graubard 1998). Intervals say how far the choice of test images may move a number; they do not cover training with another seed.".to_owned(),
-    );
-    add(
-        "p",
-        "two-sided, paired by image: McNemar's exact test for CA and AdvA, a paired z test of the images' own means for NPA. `p (Holm)` is adjusted for all comparisons of the table; at 0.05 or more the two models are called not distinguishable.".to_owned(),
-    );
-    add(
-        "ReLUs",
-        "nonlinear units of one forward pass; kept ReLUs act, removed ones pass their input on.".to_owned(),
-    );
-    add("private inference", ASSUMPTIONS.to_owned());
-    list
-}
-
-fn corruption_setup(runs: &Runs) -> String {
-    let records = runs.records();
-    let setups: BTreeSet<String> = records
-        .into_iter()
-        .filter_map(|(_, record)| sources::description(record))
-        .collect();
-    if setups.is_empty() {
-        return "not made yet".to_owned();
-    }
-    setups.into_iter().collect::<Vec<_>>().join("; ")
 }

@@ -1,16 +1,21 @@
 //! The page: one file with everything inside, no network, legible in light and dark, on a
-//! phone and on paper.
+//! phone and on paper. What stands on it, and where, is the slice of sections.
 
 use crate::analysis::Analysis;
-use crate::base64;
 use crate::error::ReportError;
 use crate::figures::Figure;
-use crate::glossary::{Definition, definitions};
+use crate::glossary::Term;
 use crate::metrics::BranchPolicy;
 use crate::metrics::flags::Flag;
-use crate::tables::{Cell, Kind, Table, Value as Said};
-use crate::{format, report_format::Format, summary};
+use crate::report_format::Format;
+use crate::sections::{Content, Place, Section};
+use crate::setup::{Fact, facts};
+use crate::summary;
+use crate::tables::{self, Cell, Kind, Table, Value as CellValue};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
+use rlnet_suites::Branch;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -18,48 +23,21 @@ const TEMPLATE: &str = include_str!("../templates/report.html");
 /// Sorting and filtering of tables: the page's only script, inlined.
 const SCRIPT: &str = include_str!("../templates/report.js");
 
-/// Tables that come before the figures, unless they are long: then the figures come first.
-const EARLY: [&str; 8] = [
-    "knees",
-    "reduction",
-    "comparison",
-    "bootstrap",
-    "oracle_gap",
-    "diagnosis",
-    "joint",
-    "published",
-];
-/// Tables below the figures.
-const LATE: [&str; 16] = [
-    "mce",
-    "ce",
-    "corruptions",
-    "severities",
-    "attacks",
-    "attacks_one_by_one",
-    "robustness",
-    "minimum_norm",
-    "overlap",
-    "worst_class",
-    "classes",
-    "confusions",
-    "calibration",
-    "models",
-    "layers",
-    "similarity",
-];
-/// Rows of a long table: more than a screen (own choice).
-const LONG: usize = 30;
 /// Of more networks than this the main table's rows of single branches are in its files only.
 const MANY: usize = 8;
+/// A table with more columns than this has its intervals in tooltips only.
+const DENSE: usize = 13;
 
 #[derive(Serialize)]
 struct PageTable {
     id: &'static str,
     title: String,
     caption: String,
+    dense: bool,
     columns: Vec<PageColumn>,
     rows: Vec<Vec<PageCell>>,
+    /// Terms that name rows: explained where they first stand.
+    legend: Vec<Term>,
     files: Vec<String>,
 }
 
@@ -68,6 +46,7 @@ struct PageColumn {
     head: String,
     unit: &'static str,
     number: bool,
+    meaning: &'static str,
 }
 
 #[derive(Serialize)]
@@ -86,34 +65,48 @@ struct PageFigure {
     title: String,
     caption: String,
     alt: String,
-    /// Data address of the picture, when there is no drawing.
-    picture: Option<String>,
-    size: (u32, u32),
+    /// The drawing as SVG markup, made by this program; rows of pictures have none.
+    drawing: Option<String>,
+    strips: Vec<PageStrip>,
     files: Vec<String>,
 }
 
 #[derive(Serialize)]
+struct PageStrip {
+    label: String,
+    size: (u32, u32),
+    /// Its data address.
+    address: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Item {
+    Table(PageTable),
+    Figure(PageFigure),
+}
+
+#[derive(Serialize)]
 struct Missing {
-    run: String,
     name: String,
     id: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct Page {
     title: String,
     suites: Vec<String>,
     descriptions: Vec<String>,
-    /// Pieces of text, and whether each is an interval.
-    /// A list of them a sentence.
-    answer: Vec<Vec<(String, bool)>>,
-    data: Vec<String>,
-    tables: Vec<PageTable>,
-    /// Tables before the figures, and those below.
-    early: Vec<&'static str>,
-    late: Vec<&'static str>,
-    figures: Vec<PageFigure>,
-    definitions: Vec<Definition>,
+    verdict: String,
+    /// What follows the verdict.
+    summary: Vec<String>,
+    notices: Vec<String>,
+    facts: Vec<Fact>,
+    first: Vec<Item>,
+    grid: Vec<Item>,
+    numbers: Vec<Item>,
+    provenance: Vec<Item>,
+    terms: Vec<Term>,
     missing: Vec<Missing>,
     cells: usize,
     flags: Vec<Flag>,
@@ -126,144 +119,126 @@ struct Page {
 /// When the template fails: a defect of this program.
 pub fn page(
     analysis: &Analysis,
-    tables: &[Table],
-    figures: &[Figure],
+    shown: &[(&Section, Content)],
     formats: &[Format],
 ) -> Result<String, ReportError> {
     let failed = |error: minijinja::Error| ReportError::make("the page", format!("{error:#}"));
-    let runs = &analysis.runs;
-    let mut titles: Vec<String> = Vec::new();
-    let mut descriptions: Vec<String> = Vec::new();
-    for run in &runs.runs {
-        if !titles.contains(&run.plan.title) {
-            titles.push(run.plan.title.clone());
-            descriptions.push(run.plan.description.trim().to_owned());
-        }
-    }
-    let cells: usize = runs.runs.iter().map(|run| run.plan.cells.len()).sum();
-    let is_long = |id: &&str| {
-        let mut tables = tables.iter();
-        tables.any(|table| table.id == *id && table.rows.len() > LONG)
-    };
-    let page = Page {
-        title: titles.join("; "),
-        suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
-        descriptions,
-        answer: summary::sentences(analysis)
-            .iter()
-            .map(|text| pieces(text))
-            .collect(),
-        data: data(analysis),
-        tables: tables
-            .iter()
-            .map(|table| page_table(&for_page(analysis, table), formats))
-            .collect(),
-        early: EARLY.into_iter().filter(|id| !is_long(id)).collect(),
-        late: EARLY.into_iter().filter(is_long).chain(LATE).collect(),
-        figures: figures.iter().map(page_figure).collect(),
-        definitions: definitions(analysis),
-        missing: missing(analysis),
-        cells,
-        flags: analysis.flags.clone(),
-        allowed: allowed(analysis),
-    };
+    let page = Page::of(analysis, shown, formats);
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report", TEMPLATE).map_err(failed)?;
-    let template = environment.get_template("report").map_err(failed)?;
-    let page = serde_json::to_value(&page).map_err(|error| ReportError::make("the page", error))?;
-    // Drawings are markup made by this program: the only thing that is not escaped.
-    let drawings = figures
-        .iter()
-        .filter_map(|figure| Some((figure.id, Value::from_safe_string(figure.inline()?))));
-    template
-        .render(context! { page => to_template(page), drawings => Value::from_pairs(drawings), script => Value::from_safe_string(SCRIPT.to_owned()) })
+    let script = Value::from_safe_string(SCRIPT.to_owned());
+    environment
+        .get_template("report")
+        .and_then(|template| template.render(context! { page => Value::from(Serde(&page)), script }))
         .map_err(failed)
 }
 
-/// Cuts text into words and `[intervals]`, so that the page can set these apart.
-fn pieces(text: &str) -> Vec<(String, bool)> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('[') {
-        let (inside, after) = after.split_once(']').unwrap_or((after, ""));
-        pieces.push((before.to_owned(), false));
-        pieces.push((format!("[{inside}]"), true));
-        rest = after;
+impl Page {
+    fn of(analysis: &Analysis, shown: &[(&Section, Content)], formats: &[Format]) -> Self {
+        let runs = &analysis.runs;
+        let mut summary = summary::sentences(analysis);
+        let mut page = Self {
+            suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
+            verdict: summary.remove(0),
+            summary,
+            notices: summary::notices(analysis),
+            facts: facts(analysis),
+            cells: runs.runs.iter().map(|run| run.plan.cells.len()).sum(),
+            missing: missing(analysis),
+            flags: analysis.flags.clone(),
+            allowed: allowed(analysis),
+            ..Self::default()
+        };
+        let mut titles: Vec<&str> = Vec::new();
+        for run in &runs.runs {
+            if !titles.contains(&run.plan.title.as_str()) {
+                titles.push(&run.plan.title);
+                page.descriptions.push(run.plan.description.trim().to_owned());
+            }
+        }
+        page.title = titles.join("; ");
+        for (section, content) in shown {
+            for term in section.terms {
+                if !page.terms.contains(term) {
+                    page.terms.push(*term);
+                }
+            }
+            let item = match content {
+                Content::Table(table) => {
+                    Item::Table(page_table(section, &for_page(analysis, table), formats))
+                }
+                Content::Figure(figure) => Item::Figure(page_figure(figure)),
+            };
+            match section.place {
+                Place::FirstScreen => page.first.push(item),
+                Place::Grid => page.grid.push(item),
+                Place::Numbers => page.numbers.push(item),
+                Place::Provenance => page.provenance.push(item),
+            }
+        }
+        // Without its own picture the first screen has the first of the grid.
+        let is_figure = |item: &Item| matches!(item, Item::Figure(_));
+        if !page.first.iter().any(is_figure)
+            && let Some(at) = page.grid.iter().position(is_figure)
+        {
+            page.first.insert(0, page.grid.remove(at));
+        }
+        page
     }
-    pieces.push((rest.to_owned(), false));
-    pieces
 }
 
-/// JSON as the template engine has it (its own serde support is an extra feature).
-fn to_template(json: serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::from(()),
-        serde_json::Value::Bool(yes) => Value::from(yes),
-        serde_json::Value::Number(n) => match n.as_i64() {
-            Some(whole) => Value::from(whole),
-            None => Value::from(n.as_f64().unwrap_or_default()),
-        },
-        serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => {
-            Value::from(items.into_iter().map(to_template).collect::<Vec<_>>())
-        }
-        serde_json::Value::Object(fields) => {
-            Value::from_pairs(fields.into_iter().map(|(key, value)| (key, to_template(value))))
-        }
-    }
-}
-
-/// A table as the page has it: of many networks the main one has no rows of single branches.
+/// A table as the page has it: without the column of branches where no network has several. The
+/// main table has no mCE, which is 100 minus NPA, and of many networks no rows of single branches.
 fn for_page<'a>(analysis: &Analysis, table: &'a Table) -> Cow<'a, Table> {
-    let runs = &analysis.runs;
-    if table.id != "main" || runs.models.len() <= MANY {
-        return Cow::Borrowed(table);
-    }
-    let one_of_several = |row: &[Cell]| {
-        let several = |name: &str| runs.model(name).is_some_and(|model| model.branches.len() > 1);
-        match row {
-            [
-                Cell {
-                    value: Said::Text(name),
-                    ..
-                },
-                Cell {
-                    value: Said::Text(read),
-                    ..
-                },
-                ..,
-            ] => several(name) && ![BranchPolicy::Oracle.label(), BranchPolicy::Worst.label()].contains(read),
-            _ => false,
+    let mut shown = Cow::Borrowed(table);
+    let is_main = table.id == tables::accuracy::MAIN.id;
+    let single = BranchPolicy::Fixed(Branch::Single).label();
+    let policy = table.columns.iter().position(|column| column.key == "reading");
+    if let Some(policy) = policy {
+        let is =
+            |row: &[Cell], label: &str| matches!(&row[policy].value, CellValue::Text(text) if text == label);
+        if table.rows.iter().all(|row| is(row, &single)) {
+            remove_column(shown.to_mut(), "reading");
+        } else if is_main && analysis.runs.models.len() > MANY {
+            let whole = [single, BranchPolicy::Oracle.label(), BranchPolicy::Worst.label()];
+            let own = shown.to_mut();
+            own.rows.retain(|row| whole.iter().any(|label| is(row, label)));
+            own.caption
+                .push_str(" The rows of single branches are in this table's files.");
         }
-    };
-    let mut short = table.clone();
-    short.rows.retain(|row| !one_of_several(row));
-    short
-        .caption
-        .push_str(" The rows of single branches are in this table's files.");
-    Cow::Owned(short)
+    }
+    if is_main {
+        remove_column(shown.to_mut(), "mce");
+    }
+    shown
 }
 
-fn page_table(table: &Table, formats: &[Format]) -> PageTable {
-    let columns = table.columns.iter().map(|column| PageColumn {
-        head: column.head.clone(),
-        unit: column.unit,
-        number: column.kind != Kind::Text,
-    });
-    let mut above: Vec<String> = Vec::new();
+fn remove_column(table: &mut Table, key: &str) {
+    if let Some(at) = table.columns.iter().position(|column| column.key == key) {
+        table.columns.remove(at);
+        for row in &mut table.rows {
+            row.remove(at);
+        }
+    }
+}
+
+fn page_table(section: &Section, table: &Table, formats: &[Format]) -> PageTable {
+    let meaning = |name: &str| {
+        let term = section.terms.iter().find(|term| term.name == name);
+        term.map_or("", |term| term.meaning)
+    };
+    let mut above = String::new();
     let mut rows = Vec::new();
     for row in &table.rows {
-        let cells: Vec<PageCell> = row
-            .iter()
-            .zip(&table.columns)
-            .enumerate()
-            .map(|(i, (cell, column))| {
+        let mut cells: Vec<PageCell> = (row.iter().zip(&table.columns))
+            .map(|(cell, column)| {
                 let (text, interval) = cell.shown(column.kind);
                 PageCell {
-                    again: i == 0 && above.first() == Some(&text),
+                    again: false,
                     trace: match &cell.value {
-                        crate::tables::Value::Absent(why) => why.clone(),
+                        CellValue::Absent(why) => why.to_string(),
+                        CellValue::Text(name) if cell.trace.is_empty() => meaning(name).to_owned(),
                         _ => cell.trace.clone(),
                     },
                     text,
@@ -272,95 +247,76 @@ fn page_table(table: &Table, formats: &[Format]) -> PageTable {
                 }
             })
             .collect();
-        above = cells.iter().map(|cell| cell.text.clone()).collect();
+        if let Some(first) = cells.first_mut() {
+            first.again = first.text == above;
+            above.clone_from(&first.text);
+        }
         rows.push(cells);
     }
+    let names_a_row = |term: &&Term| {
+        let mut cells = table.rows.iter().flatten();
+        cells.any(|cell| matches!(&cell.value, CellValue::Text(text) if text == term.name))
+    };
     PageTable {
-        id: table.id,
+        id: section.id,
         title: table.title.clone(),
         caption: table.caption.clone(),
-        columns: columns.collect(),
+        dense: table.columns.len() > DENSE,
+        columns: (table.columns.iter())
+            .map(|column| PageColumn {
+                head: column.head.clone(),
+                unit: column.unit,
+                number: column.kind != Kind::Text,
+                meaning: meaning(&column.head),
+            })
+            .collect(),
         rows,
+        legend: section.terms.iter().filter(names_a_row).copied().collect(),
         files: formats
             .iter()
             .filter_map(|format| format.extension())
-            .map(|extension| format!("tables/{}.{extension}", table.id))
+            .map(|extension| format!("tables/{}.{extension}", section.id))
             .collect(),
     }
 }
 
 fn page_figure(figure: &Figure) -> PageFigure {
-    let mut files = vec![format!("figures/{}.png", figure.id)];
-    if figure.svg.is_some() {
-        files.insert(0, format!("figures/{}.svg", figure.id));
-    }
-    let picture = match figure.svg {
-        Some(_) => None,
-        None => Some(format!("data:image/png;base64,{}", base64::encode(&figure.png))),
-    };
+    let svg = figure.svg.as_ref().map(|_| format!("figures/{}.svg", figure.id));
+    let png = format!("figures/{}.png", figure.id);
     PageFigure {
         id: figure.id,
-        title: figure.title.clone(),
+        title: figure.title.to_owned(),
         caption: figure.caption.clone(),
         alt: figure.alt.clone(),
-        picture,
-        size: figure.size,
-        files,
+        drawing: figure.inline(),
+        strips: (figure.strips.iter())
+            .map(|strip| PageStrip {
+                label: strip.label.clone(),
+                size: strip.size,
+                address: format!("data:image/png;base64,{}", BASE64_STANDARD.encode(&strip.png)),
+            })
+            .collect(),
+        files: svg.into_iter().chain([png]).collect(),
     }
 }
 
 fn missing(analysis: &Analysis) -> Vec<Missing> {
-    let missing = analysis.runs.missing().into_iter();
-    missing
-        .map(|(run, cell)| Missing {
-            run: run.plan.suite.clone(),
+    (analysis.runs.missing().into_iter())
+        .map(|(_, cell)| Missing {
             name: cell.name.clone(),
             id: cell.id.0.clone(),
         })
         .collect()
 }
 
-/// Which images the numbers are about.
-fn data(analysis: &Analysis) -> Vec<String> {
-    let cells = analysis.runs.runs.iter().flat_map(|run| &run.plan.cells);
-    let count = |n: Option<u32>, what: &str| match n {
-        Some(n) => format!("the first {} {what} images", format::thousands(n.into())),
-        None => format!("all {what} images"),
-    };
-    let mut all: Vec<String> = Vec::new();
-    for cell in cells {
-        let data = &cell.data;
-        // Some stages may be trained on other images than the models are measured on.
-        let measured = analysis.runs.runs.iter().filter_map(|run| run.plan.images());
-        let other = measured.clone().all(|images| images.checksum != data.checksum);
-        let said = format!(
-            "{} {}: {} and {} (checksum {}).",
-            if other {
-                "Other stages: data set"
-            } else {
-                "Data set"
-            },
-            data.dataset,
-            count(data.train, "training"),
-            count(data.test, "test"),
-            data.checksum
-        );
-        if !all.contains(&said) {
-            all.push(said);
-        }
-    }
-    all
-}
-
 /// Preflight findings that were let through by hand, each with its model.
 pub(crate) fn allowed(analysis: &Analysis) -> Vec<String> {
-    let records = analysis.runs.records();
     let mut all: Vec<String> = Vec::new();
-    for (_, record) in records {
+    for (_, record) in analysis.runs.records() {
         for finding in &record.provenance.allowed {
-            let said = format!("{}: {finding}", record.cell.model);
-            if !all.contains(&said) {
-                all.push(said);
+            let text = format!("{}: {finding}", record.cell.model);
+            if !all.contains(&text) {
+                all.push(text);
             }
         }
     }

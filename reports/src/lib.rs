@@ -4,7 +4,6 @@
 //! Every number is a function of outcome rows, so nothing is ever re-run to get another one.
 
 pub mod analysis;
-mod base64;
 pub mod columns;
 pub mod error;
 pub mod figures;
@@ -13,8 +12,7 @@ pub mod format;
 pub mod gate;
 pub mod glossary;
 pub mod history;
-mod html;
-mod matched_pairs;
+pub mod html;
 pub mod metrics;
 pub mod model;
 pub mod model_card;
@@ -23,6 +21,8 @@ pub mod report_format;
 pub mod run;
 mod run_files;
 pub mod runs;
+pub mod sections;
+pub mod setup;
 pub mod sources;
 pub mod summary;
 pub mod tables;

@@ -1,6 +1,7 @@
 //! A model of a report.
 
 use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::estimate::Unknown;
 use polars::prelude::*;
 use rlnet_suites::{
     Branch, Cell, CellId, CellSpec, Condition, GradientProbe, LayerSimilarity, ModelRecord, NormBanks,
@@ -39,10 +40,10 @@ pub struct Model {
 
 impl Model {
     /// Why nothing is known of its layers, where nothing is.
-    pub fn without_record(&self) -> &'static str {
+    pub fn without_record(&self) -> Unknown {
         match self.trained {
-            Some(_) => "unfinished: not trained yet",
-            None => "imported: its file says nothing of its layers",
+            Some(_) => Unknown::Unfinished("not trained yet".to_owned()),
+            None => Unknown::because("imported: its file does not describe its layers"),
         }
     }
 

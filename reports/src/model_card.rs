@@ -75,7 +75,7 @@ fn card(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<Valu
     put("clean_acc_interval", interval(clean));
     put("images", json!(clean.images));
     put("read_through", json!(triple.policy.label()));
-    put("footnote", json!(triple.policy.meaning()));
+    put("footnote", json!(triple.policy.term().meaning));
     if let Some(record) = &model.record {
         put("relus_kept", json!(record.kept()));
         put("relus_in_all", json!(record.total()));

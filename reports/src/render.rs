@@ -3,13 +3,15 @@
 
 use crate::analysis::Analysis;
 use crate::error::ReportError;
-use crate::figures::{self, Figure};
+use crate::figures::Figure;
 use crate::files;
 use crate::html;
 use crate::metrics::Link;
 use crate::model_card;
 use crate::report_format::Format;
 use crate::runs::Runs;
+use crate::sections::{self, Content, SECTIONS};
+use crate::summary;
 use crate::tables::{self, Table};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ pub struct Rendered {
     pub files: Vec<PathBuf>,
     /// The main table, for a terminal.
     pub markdown: String,
-    /// The answer in plain words, sentence by sentence.
+    /// Warnings, and the summary: the verdict and at most three more sentences.
     pub answer: Vec<String>,
     /// The main table with all its counts, for `--json`.
     pub json: serde_json::Value,
@@ -72,7 +74,11 @@ pub fn render_over(
 /// When a file of a run cannot be read or a file of the report cannot be written.
 pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rendered, ReportError> {
     let folder = out.join("report");
-    let tables = tables::all(analysis);
+    // Raw numbers need no drawings.
+    let draw = formats
+        .iter()
+        .any(|format| !matches!(format, Format::Csv | Format::Json));
+    let shown = sections::shown(analysis, SECTIONS, draw)?;
     let mut written = Vec::new();
     let mut put = |path: PathBuf, bytes: &[u8]| -> Result<PathBuf, ReportError> {
         files::write_atomic(&path, bytes)?;
@@ -80,10 +86,11 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         Ok(path)
     };
     files::create_folder(&folder.join("tables"))?;
-    for table in &tables {
+    for (section, content) in &shown {
+        let Content::Table(table) = content else { continue };
         for format in formats {
-            if let Some((extension, text)) = table_text(table, *format) {
-                let path = folder.join("tables").join(format!("{}.{extension}", table.id));
+            if let Some((extension, text)) = table_text(table, *format)? {
+                let path = folder.join("tables").join(format!("{}.{extension}", section.id));
                 put(path, text.as_bytes())?;
             }
         }
@@ -97,26 +104,23 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         }
     }
     let mut index = folder.clone();
-    // Raw numbers need no drawings.
-    let drawn = formats
-        .iter()
-        .any(|format| !matches!(format, Format::Csv | Format::Json));
-    if drawn {
-        let figures = figures::all(analysis)?;
+    if draw {
         files::create_folder(&folder.join("figures"))?;
-        for figure in &figures {
-            put_figure(&folder.join("figures"), figure, &mut put)?;
+        for (_, content) in &shown {
+            if let Content::Figure(figure) = content {
+                put_figure(&folder.join("figures"), figure, &mut put)?;
+            }
         }
         // The page last: whoever sees it sees what it links to.
         if formats.contains(&Format::Html) {
-            let page = html::page(analysis, &tables, &figures, formats)?;
+            let page = html::page(analysis, &shown, formats)?;
             index = put(folder.join("index.html"), page.as_bytes())?;
         }
     }
     let main = tables::accuracy::main(analysis);
     let mut json = main.json();
-    let diagnosis = tables.iter().find(|table| table.id == "diagnosis");
-    if let (Some(diagnosis), Some(fields)) = (diagnosis, json.as_object_mut()) {
+    let diagnosis = tables::diagnosis::diagnosis(analysis);
+    if let (false, Some(fields)) = (diagnosis.rows.is_empty(), json.as_object_mut()) {
         fields.insert("diagnosis".to_owned(), diagnosis.json());
     }
     let allowed = html::allowed(analysis);
@@ -128,7 +132,7 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         folder,
         files: written,
         markdown: main.markdown(),
-        answer: crate::summary::sentences(analysis),
+        answer: [summary::notices(analysis), summary::sentences(analysis)].concat(),
         json,
     })
 }
@@ -142,15 +146,15 @@ pub fn main_table_json(dirs: &[PathBuf]) -> Result<serde_json::Value, ReportErro
     Ok(tables::accuracy::main(&analysis).json())
 }
 
-fn table_text(table: &Table, format: Format) -> Option<(&'static str, String)> {
+fn table_text(table: &Table, format: Format) -> Result<Option<(&'static str, String)>, ReportError> {
     let text = match format {
-        Format::Html => return None,
+        Format::Html => return Ok(None),
         Format::Markdown => table.markdown(),
         Format::Latex => table.latex(),
-        Format::Csv => table.csv(),
-        Format::Json => table.json_text(),
+        Format::Csv => table.csv()?,
+        Format::Json => table.json_text()?,
     };
-    format.extension().map(|extension| (extension, text))
+    Ok(format.extension().map(|extension| (extension, text)))
 }
 
 fn put_figure(

@@ -1,17 +1,21 @@
-//! The answer in plain words: the first paragraph of a report. Every number carries its
-//! interval, and what cannot be told apart is said to be so.
+//! The summary: a verdict and at most three more sentences. Every number carries its interval.
 
 use crate::analysis::Analysis;
 use crate::format;
-use crate::glossary::{headline, images};
-use crate::matched_pairs;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
 use crate::metrics::flags::AT_CHANCE;
 use crate::metrics::reduction::{Knee, Sweep};
-use crate::metrics::{BranchPolicy, Comparison, DiagnosisVerdict, Estimate, Gap, Measure, Stronger};
+use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Measure, Stronger};
 use crate::model::Model;
+use crate::setup::headline;
 use crate::tables::reduction::knee_with_range;
+use rlnet_suites::Branch;
 use rlnet_suites::train::Stage;
+use std::cmp::Ordering;
+
+/// The preflight's code for a model with other classes than the data: it says nothing about
+/// whether the gradients can be trusted.
+const CLASSES: &str = "classes";
 
 /// The model that the report is about: of networks that differ only in their ReLUs the one at the
 /// knee; else the first student that is not the baseline, the first other model, the only one.
@@ -45,93 +49,100 @@ fn at_knee(sweep: &Sweep) -> Option<&str> {
     Some(&sweep.points.get(at)?.name)
 }
 
-/// The answer, sentence by sentence, warnings first.
+/// What must be known before the summary is read: warnings of the runs, and findings of the
+/// preflight that the user let through.
+pub fn notices(analysis: &Analysis) -> Vec<String> {
+    let mut notices = analysis.runs.warnings.clone();
+    notices.extend(subject(analysis).and_then(|model| overridden(analysis, model)));
+    notices
+}
+
+/// The summary: the verdict first, at most four sentences.
 pub fn sentences(analysis: &Analysis) -> Vec<String> {
-    let mut sentences = analysis.runs.warnings.clone();
-    sentences.extend(subject(analysis).and_then(|model| overridden(analysis, model)));
-    sentences.extend(answer(analysis));
-    sentences
+    let Some(model) = subject(analysis) else {
+        return vec!["This run evaluates no model.".to_owned()];
+    };
+    let rest = [
+        relus(analysis, model),
+        branches(analysis, model),
+        trust(analysis, model),
+    ];
+    std::iter::once(verdict(analysis, model))
+        .chain(rest.into_iter().flatten())
+        .collect()
 }
 
-/// What the preflight found of a model or its surrogates and `--allow` let through, each once.
-fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
-    let records = analysis.runs.records();
-    let own = records
-        .iter()
-        .filter(|(_, record)| record.cell.model == model.name);
-    let mut all: Vec<String> = Vec::new();
-    for finding in own.flat_map(|(_, record)| &record.provenance.allowed) {
-        if !all.contains(finding) {
-            all.push(finding.clone());
-        }
-    }
-    all
+/// The verdict: whether the network guesses; else better or worse than the baseline, and on what;
+/// without a baseline, its accuracies.
+fn verdict(analysis: &Analysis, model: &Model) -> String {
+    guessing(analysis, model)
+        .or_else(|| against_baseline(analysis, model))
+        .or_else(|| accuracies(analysis, model))
+        .unwrap_or_else(|| format!("No accuracy of {} is measured yet.", model.name))
 }
 
-fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
-    let findings = let_through(analysis, model);
-    (!findings.is_empty()).then(|| {
+fn guessing(analysis: &Analysis, model: &Model) -> Option<String> {
+    let names = [Some(&model.name), analysis.runs.baseline.as_ref()];
+    let guess: Vec<String> = (analysis.flags.iter())
+        .filter(|flag| flag.code == AT_CHANCE && names.contains(&Some(&flag.model)))
+        .map(|flag| flag.model.clone())
+        .collect();
+    (!guess.is_empty()).then(|| {
         format!(
-            "{} was let through with --allow in spite of what its preflight found ({}), which makes its numbers under attack wrong.",
-            model.name,
-            format::list(&findings)
+            "{} cannot be told from guessing on clean images, so the other numbers mean nothing.",
+            format::list(&guess)
         )
     })
 }
 
-fn answer(analysis: &Analysis) -> Vec<String> {
-    let Some(model) = subject(analysis) else {
-        return vec!["This run evaluates no model.".to_owned()];
-    };
-    let parts = [
-        guessing(analysis, model),
-        sweep(analysis, model),
-        in_short(analysis, model),
-        kept(analysis, model),
-        against_baseline(analysis, model, Measure::AdvA),
-        against_baseline(analysis, model, Measure::Ca),
-        against_baseline(analysis, model, Measure::Npa),
-        one_branch(analysis, model),
-        attacker_chooses(analysis, model),
-    ];
-    let mut said: Vec<String> = parts.into_iter().flatten().collect();
-    let mut sweeps = analysis.sweeps.iter();
-    if let Some(own) = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name)) {
-        said.extend(matched_pairs::sentences(analysis, own, &model.name));
+fn against_baseline(analysis: &Analysis, model: &Model) -> Option<String> {
+    let baseline = analysis.runs.baseline.as_deref()?;
+    let (mut better, mut worse, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    for (measure, what) in [
+        (Measure::AdvA, "under attack"),
+        (Measure::Ca, "on clean images"),
+        (Measure::Npa, "on corrupted images"),
+    ] {
+        let found = analysis.comparisons.iter().find(|found| {
+            found.model == model.name && found.measure == measure && found.policy == BranchPolicy::Oracle
+        });
+        let Some(found) = found else { continue };
+        let difference = &found.difference;
+        let [value, low, high] = [difference.value, difference.low, difference.high].map(format::points);
+        let text = format!("{what} ({value} points [{low},\u{a0}{high}])");
+        match found.side() {
+            Ordering::Greater => better.push(text),
+            Ordering::Less => worse.push(text),
+            Ordering::Equal => alike.push(text),
+        }
     }
-    let triple = analysis.triple(&model.name, BranchPolicy::Oracle);
-    if !said.is_empty() && triple.is_some_and(|triple| triple.ca.is_err() && triple.adva.is_err()) {
-        said.push(format!("No accuracy of {} is measured yet.", model.name));
-    }
-    said.extend(trust(analysis, model));
-    if said.is_empty() {
-        return vec![format!(
-            "Nothing can be said of {} in one sentence: it was not attacked at a radius, or its cells are not finished.",
-            model.name
-        )];
-    }
-    said
+    let parts: Vec<String> = [
+        ("better", better),
+        ("worse", worse),
+        ("not distinguishable", alike),
+    ]
+    .into_iter()
+    .filter(|(_, on)| !on.is_empty())
+    .map(|(how, on)| format!("{how} {}", format::list(&on)))
+    .collect();
+    (!parts.is_empty()).then(|| format!("Against {baseline}, {} is {}.", model.name, parts.join("; ")))
 }
 
-/// What must be known before any other number is read.
-fn guessing(analysis: &Analysis, model: &Model) -> Option<String> {
-    let names = [Some(&model.name), analysis.runs.baseline.as_ref()];
-    let flags = analysis.flags.iter().filter(|flag| flag.code == AT_CHANCE);
-    let mut guess: Vec<String> = flags.map(|flag| flag.model.clone()).collect();
-    guess.retain(|name| names.contains(&Some(name)));
-    match guess.as_slice() {
-        [] => None,
-        [one] => Some(format!(
-            "{one} cannot be told from guessing on clean images, so read nothing into its numbers."
-        )),
-        all => Some(format!(
-            "{} cannot be told from guessing on clean images, so read nothing into their numbers.",
-            format::list(all)
-        )),
-    }
+fn accuracies(analysis: &Analysis, model: &Model) -> Option<String> {
+    let triple = analysis.triple(&model.name, BranchPolicy::Oracle)?;
+    let attack = headline(&analysis.runs).unwrap_or_default();
+    let parts: Vec<String> = [
+        (&triple.ca, "clean images".to_owned()),
+        (&triple.natural.npa, "corrupted images".to_owned()),
+        (&triple.adva, format!("images under {attack}")),
+    ]
+    .into_iter()
+    .filter_map(|(share, of)| Some(format!("{} of {of}", with_interval(share.as_ref().ok()?))))
+    .collect();
+    (!parts.is_empty()).then(|| format!("{} classifies {} correctly.", model.name, format::list(&parts)))
 }
 
-fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
+fn relus(analysis: &Analysis, model: &Model) -> Option<String> {
     let record = model.record.as_ref()?;
     let (kept, total) = (record.kept(), record.total());
     let own = if kept == total {
@@ -145,247 +156,164 @@ fn kept(analysis: &Analysis, model: &Model) -> Option<String> {
             total as f64 / kept.max(1) as f64
         )
     };
-    let baseline = analysis
-        .runs
-        .baseline
-        .as_deref()
-        .and_then(|name| analysis.runs.model(name));
-    match baseline.and_then(|other| Some((other, other.record.as_ref()?))) {
-        Some((other, theirs)) if other.name != model.name => Some(format!(
-            "{own}; the baseline {} keeps {}.",
-            other.name,
-            format::thousands(theirs.kept())
+    let knee = analysis
+        .sweeps
+        .iter()
+        .find(|sweep| sweep.points.iter().any(|point| point.name == model.name))
+        .and_then(|sweep| {
+            let line = sweep
+                .lines
+                .iter()
+                .find(|line| line.measure == Measure::AdvA && line.policy == BranchPolicy::Oracle)?;
+            let knee = knee_with_range(sweep, line);
+            Some(format!("against {}, AdvA is {knee}", sweep.reference))
+        });
+    Some(match knee {
+        Some(knee) => format!("{own}; {knee}."),
+        None => format!("{own}."),
+    })
+}
+
+/// What one branch alone keeps, and what is left if the attacker chooses the branch.
+fn branches(analysis: &Analysis, model: &Model) -> Option<String> {
+    let gap = analysis.gaps.iter().find(|gap| gap.model == model.name);
+    let single = gap.and_then(|gap| {
+        let triple = analysis.triple(&model.name, gap.best)?;
+        let measures = [
+            ("CA", &triple.ca),
+            ("NPA", &triple.natural.npa),
+            ("AdvA", &triple.adva),
+        ];
+        let (lost, (name, share)) = (gap.values().into_iter())
+            .zip(measures)
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        // Less than a tenth of a point is no loss in any table.
+        if lost < 0.0005 {
+            return Some(format!("The {} alone has all three numbers", gap.best.label()));
+        }
+        Some(format!(
+            "No single branch has all three numbers: the best, the {}, has {name} {}",
+            gap.best.label(),
+            with_interval(share.as_ref().ok()?)
+        ))
+    });
+    let worst = (model.branches.len() > 1)
+        .then(|| {
+            analysis
+                .triple(&model.name, BranchPolicy::Worst)?
+                .adva
+                .as_ref()
+                .ok()
+        })
+        .flatten()
+        .map(with_interval);
+    match (single, worst) {
+        (Some(single), Some(worst)) => Some(format!(
+            "{single}; if the attacker chooses the branch, AdvA is {worst}."
         )),
-        _ => Some(format!("{own}.")),
+        (Some(single), None) => Some(format!("{single}.")),
+        (None, Some(worst)) => Some(format!("If the attacker chooses the branch, AdvA is {worst}.")),
+        (None, None) => None,
     }
 }
 
-/// Better or worse than the baseline, and on what: the verdict before its numbers.
-fn in_short(analysis: &Analysis, model: &Model) -> Option<String> {
-    let baseline = analysis.runs.baseline.as_deref()?;
-    let (mut better, mut worse, mut alike) = (Vec::new(), Vec::new(), Vec::new());
-    for (measure, what) in [
-        (Measure::AdvA, "under attack"),
-        (Measure::Ca, "on clean images"),
-        (Measure::Npa, "on corrupted images"),
-    ] {
-        let found = analysis.comparisons.iter().find(|found| {
-            found.model == model.name && found.measure == measure && found.policy == BranchPolicy::Oracle
-        });
-        let Some(found) = found else { continue };
-        let [value, low, high] = [
-            found.difference.value,
-            found.difference.low,
-            found.difference.high,
-        ]
-        .map(format::points);
-        let said = format!("{what} ({value} points [{low},\u{a0}{high}])");
-        match found.verdict() {
-            "higher" => better.push(said),
-            "lower" => worse.push(said),
-            _ => alike.push(said),
+/// What the preflight found of a model or its surrogates and `--allow` let through, each once.
+fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for (_, record) in analysis.runs.records() {
+        for finding in &record.provenance.allowed {
+            if record.cell.model == model.name && !all.contains(finding) {
+                all.push(finding.clone());
+            }
         }
     }
-    let parts = [
-        ("better", better),
-        ("worse", worse),
-        ("not distinguishable", alike),
-    ];
-    let parts = parts.into_iter().filter(|(_, on)| !on.is_empty());
-    let parts: Vec<String> = parts
-        .map(|(how, on)| format!("{how} {}", format::list(&on)))
+    all
+}
+
+fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
+    let findings = let_through(analysis, model);
+    (!findings.is_empty()).then(|| {
+        format!(
+            "{} was let through with --allow in spite of what its preflight found ({}), so its numbers under attack are wrong.",
+            model.name,
+            format::list(&findings)
+        )
+    })
+}
+
+/// Whether the numbers under attack can be trusted.
+fn trust(analysis: &Analysis, model: &Model) -> Option<String> {
+    let signs: Vec<String> = let_through(analysis, model)
+        .into_iter()
+        .filter(|finding| finding.rsplit(": ").next() != Some(CLASSES))
         .collect();
-    (!parts.is_empty()).then(|| format!("Against {baseline}, {} is {}.", model.name, parts.join("; ")))
-}
-
-fn against_baseline(analysis: &Analysis, model: &Model, measure: Measure) -> Option<String> {
-    let named = |comparison: &&Comparison| {
-        comparison.model == model.name
-            && comparison.measure == measure
-            && comparison.policy == BranchPolicy::Oracle
-    };
-    let what = match measure {
-        Measure::AdvA => format!("images under {}", headline(&analysis.runs)?),
-        Measure::Npa => "corrupted images".to_owned(),
-        Measure::AugMix => "AugMix images".to_owned(),
-        Measure::Ca => "clean images".to_owned(),
-    };
-    let branch = branch_of(model, measure);
-    let Some(found) = analysis.comparisons.iter().find(named) else {
-        // Without a baseline the number stands alone, and is said once.
-        let triple = analysis.triple(&model.name, BranchPolicy::Oracle)?;
-        let share = match measure {
-            Measure::AdvA => triple.adva.as_ref().ok()?,
-            Measure::Npa => triple.natural.npa.as_ref().ok()?,
-            Measure::Ca => triple.ca.as_ref().ok()?,
-            Measure::AugMix => return None,
-        };
-        return Some(format!(
-            "Through {branch} it is right on {} of {what}.",
-            with_interval(share)
-        ));
-    };
-    let baseline = analysis.runs.baseline.as_deref()?;
-    Some(format!(
-        "Through {branch} it is right on {} of {what}, where {baseline} is right on {} (p\u{a0}{}).",
-        with_interval(&found.this),
-        with_interval(&found.baseline),
-        p(found.adjusted)
-    ))
-}
-
-fn branch_of(model: &Model, measure: Measure) -> String {
-    use rlnet_suites::Branch;
-    let wanted = match measure {
-        Measure::AdvA => Branch::Adversarial,
-        Measure::Npa if model.branches.contains(&Branch::Natural) => Branch::Natural,
-        _ => Branch::Clean,
-    };
-    match model.branches.as_slice() {
-        [only] => format::branch(*only),
-        _ => format!("its {wanted} branch"),
+    let own: Vec<&Diagnosis> = (analysis.diagnoses.iter())
+        .filter(|diagnosis| diagnosis.model == model.name)
+        .collect();
+    let asked: Vec<String> = (own.iter())
+        .filter(|diagnosis| diagnosis.was_asked())
+        .map(|diagnosis| diagnosed(analysis, diagnosis, &signs))
+        .collect();
+    if !asked.is_empty() {
+        return Some(format!("{}.", asked.join("; ")));
     }
-}
-
-fn one_branch(analysis: &Analysis, model: &Model) -> Option<String> {
-    let gap: &Gap = analysis.gaps.iter().find(|gap| gap.model == model.name)?;
-    let single = analysis.triple(&model.name, gap.best)?;
-    let say = |triple: &crate::metrics::Triple| {
-        let numbers = [
-            ("CA", triple.ca.as_ref().ok()),
-            ("NPA", triple.natural.npa.as_ref().ok()),
-            ("AdvA", triple.adva.as_ref().ok()),
-        ];
-        let said: Vec<String> = numbers
-            .into_iter()
-            .filter_map(|(name, share)| Some(format!("{name} {}", with_interval(share?))))
-            .collect();
-        format::list(&said)
-    };
-    let loss = gap.values().into_iter().fold(0.0, f64::max);
-    let turn = if loss >= 0.0005 {
-        "Papers print such numbers, each kind of image through its own branch; but no one branch has all three"
+    let measured = analysis.triple(&model.name, BranchPolicy::Oracle)?.adva.is_ok();
+    if !measured {
+        return None;
+    }
+    let stronger = (analysis.runs.headline.as_ref())
+        .zip(analysis.matrix(&model.name))
+        .and_then(|(headline, matrix)| Stronger::find(headline, matrix, BranchPolicy::Oracle));
+    let failed = own.iter().flat_map(|diagnosis| failed(diagnosis));
+    let failed: Vec<String> = failed.chain(signs).collect();
+    let found: Vec<String> = (!failed.is_empty())
+        .then(|| format!("there are signs that it is too high ({})", format::list(&failed)))
+        .into_iter()
+        .chain(stronger.map(|stronger| stronger.said(&analysis.names)))
+        .collect();
+    let found = if found.is_empty() {
+        "no sign of masked gradients was seen, but not every check was run".to_owned()
     } else {
-        "One branch keeps them all"
+        found.join(", and ")
     };
     Some(format!(
-        "{turn}: its best single branch, the {}, has {}.",
-        gap.best.label(),
-        say(single)
+        "Accuracy under {} is an upper bound on true robust accuracy: {found}.",
+        headline(&analysis.runs).unwrap_or_default()
     ))
 }
 
-fn attacker_chooses(analysis: &Analysis, model: &Model) -> Option<String> {
-    if model.branches.len() < 2 {
-        return None;
-    }
-    let worst = analysis
-        .triple(&model.name, BranchPolicy::Worst)?
-        .adva
-        .as_ref()
-        .ok()?;
-    Some(format!(
-        "If the attacker may choose the branch, {} of {} images remain right under attack.",
-        with_interval(worst),
-        format::thousands(images(analysis))
-    ))
-}
-
-/// Where accuracy falls, when it is one of several networks that differ in their ReLUs only.
-fn sweep(analysis: &Analysis, model: &Model) -> Option<String> {
-    let mut sweeps = analysis.sweeps.iter();
-    let sweep = sweeps.find(|sweep| sweep.points.iter().any(|point| point.name == model.name))?;
-    let own = sweep
-        .lines
+/// The codes of the items of a diagnosis that failed.
+fn failed(diagnosis: &Diagnosis) -> impl Iterator<Item = String> {
+    diagnosis
+        .items
         .iter()
-        .filter(|line| line.policy == BranchPolicy::Oracle);
-    let lines = own.map(|line| format!("{} {}", line.measure.name(), knee_with_range(sweep, line)));
-    let lines: Vec<String> = lines.collect();
-    if lines.is_empty() {
-        return None;
-    }
-    Some(format!(
-        "With ever fewer ReLUs, {} against {}, each kind of image through its own branch (in brackets where that limit may lie by the losses' 95 % intervals): {}.",
-        sweep.name,
-        sweep.reference,
-        lines.join("; ")
-    ))
+        .filter(|item| item.state == ItemStatus::Fail)
+        .map(|item| item.code.to_owned())
 }
 
-/// Whether its robust numbers can be trusted, branch by branch, where that was asked.
-fn trust(analysis: &Analysis, model: &Model) -> Vec<String> {
-    let own = analysis
-        .diagnoses
-        .iter()
-        .filter(|diagnosis| diagnosis.model == model.name);
-    // A finding that was let through is a sign as well, but for the number of classes.
-    let mut signs = let_through(analysis, model);
-    signs.retain(|finding| !finding.ends_with("classes"));
-    let robust = analysis
-        .triple(&model.name, BranchPolicy::Oracle)
-        .is_some_and(|triple| triple.adva.is_ok());
-    if robust && !own.clone().any(Diagnosis::was_asked) {
-        let attack = headline(&analysis.runs).unwrap_or_default();
-        let stronger = (analysis.runs.headline.as_ref())
-            .zip(analysis.matrix(&model.name))
-            .and_then(|(headline, matrix)| Stronger::find(headline, matrix, BranchPolicy::Oracle));
-        let failed = own.flat_map(|diagnosis| &diagnosis.items);
-        let failed = failed
-            .filter(|item| item.state == ItemStatus::Fail)
-            .map(|item| item.code.to_owned());
-        let failed: Vec<String> = failed.chain(signs).collect();
-        let signs = (!failed.is_empty())
-            .then(|| format!("there are signs that it is too high ({})", format::list(&failed)));
-        let seen = match (stronger, signs) {
-            (Some(stronger), signs) => {
-                let signs = signs.map_or(String::new(), |signs| format!("{signs}, and "));
-                format!("{signs}{}", stronger.said(&analysis.names))
-            }
-            (None, Some(signs)) => signs,
-            (None, None) => {
-                "no sign of masked gradients was seen, but not every check for them was run".to_owned()
-            }
-        };
-        return vec![format!(
-            "Its number under attack is what {attack} leaves, an upper bound of what is robust: {seen}."
-        )];
-    }
-    let asked = own.filter(|diagnosis| diagnosis.was_asked());
-    asked
-        .map(|diagnosis| {
-            let failed = diagnosis
-                .items
-                .iter()
-                .filter(|item| item.state == ItemStatus::Fail);
-            let failed: Vec<String> = failed.map(|item| item.code.to_owned()).collect();
-            let branch = BranchPolicy::Fixed(diagnosis.branch).label();
-            let why = match diagnosis.verdict {
-                DiagnosisVerdict::Suspicious => format!("suspicious ({})", format::list(&failed)),
-                DiagnosisVerdict::Trustworthy if !signs.is_empty() => {
-                    format!("suspicious (its preflight: {})", format::list(&signs))
-                }
-                DiagnosisVerdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
-                DiagnosisVerdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
-            };
-            let lower = diagnosis.stronger.as_ref();
-            let lower = lower.map_or(String::new(), |stronger| {
-                format!("; but {}", stronger.said(&analysis.names))
-            });
-            format!("Through the {branch}, its robust number is {why}{lower}.")
-        })
-        .collect()
+/// The verdict of a diagnosis, `through the clean branch the robust number is ...`.
+fn diagnosed(analysis: &Analysis, diagnosis: &Diagnosis, signs: &[String]) -> String {
+    let failed: Vec<String> = failed(diagnosis).collect();
+    let why = match diagnosis.verdict {
+        DiagnosisVerdict::Suspicious => format!("suspicious ({})", format::list(&failed)),
+        DiagnosisVerdict::Trustworthy if !signs.is_empty() => {
+            format!("suspicious (its preflight: {})", format::list(signs))
+        }
+        DiagnosisVerdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
+        DiagnosisVerdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
+    };
+    let lower = (diagnosis.stronger.as_ref())
+        .map(|stronger| format!("; but {}", stronger.said(&analysis.names)))
+        .unwrap_or_default();
+    let whose = match diagnosis.branch {
+        Branch::Single => "The".to_owned(),
+        branch => format!("Through the {branch} branch the"),
+    };
+    format!("{whose} robust number is {why}{lower}")
 }
 
 /// `31.2 % [27.3, 35.4]`, with spaces that do not break a line.
 fn with_interval(share: &Estimate) -> String {
     let [value, low, high] = [share.value, share.low, share.high].map(format::percent);
     format!("{value}\u{a0}% [{low},\u{a0}{high}]")
-}
-
-fn p(value: f64) -> String {
-    let text = format::p_value(value);
-    match text.strip_prefix('<') {
-        Some(bound) => format!("<\u{a0}{bound}"),
-        None => format!("=\u{a0}{text}"),
-    }
 }

@@ -38,19 +38,29 @@
     Array.from(head.parentNode.cells).forEach(function (other) { other.removeAttribute("aria-sort"); });
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
   }
-  document.querySelectorAll("section.table table").forEach(function (table) {
+  // A link to a folded table opens it; paper has all of them.
+  function unfold() {
+    var target = location.hash && document.getElementById(location.hash.slice(1));
+    var fold = target && target.closest("details");
+    if (fold) { fold.open = true; }
+  }
+  window.addEventListener("hashchange", unfold);
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll("details").forEach(function (fold) { fold.open = true; });
+  });
+  unfold();
+  document.querySelectorAll(".table table").forEach(function (table) {
     var rows = Array.from(table.tBodies[0].rows);
     if (rows.length < 2) { return; }
     Array.from(table.tHead.rows[0].cells).forEach(function (head, at) {
       head.classList.add("sortable");
       head.tabIndex = 0;
-      head.title = "Sort by this column";
       head.addEventListener("click", function () { sort(table, head, at); });
       head.addEventListener("keydown", function (event) {
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(table, head, at); }
       });
     });
-    if (rows.length < 8) { return; }
+    if (rows.length < 12) { return; }
     var box = document.createElement("input");
     box.type = "search";
     box.className = "filter";

@@ -293,7 +293,12 @@ fn the_terminal_and_the_program_get_the_main_table() {
         let value = right.as_f64().expect("a count") / answers.as_f64().expect("a count");
         assert!((value - row["ca"]["value"].as_f64().expect("a share")).abs() < 1e-12);
     }
-    assert!(rendered.answer.join(" ").contains("no one branch has all three"));
+    assert!(
+        rendered
+            .answer
+            .join(" ")
+            .contains("No single branch has all three")
+    );
 }
 
 #[test]

@@ -146,6 +146,25 @@ fn two_percent_of_flipped_decisions_are_found_and_listed() {
 }
 
 #[test]
+fn names_break_neither_markdown_nor_junit() {
+    let mut verdict = judged(&plan_of(SUITE, &[]), &|_| {}, NOTHING);
+    for check in &mut verdict.checks {
+        check.question.model = "a|b\n<img src=x> & \"c\"".to_owned();
+    }
+    let markdown = verdict.markdown();
+    let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 2 + verdict.checks.len(), "{markdown}");
+    let bars = |line: &&str| line.replace("\\|", "").matches('|').count() == 11;
+    assert!(rows.iter().all(bars) && !markdown.contains("<img"), "{markdown}");
+    let junit = verdict.junit();
+    assert!(
+        junit.contains("a|b&lt;img src=x&gt; &amp; &quot;c&quot;."),
+        "{junit}"
+    );
+    assert_eq!(junit.lines().count(), 5 + verdict.checks.len(), "{junit}");
+}
+
+#[test]
 fn a_weakened_attack_is_told_from_a_stronger_model() {
     // The same weights under the same name of attack: it stops at half the radius.
     let plant = |row: &mut Outcome| {

@@ -6,8 +6,10 @@ mod end_to_end;
 mod gate;
 mod history;
 mod metrics;
+mod names;
 mod reduction;
 mod runs;
+mod sections;
 mod students;
 #[allow(dead_code)]
 mod synthetic;

@@ -351,7 +351,7 @@ fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
     assert!(
         ce(true, fog)
             .expect_err("no loss")
-            .0
+            .to_string()
             .contains("loses nothing on fog")
     );
     // Two of fifteen corruptions make no mean over fifteen.
@@ -359,9 +359,10 @@ fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
         .mce(&two.profile, Some(&one.profile))
         .expect_err("thirteen missing");
     assert!(
-        missing.0.contains("has no error rate on gaussian_noise"),
-        "{}",
-        missing.0
+        missing
+            .to_string()
+            .contains("has no error rate on gaussian_noise"),
+        "{missing}"
     );
 }
 

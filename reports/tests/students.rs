@@ -87,11 +87,12 @@ fn activations_stand_beside_the_teachers_layer_by_layer() {
     let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
     let analysis = Analysis::of(runs).expect("an analysis");
     let table = similarity::similarity(&analysis);
-    // Cosine and distance of two branches and of one; seven layers and their mean.
-    assert_eq!((table.columns.len(), table.rows.len()), (1 + 6, 8));
-    assert_eq!(table.rows[2][0].value, Value::Text("layer1.0.b".into()));
-    assert_eq!(table.rows[2][1].value, Value::Number(0.3));
-    let Value::Number(mean) = table.rows[7][3].value else {
+    // Seven layers and their mean, of two branches and of one; cosine and distance.
+    assert_eq!((table.columns.len(), table.rows.len()), (3 + 2, 3 * 8));
+    assert_eq!(table.rows[10][1].value, Value::Text("adversarial".into()));
+    assert_eq!(table.rows[10][2].value, Value::Text("layer1.0.b".into()));
+    assert_eq!(table.rows[10][3].value, Value::Number(0.3));
+    let Value::Number(mean) = table.rows[15][4].value else {
         panic!("no mean")
     };
     assert!((mean - 0.4).abs() < 1e-12);

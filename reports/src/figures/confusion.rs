@@ -8,6 +8,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::confusion::Confusion;
 use crate::model::Model;
+use crate::sections::{Place, Section, Show};
 use crate::summary::subject;
 use crate::tables::calibration::kinds;
 use plotters::prelude::{Color, DrawingBackend};
@@ -32,8 +33,16 @@ struct Matrices {
     rows: Vec<Row>,
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "confusion",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[],
+};
+
 /// The figure, when classes are few enough and there is something to show.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let Some(about) = subject(analysis) else {
         return Ok(None);
     };
@@ -48,7 +57,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         }
         let panels = kinds
             .iter()
-            .map(|(name, conditions)| (*name, Confusion::of(grid, conditions)));
+            .map(|(kind, conditions)| (kind.name(), Confusion::of(grid, conditions)));
         let panels: Vec<_> = panels.collect();
         let seen = panels.iter().filter_map(|(_, matrix)| matrix.as_ref());
         classes = seen.map(Confusion::classes).fold(classes, usize::max);

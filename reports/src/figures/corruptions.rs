@@ -7,8 +7,10 @@ use super::{Draw, Figure, color, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
-use crate::glossary::corruption_set;
+use crate::glossary::{INTERVAL, NPA};
 use crate::metrics::{BranchPolicy, Estimate};
+use crate::sections::{Place, Section, Show};
+use crate::setup::corruption_set;
 use plotters::prelude::{Color, DrawingBackend};
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
@@ -22,8 +24,16 @@ const LEFT: f64 = 148.0;
 const RIGHT: f64 = 738.0;
 const WIDTH: u32 = 760;
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "corruptions",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[NPA, INTERVAL],
+};
+
 /// The figure, when any corruption was measured.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let chosen = Chosen::of(analysis);
     let models: Vec<_> = chosen
         .models

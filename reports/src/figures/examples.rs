@@ -2,13 +2,14 @@
 //! enlarged by whole factors, never smoothed.
 
 use super::axes::SMALL;
-use super::canvas::{Anchor, Canvas, SCALE};
-use super::{Figure, raster};
+use super::canvas::{Anchor, Canvas, SCALE, fonts};
+use super::{Figure, Strip, raster};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use crate::model::Model;
 use crate::run::Run;
+use crate::sections::{Place, Section, Show};
 use image::{RgbImage, imageops};
 use plotters::prelude::{BitMapElement, DrawingBackend};
 use rlnet_suites::{Cell, CellSpec, Condition};
@@ -27,8 +28,16 @@ const GAP: u32 = 6;
 /// A strip of eight images is enlarged to about this width, in layout units.
 const STRIP: u32 = 580;
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "examples",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[],
+};
+
 /// The figure, when any cell kept examples.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     // The corrupted images are the same for every model; the attacked ones are those made
     // against the model of the report's answer.
     let Some(model) = crate::summary::subject(analysis) else {
@@ -36,6 +45,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
     };
     let run = &analysis.runs.runs[model.run];
     let mut rows = Vec::new();
+    let mut strips = Vec::new();
     for (label, cell) in choice(analysis, run, model) {
         let file = run.folder(cell).join("examples.png");
         if !file.is_file() {
@@ -44,6 +54,11 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         let bytes = crate::files::read(&file)?;
         let picture = image::load_from_memory(&bytes)
             .map_err(|error| ReportError::file(&file, format!("not a readable picture: {error}")))?;
+        strips.push(Strip {
+            label: label.clone(),
+            size: (picture.width(), picture.height()),
+            png: bytes,
+        });
         rows.push((label, picture.to_rgb8()));
     }
     let Some(widest) = rows
@@ -66,6 +81,7 @@ pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError>
         ),
         alt: format!("Rows of the same test images: {}.", format::list(&labels)),
         svg: None,
+        strips,
         png,
         size,
     }))
@@ -148,6 +164,7 @@ fn compose(rows: Vec<(String, RgbImage)>, factor: u32) -> Result<Composed, Strin
         .map(|(_, picture)| picture.height() + GAP * scale)
         .sum();
     let pixels = (LABELS * scale + widest, height);
+    fonts()?;
     let png = raster(pixels, |area| {
         let canvas = Canvas::raster(area);
         let mut top = 0;

@@ -8,13 +8,23 @@ use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
+use crate::glossary::RELUS;
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::ModelRecord;
 
 /// More layers than this have names that read upwards.
 const MANY: usize = 8;
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "layers",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[RELUS],
+};
+
 /// The figure, when some model keeps only some of its ReLUs.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let (mut entries, mut panels): (Vec<Entry>, Vec<ChartPanel>) = (Vec::new(), Vec::new());
     let chosen = Chosen::of(analysis);
     for (i, at) in chosen.models.iter().enumerate() {

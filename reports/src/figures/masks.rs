@@ -8,6 +8,8 @@ use super::{Draw, Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
+use crate::glossary::RELUS;
+use crate::sections::{Place, Section, Show};
 use plotters::prelude::{Color, DrawingBackend};
 use rlnet_suites::MaskShare;
 
@@ -32,11 +34,19 @@ struct Maps {
     models: Vec<(String, Vec<Map>)>,
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "masks",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[RELUS],
+};
+
 /// The figure, when some network with fewer ReLUs kept the map of its mask.
 ///
 /// # Errors
 /// When a file of a run cannot be read.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut models = Vec::new();
     let chosen = Chosen::of(analysis);
     let drawn = chosen.models.iter().map(|at| &analysis.runs.models[*at]);

@@ -5,20 +5,19 @@ mod bearing;
 mod canvas;
 mod chart;
 mod chosen;
-mod confusion;
-mod corruptions;
+pub(crate) mod confusion;
+pub(crate) mod corruptions;
 mod dashes;
-mod examples;
+pub(crate) mod examples;
 mod history;
-mod layers;
-mod masks;
-mod radius;
-mod relus;
-mod severity;
+pub(crate) mod layers;
+pub(crate) mod masks;
+pub(crate) mod radius;
+pub(crate) mod relus;
+pub(crate) mod severity;
 mod sweeps;
-mod training;
+pub(crate) mod training;
 
-use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::metrics::BranchPolicy;
 use canvas::{Canvas, Drawn, SCALE, Stroke, color};
@@ -41,10 +40,23 @@ pub struct Figure {
     pub alt: String,
     /// The drawing as SVG; pictures of images have none.
     pub svg: Option<String>,
+    /// Pictures of images, row by row, as the page shows them.
+    pub strips: Vec<Strip>,
     /// The drawing as PNG.
     pub png: Vec<u8>,
     /// Size in layout units.
     pub size: (u32, u32),
+}
+
+/// A row of images.
+#[derive(Debug, Clone)]
+pub struct Strip {
+    /// What was done to them.
+    pub label: String,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// The row as PNG, at its own size.
+    pub png: Vec<u8>,
 }
 
 impl Figure {
@@ -89,26 +101,6 @@ trait Draw {
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn;
 }
 
-/// All figures that the runs have something for.
-///
-/// # Errors
-/// When a file of a run cannot be read, or drawing fails.
-pub fn all(analysis: &Analysis) -> Result<Vec<Figure>, ReportError> {
-    canvas::fonts().map_err(|error| ReportError::make("the figures", error))?;
-    let figures = [
-        relus::figure(analysis)?,
-        radius::figure(analysis)?,
-        corruptions::figure(analysis)?,
-        severity::figure(analysis)?,
-        examples::figure(analysis)?,
-        confusion::figure(analysis)?,
-        layers::figure(analysis)?,
-        masks::figure(analysis)?,
-        training::figure(analysis)?,
-    ];
-    Ok(figures.into_iter().flatten().collect())
-}
-
 /// Draws a figure on both surfaces.
 fn make(
     id: &'static str,
@@ -118,6 +110,7 @@ fn make(
     drawing: &impl Draw,
 ) -> Result<Figure, ReportError> {
     let failed = |error: String| ReportError::make(format!("figure `{id}`"), error);
+    canvas::fonts().map_err(failed)?;
     let (w, h) = drawing.size();
     let pixels = (w * SCALE as u32, h * SCALE as u32);
     let mut svg = String::new();
@@ -136,6 +129,7 @@ fn make(
         caption,
         alt,
         svg: Some(svg),
+        strips: Vec::new(),
         png,
         size: (w, h),
     })

@@ -10,8 +10,10 @@ use super::{Figure, make, stroke};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
+use crate::glossary::{INTERVAL, WORST};
 use crate::metrics::threat::{Norm, radius};
 use crate::metrics::{BranchPolicy, smallest_perturbation};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 /// Families of attacks that are drawn, a panel each (own choice: about three screens).
@@ -31,8 +33,16 @@ struct Family {
     lines: Vec<Line>,
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "radius",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[WORST, INTERVAL],
+};
+
 /// The figure, when some family of attacks was made at two radii or more.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let chosen = Chosen::of(analysis);
     let attacks: Vec<AttackSpec> = analysis.runs.attacks();
     let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| radius(a).is_some()).cloned().collect();

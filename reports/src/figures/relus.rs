@@ -10,8 +10,10 @@ use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
+use crate::glossary::{ADVA, CA, INTERVAL, NPA, REDUCTION, RELUS, WORST};
 use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
 use crate::metrics::{BranchPolicy, Estimate, Known, Measure};
+use crate::sections::{Place, Section, Show};
 use crate::tables::reduction::knee_in_words;
 use rlnet_suites::Literature;
 
@@ -56,8 +58,16 @@ struct Group<'a> {
     sweep: Option<&'a Sweep>,
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "relus",
+    place: Place::FirstScreen,
+    show: Show::Figure(figure),
+    terms: &[RELUS, REDUCTION, CA, NPA, ADVA, WORST, INTERVAL],
+};
+
 /// The figure, when at least two networks have a record of their ReLUs and a measured accuracy.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let groups = groups(analysis);
     let published = published(analysis)?;
     let ranges: Vec<f64> = groups

@@ -8,11 +8,21 @@ use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
-use crate::glossary::corruption_set;
+use crate::glossary::INTERVAL;
 use crate::metrics::BranchPolicy;
+use crate::sections::{Place, Section, Show};
+use crate::setup::corruption_set;
+
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "severity",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[INTERVAL],
+};
 
 /// The figure, when some model's corruptions are complete.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let (mut entries, mut series) = (Vec::new(), Vec::new());
     let chosen = Chosen::of(analysis);
     for (i, at) in chosen.models.iter().enumerate() {

@@ -10,6 +10,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use crate::run::Run;
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::{CellId, CellRecord, CellSpec, CurvePoint};
 
 /// Losses by their curve names, in the order of colours.
@@ -28,8 +29,16 @@ struct Entries {
     branches: Vec<Entry>,
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "training",
+    place: Place::Grid,
+    show: Show::Figure(figure),
+    terms: &[],
+};
+
 /// The figure, when any network has curves.
-pub(super) fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
+fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let chosen = Chosen::of(analysis);
     let (mut names, mut panels, mut entries) = (Vec::new(), Vec::new(), Entries::default());
     for (run, record) in trained(analysis, &chosen) {

@@ -2,12 +2,15 @@
 
 use super::{Check, GateVerdict};
 use crate::format;
+use crate::tables::markdown;
 use serde_json::json;
 
 /// Flipped images listed per question in the summary; JSON has all.
 const LISTED: usize = 20;
 
+/// A summary for people. Names may hold anything, so all text but the frame is escaped.
 pub(super) fn markdown(verdict: &GateVerdict) -> String {
+    let plain = markdown::escape;
     let tripped = verdict.tripped();
     let mut text = format!(
         "# Gate `{}`: {}\n\n`{}` against `{}`; {} paired tests at level {} together.\n\n",
@@ -19,7 +22,7 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
         verdict.gate.level
     );
     for reason in &verdict.reasons {
-        text.push_str(&format!("- {reason}\n"));
+        text.push_str(&format!("- {}\n", plain(reason)));
     }
     if tripped {
         text.push('\n');
@@ -30,12 +33,12 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
         "What differs besides answers:\n\n"
     });
     for change in &verdict.changes {
-        text.push_str(&format!("- {}\n", change.what));
+        text.push_str(&format!("- {}\n", plain(&change.what)));
     }
     if !verdict.unfinished.is_empty() {
         text.push_str(&format!(
             "\nNot compared, because the older run has not finished it: {}.\n",
-            named(&verdict.unfinished)
+            plain(&named(&verdict.unfinished))
         ));
     }
     text.push_str("\n| Model | Read through | Measure | Before (%) | Now (%) | Points | p (Holm) | Worse | Better | |\n");
@@ -46,9 +49,9 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
         let question = &check.question;
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} [{}, {}] | {} | {} | {} | {} |\n",
-            question.model,
+            plain(&question.model),
             question.policy.label(),
-            question.measure,
+            plain(&question.measure),
             format::percent(old),
             format::percent(new),
             format::points(check.difference.value),
@@ -65,9 +68,9 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
         let question = &check.question;
         text.push_str(&format!(
             "\n{}, {}, {}: images that got worse: {}; better: {}.\n",
-            question.model,
+            plain(&question.model),
             question.policy.label(),
-            question.measure,
+            plain(&question.measure),
             listed(&worse),
             listed(&better)
         ));

@@ -56,7 +56,7 @@ impl AccuracyCount {
             .and_then(|counts| counts.get(condition))
             .cloned()
             .ok_or_else(|| match model.cell_of(condition) {
-                Some(id) => Unknown::because(format!("unfinished: cell {id}")),
+                Some(id) => Unknown::Unfinished(format!("cell {id}")),
                 None => Unknown::because("not part of the suite"),
             })
     }

@@ -2,6 +2,7 @@
 //! accuracy; the branch is part of the question (OAT, Wang et al., NeurIPS 2020, reads each
 //! kind of image through its own branch, which at deployment nobody can promise).
 
+use crate::glossary::{self, Term};
 use rlnet_suites::Branch;
 use serde::Serialize;
 
@@ -62,18 +63,12 @@ impl BranchPolicy {
         }
     }
 
-    /// What it means, for the definitions.
-    pub fn meaning(self) -> &'static str {
+    /// What it means.
+    pub fn term(self) -> Term {
         match self {
-            Self::Oracle => {
-                "each kind of image is read through the branch trained for it (clean and corrupted images through the clean branch, or the natural branch of a triple-norm network; attacked images through the adversarial branch). Papers print this. It assumes an oracle that knows what was done to each image."
-            }
-            Self::Fixed(_) => {
-                "every image is read, and attacked, through this one branch. A deployment can have this."
-            }
-            Self::Worst => {
-                "an image counts as right only if every branch is right; under an attack, only if the attack made against each branch fails on that branch. This is what remains when the attacker chooses the branch."
-            }
+            Self::Oracle => glossary::ORACLE,
+            Self::Fixed(_) => glossary::ONE_BRANCH,
+            Self::Worst => glossary::WORST,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
 use serde::Serialize;
+use std::cmp::Ordering;
 
 /// Differences are called so below this p-value, after Holm's adjustment.
 pub const LEVEL: f64 = 0.05;
@@ -63,12 +64,23 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Whether the model is above or below the baseline; equal where they cannot be told apart.
+    pub fn side(&self) -> Ordering {
+        if self.adjusted >= LEVEL {
+            Ordering::Equal
+        } else if self.difference.value > 0.0 {
+            Ordering::Greater
+        } else {
+            Ordering::Less
+        }
+    }
+
     /// In words.
     pub fn verdict(&self) -> &'static str {
-        match (self.adjusted < LEVEL, self.difference.value > 0.0) {
-            (false, _) => "not distinguishable",
-            (true, true) => "higher",
-            (true, false) => "lower",
+        match self.side() {
+            Ordering::Equal => "not distinguishable",
+            Ordering::Greater => "higher",
+            Ordering::Less => "lower",
         }
     }
 }

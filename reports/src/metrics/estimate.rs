@@ -6,6 +6,7 @@
 //! (Korn and Graubard, Survey Methodology 1998, with images as the clusters).
 
 use serde::Serialize;
+use std::fmt;
 
 /// Two-sided 95 % point of the normal distribution.
 pub const Z95: f64 = 1.959_963_984_540_054;
@@ -40,13 +41,27 @@ pub struct Estimate {
 }
 
 /// Why a number is not there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unknown(pub String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// Cells that it needs are not finished; which ones.
+    Unfinished(String),
+    /// Any other reason.
+    Because(String),
+}
 
 impl Unknown {
     /// A reason.
     pub fn because(reason: impl Into<String>) -> Self {
-        Self(reason.into())
+        Self::Because(reason.into())
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unfinished(cells) => write!(f, "unfinished: {cells}"),
+            Self::Because(reason) => f.write_str(reason),
+        }
     }
 }
 

@@ -108,8 +108,8 @@ fn complete(model: &Model, benchmark: &[&BTreeMap<u32, Share>]) -> Known<()> {
         ));
     }
     if measured < planned {
-        return Err(Unknown::because(format!(
-            "unfinished: {measured} of {planned} corrupted conditions"
+        return Err(Unknown::Unfinished(format!(
+            "{measured} of {planned} corrupted conditions"
         )));
     }
     let same = |shares: &&BTreeMap<u32, Share>| shares.keys().eq(benchmark[0].keys());

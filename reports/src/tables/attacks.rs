@@ -1,14 +1,34 @@
-//! Accuracy per attack: a column each, of many attacks some on the page and all in the files.
+//! Accuracy per attack: a column each (of many attacks some on the page and all in the files), and
+//! a row each with what the attack cost.
 
-use super::accuracy::source;
+use super::by_branch::{ATTACKED, READ, View, columns, views};
 use super::{Cell, Column, Kind, Table, Whole};
 use crate::analysis::Analysis;
-use crate::metrics::BranchPolicy;
+use crate::glossary;
+use crate::metrics::joint::random_branch;
+use crate::metrics::{BranchPolicy, Estimate};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::{AttackSpec, Condition};
 use std::sync::Arc;
 
 /// Columns of attacks that people can take in at once (own choice).
 const MOST: usize = 12;
+
+/// Accuracy per attack and branch.
+pub(crate) const SECTION: Section = Section {
+    id: "attacks",
+    place: Place::Numbers,
+    show: Show::Table(attacks),
+    terms: glossary::ACCURACY,
+};
+
+/// What each attack left and cost.
+pub(crate) const ONE_BY_ONE: Section = Section {
+    id: "attacks_one_by_one",
+    place: Place::Numbers,
+    show: Show::Table(one_by_one),
+    terms: &[],
+};
 
 /// The table with a column for every attack.
 #[derive(Debug)]
@@ -27,70 +47,57 @@ impl Whole for Wide {
     }
 }
 
-/// One row a model and reading, one column an attack.
-pub fn attacks(analysis: &Analysis) -> Table {
+/// One row a model and branch policy, one column an attack.
+fn attacks(analysis: &Analysis) -> Table {
     let attacks = analysis.runs.attacks();
     let shown = shown(analysis, &attacks);
+    let part = wide(analysis, &shown);
     let some = if shown.len() == attacks.len() {
         String::new()
     } else {
         format!(
-            " Shown: {} of {} attacks, spread evenly from the one that leaves most images right to the one that leaves fewest, and the headline attack; all of them are in this table's CSV and JSON files.",
+            " Shown: {} of {} attacks, spread evenly from the one that leaves most images correct to the one that leaves fewest, and the main attack; all of them are in this table's CSV and JSON files.",
             shown.len(),
             attacks.len()
         )
     };
-    let part = wide(analysis, &shown);
     let whole =
         (shown.len() < attacks.len()).then(|| -> Arc<dyn Whole> { Arc::new(wide(analysis, &attacks)) });
+    let caption = format!(
+        "Percent correct, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails. AugMix: test images augmented as in training.{some}"
+    );
     Table {
-        id: "attacks",
         whole,
-        title: "Accuracy per attack and branch".to_owned(),
-        caption: format!(
-            "Percent right, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails. AugMix: test images augmented as in training.{some}"
-        ),
-        columns: part.columns,
-        rows: part.rows,
+        ..Table::new(
+            "attacks",
+            "Accuracy per attack and branch",
+            caption,
+            part.columns,
+            part.rows,
+        )
     }
 }
 
 fn wide(analysis: &Analysis, attacks: &[AttackSpec]) -> Wide {
     let augmented = analysis.runs.conditions().contains(&Condition::AugMix);
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("clean", "clean", "%", Kind::Share),
-    ];
-    if augmented {
-        columns.push(Column::new("augmix", "AugMix", "%", Kind::Share));
-    }
-    columns.extend(
-        attacks
-            .iter()
-            .map(|a| Column::new(a.to_string(), analysis.names.get(a), "%", Kind::Share)),
-    );
+    let plain = [Column::share("clean", "clean")]
+        .into_iter()
+        .chain(augmented.then(|| Column::share("augmix", "AugMix")));
+    let attacked = attacks
+        .iter()
+        .map(|attack| Column::share(attack.to_string(), analysis.names.get(attack)));
     let conditions: Vec<Condition> = [Condition::Clean]
         .into_iter()
         .chain(augmented.then_some(Condition::AugMix))
         .chain(attacks.iter().cloned().map(Condition::Attack))
         .collect();
-    let mut rows = Vec::new();
-    for triple in &analysis.triples {
-        let Some(model) = analysis.runs.model(&triple.model) else {
-            continue;
-        };
-        if attacks.is_empty() || triple.policy == BranchPolicy::Oracle {
-            continue;
-        }
-        let mut row = vec![Cell::text(&model.name), Cell::text(triple.policy.label())];
-        for condition in &conditions {
-            let known = analysis.tally.accuracy(model, triple.policy, condition);
-            row.push(Cell::share(&known, &source(model, triple.policy, condition)));
-        }
-        rows.push(row);
+    Wide {
+        columns: columns(ATTACKED, plain.chain(attacked)),
+        rows: views(analysis)
+            .filter(|view| view.policy != BranchPolicy::Oracle && !attacks.is_empty())
+            .map(|view| view.row(conditions.iter().map(|condition| view.accuracy(condition))))
+            .collect(),
     }
-    Wide { columns, rows }
 }
 
 /// The attacks that are shown, in the plan's order.
@@ -121,4 +128,76 @@ fn shown(analysis: &Analysis, attacks: &[AttackSpec]) -> Vec<AttackSpec> {
     chosen.sort_unstable();
     chosen.dedup();
     chosen.into_iter().map(|at| attacks[at].clone()).collect()
+}
+
+/// One row a model, branch and attack: what it left, what is left once its images are rounded to
+/// 8 bits, and what it cost.
+fn one_by_one(analysis: &Analysis) -> Table {
+    let own = [
+        Column::text("attack", "Attack"),
+        Column::share("right", "Correct"),
+        Column::share("right_8bit", "Correct after rounding"),
+        Column::new("forwards", "Forward passes an image", "", Kind::Number(1)),
+        Column::new("backwards", "Backward passes an image", "", Kind::Number(1)),
+    ];
+    let attacks = analysis.runs.attacks();
+    let fixed = views(analysis).filter(|view| matches!(view.policy, BranchPolicy::Fixed(_)));
+    let mut rows: Vec<Vec<Cell>> = fixed
+        .flat_map(|view| {
+            let row = move |attack: &AttackSpec| attack_row(&view, attack);
+            attacks.iter().filter_map(row).collect::<Vec<_>>()
+        })
+        .collect();
+    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+        for attack in &attacks {
+            let against_all = attack.word("branch") == "all";
+            if let (true, Some(mean)) = (against_all, random_branch(matrix, attack)) {
+                rows.push(vec![
+                    Cell::text(&model.name),
+                    Cell::text("random branch"),
+                    Cell::text(analysis.names.get(attack)),
+                    Cell::share(&Ok(mean), &format!("condition {attack}, mean over branches")),
+                    Cell::absent("see the branches"),
+                    Cell::absent("see the branches"),
+                    Cell::absent("see the branches"),
+                ]);
+            }
+        }
+    }
+    Table::new(
+        "attacks_one_by_one",
+        "What each attack left, and what it cost",
+        "Correct after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, including the pass that judges the result.",
+        columns(READ, own),
+        rows,
+    )
+}
+
+/// The row of one attack through one branch; nothing where it was not measured.
+fn attack_row(view: &View, attack: &AttackSpec) -> Option<Vec<Cell>> {
+    let found = view
+        .matrix
+        .predictions(view.policy, &Condition::Attack(attack.clone()))?;
+    let found = found.first()?;
+    let (whole, rounded) = (share(&found.right), share(&found.rounded));
+    let source = format!("condition {attack}, {}", view.policy.label());
+    let per_image = |passes: u64| Cell::number(Some(passes as f64 / whole.images.max(1) as f64), "");
+    let after = if rounded.right == whole.right {
+        Cell::absent("the same")
+    } else {
+        Cell::share(&Ok(rounded), &format!("{source}, rounded to 8 bits"))
+    };
+    Some(view.row([
+        Cell::text(view.analysis.names.get(attack)),
+        Cell::share(&Ok(whole.clone()), &source),
+        after,
+        per_image(found.forwards),
+        per_image(found.backwards),
+    ]))
+}
+
+fn share(right: &[Option<bool>]) -> Estimate {
+    let known = right.iter().flatten();
+    let correct = known.clone().filter(|right| **right).count();
+    Estimate::of_images(correct as u64, known.count() as u64)
 }

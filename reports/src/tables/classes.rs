@@ -1,109 +1,94 @@
 //! Classes: who pays for robustness.
 
-use super::{Cell, Column, Kind, Table, Value};
+use super::by_branch::{READ, columns, views};
+use super::calibration::kinds;
+use super::{Cell, Column, Table, Value};
 use crate::analysis::Analysis;
+use crate::glossary::ACCURACY;
 use crate::metrics::classes;
 use crate::metrics::{BranchPolicy, Estimate, Unknown};
 use crate::model::Model;
-use rlnet_suites::Condition;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sections::{Place, Section, Show};
+use std::collections::BTreeSet;
 
-/// What classes are judged by: name and conditions.
-fn kinds(analysis: &Analysis) -> Vec<(&'static str, Vec<Condition>)> {
-    let name = |kind| match kind {
-        "clean" => "CA",
-        "corrupted" => "NPA",
-        _ => "AdvA",
-    };
-    let kinds = super::calibration::kinds(analysis).into_iter();
-    kinds.map(|(kind, conditions)| (name(kind), conditions)).collect()
+/// The section.
+pub(crate) const WORST: Section = Section {
+    id: "worst_class",
+    place: Place::Numbers,
+    show: Show::Table(worst),
+    terms: ACCURACY,
+};
+
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "classes",
+    place: Place::Numbers,
+    show: Show::Table(classes),
+    terms: ACCURACY,
+};
+
+/// One row a model and branch policy: the class with the lowest CA, NPA and AdvA.
+fn worst(analysis: &Analysis) -> Table {
+    let kinds = kinds(analysis);
+    let own = kinds.iter().flat_map(|(kind, _)| {
+        let (name, key) = (kind.measure(), kind.measure().to_lowercase());
+        [
+            Column::text(format!("{key}_class"), format!("{name}, worst class")),
+            Column::share(key, format!("its {name}")),
+        ]
+    });
+    let rows = views(analysis).map(|view| {
+        view.row(kinds.iter().flat_map(|(_, conditions)| {
+            let found = classes::by_class(view.matrix, view.policy, conditions);
+            match found.as_ref().and_then(classes::worst) {
+                Some((label, estimate)) => {
+                    [Cell::text(name(view.model, label)), share(estimate, view.policy)]
+                }
+                None => [unfinished(), unfinished()],
+            }
+        }))
+    });
+    Table::new(
+        "worst_class",
+        "The class with the lowest accuracy",
+        "Of equals the first. The lowest of several is low by chance too: its interval is that of one class chosen beforehand.",
+        columns(READ, own),
+        rows.collect(),
+    )
 }
 
-/// One row a model and reading: the class with the lowest CA, NPA and AdvA.
-pub fn worst(analysis: &Analysis) -> Table {
+/// One row a model and class, one column a measure, each through the branch trained for it.
+fn classes(analysis: &Analysis) -> Table {
     let kinds = kinds(analysis);
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-    ];
-    for (name, _) in &kinds {
-        let key = name.to_lowercase();
-        columns.push(Column::new(
-            format!("{key}_class"),
-            format!("{name}, worst class"),
-            "",
-            Kind::Text,
-        ));
-        columns.push(Column::new(key, format!("its {name}"), "%", Kind::Share));
-    }
+    let names = [Column::text("model", "Model"), Column::text("class", "Class")];
+    let own = (kinds.iter()).map(|(kind, _)| Column::share(kind.measure().to_lowercase(), kind.measure()));
     let mut rows = Vec::new();
     for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
-        for policy in model.policies() {
-            let mut row = vec![Cell::text(&model.name), Cell::text(policy.label())];
-            for (_, conditions) in &kinds {
-                let found = classes::by_class(matrix, policy, conditions);
-                match found.as_ref().and_then(classes::worst) {
-                    Some((label, estimate)) => {
-                        row.push(Cell::text(name(model, label)));
-                        row.push(share(estimate, policy));
-                    }
-                    None => row.extend((0..2).map(|_| Cell::of(Value::Absent("unfinished".into())))),
-                }
-            }
-            rows.push(row);
+        let found: Vec<_> = (kinds.iter())
+            .map(|(_, conditions)| classes::by_class(matrix, BranchPolicy::Oracle, conditions))
+            .collect();
+        for label in matrix.labels.iter().collect::<BTreeSet<_>>() {
+            let accuracies = found.iter().map(|by_class| {
+                let estimate = by_class.as_ref().and_then(|classes| classes.get(label));
+                estimate.map_or_else(unfinished, |found| share(found, BranchPolicy::Oracle))
+            });
+            let named = [Cell::text(&model.name), Cell::text(name(model, *label))];
+            rows.push(named.into_iter().chain(accuracies).collect());
         }
     }
-    Table {
-        id: "worst_class",
-        whole: None,
-        title: "The class that is worst off".to_owned(),
-        caption: "The class with the lowest accuracy, of equals the first. The lowest of several is low by chance too: its interval is that of one class chosen beforehand.".to_owned(),
-        columns,
+    Table::new(
+        "classes",
+        "Accuracy per class",
+        "Percent correct, with 95 % intervals; each kind of image through the branch trained for it.",
+        names.into_iter().chain(own).collect(),
         rows,
-    }
+    )
 }
 
-/// One row a class, columns a model and measure, read as papers do.
-pub fn classes(analysis: &Analysis) -> Table {
-    let kinds = kinds(analysis);
-    let mut columns = vec![Column::new("class", "Class", "", Kind::Text)];
-    let mut found: Vec<Option<BTreeMap<u32, Estimate>>> = Vec::new();
-    let mut labels: BTreeSet<u32> = BTreeSet::new();
-    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
-        labels.extend(&matrix.labels);
-        for (name, conditions) in &kinds {
-            columns.push(Column::new(
-                format!("{}_{}", model.name, name.to_lowercase()),
-                format!("{}, {name}", model.name),
-                "%",
-                Kind::Share,
-            ));
-            found.push(classes::by_class(matrix, BranchPolicy::Oracle, conditions));
-        }
-    }
-    let first = analysis.runs.models.first();
-    let rows = labels.into_iter().map(|label| {
-        let mut row = vec![Cell::text(
-            first.map_or_else(String::new, |model| name(model, label)),
-        )];
-        row.extend(found.iter().map(|by_class| {
-            let estimate = by_class.as_ref().and_then(|classes| classes.get(&label));
-            match estimate {
-                Some(estimate) => share(estimate, BranchPolicy::Oracle),
-                None => Cell::share(&Err(Unknown::because("unfinished")), ""),
-            }
-        }));
-        row
-    });
-    Table {
-        id: "classes",
-        whole: None,
-        title: "Accuracy per class".to_owned(),
-        caption: "Percent right, with 95 % intervals; each kind of image through the branch trained for it."
-            .to_owned(),
-        columns,
-        rows: rows.collect(),
-    }
+fn unfinished() -> Cell {
+    Cell::of(Value::Absent(Unknown::Unfinished(
+        "not every condition is measured".to_owned(),
+    )))
 }
 
 fn share(estimate: &Estimate, policy: BranchPolicy) -> Cell {

@@ -1,20 +1,47 @@
 //! Differences: every model against the baseline, and the oracle against one branch.
 
+use super::by_branch::READ;
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::glossary::{COMPARED, GAP, ORACLE};
 use crate::metrics::bootstrap::RESAMPLES;
 use crate::metrics::{BranchPolicy, Difference, Measure};
+use crate::sections::{Place, Section, Show};
+
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "comparison",
+    place: Place::Numbers,
+    show: Show::Table(comparison),
+    terms: COMPARED,
+};
+
+/// The section.
+pub(crate) const BOOTSTRAP: Section = Section {
+    id: "bootstrap",
+    place: Place::Numbers,
+    show: Show::Table(resampled),
+    terms: COMPARED,
+};
+
+/// The section.
+pub(crate) const ORACLE_GAP: Section = Section {
+    id: "oracle_gap",
+    place: Place::Numbers,
+    show: Show::Table(oracle_gap),
+    terms: &[GAP, ORACLE],
+};
 
 /// One row a model, reading and measure, against the baseline.
-pub fn comparison(analysis: &Analysis) -> Table {
+fn comparison(analysis: &Analysis) -> Table {
     let baseline = analysis.runs.baseline.clone().unwrap_or_default();
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-        Column::new("measure", "Measure", "", Kind::Text),
-        Column::new("value", "Its own", "%", Kind::Share),
-        Column::new("baseline", baseline.as_str(), "%", Kind::Share),
+        Column::text("model", "Model"),
+        Column::text("reading", READ),
+        Column::text("measure", "Measure"),
+        Column::share("value", "Its own"),
+        Column::share("baseline", baseline.as_str()),
         Column::new("difference", "Difference", "points", Kind::Points),
         Column::new("p", "p", "", Kind::P),
         Column::new("p_holm", "p (Holm)", "", Kind::P),
@@ -53,25 +80,24 @@ pub fn comparison(analysis: &Analysis) -> Table {
             relative.join("; ")
         )
     };
-    Table {
-        id: "comparison",
-        whole: None,
-        title: format!("Against the baseline {baseline}"),
-        caption: format!(
+    Table::new(
+        "comparison",
+        format!("Against the baseline {baseline}"),
+        format!(
             "Percent right and differences in points, paired by image, with 95 % intervals; p-values raw and after Holm's adjustment.{relative}"
         ),
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 /// The same, and normalised errors, by the paired bootstrap.
-pub fn resampled(analysis: &Analysis) -> Table {
+fn resampled(analysis: &Analysis) -> Table {
     let baseline = analysis.runs.baseline.clone().unwrap_or_default();
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-        Column::new("measure", "Measure", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("reading", READ),
+        Column::text("measure", "Measure"),
         Column::new("value", "Its own", "%", Kind::Number(1)),
         Column::new("baseline", baseline.as_str(), "%", Kind::Number(1)),
         Column::new("difference", "Difference", "points", Kind::Points),
@@ -103,16 +129,15 @@ pub fn resampled(analysis: &Analysis) -> Table {
             Cell::text(found.verdict()),
         ]
     });
-    Table {
-        id: "bootstrap",
-        whole: None,
-        title: format!("Against the baseline {baseline}, by bootstrap"),
-        caption: format!(
+    Table::new(
+        "bootstrap",
+        format!("Against the baseline {baseline}, by bootstrap"),
+        format!(
             "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
         ),
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 fn relative_mce(analysis: &Analysis) -> Vec<String> {
@@ -142,11 +167,11 @@ fn relative_mce(analysis: &Analysis) -> Vec<String> {
 }
 
 /// What the printed triple promises beyond one branch.
-pub fn oracle_gap(analysis: &Analysis) -> Table {
+fn oracle_gap(analysis: &Analysis) -> Table {
     let measures = [Measure::Ca, Measure::Npa, Measure::AdvA];
     let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("best", "Best single branch", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("best", "Best single branch"),
     ];
     for (key, what, unit) in [("oracle", "oracle", "%"), ("gap", "gap", "points")] {
         for measure in measures {
@@ -166,12 +191,11 @@ pub fn oracle_gap(analysis: &Analysis) -> Table {
         }
         row
     });
-    Table {
-        id: "oracle_gap",
-        whole: None,
-        title: "What one branch cannot keep".to_owned(),
-        caption: "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. That branch's own numbers, and all intervals, are in the main table.".to_owned(),
+    Table::new(
+        "oracle_gap",
+        "What one branch cannot keep",
+        "The triple that papers print (each kind of image through its own branch) minus the best triple of one branch: the branch with the largest mean of CA, NPA and AdvA. That branch's own numbers, and all intervals, are in the main table.",
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }

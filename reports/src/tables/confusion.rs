@@ -1,30 +1,42 @@
 //! The pairs of classes that are mixed up most.
 
-use super::{Cell, Column, Kind, Table, Value};
+use super::calibration::{ImageKind, kinds};
+use super::{Cell, Column, Table, Value};
 use crate::analysis::Analysis;
+use crate::glossary::INTERVAL;
+use crate::metrics::Unknown;
 use crate::metrics::confusion::{Confusion, share};
 use crate::model::Model;
+use crate::sections::{Place, Section, Show};
 
 /// Pairs shown for a model.
 const PAIRS: usize = 5;
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "confusions",
+    place: Place::Numbers,
+    show: Show::Table(confusion),
+    terms: &[INTERVAL],
+};
+
 /// For each model the pairs that corruption (where there is none, the attack) mixes up most, with
 /// the same pairs under the other kinds of images.
-pub fn confusion(analysis: &Analysis) -> Table {
-    let kinds = super::calibration::kinds(analysis);
+fn confusion(analysis: &Analysis) -> Table {
+    let kinds = kinds(analysis);
     let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("true", "Images of", "", Kind::Text),
-        Column::new("given", "taken for", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("true", "Images of"),
+        Column::text("given", "taken for"),
     ];
     columns.extend(
         kinds
             .iter()
-            .map(|(name, _)| Column::new(*name, *name, "%", Kind::Share)),
+            .map(|(kind, _)| Column::share(kind.name(), kind.name())),
     );
     let sought = kinds
         .iter()
-        .find(|(name, _)| *name == "corrupted")
+        .find(|(kind, _)| *kind == ImageKind::Corrupted)
         .or(kinds.last());
     let mut rows = Vec::new();
     for (model, grid) in analysis.runs.models.iter().zip(&analysis.matrices) {
@@ -40,26 +52,27 @@ pub fn confusion(analysis: &Analysis) -> Table {
             row.extend(
                 kinds
                     .iter()
-                    .map(|(name, conditions)| match share(grid, conditions, from, to) {
+                    .map(|(kind, conditions)| match share(grid, conditions, from, to) {
                         Some(estimate) => {
-                            Cell::share(&Ok(estimate), &format!("{name}, given the second class"))
+                            Cell::share(&Ok(estimate), &format!("{}, given the second class", kind.name()))
                         }
-                        None => Cell::of(Value::Absent("unfinished".into())),
+                        None => Cell::of(Value::Absent(Unknown::Unfinished(
+                            "not every condition is measured".to_owned(),
+                        ))),
                     }),
             );
             rows.push(row);
         }
     }
-    Table {
-        id: "confusions",
-        whole: None,
-        title: "What is taken for what".to_owned(),
-        caption: format!(
+    Table::new(
+        "confusions",
+        "What is taken for what",
+        format!(
             "The {PAIRS} pairs of classes that each network mixes up most on corrupted images (where there are none, under attack): of all answers to images of the first class, the share that gives the second, with 95 % intervals; each kind of image through the branch trained for it. The worst of many pairs is bad by chance, too: its interval is that of a pair chosen beforehand."
         ),
         columns,
         rows,
-    }
+    )
 }
 
 fn class(model: &Model, label: usize) -> String {

@@ -2,20 +2,38 @@
 
 use super::{Cell, Column, Kind, Table, Value, accuracy};
 use crate::analysis::Analysis;
+use crate::glossary::{MACS, PI, REDUCTION, RELUS};
 use crate::metrics::PrivateCost;
 use crate::metrics::cost::ASSUMPTIONS;
 use crate::model::Model;
+use crate::sections::{Place, Section, Show};
+
+/// The section.
+pub(crate) const MODELS: Section = Section {
+    id: "models",
+    place: Place::Numbers,
+    show: Show::Table(models),
+    terms: &[RELUS, REDUCTION, MACS, PI],
+};
+
+/// The section.
+pub(crate) const LAYERS: Section = Section {
+    id: "layers",
+    place: Place::Numbers,
+    show: Show::Table(layers),
+    terms: &[RELUS],
+};
 
 /// One row a model.
-pub fn models(analysis: &Analysis) -> Table {
+fn models(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("arch", "Architecture", "", Kind::Text),
-        Column::new("norm", "Norm banks", "", Kind::Text),
-        Column::new("parameters", "Parameters", "", Kind::Integer),
-        Column::new("macs", "MACs", "", Kind::Integer),
-        Column::new("relus", "ReLUs kept", "", Kind::Integer),
-        Column::new("relus_all", "ReLUs in all", "", Kind::Integer),
+        Column::text("model", "Model"),
+        Column::text("arch", "Architecture"),
+        Column::text("norm", "Norm banks"),
+        Column::integer("parameters", "Parameters"),
+        Column::integer("macs", "MACs"),
+        Column::integer("relus", "ReLUs kept"),
+        Column::integer("relus_all", "ReLUs in all"),
         Column::new("reduction", "Reduction", "\u{d7}", Kind::Number(1)),
         Column::new("pi_seconds", "PI latency", "s", Kind::Number(2)),
         Column::new("pi_online_mb", "PI online", "MB", Kind::Number(1)),
@@ -33,10 +51,10 @@ pub fn models(analysis: &Analysis) -> Table {
             Some(record) => {
                 let cost = PrivateCost::of(record.kept(), analysis.link);
                 row.extend([
-                    Cell::of(Value::Integer(record.parameters)),
-                    Cell::of(Value::Integer(record.macs)),
+                    Cell::integer(record.parameters),
+                    Cell::integer(record.macs),
                     kept,
-                    Cell::of(Value::Integer(record.total())),
+                    Cell::integer(record.total()),
                     reduction,
                     Cell::of(Value::Number(cost.seconds)),
                     Cell::of(Value::Number(cost.online_bytes as f64 / 1e6)),
@@ -48,90 +66,51 @@ pub fn models(analysis: &Analysis) -> Table {
         }
         row
     });
-    Table {
-        id: "models",
-        whole: None,
-        title: "The networks, and their ReLUs under private inference (PI)".to_owned(),
-        caption: format!(
+    Table::new(
+        "models",
+        "The networks, and their ReLUs under private inference (PI)",
+        format!(
             "MACs: multiply-accumulates of one forward pass. {ASSUMPTIONS} Link: {}.",
             analysis.link.said()
         ),
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
-/// One row a ReLU layer, one column a model that keeps only some.
-pub fn layers(analysis: &Analysis) -> Table {
-    let partial: Vec<&Model> = analysis
-        .runs
-        .models
-        .iter()
-        .filter(|model| model.is_partial())
-        .collect();
-    let mut columns = vec![
-        Column::new("layer", "Layer", "", Kind::Text),
+/// One row a ReLU layer of a model that keeps only some.
+fn layers(analysis: &Analysis) -> Table {
+    let columns = vec![
+        Column::text("model", "Model"),
+        Column::text("layer", "Layer"),
         Column::new("shape", "Output", "C \u{d7} H \u{d7} W", Kind::Text),
-        Column::new("all", "ReLUs", "", Kind::Integer),
+        Column::integer("all", "ReLUs"),
+        Column::integer("kept", "Kept"),
+        Column::new("share", "Share", "%", Kind::Number(1)),
     ];
-    for model in &partial {
-        columns.push(Column::new(
-            &model.name,
-            format!("{}, kept", model.name),
-            "",
-            Kind::Integer,
-        ));
-        columns.push(Column::new(
-            format!("{}_share", model.name),
-            "share",
-            "%",
-            Kind::Number(1),
-        ));
-    }
-    let mut known: Vec<(String, [u64; 3])> = Vec::new();
-    for layer in partial
-        .iter()
-        .filter_map(|model| model.record.as_ref())
-        .flat_map(|record| &record.layers)
-    {
-        let key = (layer.name.clone(), layer.shape);
-        if !known.contains(&key) {
-            known.push(key);
-        }
-    }
-    let rows = known.into_iter().map(|(name, shape)| {
-        let [c, h, w] = shape;
-        let mut row = vec![
-            Cell::text(&name),
-            Cell::text(format!("{c} \u{d7} {h} \u{d7} {w}")),
-            Cell::of(Value::Integer(shape.iter().product())),
-        ];
-        for model in &partial {
-            let layers = model.record.iter().flat_map(|record| &record.layers);
-            match layers
-                .into_iter()
-                .find(|layer| layer.name == name && layer.shape == shape)
-            {
-                Some(layer) => row.extend([
-                    Cell::of(Value::Integer(layer.kept)),
-                    Cell::of(Value::Number(
-                        100.0 * layer.kept as f64 / layer.total().max(1) as f64,
-                    )),
-                ]),
-                None => row
-                    .extend((0..2).map(|_| Cell::of(Value::Absent("this network has no such layer".into())))),
-            }
-        }
-        row
+    let partial = analysis.runs.models.iter().filter(|model| model.is_partial());
+    let rows = partial.flat_map(|model| {
+        let layers = model.record.iter().flat_map(|record| &record.layers);
+        layers.map(|layer| {
+            let [c, h, w] = layer.shape;
+            let share = 100.0 * layer.kept as f64 / layer.total().max(1) as f64;
+            vec![
+                Cell::text(&model.name),
+                Cell::text(&layer.name),
+                Cell::text(format!("{c} \u{d7} {h} \u{d7} {w}")),
+                Cell::integer(layer.total()),
+                Cell::integer(layer.kept),
+                Cell::of(Value::Number(share)),
+            ]
+        })
     });
-    Table {
-        id: "layers",
-        whole: None,
-        title: "ReLUs kept per layer".to_owned(),
-        caption: "In execution order. Models that keep every ReLU are left out.".to_owned(),
+    Table::new(
+        "layers",
+        "ReLUs kept per layer",
+        "In execution order. Models that keep every ReLU are left out.",
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 fn architecture(model: &Model) -> String {

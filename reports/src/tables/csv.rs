@@ -2,25 +2,31 @@
 //! them. A number that is not there is an empty field.
 
 use super::{Cell, Kind, Table, Value};
+use csv::{Terminator, WriterBuilder};
 
-pub(super) fn write(table: &Table) -> String {
-    let mut text = String::new();
-    let columns = table
-        .whole
-        .as_ref()
-        .map_or(&table.columns[..], |whole| whole.columns());
-    let head = columns.iter().flat_map(|column| names(&column.key, column.kind));
-    push(&mut text, &head.collect::<Vec<_>>());
+pub(super) fn write(table: &Table) -> Result<String, Box<dyn std::error::Error>> {
+    let columns = (table.whole.as_ref()).map_or(&table.columns[..], |whole| whole.columns());
+    let mut writer = WriterBuilder::new()
+        .terminator(Terminator::CRLF)
+        .from_writer(Vec::new());
+    writer.write_record(columns.iter().flat_map(|column| names(&column.key, column.kind)))?;
     let mut add = |row: &[Cell]| {
         let cells = row.iter().zip(columns);
-        let fields = cells.flat_map(|(cell, column)| fields(cell, column.kind));
-        push(&mut text, &fields.collect::<Vec<_>>());
+        writer.write_record(cells.flat_map(|(cell, column)| fields(cell, column.kind)))
     };
     match &table.whole {
-        Some(whole) => whole.each(&mut |row| add(&row)),
-        None => table.rows.iter().for_each(|row| add(row)),
+        Some(whole) => {
+            let mut done = Ok(());
+            whole.each(&mut |row| {
+                if done.is_ok() {
+                    done = add(&row);
+                }
+            });
+            done?;
+        }
+        None => table.rows.iter().try_for_each(|row| add(row))?,
     }
-    text
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
 fn names(key: &str, kind: Kind) -> Vec<String> {
@@ -34,37 +40,18 @@ fn names(key: &str, kind: Kind) -> Vec<String> {
 }
 
 fn fields(cell: &Cell, kind: Kind) -> Vec<String> {
+    let interval =
+        |[value, low, high]: [f64; 3]| [value, low, high].map(|number| number.to_string()).to_vec();
     match &cell.value {
         Value::Text(text) => vec![text.clone()],
-        Value::Share(e) => vec![
-            e.value.to_string(),
-            e.low.to_string(),
-            e.high.to_string(),
-            e.right.to_string(),
-            e.answers.to_string(),
-            e.images.to_string(),
-        ],
-        Value::Points(d) => vec![
-            d.value.to_string(),
-            d.low.to_string(),
-            d.high.to_string(),
-            d.images.to_string(),
-        ],
-        Value::Ratio(r) => vec![r.value.to_string(), r.low.to_string(), r.high.to_string()],
+        Value::Share(e) => {
+            let counts = [e.right, e.answers, e.images].map(|count| count.to_string());
+            [interval([e.value, e.low, e.high]), counts.to_vec()].concat()
+        }
+        Value::Points(d) => [interval([d.value, d.low, d.high]), vec![d.images.to_string()]].concat(),
+        Value::Ratio(r) => interval([r.value, r.low, r.high]),
         Value::P(x) | Value::Number(x) => vec![x.to_string()],
         Value::Integer(n) => vec![n.to_string()],
         Value::Absent(_) => vec![String::new(); names("", kind).len()],
     }
-}
-
-fn push(text: &mut String, fields: &[String]) {
-    let quoted = fields.iter().map(|field| {
-        if field.contains(['"', ',', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field.clone()
-        }
-    });
-    text.push_str(&quoted.collect::<Vec<_>>().join(","));
-    text.push_str("\r\n");
 }

@@ -1,19 +1,30 @@
 //! Whether robust numbers can be trusted: the checklist, item by item.
 
-use super::{Cell, Column, Kind, Table};
+use super::by_branch::ATTACKED;
+use super::{Cell, Column, Table};
 use crate::analysis::Analysis;
+use crate::glossary::ADVA;
 use crate::metrics::BranchPolicy;
 use crate::metrics::diagnosis::{BEATEN, BEYOND_CHANCE, SLACK, ZERO_GRADIENTS};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::attack::headline::UNBOUNDED;
+
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "diagnosis",
+    place: Place::Numbers,
+    show: Show::Table(diagnosis),
+    terms: &[ADVA],
+};
 
 /// One row a model, branch and item, for those that were diagnosed.
 pub fn diagnosis(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("item", "Question", "", Kind::Text),
-        Column::new("state", "Answer", "", Kind::Text),
-        Column::new("figure", "Figure", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("reading", ATTACKED),
+        Column::text("item", "Question"),
+        Column::text("state", "Answer"),
+        Column::text("figure", "Figure"),
     ];
     let mut rows = Vec::new();
     for diagnosis in analysis
@@ -36,11 +47,10 @@ pub fn diagnosis(analysis: &Analysis) -> Table {
         let lower = lower.map_or(String::new(), |stronger| stronger.said(&analysis.names));
         add("Verdict", diagnosis.verdict.name(), &lower);
     }
-    Table {
-        id: "diagnosis",
-        whole: None,
-        title: "Can the robust number be trusted?".to_owned(),
-        caption: format!(
+    Table::new(
+        "diagnosis",
+        "Can the robust number be trusted?",
+        format!(
             "The checklist of gradient masking (Athalye et al. 2018; Carlini et al. 2019). Pairs of conditions are compared image by image with McNemar's exact test; a pair fails when the condition that should be the stronger leaves more images right, with a p-value below {BEYOND_CHANCE} divided by the number of pairs of this report. AdvA fails when another attack of its norm, at a radius no larger, leaves at least {} points fewer images right (p below {BEYOND_CHANCE}); what leaves fewer at all is named. Radius {UNBOUNDED} or more may turn any image into any other one's grey: what is left then must be at most 1 / classes. Gradients may be exactly zero on {} % of clean images and never be no number; the loss must rise along PGD's 20 steps and end below its highest by at most {} % of its rise. Suspicious: an item fails. Trustworthy: none fails, and all but the transfers and the DLR loss were run. Passing does not prove robustness; it says that these signs of masking are not there.",
             100.0 * BEATEN,
             100.0 * ZERO_GRADIENTS,
@@ -48,5 +58,5 @@ pub fn diagnosis(analysis: &Analysis) -> Table {
         ),
         columns,
         rows,
-    }
+    )
 }

@@ -1,21 +1,37 @@
 //! Corruption errors under every definition, side by side.
 
+use super::by_branch::READ;
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::glossary::{self, ACCURACY};
 use crate::metrics::BranchPolicy;
 use crate::metrics::anchors::ANCHORS;
 use crate::metrics::mce::{ALL, Definition, Measured};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 
+/// The section.
+pub(crate) const MCE: Section = Section {
+    id: "mce",
+    place: Place::Numbers,
+    show: Show::Table(mce),
+    terms: ACCURACY,
+};
+
+/// The section.
+pub(crate) const CE: Section = Section {
+    id: "ce",
+    place: Place::Numbers,
+    show: Show::Table(ce),
+    terms: &[glossary::CE],
+};
+
 /// One row a model and reading, one column a definition of mCE.
-pub fn mce(analysis: &Analysis) -> Table {
+fn mce(analysis: &Analysis) -> Table {
     let definitions = Definition::all();
     let name = analysis.runs.baseline.as_deref();
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-    ];
+    let mut columns = vec![Column::text("model", "Model"), Column::text("reading", READ)];
     columns.extend(
         definitions
             .iter()
@@ -28,32 +44,31 @@ pub fn mce(analysis: &Analysis) -> Table {
         row.extend(definitions.iter().map(|definition| {
             Cell::of(match found.mce(definition, baseline) {
                 Ok(ratio) => Value::Ratio(ratio),
-                Err(unknown) => Value::Absent(unknown.0),
+                Err(unknown) => Value::Absent(unknown),
             })
         }));
         row
     });
-    Table {
-        id: "mce",
-        whole: None,
-        title: "Mean corruption error, in every definition".to_owned(),
-        caption: format!(
+    Table::new(
+        "mce",
+        "Mean corruption error, in every definition",
+        format!(
             "Less is better; intervals by bootstrap over images. Only numbers of one column can be compared, and an anchor is meant for its own data set. {} The baseline is read in the same way as the row, through its only branch if it has one.",
             sources()
         ),
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 /// One row a model and corruption, one column a definition of CE.
-pub fn ce(analysis: &Analysis) -> Table {
+fn ce(analysis: &Analysis) -> Table {
     let name = analysis.runs.baseline.as_deref();
     let plain = |definition: &Definition| definition.over == BENCHMARK.len();
     let definitions: Vec<Definition> = Definition::all().into_iter().filter(plain).collect();
     let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("corruption", "Corruption", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("corruption", "Corruption"),
     ];
     columns.extend(definitions.iter().map(|definition| {
         let title = definition.title(name).replace("mCE over 15", "CE");
@@ -83,23 +98,22 @@ pub fn ce(analysis: &Analysis) -> Table {
                 let base = baseline.map(|other| &other.profile);
                 match ce.and_then(|()| definition.ce(at, &found.profile, base)) {
                     Ok(ce) => Cell::of(Value::Number(100.0 * ce)),
-                    Err(unknown) => Cell::of(Value::Absent(unknown.0)),
+                    Err(unknown) => Cell::of(Value::Absent(unknown)),
                 }
             }));
             rows.push(row);
         }
     }
-    Table {
-        id: "ce",
-        whole: None,
-        title: "Corruption error per corruption, in every definition".to_owned(),
-        caption: format!(
+    Table::new(
+        "ce",
+        "Corruption error per corruption, in every definition",
+        format!(
             "Mean error over severities, as it is and divided by a base network's; each kind of image is read through the branch trained for it. {}",
             sources()
         ),
         columns,
         rows,
-    }
+    )
 }
 
 fn has_errors(found: &Measured) -> bool {

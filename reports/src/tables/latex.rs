@@ -58,6 +58,7 @@ pub(crate) fn escape(text: &str) -> String {
             '\u{b5}' => escaped.push_str("$\\mu$"),
             '\u{2212}' => escaped.push_str("$-$"),
             '\u{2013}' => escaped.push_str("--"),
+            c if c.is_control() => escaped.push(' '),
             other => escaped.push(other),
         }
     }

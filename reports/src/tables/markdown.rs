@@ -52,14 +52,42 @@ pub(super) fn write(table: &Table) -> String {
             }
         })
         .collect();
-    let mut text = format!("**{}**\n\n{}{}", table.title, line(&head), line(&rules));
+    let mut text = format!("**{}**\n\n{}{}", escape(&table.title), line(&head), line(&rules));
     for row in &rows {
         text.push_str(&line(row));
     }
-    text.push_str(&format!("\n{}\n", table.caption));
+    text.push_str(&format!("\n{}\n", escape(&table.caption)));
     text
 }
 
-fn escape(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+/// Text that may hold anything, as it stands in Markdown: what would end a cell or a line, or begin
+/// an element of HTML, is escaped.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '|' => escaped.push_str("\\|"),
+            '<' if rest
+                .peek()
+                .is_some_and(|next| next.is_ascii_alphabetic() || "/!?".contains(*next)) =>
+            {
+                escaped.push_str("&lt;");
+            }
+            c if c.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn a_name_cannot_end_a_cell_or_a_line_nor_become_html() {
+        assert_eq!(escape("a|b\r\n<img> </a>"), "a\\|b  &lt;img> &lt;/a>");
+        assert_eq!(escape("p <0.001"), "p <0.001");
+    }
 }

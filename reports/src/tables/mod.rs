@@ -3,6 +3,7 @@
 
 pub mod accuracy;
 pub mod attacks;
+mod by_branch;
 pub mod calibration;
 pub mod classes;
 pub mod comparison;
@@ -13,7 +14,8 @@ pub mod diagnosis;
 pub mod errors;
 mod json;
 mod latex;
-mod markdown;
+pub(crate) mod markdown;
+pub mod matched_pairs;
 pub mod overlap;
 pub mod provenance;
 pub mod published;
@@ -22,10 +24,10 @@ pub mod robust;
 pub mod searches;
 pub mod similarity;
 
-use crate::analysis::Analysis;
+use crate::error::ReportError;
 use crate::format;
 use crate::metrics::mce::Ratio;
-use crate::metrics::{Difference, Estimate, Known};
+use crate::metrics::{Difference, Estimate, Known, Unknown};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -74,6 +76,21 @@ impl Column {
         }
     }
 
+    /// A column of words.
+    pub fn text(key: impl Into<String>, head: impl Into<String>) -> Self {
+        Self::new(key, head, "", Kind::Text)
+    }
+
+    /// A column of shares, in percent.
+    pub fn share(key: impl Into<String>, head: impl Into<String>) -> Self {
+        Self::new(key, head, "%", Kind::Share)
+    }
+
+    /// A column of whole numbers.
+    pub fn integer(key: impl Into<String>, head: impl Into<String>) -> Self {
+        Self::new(key, head, "", Kind::Integer)
+    }
+
     /// Heading and unit.
     pub fn title(&self) -> String {
         if self.unit.is_empty() {
@@ -102,7 +119,7 @@ pub enum Value {
     /// Any other number.
     Number(f64),
     /// Nothing, and why.
-    Absent(String),
+    Absent(Unknown),
 }
 
 /// A cell: what it says and where it comes from.
@@ -144,16 +161,23 @@ impl Cell {
                 ),
                 value: Value::Share(estimate.clone()),
             },
-            Err(unknown) => Self::of(Value::Absent(unknown.0.clone())),
+            Err(unknown) => Self::of(Value::Absent(unknown.clone())),
         }
     }
 
     /// A number that may be missing, with its reason.
     pub fn number(known: Option<f64>, why: &str) -> Self {
-        Self::of(match known {
-            Some(number) => Value::Number(number),
-            None => Value::Absent(why.to_owned()),
-        })
+        known.map_or_else(|| Self::absent(why), |number| Self::of(Value::Number(number)))
+    }
+
+    /// Nothing, and why.
+    pub fn absent(why: impl Into<String>) -> Self {
+        Self::of(Value::Absent(Unknown::because(why)))
+    }
+
+    /// A whole number.
+    pub fn integer(number: impl Into<u64>) -> Self {
+        Self::of(Value::Integer(number.into()))
     }
 
     /// The number as text, and its interval.
@@ -179,8 +203,8 @@ impl Cell {
                 Kind::Number(digits) => (format!("{x:.*}", usize::from(digits)), String::new()),
                 _ => (x.to_string(), String::new()),
             },
-            Value::Absent(why) if why.starts_with("unfinished") => ("unfinished".to_owned(), String::new()),
-            Value::Absent(_) => ("\u{2013}".to_owned(), String::new()),
+            Value::Absent(Unknown::Unfinished(_)) => ("unfinished".to_owned(), String::new()),
+            Value::Absent(Unknown::Because(_)) => ("\u{2013}".to_owned(), String::new()),
         }
     }
 }
@@ -212,14 +236,35 @@ pub trait Whole: fmt::Debug + Send + Sync {
 }
 
 impl Table {
+    /// A table of rows that are shown whole.
+    pub fn new(
+        id: &'static str,
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        columns: Vec<Column>,
+        rows: Vec<Vec<Cell>>,
+    ) -> Self {
+        Self {
+            id,
+            title: title.into(),
+            caption: caption.into(),
+            columns,
+            rows,
+            whole: None,
+        }
+    }
+
     /// GitHub-flavoured Markdown.
     pub fn markdown(&self) -> String {
         markdown::write(self)
     }
 
     /// CSV with raw numbers, interval ends and counts in columns of their own.
-    pub fn csv(&self) -> String {
-        csv::write(self)
+    ///
+    /// # Errors
+    /// When the writer fails: a defect of this program.
+    pub fn csv(&self) -> Result<String, ReportError> {
+        csv::write(self).map_err(|error| ReportError::make(format!("table `{}`", self.id), error))
     }
 
     /// LaTeX with booktabs.
@@ -233,46 +278,10 @@ impl Table {
     }
 
     /// JSON with everything, as text; of a table that is shown in part, a row a line.
-    pub fn json_text(&self) -> String {
-        json::text(self)
+    ///
+    /// # Errors
+    /// When the writer fails: a defect of this program.
+    pub fn json_text(&self) -> Result<String, ReportError> {
+        json::text(self).map_err(|error| ReportError::make(format!("table `{}`", self.id), error))
     }
-}
-
-/// All tables of a report that have something to say, the main one first.
-pub fn all(analysis: &Analysis) -> Vec<Table> {
-    let tables = vec![
-        accuracy::main(analysis),
-        comparison::comparison(analysis),
-        comparison::resampled(analysis),
-        comparison::oracle_gap(analysis),
-        reduction::points(analysis),
-        reduction::knees(analysis),
-        published::published(analysis),
-        errors::mce(analysis),
-        errors::ce(analysis),
-        accuracy::corruptions(analysis),
-        accuracy::severities(analysis),
-        attacks::attacks(analysis),
-        diagnosis::diagnosis(analysis),
-        robust::attacks_one_by_one(analysis),
-        robust::joint(analysis),
-        robust::curves(analysis),
-        robust::minima(analysis),
-        overlap::overlap(analysis),
-        classes::worst(analysis),
-        classes::classes(analysis),
-        confusion::confusion(analysis),
-        calibration::calibration(analysis),
-        cost::models(analysis),
-        cost::layers(analysis),
-        similarity::similarity(analysis),
-        searches::searches(analysis),
-        provenance::identities(analysis),
-        provenance::training(analysis),
-        provenance::cells(analysis),
-    ];
-    tables
-        .into_iter()
-        .filter(|table| !table.rows.is_empty())
-        .collect()
 }

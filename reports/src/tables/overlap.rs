@@ -1,12 +1,14 @@
 //! Which attacks break the same images, pair by pair: of many pairs the most telling ones on the
 //! page and all in the files.
 
-use super::robust::read;
-use super::{Cell, Column, Kind, Table, Value, Whole};
+use super::by_branch::{ATTACKED, columns, views};
+use super::{Cell, Column, Kind, Table, Whole};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::glossary::WORST;
 use crate::metrics::BranchPolicy;
 use crate::metrics::overlap::{Broken, Overlap};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
 use std::sync::Arc;
 
@@ -61,9 +63,9 @@ impl Pairs {
             Cell::text(&group.policy),
             Cell::text(&self.names[a]),
             Cell::text(&self.names[b]),
-            Cell::of(Value::Integer(found.both)),
-            Cell::of(Value::Integer(found.first)),
-            Cell::of(Value::Integer(found.second)),
+            Cell::integer(found.both),
+            Cell::integer(found.first),
+            Cell::integer(found.second),
             Cell::number(
                 (any > 0).then(|| 100.0 * found.both as f64 / any as f64),
                 "neither breaks any image",
@@ -84,31 +86,40 @@ impl Whole for Pairs {
     }
 }
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "overlap",
+    place: Place::Numbers,
+    show: Show::Table(overlap),
+    terms: &[WORST],
+};
+
 /// One row a model, branch and pair of attacks.
-pub fn overlap(analysis: &Analysis) -> Table {
+fn overlap(analysis: &Analysis) -> Table {
     let attacks = analysis.runs.attacks();
     let pairs = Pairs {
-        columns: vec![
-            Column::new("model", "Model", "", Kind::Text),
-            Column::new("reading", "Attacked and read through", "", Kind::Text),
-            Column::new("first", "First attack", "", Kind::Text),
-            Column::new("second", "Second attack", "", Kind::Text),
-            Column::new("both", "Both break", "images", Kind::Integer),
-            Column::new("only_first", "Only the first", "images", Kind::Integer),
-            Column::new("only_second", "Only the second", "images", Kind::Integer),
-            Column::new("jaccard", "Shared", "%", Kind::Number(1)),
-        ],
+        columns: columns(
+            ATTACKED,
+            [
+                Column::text("first", "First attack"),
+                Column::text("second", "Second attack"),
+                Column::new("both", "Both break", "images", Kind::Integer),
+                Column::new("only_first", "Only the first", "images", Kind::Integer),
+                Column::new("only_second", "Only the second", "images", Kind::Integer),
+                Column::new("jaccard", "Shared", "%", Kind::Number(1)),
+            ],
+        ),
         names: attacks.iter().map(|attack| analysis.names.get(attack)).collect(),
-        groups: read(analysis)
-            .filter(|(.., policy)| *policy != BranchPolicy::Oracle)
-            .map(|(model, matrix, policy)| Group {
-                model: model.name.clone(),
-                policy: policy.label(),
+        groups: views(analysis)
+            .filter(|view| view.policy != BranchPolicy::Oracle)
+            .map(|view| Group {
+                model: view.model.name.clone(),
+                policy: view.policy.label(),
                 attacks: (0..)
                     .zip(&attacks)
                     .filter_map(|(at, attack)| {
                         let condition = Condition::Attack(attack.clone());
-                        Some((at, Broken::of(matrix, policy, &condition)?))
+                        Some((at, Broken::of(view.matrix, view.policy, &condition)?))
                     })
                     .collect(),
             })

@@ -3,24 +3,49 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::sections::{Place, Section, Show};
 use polars::prelude::*;
 use rlnet_suites::train::{Dialect, Select, Stage};
 use rlnet_suites::{CellRecord, CellSpec, Quirk};
 use std::collections::BTreeMap;
 
+/// The section.
+pub(crate) const TRAINING: Section = Section {
+    id: "training",
+    place: Place::Provenance,
+    show: Show::Table(training),
+    terms: &[],
+};
+
+/// The section.
+pub(crate) const IDENTITIES: Section = Section {
+    id: "identities",
+    place: Place::Provenance,
+    show: Show::Table(identities),
+    terms: &[],
+};
+
+/// The section.
+pub(crate) const CELLS: Section = Section {
+    id: "cells",
+    place: Place::Provenance,
+    show: Show::Table(cells),
+    terms: &[],
+};
+
 /// One row a finished training cell.
-pub fn training(analysis: &Analysis) -> Table {
+fn training(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("name", "Network", "", Kind::Text),
-        Column::new("stage", "Stage", "", Kind::Text),
-        Column::new("views", "Images of a step", "", Kind::Text),
-        Column::new("dialect", "Dialect", "", Kind::Text),
-        Column::new("epochs", "Epochs", "", Kind::Integer),
+        Column::text("name", "Network"),
+        Column::text("stage", "Stage"),
+        Column::text("views", "Images of a step"),
+        Column::text("dialect", "Dialect"),
+        Column::integer("epochs", "Epochs"),
         Column::new("epoch", "Kept", "epoch", Kind::Integer),
         Column::new("select", "Chosen by", "", Kind::Text),
         Column::new("batch", "Batch", "", Kind::Integer),
         Column::new("lr", "Rate", "", Kind::Text),
-        Column::new("attack", "Inner attack", "", Kind::Text),
+        Column::text("attack", "Inner attack"),
         Column::new("seed", "Seed", "", Kind::Integer),
         Column::new("seconds", "Time", "s", Kind::Number(1)),
     ];
@@ -50,43 +75,42 @@ pub fn training(analysis: &Analysis) -> Table {
             Cell::text(spec.stage.name()),
             Cell::text(views.join(", ")),
             Cell::text(dialect),
-            Cell::of(Value::Integer(spec.epochs.into())),
+            Cell::integer(spec.epochs),
             match &record.model {
-                Some(model) => Cell::of(Value::Integer(model.epoch.into())),
-                None => Cell::of(Value::Absent("not recorded".into())),
+                Some(model) => Cell::integer(model.epoch),
+                None => Cell::absent("not recorded"),
             },
             Cell::text(select),
-            Cell::of(Value::Integer(spec.batch as u64)),
+            Cell::integer(spec.batch as u64),
             Cell::text(spec.lr.to_string()),
             Cell::text(if spec.is_robust() {
                 spec.attack.to_string()
             } else {
                 "none".to_owned()
             }),
-            Cell::of(Value::Integer(spec.seed)),
+            Cell::integer(spec.seed),
             Cell::of(Value::Number(record.provenance.seconds)),
         ]);
     }
-    Table {
-        id: "training",
-        whole: None,
-        title: "Training".to_owned(),
-        caption: "Dialect `paper` does what the paper describes, `reference` what its published code does. Epochs are chosen on training images held out, never on test images, unless switch B4 of the parity dialect is on (`test CA`).".to_owned(),
+    Table::new(
+        "training",
+        "Training",
+        "Dialect `paper` does what the paper describes, `reference` what its published code does. Epochs are chosen on training images held out, never on test images, unless switch B4 of the reference dialect is on (`test CA`).",
         columns,
         rows,
-    }
+    )
 }
 
 /// One row a model: what identifies its weights, its images and its evaluation.
-pub fn identities(analysis: &Analysis) -> Table {
+fn identities(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("cell", "Trained by cell", "", Kind::Text),
-        Column::new("weights", "Weights (blake3)", "", Kind::Text),
-        Column::new("dataset", "Data set", "", Kind::Text),
-        Column::new("data", "Checksum of the data", "", Kind::Text),
-        Column::new("seeds", "Seeds of evaluation", "", Kind::Text),
-        Column::new("versions", "Algorithm versions", "", Kind::Text),
+        Column::text("model", "Model"),
+        Column::text("cell", "Trained by cell"),
+        Column::text("weights", "Weights (blake3)"),
+        Column::text("dataset", "Data set"),
+        Column::text("data", "Checksum of the data"),
+        Column::text("seeds", "Seeds of evaluation"),
+        Column::text("versions", "Algorithm versions"),
     ];
     let rows = analysis.runs.models.iter().map(|model| {
         let run = &analysis.runs.runs[model.run];
@@ -97,7 +121,7 @@ pub fn identities(analysis: &Analysis) -> Table {
             .iter()
             .find(|record| record.cell.name == model.name && matches!(record.cell.spec, CellSpec::Train(_)));
         let weights = record.and_then(|record| record.provenance.files.get("model.safetensors"));
-        let absent = |why: &str| Cell::of(Value::Absent(why.to_owned()));
+        let absent = |why: &str| Cell::absent(why);
         let mut seeds: BTreeMap<u64, ()> = BTreeMap::new();
         let mut versions: BTreeMap<&str, u32> = BTreeMap::new();
         for cell in own.by_ref() {
@@ -126,7 +150,7 @@ pub fn identities(analysis: &Analysis) -> Table {
                     value: Value::Text(checksum.chars().take(16).collect()),
                     trace: checksum.clone(),
                 },
-                None => absent(model.without_record()),
+                None => Cell::of(Value::Absent(model.without_record())),
             },
             Cell::text(data.map_or("", |data| data.dataset.as_str())),
             Cell::text(data.map_or("", |data| data.checksum.as_str())),
@@ -134,38 +158,32 @@ pub fn identities(analysis: &Analysis) -> Table {
             Cell::text(versions.join(", ")),
         ]
     });
-    Table {
-        id: "identities",
-        whole: None,
-        title: "What identifies each model and its evaluation".to_owned(),
-        caption: "Two runs in which all of this is equal must give equal rows on one machine; `rlnet compare` looks at these first.".to_owned(),
+    Table::new(
+        "identities",
+        "What identifies each model and its evaluation",
+        "Two runs in which all of this is equal must give equal rows on one machine; `rlnet compare` looks at these first.",
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 /// One row a finished cell.
-pub fn cells(analysis: &Analysis) -> Table {
+fn cells(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("cell", "Cell", "", Kind::Text),
-        Column::new("name", "Name", "", Kind::Text),
-        Column::new("rows", "Rows", "", Kind::Integer),
-        Column::new("forwards", "Forward passes", "", Kind::Integer),
-        Column::new("backwards", "Backward passes", "", Kind::Integer),
-        Column::new(
-            "teacher_forwards",
-            "Forward passes of the teacher",
-            "",
-            Kind::Integer,
-        ),
+        Column::text("cell", "Cell"),
+        Column::text("name", "Name"),
+        Column::integer("rows", "Rows"),
+        Column::integer("forwards", "Forward passes"),
+        Column::integer("backwards", "Backward passes"),
+        Column::integer("teacher_forwards", "Forward passes of the teacher"),
         Column::new("seconds", "Time", "s", Kind::Number(1)),
         Column::new("memory", "Peak memory", "MB", Kind::Integer),
         Column::new("resumed", "Resumed", "times", Kind::Integer),
         Column::new("device", "Device", "", Kind::Text),
         Column::new("threads", "Threads", "", Kind::Integer),
         Column::new("program", "Program", "", Kind::Text),
-        Column::new("libtorch", "libtorch", "", Kind::Text),
-        Column::new("allowed", "Allowed by hand", "", Kind::Text),
+        Column::text("libtorch", "libtorch"),
+        Column::text("allowed", "Allowed by hand"),
     ];
     let passes = passes(analysis);
     let rows = analysis
@@ -173,14 +191,13 @@ pub fn cells(analysis: &Analysis) -> Table {
         .records()
         .into_iter()
         .map(|(_, record)| row(record, &passes));
-    Table {
-        id: "cells",
-        whole: None,
-        title: "Every finished cell".to_owned(),
-        caption: "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions. A pass is one image through the network once; a training's are its steps, their inner attacks and its validation.".to_owned(),
+    Table::new(
+        "cells",
+        "Every finished cell",
+        "A cell's id is the hash of everything that can change its result: configuration, data, seed, parents and algorithm versions. A pass is one image through the network once; a training's are its steps, their inner attacks and its validation.",
         columns,
-        rows: rows.collect(),
-    }
+        rows.collect(),
+    )
 }
 
 fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> {
@@ -200,21 +217,21 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
         None => passes.get(&record.cell.id.0).copied(),
     };
     let counted = |pick: fn((u64, u64)) -> u64| match counts {
-        Some(counts) => Cell::of(Value::Integer(pick(counts))),
-        None => Cell::of(Value::Absent("not counted".into())),
+        Some(counts) => Cell::integer(pick(counts)),
+        None => Cell::absent("not counted"),
     };
     let teacher = match trained {
-        None => Cell::of(Value::Absent("an evaluation is not taught".into())),
-        Some(spec) if spec.stage == Stage::Teacher => Cell::of(Value::Absent("it has no teacher".into())),
-        Some(_) if counts.is_none() => Cell::of(Value::Absent("not counted".into())),
-        Some(_) => Cell::of(Value::Integer(from.teacher_forwards)),
+        None => Cell::absent("an evaluation is not taught"),
+        Some(spec) if spec.stage == Stage::Teacher => Cell::absent("it has no teacher"),
+        Some(_) if counts.is_none() => Cell::absent("not counted"),
+        Some(_) => Cell::integer(from.teacher_forwards),
     };
     vec![
         Cell::text(&record.cell.id.0),
         Cell::text(&record.cell.name),
         match record.cell.spec {
-            CellSpec::Evaluate(_) => Cell::of(Value::Integer(record.rows)),
-            CellSpec::Train(_) => Cell::of(Value::Absent("a training cell has no outcome rows".into())),
+            CellSpec::Evaluate(_) => Cell::integer(record.rows),
+            CellSpec::Train(_) => Cell::absent("a training cell has no outcome rows"),
         },
         counted(|counts| counts.0),
         counted(|counts| counts.1),
@@ -224,12 +241,12 @@ fn row(record: &CellRecord, passes: &BTreeMap<String, (u64, u64)>) -> Vec<Cell> 
             trace: format::duration(from.seconds),
         },
         match from.peak_memory {
-            0 => Cell::of(Value::Absent("not known".into())),
-            bytes => Cell::of(Value::Integer(bytes / 1_000_000)),
+            0 => Cell::absent("not known"),
+            bytes => Cell::integer(bytes / 1_000_000),
         },
-        Cell::of(Value::Integer(from.resumed.into())),
+        Cell::integer(from.resumed),
         Cell::text(&from.device),
-        Cell::of(Value::Integer(from.threads.into())),
+        Cell::integer(from.threads),
         Cell::text(format!("{}{commit}", from.program)),
         Cell::text(&from.libtorch),
         Cell::text(from.allowed.join(", ")),

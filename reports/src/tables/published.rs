@@ -4,17 +4,27 @@
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::glossary::{CA, NPA, RELUS};
 use crate::metrics::{BranchPolicy, Known};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::Literature;
 
 /// Budgets that differ by at most this share are the same: papers round theirs.
 const TOLERANCE: f64 = 0.03;
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "published",
+    place: Place::Numbers,
+    show: Show::Table(published),
+    terms: &[CA, NPA, RELUS],
+};
+
 /// One row a model and published number that can stand beside it.
-pub fn published(analysis: &Analysis) -> Table {
+fn published(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("relus", "ReLUs", "", Kind::Integer),
+        Column::text("model", "Model"),
+        Column::integer("relus", "ReLUs"),
         Column::new("method", "Published method", "", Kind::Text),
         Column::new("their_relus", "Its ReLUs", "", Kind::Integer),
         Column::new("measure", "Measure", "", Kind::Text),
@@ -22,7 +32,7 @@ pub fn published(analysis: &Analysis) -> Table {
         Column::new("ours", "Ours", "%", Kind::Share),
         Column::new("difference", "Difference", "points", Kind::Number(1)),
         Column::new("seen", "Seen", "", Kind::Text),
-        Column::new("source", "Source", "", Kind::Text),
+        Column::text("source", "Source"),
     ];
     let mut rows = Vec::new();
     // The files are checked by their tests; a report without them is still a report.
@@ -45,11 +55,11 @@ pub fn published(analysis: &Analysis) -> Table {
             };
             rows.push(vec![
                 Cell::text(&model.name),
-                Cell::of(Value::Integer(record.kept())),
+                Cell::integer(record.kept()),
                 Cell::text(&result.method),
                 match result.relus {
-                    Some(relus) => Cell::of(Value::Integer(relus)),
-                    None => Cell::of(Value::Absent("all, or not said".into())),
+                    Some(relus) => Cell::integer(relus),
+                    None => Cell::absent("all, or not said"),
                 },
                 Cell::text(&result.measure),
                 Cell::of(Value::Number(result.value)),
@@ -63,15 +73,14 @@ pub fn published(analysis: &Analysis) -> Table {
             ]);
         }
     }
-    Table {
-        id: "published",
-        whole: None,
-        title: "Beside published numbers".to_owned(),
-        caption: format!(
+    Table::new(
+        "published",
+        "Beside published numbers",
+        format!(
             "Published networks of the same architecture and data set with as many ReLUs ({} % apart at most). Difference: ours minus theirs; no test, as their images of a test set cannot be paired with ours. Original: read in the paper or its code; second-hand: quoted by somebody else; derived: worked out. RLNet's own tables were not found.",
             format::percent(TOLERANCE)
         ),
         columns,
         rows,
-    }
+    )
 }

@@ -1,25 +1,44 @@
 //! Accuracy against the reduction, and where it falls.
 
+use super::by_branch::READ;
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
+use crate::glossary::{ADVA, CA, NPA, REDUCTION, RELUS};
 use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
 use crate::metrics::{BranchPolicy, Measure};
+use crate::sections::{Place, Section, Show};
 
 const MEASURES: [Measure; 3] = [Measure::Ca, Measure::Npa, Measure::AdvA];
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "reduction",
+    place: Place::Numbers,
+    show: Show::Table(points),
+    terms: &[CA, NPA, ADVA, REDUCTION, RELUS],
+};
+
+/// The section.
+pub(crate) const KNEES: Section = Section {
+    id: "knees",
+    place: Place::Numbers,
+    show: Show::Table(knees),
+    terms: &[CA, NPA, ADVA],
+};
+
 /// One row a network and reading: its share, and the paired difference to the reference.
-pub fn points(analysis: &Analysis) -> Table {
+fn points(analysis: &Analysis) -> Table {
     let mut columns = vec![
-        Column::new("sweep", "Sweep", "", Kind::Text),
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
+        Column::text("sweep", "Sweep"),
+        Column::text("model", "Model"),
+        Column::text("reading", READ),
         Column::new("reduction", "Reduction", "\u{d7}", Kind::Number(1)),
         Column::new("relus", "ReLUs", "", Kind::Integer),
     ];
     for measure in MEASURES {
         let (key, name) = (measure.name().to_lowercase(), measure.name());
-        columns.push(Column::new(key.clone(), name, "%", Kind::Share));
+        columns.push(Column::share(key.clone(), name));
         columns.push(Column::new(
             format!("{key}_lost"),
             format!("{name} \u{2212} reference"),
@@ -37,7 +56,7 @@ pub fn points(analysis: &Analysis) -> Table {
                     Cell::text(&point.name),
                     Cell::text(policy.on(branches).label()),
                     Cell::of(Value::Number(point.reduction)),
-                    Cell::of(Value::Integer(point.kept)),
+                    Cell::integer(point.kept),
                 ];
                 for measure in MEASURES {
                     row.extend(cells(sweep, line(sweep, measure, policy), at));
@@ -46,18 +65,17 @@ pub fn points(analysis: &Analysis) -> Table {
             }
         }
     }
-    Table {
-        id: "reduction",
-        whole: None,
-        title: "Accuracy against the reduction in ReLUs".to_owned(),
-        caption: "Networks that share their teacher and every setting but the number of ReLUs. The reference is the all-ReLU teacher where it was evaluated, else the network that keeps most; differences to it are paired by image, with 95 % intervals.".to_owned(),
+    Table::new(
+        "reduction",
+        "Accuracy against the reduction in ReLUs",
+        "Networks that share their teacher and every setting but the number of ReLUs. The reference is the all-ReLU teacher where it was evaluated, else the network that keeps most; differences to it are paired by image, with 95 % intervals.",
         columns,
         rows,
-    }
+    )
 }
 
 fn cells(sweep: &Sweep, line: Option<&SweepLine>, at: usize) -> [Cell; 2] {
-    let absent = |why: &str| Cell::of(Value::Absent(why.to_owned()));
+    let absent = |why: &str| Cell::absent(why);
     let found = line.and_then(|line| line.values[at].as_ref());
     let Some((share, difference)) = found else {
         return [
@@ -76,11 +94,11 @@ fn cells(sweep: &Sweep, line: Option<&SweepLine>, at: usize) -> [Cell; 2] {
 }
 
 /// One row a line: where it falls.
-pub fn knees(analysis: &Analysis) -> Table {
+fn knees(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("sweep", "Sweep", "", Kind::Text),
-        Column::new("measure", "Measure", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
+        Column::text("sweep", "Sweep"),
+        Column::text("measure", "Measure"),
+        Column::text("reading", READ),
         Column::new("knee", "Knee", "\u{d7}", Kind::Number(1)),
         Column::new("next", "Fallen at", "\u{d7}", Kind::Number(1)),
         Column::new("low", "Knee at least", "\u{d7}", Kind::Number(1)),
@@ -118,24 +136,23 @@ pub fn knees(analysis: &Analysis) -> Table {
                         trace: lost.test.clone(),
                         value: Value::Points(lost),
                     },
-                    None => Cell::of(Value::Absent("no reduction has fallen".into())),
+                    None => Cell::absent("no reduction has fallen"),
                 },
                 Cell::text(knee_in_words(sweep, line)),
             ]);
         }
     }
-    Table {
-        id: "knees",
-        whole: None,
-        title: "Where accuracy falls".to_owned(),
-        caption: format!(
+    Table::new(
+        "knees",
+        "Where accuracy falls",
+        format!(
             "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss. Knee at least, at most: the last reductions before the first at which the losses' 95 % interval reaches beyond {} points, and before the first at which all of it does.",
             format::percent(MARGIN),
             format::percent(MARGIN)
         ),
         columns,
         rows,
-    }
+    )
 }
 
 /// The knee of a line as a sentence's end; "within" is said of losses that may be chance, too.

@@ -1,182 +1,191 @@
-//! What survives everything at once, and which attack breaks what.
+//! What survives everything at once, and how far perturbations must go.
 
-use super::{Cell, Column, Kind, Table, Value};
+use super::by_branch::{ATTACKED, READ, View, columns, views};
+use super::{Cell, Column, Table};
 use crate::analysis::Analysis;
-use crate::metrics::joint::{joint as jointly, random_branch};
-use crate::metrics::smallest_perturbation::{self, Curve};
-use crate::metrics::threat::{is_minimum_norm, radius};
-use crate::metrics::{BranchPolicy, Estimate, Known, Unknown};
-use crate::model::Model;
+use crate::glossary;
+use crate::metrics::joint::joint as jointly;
+use crate::metrics::threat::{Norm, is_minimum_norm, radius};
+use crate::metrics::{Unknown, smallest_perturbation};
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::BENCHMARK;
 use std::collections::BTreeSet;
 
-/// One row a model and reading: right when clean and under everything of a kind.
-pub fn joint(analysis: &Analysis) -> Table {
-    let planned = analysis.runs.conditions();
+/// What is right under everything at once.
+pub(crate) const JOINT: Section = Section {
+    id: "joint",
+    place: Place::Numbers,
+    show: Show::Table(joint),
+    terms: glossary::ACCURACY,
+};
+
+/// Accuracy against radius.
+pub(crate) const CURVES: Section = Section {
+    id: "robustness",
+    place: Place::Numbers,
+    show: Show::Table(curves),
+    terms: glossary::ACCURACY,
+};
+
+/// The smallest perturbations.
+pub(crate) const MINIMA: Section = Section {
+    id: "minimum_norm",
+    place: Place::Numbers,
+    show: Show::Table(minima),
+    terms: glossary::ACCURACY,
+};
+
+/// A column of [`joint`]: the conditions that an image must survive.
+struct Survived {
+    key: String,
+    head: String,
+    conditions: Vec<Condition>,
+}
+
+/// One row a model and branch policy: right when clean and under everything of a kind.
+fn joint(analysis: &Analysis) -> Table {
+    let kinds = kinds(&analysis.runs.conditions());
+    let rows = views(analysis)
+        .filter(|_| kinds.len() > 1)
+        .map(|view| view.row(kinds.iter().map(|kind| survivors(&view, kind))));
+    Table::new(
+        "joint",
+        "Correct under everything at once",
+        "Share of images that are classified correctly when clean and under every condition of the column, with 95 % Wilson intervals: what is left when the worst of them may be chosen for each image. Attacks that look for the smallest perturbation, whatever its size, do not take part.",
+        columns(
+            READ,
+            kinds.iter().map(|kind| Column::share(&kind.key, &kind.head)),
+        ),
+        rows.collect(),
+    )
+}
+
+/// The columns of [`joint`]: clean images, then everything of a kind, where there is such a kind.
+fn kinds(planned: &[Condition]) -> Vec<Survived> {
     let attacks: Vec<Condition> = planned.iter().filter(|c| bounded(c)).cloned().collect();
-    let corruptions: Vec<Condition> = planned
-        .iter()
-        .filter(|c| benchmark(c).is_some())
-        .cloned()
-        .collect();
-    let levels: BTreeSet<u8> = corruptions.iter().filter_map(benchmark).collect();
-    let mut kinds: Vec<(String, String, Vec<Condition>)> = Vec::new();
+    let corrupted = |level: Option<u8>| -> Vec<Condition> {
+        let wanted = |found: &u8| level.is_none_or(|level| level == *found);
+        (planned.iter())
+            .filter(|condition| severity(condition).is_some_and(|found| wanted(&found)))
+            .cloned()
+            .collect()
+    };
+    let survived = |key: String, head: String, conditions: Vec<Condition>| Survived {
+        key,
+        head,
+        conditions,
+    };
+    let mut kinds = vec![survived("clean".into(), "clean".into(), Vec::new())];
     if attacks.len() > 1 {
-        kinds.push(("attacks".into(), "every attack".into(), attacks.clone()));
+        kinds.push(survived("attacks".into(), "every attack".into(), attacks.clone()));
     }
-    for level in levels {
-        let of = corruptions.iter().filter(|c| benchmark(c) == Some(level));
-        kinds.push((
+    let levels: BTreeSet<u8> = planned.iter().filter_map(severity).collect();
+    kinds.extend(levels.iter().map(|level| {
+        survived(
             format!("severity_{level}"),
             format!("every corruption at severity {level}"),
-            of.cloned().collect(),
+            corrupted(Some(*level)),
+        )
+    }));
+    if !attacks.is_empty() && !levels.is_empty() {
+        kinds.push(survived(
+            "all".into(),
+            "all of it".into(),
+            [attacks, corrupted(None)].concat(),
         ));
     }
-    if !attacks.is_empty() && !corruptions.is_empty() {
-        let all = attacks.iter().chain(&corruptions);
-        kinds.push(("all".into(), "all of it".into(), all.cloned().collect()));
-    }
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-        Column::new("clean", "clean", "%", Kind::Share),
-    ];
-    columns.extend(
-        kinds
-            .iter()
-            .map(|(key, head, _)| Column::new(key, head, "%", Kind::Share)),
+    kinds
+}
+
+fn survivors(view: &View, kind: &Survived) -> Cell {
+    let all = [vec![Condition::Clean], kind.conditions.clone()].concat();
+    let known = jointly(view.matrix, view.policy, &all).ok_or_else(|| {
+        let missing = all.iter().filter(|c| !view.model.measured.contains(c)).count();
+        Unknown::Unfinished(format!("{missing} of {} conditions", all.len()))
+    });
+    let source = format!(
+        "right when clean and under {}, {}",
+        kind.head,
+        view.policy.label()
     );
-    let mut rows = Vec::new();
-    for (model, matrix, policy) in read(analysis).filter(|_| !kinds.is_empty()) {
-        let mut row = vec![Cell::text(&model.name), Cell::text(policy.label())];
-        let clean = ("clean".to_owned(), String::new(), Vec::new());
-        for (_, head, conditions) in [&clean].into_iter().chain(&kinds) {
-            let all: Vec<Condition> = [Condition::Clean]
-                .into_iter()
-                .chain(conditions.iter().cloned())
-                .collect();
-            let known: Known<Estimate> = jointly(matrix, policy, &all).ok_or_else(|| unfinished(model, &all));
-            let source = format!("right when clean and under {head}, {}", policy.label());
-            row.push(Cell::share(&known, &source));
-        }
-        rows.push(row);
-    }
-    Table {
-        id: "joint",
-        whole: None,
-        title: "Right under everything at once".to_owned(),
-        caption: "Share of images that are right when clean and under every condition of the column, with 95 % Wilson intervals: what is left when the worst of them may be chosen for each image. Attacks that look for the smallest perturbation, whatever its size, do not take part.".to_owned(),
-        columns,
-        rows,
-    }
+    Cell::share(&known, &source)
 }
 
-/// One row a model, reading and norm, one column a radius.
-pub fn curves(analysis: &Analysis) -> Table {
-    let found: Vec<(&Model, BranchPolicy, Curve)> = read(analysis)
-        .flat_map(|(model, matrix, policy)| {
-            let curves = smallest_perturbation::curves(matrix, policy).into_iter();
-            curves.map(move |curve| (model, policy, curve))
-        })
-        .collect();
-    let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("norm", "Norm", "", Kind::Text),
-        Column::new("radius", "Radius", "", Kind::Text),
-        Column::new("accuracy", "Right", "%", Kind::Share),
-        Column::new("median", "Median distance", "", Kind::Text),
-        Column::new("attacks", "Attacks", "", Kind::Integer),
+/// One row a model, branch policy, norm and radius.
+fn curves(analysis: &Analysis) -> Table {
+    let own = [
+        Column::text("norm", "Norm"),
+        Column::text("radius", "Radius"),
+        Column::share("accuracy", "Correct"),
+        Column::text("median", "Median distance"),
+        Column::integer("attacks", "Attacks"),
     ];
     let mut rows = Vec::new();
-    for (model, policy, curve) in &found {
-        for (radius, estimate) in &curve.points {
-            let source = format!(
-                "no attack of size {} or less, {}",
-                curve.norm.size(*radius),
-                policy.label()
+    for view in views(analysis) {
+        for curve in smallest_perturbation::curves(view.matrix, view.policy) {
+            for (radius, estimate) in &curve.points {
+                let size = curve.norm.size(*radius);
+                let source = format!("no attack of size {size} or less, {}", view.policy.label());
+                rows.push(view.row([
+                    Cell::text(curve.norm.to_string()),
+                    Cell::text(&size),
+                    Cell::share(&Ok(estimate.clone()), &source),
+                    match curve.median {
+                        Some(size) => Cell::text(curve.norm.size(size)),
+                        None => Cell::absent("half the images or more were never broken"),
+                    },
+                    Cell::integer(curve.attacks.len() as u64),
+                ]));
+            }
+        }
+    }
+    Table::new(
+        "robustness",
+        "Accuracy against radius, all attacks of a norm together",
+        "An image counts at a radius when no attack of that norm broke it with a perturbation of at most this size, so accuracy can only fall as the radius grows. Distance: the smallest breaking perturbation found, 0 for images that are wrong when clean; an upper bound of the true one.",
+        columns(ATTACKED, own),
+        rows,
+    )
+}
+
+/// One row a model, branch policy and minimum-norm attack.
+fn minima(analysis: &Analysis) -> Table {
+    let own = [
+        Column::text("attack", "Attack"),
+        Column::text("norm", "Norm"),
+        Column::share("found", "Broken at any size"),
+        Column::text("q25", "Quarter within"),
+        Column::text("median", "Median"),
+        Column::text("q75", "Three quarters within"),
+    ];
+    let mut rows = Vec::new();
+    for view in views(analysis) {
+        for minimum in smallest_perturbation::minima(view.matrix, view.policy) {
+            let norm = Norm::of(&minimum.attack);
+            let quartiles = minimum.quartiles.map(|size| match size {
+                Some(size) => Cell::text(norm.size(size)),
+                None => Cell::absent("that many images were never broken"),
+            });
+            let found = Cell::share(
+                &Ok(minimum.found.clone()),
+                &format!("condition {}", minimum.attack),
             );
-            rows.push(vec![
-                Cell::text(&model.name),
-                Cell::text(policy.label()),
-                Cell::text(curve.norm.to_string()),
-                Cell::text(curve.norm.size(*radius)),
-                Cell::share(&Ok(estimate.clone()), &source),
-                match curve.median {
-                    Some(size) => Cell::text(curve.norm.size(size)),
-                    None => Cell::of(Value::Absent("half the images or more were never broken".into())),
-                },
-                Cell::of(Value::Integer(curve.attacks.len() as u64)),
-            ]);
-        }
-    }
-    Table {
-        id: "robustness",
-        whole: None,
-        title: "Accuracy against radius, all attacks of a norm together".to_owned(),
-        caption: "An image counts at a radius when no attack of that norm broke it with a perturbation of at most this size, so accuracy can only fall as the radius grows. Distance: the smallest breaking perturbation found, 0 for images that are wrong when clean; an upper bound of the true one.".to_owned(),
-        columns,
-        rows,
-    }
-}
-
-/// One row a model, reading and minimum-norm attack.
-pub fn minima(analysis: &Analysis) -> Table {
-    let mut columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Attacked and read through", "", Kind::Text),
-        Column::new("attack", "Attack", "", Kind::Text),
-        Column::new("norm", "Norm", "", Kind::Text),
-        Column::new("found", "Broken at any size", "%", Kind::Share),
-    ];
-    for (key, head) in [
-        ("q25", "Quarter within"),
-        ("median", "Median"),
-        ("q75", "Three quarters within"),
-    ] {
-        columns.push(Column::new(key, head, "", Kind::Text));
-    }
-    let mut rows = Vec::new();
-    for (model, matrix, policy) in read(analysis) {
-        for minimum in smallest_perturbation::minima(matrix, policy) {
-            let norm = crate::metrics::threat::Norm::of(&minimum.attack);
-            let mut row = vec![
-                Cell::text(&model.name),
-                Cell::text(policy.label()),
+            let first = [
                 Cell::text(analysis.names.get(&minimum.attack)),
                 Cell::text(norm.to_string()),
-                Cell::share(
-                    &Ok(minimum.found.clone()),
-                    &format!("condition {}", minimum.attack),
-                ),
+                found,
             ];
-            row.extend(minimum.quartiles.map(|size| match size {
-                Some(size) => Cell::text(norm.size(size)),
-                None => Cell::of(Value::Absent("that many images were never broken".into())),
-            }));
-            rows.push(row);
+            rows.push(view.row(first.into_iter().chain(quartiles)));
         }
     }
-    Table {
-        id: "minimum_norm",
-        whole: None,
-        title: "Smallest perturbations found".to_owned(),
-        caption: "Attacks that look for the nearest adversarial image; quartiles over all images, those wrong when clean counted as 0.".to_owned(),
-        columns,
+    Table::new(
+        "minimum_norm",
+        "Smallest perturbations found",
+        "Attacks that look for the nearest adversarial image; quartiles over all images, those wrong when clean counted as 0.",
+        columns(ATTACKED, own),
         rows,
-    }
-}
-
-/// Every model with its answers, under every reading.
-pub(super) fn read(
-    analysis: &Analysis,
-) -> impl Iterator<Item = (&Model, &crate::metrics::PredictionMatrix, BranchPolicy)> {
-    let models = analysis.runs.models.iter().zip(&analysis.matrices);
-    models.flat_map(|(model, matrix)| {
-        let policies = model.policies().into_iter();
-        policies.map(move |policy| (model, matrix, policy))
-    })
+    )
 }
 
 /// Whether a condition is an attack that stays in a ball.
@@ -185,92 +194,9 @@ fn bounded(condition: &Condition) -> bool {
 }
 
 /// The severity of a corruption of the benchmark.
-fn benchmark(condition: &Condition) -> Option<u8> {
+fn severity(condition: &Condition) -> Option<u8> {
     match condition {
         Condition::Corruption { name, severity } if BENCHMARK.contains(&name.as_str()) => Some(*severity),
         _ => None,
     }
-}
-
-fn unfinished(model: &Model, conditions: &[Condition]) -> Unknown {
-    let missing = conditions.iter().filter(|c| !model.measured.contains(c)).count();
-    Unknown::because(format!(
-        "unfinished: {missing} of {} conditions",
-        conditions.len()
-    ))
-}
-
-/// One row a model, reading and attack: what it left, what is left once its images are
-/// rounded to 8 bits, and what it spent.
-pub fn attacks_one_by_one(analysis: &Analysis) -> Table {
-    let columns = vec![
-        Column::new("model", "Model", "", Kind::Text),
-        Column::new("reading", "Read through", "", Kind::Text),
-        Column::new("attack", "Attack", "", Kind::Text),
-        Column::new("right", "Right", "%", Kind::Share),
-        Column::new("right_8bit", "Right after rounding", "%", Kind::Share),
-        Column::new("forwards", "Forward passes an image", "", Kind::Number(1)),
-        Column::new("backwards", "Backward passes an image", "", Kind::Number(1)),
-    ];
-    let attacks = analysis.runs.attacks();
-    let mut rows = Vec::new();
-    for (model, matrix, policy) in
-        read(analysis).filter(|(.., policy)| matches!(policy, BranchPolicy::Fixed(_)))
-    {
-        for attack in &attacks {
-            let condition = Condition::Attack(attack.clone());
-            let Some([seen]) = matrix
-                .predictions(policy, &condition)
-                .as_deref()
-                .map(|predictions| [predictions[0]])
-            else {
-                continue;
-            };
-            let (whole, rounded) = (share(&seen.right), share(&seen.rounded));
-            let source = format!("condition {attack}, {}", policy.label());
-            let per_image = |passes: u64| Some(passes as f64 / whole.images.max(1) as f64);
-            rows.push(vec![
-                Cell::text(&model.name),
-                Cell::text(policy.label()),
-                Cell::text(analysis.names.get(attack)),
-                Cell::share(&Ok(whole.clone()), &source),
-                match rounded.right == whole.right {
-                    true => Cell::of(Value::Absent("the same".into())),
-                    false => Cell::share(&Ok(rounded), &format!("{source}, rounded to 8 bits")),
-                },
-                Cell::number(per_image(seen.forwards), ""),
-                Cell::number(per_image(seen.backwards), ""),
-            ]);
-        }
-    }
-    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
-        for attack in attacks.iter().filter(|attack| attack.word("branch") == "all") {
-            let Some(mean) = random_branch(matrix, attack) else {
-                continue;
-            };
-            rows.push(vec![
-                Cell::text(&model.name),
-                Cell::text("random branch"),
-                Cell::text(analysis.names.get(attack)),
-                Cell::share(&Ok(mean), &format!("condition {attack}, mean over branches")),
-                Cell::of(Value::Absent("see the branches".into())),
-                Cell::of(Value::Absent("see the branches".into())),
-                Cell::of(Value::Absent("see the branches".into())),
-            ]);
-        }
-    }
-    Table {
-        id: "attacks_one_by_one",
-        whole: None,
-        title: "What each attack left, and what it spent".to_owned(),
-        caption: "Right after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, the one that judges the result included.".to_owned(),
-        columns,
-        rows,
-    }
-}
-
-fn share(right: &[Option<bool>]) -> Estimate {
-    let known = right.iter().flatten();
-    let right = known.clone().filter(|right| **right).count();
-    Estimate::of_images(right as u64, known.count() as u64)
 }

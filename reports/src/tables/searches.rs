@@ -2,16 +2,26 @@
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
+use crate::glossary::RELUS;
+use crate::sections::{Place, Section, Show};
 use rlnet_suites::objective::Score;
 use rlnet_suites::train::Stage;
 use rlnet_suites::{CellSpec, CurvePoint, ModelRecord, TrainSpec};
 
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "searches",
+    place: Place::Provenance,
+    show: Show::Table(searches),
+    terms: &[RELUS],
+};
+
 /// One row a finished stage `mask` or `snl`.
-pub fn searches(analysis: &Analysis) -> Table {
+fn searches(analysis: &Analysis) -> Table {
     let columns = vec![
-        Column::new("name", "Stage", "", Kind::Text),
-        Column::new("by", "Units chosen by", "", Kind::Text),
-        Column::new("kept", "ReLUs kept", "", Kind::Integer),
+        Column::text("name", "Stage"),
+        Column::text("by", "Units chosen by"),
+        Column::integer("kept", "ReLUs kept"),
         Column::new("lag1", "Moved in an epoch", "%", Kind::Number(2)),
         Column::new("lag2", "Moved in two", "%", Kind::Number(2)),
         Column::new("chance", "By chance", "%", Kind::Number(2)),
@@ -28,25 +38,24 @@ pub fn searches(analysis: &Analysis) -> Table {
         let curves = run.kept(&record.cell, "train.parquet").unwrap_or_default();
         let moved = |metric: &str| match late(&curves, metric) {
             Some(share) => Cell::of(Value::Number(100.0 * share)),
-            None => Cell::of(Value::Absent("its mask does not move".to_owned())),
+            None => Cell::absent("its mask does not move"),
         };
         rows.push(vec![
             Cell::text(&record.cell.name),
             Cell::text(by(spec)),
-            Cell::of(Value::Integer(model.kept())),
+            Cell::integer(model.kept()),
             moved("mask/hamming_lag1"),
             moved("mask/hamming_lag2"),
             Cell::of(Value::Number(100.0 * chance(model))),
         ]);
     }
-    Table {
-        id: "searches",
-        whole: None,
-        title: "How masks were found".to_owned(),
-        caption: "Share of all units whose state differs between a mask and the one of an epoch, or two, before: the mean over the last third of the stage. A mask of which more moves in one epoch than in two flips to and fro (defect B28). `By chance`: two independent masks with as many units in each layer.".to_owned(),
+    Table::new(
+        "searches",
+        "How masks were found",
+        "Share of all units whose state differs between a mask and the one of an epoch, or two, before: the mean over the last third of the stage. A mask of which more moves in one epoch than in two flips to and fro (defect B28). `By chance`: two independent masks with as many units in each layer.",
         columns,
         rows,
-    }
+    )
 }
 
 fn by(spec: &TrainSpec) -> &'static str {

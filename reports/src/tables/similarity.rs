@@ -1,74 +1,59 @@
 //! How alike students' activations are to their teachers'.
 
-use super::{Cell, Column, Kind, Table, Value};
+use super::{Cell, Column, Kind, Table};
 use crate::analysis::Analysis;
 use crate::model::Model;
+use crate::sections::{Place, Section, Show};
 
-/// One row a ReLU layer, two columns a model and branch: cosine and relative distance.
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "similarity",
+    place: Place::Numbers,
+    show: Show::Table(similarity),
+    terms: &[],
+};
+
+/// One row a model, branch and ReLU layer: cosine and relative distance.
 pub fn similarity(analysis: &Analysis) -> Table {
-    let compared: Vec<&Model> = analysis
-        .runs
-        .models
-        .iter()
-        .filter(|model| !model.similarity.is_empty())
-        .collect();
-    let mut columns = vec![Column::new("layer", "Layer", "", Kind::Text)];
-    let mut sources: Vec<(&Model, String)> = Vec::new();
-    for model in &compared {
+    let columns = vec![
+        Column::text("model", "Model"),
+        Column::text("branch", "Branch"),
+        Column::text("layer", "Layer"),
+        Column::new("cosine", "Cosine", "", Kind::Number(3)),
+        Column::new("distance", "Distance", "", Kind::Number(3)),
+    ];
+    let compared = (analysis.runs.models.iter()).filter(|model| !model.similarity.is_empty());
+    let mut rows = Vec::new();
+    for model in compared {
         for branch in &model.branches {
-            for (metric, head) in [("cosine", "cosine"), ("distance", "distance")] {
-                let metric = format!("{metric}/{branch}");
-                let head = format!("{}, {branch}, {head}", model.name);
-                columns.push(Column::new(
-                    format!("{}_{metric}", model.name),
-                    head,
-                    "",
-                    Kind::Number(3),
-                ));
-                sources.push((model, metric));
+            let metrics = [format!("cosine/{branch}"), format!("distance/{branch}")];
+            let values = |metric: &str, place: Option<u32>| -> Vec<f64> {
+                (model.similarity.iter())
+                    .filter(|point| point.metric == metric && place.is_none_or(|place| point.layer == place))
+                    .map(|point| point.value)
+                    .collect()
+            };
+            let names = (1..)
+                .zip(layer_names(model))
+                .map(|(place, name)| (Some(place), name));
+            for (place, name) in names.chain([(None, "mean over layers".to_owned())]) {
+                let means = metrics.iter().map(|metric| {
+                    let values = values(metric, place);
+                    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+                    Cell::number((!values.is_empty()).then_some(mean), "not measured")
+                });
+                let named = [model.name.as_str(), branch.name(), &name].map(Cell::text);
+                rows.push(named.into_iter().chain(means).collect());
             }
         }
     }
-    let mut layers: Vec<String> = Vec::new();
-    for layer in compared.iter().flat_map(|model| layer_names(model)) {
-        if !layers.contains(&layer) {
-            layers.push(layer);
-        }
-    }
-    let rows = layers.into_iter().map(|layer| {
-        let values = sources.iter().map(|(model, metric)| {
-            let place = layer_names(model).iter().position(|name| *name == layer);
-            let mut points = model.similarity.iter();
-            let value = place.and_then(|place| {
-                points.find(|point| point.metric == *metric && point.layer as usize == place + 1)
-            });
-            Cell::number(value.map(|point| point.value), "this network has no such layer")
-        });
-        std::iter::once(Cell::text(&layer)).chain(values).collect()
-    });
-    let mut rows: Vec<Vec<Cell>> = rows.collect();
-    if !rows.is_empty() {
-        let means = sources.iter().map(|(model, metric)| {
-            let points = model.similarity.iter().filter(|point| point.metric == *metric);
-            let values: Vec<f64> = points.map(|point| point.value).collect();
-            Cell::of(Value::Number(
-                values.iter().sum::<f64>() / values.len().max(1) as f64,
-            ))
-        });
-        rows.push(
-            std::iter::once(Cell::text("mean over layers"))
-                .chain(means)
-                .collect(),
-        );
-    }
-    Table {
-        id: "similarity",
-        whole: None,
-        title: "Activations beside the teacher's".to_owned(),
-        caption: "Output of each ReLU layer of a student beside its teacher's on the same clean test images, through the same branch: the cosine of the angle between them (1: the same direction) and the length of their difference over that of the teacher's (0: the same), means over images.".to_owned(),
+    Table::new(
+        "similarity",
+        "Activations beside the teacher's",
+        "Output of each ReLU layer of a student beside its teacher's on the same clean test images, through the same branch: the cosine of the angle between them (1: the same direction) and the length of their difference over that of the teacher's (0: the same), means over images.",
         columns,
         rows,
-    }
+    )
 }
 
 /// The layers of a model by name; by number where its record is not there.

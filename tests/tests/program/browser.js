@@ -8,6 +8,25 @@ window.addEventListener("load", function () {
   function all(selector) { return Array.from(document.querySelectorAll(selector)); }
   function shown(element) { return element.textContent.trim().slice(0, 40); }
 
+  // Tables are folded; here all of them are looked at.
+  must(all("details").length > 5 && all("details[open]").length === 0, "tables are not folded");
+  all("details").forEach(function (fold) { fold.open = true; });
+
+  // Nothing is cut. (On a telephone drawings are moved under a finger.)
+  all(".table .scroll, .strips").forEach(function (box) {
+    must(box.scrollWidth <= box.clientWidth + 1, "cut: " + (box.getAttribute("aria-label") || "pictures"));
+  });
+  if (window.innerWidth > 1000) {
+    all("figure .scroll").forEach(function (box) {
+      must(box.scrollWidth <= box.clientWidth + 1, "cut: " + box.getAttribute("aria-label"));
+    });
+    // The first screen: the verdict, the picture and the main table side by side.
+    var parts = all(".screen > *").map(function (part) { return part.getBoundingClientRect(); });
+    must(parts.length > 1 && parts[0].right <= parts[1].left, "picture and table are not side by side");
+    must(parts.every(function (part) { return part.top < 400; }), "the first screen begins too low");
+    must(document.querySelector(".verdict").getBoundingClientRect().bottom < parts[0].top, "no verdict above");
+  }
+
   // Pictures.
   all("img").forEach(function (image) {
     must(image.complete && image.naturalWidth > 0, "picture does not load: " + image.alt);
@@ -110,7 +129,7 @@ window.addEventListener("load", function () {
   var box = document.querySelector("input.filter");
   must(box, "no table has a filter");
   if (box) {
-    var rows = Array.from(box.closest("section").querySelectorAll("tbody tr"));
+    var rows = Array.from(box.closest(".table").querySelectorAll("tbody tr"));
     var visible = function () { return rows.filter(function (row) { return row.offsetParent !== null; }); };
     var say = function (text) { box.value = text; box.dispatchEvent(new Event("input")); };
     var word = rows[rows.length - 1].cells[0].textContent.trim();
