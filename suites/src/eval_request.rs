@@ -37,6 +37,30 @@ pub struct EvalRequest {
     pub similarity: bool,
 }
 
+/// A model to evaluate, and what surrounds it.
+#[derive(Clone, Copy)]
+pub struct EvalSubject<'a> {
+    /// Its name.
+    pub model: &'a str,
+    /// Its training cell, or its file.
+    pub parent: &'a CellId,
+    /// The training cell or the file of another network, by its name in an attack.
+    pub surrogate: &'a dyn Fn(&str) -> Option<CellId>,
+    /// The images.
+    pub data: &'a DataSpec,
+    /// What only a run knows.
+    pub context: &'a PlanContext,
+}
+
+impl EvalSubject<'_> {
+    /// Another network; `why` says what needs it, `what` which setting.
+    fn network(&self, what: &'static str, name: &str, why: &str) -> Result<CellId, SuiteError> {
+        (self.surrogate)(name).ok_or_else(|| {
+            SuiteError::value(what, name, format!("{why}, and there is no network of that name"))
+        })
+    }
+}
+
 impl EvalRequest {
     /// The part of it that fits one model of a suite: without attacks that need a network that the
     /// suite does not train, and without branches that the model does not have.
@@ -54,82 +78,86 @@ impl EvalRequest {
         }
     }
 
-    /// One evaluation cell a family of conditions: clean, each corruption, each attack.
-    /// `surrogate` finds the cell (or file) of another network by its name in an attack.
+    /// One evaluation cell for each family of conditions: clean, each corruption, each attack.
     ///
     /// # Errors
     /// When an attack names a network that is not there.
-    pub fn cells(
+    pub fn cells(&self, subject: &EvalSubject<'_>) -> Result<Vec<Cell>, SuiteError> {
+        self.families()
+            .into_iter()
+            .map(|(name, conditions)| self.cell(subject, &name, conditions))
+            .collect()
+    }
+
+    fn cell(
         &self,
-        model: &str,
-        parent: &CellId,
-        surrogate: &dyn Fn(&str) -> Option<CellId>,
-        data: &DataSpec,
-        context: &PlanContext,
-    ) -> Result<Vec<Cell>, SuiteError> {
-        let cell = |(name, conditions): (String, Vec<Condition>)| {
-            let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
-            let mut files = None;
-            if let Some((name, _)) = conditions[0].corruption() {
-                match context.corrupted_files.get(name) {
-                    Some(read) => {
-                        files = Some(read.clone());
-                        versions.insert("corrupted-files".to_owned(), ARCHIVE_VERSION);
-                    }
-                    None => {
-                        let setup = format!("corruptions/{}", context.corruptions_setup);
-                        versions.insert(setup, context.corruptions_version);
-                    }
+        subject: &EvalSubject<'_>,
+        name: &str,
+        conditions: Vec<Condition>,
+    ) -> Result<Cell, SuiteError> {
+        let (model, data, context) = (subject.model, subject.data, subject.context);
+        let is_clean = conditions[0] == Condition::Clean;
+        let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
+        let (mut images, mut files, mut surrogates) = (None, None, BTreeMap::new());
+        if let Some((name, _)) = conditions[0].corruption() {
+            files = context.corrupted_files.get(name).cloned();
+            let (of, version) = match files {
+                Some(_) => ("corrupted-files".to_owned(), ARCHIVE_VERSION),
+                None => (
+                    format!("corruptions/{}", context.corruptions_setup),
+                    context.corruptions_version,
+                ),
+            };
+            versions.insert(of, version);
+        }
+        match &conditions[0] {
+            Condition::Clean => {
+                if self.probe {
+                    versions.insert("probe".to_owned(), PROBE_VERSION);
+                }
+                if self.similarity {
+                    let why = format!("{model} is to be compared with it");
+                    surrogates.insert(TEACHER.to_owned(), subject.network("similarity", TEACHER, &why)?);
+                    versions.insert("similarity".to_owned(), SIMILARITY_VERSION);
                 }
             }
-            if conditions[0] == Condition::AugMix {
+            Condition::AugMix => {
                 versions.insert("augmix".to_owned(), AUGMIX_VERSION);
             }
-            let mut surrogates = BTreeMap::new();
-            if let Condition::Attack(spec) = &conditions[0] {
+            Condition::Corruption { .. } => {}
+            Condition::Attack(spec) => {
                 versions.extend(spec.versions());
                 versions.insert("verdict".to_owned(), VERDICT_VERSION);
                 for name in spec.networks() {
-                    let id = surrogate(name).ok_or_else(|| {
-                        let why =
-                            format!("{spec} needs it beside {model}, and there is no network of that name");
-                        SuiteError::value("surrogate", name, why)
-                    })?;
-                    surrogates.insert(name.to_owned(), id);
+                    let why = format!("{spec} needs it beside {model}");
+                    surrogates.insert(name.to_owned(), subject.network("surrogate", name, &why)?);
                 }
-            }
-            let compared = self.similarity && conditions[0] == Condition::Clean;
-            if compared {
-                let why = format!("{model} is to be compared with it, and there is no network of that name");
-                let id = surrogate(TEACHER).ok_or_else(|| SuiteError::value("similarity", TEACHER, why))?;
-                surrogates.insert(TEACHER.to_owned(), id);
-                versions.insert("similarity".to_owned(), SIMILARITY_VERSION);
-            }
-            let mut parents = vec![parent.clone()];
-            parents.extend(surrogates.values().filter(|id| *id != parent).cloned());
-            let conditions_are_clean = conditions[0] == Condition::Clean;
-            if self.probe && conditions_are_clean {
-                versions.insert("probe".to_owned(), PROBE_VERSION);
-            }
-            let limit = match &conditions[0] {
-                Condition::Attack(spec) => self.limits.get(spec).copied(),
-                _ => None,
-            };
-            let spec = CellSpec::Evaluate(EvaluateSpec {
                 // A limit that leaves no image out is none.
-                images: limit.filter(|images| data.test.is_none_or(|all| *images < all)),
-                conditions,
-                seed: self.seed,
-                branches: self.branches.clone(),
-                surrogates,
-                probe: self.probe && conditions_are_clean,
-                similarity: compared,
-                files,
-            });
-            let name = format!("{model}/{name}");
-            Ok(identify(&name, model, parents, data, spec, versions))
-        };
-        self.families().into_iter().map(cell).collect()
+                let limit = self.limits.get(spec).copied();
+                images = limit.filter(|images| data.test.is_none_or(|all| *images < all));
+            }
+        }
+        let parent = subject.parent;
+        let others = surrogates.values().filter(|id| *id != parent);
+        let parents = std::iter::once(parent).chain(others).cloned().collect();
+        let spec = CellSpec::Evaluate(EvaluateSpec {
+            images,
+            conditions,
+            seed: self.seed,
+            branches: self.branches.clone(),
+            surrogates,
+            probe: self.probe && is_clean,
+            similarity: self.similarity && is_clean,
+            files,
+        });
+        Ok(identify(
+            &format!("{model}/{name}"),
+            model,
+            parents,
+            data,
+            spec,
+            versions,
+        ))
     }
 
     fn families(&self) -> Vec<(String, Vec<Condition>)> {
@@ -138,8 +166,9 @@ impl EvalRequest {
             families.push(("augmix".to_owned(), vec![Condition::AugMix]));
         }
         for name in &self.corruptions {
-            let severities = self.severities.iter();
-            let conditions: Vec<Condition> = severities
+            let conditions: Vec<Condition> = self
+                .severities
+                .iter()
                 .map(|&severity| Condition::Corruption {
                     name: name.clone(),
                     severity,
@@ -179,7 +208,7 @@ fn misfit_in_suite(
     if spec.stage == Stage::Teacher && attack.needs_teacher() {
         return Some("has no teacher, because it is one".to_owned());
     }
-    let surrogate = match attack.word("surrogate") {
+    let other = match attack.word("surrogate") {
         "" | "self" | "all-relu" | "linear" => None,
         TEACHER => trained
             .iter()
@@ -190,7 +219,7 @@ fn misfit_in_suite(
         },
         name => find(trained, name).ok(),
     };
-    let surrogate = surrogate.and_then(|other| match &other.spec {
+    let surrogate = other.and_then(|other| match &other.spec {
         CellSpec::Train(spec) => Some(facts(other, spec)),
         CellSpec::Evaluate(_) => None,
     });

@@ -45,7 +45,7 @@ pub use corrupted::{Corrupted, CorruptedFiles};
 pub use dialect::Quirk;
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
-pub use eval_request::EvalRequest;
+pub use eval_request::{EvalRequest, EvalSubject};
 pub use gate::Gate;
 pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome};
 pub use plan::Plan;

@@ -5,6 +5,7 @@ use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
+use crate::eval_request::EvalSubject;
 use crate::suite::{Suite, Train};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,9 +161,15 @@ impl Suite {
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),
                 name => find(&trained, name).ok().map(|cell| cell.id.clone()),
             };
-            let request = request.cells(&cell.name, &cell.id, &surrogate, &data, context);
+            let evaluated = request.cells(&EvalSubject {
+                model: &cell.name,
+                parent: &cell.id,
+                surrogate: &surrogate,
+                data: &data,
+                context,
+            });
             cells.extend(
-                request.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
+                evaluated.map_err(|error| self.wrong_at(&[&["evaluation", "attacks"]], error.to_string()))?,
             );
         }
         let headline = self

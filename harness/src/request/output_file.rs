@@ -31,9 +31,11 @@ pub fn check(option: &str, out: &Path, inputs: &[&Path]) -> Result<()> {
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        return match folder.exists() {
-            true => refuse(&format!("{} is a file, not a folder", folder.display())),
-            false => refuse(&format!("there is no folder {}; make it first", folder.display())),
+        let (exists, folder) = (folder.exists(), folder.display());
+        return if exists {
+            refuse(&format!("{folder} is a file, not a folder"))
+        } else {
+            refuse(&format!("there is no folder {folder}; make it first"))
         };
     }
     // Where the file is, and where it leads.

@@ -12,7 +12,7 @@ use crate::files::open_folder;
 use crate::progress::announce;
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::cell::DataSpec;
-use rlnet_suites::{AttackSpec, Corrupted, EvalRequest, Plan};
+use rlnet_suites::{AttackSpec, Corrupted, EvalRequest, EvalSubject, Plan};
 use std::path::Path;
 use tch::Device;
 
@@ -76,9 +76,13 @@ impl Evaluation {
             checksum: data.checksum.clone(),
         };
         let surrogate = |name: &str| self.files.surrogates.get(name).map(|file| file.id.clone());
-        let cells = self
-            .request
-            .cells(name, id, &surrogate, &images, &corrupted.context(&data))?;
+        let cells = self.request.cells(&EvalSubject {
+            model: name,
+            parent: id,
+            surrogate: &surrogate,
+            data: &images,
+            context: &corrupted.context(&data),
+        })?;
         let plan = Plan {
             schema: rlnet_suites::suite::SCHEMA,
             suite: format!("eval-{name}"),

@@ -107,7 +107,12 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
     let stored = |line: &Line<'_>| remote.is_some_and(|remote| remote.there().contains(&line.cell.id));
     // What is fetched is not computed.
     let to_do = |line: &Line<'_>| !line.done && !stored(line);
-    let work = work::of(plan, |_| Ok(images))?;
+    let work = work::of(plan, |cell| {
+        Ok(Images {
+            train: cell.data.train.map_or(images.train, |n| n as usize),
+            ..images
+        })
+    })?;
     let (macs, kept) = lines
         .iter()
         .zip(work)
@@ -133,23 +138,12 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
         }));
         return Ok(());
     }
-    let (mut missing, mut unknown, mut total) = (0, 0, Cost::default());
     for line in &lines {
-        let mut time = String::new();
-        if to_do(line) {
-            missing += 1;
-            match line.cost {
-                Some(cost) => {
-                    total.seconds += cost.seconds;
-                    total.bytes += cost.bytes;
-                    time = duration(cost.seconds);
-                }
-                None => {
-                    unknown += 1;
-                    "?".clone_into(&mut time);
-                }
-            }
-        }
+        let time = match line.cost {
+            _ if !to_do(line) => String::new(),
+            Some(cost) => duration(cost.seconds),
+            None => "?".to_owned(),
+        };
         let state = match (line.done, stored(line)) {
             (true, _) => "done",
             (false, true) => "stored",
@@ -162,7 +156,8 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
         let Cell { id, name, .. } = line.cell;
         outln!("{id}  {state:<6} {time:>8}  {name}{needs}");
     }
-    let all = plan.cells.len();
+    let open: Vec<&Line<'_>> = lines.iter().filter(|line| to_do(line)).collect();
+    let (missing, all) = (open.len(), plan.cells.len());
     outln!("{missing} of {all} cells to do in {}", out.display());
     if let Some(remote) = remote {
         let there = lines.iter().filter(|line| stored(line)).count();
@@ -172,15 +167,16 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
             remote.store().url()
         );
     }
-    if missing > unknown {
-        let others = match unknown {
+    let measured: Vec<Cost> = open.iter().filter_map(|line| line.cost).collect();
+    if !measured.is_empty() {
+        let others = match missing - measured.len() {
             0 => String::new(),
             unknown => format!("; {unknown} cells are like none measured"),
         };
         outln!(
             "about {} and {:.0} MB, going by measured cells of the same kind{others}",
-            duration(total.seconds),
-            total.bytes / 1e6
+            duration(measured.iter().map(|cost| cost.seconds).sum()),
+            measured.iter().map(|cost| cost.bytes).sum::<f64>() / 1e6
         );
     }
     if missing > 0 {

@@ -135,7 +135,7 @@ impl Run {
         let place = self.place(&suite)?;
         let out = place.folder(self.work_dir.as_deref())?;
         // Workers leave the store to the process that started them.
-        let mut remote = match self.worker {
+        let remote = match self.worker {
             Some(_) => None,
             None => Remote::open(&place)?,
         };
@@ -154,7 +154,19 @@ impl Run {
                 suite.name, self.suite
             )));
         }
-        let session = Session::new(&suite, &global.data_dir(), &self.corrupted.folders())?;
+        self.start(global, &suite, &out, remote, started)
+    }
+
+    /// Plans the cells, and computes what is missing or shows what it would be.
+    fn start(
+        &self,
+        global: &Global,
+        suite: &Suite,
+        out: &Path,
+        mut remote: Option<Remote>,
+        started: Instant,
+    ) -> Result<()> {
+        let session = Session::new(suite, &global.data_dir(), &self.corrupted.folders())?;
         let plan = &session.plan;
         let cells: Vec<&Cell> = wanted(plan, self.only.as_deref())?;
         if self.dry_run {
@@ -163,23 +175,21 @@ impl Run {
                 ..plan.clone()
             };
             let images = Images::of(&session.data);
-            return dry_run(&plan, &out, remote.as_ref(), images, global.json);
+            return dry_run(&plan, out, remote.as_ref(), images, global.json);
         }
-        if self.worker.is_none() && self.executor == Where::Local && !self.yes && global.is_cpu() {
-            let missing = |cell: &&Cell| {
-                let stored = remote
-                    .as_ref()
-                    .is_some_and(|remote| remote.there().contains(&cell.id));
-                !stored && !RunDirectory::has(&out, &cell.id)
-            };
-            let missing: Vec<&Cell> = cells.iter().copied().filter(missing).collect();
-            refuse_long(
-                &loads(&missing, plan, &out, Images::of(&session.data)),
-                global.cpu_threads(),
-            )?;
+        let runs_here = self.worker.is_none() && self.executor == Where::Local;
+        if runs_here && !self.yes && global.is_cpu() {
+            let stored = |id| remote.as_ref().is_some_and(|remote| remote.there().contains(id));
+            let missing: Vec<&Cell> = cells
+                .iter()
+                .copied()
+                .filter(|cell| !stored(&cell.id) && !RunDirectory::has(out, &cell.id))
+                .collect();
+            let loads = loads(&missing, plan, out, Images::of(&session.data));
+            refuse_long(&loads, global.cpu_threads())?;
         }
-        open_folder(&out)?;
-        let directory = RunDirectory::open(&out)?;
+        open_folder(out)?;
+        let directory = RunDirectory::open(out)?;
         if let Some(name) = &self.worker {
             let executed = self.take_part(global, &session, &directory, self.worker_part(name)?)?;
             announce(&summary(&plan.suite, &executed, started.elapsed()));

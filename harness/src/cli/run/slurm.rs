@@ -97,8 +97,9 @@ pub fn submit(
 
 /// The user's own settings; none without a file.
 fn own_file() -> Result<Slurm> {
-    let folder = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    let folder = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
     let Some(path) = folder.map(|folder| folder.join("rlnet").join("slurm.toml")) else {
         return Ok(Slurm::default());
     };
