@@ -26,6 +26,7 @@ test-long: setup
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo check -p rlnet --no-default-features
 
 # Licences, banned crates and sources of every dependency.
 deny:

@@ -2,7 +2,7 @@
 
 use crate::data::DataError;
 use crate::data::installed::{Installed, installed};
-use crate::device::{CudaState, cuda_state, libtorch_folder};
+use crate::device::{CudaState, LIBTORCH, cuda_state, libtorch_folder};
 use crate::error::Result;
 use crate::request::Global;
 use crate::terminal::{outln, print_json};
@@ -45,7 +45,7 @@ impl Doctor {
         if global.json {
             print_json(&json!({
                 "program": env!("CARGO_PKG_VERSION"),
-                "libtorch": {"version": "2.11.0", "folder": folder},
+                "libtorch": {"version": LIBTORCH, "folder": folder},
                 "cuda": cuda.describe(),
                 "device": device.as_ref().map_or_else(|e| e.to_string(), |d| crate::device::name(*d)),
                 "threads": threads,
@@ -58,7 +58,7 @@ impl Doctor {
             return Ok(());
         }
         outln!("rlnet {}", env!("CARGO_PKG_VERSION"));
-        outln!("libtorch   2.11.0 in {}", folder.as_deref().unwrap_or("?"));
+        outln!("libtorch   {} in {}", LIBTORCH, folder.as_deref().unwrap_or("?"));
         outln!("CUDA       {}", cuda.describe());
         match device {
             Ok(device) => outln!("device     {}", crate::device::name(device)),

@@ -2,12 +2,13 @@
 //! libtorch that its C interface does not offer.
 #![expect(unsafe_code, reason = "dlopen and dlsym have no safe form")]
 
+use crate::error::Problem;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::c_void;
 use std::path::Path;
 
 /// Loads a library with its symbols visible to all, and keeps it for the process's life.
-pub fn load_global(path: &Path) -> Result<(), String> {
+pub fn load_global(path: &Path) -> Result<(), Problem> {
     // SAFETY: libtorch_cuda's initialisers only register kernels with the libtorch that is
     // already loaded; it is the same version, from the same folder.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
@@ -17,13 +18,13 @@ pub fn load_global(path: &Path) -> Result<(), String> {
             std::mem::forget(library);
             Ok(())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.to_string().into()),
     }
 }
 
 /// `at::globalContext().setAllowTF32CuDNN(allow)` and `setAllowTF32CuBLAS(allow)`: whether fp32
 /// convolutions and matrix products on CUDA may round their inputs to TF32.
-pub fn allow_tf32(allow: bool) -> Result<(), String> {
+pub fn allow_tf32(allow: bool) -> Result<(), Problem> {
     type Context = unsafe extern "C" fn() -> *mut c_void;
     type Setter = unsafe extern "C" fn(*mut c_void, bool);
     // Itanium names of the three functions in libtorch 2.11, the version this program is bound to.
@@ -39,9 +40,11 @@ pub fn allow_tf32(allow: bool) -> Result<(), String> {
     unsafe {
         let context = process
             .get::<Context>(CONTEXT)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Problem::from(error.to_string()))?;
         for name in SETTERS {
-            let set = process.get::<Setter>(name).map_err(|error| error.to_string())?;
+            let set = process
+                .get::<Setter>(name)
+                .map_err(|error| Problem::from(error.to_string()))?;
             set(context(), allow);
         }
     }

@@ -3,10 +3,13 @@
 
 mod ffi;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tch::{Cuda, Device};
+
+/// The version of libtorch that the harness is built against; tch accepts no other.
+pub const LIBTORCH: &str = "2.11.0";
 
 /// What `--device` asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +23,8 @@ pub enum DeviceRequest {
 }
 
 impl FromStr for DeviceRequest {
-    type Err = String;
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    type Err = Problem;
+    fn from_str(text: &str) -> std::result::Result<Self, Problem> {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
@@ -30,7 +33,7 @@ impl FromStr for DeviceRequest {
                 .strip_prefix("cuda:")
                 .and_then(|n| n.parse().ok())
                 .map(Self::Cuda)
-                .ok_or_else(|| "write auto, cpu, cuda or cuda:N".to_owned()),
+                .ok_or_else(|| "write auto, cpu, cuda or cuda:N".into()),
         }
     }
 }
@@ -41,7 +44,7 @@ pub enum CudaState {
     /// `libtorch_cuda.so` is not beside `libtorch_cpu.so`: a CPU-only libtorch.
     NoLibrary,
     /// It is there but could not be loaded.
-    NotLoadable(String),
+    NotLoadable(Problem),
     /// It is loaded, and sees no device (no driver, or none visible).
     NoDevice,
     /// It is loaded and sees this many devices.
@@ -132,7 +135,7 @@ pub fn open(wish: DeviceRequest, threads: Option<usize>) -> Result<Device> {
 fn allow_tf32(allow: bool) -> Result<()> {
     ffi::allow_tf32(allow).map_err(|why| {
         Error::Torch(format!(
-            "libtorch's TF32 switch was not found ({why}); is it 2.11.0?"
+            "libtorch's TF32 switch was not found ({why}); is it {LIBTORCH}?"
         ))
     })
 }

@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 /// One way of going through a body, layer by layer in execution order.
 pub trait Pass {
     /// What flows between layers: `[N, C, H, W]` or what stands for it.
-    type Map;
+    type Map: FeatureMap;
     /// A convolution and its norm.
     fn conv(&mut self, layer: &Conv, xs: &Self::Map) -> Self::Map;
     /// A norm that follows no convolution.
@@ -21,14 +21,22 @@ pub trait Pass {
     /// The next (masked) ReLU layer.
     fn relu(&mut self, name: Arguments<'_>, xs: Self::Map) -> Self::Map;
     /// A residual sum.
-    fn add(&mut self, a: Self::Map, b: &Self::Map) -> Self::Map;
+    fn add(&mut self, a: Self::Map, b: &Self::Map) -> Self::Map {
+        a.sum(b)
+    }
     /// How much every place asks for every other, a head at a time: `[N, heads, HW, HW]`, the
     /// products of queries and keys `[N, C, H, W]` over `sqrt(C / heads) * HW`.
-    fn scores(&mut self, heads: u64, queries: &Self::Map, keys: &Self::Map) -> Self::Map;
+    fn scores(&mut self, heads: u64, queries: &Self::Map, keys: &Self::Map) -> Self::Map {
+        Self::Map::scores(heads, queries, keys)
+    }
     /// The values `[N, C, H, W]` of all places, weighed by each place's scores.
-    fn mix(&mut self, scores: &Self::Map, values: &Self::Map) -> Self::Map;
+    fn mix(&mut self, scores: &Self::Map, values: &Self::Map) -> Self::Map {
+        Self::Map::mix(scores, values)
+    }
     /// Max pooling; its comparisons are not counted among the ReLUs.
-    fn max_pool(&mut self, pool: Pool, xs: &Self::Map) -> Self::Map;
+    fn max_pool(&mut self, pool: Pool, xs: &Self::Map) -> Self::Map {
+        xs.max_pool(pool)
+    }
     /// The end of a stage, whose output the attention transfer compares, seen through
     /// `through` when there is one (a quirk of the reference's WRN students).
     fn stage(&mut self, _xs: &Self::Map, _through: Option<&BankedNorm>) {}
@@ -81,27 +89,77 @@ impl Pool {
     }
 }
 
-/// The head is never in half precision, whatever the layers before it are in.
+/// What flows between layers, and the operations on it that have no weights.
+pub trait FeatureMap: Sized {
+    /// A residual sum.
+    fn sum(self, other: &Self) -> Self;
+    /// See [`Pass::scores`].
+    fn scores(heads: u64, queries: &Self, keys: &Self) -> Self;
+    /// See [`Pass::mix`].
+    fn mix(scores: &Self, values: &Self) -> Self;
+    /// Max pooling.
+    fn max_pool(&self, pool: Pool) -> Self;
+}
+
+impl FeatureMap for Tensor {
+    fn sum(self, other: &Tensor) -> Tensor {
+        self + other
+    }
+
+    fn scores(heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
+        let (queries, keys) = (by_head(queries, heads as i64), by_head(keys, heads as i64));
+        let size = keys.size();
+        let scale = (size[2] as f64).sqrt() * size[3] as f64;
+        queries.transpose(2, 3).matmul(&keys) / scale
+    }
+
+    fn mix(scores: &Tensor, values: &Tensor) -> Tensor {
+        let size = values.size();
+        let values = by_head(values, scores.size()[1]);
+        let mixed = values.matmul(&scores.transpose(2, 3));
+        mixed.reshape([-1, size[1], size[2], size[3]])
+    }
+
+    fn max_pool(&self, pool: Pool) -> Tensor {
+        pool.run(self)
+    }
+}
+
+/// Where only the order of the layers matters.
+impl FeatureMap for () {
+    fn sum(self, _other: &()) {}
+    fn scores(_heads: u64, _queries: &(), _keys: &()) {}
+    fn mix(_scores: &(), _values: &()) {}
+    fn max_pool(&self, _pool: Pool) {}
+}
+
+/// Channels, height, width.
+impl FeatureMap for [u64; 3] {
+    fn sum(self, _other: &Self) -> Self {
+        self
+    }
+
+    fn scores(heads: u64, &[_, h, w]: &Self, _keys: &Self) -> Self {
+        [heads, h * w, h * w]
+    }
+
+    fn mix(_scores: &Self, values: &Self) -> Self {
+        *values
+    }
+
+    fn max_pool(&self, pool: Pool) -> Self {
+        let [c, h, w] = *self;
+        [c, pool.side(h), pool.side(w)]
+    }
+}
+
 /// `[N, C, H, W]` as `[N, heads, C / heads, H W]`; any N, also for a tracer.
 fn by_head(xs: &Tensor, heads: i64) -> Tensor {
     let size = xs.size();
     xs.reshape([-1, heads, size[1] / heads, size[2] * size[3]])
 }
 
-fn scored(heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
-    let (queries, keys) = (by_head(queries, heads as i64), by_head(keys, heads as i64));
-    let size = keys.size();
-    let scale = (size[2] as f64).sqrt() * size[3] as f64;
-    queries.transpose(2, 3).matmul(&keys) / scale
-}
-
-fn mixed(scores: &Tensor, values: &Tensor) -> Tensor {
-    let size = values.size();
-    let values = by_head(values, scores.size()[1]);
-    let mixed = values.matmul(&scores.transpose(2, 3));
-    mixed.reshape([-1, size[1], size[2], size[3]])
-}
-
+/// The mean over all places. The head is never in half precision, whatever the layers before it are in.
 fn pooled(xs: &Tensor) -> Tensor {
     let kind = match xs.kind() {
         Kind::BFloat16 | Kind::Half => Kind::Float,
@@ -185,22 +243,6 @@ impl Pass for TrainPass<'_> {
         ys
     }
 
-    fn add(&mut self, a: Tensor, b: &Tensor) -> Tensor {
-        a + b
-    }
-
-    fn scores(&mut self, heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
-        scored(heads, queries, keys)
-    }
-
-    fn mix(&mut self, scores: &Tensor, values: &Tensor) -> Tensor {
-        mixed(scores, values)
-    }
-
-    fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
-        pool.run(xs)
-    }
-
     fn stage(&mut self, xs: &Tensor, through: Option<&BankedNorm>) {
         if self.taps >= Taps::Stages {
             let seen = match through {
@@ -259,22 +301,6 @@ impl Pass for FoldedPass<'_> {
         activate(&mut self.activations, xs)
     }
 
-    fn add(&mut self, a: Tensor, b: &Tensor) -> Tensor {
-        a + b
-    }
-
-    fn scores(&mut self, heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
-        scored(heads, queries, keys)
-    }
-
-    fn mix(&mut self, scores: &Tensor, values: &Tensor) -> Tensor {
-        mixed(scores, values)
-    }
-
-    fn max_pool(&mut self, pool: Pool, xs: &Tensor) -> Tensor {
-        pool.run(xs)
-    }
-
     fn head(&mut self, layer: &Linear, xs: &Tensor) -> Tensor {
         layer.forward_frozen(&pooled(xs))
     }
@@ -309,10 +335,6 @@ impl Pass for FoldPass {
     }
 
     fn relu(&mut self, _name: Arguments<'_>, _xs: ()) {}
-    fn add(&mut self, _a: (), _b: &()) {}
-    fn scores(&mut self, _heads: u64, _queries: &(), _keys: &()) {}
-    fn mix(&mut self, _scores: &(), _values: &()) {}
-    fn max_pool(&mut self, _pool: Pool, _xs: &()) {}
     fn head(&mut self, _layer: &Linear, _xs: &()) {}
 }
 
@@ -351,23 +373,16 @@ impl Pass for CountPass {
         xs
     }
 
-    fn add(&mut self, a: [u64; 3], _b: &[u64; 3]) -> [u64; 3] {
-        a
+    fn scores(&mut self, heads: u64, queries: &[u64; 3], keys: &[u64; 3]) -> [u64; 3] {
+        let [c, h, w] = *queries;
+        self.macs += c * (h * w) * (h * w);
+        FeatureMap::scores(heads, queries, keys)
     }
 
-    fn scores(&mut self, heads: u64, &[c, h, w]: &[u64; 3], _keys: &[u64; 3]) -> [u64; 3] {
-        let places = h * w;
-        self.macs += c * places * places;
-        [heads, places, places]
-    }
-
-    fn mix(&mut self, &[_, places, _]: &[u64; 3], values: &[u64; 3]) -> [u64; 3] {
+    fn mix(&mut self, scores: &[u64; 3], values: &[u64; 3]) -> [u64; 3] {
+        let places = scores[1];
         self.macs += values[0] * places * places;
-        *values
-    }
-
-    fn max_pool(&mut self, pool: Pool, &[c, h, w]: &[u64; 3]) -> [u64; 3] {
-        [c, pool.side(h), pool.side(w)]
+        FeatureMap::mix(scores, values)
     }
 
     fn head(&mut self, layer: &Linear, xs: &[u64; 3]) -> [u64; 3] {

@@ -1,11 +1,12 @@
 //! Whether the files of finished cells are still what was recorded of them.
 
 use super::directory::RunDirectory;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::eval::saved;
 use crate::files::create_folder;
 use crate::progress::announce;
 use rayon::prelude::*;
+use rlnet_suites::io::file_checksum;
 use rlnet_suites::{CellId, CellRecord, Plan};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,9 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Says what is wrong with the file.
-    pub fn record(&self, id: &CellId) -> std::result::Result<CellRecord, String> {
+    pub fn record(&self, id: &CellId) -> std::result::Result<CellRecord, Problem> {
         let bytes = fs::read(self.cell(id).join("cell.json"))
-            .map_err(|error| format!("its cell.json cannot be read ({error})"))?;
+            .map_err(|error| Problem::from(format!("its cell.json cannot be read ({error})")))?;
         record_of(id, &bytes)
     }
 
@@ -61,13 +62,13 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Says what is wrong.
-    pub fn check_file(&self, id: &CellId, name: &str) -> std::result::Result<(), String> {
+    pub fn check_file(&self, id: &CellId, name: &str) -> std::result::Result<(), Problem> {
         let record = self.record(id)?;
         let sum = record
             .provenance
             .files
             .get(name)
-            .ok_or_else(|| format!("it records no {name}"))?;
+            .ok_or_else(|| Problem::from(format!("it records no {name}")))?;
         check_sum(&self.cell(id).join(name), sum, u64::MAX)
     }
 
@@ -77,7 +78,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Says what is wrong with the first that is not as it was.
-    pub fn check_cell(&self, id: &CellId, whole: bool) -> std::result::Result<(), String> {
+    pub fn check_cell(&self, id: &CellId, whole: bool) -> std::result::Result<(), Problem> {
         let limit = if whole { u64::MAX } else { SMALL };
         let record = self.record(id)?;
         let files = record.provenance.files.iter();
@@ -88,7 +89,7 @@ impl RunDirectory {
 
     /// The damaged ones among these cells, with what is wrong. Cells that are not done are no
     /// concern here; what a killed process left over in a finished one is removed.
-    pub fn damaged<'a>(&self, ids: &[&'a CellId], whole: bool) -> Vec<(&'a CellId, String)> {
+    pub fn damaged<'a>(&self, ids: &[&'a CellId], whole: bool) -> Vec<(&'a CellId, Problem)> {
         ids.par_iter()
             .filter(|id| self.cell(id).exists())
             .filter_map(|id| match self.check_cell(id, whole) {
@@ -137,7 +138,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it cannot be moved.
-    pub fn set_aside(&self, id: &CellId, why: &str) -> Result<()> {
+    pub fn set_aside(&self, id: &CellId, why: &Problem) -> Result<()> {
         let place = self.keep_damaged(id, &self.cell(id))?;
         announce(&format!(
             "cell {id} is damaged: {why}; it is set aside in {} and computed again",
@@ -174,14 +175,17 @@ impl RunDirectory {
 /// # Errors
 /// Says what is wrong with it. Names of files may come from anywhere: none may lead out of the
 /// cell's folder.
-pub fn record_of(id: &CellId, bytes: &[u8]) -> std::result::Result<CellRecord, String> {
-    let record: CellRecord = serde_json::from_slice(bytes)
-        .map_err(|error| format!("its cell.json is damaged or of another version ({error})"))?;
+pub fn record_of(id: &CellId, bytes: &[u8]) -> std::result::Result<CellRecord, Problem> {
+    let record: CellRecord = serde_json::from_slice(bytes).map_err(|error| {
+        Problem::from(format!(
+            "its cell.json is damaged or of another version ({error})"
+        ))
+    })?;
     if record.cell.id != *id {
-        return Err(format!("its cell.json is that of cell {}", record.cell.id));
+        return Err(format!("its cell.json is that of cell {}", record.cell.id).into());
     }
     match record.provenance.files.keys().find(|name| !is_plain(name)) {
-        Some(name) => Err(format!("its cell.json names a file {name:?}")),
+        Some(name) => Err(format!("its cell.json names a file {name:?}").into()),
         None => Ok(record),
     }
 }
@@ -191,19 +195,16 @@ fn is_plain(name: &str) -> bool {
     Path::new(name).file_name().is_some_and(|plain| plain == name)
 }
 
-fn check_sum(path: &Path, sum: &str, limit: u64) -> std::result::Result<(), String> {
+fn check_sum(path: &Path, sum: &str, limit: u64) -> std::result::Result<(), Problem> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let size = fs::metadata(path)
-        .map_err(|error| format!("{name} cannot be read ({error})"))?
-        .len();
-    if size > limit {
+    let unread = |error: std::io::Error| Problem::from(format!("{name} cannot be read ({error})"));
+    if fs::metadata(path).map_err(unread)?.len() > limit {
         return Ok(());
     }
-    let bytes = fs::read(path).map_err(|error| format!("{name} cannot be read ({error})"))?;
-    if blake3::hash(&bytes).to_hex().as_str() == sum {
+    if file_checksum(path).map_err(unread)? == sum {
         Ok(())
     } else {
-        Err(format!("the checksum of {name} is wrong"))
+        Err(format!("the checksum of {name} is wrong").into())
     }
 }
 
@@ -217,7 +218,9 @@ mod tests {
         for name in ["", "..", "../a", "/etc/a", "a/b", "a/"] {
             assert!(!is_plain(name), "{name:?}");
         }
-        let error = record_of(&CellId("a".into()), b"{").expect_err("half a record");
+        let error = record_of(&CellId("a".into()), b"{")
+            .expect_err("half a record")
+            .to_string();
         assert!(error.contains("damaged"), "{error}");
     }
 }

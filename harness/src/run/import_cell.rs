@@ -2,7 +2,7 @@
 
 use super::directory::RunDirectory;
 use crate::error::{Error, Result};
-use crate::files::{create_folder, sync_folder};
+use crate::files::{checksum, create_folder, sync_folder};
 use rlnet_suites::CellRecord;
 use std::fs::{self, File};
 use std::path::Path;
@@ -40,8 +40,7 @@ pub fn import_cell(from: &Path, record: &CellRecord, to: &RunDirectory) -> Resul
     }
     for (name, sum) in &record.provenance.files {
         let path = work.join(name);
-        let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-        if blake3::hash(&bytes).to_hex().as_str() != sum {
+        if checksum(&path)? != *sum {
             let why = "its checksum is not the recorded one: the cell is damaged; run what made it again";
             return Err(Error::reading(&from.join(name), why));
         }

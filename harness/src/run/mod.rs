@@ -23,6 +23,7 @@ pub mod provenance;
 pub mod session;
 pub mod shard;
 pub mod shell;
+#[cfg(feature = "slurm")]
 pub mod slurm;
 mod train_cell;
 pub mod work;

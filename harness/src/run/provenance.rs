@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tch::Device;
 
-/// libtorch's version, as the harness is built against; tch accepts no other.
-const LIBTORCH: &str = "2.11.0";
-
 /// This program, to the commit.
 pub fn program() -> String {
     format!(
@@ -24,7 +21,7 @@ pub fn start(device: Device) -> Provenance {
     Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("RLNET_COMMIT").unwrap_or_default().to_owned(),
-        libtorch: LIBTORCH.to_owned(),
+        libtorch: device::LIBTORCH.to_owned(),
         device: device::name(device),
         threads: tch::get_num_threads() as u32,
         started: started.map_or(0, |elapsed| elapsed.as_secs()),

@@ -6,7 +6,7 @@
 //! `scontrol requeue` all come as signals that the job's script hands to the program.
 
 use super::directory::RunDirectory;
-use crate::error::{Error, Result, STOPPED};
+use crate::error::{Error, Problem, Result, STOPPED};
 use crate::files::{create_folder, write_atomic, write_json};
 use rlnet_suites::{Cell, CellId, CellSpec, Slurm};
 use serde::{Deserialize, Serialize};
@@ -209,7 +209,7 @@ pub fn last(root: &Path) -> Option<Submission> {
 
 /// What the queue says of a submission's tasks, a line each (`12_3 RUNNING None`); an error's
 /// text when it cannot be asked.
-pub fn queue(submission: &Submission) -> std::result::Result<Vec<String>, String> {
+pub fn queue(submission: &Submission) -> std::result::Result<Vec<String>, Problem> {
     let ids: Vec<&str> = submission.jobs.iter().map(|job| job.id.as_str()).collect();
     let mut squeue = Command::new("squeue");
     squeue.args([
@@ -222,7 +222,7 @@ pub fn queue(submission: &Submission) -> std::result::Result<Vec<String>, String
     match said(&mut squeue) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
         // Jobs that Slurm has forgotten are not in the queue.
-        Err(why) if why.contains("Invalid job id") => Ok(Vec::new()),
+        Err(why) if why.to_string().contains("Invalid job id") => Ok(Vec::new()),
         Err(why) => Err(why),
     }
 }
@@ -242,7 +242,7 @@ pub fn cancel(root: &Path, submission: &Submission) -> Result<()> {
 }
 
 /// Runs a command of Slurm's; its output, or why not.
-fn said(command: &mut Command) -> std::result::Result<String, String> {
+fn said(command: &mut Command) -> std::result::Result<String, Problem> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -253,5 +253,5 @@ fn said(command: &mut Command) -> std::result::Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    Err(String::from_utf8_lossy(&output.stderr).trim().into())
 }

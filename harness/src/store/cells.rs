@@ -1,8 +1,8 @@
 //! Cells as objects: copied when they are finished, fetched back where they are missing.
 
+use super::Objects;
 use super::error::StoreError;
-use super::objects::Objects;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::eval::saved;
 use crate::run::RunDirectory;
 use rayon::prelude::*;
@@ -119,7 +119,7 @@ impl Store {
     /// aside instead.
     pub(super) fn keep(&self, directory: &RunDirectory, id: &CellId) -> Result<()> {
         let folder = directory.cell(id);
-        let damaged = |why: String| {
+        let damaged = |why: Problem| {
             directory.set_aside(id, &why)?;
             Err(Error::Failed(format!("cell {id} is damaged: {why}")))
         };
@@ -131,7 +131,7 @@ impl Store {
         let here = |file: &str| file != saved::FILE || folder.join(file).exists();
         for (file, sum) in record.provenance.files.iter().filter(|(file, _)| here(file)) {
             if !self.objects.put_file(&name(id, file), &folder.join(file), sum)? {
-                return damaged(format!("the checksum of {file} is wrong"));
+                return damaged(format!("the checksum of {file} is wrong").into());
             }
         }
         let path = folder.join("cell.json");

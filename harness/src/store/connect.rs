@@ -1,5 +1,6 @@
 //! From a URL to a store: which kind it is, with which options, timeouts and retries.
 
+use crate::error::Problem;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -17,13 +18,15 @@ const RETRIES: usize = 5;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What kind of store a URL is of. The text says what is wrong with it.
-pub(super) fn scheme(url: &Url) -> std::result::Result<(ObjectStoreScheme, Key), String> {
+pub(super) fn scheme(url: &Url) -> Result<(ObjectStoreScheme, Key), Problem> {
     let known = "s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH, https://HOST/PATH (WebDAV) and \
                  file:///PATH are";
-    let found =
-        ObjectStoreScheme::parse(url).map_err(|error| format!("{error}; {known} places for results"))?;
+    let found = ObjectStoreScheme::parse(url)
+        .map_err(|error| Problem::from(format!("{error}; {known} places for results")))?;
     match found.0 {
-        ObjectStoreScheme::Memory => Err(format!("memory:// keeps nothing; {known} places for results")),
+        ObjectStoreScheme::Memory => {
+            Err(format!("memory:// keeps nothing; {known} places for results").into())
+        }
         _ => Ok(found),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cells::{Store, name};
 use super::error::StoreError;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::eval::saved;
 use crate::files::{create_folder, sync_folder, write_atomic};
 use crate::progress::announce;
@@ -25,7 +25,7 @@ pub(super) enum Fetched {
     /// The store does not have it.
     Absent,
     /// It is not what was recorded: what is wrong.
-    Damaged(String),
+    Damaged(Problem),
 }
 
 impl Store {
@@ -74,7 +74,7 @@ impl Store {
 
     /// Fetches one cell and moves it into place; says what is wrong with a damaged one, which is
     /// kept where it can be looked at.
-    fn fetch_one(&self, directory: &RunDirectory, cell: &Cell, folder: &Path) -> Result<Option<String>> {
+    fn fetch_one(&self, directory: &RunDirectory, cell: &Cell, folder: &Path) -> Result<Option<Problem>> {
         // Another process may be at work on it. What it does is not lost; it finds the cell done.
         let claim = directory.claims().take(&cell.id.0)?;
         // Images may be many times the rest, and nothing that is computed needs them.
@@ -137,9 +137,9 @@ impl Store {
     ///
     /// # Errors
     /// When the store refuses or does not answer.
-    pub fn check(&self, id: &CellId) -> std::result::Result<Option<String>, StoreError> {
+    pub fn check(&self, id: &CellId) -> std::result::Result<Option<Problem>, StoreError> {
         let Some(bytes) = self.objects.get(&name(id, "cell.json"))? else {
-            return Ok(Some("its cell.json is gone".to_owned()));
+            return Ok(Some("its cell.json is gone".into()));
         };
         let record = match record_of(id, &bytes) {
             Ok(record) => record,
@@ -158,7 +158,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub fn damaged(&self, ids: &BTreeSet<CellId>) -> Result<Vec<(CellId, String)>> {
+    pub fn damaged(&self, ids: &BTreeSet<CellId>) -> Result<Vec<(CellId, Problem)>> {
         let ids: Vec<&CellId> = ids.iter().collect();
         let found = self.each(&ids, |id| {
             let why = self.check(id)?;
@@ -169,10 +169,12 @@ impl Store {
 }
 
 /// What is wrong with a file of this checksum, of which a store has this.
-fn differs(file: &str, sum: &str, hash: Option<blake3::Hash>) -> Option<String> {
+fn differs(file: &str, sum: &str, hash: Option<blake3::Hash>) -> Option<Problem> {
     match hash {
-        None => Some(format!("{file} is missing")),
-        Some(hash) if hash.to_hex().as_str() != sum => Some(format!("the checksum of {file} is wrong")),
+        None => Some(format!("{file} is missing").into()),
+        Some(hash) if hash.to_hex().as_str() != sum => {
+            Some(format!("the checksum of {file} is wrong").into())
+        }
         Some(_) => None,
     }
 }

@@ -1,7 +1,6 @@
 //! Where results go: a folder, or an object store and a folder to work in.
 
-use super::connect::scheme;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -57,24 +56,24 @@ impl OutputLocation {
 }
 
 impl FromStr for OutputLocation {
-    type Err = String;
+    type Err = Problem;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, Problem> {
         if !text.contains("://") {
             return folder_only(text).map(Self::Folder);
         }
-        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
+        let url = Url::parse(text).map_err(|error| Problem::from(format!("this is no URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(
                 "a URL with a password is seen by others; credentials come from the environment, \
-                        as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                    .to_owned(),
+                 as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                    .into(),
             );
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("a store's URL ends with its path; options come from the environment".to_owned());
+            return Err("a store's URL ends with its path; options come from the environment".into());
         }
-        scheme(&url)?;
+        known_scheme(&url)?;
         Ok(Self::Store(url))
     }
 }
@@ -88,20 +87,32 @@ impl Display for OutputLocation {
     }
 }
 
+/// That object stores of this URL's scheme are supported.
+#[cfg(feature = "store")]
+fn known_scheme(url: &Url) -> std::result::Result<(), Problem> {
+    super::connect::scheme(url).map(|_| ())
+}
+
+/// That object stores are not part of this program.
+#[cfg(not(feature = "store"))]
+fn known_scheme(url: &Url) -> std::result::Result<(), Problem> {
+    Err(super::no_store::absent(url).into())
+}
+
 /// A folder, for options that take no URL.
 ///
 /// # Errors
 /// When it is a URL, or nothing: a shell's variable that is not set would be the current folder.
-pub fn folder_only(text: &str) -> std::result::Result<PathBuf, String> {
+pub fn folder_only(text: &str) -> std::result::Result<PathBuf, Problem> {
     if text.trim().is_empty() {
         return Err("it is empty; name a folder, or . for this one".into());
     }
-    match text.contains("://") {
-        true => Err(
+    if text.contains("://") {
+        return Err(
             "this takes a folder; URLs are for --out of rlnet run, and for rlnet report and compare".into(),
-        ),
-        false => Ok(PathBuf::from(text)),
+        );
     }
+    Ok(PathBuf::from(text))
 }
 
 /// rlnet's cache folder.
@@ -146,6 +157,7 @@ fn short(url: &Url) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "store")]
     #[test]
     fn a_url_is_a_store_and_everything_else_a_folder() {
         let place = |text: &str| text.parse::<OutputLocation>();
@@ -164,11 +176,19 @@ mod tests {
             ("s3://key:secret@bucket/a", "environment"),
             ("s3://bucket/a?versionId=1", "environment"),
         ] {
-            let error = place(bad).expect_err(bad);
+            let error = place(bad).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");
         }
     }
 
+    #[cfg(not(feature = "store"))]
+    #[test]
+    fn a_program_without_stores_says_so() {
+        let error = "s3://bucket/a".parse::<OutputLocation>().expect_err("no store");
+        assert!(error.to_string().contains("feature `store`"), "{error}");
+    }
+
+    #[cfg(feature = "store")]
     #[test]
     fn stores_have_working_folders_of_their_own() {
         let short = |text: &str| short(&Url::parse(text).expect("a URL"));

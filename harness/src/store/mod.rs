@@ -7,14 +7,25 @@
 //! way back. Work in flight and claims stay in the folder.
 
 mod cells;
+#[cfg(feature = "store")]
 mod connect;
 mod error;
+#[cfg(feature = "store")]
+mod explain;
 mod fetch;
 mod location;
 mod mirror;
+#[cfg(not(feature = "store"))]
+mod no_store;
+#[cfg(feature = "store")]
 mod objects;
 pub mod remote;
 mod report;
+
+#[cfg(not(feature = "store"))]
+use no_store::Objects;
+#[cfg(feature = "store")]
+use objects::Objects;
 
 pub use cells::Store;
 pub use error::StoreError;

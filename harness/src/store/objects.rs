@@ -1,7 +1,8 @@
 //! One URL opened: objects in, objects out, in bounded memory.
 
 use super::connect::{connect, scheme};
-use super::error::{StoreError, trouble};
+use super::error::StoreError;
+use super::explain::explain;
 use futures_util::StreamExt;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutPayload, WriteMultipart};
@@ -39,16 +40,13 @@ impl Objects {
     /// When the URL or the environment's options are wrong.
     pub fn open(url: &Url) -> Result<Self> {
         let name = url.as_str().trim_end_matches('/').to_owned();
-        let refused = |why: String| StoreError {
-            text: format!("opening {name}: {why}"),
-            refused: true,
-        };
-        let (scheme, prefix) = scheme(url).map_err(refused)?;
+        let refused = |why: String| StoreError::Refused(format!("opening {name}: {why}"));
+        let (scheme, prefix) = scheme(url).map_err(|why| refused(why.to_string()))?;
         // reqwest is built without a provider of cryptography of its own. Another thread may have
         // been first, with the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store =
-            connect(url, &scheme).map_err(|error| trouble(&format!("opening {name}"), &scheme, &error))?;
+            connect(url, &scheme).map_err(|error| explain(&format!("opening {name}"), &scheme, &error))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         Ok(Self {
             runtime: runtime.map_err(|error| refused(error.to_string()))?,
@@ -74,8 +72,8 @@ impl Objects {
             .fold(self.prefix.clone(), |key, part| key.join(part))
     }
 
-    fn trouble(&self, doing: &str, name: &str, error: &object_store::Error) -> StoreError {
-        trouble(&format!("{doing} {}", self.at(name)), &self.scheme, error)
+    fn failed(&self, doing: &str, name: &str, error: &object_store::Error) -> StoreError {
+        explain(&format!("{doing} {}", self.at(name)), &self.scheme, error)
     }
 
     /// Names of the objects under a folder, from the URL on.
@@ -87,7 +85,7 @@ impl Objects {
         let listed: Vec<Raw<_>> = self.runtime.block_on(self.store.list(Some(&key)).collect());
         let mut names = Vec::new();
         for object in listed {
-            let object = object.map_err(|error| self.trouble("listing", folder, &error))?;
+            let object = object.map_err(|error| self.failed("listing", folder, &error))?;
             let parts = object.location.prefix_match(&self.prefix);
             let parts: Vec<String> = parts
                 .into_iter()
@@ -117,7 +115,7 @@ impl Objects {
         match self.runtime.block_on(self.store.head(&self.key(name))) {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(self.trouble("asking for", name, &error)),
+            Err(error) => Err(self.failed("asking for", name, &error)),
         }
     }
 
@@ -127,14 +125,12 @@ impl Objects {
     /// As [`list`](Self::list), and when `into` cannot be written.
     pub fn read(&self, name: &str, into: &mut dyn Write) -> Result<Option<blake3::Hash>> {
         let key = self.key(name);
-        let failed = |error| self.trouble("reading", name, &error);
+        let failed = |error| self.failed("reading", name, &error);
         let mut hash = blake3::Hasher::new();
         let mut take = |bytes: &[u8]| {
             hash.update(bytes);
-            into.write_all(bytes).map_err(|error| StoreError {
-                text: format!("keeping {}: {error}", self.at(name)),
-                refused: false,
-            })
+            into.write_all(bytes)
+                .map_err(|error| StoreError::NoAnswer(format!("keeping {}: {error}", self.at(name))))
         };
         let first = match self.runtime.block_on(self.store.get(&key)) {
             Ok(first) => first,
@@ -172,7 +168,7 @@ impl Objects {
             .runtime
             .block_on(self.store.put(&key, PutPayload::from(bytes)));
         put.map(|_| ())
-            .map_err(|error| self.trouble("writing", name, &error))
+            .map_err(|error| self.failed("writing", name, &error))
     }
 
     /// Copies a file into an object, which appears when all of it is there. Says whether the file
@@ -181,10 +177,8 @@ impl Objects {
     /// # Errors
     /// As [`list`](Self::list), and when the file cannot be read.
     pub fn put_file(&self, name: &str, path: &Path, sum: &str) -> Result<bool> {
-        let unread = |error: std::io::Error| StoreError {
-            text: format!("reading {}: {error}", path.display()),
-            refused: false,
-        };
+        let unread =
+            |error: std::io::Error| StoreError::NoAnswer(format!("reading {}: {error}", path.display()));
         let mut file = File::open(path).map_err(unread)?;
         let size = file.metadata().map_err(unread)?.len();
         if size <= PART as u64 {
@@ -195,7 +189,7 @@ impl Objects {
             }
             return self.put(name, bytes).map(|()| true);
         }
-        let failed = |error| self.trouble("writing", name, &error);
+        let failed = |error| self.failed("writing", name, &error);
         self.runtime.block_on(async {
             let upload = self.store.put_multipart(&self.key(name)).await.map_err(failed)?;
             let part = PART.max(usize::try_from(size / MOST).unwrap_or(usize::MAX));
@@ -224,7 +218,7 @@ impl Objects {
     pub fn delete(&self, name: &str) -> Result<()> {
         match self.runtime.block_on(self.store.delete(&self.key(name))) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.trouble("removing", name, &error)),
+            Err(error) => Err(self.failed("removing", name, &error)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `rlnet run --dry-run` and `--verify`: the state of a run directory; nothing is computed.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::estimate::{Cost, Line, cpu_time, lines};
@@ -35,7 +35,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         None => Vec::new(),
     };
     if json {
-        let one = |id: &CellId, why: &String| json!({"cell": id, "why": why});
+        let one = |id: &CellId, why: &Problem| json!({"cell": id, "why": why.to_string()});
         let here: Vec<_> = damaged.iter().map(|(id, why)| one(id, why)).collect();
         let mut value = json!({"cells": ids.len(), "damaged": here, "damaged_images": &images});
         if let Some(remote) = remote {

@@ -6,6 +6,7 @@ use crate::run::RunDirectory;
 use crate::run::failure::Failures;
 use crate::run::heartbeat::worker_statuses;
 use crate::run::progress::describe;
+#[cfg(feature = "slurm")]
 use crate::run::slurm::{self, Submission};
 use crate::store::remote::Remote;
 use rlnet_suites::{Cell, Plan};
@@ -32,15 +33,21 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
         .filter(|cell| !done(cell))
         .filter_map(|cell| failures.of(&cell.id))
         .collect();
-    let words = worker_statuses(out);
+    let workers = worker_statuses(out);
+    #[cfg(feature = "slurm")]
     let last = slurm::last(out);
+    #[cfg(feature = "slurm")]
     let queue = last.as_ref().map(slurm::queue);
     if json {
-        let queue = queue.map(|queue| queue.unwrap_or_else(|why| vec![why]));
         let mut value = json!({
             "suite": plan.suite, "cells": plan.cells.len(), "done": count,
-            "failed": failed, "running": words, "submission": last, "queue": queue,
+            "failed": failed, "running": workers,
         });
+        #[cfg(feature = "slurm")]
+        {
+            value["submission"] = json!(last);
+            value["queue"] = json!(queue.map(|queue| queue.unwrap_or_else(|why| vec![why.to_string()])));
+        }
         if let Some((url, stored)) = stored {
             value["store"] = json!({"url": url, "done": stored});
         }
@@ -51,19 +58,25 @@ pub fn status(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
     if let Some((url, stored)) = stored {
         outln!("  {stored} cells in {url}");
     }
-    for word in &words {
-        outln!("  {} on {}: {}", word.process, word.device, describe(word));
+    for worker in &workers {
+        outln!("  {} on {}: {}", worker.process, worker.device, describe(worker));
     }
     for failure in &failed {
         outln!("  failed: {}: {}", failure.name, failure.why);
     }
+    #[cfg(feature = "slurm")]
     if let (Some(last), Some(queue)) = (last, queue) {
         jobs(&directory, &last, queue);
     }
     Ok(())
 }
 
-fn jobs(directory: &RunDirectory, last: &Submission, queue: std::result::Result<Vec<String>, String>) {
+#[cfg(feature = "slurm")]
+fn jobs(
+    directory: &RunDirectory,
+    last: &Submission,
+    queue: std::result::Result<Vec<String>, crate::error::Problem>,
+) {
     let (queue, why) = match queue {
         Ok(queue) => (queue, None),
         Err(why) => (Vec::new(), Some(why)),

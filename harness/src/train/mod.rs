@@ -4,6 +4,7 @@ pub mod adam;
 pub mod curves;
 pub mod dialect;
 pub mod loss;
+mod mask_update;
 pub mod optimizer;
 pub mod passes;
 pub mod score;
@@ -17,10 +18,6 @@ pub mod tensorboard;
 pub mod validate;
 
 #[cfg(test)]
-mod stopping;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod wiring;
 
 pub use stage::{StageInput, Trained, train};

@@ -2,12 +2,11 @@
 
 use super::adam::Adam;
 use super::dialect;
+use super::mask_update::{fewer_slopes, first_mask, next_mask, slopes_of, units_to_keep};
 use super::optimizer::Optimizer;
 use super::passes::{Counted, Passes};
-use super::score::{Scores, average};
-use super::sensitivity::{self, sensitivities};
+use super::sensitivity;
 use super::sgd::Sgd;
-use super::snl::Slopes;
 use super::state::{Partial, StageHeader, StageState};
 use super::step::{Step, diverged};
 use super::tensorboard::EventFile;
@@ -15,11 +14,10 @@ use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::nn::budget::allocate;
-use crate::nn::{Network, NetworkSpec, ReluMask, mask_file};
+use crate::nn::{Network, NetworkSpec, mask_file};
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_suites::objective::{Granularity, Precision, Score};
+use rlnet_suites::objective::Precision;
 use rlnet_suites::train::{Allocation, Select, Stage};
 use rlnet_suites::view::View;
 use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
@@ -85,7 +83,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let checkpoint = input.work.join(CHECKPOINT);
     let mut state = go_on(input, &checkpoint)?;
     let keep = if spec.draws_mask() {
-        keep(input, &state.network)?
+        units_to_keep(input, &state.network)?
     } else {
         Vec::new()
     };
@@ -178,43 +176,6 @@ fn unbroken(state: &StageState, input: &StageInput<'_>) -> Result<()> {
     }
 }
 
-/// Units to keep in each layer of a mask stage.
-fn keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
-    let spec = input.spec;
-    let measured = match (spec.allocation, input.teacher) {
-        (Allocation::Measured, Some(teacher)) => Some(sensitivities(teacher, input.validation)),
-        _ => None,
-    };
-    let sizes = network.layer_sizes();
-    Ok(allocate(
-        &sizes,
-        spec.budget,
-        spec.allocation,
-        measured.as_deref(),
-    )?)
-}
-
-/// The mask before any score: units drawn by lot.
-pub(super) fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
-    let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
-    match spec.granularity {
-        Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
-        Granularity::Unit if spec.has(Quirk::ReplicatedFirstMask) => {
-            ReluMask::random_maps(shapes, keep, spec.seed)
-        }
-        Granularity::Unit => ReluMask::random(&sizes, keep, spec.seed),
-    }
-}
-
-/// The mask that the scores of an epoch ask for.
-fn select(spec: &TrainSpec, scores: &[Vec<f64>], shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
-    match spec.granularity {
-        Granularity::Channel => ReluMask::top_channels(scores, shapes, keep),
-        Granularity::Unit if spec.has(Quirk::StrictThreshold) => ReluMask::above_threshold(scores, keep),
-        Granularity::Unit => ReluMask::top(scores, keep),
-    }
-}
-
 /// The state before the first epoch.
 fn begin(input: &StageInput<'_>) -> Result<StageState> {
     let mut network = Network::new(input.network.clone(), input.spec.seed, input.device);
@@ -255,15 +216,6 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         scores: None,
         partial: None,
     })
-}
-
-/// The slopes an `snl` stage starts with.
-fn slopes_of(spec: &TrainSpec, network: &mut Network) -> Result<Slopes> {
-    let total = network.layer_sizes().iter().sum();
-    let budget = spec
-        .budget
-        .ok_or_else(|| Error::Usage("an snl stage needs a budget: 50k, or a reduction: 11.14x".to_owned()))?;
-    Ok(Slopes::new(network, budget.resolve(total)?, spec.lasso))
 }
 
 fn copy_weights(from: &Network, to: &Network) -> Result<()> {
@@ -384,61 +336,6 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
         }
     }
     Ok((at, true))
-}
-
-/// After an epoch of a mask stage: the mask of its scores, and how far it is from the two
-/// before it.
-fn next_mask(
-    spec: &TrainSpec,
-    state: &mut StageState,
-    scores: &Scores,
-    keep: &[u64],
-) -> Result<Vec<(String, f64)>> {
-    let mut measured = Vec::new();
-    if spec.stage != Stage::Mask || spec.score == Score::Random {
-        return Ok(measured);
-    }
-    let mut values = scores.values();
-    if spec.score == Score::Averaged {
-        values = average(state.scores.take(), values);
-        state.scores = Some(values.clone());
-    }
-    let mask = select(spec, &values, &state.network.layer_shapes(), keep);
-    measured.push(("mask/hamming_lag1".to_owned(), mask.hamming(state.network.mask())));
-    if let Some(previous) = &state.previous_mask {
-        measured.push(("mask/hamming_lag2".to_owned(), mask.hamming(previous)));
-    }
-    state.previous_mask = Some(state.network.mask().clone());
-    state.network.set_mask(mask)?;
-    Ok(measured)
-}
-
-/// After an epoch of SNL: how many slopes are left; the mask, once they fit the budget.
-fn fewer_slopes(
-    input: &StageInput<'_>,
-    state: &mut StageState,
-    progress: &Progress,
-) -> Result<Vec<(String, f64)>> {
-    let number = state.header.epoch + 1;
-    let Some(slopes) = &mut state.slopes else {
-        return Ok(Vec::new());
-    };
-    let met = slopes.after(number);
-    let active = slopes.active();
-    if met || number == input.spec.epochs {
-        if !met {
-            progress.note(&format!(
-                "{}: {active} slopes are left after the last epoch, more than the budget; the largest are kept",
-                input.name
-            ));
-        }
-        state.network.set_mask(slopes.mask())?;
-        state.header.finished = true;
-    }
-    Ok(vec![
-        ("snl/active".to_owned(), active as f64),
-        ("snl/lasso".to_owned(), slopes.lasso),
-    ])
 }
 
 /// Accuracy of each branch on the images held out.

@@ -1,5 +1,6 @@
 //! `rlnet run`: a suite, from what is there to its report.
 
+#[cfg_attr(not(feature = "slurm"), path = "no_slurm.rs")]
 mod slurm;
 mod workers;
 

@@ -30,6 +30,7 @@ pub fn local(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsSt
 }
 
 /// The arguments of a task on a cluster. Devices and cores are what Slurm gives it.
+#[cfg(feature = "slurm")]
 pub fn cluster(session: &str) -> Vec<OsString> {
     let mut arguments = without(&["--executor", "--jobs"], std::env::args_os().skip(1));
     arguments.extend(["--worker".into(), session.into()]);

@@ -1,5 +1,8 @@
 //! Every loss mode, score and granularity through the loop itself, on a handful of images.
 
+mod step_losses;
+mod stop_and_resume;
+
 use super::{StageInput, Trained, train};
 use crate::data::{Split, load};
 use crate::error::Result;

@@ -1,11 +1,11 @@
 //! Every stage, stopped between steps again and again: the same to the bit as if it never was.
 
-use super::Trained;
-use super::passes::Passes;
-use super::tests::{attempt, spec};
+use super::{attempt, spec};
 use crate::error::Error;
 use crate::nn::checkpoint::Tensors;
 use crate::stop;
+use crate::train::Trained;
+use crate::train::passes::Passes;
 use rlnet_suites::TrainSpec;
 use std::path::Path;
 

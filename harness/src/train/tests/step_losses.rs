@@ -1,19 +1,19 @@
 //! One step against the losses written out by hand: which images go through which bank, what the
 //! attack climbs, and what every prediction is held to.
 
-use super::curves::EpochMeans;
-use super::loss::pram;
-use super::optimizer::Optimizer;
-use super::passes::Passes;
-use super::score::Scores;
-use super::sgd::Sgd;
-use super::stage::{first_mask, views};
-use super::step::Step;
-use super::tests::{images, network_spec, spec};
+use super::{images, network_spec, spec};
 use crate::attack::pgd::uniform_start;
 use crate::data::{Batch, epoch};
 use crate::nn::layers::Mode;
 use crate::nn::{Network, Taps};
+use crate::train::curves::EpochMeans;
+use crate::train::loss::pram;
+use crate::train::optimizer::Optimizer;
+use crate::train::passes::Passes;
+use crate::train::score::Scores;
+use crate::train::sgd::Sgd;
+use crate::train::step::Step;
+use crate::train::{mask_update::first_mask, stage::views};
 use rlnet_suites::{Branch, TrainSpec};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
