@@ -84,7 +84,7 @@ pub fn verify(out: &Path, remote: Option<&Remote>, json: bool) -> Result<()> {
 }
 
 /// Takes damaged copies out of a store.
-fn withdraw(remote: &Remote, copies: &[(CellId, String)]) {
+fn withdraw(remote: &Remote, copies: &[(CellId, Problem)]) {
     for (id, why) in copies {
         let kept = if remote.store().withdraw(id) {
             "the store no longer counts it as finished"
