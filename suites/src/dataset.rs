@@ -12,21 +12,35 @@ pub struct Named {
     pub train: u32,
     /// Its test images.
     pub test: u32,
+    /// Its classes.
+    pub classes: u32,
+    /// Side of its images, in pixels.
+    pub side: u32,
 }
 
-const fn named(name: &'static str, train: u32, test: u32) -> Named {
-    Named { name, train, test }
-}
+/// Shapes that the program draws, told apart by their form.
+pub const SHAPES: Named = named("shapes", [10_000, 2_000], 10, 32);
+/// The same told apart by their texture.
+pub const TEXTURES: Named = named("textures", [10_000, 2_000], 10, 32);
+/// CIFAR-10.
+pub const CIFAR10: Named = named("cifar10", [50_000, 10_000], 10, 32);
+/// CIFAR-100.
+pub const CIFAR100: Named = named("cifar100", [50_000, 10_000], 100, 32);
+/// Tiny-ImageNet. Its validation images are what is tested on: the test images have no public labels.
+pub const TINY_IMAGENET: Named = named("tiny-imagenet", [100_000, 10_000], 200, 64);
 
 /// The data sets that have names.
-pub const NAMED: [Named; 5] = [
-    named("shapes", 10_000, 2_000),
-    named("textures", 10_000, 2_000),
-    named("cifar10", 50_000, 10_000),
-    named("cifar100", 50_000, 10_000),
-    // Its validation images are what is tested on: the test images have no public labels.
-    named("tiny-imagenet", 100_000, 10_000),
-];
+pub const NAMED: [Named; 5] = [SHAPES, TEXTURES, CIFAR10, CIFAR100, TINY_IMAGENET];
+
+const fn named(name: &'static str, [train, test]: [u32; 2], classes: u32, side: u32) -> Named {
+    Named {
+        name,
+        train,
+        test,
+        classes,
+        side,
+    }
+}
 
 /// What comes before the folder of pictures of one's own.
 pub const PICTURES: &str = "imagefolder:";

@@ -7,7 +7,7 @@
 
 use crate::attack::AttackSpec;
 use crate::error::{SuiteError, suggest};
-use crate::suite::{Attacks, Corruptions, DEFAULT_ARCH};
+use crate::suite::{Attacks, Corruptions, DEFAULT_ARCH, SEVERITIES};
 use crate::train::INNER_ATTACK;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -76,24 +76,24 @@ impl Scale {
 
     /// Holds a suite's table to the ceilings. The suite is known to be valid as it stands.
     fn shrink(&self, suite: &mut Table) -> Result<(), SuiteError> {
-        let data = section(suite, "data");
+        let data = section(suite, "data")?;
         if let Some(dataset) = &self.dataset {
             data.insert("dataset".into(), dataset.as_str().into());
         }
         at_most(data, "train", self.train);
         at_most(data, "test", self.test);
         self.shrink_training(suite)?;
-        self.shrink_evaluation(section(suite, "evaluation"))
+        self.shrink_evaluation(section(suite, "evaluation")?)
     }
 
     fn shrink_training(&self, suite: &mut Table) -> Result<(), SuiteError> {
         if !suite.contains_key("train") {
             return Ok(());
         }
-        let network = section(suite, "network");
+        let network = section(suite, "network")?;
         network.entry("arch").or_insert_with(|| Value::from(DEFAULT_ARCH));
         self.stand_in(network);
-        let training = section(suite, "training");
+        let training = section(suite, "training")?;
         at_most(training, "batch", self.batch);
         training
             .entry("attack")
@@ -112,7 +112,7 @@ impl Scale {
                 epochs = epochs.zip(search).map(|(epochs, search)| epochs + search);
             }
             let lasso = self.lasso.filter(|_| stage == "snl");
-            let own = section(train, "with");
+            let own = section(train, "with")?;
             if let (Some(all), None) = (wide.get("epochs"), own.get("epochs")) {
                 own.insert("epochs".into(), all.clone());
             }
@@ -150,7 +150,7 @@ impl Scale {
                     .filter_map(Value::as_integer)
                     .filter_map(|severity| severity.try_into().ok())
                     .collect(),
-                None => (1..=5).collect(),
+                None => SEVERITIES.to_vec(),
             };
             let kept = common(&all, left).into_iter();
             asked.insert(
@@ -222,7 +222,7 @@ pub fn apply(suite: &mut Table, name: &str) -> Result<(), SuiteError> {
         let models = own.remove("models");
         merge(suite, std::mem::take(own), name)?;
         if let Some(models) = models {
-            keep(suite, &models);
+            keep(suite, &models)?;
         }
     }
     Ok(())
@@ -262,7 +262,7 @@ fn merge(under: &mut Table, over: Table, scale: &str) -> Result<(), SuiteError> 
 }
 
 /// Leaves only some models to evaluate, and only the stages that make them.
-fn keep(suite: &mut Table, models: &Value) {
+fn keep(suite: &mut Table, models: &Value) -> Result<(), SuiteError> {
     let mut needed: Vec<String> = models
         .as_array()
         .into_iter()
@@ -288,7 +288,8 @@ fn keep(suite: &mut Table, models: &Value) {
             name.is_some_and(|name| needed.iter().any(|known| known == name))
         });
     }
-    section(suite, "evaluation").insert("models".into(), models.clone());
+    section(suite, "evaluation")?.insert("models".into(), models.clone());
+    Ok(())
 }
 
 fn named_stages(suite: &mut Table) -> impl Iterator<Item = &mut Table> {
@@ -296,16 +297,12 @@ fn named_stages(suite: &mut Table) -> impl Iterator<Item = &mut Table> {
     stages.into_iter().flatten().filter_map(Value::as_table_mut)
 }
 
-/// A section, made when it is not there.
-fn section<'a>(table: &'a mut Table, key: &str) -> &'a mut Table {
-    let place = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
-    if !place.is_table() {
-        *place = Value::Table(Table::new());
-    }
-    match place {
-        Value::Table(inner) => inner,
-        _ => unreachable!("it was made a table"),
-    }
+/// A section; an empty one where the suite has none.
+fn section<'a>(table: &'a mut Table, key: &str) -> Result<&'a mut Table, SuiteError> {
+    let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
+    inner
+        .as_table_mut()
+        .ok_or_else(|| SuiteError::value("section", key, format!("it is a value; write [{key}]")))
 }
 
 fn at_most(table: &mut Table, key: &str, most: Option<u32>) {

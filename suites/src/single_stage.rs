@@ -3,12 +3,11 @@
 //! A suite is all that a cell's identity can be made of, so a stage by hand is the cell that an
 //! equal suite has. What is written can be kept, grown and run as any other.
 
-use crate::branch::NormBanks;
 use crate::cell::{Cell, CellId, CellSpec};
 use crate::error::{SuiteError, suggest};
-use crate::settings::{self, Section};
+use crate::settings::{self, Section, Setting};
 use crate::suite::{self, SCHEMA};
-use crate::train::{Allocation, Budget, Dialect, ImportedMask, Stage};
+use crate::train::{Allocation, Budget, ImportedMask, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -18,6 +17,13 @@ pub const NAME: &str = "train";
 
 /// Keys of `[[train]]` that `--set` may reach; the others have options, or are names.
 const OWN_KEYS: [&str; 5] = ["views", "norm", "arch", "budget", "allocation"];
+
+/// The settings of a single stage: keys of `[[train]]`, then those of `with`.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    let own = settings::of(Section::Train).iter();
+    own.filter(|setting| OWN_KEYS.contains(&setting.key))
+        .chain(settings::of(Section::Stage))
+}
 
 /// The images of a suite by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +53,6 @@ pub struct SingleStage {
     pub units: Option<CellId>,
     /// A mask from a file.
     pub imported: Option<ImportedMask>,
-    /// Architecture; that of what it builds on, or the method's, when absent.
-    pub arch: Option<String>,
-    /// Banks of batch norm, likewise.
-    pub norm: Option<NormBanks>,
     /// ReLUs to keep.
     pub budget: Option<Budget>,
     /// How they are shared among layers.
@@ -69,8 +71,6 @@ impl SingleStage {
             mask: None,
             units: None,
             imported: None,
-            arch: None,
-            norm: None,
             budget: None,
             allocation: None,
             sets: Vec::new(),
@@ -112,8 +112,6 @@ impl SingleStage {
             }
         }
         put_some(&mut own, "imported", self.imported.as_ref())?;
-        put_some(&mut own, "arch", self.arch.as_ref())?;
-        put_some(&mut own, "norm", self.norm)?;
         put_some(&mut own, "budget", self.budget)?;
         put_some(&mut own, "allocation", self.allocation)?;
         stages.push(own);
@@ -128,8 +126,10 @@ impl SingleStage {
     /// A setting of the stage by its path in the suite.
     fn reached(&self, set: &str) -> Result<String, SuiteError> {
         let key = set.split('=').next().unwrap_or_default();
-        let with = settings::of(Section::Stage).iter().map(|setting| setting.key);
-        if with.clone().any(|known| known == key) {
+        if settings::of(Section::Stage)
+            .iter()
+            .any(|setting| setting.key == key)
+        {
             return Ok(format!("train.{}.with.{set}", self.name()));
         }
         if OWN_KEYS.contains(&key) {
@@ -138,7 +138,7 @@ impl SingleStage {
         if self.stage == Stage::Teacher && key == "data.validation" {
             return Ok(set.to_owned());
         }
-        let hint = suggest(key, with.chain(OWN_KEYS));
+        let hint = suggest(key, settings().map(|setting| setting.key));
         Err(SuiteError::value(
             "--set",
             set,
@@ -205,21 +205,8 @@ fn stage(
     for (key, id) in parents {
         put(&mut own, key, named(names, id)?)?;
     }
-    put(&mut own, "arch", &spec.arch)?;
-    put(&mut own, "norm", spec.norm)?;
-    put(&mut own, "views", &spec.views)?;
-    put_some(&mut own, "budget", spec.budget)?;
-    if spec.draws_mask() {
-        put(&mut own, "allocation", spec.allocation)?;
-    }
-    put_some(&mut own, "imported", spec.imported.as_ref())?;
-    let mut with = spec.settings()?;
-    // Quirks are written one by one, or all of them by the dialect.
-    with.remove(match (spec.dialect, spec.quirks.is_empty()) {
-        (Dialect::Paper, false) => "dialect",
-        _ => "quirks",
-    });
-    own.insert("with".into(), Value::Table(with));
+    own.extend(spec.own_keys()?);
+    own.insert("with".into(), Value::Table(spec.settings()?));
     Ok(own)
 }
 

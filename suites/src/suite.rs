@@ -53,6 +53,9 @@ pub const DEFAULT_ARCH: &str = "resnet18";
 /// Share of the training images that is held out to select epochs, unless a suite says otherwise.
 pub const VALIDATION: f64 = 0.1;
 
+/// The severities of a corruption.
+pub const SEVERITIES: [u8; 5] = [1, 2, 3, 4, 5];
+
 /// More images than any data set has.
 const MOST_IMAGES: u64 = 100_000_000;
 
@@ -158,7 +161,7 @@ section! {
             "stages whose models are evaluated";
         corruptions: Corruptions, Kind::Corruptions, (required),
             "benchmark (15), extra (4), all (19), none, or a list of names";
-        severities: Vec<u8>, Wholes(1, 5), (= vec![1, 2, 3, 4, 5]), "severities of each corruption";
+        severities: Vec<u8>, Wholes(1, 5), (= SEVERITIES.to_vec()), "severities of each corruption";
         corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
             "whether corrupted images are generated, or read from --corrupted-dir";
         stack: Stack, Words(Stack::WORDS), (= Stack::default()),

@@ -1,12 +1,12 @@
 //! Enums whose variants are words of suites, files and the command line.
 
 /// Declares an enum with one word a variant, written and read as that word everywhere. A word that
-/// is not known gets a suggestion.
+/// is not known gets a suggestion. A variant may have a second word, `"word" or "other"`.
 macro_rules! words {
     (
         $(#[$meta:meta])*
         pub enum $name:ident, $what:literal $(, renamed [$($old:literal => $new:literal),+])? {
-            $($(#[$doc:meta])* $variant:ident = $word:literal,)+
+            $($(#[$doc:meta])* $variant:ident = $word:literal $(or $alias:literal)?,)+
         }
     ) => {
         $(#[$meta])*
@@ -30,6 +30,13 @@ macro_rules! words {
                     $(Self::$variant => $word,)+
                 }
             }
+
+            /// A second word that is read as well, in capitals or not; empty where there is none.
+            const fn alias(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($alias)?),)+
+                }
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -41,8 +48,10 @@ macro_rules! words {
         impl std::str::FromStr for $name {
             type Err = $crate::error::SuiteError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let found = Self::ALL.iter().copied().find(|known| known.name() == text);
-                found.ok_or_else(|| {
+                let called = |known: &&Self| {
+                    known.name() == text || (!text.is_empty() && known.alias().eq_ignore_ascii_case(text))
+                };
+                Self::ALL.iter().find(called).copied().ok_or_else(|| {
                     let renamed = Self::RENAMED.iter().find(|(old, _)| *old == text);
                     let hint = match renamed {
                         Some((_, new)) => format!("it is now called `{new}`"),

@@ -6,6 +6,7 @@ use crate::progress::announce;
 use crate::request::Global;
 use crate::request::execution_options::with_resume_hint;
 use crate::request::stage::StageRequest;
+use crate::request::stage_options::StageOptions;
 use crate::run::corrupted::Folders;
 use crate::run::execute::wanted;
 use crate::run::import_cell::import_cell;
@@ -19,7 +20,7 @@ use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
 use rlnet_suites::single_stage::{Images, NAME};
 use rlnet_suites::train::Stage;
-use rlnet_suites::{Cell, CellSpec, NormBanks, Plan, Suite, SuiteError, TrainSpec};
+use rlnet_suites::{Cell, CellSpec, Plan, Suite, TrainSpec};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -104,25 +105,9 @@ struct Common {
     /// Use only the first N test images (default: all, or as many as the teacher)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     test: Option<u32>,
-    /// Architecture, as in rlnet model list (default: the teacher's, or resnet18)
-    #[arg(long)]
-    arch: Option<String>,
-    /// Banks of batch norm: single, dual or triple (default: the teacher's, or dual)
-    #[arg(long)]
-    norm: Option<String>,
-    /// Passes over the training images
-    #[arg(long, value_name = "N")]
-    epochs: Option<u32>,
-    /// Images a step
-    #[arg(long, value_name = "N")]
-    batch: Option<u32>,
-    /// Learning rate before any milestone
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f64>,
-    /// The inner attack: pgd:steps=7
-    #[arg(long, value_name = "ATTACK")]
-    attack: Option<String>,
-    /// Any other setting of a stage, as in suites: views=["clean"], gamma=0.1, allocation=measured
+    #[command(flatten)]
+    settings: StageOptions,
+    /// A setting of the stage as suites write it: views=["clean"], gamma=0.1, data.validation=0.2
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Where the cell goes (default: out/train, or where the stage is that this one builds on)
@@ -279,21 +264,9 @@ impl Common {
                 validation: None,
             },
         };
-        hand.arch.clone_from(&self.arch);
-        hand.norm = self.norm.as_deref().map(norm).transpose()?;
-        let number = |key: &str, value: Option<String>| value.map(|value| format!("{key}={value}"));
-        hand.sets = [
-            number("epochs", self.epochs.map(|n| n.to_string())),
-            number("batch", self.batch.map(|n| n.to_string())),
-            // A float, whatever it looks like.
-            number("lr", self.lr.map(|rate| format!("{rate:?}"))),
-            number("attack", self.attack.clone()),
-            number("seed", seed.map(|n| n.to_string())),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(self.sets.iter().cloned())
-        .collect();
+        hand.sets.clone_from(&self.settings.sets);
+        hand.sets.extend(seed.map(|seed| format!("seed={seed}")));
+        hand.sets.extend_from_slice(&self.sets);
         let above: Vec<Cell> = asked
             .above
             .iter()
@@ -318,7 +291,8 @@ impl Common {
             (
                 "--arch",
                 // Units are compared one by one; a student may be another network.
-                self.arch
+                self.settings
+                    .arch
                     .clone()
                     .filter(|arch| *arch != spec.arch && stage != Stage::Student),
                 spec.arch.clone(),
@@ -336,19 +310,6 @@ impl Common {
         }
         Ok(())
     }
-}
-
-fn norm(text: &str) -> Result<NormBanks> {
-    let known = [
-        ("single", NormBanks::Single),
-        ("dual", NormBanks::Dual),
-        ("triple", NormBanks::Triple),
-    ];
-    let found = known.iter().find(|(name, _)| *name == text);
-    found.map(|(_, norm)| *norm).ok_or_else(|| {
-        let hint = rlnet_suites::error::suggest(text, known.iter().map(|(name, _)| *name));
-        SuiteError::value("--norm", text, hint).into()
-    })
 }
 
 /// The suite on stdout: TOML, or its tables and values as JSON.

@@ -76,11 +76,8 @@ pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Da
 /// Side of a data set's images in pixels, known before it is read; `None` for pictures of
 /// one's own and unknown names.
 pub fn image_size(name: &str) -> Option<usize> {
-    match name {
-        "shapes" | "textures" | "cifar10" | "cifar100" => Some(32),
-        tiny::NAME => Some(tiny::SIDE),
-        _ => None,
-    }
+    let known = NAMED.iter().find(|known| known.name == name);
+    known.map(|known| known.side as usize)
 }
 
 #[cfg(test)]

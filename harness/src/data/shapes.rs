@@ -13,6 +13,7 @@ mod paint;
 
 use rayon::prelude::*;
 use rlnet_corruptions::random::KeyedRng;
+use rlnet_suites::dataset::SHAPES;
 use sha1::{Digest, Sha1};
 
 use super::{Dataset, LoadOptions, Split};
@@ -20,11 +21,11 @@ use form::{FORMS, Placed};
 use paint::{Colour, Paint, TEXTURES};
 
 /// Side of the images in pixels.
-pub const SIDE: usize = 32;
+pub const SIDE: usize = SHAPES.side as usize;
 /// Training images of the default set.
-pub const TRAIN: usize = 10_000;
+pub const TRAIN: usize = SHAPES.train as usize;
 /// Test images of the default set.
-pub const TEST: usize = 2_000;
+pub const TEST: usize = SHAPES.test as usize;
 /// Samples a side and pixel for the edges of forms.
 const SUPERSAMPLING: usize = 3;
 /// Largest turn of a form either way, in radians (about 30 degrees). With full turns a network

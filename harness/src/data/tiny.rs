@@ -10,17 +10,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rlnet_suites::dataset::TINY_IMAGENET;
+
 use super::pictures::{self, Picture, Tree};
 use super::{DataError, Dataset, LoadOptions};
 
 /// Name of the data set.
-pub const NAME: &str = "tiny-imagenet";
+pub const NAME: &str = TINY_IMAGENET.name;
 /// Side of its images in pixels.
-pub const SIDE: usize = 64;
+pub const SIDE: usize = TINY_IMAGENET.side as usize;
 /// Name of the official folder; folders of subsets begin with it.
 const FOLDER: &str = "tiny-imagenet-200";
 /// Classes of the official set.
-pub const CLASSES: usize = 200;
+pub const CLASSES: usize = TINY_IMAGENET.classes as usize;
 
 /// Loads Tiny-ImageNet, or a subset in the same layout, from `data_dir`: the official folder,
 /// or the folder that holds it.

@@ -8,6 +8,7 @@ pub mod execution_options;
 mod global;
 pub mod output_file;
 pub mod stage;
+pub mod stage_options;
 
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;

@@ -26,7 +26,14 @@ fn of(key: &str, message: String) -> ConfigError {
     }
 }
 
-/// Stages above the one that is looked at: names and kinds.
+impl Train {
+    /// A mistake of this stage, at the line of its name.
+    fn wrong(&self, message: String) -> ConfigError {
+        at(self.name.span(), message)
+    }
+}
+
+/// Stages above the one that is checked: names and kinds.
 type Earlier<'a> = [(&'a str, Stage)];
 
 impl Suite {
@@ -117,29 +124,20 @@ impl Suite {
         if let Some(views) = &train.views
             && !views.contains(&View::Clean)
         {
-            return Err(at(
-                train.name.span(),
-                format!("`{name}` has views without \"clean\": every stage needs clean images"),
-            ));
+            return Err(train.wrong(format!(
+                "`{name}` has views without \"clean\": every stage needs clean images"
+            )));
         }
-        if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref()) {
-            attack.check_sizes().map_err(|error| {
-                at(
-                    train.name.span(),
-                    format!("`{name}` cannot train with it: {error}"),
-                )
-            })?;
-        }
-        if let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref())
-            && !attack.can_train()
-        {
-            return Err(at(
-                train.name.span(),
-                format!(
-                    "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
-                     may be set; Linf, one uniform start) or ffgsm"
-                ),
-            ));
+        let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref()) else {
+            return Ok(());
+        };
+        let sizes = attack.check_sizes();
+        sizes.map_err(|error| train.wrong(format!("`{name}` cannot train with it: {error}")))?;
+        if !attack.can_train() {
+            return Err(train.wrong(format!(
+                "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
+                 may be set; Linf, one uniform start) or ffgsm"
+            )));
         }
         Ok(())
     }
@@ -229,14 +227,14 @@ fn check_called(name: &str) -> Result<(), String> {
 /// A name that can be a folder's, and is nobody else's.
 fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
-    check_called(name).map_err(|why| at(train.name.span(), why))?;
+    check_called(name).map_err(|why| train.wrong(why))?;
     if ["self", "all-relu", "linear", OTHER_BUDGET].contains(&name.as_str()) {
         let why =
             format!("`{name}` means something else as an attack's surrogate; give the stage another name");
-        return Err(at(train.name.span(), why));
+        return Err(train.wrong(why));
     }
     if earlier.iter().any(|(other, _)| other == name) {
-        return Err(at(train.name.span(), format!("`{name}` is named twice")));
+        return Err(train.wrong(format!("`{name}` is named twice")));
     }
     Ok(())
 }
@@ -254,24 +252,18 @@ fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError>
         Stage::Student => ("mask", &train.mask, Stage::Mask),
     };
     if train.mask.is_some() && train.teacher.is_some() {
-        return Err(at(
-            train.name.span(),
-            format!(
-                "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
+        return Err(train.wrong(format!(
+            "`{name}` has a teacher and a mask; a student takes the teacher of its mask stage, \
                  leave one out"
-            ),
-        ));
+        )));
     }
     match given {
         None if need.is_empty() => {}
         None => {
-            return Err(at(
-                train.name.span(),
-                format!(
-                    "`{name}` is a {} stage and needs {need} = \"...\"",
-                    train.stage.name()
-                ),
-            ));
+            return Err(train.wrong(format!(
+                "`{name}` is a {} stage and needs {need} = \"...\"",
+                train.stage.name()
+            )));
         }
         Some(parent) => {
             let wanted_names = earlier
@@ -294,69 +286,61 @@ fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError>
     Ok(())
 }
 
+/// What only a student with a teacher and no mask stage may have.
+const STUDENT_ONLY: &str = "which only a student with teacher = \"...\" in place of mask can take";
+
 /// A mask from a file.
 fn check_imported(train: &Train) -> Result<(), ConfigError> {
+    let Some(imported) = &train.imported else {
+        return Ok(());
+    };
+    let hex = imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
+    let why = if train.stage != Stage::Student || train.teacher.is_none() {
+        STUDENT_ONLY
+    } else if !hex {
+        "whose blake3 is not 64 hexadecimal digits"
+    } else if train.budget.is_some() || train.allocation.is_some() {
+        "which has its own counts; leave budget and allocation out"
+    } else {
+        return Ok(());
+    };
     let name = train.name.get_ref();
-    if let Some(imported) = &train.imported {
-        let hex = imported.blake3.len() == 64 && imported.blake3.chars().all(|c| c.is_ascii_hexdigit());
-        let why = match (train.stage, &train.teacher) {
-            (Stage::Student, Some(_)) if !hex => "whose blake3 is not 64 hexadecimal digits",
-            (Stage::Student, Some(_)) if train.budget.is_some() || train.allocation.is_some() => {
-                "which has its own counts; leave budget and allocation out"
-            }
-            (Stage::Student, Some(_)) => "",
-            _ => "which only a student with teacher = \"...\" in place of mask can take",
-        };
-        if !why.is_empty() {
-            return Err(at(
-                train.name.span(),
-                format!("`{name}` has an imported mask, {why}"),
-            ));
-        }
-    }
-    Ok(())
+    Err(train.wrong(format!("`{name}` has an imported mask, {why}")))
 }
 
 /// The units of another search.
 fn check_units(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
-    let name = train.name.get_ref();
-    if let Some(units) = &train.units {
-        let others = train.budget.is_some() || train.allocation.is_some() || train.imported.is_some();
-        let mut searches = earlier.iter().filter(|(_, stage)| stage.is_search());
-        let found = searches.clone().any(|(name, _)| *name == units.get_ref());
-        let why = match (train.stage, &train.teacher) {
-            (Stage::Student, Some(_)) if others => {
-                "which have their own counts; leave budget, allocation and imported out".to_owned()
-            }
-            (Stage::Student, Some(_)) if !found => {
-                let hint = suggest(units.get_ref(), searches.by_ref().map(|(name, _)| *name));
-                format!("which is no mask or snl stage above; {hint}")
-            }
-            (Stage::Student, Some(_)) => String::new(),
-            _ => "which only a student with teacher = \"...\" in place of mask can take".to_owned(),
-        };
-        if !why.is_empty() {
-            return Err(at(
-                units.span(),
-                format!("`{name}` has the units of `{}`, {why}", units.get_ref()),
-            ));
-        }
-    }
-    Ok(())
+    let Some(units) = &train.units else {
+        return Ok(());
+    };
+    let searches = earlier.iter().filter(|(_, stage)| stage.is_search());
+    let mut names = searches.map(|(name, _)| *name);
+    let why = if train.stage != Stage::Student || train.teacher.is_none() {
+        STUDENT_ONLY.to_owned()
+    } else if train.budget.is_some() || train.allocation.is_some() || train.imported.is_some() {
+        "which have their own counts; leave budget, allocation and imported out".to_owned()
+    } else if !names.clone().any(|name| name == units.get_ref()) {
+        let hint = suggest(units.get_ref(), names.by_ref());
+        format!("which is no mask or snl stage above; {hint}")
+    } else {
+        return Ok(());
+    };
+    let (name, units_of) = (train.name.get_ref(), units.get_ref());
+    Err(at(
+        units.span(),
+        format!("`{name}` has the units of `{units_of}`, {why}"),
+    ))
 }
 
 /// Only a teacher chooses its images.
 fn check_dataset(train: &Train) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     if train.dataset.is_some() && train.stage != Stage::Teacher {
-        return Err(at(
-            train.name.span(),
-            format!(
-                "`{name}` is a {} stage with a dataset, and learns from its teacher's images; write \
+        return Err(train.wrong(format!(
+            "`{name}` is a {} stage with a dataset, and learns from its teacher's images; write \
                  dataset in the teacher's stage",
-                train.stage.name()
-            ),
-        ));
+            train.stage.name()
+        )));
     }
     Ok(())
 }
@@ -368,34 +352,27 @@ fn check_budget(train: &Train) -> Result<(), ConfigError> {
     let draws = train.stage != Stage::Teacher && train.teacher.is_some();
     let draws = draws && train.imported.is_none() && train.units.is_none();
     if draws && train.budget.is_none() && !counted {
-        return Err(at(
-            train.name.span(),
-            format!(
-                "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
+        return Err(train.wrong(format!(
+            "`{name}` is a {} stage{} and needs budget = \"50k\" or \"11.14x\", or \
                      allocation = \"published:NAME\"",
-                train.stage.name(),
-                if train.stage.is_search() {
-                    ""
-                } else {
-                    " without a mask stage"
-                }
-            ),
-        ));
+            train.stage.name(),
+            if train.stage.is_search() {
+                ""
+            } else {
+                " without a mask stage"
+            }
+        )));
     }
     if !draws && (train.budget.is_some() || train.allocation.is_some()) {
-        return Err(at(
-            train.name.span(),
-            format!(
-                "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
+        return Err(train.wrong(format!(
+            "`{name}` has a budget or an allocation, which are for a mask stage, or a student \
                  with teacher = \"...\" in place of mask; leave them out"
-            ),
-        ));
+        )));
     }
     if train.stage == Stage::Snl && train.allocation.is_some() {
-        return Err(at(
-            train.name.span(),
-            format!("`{name}` is an snl stage, which shares its budget out itself; leave allocation out"),
-        ));
+        return Err(train.wrong(format!(
+            "`{name}` is an snl stage, which shares its budget out itself; leave allocation out"
+        )));
     }
     Ok(())
 }

@@ -173,7 +173,7 @@ mod tests {
             let crate::CellSpec::Train(spec) = cell.spec else {
                 panic!("{stage} is trained")
             };
-            let acting = Quirk::ALL.into_iter().filter(|quirk| spec.concerns(*quirk));
+            let acting = Quirk::ALL.iter().copied().filter(|quirk| spec.concerns(*quirk));
             acting.map(Quirk::number).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(acting("teacher", &[]), "B1 B4 B8");

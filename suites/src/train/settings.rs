@@ -165,10 +165,16 @@ macro_rules! stage_settings {
         }
 
         impl TrainSpec {
-            /// Every setting as it is written in a suite, those at their defaults too.
-            pub(crate) fn settings(&self) -> Result<Table, SuiteError> {
+            /// Every setting as it is written under `with` in a suite, those at their defaults too.
+            ///
+            /// # Errors
+            /// When a number cannot be written as TOML: a seed of 2^63 or more.
+            pub fn settings(&self) -> Result<Table, SuiteError> {
                 let mut table = Table::new();
                 $(table.insert(stringify!($key).to_owned(), written(&self.$key)?);)+
+                // Quirks are written one by one, or all of them by the dialect.
+                let one_by_one = self.dialect == Dialect::Paper && !self.quirks.is_empty();
+                table.remove(if one_by_one { "dialect" } else { "quirks" });
                 Ok(table)
             }
         }
@@ -290,6 +296,30 @@ impl StageSettings {
             self.trades.get_or_insert(mode.trades);
         }
         self
+    }
+}
+
+impl TrainSpec {
+    /// What it has of the keys of `[[train]]` itself, as they are written in a suite: architecture,
+    /// banks, roles, and units to keep. Names of other stages are not among them.
+    ///
+    /// # Errors
+    /// As [`TrainSpec::settings`].
+    pub fn own_keys(&self) -> Result<Table, SuiteError> {
+        let mut table = Table::new();
+        table.insert("arch".to_owned(), written(&self.arch)?);
+        table.insert("norm".to_owned(), written(self.norm)?);
+        table.insert("views".to_owned(), written(&self.views)?);
+        if let Some(budget) = self.budget {
+            table.insert("budget".to_owned(), written(budget)?);
+        }
+        if self.draws_mask() {
+            table.insert("allocation".to_owned(), written(self.allocation)?);
+        }
+        if let Some(imported) = &self.imported {
+            table.insert("imported".to_owned(), written(imported)?);
+        }
+        Ok(table)
     }
 }
 

@@ -1,28 +1,25 @@
 //! `rlnet suite cost`: the arithmetic of a suite, before a machine is booked.
 
-use crate::data::{shapes, tiny};
 use crate::error::{Error, Result};
 use crate::run::work::{self, Images};
 use crate::terminal::{outln, print_json};
-use rlnet_suites::{Cell, Plan};
+use rlnet_suites::{Cell, Plan, dataset};
 use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Training and test images of a cell's data set.
 fn images(cell: &Cell) -> Result<Images> {
     let data = &cell.data;
-    let known = match data.dataset.as_str() {
-        "cifar10" | "cifar100" => Some((50_000, 10_000)),
-        "shapes" | "textures" => Some((shapes::TRAIN, shapes::TEST)),
-        tiny::NAME => Some((100_000, 10_000)),
-        _ => None,
-    };
+    let known = dataset::find(&data.dataset)?;
     let (train, test) = (
-        data.train.map(|n| n as usize).or(known.map(|(train, _)| train)),
-        data.test.map(|n| n as usize).or(known.map(|(_, test)| test)),
+        data.train.or(known.map(|known| known.train)),
+        data.test.or(known.map(|known| known.test)),
     );
     match (train, test) {
-        (Some(train), Some(test)) => Ok(Images { train, test }),
+        (Some(train), Some(test)) => Ok(Images {
+            train: train as usize,
+            test: test as usize,
+        }),
         _ => Err(Error::Usage(format!(
             "{}: its number of images is not known before it is read; set data.train and data.test",
             data.dataset

@@ -15,7 +15,7 @@ use rlnet_suites::plan::PlanContext;
 use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::schema::json_schema;
 use rlnet_suites::train::Stage;
-use rlnet_suites::{CellId, CellSpec, Plan, TrainSpec, catalog};
+use rlnet_suites::{Cell, CellId, CellSpec, Plan, TrainSpec, catalog};
 use serde_json::json;
 
 /// List, show, estimate and check suites
@@ -211,9 +211,14 @@ fn show(suite: &SuiteArgs, json: bool) -> Result<()> {
     for cell in &plan.cells {
         match &cell.spec {
             CellSpec::Train(spec) => {
-                outln!("\ntrain {}", cell.name);
-                let fields = serde_json::to_value(spec).map_err(Error::internal)?;
-                for (key, value) in fields.as_object().into_iter().flatten() {
+                outln!(
+                    "
+train {}: stage {}{}",
+                    cell.name,
+                    spec.stage,
+                    built_on(&plan, cell)
+                );
+                for (key, value) in spec.own_keys()?.iter().chain(&spec.settings()?) {
                     outln!("  {key:<16} {value}");
                 }
                 outln!("  replays of the reference: {}", replayed(spec));
@@ -225,6 +230,16 @@ fn show(suite: &SuiteArgs, json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The stages that a stage builds on, by their names.
+fn built_on(plan: &Plan, cell: &Cell) -> String {
+    let parents = plan.cells.iter().filter(|other| cell.parents.contains(&other.id));
+    let names: Vec<&str> = parents.map(|parent| parent.name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", on {}", names.join(" and "))
 }
 
 /// The reference's defects that a stage replays: switches that are on, those of them that change
