@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 impl Corruption {
     /// The name in papers, and the file name: `gaussian_noise`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         entry(self).name
     }
 
@@ -67,7 +67,7 @@ impl<'de> serde::Deserialize<'de> for Corruption {
 
 impl Family {
     /// `c` or `c-extra`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::C => "c",
             Self::CExtra => "c-extra",

@@ -86,7 +86,7 @@ pub enum Stack {
 
 impl Stack {
     /// `release` or `modern`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
             Self::Modern => "modern",

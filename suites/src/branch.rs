@@ -23,7 +23,7 @@ words! {
 }
 
 impl Branch {
-    /// The banks it is made of: statistics first, then scales and shifts.
+    /// Its banks: that of the statistics first, then scales and shifts.
     pub fn parts(self) -> (Self, Self) {
         match self {
             Self::CleanWithAdversarialAffine => (Self::Clean, Self::Adversarial),
@@ -32,7 +32,7 @@ impl Branch {
         }
     }
 
-    /// The branches that mix the banks of two others. They are gone through only when asked for.
+    /// The branches that mix the banks of two others. They are evaluated only when they are named.
     pub const MIXED: [Self; 2] = [Self::CleanWithAdversarialAffine, Self::AdversarialWithCleanAffine];
 
     /// The banks a network must have for it.

@@ -46,7 +46,7 @@ pub struct EvaluateSpec {
     pub images: Option<u32>,
     /// Seed of corruptions and attack starts.
     pub seed: u64,
-    /// The branches gone through; all of the model's when absent.
+    /// The branches that are evaluated; all of the model's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branches: Option<Vec<Branch>>,
     /// Other networks the attacks need, by the name they have in the attack.

@@ -1,10 +1,11 @@
-//! Where corrupted test images come from, and how they are made.
+//! Where corrupted test images come from, and how they are generated.
 //!
 //! The published archives hold draws that nobody can make again, so a number measured on them
 //! and one measured on generated images are two numbers. The origin is therefore written in the
 //! suite and is part of every corrupted cell's identity.
 
 use crate::words::words;
+pub use rlnet_corruptions::Stack;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ words! {
     /// `evaluation.corrupted`: where corrupted images come from.
     #[derive(Default)]
     pub enum Origin, "corrupted" {
-        /// This program makes them from the test images.
+        /// This program generates them from the test images.
         #[default]
         Generated = "generated",
         /// They are read from a folder in the official layout, named when the suite is run.
@@ -20,17 +21,8 @@ words! {
     }
 }
 
-words! {
-    /// `evaluation.stack`: which generation of libraries generated images imitate.
-    #[derive(Default)]
-    pub enum Stack, "stack" {
-        /// That of the published archives.
-        #[default]
-        Release = "release",
-        /// That of 2023.
-        Modern = "modern",
-    }
-}
+/// The words of `evaluation.stack`: which generation of libraries generated images imitate.
+pub(crate) const STACKS: &[&str] = &[Stack::Release.name(), Stack::Modern.name()];
 
 words! {
     /// `evaluation.rng`: where the random draws of generated images come from.
@@ -57,7 +49,7 @@ words! {
     }
 }
 
-/// Everything a suite says of corrupted images.
+/// All settings of corrupted images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Corrupted {
     /// Where they come from.

@@ -1,28 +1,23 @@
-//! The names of the corruptions.
+//! Corruptions in suites: their names are those of `rlnet-corruptions`.
 
 use crate::error::SuiteError;
+use rlnet_corruptions::{Corruption, Family};
 
 /// The 15 corruptions of the benchmark, in the paper's order (Hendrycks and Dietterich, ICLR 2019).
-pub const BENCHMARK: [&str; 15] = [
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-];
+pub const BENCHMARK: [&str; Family::C.corruptions().len()] = names(Family::C.corruptions());
 
-/// The four held-out corruptions, never part of the headline mCE.
-pub const EXTRA: [&str; 4] = ["speckle_noise", "gaussian_blur", "spatter", "saturate"];
+/// The four extra corruptions, never part of the headline mCE.
+pub const EXTRA: [&str; Family::CExtra.corruptions().len()] = names(Family::CExtra.corruptions());
+
+const fn names<const N: usize>(corruptions: &[Corruption]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = corruptions[at].name();
+        at += 1;
+    }
+    names
+}
 
 /// The words for several of them at once.
 pub const GROUPS: [&str; 4] = ["benchmark", "extra", "all", "none"];

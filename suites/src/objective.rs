@@ -49,7 +49,7 @@ words! {
         /// Difference of the unit's input to the teacher's activation: every unit is scored as if
         /// it were dropped, whatever its state.
         Preactivation = "preactivation",
-        /// None: the units stay those drawn by lot before the first epoch (a control: the same
+        /// None: the units stay those drawn at random before the first epoch (a control: the same
         /// training, no search).
         Random = "random",
     }

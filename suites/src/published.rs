@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// One published list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PublishedBudget {
     /// Its name in the literature's files, such as `ResNet18_C10_relu150k`.
     pub name: String,
     /// The architecture it is for.
+    #[serde(skip_deserializing)]
     pub arch: String,
     /// Data set it was made for.
     pub dataset: String,
@@ -18,28 +20,18 @@ pub struct PublishedBudget {
     /// Units kept on that architecture at that size: the sum of `floor(share * units)`.
     pub relus: u64,
     /// What is odd about it; empty when nothing is.
+    #[serde(default)]
     pub note: String,
     /// Share of the units kept of each ReLU layer, in execution order, in `(0, 1]`.
     pub keep: Vec<f64>,
 }
 
+/// The lists of one architecture.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     arch: String,
-    list: Vec<List>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    name: String,
-    dataset: String,
-    image_size: u64,
-    relus: u64,
-    #[serde(default)]
-    note: String,
-    keep: Vec<f64>,
+    list: Vec<PublishedBudget>,
 }
 
 /// Each file says where its numbers come from.
@@ -58,13 +50,8 @@ pub fn budgets() -> &'static [PublishedBudget] {
         let lists = |file: File| {
             let arch = file.arch;
             file.list.into_iter().map(move |list| PublishedBudget {
-                name: list.name,
                 arch: arch.clone(),
-                dataset: list.dataset,
-                image_size: list.image_size,
-                relus: list.relus,
-                note: list.note,
-                keep: list.keep,
+                ..list
             })
         };
         files.flat_map(lists).collect()

@@ -96,7 +96,7 @@ impl Suite {
     }
 }
 
-/// What a section says of the reference's defects, if it does.
+/// The dialect and the replayed defects of a section, if it names any.
 fn replayed(settings: &StageSettings) -> Result<Option<(Dialect, Vec<Quirk>)>, SuiteError> {
     match (settings.dialect, &settings.quirks) {
         (Some(Dialect::Reference), Some(_)) => {

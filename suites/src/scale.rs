@@ -129,22 +129,22 @@ impl Scale {
         Ok(())
     }
 
-    fn shrink_evaluation(&self, asked: &mut Table) -> Result<(), SuiteError> {
-        let attacks = asked.get("attacks").cloned();
+    fn shrink_evaluation(&self, evaluation: &mut Table) -> Result<(), SuiteError> {
+        let attacks = evaluation.get("attacks").cloned();
         let attacks = Attacks::try_from(attacks.unwrap_or(Value::Array(Vec::new())))?;
         let shrunk = attacks.written(|attack, images| {
             let attack = self.capped(attack)?;
             let most = self.images.get(attack.name()).copied();
             Ok((attack, images.into_iter().chain(most).min()))
         })?;
-        asked.insert("attacks".into(), Value::Array(shrunk));
-        self.shrink_attack(asked, "headline")?;
-        if let (Some(left), Some(all)) = (&self.corruptions, asked.get("corruptions")) {
+        evaluation.insert("attacks".into(), Value::Array(shrunk));
+        self.shrink_attack(evaluation, "headline")?;
+        if let (Some(left), Some(all)) = (&self.corruptions, evaluation.get("corruptions")) {
             let Corruptions(all) = Corruptions::try_from(all.clone())?;
-            asked.insert("corruptions".into(), strings(common(&all, left)));
+            evaluation.insert("corruptions".into(), strings(common(&all, left)));
         }
         if let Some(left) = &self.severities {
-            let all: Vec<u8> = match asked.get("severities").and_then(Value::as_array) {
+            let all: Vec<u8> = match evaluation.get("severities").and_then(Value::as_array) {
                 Some(all) => all
                     .iter()
                     .filter_map(Value::as_integer)
@@ -153,7 +153,7 @@ impl Scale {
                 None => SEVERITIES.to_vec(),
             };
             let kept = common(&all, left).into_iter();
-            asked.insert(
+            evaluation.insert(
                 "severities".into(),
                 kept.map(|s| Value::from(i64::from(s))).collect::<Vec<_>>().into(),
             );
@@ -196,8 +196,8 @@ impl Scale {
     }
 }
 
-/// Brings a suite's table to a scale: the ceilings that all suites share, then what the suite
-/// itself says of the scale.
+/// Brings a suite's table to a scale: the ceilings that all suites share, then the suite's own
+/// section of the scale.
 ///
 /// # Errors
 /// When no scale has this name, or the suite's own section does not fit the suite.
@@ -442,7 +442,7 @@ mod tests {
         let with = |section: &str| format!("{demo}\n{section}");
         let tiny = with("[scale.tiny]\ntrain.teachr.with.epochs = 1\n");
         assert!(refused(&tiny, "scale=tiny").contains("teachr"));
-        // A mistake in a scale has its own line, and is found whether the scale is asked for or not.
+        // A mistake in a scale has its own line, and is found whether the scale is used or not.
         for (bad, hint) in [
             ("training.epoch = 1", "epochs"),
             ("train.rlnet.with.epochs = 0", "from 1 to"),

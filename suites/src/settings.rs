@@ -261,38 +261,6 @@ pub(crate) use {fallback, filled, section};
 mod tests {
     use super::*;
 
-    const SECTIONS: [Section; 8] = [
-        Section::Suite,
-        Section::Data,
-        Section::Network,
-        Section::Stage,
-        Section::Train,
-        Section::Imported,
-        Section::Evaluation,
-        Section::Slurm,
-    ];
-
-    /// A default is written in the form that a suite would have it in, and within its own range.
-    #[test]
-    fn every_default_can_be_written_and_is_allowed() {
-        let mut seen = 0;
-        for setting in SECTIONS.iter().flat_map(|section| of(*section)) {
-            assert!(!setting.help.is_empty(), "{}", setting.key);
-            let values: Vec<Written> = match setting.default {
-                Fallback::Value(value) => vec![value],
-                Fallback::ByStage(rows) => rows.iter().map(|(_, value)| *value).collect(),
-                Fallback::Required | Fallback::Described(_) => Vec::new(),
-            };
-            for value in values {
-                let value = value().expect(setting.key);
-                let fits = crate::suite::fits(setting.kind, &value, &[setting.key.to_owned()]);
-                assert!(fits.is_ok(), "{} = {value}", setting.key);
-                seen += 1;
-            }
-        }
-        assert!(seen > 50, "{seen}");
-    }
-
     /// docs/method/rlnet.md explains the settings of a stage: all of them, and no others.
     #[test]
     fn the_docs_name_every_setting_of_a_stage_with_its_defaults() {

@@ -1,7 +1,7 @@
-//! One stage by hand, written down as a suite: what it builds on, then the stage itself.
+//! A single stage, written as a suite: the stages it builds on, then the stage itself.
 //!
-//! A suite is all that a cell's identity can be made of, so a stage by hand is the cell that an
-//! equal suite has. What is written can be kept, grown and run as any other.
+//! Only what a suite can say is part of a cell's identity, so a single stage is the same cell as in
+//! a suite with equal settings. The written suite can be kept, extended and run like any other.
 
 use crate::cell::{Cell, CellId, CellSpec};
 use crate::error::{SuiteError, suggest};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// The name of a suite of one stage by hand; results go to `out/train` unless told otherwise.
+/// The name of the suite of a single stage; by default its results go to `out/train`.
 pub const NAME: &str = "train";
 
 /// Keys of `[[train]]` that `--set` may reach; the others have options, or are names.
@@ -25,8 +25,8 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         .chain(settings::of(Section::Stage))
 }
 
-/// The images of a suite by hand.
-#[derive(Debug, Clone, PartialEq)]
+/// The images of a single stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Images {
     /// A data set, as in `rlnet data list`.
     pub dataset: String,
@@ -38,10 +38,10 @@ pub struct Images {
     pub validation: Option<f64>,
 }
 
-/// A stage by hand.
+/// A single stage.
 #[derive(Debug, Clone)]
 pub struct SingleStage {
-    /// Which.
+    /// Which stage.
     pub stage: Stage,
     /// Its images.
     pub images: Images,
@@ -91,9 +91,10 @@ impl SingleStage {
         let mut stages = Vec::new();
         for cell in above {
             let taken = |name: &str| name == self.name() || names.values().any(|other| other == name);
-            let name = match taken(&cell.name) {
-                true => format!("{}-{}", cell.name, cell.id),
-                false => cell.name.clone(),
+            let name = if taken(&cell.name) {
+                format!("{}-{}", cell.name, cell.id)
+            } else {
+                cell.name.clone()
             };
             names.insert(cell.id.clone(), name.clone());
             stages.push(stage(cell, &name, &names, &self.images.dataset)?);
@@ -115,8 +116,8 @@ impl SingleStage {
         put_some(&mut own, "budget", self.budget)?;
         put_some(&mut own, "allocation", self.allocation)?;
         stages.push(own);
-        let text = written(&self.images, &format!("stage {} by hand", self.name()), stages)?;
-        let mut table = text;
+        let title = format!("a single {} stage", self.name());
+        let mut table = suite_of(&self.images, title, stages)?;
         for set in &self.sets {
             suite::set(&mut table, &self.reached(set)?)?;
         }
@@ -147,32 +148,39 @@ impl SingleStage {
     }
 }
 
+/// A suite as it is written: its stages, and their models on the clean test images.
+#[derive(Serialize)]
+struct WrittenSuite<'a> {
+    schema: u32,
+    name: &'static str,
+    title: String,
+    description: &'static str,
+    data: &'a Images,
+    train: Vec<Table>,
+    evaluation: WrittenEvaluation,
+}
+
+#[derive(Serialize)]
+struct WrittenEvaluation {
+    corruptions: &'static str,
+    attacks: [&'static str; 0],
+}
+
 /// A suite of these stages that measures their models on the clean test images.
-fn written(images: &Images, title: &str, stages: Vec<Table>) -> Result<Table, SuiteError> {
-    let mut data = Table::new();
-    put(&mut data, "dataset", &images.dataset)?;
-    put_some(&mut data, "train", images.train)?;
-    put_some(&mut data, "test", images.test)?;
-    put_some(&mut data, "validation", images.validation)?;
-    let mut asked = Table::new();
-    put(&mut asked, "corruptions", "none")?;
-    put(&mut asked, "attacks", Vec::<String>::new())?;
-    let mut suite = Table::new();
-    put(&mut suite, "schema", SCHEMA)?;
-    put(&mut suite, "name", NAME)?;
-    put(&mut suite, "title", title)?;
-    put(
-        &mut suite,
-        "description",
-        "Written down by `rlnet train`. Add what is to be measured under [evaluation].",
-    )?;
-    suite.insert("data".into(), Value::Table(data));
-    suite.insert(
-        "train".into(),
-        Value::Array(stages.into_iter().map(Value::Table).collect()),
-    );
-    suite.insert("evaluation".into(), Value::Table(asked));
-    Ok(suite)
+fn suite_of(images: &Images, title: String, train: Vec<Table>) -> Result<Table, SuiteError> {
+    let suite = WrittenSuite {
+        schema: SCHEMA,
+        name: NAME,
+        title,
+        description: "Written by `rlnet train`. Add what to measure under [evaluation].",
+        data: images,
+        train,
+        evaluation: WrittenEvaluation {
+            corruptions: "none",
+            attacks: [],
+        },
+    };
+    Table::try_from(suite).map_err(|error| SuiteError::value("suite", NAME, error.to_string()))
 }
 
 /// A training cell as a stage of a suite that has the data set `dataset`, every setting spelled out.
@@ -268,7 +276,7 @@ mod tests {
                     names.insert(cell.id.clone(), cell.name.clone());
                     stages.push(stage(cell, &cell.name, &names, &images.dataset).expect("written"));
                 }
-                let text = toml::to_string(&written(&images, "all", stages).expect("written"));
+                let text = toml::to_string(&suite_of(&images, "all".to_owned(), stages).expect("written"));
                 let again = plan(&text.expect("TOML"), &[]);
                 for cell in cells {
                     let same = again.cells.iter().find(|other| other.name == cell.name);

@@ -1,4 +1,4 @@
-//! `[slurm]`: what a cluster wants to know of its jobs. Part of a suite, or a user's own file;
+//! `[slurm]`: options of a cluster. Part of a suite, or a user's own file;
 //! nothing here changes a result.
 
 use crate::error::SuiteError;
@@ -21,16 +21,16 @@ section! {
         tasks: Option<u32>, Whole(1, Some(100_000)), (later = Slurm::TASKS),
             "tasks of one level of the plan at once";
         grace: Option<u32>, Whole(0, Some(86_400)), (later = Slurm::GRACE),
-            "seconds before the limit at which a task is told to save";
+            "seconds before the time limit at which a task is asked to save";
         options: Vec<String>, Names, (none "none"), "other options, as written after #SBATCH: --exclude=node7";
         setup: Vec<String>, Names, (none "none"), "shell lines before the program: module load ...";
     }
 }
 
 impl Slurm {
-    /// Tasks of one level at once, where nobody says how many.
+    /// Tasks of one level at once, by default.
     pub const TASKS: u32 = 16;
-    /// Seconds to save in, where nobody says how many.
+    /// Seconds to save in, by default.
     pub const GRACE: u32 = 120;
 
     /// These settings, and where they say nothing, those of `base`.

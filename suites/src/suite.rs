@@ -1,6 +1,6 @@
 //! A suite as it is written: TOML, read strictly, every mistake with its line.
 //!
-//! [`Suite`] is the raw form, exactly what somebody wrote; `read` reads it, `check` says what
+//! [`Suite`] is the raw form, as it was written; `read` reads it, `keys` and `check` refuse what
 //! the types cannot, and [`Suite::plan`] resolves it.
 
 mod attacks;
@@ -11,15 +11,13 @@ mod source;
 mod span;
 
 pub use attacks::Attacks;
-#[cfg(test)]
-pub(crate) use keys::fits;
 pub(crate) use read::apply as set;
 
 use crate::attack::AttackSpec;
 use crate::bounds::Bounds;
 use crate::branch::Branch;
 use crate::branch::NormBanks;
-use crate::corrupted::{Corrupted, Draws, Frost, Origin, Stack};
+use crate::corrupted::{Corrupted, Draws, Frost, Origin, STACKS, Stack};
 use crate::corruption::{self, GROUPS, check_corruption};
 use crate::error::SuiteError;
 use crate::settings::Kind::{self, *};
@@ -33,13 +31,13 @@ use std::str::FromStr;
 use toml::{Spanned, Table, Value};
 
 /// What is wrong with a suite, and where.
-pub(crate) struct ConfigError {
+struct ConfigError {
     span: Span,
     message: String,
 }
 
 /// Where a mistake is: a byte of the text, or a setting by its keys.
-pub(crate) enum Span {
+enum Span {
     Byte(usize),
     Key(Vec<String>),
 }
@@ -164,7 +162,7 @@ section! {
         severities: Vec<u8>, Wholes(1, 5), (= SEVERITIES.to_vec()), "severities of each corruption";
         corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
             "whether corrupted images are generated, or read from --corrupted-dir";
-        stack: Stack, Words(Stack::WORDS), (= Stack::default()),
+        stack: Stack, Words(STACKS), (= Stack::default()),
             "which libraries generated images imitate: those of the published files, or of 2023";
         rng: Draws, Words(Draws::WORDS), (= Draws::default()),
             "random numbers of generated images: one generator an image, or the published script's single stream";

@@ -36,13 +36,13 @@ macro_rules! registry {
             pub const ALL: [Self; [$(Self::$family,)*].len()] = [$(Self::$family,)*];
 
             /// Its corruptions, in the order of the paper.
-            pub fn corruptions(self) -> &'static [Corruption] {
+            pub const fn corruptions(self) -> &'static [Corruption] {
                 match self { $(Self::$family => &[$(Corruption::$variant,)*],)* }
             }
         }
 
         /// The row of `corruption`.
-        pub(crate) fn entry(corruption: Corruption) -> &'static Entry {
+        pub(crate) const fn entry(corruption: Corruption) -> &'static Entry {
             match corruption { $($(Corruption::$variant => &$module::$file::ENTRY,)*)* }
         }
     };

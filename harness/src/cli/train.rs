@@ -1,4 +1,4 @@
-//! `rlnet train`: one stage by hand, which is the cell that an equal suite has.
+//! `rlnet train`: a single stage, which is the same cell as in a suite with equal settings.
 
 use crate::error::{Error, Result};
 use crate::files::open_folder;
@@ -24,11 +24,10 @@ use rlnet_suites::{Cell, CellSpec, Plan, Suite, TrainSpec};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Train one stage of the method by hand: teacher, mask, student, or SNL's search
+/// Train a single stage of the method: teacher, mask, student, or SNL's search
 ///
-/// What is left out is the method's (rlnet suite show --explain says of every setting what it is).
-/// The result is the cell that an equal suite has: `rlnet run` of that suite with the same --out finds
-/// it done.
+/// Settings that are left out have the method's values. The result is the same cell as in a suite with
+/// equal settings: `rlnet run` of that suite with the same --out finds it finished.
 #[derive(Debug, Args)]
 pub struct TrainCommand {
     #[command(subcommand)]
@@ -37,7 +36,7 @@ pub struct TrainCommand {
 
 #[derive(Debug, Subcommand)]
 enum StageCommand {
-    /// An all-ReLU network; robust, unless its views are clean only
+    /// Train an all-ReLU network; it is robust unless its views are clean only
     ///
     /// Example: rlnet train teacher --dataset shapes --arch resnet8-w8 --epochs 12 --batch 32
     /// --attack pgd:steps=3,eps=4/255,alpha=2/255
@@ -45,7 +44,7 @@ enum StageCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// Which ReLUs to keep of a teacher's network, scored while a fresh one is distilled
+    /// Find which ReLUs to keep of a teacher's network, while a fresh network is distilled from it
     ///
     /// Example: rlnet train mask --teacher out/train/cells/ID --budget 5x --epochs 5
     Mask {
@@ -58,10 +57,10 @@ enum StageCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// The network with its mask frozen
+    /// Train the network with its mask frozen
     ///
-    /// It goes on with the weights of a mask stage; with --teacher beside --mask it takes the mask
-    /// alone and starts afresh; with --teacher and --budget its units are drawn by lot.
+    /// Training continues with the weights of a mask stage. With --teacher and --mask, only the mask is
+    /// used and the weights are fresh. With --teacher and --budget, the units are drawn at random.
     ///
     /// Example: rlnet train student --mask out/train/cells/ID --epochs 9 --lr 0.03
     Student {
@@ -72,13 +71,13 @@ enum StageCommand {
         /// A finished teacher, where the mask stage's own is not the one, or there is none
         #[arg(long, value_name = "CELL")]
         teacher: Option<String>,
-        /// ReLUs to keep, drawn by lot: 50k, 11.14x, or a published list
+        /// ReLUs to keep, drawn at random: 50k, 11.14x, or a published list
         #[arg(long, value_name = "BUDGET", conflicts_with = "mask")]
         budget: Option<String>,
         #[command(flatten)]
         common: Common,
     },
-    /// Which ReLUs to keep, as SNL searches: from the teacher's weights, a lasso on their slopes
+    /// Find which ReLUs to keep as SNL does: from the teacher's weights, with a lasso on their slopes
     ///
     /// Example: rlnet train snl --teacher out/train/cells/ID --budget 5x --epochs 20
     Snl {
@@ -110,17 +109,16 @@ struct Common {
     /// A setting of the stage as suites write it: views=["clean"], gamma=0.1, data.validation=0.2
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Where the cell goes (default: out/train, or where the stage is that this one builds on)
+    /// Output folder (default: that of the stage it builds on, else out/train)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Show the cell, what it needs, and what it may take
+    /// Show the cell, its parents and its cost; train nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print the suite that says this, to be kept and grown (with --json its tables and values);
-    /// train nothing
+    /// Print this stage as a suite, in TOML (with --json as JSON); train nothing
     #[arg(long)]
     print_suite: bool,
-    /// Stop after N minutes, saved; the exit code is 3, and the same command goes on exactly
+    /// Save and stop after N minutes (exit code 3); run the same command to resume
     #[arg(long, value_name = "N")]
     minutes: Option<f64>,
 }
@@ -129,8 +127,8 @@ impl TrainCommand {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let common = self.stage.common();
-        let asked = self.stage.asked()?;
-        let text = common.suite(&asked, global.seed)?;
+        let request = self.stage.request()?;
+        let text = common.suite(&request, global.seed)?;
         if common.print_suite {
             return print_suite(&text, global.json);
         }
@@ -139,11 +137,11 @@ impl TrainCommand {
         let suite = Suite::parse(&text, "the suite of this stage (--print-suite shows it)", &[])?;
         let session = Session::new(&suite, &global.data_dir(), &Folders::default())?;
         let plan = &session.plan;
-        let stage = asked.hand.name();
+        let stage = request.hand.name();
         let only = wanted(plan, Some(stage))?.into_iter().cloned().collect();
         let cell = last(plan, stage)?;
-        asked.are_known(plan)?;
-        let out = common.out.clone().unwrap_or_else(|| asked.out());
+        request.are_known(plan)?;
+        let out = common.out.clone().unwrap_or_else(|| request.out());
         if common.dry_run {
             let images = Counted::of(&session.data);
             let plan = Plan {
@@ -154,7 +152,7 @@ impl TrainCommand {
         }
         open_folder(&out)?;
         let directory = RunDirectory::open(&out)?;
-        for found in &asked.above {
+        for found in &request.above {
             import_cell(&found.folder, &found.record, &directory)?;
         }
         if !belongs_to_a_suite(&out) {
@@ -173,7 +171,7 @@ impl TrainCommand {
                 .map_err(with_resume_hint)?;
         }
         if found {
-            announce(&format!("{stage} was trained before; nothing was computed"));
+            announce(&format!("{stage} is already trained; nothing was computed"));
         }
         report(cell, &directory, found, global.json);
         Ok(())
@@ -181,14 +179,14 @@ impl TrainCommand {
 }
 
 impl StageCommand {
-    /// What was asked for, with the cells that were named.
-    fn asked(&self) -> Result<StageRequest> {
-        let mut asked = StageRequest::new(self.stage());
+    /// The stage and the cells it builds on.
+    fn request(&self) -> Result<StageRequest> {
+        let mut request = StageRequest::new(self.stage());
         match self {
             Self::Teacher { .. } => {}
             Self::Mask { teacher, budget, .. } | Self::Snl { teacher, budget, .. } => {
-                asked.teacher(teacher)?;
-                asked.keep(budget)?;
+                request.teacher(teacher)?;
+                request.keep(budget)?;
             }
             Self::Student {
                 mask,
@@ -197,24 +195,24 @@ impl StageCommand {
                 ..
             } => {
                 if let Some(teacher) = teacher {
-                    asked.teacher(teacher)?;
+                    request.teacher(teacher)?;
                 }
                 if let Some(mask) = mask {
-                    asked.mask(mask)?;
+                    request.mask(mask)?;
                 }
                 if let Some(budget) = budget {
-                    asked.keep(budget)?;
+                    request.keep(budget)?;
                 }
                 if mask.is_none() && budget.is_none() {
                     return Err(Error::Usage(
-                        "a student with --teacher needs a mask as well: --mask CELL|FILE, or --budget 5x for \
-                         units drawn by lot"
+                        "a student with --teacher also needs a mask: --mask CELL|FILE, or --budget 5x for \
+                         units drawn at random"
                             .into(),
                     ));
                 }
             }
         }
-        Ok(asked)
+        Ok(request)
     }
 
     fn stage(&self) -> Stage {
@@ -237,10 +235,10 @@ impl StageCommand {
 }
 
 impl Common {
-    /// The suite's text: images and architecture are those of the teacher, unless there is none.
-    fn suite(&self, asked: &StageRequest, seed: Option<u64>) -> Result<String> {
-        let mut hand = asked.hand.clone();
-        let teacher = asked.above.iter().find(|found| match &hand.teacher {
+    /// The stage as a suite. Its images and architecture are the teacher's, where it has one.
+    fn suite(&self, request: &StageRequest, seed: Option<u64>) -> Result<String> {
+        let mut hand = request.hand.clone();
+        let teacher = request.above.iter().find(|found| match &hand.teacher {
             Some(id) => found.record.cell.id == *id,
             None => true,
         });
@@ -267,7 +265,7 @@ impl Common {
         hand.sets.clone_from(&self.settings.sets);
         hand.sets.extend(seed.map(|seed| format!("seed={seed}")));
         hand.sets.extend_from_slice(&self.sets);
-        let above: Vec<Cell> = asked
+        let above: Vec<Cell> = request
             .above
             .iter()
             .map(|found| found.record.cell.clone())
@@ -275,7 +273,7 @@ impl Common {
         Ok(hand.suite(&above)?)
     }
 
-    /// Refuses what a teacher's stage has decided otherwise.
+    /// Refuses options that differ from the teacher.
     fn agrees(&self, teacher: &Cell, spec: &TrainSpec, stage: Stage) -> Result<()> {
         let data = &teacher.data;
         let shown = |n: Option<u32>| n.map_or("all".to_owned(), |n| n.to_string());
@@ -298,11 +296,11 @@ impl Common {
                 spec.arch.clone(),
             ),
         ];
-        for (option, asked, own) in differs {
-            if let Some(asked) = asked {
+        for (option, given, own) in differs {
+            if let Some(given) = given {
                 return Err(Error::Usage(format!(
-                    "{option} {asked}: the teacher ({}) has {own}, and a {} stage has what its teacher has; leave \
-                     {option} out, or train a teacher for it",
+                    "{option} {given}: the teacher ({}) has {own}, and a {} stage must have the same; leave {option} out, \
+                     or train a teacher with it",
                     teacher.id,
                     stage.name()
                 )));

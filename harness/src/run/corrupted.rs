@@ -7,7 +7,7 @@ use crate::eval::CorruptedImages;
 use crate::eval::corrupted::{Files, Wanted};
 use crate::progress::{Progress, announce};
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
-use rlnet_corruptions::{Generator, Options, Stack, Textures};
+use rlnet_corruptions::{Generator, Options, Textures};
 use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{Condition, Corrupted, EvalRequest, EvaluateSpec};
@@ -286,10 +286,7 @@ fn generator(settings: Corrupted, folders: &Folders) -> Result<Generator> {
         None => Textures::default(),
     };
     Ok(Generator::new(Options {
-        stack: match settings.stack {
-            corrupted::Stack::Release => Stack::Release,
-            corrupted::Stack::Modern => Stack::Modern,
-        },
+        stack: settings.stack,
         textures,
         parameters: None,
     }))

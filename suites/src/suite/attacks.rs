@@ -11,12 +11,12 @@ use toml::Value;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Attacks {
-    list: Vec<AskedAttack>,
+    list: Vec<ListedAttack>,
 }
 
 /// An attack of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct AskedAttack {
+struct ListedAttack {
     attack: AttackSpec,
     images: Option<u32>,
     /// Whether it came with others by the name of a group: such a one may fit no model.
@@ -26,7 +26,7 @@ struct AskedAttack {
 impl Attacks {
     /// Each attack, and the number of test images (from the front) it is made on; none: all.
     pub fn iter(&self) -> impl Iterator<Item = (&AttackSpec, Option<u32>)> {
-        self.list.iter().map(|asked| (&asked.attack, asked.images))
+        self.list.iter().map(|listed| (&listed.attack, listed.images))
     }
 
     /// The attacks alone.
@@ -34,10 +34,10 @@ impl Attacks {
         self.iter().map(|(attack, _)| attack.clone()).collect()
     }
 
-    /// The attacks that were asked for by their own names.
+    /// The attacks that are listed by their own names, not by a group.
     pub fn by_name(&self) -> impl Iterator<Item = &AttackSpec> {
-        let named = self.list.iter().filter(|asked| !asked.grouped);
-        named.map(|asked| &asked.attack)
+        let named = self.list.iter().filter(|listed| !listed.grouped);
+        named.map(|listed| &listed.attack)
     }
 
     /// The attacks that are not made on all images.
@@ -57,10 +57,10 @@ impl Attacks {
         change: impl Fn(&AttackSpec, Option<u32>) -> Result<(AttackSpec, Option<u32>), SuiteError>,
     ) -> Result<Vec<Value>, SuiteError> {
         let mut list: Vec<Value> = Vec::new();
-        for asked in &self.list {
-            let (attack, images) = change(&asked.attack, asked.images)?;
+        for listed in &self.list {
+            let (attack, images) = change(&listed.attack, listed.images)?;
             let text = Value::from(attack.to_string());
-            let entry = match (images, asked.grouped) {
+            let entry = match (images, listed.grouped) {
                 (None, false) => text,
                 (images, grouped) => {
                     let images = images.map(|images| ("images".to_owned(), Value::from(i64::from(images))));
@@ -95,7 +95,7 @@ impl TryFrom<Value> for Attacks {
                             images = 1000 } where it is made on the first so many images only";
         let wrong = |value: &Value| SuiteError::value("attacks", value, FORM);
         let items = value.as_array().ok_or_else(|| wrong(&value))?;
-        let mut list: Vec<AskedAttack> = Vec::new();
+        let mut list: Vec<ListedAttack> = Vec::new();
         for item in items {
             let some = match item {
                 Value::String(text) => OnSome {
@@ -124,7 +124,7 @@ impl TryFrom<Value> for Attacks {
             for attack in members {
                 match list.iter_mut().find(|known| known.attack == attack) {
                     Some(known) => known.grouped &= grouped,
-                    None => list.push(AskedAttack {
+                    None => list.push(ListedAttack {
                         attack,
                         images: some.images,
                         grouped,

@@ -70,7 +70,7 @@ impl Suite {
         self.check_data()
     }
 
-    /// Data sets that there are, with as many images as are asked for.
+    /// The data sets exist and have as many images as are used.
     fn check_data(&self) -> Result<(), ConfigError> {
         let data = &self.data;
         let own = self.train.iter().filter_map(|train| {
@@ -179,8 +179,9 @@ impl Suite {
 
     /// What settings of `[evaluation]` say of one another.
     fn check_evaluation(&self) -> Result<(), ConfigError> {
-        let asked = &self.evaluation;
-        if asked.corrupted == Origin::Official && (asked.stack, asked.rng, asked.frost) != Default::default()
+        let evaluation = &self.evaluation;
+        if evaluation.corrupted == Origin::Official
+            && (evaluation.stack, evaluation.rng, evaluation.frost) != Default::default()
         {
             return Err(of(
                 "evaluation.corrupted",
@@ -189,11 +190,15 @@ impl Suite {
                     .into(),
             ));
         }
-        // Without any attack nobody asks for an AdvA.
-        let known: Vec<String> = asked.attacks.iter().map(|(attack, _)| attack.short()).collect();
-        if let Some(headline) = &asked.headline
+        // Without any attack there is no AdvA.
+        let known: Vec<String> = evaluation
+            .attacks
+            .iter()
+            .map(|(attack, _)| attack.short())
+            .collect();
+        if let Some(headline) = &evaluation.headline
             && !known.is_empty()
-            && !asked.attacks.iter().any(|(attack, _)| attack == headline)
+            && !evaluation.attacks.iter().any(|(attack, _)| attack == headline)
         {
             let hint = suggest(&headline.short(), known.iter().map(String::as_str));
             return Err(of(
@@ -224,7 +229,7 @@ fn check_called(name: &str) -> Result<(), String> {
     }
 }
 
-/// A name that can be a folder's, and is nobody else's.
+/// A name that can be a folder's, and that no stage above has.
 fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     check_called(name).map_err(|why| train.wrong(why))?;
@@ -245,7 +250,7 @@ fn check_parent(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError>
     let (need, given, wanted) = match train.stage {
         Stage::Teacher => ("", &None, Stage::Teacher),
         Stage::Mask | Stage::Snl => ("teacher", &train.teacher, Stage::Teacher),
-        // A student without a mask stage: its units are drawn by lot.
+        // A student without a mask stage: its units are drawn at random.
         Stage::Student if train.mask.is_none() && train.teacher.is_some() => {
             ("teacher", &train.teacher, Stage::Teacher)
         }

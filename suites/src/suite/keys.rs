@@ -28,7 +28,7 @@ fn section(section: Section, table: &Table, above: &[String]) -> Result<(), Conf
 }
 
 /// Refuses a value out of its range.
-pub(crate) fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
+fn fits(kind: Kind, value: &Value, path: &[String]) -> Result<(), ConfigError> {
     match (kind, value) {
         (Kind::Inner(inner), Value::Table(table)) => section(inner, table, path),
         (Kind::List(inner), Value::Array(items)) => {
@@ -84,7 +84,40 @@ fn outside(path: &[String], value: &Value, allowed: impl Display) -> ConfigError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Fallback;
     use crate::suite::Suite;
+
+    const SECTIONS: [Section; 8] = [
+        Section::Suite,
+        Section::Data,
+        Section::Network,
+        Section::Stage,
+        Section::Train,
+        Section::Imported,
+        Section::Evaluation,
+        Section::Slurm,
+    ];
+
+    /// A default is written in the form that a suite would have it in, and within its own range.
+    #[test]
+    fn every_default_can_be_written_and_is_allowed() {
+        let mut seen = 0;
+        for setting in SECTIONS.iter().flat_map(|section| settings::of(*section)) {
+            assert!(!setting.help.is_empty(), "{}", setting.key);
+            let values: Vec<fn() -> Result<Value, SuiteError>> = match setting.default {
+                Fallback::Value(value) => vec![value],
+                Fallback::ByStage(rows) => rows.iter().map(|(_, value)| *value).collect(),
+                Fallback::Required | Fallback::Described(_) => Vec::new(),
+            };
+            for value in values {
+                let value = value().expect(setting.key);
+                let allowed = fits(setting.kind, &value, &[setting.key.to_owned()]).is_ok();
+                assert!(allowed, "{} = {value}", setting.key);
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
 
     /// Every number of the table, at its ends and beyond them, in a suite that is read whole.
     #[test]

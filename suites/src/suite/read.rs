@@ -23,7 +23,7 @@ impl Suite {
             sets: sets.to_vec(),
         };
         let suite = Self::read(text).map_err(|error| source(&[]).error(error))?;
-        // Every scale that the file has something to say of, asked for or not.
+        // Every scale that the file changes, used now or not.
         for name in suite.scale.keys() {
             Self::changed(&source(&[format!("{SCALE}{name}")]))?;
         }
@@ -85,11 +85,11 @@ impl Suite {
             distinct(stage.with.attention.iter_mut());
         }
         distinct(self.training.attention.iter_mut());
-        let asked = &mut self.evaluation;
-        distinct([&mut asked.corruptions.0].into_iter());
-        distinct([&mut asked.severities].into_iter());
-        distinct(asked.branches.iter_mut());
-        if let Some(models) = &mut asked.models {
+        let evaluation = &mut self.evaluation;
+        distinct([&mut evaluation.corruptions.0].into_iter());
+        distinct([&mut evaluation.severities].into_iter());
+        distinct(evaluation.branches.iter_mut());
+        if let Some(models) = &mut evaluation.models {
             let mut seen = BTreeSet::new();
             models.retain(|model| seen.insert(model.get_ref().clone()));
         }

@@ -137,7 +137,7 @@ impl TrainSpec {
         }
     }
 
-    /// Whether its units are first drawn by lot, layer by layer: those of a mask stage are, and
+    /// Whether its units are first drawn at random, layer by layer: those of a mask stage are, and
     /// of a student that has no mask stage.
     pub fn draws_mask(&self) -> bool {
         let counted = self.budget.is_some() || self.allocation.has_counts();

@@ -269,7 +269,7 @@ stage_settings! {
             "the inner attack, also used for validation: PGD-7 at 8/255, step 2/255 (the paper)";
         select: Select, Words(Select::WORDS),
             [Mask | Snl => Select::Last, Plain => Select::Clean, Always => Select::Mean],
-            "which epoch is handed on, by accuracy on held-out images";
+            "which epoch is kept, by accuracy on held-out images";
         #[serde(deserialize_with = "Dialect::stored")]
         dialect: Dialect, Words(Dialect::WORDS), [Always => Dialect::Paper],
             "what the paper describes, or the reference code's defects replayed";

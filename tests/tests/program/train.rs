@@ -249,7 +249,13 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         (&["teacher"], &["--dataset", "rlnet data list"]),
         (&["teacher", "--dataset", "shape"], &["did you mean `shapes`?"]),
         (&fresh("--arch", "resnet17"), &["resnet17"]),
-        (&fresh("--norm", "duo"), &["did you mean `dual`?"]),
+        (
+            &fresh("--norm", "duo"),
+            &[
+                "possible values: single, dual, triple",
+                "similar value exists: 'dual'",
+            ],
+        ),
         (&fresh("--attack", "square"), &["cannot train with square"]),
         (&fresh("--set", "epoch=3"), &["did you mean `epochs`?"]),
         (

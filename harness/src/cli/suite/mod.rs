@@ -212,8 +212,7 @@ fn show(suite: &SuiteArgs, json: bool) -> Result<()> {
         match &cell.spec {
             CellSpec::Train(spec) => {
                 outln!(
-                    "
-train {}: stage {}{}",
+                    "\ntrain {}: stage {}{}",
                     cell.name,
                     spec.stage,
                     built_on(&plan, cell)
