@@ -51,8 +51,10 @@ impl Runs {
                 add_model(&mut models, run, index, name)?;
             }
         }
-        let baseline = runs.iter().find_map(|run| run.plan.baseline.clone());
-        let mut baseline = baseline.filter(|name| models.iter().any(|model| model.name == *name));
+        let mut baseline = runs
+            .iter()
+            .find_map(|run| run.plan.baseline.clone())
+            .filter(|name| models.iter().any(|model| model.name == *name));
         let warnings = sources::tell_apart(&runs, &mut models, &mut baseline);
         let headline = runs.iter().find_map(|run| run.plan.headline.clone());
         Ok(Self {
@@ -136,8 +138,13 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         return Ok(());
     }
     let polars = |error: PolarsError| ReportError::make(format!("the rows of `{name}`"), error);
-    let rows = run.outcomes.clone().lazy().filter(col("model").eq(lit(name)));
-    let rows = rows.collect().map_err(polars)?;
+    let rows = run
+        .outcomes
+        .clone()
+        .lazy()
+        .filter(col("model").eq(lit(name)))
+        .collect()
+        .map_err(polars)?;
     let finished = |id: &CellId| run.records.iter().any(|record| record.cell.id == *id);
     let measured: Vec<Condition> = planned
         .iter()

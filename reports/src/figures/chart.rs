@@ -76,13 +76,13 @@ impl Axis {
         }
     }
 
-    /// Percent from 0 to the next multiple of 20 above all of these shares.
+    /// Percent from 0 to the next multiple of 10 above all of these shares.
     pub fn percent<'a>(title: &str, series: impl IntoIterator<Item = &'a Series>) -> Self {
         let points = series.into_iter().flat_map(|series| &series.points);
         let highest = points
             .map(|point| point.high.max(point.value))
             .fold(1.0, f64::max);
-        let highest = (highest / 20.0).ceil() * 20.0;
+        let highest = (highest / 10.0).ceil() * 10.0;
         Self::new(
             title,
             (0.0, highest),
@@ -173,7 +173,9 @@ impl Chart {
         let mut top = self.legend_tops().1;
         let mut rows = Vec::new();
         for row in self.panels.chunks(self.columns) {
-            rows.push((top + HEADING, row));
+            let headed = row.iter().any(|panel| !panel.heading.is_empty());
+            top += if headed { HEADING } else { TOP };
+            rows.push((top, row));
             let has = |of: fn(&Axis) -> bool| row.iter().any(|panel| of(&panel.across));
             let title = if has(|axis| !axis.title.is_empty()) {
                 TITLE
@@ -181,7 +183,7 @@ impl Chart {
                 0.0
             };
             let upright = if has(|axis| axis.upright) { UPRIGHT } else { 0.0 };
-            top += HEADING + self.height + LABELS + title + upright;
+            top += self.height + LABELS + title + upright;
         }
         (rows, top)
     }

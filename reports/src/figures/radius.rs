@@ -150,8 +150,9 @@ fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
     for (model, at, policy) in readers(analysis, chosen) {
         for curve in smallest_perturbation::curves(&analysis.matrices[at], policy) {
             let scale = scale(&curve.norm);
-            let points = curve.points.iter();
-            let points = points
+            let points = curve
+                .points
+                .iter()
                 .map(|(size, share)| Mark::percent(scale * size, share))
                 .collect();
             let line = Line {
@@ -184,11 +185,12 @@ fn lines(analysis: &Analysis, chosen: &Chosen, attacks: &[AttackSpec]) -> Vec<Li
         let attacked = attacks
             .iter()
             .filter_map(|attack| Some((radius(attack)?, Condition::Attack(attack.clone()))));
-        let points = std::iter::once((0.0, Condition::Clean)).chain(attacked);
-        let points = points.filter_map(|(eps, condition)| {
-            let share = analysis.tally.accuracy(model, policy, &condition).ok()?;
-            Some(Mark::percent(scale * eps, &share))
-        });
+        let points = std::iter::once((0.0, Condition::Clean))
+            .chain(attacked)
+            .filter_map(|(eps, condition)| {
+                let share = analysis.tally.accuracy(model, policy, &condition).ok()?;
+                Some(Mark::percent(scale * eps, &share))
+            });
         Line {
             model: place,
             policy,

@@ -151,18 +151,21 @@ fn caption(analysis: &Analysis, published: &[Series]) -> String {
 }
 
 fn alt(analysis: &Analysis) -> String {
-    let knees = analysis.sweeps.iter().flat_map(|sweep| {
-        sweep.lines.iter().map(|line| {
-            format!(
-                "{} {} ({}): {}",
-                sweep.name,
-                line.measure.name(),
-                line.policy.label(),
-                knee_in_words(sweep, line)
-            )
+    let knees: Vec<String> = analysis
+        .sweeps
+        .iter()
+        .flat_map(|sweep| {
+            sweep.lines.iter().map(|line| {
+                format!(
+                    "{} {} ({}): {}",
+                    sweep.name,
+                    line.measure.name(),
+                    line.policy.label(),
+                    knee_in_words(sweep, line)
+                )
+            })
         })
-    });
-    let knees: Vec<String> = knees.collect();
+        .collect();
     let knees = match knees.as_slice() {
         [] => String::new(),
         some => format!(" Knees: {}.", some.join("; ")),

@@ -128,8 +128,11 @@ fn row(name: &str, points: &[CurvePoint], entries: &mut Entries) -> [ChartPanel;
         .iter()
         .map(|point| f64::from(point.epoch))
         .fold(1.0, f64::max);
-    let highest = losses.iter().flat_map(|series| &series.points);
-    let highest = highest.map(|point| point.value).fold(0.0, f64::max);
+    let highest = losses
+        .iter()
+        .flat_map(|series| &series.points)
+        .map(|point| point.value)
+        .fold(0.0, f64::max);
     let highest = if highest > 0.0 { 1.08 * highest } else { 1.0 };
     let across = || {
         let whole = |tick: &f64| (tick - tick.round()).abs() < 1e-9;
@@ -182,10 +185,9 @@ fn validation(points: &[CurvePoint]) -> Vec<(String, &'static str, &'static str,
 }
 
 fn curve(points: &[CurvePoint], metric: &str, factor: f64, look: Look) -> Option<Series> {
-    let own = points
+    let mut own: Vec<Mark> = points
         .iter()
-        .filter(|point| point.metric == metric && point.value.is_finite());
-    let mut own: Vec<Mark> = own
+        .filter(|point| point.metric == metric && point.value.is_finite())
         .map(|point| Mark::plain(f64::from(point.epoch), factor * point.value))
         .collect();
     own.sort_by(|a, b| a.x.total_cmp(&b.x));

@@ -35,14 +35,16 @@ pub(super) fn changes(old: &Side, new: &Side) -> Vec<Change> {
         let mut found = weights(old, new, model, other);
         found.extend(labels(&old.matrices[i], &new.matrices[j]));
         found.extend(attacks(model, other));
-        let twins = twins(model, other).into_iter();
-        let twins: BTreeMap<AttackSpec, AttackSpec> = twins.filter_map(|(a, b)| Some((a, b?))).collect();
+        let twins: BTreeMap<AttackSpec, AttackSpec> = twins(model, other)
+            .into_iter()
+            .filter_map(|(a, b)| Some((a, b?)))
+            .collect();
         for (condition, _) in &model.planned {
-            let now = match condition {
+            let twin = match condition {
                 Condition::Attack(attack) => twins.get(attack).cloned().map(Condition::Attack),
                 _ => None,
             };
-            let now = now.as_ref().unwrap_or(condition);
+            let now = twin.as_ref().unwrap_or(condition);
             found.extend(cells(old, new, (model, condition), (other, now)));
         }
         for change in found {

@@ -151,8 +151,9 @@ fn names(runs: &Runs) -> String {
 }
 
 fn nothing_to_test(gate: &Gate, old: &[String], new: &[String]) -> String {
-    let sides = [("older", old), ("newer", new)].into_iter();
-    let sides = sides.filter(|(_, cells)| !cells.is_empty());
+    let sides = [("older", old), ("newer", new)]
+        .into_iter()
+        .filter(|(_, cells)| !cells.is_empty());
     let missing: Vec<String> = sides
         .map(|(which, cells)| format!("the {which} run has not finished {}", text::named(cells)))
         .collect();

@@ -177,8 +177,9 @@ impl Pair<'_> {
             self.mcnemar(&Condition::Clean),
         );
         let of = |answers: &ByImage| {
-            let answers = answers.get(&Condition::AugMix);
-            let answers = answers.ok_or_else(|| Unknown::because("not part of the suite"))?;
+            let answers = answers
+                .get(&Condition::AugMix)
+                .ok_or_else(|| Unknown::because("not part of the suite"))?;
             Ok(Estimate::of_images(answers.right(), answers.known()))
         };
         add(

@@ -45,8 +45,8 @@ impl Confusion {
 
     /// Pairs of different classes that were mixed up at all, the most mixed up first.
     pub fn pairs(&self) -> Vec<(usize, usize)> {
-        let all = (0..self.classes()).flat_map(|from| (0..self.classes()).map(move |to| (from, to)));
-        let mut all: Vec<(usize, usize)> = all
+        let mut all: Vec<(usize, usize)> = (0..self.classes())
+            .flat_map(|from| (0..self.classes()).map(move |to| (from, to)))
             .filter(|(from, to)| from != to && self.count(*from, *to) > 0)
             .collect();
         all.sort_by(|a, b| self.share(b.0, b.1).total_cmp(&self.share(a.0, a.1)));

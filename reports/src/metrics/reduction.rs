@@ -230,8 +230,11 @@ fn lines(
         for measure in [Measure::Ca, Measure::Npa, Measure::AdvA] {
             let found = |all: &Vec<Comparison>| all.iter().find(|found| found.measure == measure).cloned();
             let compared: Vec<Option<Comparison>> = compared.iter().map(found).collect();
-            let first = compared.iter().flatten().next();
-            let first = first.map(|found| (found.baseline.clone(), None));
+            let first = compared
+                .iter()
+                .flatten()
+                .next()
+                .map(|found| (found.baseline.clone(), None));
             let rest = compared
                 .iter()
                 .map(|found| found.clone().map(|found| (found.this, Some(found.difference))));
