@@ -8,7 +8,7 @@ use crate::eval::corrupted::{Files, Wanted};
 use crate::progress::{Progress, announce};
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Options, Textures};
-use rlnet_suites::corrupted::{self, Draws, Frost, Origin};
+use rlnet_suites::corrupted::{Draws, Frost, Origin};
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{Condition, Corrupted, EvalRequest, EvaluateSpec};
 use serde_json::json;
