@@ -142,13 +142,16 @@ fn attack_name(spec: &AttackSpec) -> String {
     if let Some(eps) = spec.params().get("eps") {
         name.push_str(&format!(", {eps}"));
     }
+    if extras.iter().any(|(what, _)| *what == "early_stop") {
+        name.push_str(", first hit");
+    }
     for (what, value) in extras {
         name.push_str(&match what {
-            "norm" => String::new(),
+            "norm" | "early_stop" => String::new(),
             "branch" => format!(", through {value}"),
+            "base" => format!(", on {value}"),
             "surrogate" => format!(", from {value}"),
             "loss" => format!(", {value} loss"),
-            "early_stop" => ", first hit".to_owned(),
             other => format!(", {other} {value}"),
         });
     }

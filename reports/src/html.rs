@@ -36,7 +36,7 @@ struct PageTable {
     dense: bool,
     columns: Vec<PageColumn>,
     rows: Vec<Vec<PageCell>>,
-    /// Terms that name rows: explained where they first stand.
+    /// Terms that name rows, explained below a table that is not folded.
     legend: Vec<Term>,
     files: Vec<String>,
 }
@@ -255,7 +255,8 @@ fn page_table(section: &Section, table: &Table, formats: &[Format]) -> PageTable
     }
     let names_a_row = |term: &&Term| {
         let mut cells = table.rows.iter().flatten();
-        cells.any(|cell| matches!(&cell.value, CellValue::Text(text) if text == term.name))
+        let unfolded = matches!(section.place, Place::FirstScreen | Place::Grid);
+        unfolded && cells.any(|cell| matches!(&cell.value, CellValue::Text(text) if text == term.name))
     };
     PageTable {
         id: section.id,
