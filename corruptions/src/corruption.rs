@@ -66,11 +66,12 @@ impl<'de> serde::Deserialize<'de> for Corruption {
 }
 
 impl Family {
-    /// `c` or `c-extra`.
+    /// `c`, `c-extra` or `c-bar`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::C => "c",
             Self::CExtra => "c-extra",
+            Self::CBar => "c-bar",
         }
     }
 }
@@ -89,7 +90,7 @@ impl FromStr for Family {
         found.ok_or_else(|| Error::UnknownName {
             what: "family of corruptions",
             name: name.to_owned(),
-            known: "c, c-extra",
+            known: "c, c-extra, c-bar",
         })
     }
 }
@@ -109,6 +110,11 @@ mod tests {
         assert_eq!(
             names(Family::CExtra).join(" "),
             "speckle_noise gaussian_blur spatter saturate"
+        );
+        assert_eq!(
+            names(Family::CBar).join(" "),
+            "blue_noise_sample brownish_noise checkerboard_cutout circular_motion_blur inverse_sparkles lines \
+             pinch_and_twirl ripple sparkles transverse_chromatic_abberation"
         );
         for corruption in Corruption::ALL {
             assert_eq!(corruption.name().parse::<Corruption>().ok(), Some(corruption));

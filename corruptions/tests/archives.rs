@@ -6,8 +6,8 @@ use std::fs;
 
 use rlnet_corruptions::archive::{
     Dataset, FolderImage, NpyReader, NpyWriter, Published, Source, Status, TreeContent, TreeFormat,
-    compare_files, compare_regenerated, contact_sheet, generate_archive, generate_folders, verify_dir,
-    verify_own, write_jpeg, write_png,
+    compare_files, compare_regenerated, contact_sheet, generate_archive, generate_folders, read_labels,
+    verify_dir, verify_own, write_jpeg, write_png,
 };
 use rlnet_corruptions::{Corruption, Error, Generator, Image, NumpyRng, Options, Severity, Stack};
 
@@ -129,6 +129,49 @@ fn an_archive_is_severity_major_and_reads_back_elsewhere() {
     let provenance = fs::read_to_string(folder.path().join("provenance.json")).unwrap();
     for word in ["release", "procedural", "keyed", "ijg-9", &written[0].md5] {
         assert!(provenance.contains(word), "{word} in {provenance}");
+    }
+}
+
+#[test]
+fn an_archive_of_c_bar_has_labels_of_64_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) = (images(2), [4, 0]);
+    let dataset = Dataset {
+        images: &images,
+        labels: &labels,
+        size: (32, 32),
+    };
+    let make = |names: &[Corruption]| {
+        let source = Source::Keyed { seed: 1 };
+        generate_archive(
+            &Generator::default(),
+            &dataset,
+            folder.path(),
+            names,
+            source,
+            &mut |_| {},
+        )
+    };
+    make(&[Corruption::Ripple, Corruption::Lines]).unwrap();
+    let path = folder.path().join("labels.npy");
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes.len(), 128 + 10 * 8);
+    let dictionary = b"{'descr': '<i8', 'fortran_order': False, 'shape': (10,), }";
+    assert_eq!(&bytes[10..][..dictionary.len()], dictionary);
+    assert_eq!(read_labels(&path).unwrap(), [4, 0, 4, 0, 4, 0, 4, 0, 4, 0]);
+    assert!(NpyReader::open(&path).is_err());
+    // A folder holds one benchmark.
+    let mixed = make(&[Corruption::Fog]).unwrap_err().to_string();
+    assert!(mixed.contains("label_type"), "{mixed}");
+    // Nobody publishes checksums, but the form of the files is known.
+    for file in verify_dir(folder.path(), Published::Cifar10CBar, &mut |_| {}).unwrap() {
+        let malformed = ["ripple", "lines", "labels"].contains(&file.name);
+        assert_eq!(
+            matches!(file.status, Status::Malformed { .. }),
+            malformed,
+            "{file:?}"
+        );
+        assert_eq!(file.status == Status::Missing, !malformed);
     }
 }
 

@@ -8,7 +8,7 @@ use rlnet_corruptions::{Corruption, Generator, Image, Severity, VERSION};
 
 /// First half of the MD5 over the five severities of one 32x32 image, seed 12, index 345,
 /// default options, by corruption.
-const FROZEN: (u32, [(Corruption, &str); 19]) = (
+const FROZEN: (u32, [(Corruption, &str); 29]) = (
     2,
     [
         (Corruption::GaussianNoise, "12a9a92a1280b60d"),
@@ -30,6 +30,16 @@ const FROZEN: (u32, [(Corruption, &str); 19]) = (
         (Corruption::GaussianBlur, "438f148e52f2478f"),
         (Corruption::Spatter, "a745137fa5af50d2"),
         (Corruption::Saturate, "76882715778e9090"),
+        (Corruption::BlueNoiseSample, "fb5b70467a1f704a"),
+        (Corruption::BrownishNoise, "aa722592f21acdd7"),
+        (Corruption::CheckerboardCutout, "5eefff7c48b6f0cb"),
+        (Corruption::CircularMotionBlur, "6c542e57ce1ae224"),
+        (Corruption::InverseSparkles, "c2479287941e5ac0"),
+        (Corruption::Lines, "a90cef92b0bef5c0"),
+        (Corruption::PinchAndTwirl, "75693d3127b76f12"),
+        (Corruption::Ripple, "fdf278bcfcd26f48"),
+        (Corruption::Sparkles, "3d2e3a63640869a2"),
+        (Corruption::TransverseChromaticAbberation, "877f091ee9dc57c0"),
     ],
 );
 

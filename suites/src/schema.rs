@@ -67,7 +67,7 @@ fn shape(kind: Kind) -> Value {
             },
         ]}}),
         Corruptions => {
-            let names = [&crate::corruption::BENCHMARK[..], &crate::corruption::EXTRA[..]].concat();
+            let names: Vec<&str> = crate::corruption::all().collect();
             json!({"anyOf": [
                 words(&crate::corruption::GROUPS),
                 {"type": "array", "items": words(&names)},

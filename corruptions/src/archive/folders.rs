@@ -228,6 +228,7 @@ fn setup(generator: &Generator, content: &TreeContent<'_>) -> Setup {
         images_md5: format!("{:x}", pixels.finalize()),
         labels_md5: format!("{:x}", names.finalize()),
         stream: None,
+        label_type: None,
         format: Some(content.format.name().to_owned()),
     }
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 
 use super::NpyWriter;
+use super::npy::Element;
 use super::provenance::{Provenance, Setup};
 use super::source::Source;
 use crate::image::bytes;
-use crate::{Corruption, Error, Generator, Image, NumpyRng, Result, Severity};
+use crate::{Corruption, Error, Family, Generator, Image, NumpyRng, Result, Severity};
 
 /// Images in memory, with their labels.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +69,9 @@ pub struct Written {
 }
 
 /// Writes `<corruption>.npy` for every one of `corruptions`, `labels.npy` and
-/// `provenance.json` into `folder`, which is made if need be. Each file appears whole or
-/// not at all. `progress` is called after every few hundred images.
+/// `provenance.json` into `folder`, which is created if it is absent. Labels are int64 if all
+/// `corruptions` are of C-bar, as its script writes them, and uint8 otherwise. Each file appears
+/// whole or not at all. `progress` is called after every few hundred images.
 ///
 /// Files that an earlier call finished in the same way are kept (a NumPy stream's only when all
 /// of them are there, since each depends on those before it). A folder made in another way is
@@ -107,6 +109,13 @@ pub fn generate_archive(
     let (width, height) = dataset.size;
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let streamed = matches!(source, Source::Numpy { .. });
+    // Each benchmark's own: its readers expect them.
+    let bar = |corruption: &Corruption| corruption.family() == Family::CBar;
+    let labels_as = if !corruptions.is_empty() && corruptions.iter().all(bar) {
+        Element::Long
+    } else {
+        Element::Byte
+    };
     let setup = Setup {
         generator: generator.describe(),
         source,
@@ -116,6 +125,7 @@ pub fn generate_archive(
         images_md5: format!("{:x}", Md5::digest(dataset.images)),
         labels_md5: format!("{:x}", Md5::digest(dataset.labels)),
         stream: streamed.then(|| corruptions.to_vec()),
+        label_type: (labels_as == Element::Long).then(|| "int64".to_owned()),
         format: None,
     };
     let names = corruptions.iter().map(|corruption| corruption.name());
@@ -166,12 +176,17 @@ pub fn generate_archive(
             made,
         });
     }
-    files.push(labels(dataset, folder, &mut provenance)?);
+    files.push(labels(dataset, folder, labels_as, &mut provenance)?);
     Ok(files)
 }
 
 /// The labels, once for every severity.
-fn labels(dataset: &Dataset<'_>, folder: &Path, provenance: &mut Provenance) -> Result<Written> {
+fn labels(
+    dataset: &Dataset<'_>,
+    folder: &Path,
+    element: Element,
+    provenance: &mut Provenance,
+) -> Result<Written> {
     let name = "labels";
     let path = folder.join("labels.npy");
     let found = provenance.finished(name)?;
@@ -179,9 +194,16 @@ fn labels(dataset: &Dataset<'_>, folder: &Path, provenance: &mut Provenance) -> 
     let md5 = match found {
         Some(md5) => md5,
         None => {
-            let mut writer = NpyWriter::create(&path, &[5 * dataset.labels.len()])?;
+            let mut writer = NpyWriter::start(&path, &[5 * dataset.labels.len()], element)?;
+            let wide: Vec<u8> = match element {
+                Element::Byte => dataset.labels.to_vec(),
+                Element::Long => {
+                    let labels = dataset.labels.iter();
+                    labels.flat_map(|&label| i64::from(label).to_le_bytes()).collect()
+                }
+            };
             for _ in Severity::ALL {
-                writer.write(dataset.labels)?;
+                writer.write(&wide)?;
             }
             let md5 = writer.finish()?;
             provenance.add(name, &md5)?;

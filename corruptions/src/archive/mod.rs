@@ -2,7 +2,8 @@
 //!
 //! CIFAR-10-C and CIFAR-100-C are `.npy` files, one a corruption, uint8 of shape
 //! (5 N, 32, 32, 3): the N test images at severity 1, then 2, and so on; `labels.npy` is
-//! the N labels five times. Tiny-ImageNet-C is a tree of image files.
+//! the N labels five times. CIFAR-10-C-bar has the same layout, but labels of int64.
+//! Tiny-ImageNet-C is a tree of image files.
 
 mod digest;
 mod folders;
@@ -17,7 +18,7 @@ mod verify;
 pub use digest::{folder_md5, image_files, md5_of};
 pub use folders::{FolderImage, Level, TreeContent, TreeFormat, generate_folders};
 pub use generate::{Dataset, Progress, Written, generate_archive};
-pub use npy::{NpyReader, NpyWriter};
+pub use npy::{NpyReader, NpyWriter, read_labels};
 pub use provenance::{made_by, verify_own};
 pub use published::{PUBLISHED_TARS, Published};
 pub use sheet::{contact_sheet, write_jpeg, write_png};

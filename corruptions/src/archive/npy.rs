@@ -43,8 +43,13 @@ impl NpyWriter {
     /// # Ok::<(), rlnet_corruptions::Error>(())
     /// ```
     pub fn create(path: impl AsRef<Path>, shape: &[usize]) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        let items = shape.iter().try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
+        Self::start(path.as_ref(), shape, Element::Byte)
+    }
+
+    /// Starts a file of 64-bit labels; [`Self::write`] takes their little-endian bytes.
+    pub(super) fn start(path: &Path, shape: &[usize], element: Element) -> Result<Self> {
+        let path = path.to_path_buf();
+        let items = element.bytes(shape);
         let missing = items.ok_or_else(|| Error::archive(&path, "the shape is too large"))?;
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.part", std::process::id()));
@@ -57,7 +62,7 @@ impl NpyWriter {
             digest: Md5::new(),
             missing,
         };
-        writer.put(&header(shape))?;
+        writer.put(&header(shape, element))?;
         Ok(writer)
     }
 
@@ -108,7 +113,31 @@ impl Drop for NpyWriter {
     }
 }
 
-fn header(shape: &[usize]) -> Vec<u8> {
+/// What an array holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    /// uint8.
+    Byte,
+    /// int64, little-endian: the labels of CIFAR-10-C-bar.
+    Long,
+}
+
+impl Element {
+    fn size(self) -> u64 {
+        match self {
+            Self::Byte => 1,
+            Self::Long => 8,
+        }
+    }
+
+    /// Bytes of an array of this shape, unless they are too many.
+    fn bytes(self, shape: &[usize]) -> Option<u64> {
+        let mut sizes = shape.iter();
+        sizes.try_fold(self.size(), |n, &k| n.checked_mul(k as u64))
+    }
+}
+
+fn header(shape: &[usize], element: Element) -> Vec<u8> {
     let shape = match shape {
         [one] => format!("({one},)"),
         many => {
@@ -116,7 +145,11 @@ fn header(shape: &[usize]) -> Vec<u8> {
             format!("({})", sizes.join(", "))
         }
     };
-    let mut text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+    let kind = match element {
+        Element::Byte => "|u1",
+        Element::Long => "<i8",
+    };
+    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
     let unpadded = MAGIC.len() + 4 + text.len() + 1;
     let padding = unpadded.next_multiple_of(64) - unpadded;
     text.extend(std::iter::repeat_n(' ', padding));
@@ -144,7 +177,16 @@ impl NpyReader {
     /// # Errors
     /// When it cannot be read, or is not a whole `.npy` file of unsigned bytes in C order.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
+        let (reader, element) = Self::open_any(path.as_ref())?;
+        if element == Element::Byte {
+            return Ok(reader);
+        }
+        let why = "its elements are 64-bit integers, not unsigned bytes";
+        Err(Error::archive(&reader.path, why))
+    }
+
+    fn open_any(path: &Path) -> Result<(Self, Element)> {
+        let path = path.to_path_buf();
         let file = File::open(&path).map_err(Error::io(&path))?;
         let length = file.metadata().map_err(Error::io(&path))?.len();
         let mut file = BufReader::with_capacity(1 << 20, file);
@@ -175,19 +217,20 @@ impl NpyReader {
         }
         let mut text = vec![0; size as usize];
         file.read_exact(&mut text).map_err(short)?;
-        let shape = parse(&String::from_utf8_lossy(&text)).map_err(|why| Error::archive(&path, why))?;
-        let items = shape.iter().try_fold(1_u64, |n, &k| n.checked_mul(k as u64));
+        let (shape, element) =
+            parse(&String::from_utf8_lossy(&text)).map_err(|why| Error::archive(&path, why))?;
         let start = start + size;
-        if items.and_then(|n| n.checked_add(start)) != Some(length) {
+        if element.bytes(&shape).and_then(|n| n.checked_add(start)) != Some(length) {
             let why = format!("{length} bytes do not hold an array of {shape:?}");
             return Err(Error::archive(&path, why));
         }
-        Ok(Self {
+        let reader = Self {
             path,
             file,
             shape,
             start,
-        })
+        };
+        Ok((reader, element))
     }
 
     /// The array's shape.
@@ -227,8 +270,36 @@ impl NpyReader {
     }
 }
 
-/// The shape in a header's dictionary, if the rest of it is what this crate reads.
-fn parse(text: &str) -> Result<Vec<usize>, String> {
+/// Reads `labels.npy`: the labels at every severity, stored as unsigned bytes (CIFAR-10-C) or as
+/// 64-bit integers (CIFAR-10-C-bar).
+///
+/// # Errors
+/// When the file cannot be read, is no list of such numbers, or holds a negative one.
+pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u64>> {
+    let path = path.as_ref();
+    let (mut reader, element) = NpyReader::open_any(path)?;
+    let [_] = reader.shape() else {
+        let why = format!("its shape is {:?}, not that of a list of labels", reader.shape());
+        return Err(Error::archive(path, why));
+    };
+    let mut bytes = Vec::new();
+    reader.file.read_to_end(&mut bytes).map_err(Error::io(path))?;
+    match element {
+        Element::Byte => Ok(bytes.into_iter().map(u64::from).collect()),
+        Element::Long => {
+            let words = bytes.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word));
+            words
+                .map(|label| {
+                    u64::try_from(label)
+                        .map_err(|_| Error::archive(path, format!("it has the label {label}")))
+                })
+                .collect()
+        }
+    }
+}
+
+/// The shape and the elements in a header's dictionary, if the rest of it is what this crate reads.
+fn parse(text: &str) -> Result<(Vec<usize>, Element), String> {
     let value = |key: &str| {
         let quoted = [format!("'{key}'"), format!("\"{key}\"")];
         let at = quoted.iter().find_map(|key| Some(text.find(key)? + key.len()));
@@ -240,9 +311,11 @@ fn parse(text: &str) -> Result<Vec<usize>, String> {
     let descr = value("descr")?;
     let quote = descr.chars().next().unwrap_or(' ');
     let descr = descr.split(quote).nth(1).unwrap_or(descr);
-    if !["|u1", "<u1", ">u1", "=u1", "u1", "B", "|B"].contains(&descr) {
-        return Err(format!("its elements are {descr:?}, not unsigned bytes"));
-    }
+    let element = match descr {
+        "|u1" | "<u1" | ">u1" | "=u1" | "u1" | "B" | "|B" => Element::Byte,
+        "<i8" => Element::Long,
+        other => return Err(format!("its elements are {other:?}, not unsigned bytes")),
+    };
     if !value("fortran_order")?.starts_with("False") {
         return Err("it is in Fortran order".to_owned());
     }
@@ -252,7 +325,7 @@ fn parse(text: &str) -> Result<Vec<usize>, String> {
         .and_then(|shape| shape.split_once(')'))
         .ok_or("its shape is not a tuple")?
         .0;
-    inside
+    let sizes: Result<Vec<usize>, String> = inside
         .split(',')
         .map(str::trim)
         .filter(|size| !size.is_empty())
@@ -261,7 +334,8 @@ fn parse(text: &str) -> Result<Vec<usize>, String> {
             let digits = size.trim_end_matches('L');
             digits.parse().map_err(|_| format!("its shape has {size:?}"))
         })
-        .collect()
+        .collect();
+    Ok((sizes?, element))
 }
 
 #[cfg(test)]
@@ -270,24 +344,29 @@ mod tests {
 
     #[test]
     fn the_official_header_is_128_bytes() {
-        let bytes = header(&[50_000, 32, 32, 3]);
+        let bytes = header(&[50_000, 32, 32, 3], Element::Byte);
         assert_eq!(bytes.len(), 128);
         assert_eq!(
             parse(&String::from_utf8_lossy(&bytes[10..])),
-            Ok(vec![50_000, 32, 32, 3])
+            Ok((vec![50_000, 32, 32, 3], Element::Byte))
         );
-        assert_eq!(header(&[50_000]).len(), 128);
+        let labels = header(&[50_000], Element::Long);
+        assert_eq!(labels.len(), 128);
+        assert_eq!(
+            parse(&String::from_utf8_lossy(&labels[10..])),
+            Ok((vec![50_000], Element::Long))
+        );
     }
 
     #[test]
     fn headers_as_other_writers_form_them_are_read() {
         let text = "{\"shape\":(5L,),\"fortran_order\":False,\"descr\":\"<u1\"}";
-        assert_eq!(parse(text), Ok(vec![5]));
+        assert_eq!(parse(text), Ok((vec![5], Element::Byte)));
         assert!(parse("{'descr': '<f4', 'fortran_order': False, 'shape': (5,), }").is_err());
         assert!(parse("{'descr': '|u1', 'fortran_order': True, 'shape': (5, 2), }").is_err());
         assert_eq!(
             parse("{'descr': '|u1', 'fortran_order': False, 'shape': (), }"),
-            Ok(vec![])
+            Ok((vec![], Element::Byte))
         );
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct Setup {
     /// The order of one continuing stream; absent where files do not depend on each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Vec<Corruption>>,
+    /// `int64` for the labels of C-bar; absent for bytes, and for trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_type: Option<String>,
     /// How the files of a tree of images are stored; absent for arrays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,

@@ -5,25 +5,43 @@
 
 use std::str::FromStr;
 
-use crate::{Error, Result};
+use crate::{Error, Family, Result};
 
-/// A published archive of twenty `.npy` files.
+/// A known archive of `.npy` files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Published {
     /// CIFAR-10-C.
     Cifar10C,
     /// CIFAR-100-C.
     Cifar100C,
+    /// CIFAR-10-C-bar, which everybody generates: only the checksum of its labels is known.
+    Cifar10CBar,
 }
 
 impl Published {
-    /// The twenty file names without `.npy`: the corruptions in the order of
-    /// `Corruption::ALL`, then `labels`.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        TABLE.iter().map(|row| row.0)
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cifar10C, Self::Cifar100C, Self::Cifar10CBar];
+
+    /// The file names without `.npy`: the corruptions, then `labels`.
+    pub fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Cifar10C | Self::Cifar100C => TABLE.iter().map(|row| row.0).collect(),
+            Self::Cifar10CBar => {
+                let corruptions = Family::CBar.corruptions().iter();
+                corruptions.map(|c| c.name()).chain(["labels"]).collect()
+            }
+        }
     }
 
-    /// The MD5 of `<name>.npy`.
+    /// The data set whose test images it holds: `cifar10` or `cifar100`.
+    pub fn dataset(self) -> &'static str {
+        match self {
+            Self::Cifar10C | Self::Cifar10CBar => "cifar10",
+            Self::Cifar100C => "cifar100",
+        }
+    }
+
+    /// The MD5 of `<name>.npy`, if it is known.
     ///
     /// ```
     /// use rlnet_corruptions::archive::Published;
@@ -31,18 +49,21 @@ impl Published {
     /// assert_eq!(md5, Some("0a81ef75e0b523c3383219c330a85d48"));
     /// ```
     pub fn md5(self, name: &str) -> Option<&'static str> {
-        let row = TABLE.iter().find(|row| row.0 == name)?;
-        Some(match self {
-            Self::Cifar10C => row.1,
-            Self::Cifar100C => row.2,
-        })
+        let row = || TABLE.iter().find(|row| row.0 == name);
+        match self {
+            Self::Cifar10C => Some(row()?.1),
+            Self::Cifar100C => Some(row()?.2),
+            // Of the labels of the test images as 64-bit integers.
+            Self::Cifar10CBar => (name == "labels").then_some("59789ab260073c4da81e4d033fd1bea7"),
+        }
     }
 
-    /// `cifar10-c` or `cifar100-c`.
+    /// `cifar10-c`, `cifar100-c` or `cifar10-c-bar`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cifar10C => "cifar10-c",
             Self::Cifar100C => "cifar100-c",
+            Self::Cifar10CBar => "cifar10-c-bar",
         }
     }
 }
@@ -51,13 +72,13 @@ impl FromStr for Published {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Cifar10C, Self::Cifar100C]
+        Self::ALL
             .into_iter()
             .find(|published| published.name() == name)
             .ok_or_else(|| Error::UnknownName {
                 what: "published archive",
                 name: name.to_owned(),
-                known: "cifar10-c, cifar100-c",
+                known: "cifar10-c, cifar100-c, cifar10-c-bar",
             })
     }
 }

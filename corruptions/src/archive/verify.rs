@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::digest::md5_of;
 use super::generate::{Draws, each_part};
-use super::{Dataset, NpyReader, Published, Source};
+use super::{Dataset, NpyReader, Published, Source, read_labels};
 use crate::{Corruption, Error, Generator, Result, Severity};
 
 /// The result of [`verify_dir`] for one file.
@@ -12,8 +12,8 @@ use crate::{Corruption, Error, Generator, Result, Severity};
 pub struct FileStatus {
     /// Name without `.npy`.
     pub name: &'static str,
-    /// The published MD5.
-    pub expected: &'static str,
+    /// The published MD5, if there is one.
+    pub expected: Option<&'static str>,
     /// The verdict.
     pub status: Status,
 }
@@ -29,6 +29,11 @@ pub enum Status {
         /// Its MD5.
         md5: String,
     },
+    /// A well-formed file of which no checksum is published.
+    Unpublished {
+        /// Its MD5.
+        md5: String,
+    },
     /// No such file.
     Missing,
     /// There, but not an array of the published type and shape.
@@ -38,7 +43,7 @@ pub enum Status {
     },
 }
 
-/// Compares the twenty files of `folder` with the published checksums. `progress` is called
+/// Compares the files of `folder` with the published checksums. `progress` is called
 /// with each name before its file is read.
 ///
 /// # Errors
@@ -70,10 +75,12 @@ pub fn verify_dir(
     if !folder.is_dir() {
         return Err(Error::archive(folder, "not a folder"));
     }
-    Published::names()
+    published
+        .names()
+        .into_iter()
         .map(|name| {
             progress(name);
-            let expected = published.md5(name).unwrap_or_default();
+            let expected = published.md5(name);
             let path = folder.join(format!("{name}.npy"));
             let status = verify_file(&path, name, expected)?;
             Ok(FileStatus {
@@ -86,30 +93,37 @@ pub fn verify_dir(
 }
 
 impl Published {
-    /// The archive whose labels `folder` has, if either.
+    /// The archive whose labels `folder` has, if any.
     pub fn of_folder(folder: impl AsRef<Path>) -> Option<Self> {
         let labels = md5_of(&folder.as_ref().join("labels.npy")).ok()?;
-        [Self::Cifar10C, Self::Cifar100C]
+        Self::ALL
             .into_iter()
             .find(|published| published.md5("labels") == Some(labels.as_str()))
     }
 }
 
-fn verify_file(path: &Path, name: &str, expected: &str) -> Result<Status> {
+fn verify_file(path: &Path, name: &str, expected: Option<&str>) -> Result<Status> {
     if !path.exists() {
         return Ok(Status::Missing);
     }
     let md5 = md5_of(path)?;
-    if md5 == expected {
+    if expected == Some(md5.as_str()) {
         return Ok(Status::Equal);
     }
-    let shape: &[usize] = if name == "labels" {
-        &[50_000]
+    let form = if name == "labels" {
+        read_labels(path).and_then(|labels| match labels.len() {
+            50_000 => Ok(()),
+            other => Err(Error::archive(path, format!("it has {other} labels, not 50000"))),
+        })
     } else {
-        &[50_000, 32, 32, 3]
+        let reader = NpyReader::open(path);
+        reader
+            .and_then(|reader| reader.expect(&[50_000, 32, 32, 3]))
+            .map(drop)
     };
-    match NpyReader::open(path).and_then(|reader| reader.expect(shape)) {
-        Ok(_) => Ok(Status::Differs { md5 }),
+    match form {
+        Ok(()) if expected.is_none() => Ok(Status::Unpublished { md5 }),
+        Ok(()) => Ok(Status::Differs { md5 }),
         Err(Error::Archive { why, .. }) => Ok(Status::Malformed { why }),
         Err(other) => Err(other),
     }

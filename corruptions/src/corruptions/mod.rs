@@ -2,6 +2,7 @@
 //!
 //! A corruption must not know files, data sets, threads, or which random source it draws from.
 
+mod bar;
 mod blur;
 mod digital;
 mod noise;
@@ -94,5 +95,29 @@ registry! {
         Spatter = weather::spatter,
         /// A lower or higher HSV saturation.
         Saturate = digital::saturate,
+    }
+    /// The ten of CIFAR-10-C-bar (Mintun, Kirillov and Xie, NeurIPS 2021), chosen to be unlike those
+    /// of CIFAR-10-C.
+    CBar {
+        /// Pixels sampled by blue noise, the others black.
+        BlueNoiseSample = bar::blue_noise_sample,
+        /// Low-frequency noise in each channel.
+        BrownishNoise = bar::brownish_noise,
+        /// Grey squares of a turned checkerboard.
+        CheckerboardCutout = bar::checkerboard_cutout,
+        /// A camera that turns about its axis.
+        CircularMotionBlur = bar::circular_motion_blur,
+        /// White outside of one large spark.
+        InverseSparkles = bar::inverse_sparkles,
+        /// Grey lines in about one direction.
+        Lines = bar::lines,
+        /// Nine disks pinched and turned.
+        PinchAndTwirl = bar::pinch_and_twirl,
+        /// Rows and columns displaced by sine waves.
+        Ripple = bar::ripple,
+        /// Five white sparks.
+        Sparkles = bar::sparkles,
+        /// Channels enlarged by different factors.
+        TransverseChromaticAbberation = bar::transverse_chromatic_abberation,
     }
 }

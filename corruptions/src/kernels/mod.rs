@@ -1,13 +1,19 @@
 //! Arithmetic shared by several corruptions, each piece as the library it imitates does it.
 
 pub(crate) mod affine;
+pub(crate) mod anti_aliased;
+pub(crate) mod bilinear;
 pub(crate) mod correlate;
+pub(crate) mod dft;
 pub(crate) mod edges;
 pub(crate) mod frame;
 pub(crate) mod gaussian;
 pub(crate) mod hsv;
 pub(crate) mod motion;
 pub(crate) mod noise_table;
+pub(crate) mod phase_noise;
+pub(crate) mod rays;
+pub(crate) mod spline;
 pub(crate) mod unit;
 pub(crate) mod zoom;
 

@@ -154,6 +154,10 @@ impl RandomSource for KeyedRng {
         Self::normal(self)
     }
 
+    fn seeded(&mut self, _: u32, draw: &mut dyn FnMut(&mut dyn RandomSource)) {
+        draw(self);
+    }
+
     fn as_keyed(&mut self) -> Option<&mut KeyedRng> {
         Some(self)
     }

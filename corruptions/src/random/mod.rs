@@ -49,6 +49,13 @@ pub trait RandomSource {
         self.uniform() < p / (p + (1.0 - p))
     }
 
+    /// Draws from a generator that starts from `seed`, a number drawn from this source: some
+    /// reference scripts use a second NumPy generator inside of a corruption. A keyed source draws
+    /// from itself.
+    fn seeded(&mut self, seed: u32, draw: &mut dyn FnMut(&mut dyn RandomSource)) {
+        draw(&mut NumpyRng::new(seed));
+    }
+
     /// The keyed generator behind this source, if it is one: it replays no stream, so a
     /// corruption is free in how it draws, as long as the distribution is the same.
     fn as_keyed(&mut self) -> Option<&mut KeyedRng> {

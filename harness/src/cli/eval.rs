@@ -80,7 +80,7 @@ pub struct Eval {
     /// reads them)
     #[arg(long, help_heading = heading::ATTACKS)]
     discard_images: bool,
-    /// benchmark (15), all (19), extra (4), none, or names with commas
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), none, or names with commas
     #[arg(long, default_value = "none", help_heading = heading::CORRUPTIONS)]
     corruptions: String,
     /// Severities, with commas or as a range (default: 1-5)

@@ -12,7 +12,7 @@ use crate::metrics::{BranchPolicy, Estimate};
 use crate::sections::{Place, Section, Show};
 use crate::setup::corruption_set;
 use plotters::prelude::{Color, DrawingBackend};
-use rlnet_suites::corruption::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption;
 
 struct Dots {
     models: Vec<String>,
@@ -44,12 +44,11 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         .iter()
         .map(|model| analysis.triple(&model.name, BranchPolicy::Oracle))
         .collect();
-    let names = BENCHMARK.iter().chain(&EXTRA);
     let mut rows: Vec<(String, Vec<Option<Estimate>>)> = Vec::new();
-    for name in names {
+    for name in corruption::all() {
         let row: Vec<Option<Estimate>> = triples
             .iter()
-            .map(|triple| triple.and_then(|triple| triple.natural.corruptions.get(*name).cloned()))
+            .map(|triple| triple.and_then(|triple| triple.natural.corruptions.get(name).cloned()))
             .collect();
         if row.iter().any(Option::is_some) {
             rows.push((format::corruption(name), row));

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 use crate::setup::{corruption_set, headline, images};
 use rlnet_suites::Condition;
-use rlnet_suites::corruption::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{self, BENCHMARK};
 use std::collections::BTreeSet;
 
 /// Terms of the main table.
@@ -111,23 +111,22 @@ fn trust(analysis: &Analysis, triple: &Triple, verdict: DiagnosisVerdict) -> Str
 /// One row a model and branch policy, one column a corruption.
 fn corruptions(analysis: &Analysis) -> Table {
     let planned = analysis.runs.conditions();
-    let names: Vec<&str> = (BENCHMARK.iter().chain(&EXTRA))
+    let names: Vec<&str> = corruption::all()
         .filter(|name| planned.iter().any(|condition| is_corruption(condition, name)))
-        .copied()
         .collect();
     let own = names
         .iter()
         .map(|name| Column::share(*name, format::corruption(name)));
     let mean = Column::share("npa", "mean of the benchmark (NPA)");
     let cells = |view: &View, triple: &Triple| -> Vec<Cell> {
-        let corruption = |name: &&str| {
+        let share = |name: &&str| {
             let from = view.cells(|condition| is_corruption(condition, name));
             let known = triple.natural.corruptions.get(*name).cloned();
             let known = known.ok_or_else(|| Unknown::Unfinished(from.clone()));
             Cell::share(&known, &format!("{name}, {from}"))
         };
         let npa = Cell::share(&triple.natural.npa, &view.cells(is_benchmark));
-        names.iter().map(corruption).chain([npa]).collect()
+        names.iter().map(share).chain([npa]).collect()
     };
     let rows = views(analysis)
         .filter(|view| view.policy != BranchPolicy::Oracle && !names.is_empty())

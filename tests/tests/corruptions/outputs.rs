@@ -18,7 +18,7 @@ use crate::original_textures;
 /// The elements of one array of a `.npz` file, a zip archive of `.npy` files of version 1.0.
 /// `kind` is their type as NumPy writes it.
 fn load(file: &str, array: &str, kind: &str) -> Vec<u8> {
-    let path = reference("oracles/corruptions").join(file);
+    let path = reference("oracles").join(file);
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();
     let mut entry = archive.by_name(&format!("{array}.npy")).unwrap();
@@ -46,9 +46,25 @@ fn tolerable(bytes: usize, of: usize) -> bool {
 
 /// Compares a generator's output with `expected`, [severity][image] of n x n images.
 fn compare(n: usize, generator: &Generator, corruption: Corruption, expected: &[u8]) -> Difference {
-    let file = format!("corruptions_{n}.npz");
-    let inputs = load(&file, "inputs", "|u1");
-    let seeds = load(&file, "seeds", "<i8");
+    compare_file(
+        &format!("corruptions/corruptions_{n}.npz"),
+        n,
+        generator,
+        corruption,
+        expected,
+    )
+}
+
+/// The same with the inputs and seeds of `file`.
+fn compare_file(
+    file: &str,
+    n: usize,
+    generator: &Generator,
+    corruption: Corruption,
+    expected: &[u8],
+) -> Difference {
+    let inputs = load(file, "inputs", "|u1");
+    let seeds = load(file, "seeds", "<i8");
     let seed = |i: usize| i64::from_le_bytes(seeds[8 * i..][..8].try_into().unwrap());
     let stride = n * n * 3;
     let count = inputs.len() / stride;
@@ -84,7 +100,7 @@ fn generator(stack: Stack, textures: Textures) -> Generator {
 
 fn modern(n: usize) {
     let generator = generator(Stack::Modern, original_textures());
-    let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");
+    let outputs = load(&format!("corruptions/corruptions_{n}.npz"), "outputs", "|u1");
     let share = outputs.len() / 19;
     let mut off = 0;
     for (corruption, expected) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
@@ -120,7 +136,7 @@ fn the_release_stack_where_it_differs() {
     for corruption in [Corruption::JpegCompression, Corruption::ElasticTransform] {
         for n in [32, 64] {
             let array = format!("{}_{n}", corruption.name());
-            let expected = load("release_stack_outputs.npz", &array, "|u1");
+            let expected = load("corruptions/release_stack_outputs.npz", &array, "|u1");
             let d = compare(n, &generator, corruption, &expected);
             assert_eq!(d.bytes, 0, "{corruption} {n}: of {}, up to {}", d.of, d.largest);
         }
@@ -137,7 +153,7 @@ fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
         std::fs::read_to_string(reference("oracles/corruptions/release_stack_comparison.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     for n in [32, 64] {
-        let outputs = load(&format!("corruptions_{n}.npz"), "outputs", "|u1");
+        let outputs = load(&format!("corruptions/corruptions_{n}.npz"), "outputs", "|u1");
         let share = outputs.len() / 19;
         for (corruption, modern) in Corruption::ALL.into_iter().zip(outputs.chunks_exact(share)) {
             let d = compare(n, &release, corruption, modern);
@@ -149,5 +165,21 @@ fn the_two_stacks_differ_in_as_many_bytes_as_the_reference_found() {
                 "{corruption} {n}"
             );
         }
+    }
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn c_bar_on_real_images() {
+    let file = "corruptions_cbar/corruptions_cbar.npz";
+    let text = std::fs::read_to_string(reference("oracles/corruptions_cbar/corruptions_cbar.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = json["names"].as_array().unwrap();
+    let outputs = load(file, "outputs", "|u1");
+    let share = outputs.len() / names.len();
+    for (name, expected) in names.iter().zip(outputs.chunks_exact(share)) {
+        let corruption: Corruption = name.as_str().unwrap().parse().unwrap();
+        let d = compare_file(file, 32, &Generator::default(), corruption, expected);
+        assert_eq!(d.bytes, 0, "{corruption}: of {}, up to {}", d.of, d.largest);
     }
 }

@@ -3,8 +3,8 @@
 
 use md5::{Digest, Md5};
 use rayon::prelude::*;
-use rlnet_corruptions::archive::Published;
-use rlnet_corruptions::{Family, Generator, Severity};
+use rlnet_corruptions::archive::{Dataset, Published, Source, generate_archive};
+use rlnet_corruptions::{Corruption, Family, Generator, Severity};
 
 const RECORD: usize = 1 + 3072;
 
@@ -32,7 +32,19 @@ fn all_deterministic_files_have_their_published_md5() {
     let digest = Md5::new_with_prefix(header("50000,")).chain_update(labels.repeat(5));
     assert_eq!(format!("{:x}", digest.finalize()), expected("labels"));
 
+    // C-bar's labels, as 64-bit integers.
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset {
+        images: &images[..],
+        labels: &labels,
+        size: (32, 32),
+    };
+    let source = Source::Keyed { seed: 0 };
+    let bar = &[Corruption::TransverseChromaticAbberation];
     let generator = Generator::default();
+    generate_archive(&generator, &dataset, folder.path(), bar, source, &mut |_| {}).unwrap();
+    assert_eq!(Published::of_folder(folder.path()), Some(Published::Cifar10CBar));
+
     let published = [Family::C, Family::CExtra].map(Family::corruptions).concat();
     let deterministic = published.into_par_iter().filter(|c| c.is_deterministic());
     deterministic.for_each(|corruption| {

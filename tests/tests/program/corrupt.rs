@@ -76,6 +76,36 @@ fn an_archive_has_the_official_layout_and_resumes_file_by_file() {
 }
 
 #[test]
+fn c_bar_has_its_own_layout_and_is_verified() {
+    let sandbox = Sandbox::new();
+    let make = [
+        "corrupt", "shapes", "--limit", "20", "--out", "bar", "--family", "c-bar",
+    ];
+    sandbox.ok(&make);
+    let made = files(&sandbox, "bar");
+    assert_eq!(made.len(), 12, "10 corruptions, labels, provenance.json");
+    let labels = fs::read(sandbox.path("bar/labels.npy")).expect("a file");
+    assert_eq!(labels.len(), HEADER + 5 * 20 * 8, "64-bit labels");
+    let verified = sandbox.ok(&["corrupt", "verify", "bar"]).stdout;
+    assert!(verified.contains("11 equal, 0 differ, 0 missing"), "{verified}");
+    // Of somebody else's files only the form is known: these are too short.
+    let against = sandbox.run(&["corrupt", "verify", "bar", "--against", "cifar10-c-bar"]);
+    assert_eq!(against.code, 1, "{}", against.stdout);
+    assert!(
+        against.stdout.contains("not [50000, 32, 32, 3]"),
+        "{}",
+        against.stdout
+    );
+    let both = [
+        "corrupt", "shapes", "--out", "x", "--family", "c", "--names", "fog",
+    ];
+    assert_eq!(sandbox.run(&both).code, 2);
+    let unknown = sandbox.run(&["corrupt", "shapes", "--out", "x", "--family", "d"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("c, c-extra, c-bar"), "{}", unknown.stderr);
+}
+
+#[test]
 fn an_image_does_not_depend_on_how_many_there_are() {
     let sandbox = Sandbox::new();
     let make = |limit: &str, out: &str, more: &[&str]| {

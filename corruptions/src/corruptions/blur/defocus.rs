@@ -11,12 +11,7 @@ use crate::kernels::unit::{byte, unit};
 use crate::kernels::{correlate, reflect101};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "defocus_blur",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("defocus_blur", run);
 
 /// Disk radius and the sigma that smooths its edge, in pixels.
 const PARAMETERS: [[(f64, f64); 5]; 3] = [

@@ -6,12 +6,7 @@ use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "gaussian_blur",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("gaussian_blur", run);
 
 /// Standard deviation in pixels.
 const SIGMA: [[f64; 5]; 3] = [

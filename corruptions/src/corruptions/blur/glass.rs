@@ -11,12 +11,7 @@ use crate::kernels::gaussian::{Gaussian, Storage};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "glass_blur",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("glass_blur", run);
 
 /// Blur sigma, largest offset delta, iterations.
 const PARAMETERS: [[(f64, usize, u32); 5]; 3] = [

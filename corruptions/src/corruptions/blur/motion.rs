@@ -5,12 +5,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::motion;
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "motion_blur",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("motion_blur", run);
 
 /// Radius and sigma. CIFAR's severities 3 and 4 give identical bytes: the longer radius
 /// only adds weights below 2e-8.

@@ -11,12 +11,7 @@ use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::zoom::{Axis, sample};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "zoom_blur",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("zoom_blur", run);
 
 /// Step and number of factors. `arange` includes its end point for some of these rows
 /// and not for others; the counts say which.

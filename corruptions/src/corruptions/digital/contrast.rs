@@ -5,12 +5,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "contrast",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("contrast", run);
 
 /// What is left of the distance to the mean.
 const FACTOR: [[f64; 5]; 3] = [

@@ -12,12 +12,7 @@ use crate::kernels::unit::{byte_f32, unit_f32};
 use crate::kernels::{affine, symmetric};
 use crate::{RandomSource, Result, Stack};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "elastic_transform",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("elastic_transform", run);
 
 /// The side that the multiples below refer to. (244 is the reference's slip for 224.)
 const SIDE: [f64; 3] = [32.0, 64.0, 244.0];

@@ -8,12 +8,7 @@ use crate::job::{Job, Scratch};
 use crate::jpeg::{Codec, round_trip};
 use crate::{RandomSource, Result, Stack};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "jpeg_compression",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("jpeg_compression", run);
 
 /// Quality, as the IJG scale counts it.
 const QUALITY: [[u32; 5]; 3] = [[80, 65, 58, 50, 40], [65, 58, 50, 40, 25], [25, 18, 15, 10, 7]];

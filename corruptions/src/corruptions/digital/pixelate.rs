@@ -9,12 +9,7 @@ use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "pixelate",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("pixelate", run);
 
 /// The smaller image's size over the image's.
 const FACTOR: [[f64; 5]; 3] = [

@@ -7,12 +7,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "saturate",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("saturate", run);
 
 /// Factor and summand.
 const PARAMETERS: [[(f64, f64); 5]; 3] = [

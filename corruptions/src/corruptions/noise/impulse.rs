@@ -9,12 +9,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::noise_table::{NoiseTable, NoiseTables};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "impulse_noise",
-    deterministic: false,
-    run,
-    noise_table: Some(noise_table),
-};
+pub(crate) const ENTRY: Entry = Entry::random("impulse_noise", run).with_noise_table(noise_table);
 
 /// Probability that a value is flipped.
 const AMOUNT: [[f64; 5]; 3] = [

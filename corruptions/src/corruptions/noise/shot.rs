@@ -6,12 +6,7 @@ use crate::kernels::noise_table::{NoiseTable, NoiseTables};
 use crate::kernels::unit::{UNIT, byte};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "shot_noise",
-    deterministic: false,
-    run,
-    noise_table: Some(noise_table),
-};
+pub(crate) const ENTRY: Entry = Entry::random("shot_noise", run).with_noise_table(noise_table);
 
 /// Photons at full white.
 const PHOTONS: [[f64; 5]; 3] = [

@@ -6,12 +6,7 @@ use crate::kernels::noise_table::{NoiseTable, NoiseTables, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "speckle_noise",
-    deterministic: false,
-    run,
-    noise_table: Some(noise_table),
-};
+pub(crate) const ENTRY: Entry = Entry::random("speckle_noise", run).with_noise_table(noise_table);
 
 /// Standard deviation of the factor.
 const SIGMA: [[f64; 5]; 3] = [

@@ -5,12 +5,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::hsv;
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "brightness",
-    deterministic: true,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::deterministic("brightness", run);
 
 /// What is added.
 const AMOUNT: [[f64; 5]; 3] = [

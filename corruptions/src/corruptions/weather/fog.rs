@@ -9,12 +9,7 @@ use crate::job::{Job, Scratch};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "fog",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("fog", run);
 
 /// Strength, and the factor by which the amplitude decays from level to level.
 const PARAMETERS: [[(f64, f64); 5]; 3] = [

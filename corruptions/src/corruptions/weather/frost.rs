@@ -7,12 +7,7 @@ use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "frost",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("frost", run);
 
 /// Weight of the image and of the frost.
 const PARAMETERS: [[(f64, f64); 5]; 3] = [

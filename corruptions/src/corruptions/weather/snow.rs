@@ -7,12 +7,7 @@ use crate::kernels::unit::{byte, unit, unit_f32};
 use crate::kernels::zoom::{Axis, sample};
 use crate::{RandomSource, Result, Stack};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "snow",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("snow", run);
 
 #[derive(Clone, Copy)]
 struct Parameters {

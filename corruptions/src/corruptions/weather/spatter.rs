@@ -13,12 +13,7 @@ use crate::kernels::reflect101;
 use crate::kernels::unit::byte_f32;
 use crate::{RandomSource, Result};
 
-pub(crate) const ENTRY: Entry = Entry {
-    name: "spatter",
-    deterministic: false,
-    run,
-    noise_table: None,
-};
+pub(crate) const ENTRY: Entry = Entry::random("spatter", run);
 
 #[derive(Clone, Copy)]
 struct Parameters {

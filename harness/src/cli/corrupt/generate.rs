@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
     FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders,
 };
-use rlnet_corruptions::{Corruption, Generator, Image, Severity};
+use rlnet_corruptions::{Corruption, Family, Generator, Image, Severity};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -26,9 +26,12 @@ pub struct Generate {
     /// Folder to write to
     #[arg(long, value_name = "DIR", required = true)]
     out: Option<PathBuf>,
-    /// benchmark (15), all (19), extra (4), or names with commas
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), or names with commas
     #[arg(long, default_value = "all")]
     names: String,
+    /// Every corruption of one family: c (15), c-extra (4) or c-bar (the 10 of CIFAR-10-C-bar)
+    #[arg(long, conflicts_with = "names")]
+    family: Option<Family>,
     /// Severities, with commas or as a range. A .npy file always holds all five; a tree of image files
     /// may have any
     #[arg(long, default_value = "1-5")]
@@ -96,9 +99,13 @@ impl Generate {
                 "name a data set and --out, see rlnet corrupt --help".into(),
             ));
         };
+        let corruptions = match self.family {
+            Some(family) => family.corruptions().to_vec(),
+            None => names(&self.names)?,
+        };
         let seed = global.seed.unwrap_or(0);
         let selection = Selection {
-            corruptions: &names(&self.names)?,
+            corruptions: &corruptions,
             severities: &severities(&self.severity)?,
             seed,
         };

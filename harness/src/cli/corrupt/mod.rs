@@ -17,6 +17,8 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet corrupt cifar10 --out cifar10-generated --names brightness,fog
 ///
+/// Example: rlnet corrupt cifar10 --out CIFAR-10-C-Bar --family c-bar
+///
 /// Example: rlnet corrupt tiny-imagenet --out tiny-generated --names benchmark
 ///
 /// For cifar10, cifar100 and shapes it writes one NAME.npy for each corruption (uint8, 5N x 32 x 32 x
@@ -28,6 +30,9 @@ use std::path::PathBuf;
 /// equal byte for byte (CIFAR, stack release, all test images). The eleven others were published
 /// without a seed, so a generated file can match them in distribution only. Always state which one
 /// you used, and never mix both in a table.
+///
+/// CIFAR-10-C-bar (--family c-bar) has no official archive: everybody generates it. Its labels.npy
+/// holds 64-bit integers, as its script writes them.
 ///
 /// Tiny-ImageNet-C itself cannot be generated, for three reasons. Its files were stored as JPEG
 /// (quality 85, halved chroma) after the corruption, which is a second corruption that other decoders

@@ -25,7 +25,7 @@ pub struct Preview {
     /// The number of the test image, from 0
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
-    /// benchmark (15), all (19), extra (4), or names with commas
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), or names with commas
     #[arg(long, default_value = "all")]
     names: String,
     /// The PNG file to write

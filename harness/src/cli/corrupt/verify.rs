@@ -25,13 +25,16 @@ use std::path::{Path, PathBuf};
 ///
 /// A folder that rlnet corrupt wrote from other images (a tree of Tiny-ImageNet, only the first
 /// images, shapes) is compared with the checksums in its own provenance.json, because none are
-/// published. For Tiny-ImageNet-C only checksums of the packed archives are published: name the
+/// published. So is a CIFAR-10-C-bar that it wrote; for another one, it checks the labels, the form
+/// of the files, and circular_motion_blur, the only one of the ten without random numbers.
+/// For Tiny-ImageNet-C only checksums of the packed archives are published: name the
 /// .tar file.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Folder of .npy files or of image files, or a published .tar file
     folder: PathBuf,
-    /// cifar10-c or cifar100-c (default: the one with the same labels.npy, else cifar10-c)
+    /// cifar10-c, cifar100-c or cifar10-c-bar (default: the one with the same labels.npy, else
+    /// cifar10-c)
     #[arg(long, value_name = "ARCHIVE")]
     against: Option<Published>,
 }
@@ -43,7 +46,8 @@ impl Verify {
             return self.packed(global);
         }
         let published = self.against.or_else(|| Published::of_folder(&self.folder));
-        if published.is_none() && made_by(&self.folder).is_some() {
+        let no_checksums = matches!(published, None | Some(Published::Cifar10CBar));
+        if self.against.is_none() && no_checksums && made_by(&self.folder).is_some() {
             return self.own(global);
         }
         if published.is_none() && self.folder.join("fog").is_dir() {
@@ -54,13 +58,15 @@ impl Verify {
             )));
         }
         let published = published.unwrap_or(Published::Cifar10C);
-        let total = Published::names().count() as u64;
+        let names = published.names();
+        let total = names.len() as u64;
         let bar = Progress::new("verify", "files", total, 0);
         let report = verify_dir(&self.folder, published, &mut |name| bar.advance(1, || name))
             .map_err(|why| input("verify", why))?;
         bar.finish();
 
-        let differing = |file: &&FileStatus| matches!(file.status, Status::Differs { .. });
+        let compared =
+            |file: &FileStatus| matches!(file.status, Status::Differs { .. } | Status::Unpublished { .. });
         let regenerable = |file: &FileStatus| {
             file.name
                 .parse()
@@ -69,17 +75,17 @@ impl Verify {
         };
         let source = report
             .iter()
-            .filter(differing)
+            .filter(|file| compared(file))
             .find_map(regenerable)
             .and_then(|_| {
-                test_images(published.name().trim_end_matches("-c"), global, None)
+                test_images(published.dataset(), global, None)
                     .inspect_err(|why| announce(&format!("not compared with a regeneration: {why}")))
                     .ok()
             });
         let mut rows = Vec::new();
         for file in &report {
-            let difference = match (&file.status, &source, regenerable(file)) {
-                (Status::Differs { .. }, Some(test), Some(corruption)) => {
+            let difference = match (&source, regenerable(file)) {
+                (Some(test), Some(corruption)) if compared(file) => {
                     Some(compare(&test.test, corruption, &self.folder)?)
                 }
                 _ => None,
@@ -88,11 +94,13 @@ impl Verify {
         }
         let count = |status: &str| rows.iter().filter(|row| row["status"] == status).count();
         let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
-        if equal + differ == 0 {
+        let unpublished = count("unpublished");
+        if missing == rows.len() {
             return Err(Error::Usage(format!(
-                "verify: {} has not a single file of {} (fog.npy, labels.npy, ...); name the folder that they lie in",
+                "verify: {} has not a single file of {} ({}.npy, labels.npy, ...); name the folder that they lie in",
                 self.folder.display(),
-                published.name()
+                published.name(),
+                names[0]
             )));
         }
         if global.json {
@@ -103,14 +111,18 @@ impl Verify {
                 print_line(format!("{:<18} {:<8} {}", text("name"), text("status"), text("note")).trim_end());
             }
             let name = published.name();
-            outln!("{name}: {equal} equal, {differ} differ, {missing} missing");
+            let unpublished = match unpublished {
+                0 => String::new(),
+                count => format!(", {count} without a published checksum"),
+            };
+            outln!("{name}: {equal} equal, {differ} differ, {missing} missing{unpublished}");
         }
         match differ {
             0 => Ok(()),
             _ => Err(Error::Differs(format!(
                 "{}: {differ} of {} files there are not those of {}",
                 self.folder.display(),
-                equal + differ,
+                equal + differ + unpublished,
                 published.name()
             ))),
         }
@@ -194,11 +206,24 @@ fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
         .parse::<Corruption>()
         .is_ok_and(|corruption| !corruption.is_deterministic());
     let (status, md5, mut note) = match &file.status {
-        Status::Equal => ("equal", Some(file.expected), String::new()),
+        Status::Equal => ("equal", file.expected, String::new()),
         Status::Missing => ("missing", None, String::new()),
         Status::Differs { md5 } => {
-            let note = format!("MD5 {md5}, published {}", file.expected);
+            let note = format!("MD5 {md5}, published {}", file.expected.unwrap_or("none"));
             ("differs", Some(md5.as_str()), note)
+        }
+        // Without random numbers: the new generation takes the place of a published checksum.
+        Status::Unpublished { md5 } => {
+            let status = match difference {
+                None => "unpublished",
+                Some(found) if found.differing == 0 => "equal",
+                Some(_) => "differs",
+            };
+            (
+                status,
+                Some(md5.as_str()),
+                format!("MD5 {md5}, none is published"),
+            )
         }
         Status::Malformed { why } => ("differs", None, why.clone()),
     };

@@ -7,6 +7,7 @@ use crate::data::{Split, Tree};
 use crate::error::{Error, Result};
 use rlnet_corruptions::{Corruption, Generator, Severity};
 use rlnet_suites::CorruptedFiles;
+use rlnet_suites::corruption::C_BAR;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +107,9 @@ fn locate(folder: &Path, wanted: &Wanted<'_>) -> Result<PathBuf> {
             || folder.join(format!("{first}.npy")).is_file()
             || (!first.is_empty() && folder.join(first).is_dir())
     };
+    let first = wanted.corruptions.first().map_or("", String::as_str);
     let inside = match wanted.dataset {
+        "cifar10" if C_BAR.contains(&first) => Some("CIFAR-10-C-Bar"),
         "cifar10" => Some("CIFAR-10-C"),
         "cifar100" => Some("CIFAR-100-C"),
         _ => wanted.tree.map(|_| "Tiny-ImageNet-C"),

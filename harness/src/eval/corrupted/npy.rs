@@ -6,7 +6,7 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use rlnet_corruptions::Corruption;
-use rlnet_corruptions::archive::{NpyReader, Published, md5_of};
+use rlnet_corruptions::archive::{NpyReader, Published, md5_of, read_labels};
 use rlnet_suites::CorruptedFiles;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -111,17 +111,15 @@ impl NpyArchive {
 /// Checks the labels at every severity against those of the test images; gives the number of
 /// images a severity.
 fn check_labels(path: &Path, wanted: &Wanted<'_>) -> Result<usize> {
-    let mut reader = NpyReader::open(path).map_err(damaged)?;
-    let rows = match reader.shape() {
-        [rows] if *rows > 0 && rows.is_multiple_of(5) => *rows,
-        other => {
-            return Err(damaged(format!(
-                "{}: its shape is {other:?}, not (5 N,): the N labels at each of 5 severities",
-                path.display()
-            )));
-        }
-    };
-    let block = rows / 5;
+    let labels = read_labels(path).map_err(damaged)?;
+    if labels.is_empty() || !labels.len().is_multiple_of(5) {
+        return Err(damaged(format!(
+            "{}: its shape is [{}], not (5 N,): the N labels at each of 5 severities",
+            path.display(),
+            labels.len()
+        )));
+    }
+    let block = labels.len() / 5;
     let most = wanted
         .test
         .indices
@@ -137,12 +135,10 @@ fn check_labels(path: &Path, wanted: &Wanted<'_>) -> Result<usize> {
             wanted.dataset
         )));
     }
-    let mut labels = vec![0; rows];
-    reader.read_rows(0, &mut labels).map_err(damaged)?;
     for severity in 1..=5 {
         for (&index, &label) in wanted.test.indices.iter().zip(&wanted.test.labels) {
             let row = (severity - 1) * block + index as usize;
-            if u16::from(labels[row]) != label {
+            if labels[row] != u64::from(label) {
                 return Err(Error::Corrupted(format!(
                     "--corrupted-dir: {}: row {row} (severity {severity}) has label {}, but test \
                      image {index} of {} has label {label}; is this the archive of another data set?",
