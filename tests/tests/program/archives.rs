@@ -409,7 +409,10 @@ fn a_suite_says_where_corrupted_images_come_from() {
 
     let bad = suite.replace("\"official\"", "\"offical\"");
     sandbox.write("bad.toml", bad);
-    refused(&sandbox.run("suite check bad.toml"), &["offical", "generated"]);
+    refused(
+        &sandbox.run("suite check bad.toml"),
+        &["`offical`", "did you mean `official`?"],
+    );
     sandbox.write(
         "both.toml",
         suite.replace("corrupted =", "rng = \"numpy\"\ncorrupted ="),

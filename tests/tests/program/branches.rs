@@ -106,7 +106,10 @@ fn branches_are_chosen_mixed_and_refused() {
     refused(&ask("no", "clena"), &["clena", "did you mean `clean`"]);
     refused(
         &ask("no", "natural"),
-        &["no branch natural", "clean, adversarial"],
+        &["no branch natural", "clean and adversarial"],
     );
-    refused(&ask("no", "single"), &["no branch single", "clean, adversarial"]);
+    refused(
+        &ask("no", "single"),
+        &["no branch single", "clean and adversarial"],
+    );
 }
