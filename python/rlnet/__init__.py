@@ -10,7 +10,8 @@ The numbers are computed by the ``rlnet`` program; the model stays in this proce
 
 from .evaluation import EvaluationError, evaluate
 from .models import Model, ModelError, as_model
+from .program import ProgramError
 from .run import Run
 
-__all__ = ["EvaluationError", "Model", "ModelError", "Run", "as_model", "evaluate"]
+__all__ = ["EvaluationError", "Model", "ModelError", "ProgramError", "Run", "as_model", "evaluate"]
 __version__ = "0.1.0"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .models import as_model
+from .program import environment, program
 from .run import Run
 from .server import serving
 
@@ -67,12 +67,13 @@ def evaluate(
 
     Raises:
         ModelError: The model is of no kind that can be served.
+        ProgramError: The program is not installed.
         EvaluationError: The evaluation ended without a result; the message is the program's.
     """
     served = as_model(model, mean=mean, std=std, name=name, device=device)
     folder = Path(out) if out is not None else Path("out") / f"eval-{served.name}"
     with serving(served, threads) as socket:
-        command = [program(), "eval", f"socket:{socket}", "--name", served.name, "--dataset", dataset]
+        command = [str(program()), "eval", f"socket:{socket}", "--name", served.name, "--dataset", dataset]
         for attack in [attacks] if isinstance(attacks, str) else attacks:
             command += ["--attack", attack]
         if corruptions is not None:
@@ -91,19 +92,9 @@ def evaluate(
     return Run(folder)
 
 
-def program() -> str:
-    """The ``rlnet`` program: ``$RLNET_PROGRAM``, else beside this Python, else on the path."""
-    named = os.environ.get("RLNET_PROGRAM")
-    beside = Path(sys.executable).parent / "rlnet"
-    found = named or (str(beside) if beside.is_file() else shutil.which("rlnet"))
-    if not found:
-        raise EvaluationError("the rlnet program is not installed: pip install ./python, or set RLNET_PROGRAM", 2)
-    return found
-
-
 def _run(command: list[str]) -> None:
     """Runs the program; its progress goes to standard error. Ctrl-C stops it softly: it saves, and so can go on."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True)
     tail: list[str] = []
     assert child.stderr is not None
     try:
