@@ -16,6 +16,7 @@ pub mod progress;
 pub mod pytorch;
 pub mod request;
 pub mod run;
+pub mod served;
 pub mod stop;
 pub mod store;
 pub mod terminal;

@@ -12,6 +12,8 @@ pub struct NetworkFacts {
     pub branches: Vec<Branch>,
     /// Whether its ReLUs and its arithmetic can be changed: not those of a TorchScript file.
     pub is_editable: bool,
+    /// Whether gradients can be asked for: not those of a model that answers with logits only.
+    pub has_gradients: bool,
 }
 
 impl NetworkFacts {
@@ -86,6 +88,7 @@ mod tests {
             name: name.to_owned(),
             branches: branches.to_vec(),
             is_editable,
+            has_gradients: true,
         }
     }
 

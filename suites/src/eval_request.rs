@@ -191,6 +191,7 @@ fn facts(cell: &Cell, spec: &TrainSpec) -> NetworkFacts {
         name: cell.name.clone(),
         branches: spec.norm.branches().to_vec(),
         is_editable: true,
+        has_gradients: true,
     }
 }
 

@@ -179,7 +179,7 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
         None => true,
         Some(file) => ModelFile::read(file.clone(), None)?.id == *attacked,
     };
-    let networks = Networks::load(&model, &[], &BTreeMap::new(), global.open_device()?)?;
+    let networks = Networks::load(&model.into(), &[], &BTreeMap::new(), global.open_device()?)?;
     let passes = match &record.cell.spec {
         CellSpec::Evaluate(spec) => spec.conditions.iter().map(verdict::passes).max().unwrap_or(1),
         CellSpec::Train(_) => 1,

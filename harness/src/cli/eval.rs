@@ -5,7 +5,7 @@ use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::request::conditions::{branches, corruptions, severities};
 use crate::request::execution_options::{summary, with_resume_hint};
-use crate::request::{CorruptedFolders, ExecutionOptions, Global, cells, heading};
+use crate::request::{CorruptedFolders, ExecutionOptions, Global, ModelOptions, cells, heading};
 use crate::run::RunDirectory;
 use crate::run::compatibility::{ModelFile, ModelFiles};
 use crate::run::evaluation::{Evaluation, Execution};
@@ -26,16 +26,15 @@ use std::time::Instant;
 ///
 /// Example: rlnet eval model.pt --suite official --corrupted-dir CIFAR-10-C
 ///
+/// Example: rlnet eval python:net.py:make --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --dataset cifar10
+///
 /// MODEL is a model.safetensors of this program (or the cell that trained it: OUT/cells/ID or
-/// RUN:NAME), or a TorchScript file that maps images in [0,1] to logits, with its normalisation
-/// inside.
+/// RUN:NAME), or any model that maps images in [0,1] to logits: a TorchScript file, a function of a Python
+/// file, an ONNX file.
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A model.safetensors, its cell's folder, RUN:NAME, or a TorchScript file
-    model: PathBuf,
-    /// Name of the model in reports (default: from its file)
-    #[arg(long, value_name = "NAME", value_parser = model_name, help_heading = heading::MODEL)]
-    name: Option<String>,
+    #[command(flatten)]
+    model: ModelOptions,
     /// Norm branches to evaluate, with commas (clean, adversarial, ...), or all
     #[arg(long, value_name = "BRANCH", default_value = "all", help_heading = heading::MODEL)]
     branch: String,
@@ -112,22 +111,15 @@ pub struct Eval {
     out: Option<PathBuf>,
 }
 
-/// A name that is a part of cells' names and of a folder's.
-fn model_name(text: &str) -> std::result::Result<String, String> {
-    let allowed = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
-    if !text.is_empty() && text.chars().all(allowed) && !text.starts_with('.') {
-        return Ok(text.to_owned());
-    }
-    Err("use letters, digits, and - _ . + (not first)".to_owned())
-}
-
 impl Eval {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
         let started = Instant::now();
         self.execution.listen()?;
         self.refuse_unused()?;
-        let evaluation = self.evaluation(global)?;
+        // Its server, if it has one, is there until the end.
+        let opened = self.model.open(global.threads.map(usize::from))?;
+        let evaluation = self.evaluation(self.files(opened.file.clone())?, global)?;
         let name = evaluation.files.model.facts.name.clone();
         let planned = evaluation.plan(&global.data_dir(), &self.corrupted.folders(), self.diagnose)?;
         let default = || Path::new("out").join(&planned.plan.suite);
@@ -170,9 +162,8 @@ impl Eval {
         }
     }
 
-    /// The files of the model and of its surrogates.
-    fn files(&self) -> Result<ModelFiles> {
-        let model = ModelFile::read(cells::model_file(&self.model)?, self.name.as_deref())?;
+    /// The model, and the files of its surrogates.
+    fn files(&self, model: ModelFile) -> Result<ModelFiles> {
         let mut surrogates = BTreeMap::new();
         for text in &self.surrogates {
             let (name, file) = text.split_once('=').ok_or_else(|| {
@@ -189,8 +180,7 @@ impl Eval {
     }
 
     /// What to evaluate: as a suite says, or as the options say.
-    fn evaluation(&self, global: &Global) -> Result<Evaluation> {
-        let files = self.files()?;
+    fn evaluation(&self, files: ModelFiles, global: &Global) -> Result<Evaluation> {
         match &self.suite {
             Some(name) => self.by_suite(name, files, global),
             None => self.by_options(files, global),
@@ -275,20 +265,5 @@ impl Eval {
             draws,
             ..Corrupted::default()
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_models_name_is_a_name_of_a_folder() {
-        for good in ["epoch_41", "wrn-28.10", "été"] {
-            assert_eq!(model_name(good).as_deref(), Ok(good));
-        }
-        for bad in ["", "a/b", "a b", "..", "a:b"] {
-            assert!(model_name(bad).is_err(), "{bad:?}");
-        }
     }
 }

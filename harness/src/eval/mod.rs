@@ -9,6 +9,7 @@ pub mod examples;
 pub mod input;
 pub mod judge;
 pub mod made;
+pub mod model_source;
 pub mod networks;
 pub mod preflight;
 pub mod probe;

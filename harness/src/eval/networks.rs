@@ -1,17 +1,17 @@
 //! The model under evaluation, and the networks whose gradient an attack on it may follow.
 
+use super::model_source::{ModelKind, ModelSource};
+use crate::attack::Classifier;
 use crate::attack::target::whole_lanes;
-use crate::attack::{Classifier, TorchScript};
 use crate::error::{Error, Result};
 use crate::nn::{ReluMask, model};
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A model and its surrogates, by the names that attacks know them by.
 pub struct Networks {
-    file: PathBuf,
+    source: ModelSource,
     model: Box<dyn Classifier>,
     record: Option<ModelRecord>,
     others: BTreeMap<String, Other>,
@@ -20,24 +20,24 @@ pub struct Networks {
 
 /// A network beside the model, and the file that it was made of.
 struct Other {
-    file: PathBuf,
+    source: ModelSource,
     network: Box<dyn Classifier>,
 }
 
 impl Networks {
-    /// Loads a model file and what the conditions need beside it: `files` holds teachers and
+    /// Loads a model file and what the conditions need beside it: `sources` holds teachers and
     /// other models by name; relaxed masks are made from the model itself.
     ///
     /// # Errors
     /// When a file cannot be read, or a relaxed mask is asked of a model that has none.
     pub fn load(
-        file: &Path,
+        source: &ModelSource,
         conditions: &[Condition],
-        files: &BTreeMap<String, PathBuf>,
+        sources: &BTreeMap<String, ModelSource>,
         device: Device,
     ) -> Result<Self> {
-        let mut networks = Self::open(file, device)?;
-        networks.add(conditions, files)?;
+        let mut networks = Self::open(source, device)?;
+        networks.add(conditions, sources)?;
         Ok(networks)
     }
 
@@ -45,10 +45,10 @@ impl Networks {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn open(file: &Path, device: Device) -> Result<Self> {
-        let (model, record) = open(file, device)?;
+    pub fn open(source: &ModelSource, device: Device) -> Result<Self> {
+        let (model, record) = source.open(device)?;
         Ok(Self {
-            file: file.to_path_buf(),
+            source: source.clone(),
             model,
             record,
             others: BTreeMap::new(),
@@ -56,15 +56,15 @@ impl Networks {
         })
     }
 
-    /// Loads what these conditions need and is not there yet. `files` has the surrogates by name.
+    /// Loads what these conditions need and is not there yet. `sources` has the surrogates by name.
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn add(&mut self, conditions: &[Condition], files: &BTreeMap<String, PathBuf>) -> Result<()> {
-        for (name, file) in files {
-            if !self.has(name, file) {
-                let network = open(file, self.device)?.0;
-                self.insert(name.clone(), file, network);
+    pub fn add(&mut self, conditions: &[Condition], sources: &BTreeMap<String, ModelSource>) -> Result<()> {
+        for (name, source) in sources {
+            if !self.has(name, source) {
+                let network = source.open(self.device)?.0;
+                self.insert(name.clone(), source, network);
             }
         }
         for condition in conditions {
@@ -72,24 +72,24 @@ impl Networks {
                 continue;
             };
             let (name, key) = (spec.word("surrogate"), followed_name(spec));
-            let file = files.get(name).unwrap_or(&self.file).clone();
+            let source = sources.get(name).unwrap_or(&self.source).clone();
             let relax = ["all-relu", "linear"].contains(&name);
             let kind = (spec.word("precision") == "bf16").then_some(Kind::BFloat16);
-            if (relax || kind.is_some()) && !self.has(&key, &file) {
-                let network = remade(spec, &file, relax.then_some(name), kind, self.device)?;
-                self.insert(key, &file, network);
+            if (relax || kind.is_some()) && !self.has(&key, &source) {
+                let network = remade(spec, &source, relax.then_some(name), kind, self.device)?;
+                self.insert(key, &source, network);
             }
         }
         Ok(())
     }
 
-    fn has(&self, name: &str, file: &Path) -> bool {
-        self.others.get(name).is_some_and(|other| other.file == file)
+    fn has(&self, name: &str, source: &ModelSource) -> bool {
+        self.others.get(name).is_some_and(|other| other.source == *source)
     }
 
-    fn insert(&mut self, name: String, file: &Path, network: Box<dyn Classifier>) {
-        let file = file.to_path_buf();
-        self.others.insert(name, Other { file, network });
+    fn insert(&mut self, name: String, source: &ModelSource, network: Box<dyn Classifier>) {
+        let source = source.clone();
+        self.others.insert(name, Other { source, network });
     }
 
     /// The model under evaluation.
@@ -187,12 +187,6 @@ impl Networks {
     }
 }
 
-/// Anything that is not safetensors is taken for TorchScript.
-pub fn is_torchscript(path: &Path) -> bool {
-    path.extension()
-        .is_none_or(|extension| extension != "safetensors")
-}
-
 /// That all these branches, or the banks they mix, are among those that somebody has.
 ///
 /// # Errors
@@ -211,14 +205,6 @@ fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
     }
 }
 
-fn open(file: &Path, device: Device) -> Result<(Box<dyn Classifier>, Option<ModelRecord>)> {
-    if is_torchscript(file) {
-        return Ok((Box::new(TorchScript::load(file, device)?), None));
-    }
-    let (network, header) = model::load(file, device)?;
-    Ok((Box::new(network.into_frozen()), Some(header.record)))
-}
-
 /// The name in [`Networks`] of what an attack follows.
 fn followed_name(spec: &AttackSpec) -> String {
     let name = match spec.word("surrogate") {
@@ -234,14 +220,15 @@ fn followed_name(spec: &AttackSpec) -> String {
 /// The same weights with every ReLU or with none (`relax`), and in another arithmetic.
 fn remade(
     spec: &AttackSpec,
-    file: &Path,
+    source: &ModelSource,
     relax: Option<&str>,
     kind: Option<Kind>,
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
-    if is_torchscript(file) {
+    let file = &source.path;
+    if ModelKind::of(file) != ModelKind::Own {
         return Err(Error::Incompatible(format!(
-            "{spec}: {} is TorchScript, whose ReLUs and arithmetic cannot be changed; evaluate a \
+            "{spec}: {} is no model of this program, so its ReLUs and arithmetic cannot be changed; evaluate a \
              model.safetensors",
             file.display()
         )));

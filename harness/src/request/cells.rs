@@ -1,7 +1,7 @@
 //! Finished cells and their models, by any of the names that people give them.
 
 use crate::error::{Error, Result};
-use crate::eval::networks::is_torchscript;
+use crate::eval::model_source::ModelKind;
 use crate::nn::Network;
 use crate::nn::model::{self, ModelHeader};
 use crate::run::difference::{in_run, open};
@@ -102,7 +102,7 @@ pub fn load_model(named: &Path) -> Result<(PathBuf, Network, ModelHeader)> {
     let file = model_file(named)?;
     match model::load(&file, Device::Cpu) {
         Ok((network, header)) => Ok((file, network, header)),
-        Err(error) if is_torchscript(&file) => Err(Error::Model(format!(
+        Err(error) if ModelKind::of(&file) == ModelKind::TorchScript => Err(Error::Model(format!(
             "{error}; this command needs a model.safetensors, not TorchScript (rlnet eval evaluates it; rlnet import \
              makes a model from a PyTorch checkpoint)"
         ))),

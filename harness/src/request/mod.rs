@@ -6,6 +6,7 @@ pub mod conditions;
 mod corrupted_folders;
 pub mod execution_options;
 mod global;
+mod model_options;
 pub mod output_file;
 pub mod stage;
 pub mod stage_options;
@@ -13,6 +14,7 @@ pub mod stage_options;
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;
 pub use global::Global;
+pub use model_options::ModelOptions;
 
 /// Headings of options in `--help`.
 pub mod heading {

@@ -2,50 +2,67 @@
 //! attacks fit them.
 
 use crate::error::{Error, Result};
-use crate::eval::networks::is_torchscript;
+use crate::eval::model_source::{Adaptation, ModelKind, ModelSource};
 use crate::nn::checkpoint::Tensors;
 use crate::nn::model::ModelHeader;
 use crate::progress::announce;
+use crate::served::Served;
 use rlnet_suites::attack::group;
 use rlnet_suites::compatibility::{NetworkFacts, misfit};
 use rlnet_suites::{AttackSpec, Branch, CellId, CellSpec, Plan};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A model's file, read once.
+/// A model's file or server, read once.
 #[derive(Debug, Clone)]
 pub struct ModelFile {
     /// Where it is.
-    pub path: PathBuf,
-    /// Its identity: the checksum of its bytes.
+    pub source: ModelSource,
+    /// Its identity: the checksum of its bytes, or what its server says in their place.
     pub id: CellId,
     /// What attacks need to know of it.
     pub facts: NetworkFacts,
 }
 
 impl ModelFile {
-    /// Reads a file. In messages it has this name, or one made from its path.
+    /// Reads a file, or asks a server. In messages it has this name, or one made from its path.
     ///
     /// # Errors
-    /// When it cannot be read, or is a safetensors file of another program.
-    pub fn read(path: PathBuf, name: Option<&str>) -> Result<Self> {
-        let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-        let is_editable = !is_torchscript(&path);
-        let branches = if is_editable {
-            let header: ModelHeader = Tensors::header(&path, &bytes)?;
-            header.norm().branches().to_vec()
-        } else {
-            vec![Branch::Single]
+    /// When it cannot be read or reached, or is a safetensors file of another program.
+    pub fn read(source: impl Into<ModelSource>, name: Option<&str>) -> Result<Self> {
+        let source = source.into();
+        let path = &source.path;
+        let bytes = |path| std::fs::read(path).map_err(|error| Error::reading(path, error));
+        let mut facts = NetworkFacts {
+            name: short_name(path),
+            branches: vec![Branch::Single],
+            is_editable: false,
+            has_gradients: true,
         };
-        Ok(Self {
-            id: identity(&bytes),
-            facts: NetworkFacts {
-                name: name.map_or_else(|| short_name(&path), str::to_owned),
-                branches,
-                is_editable,
-            },
-            path,
-        })
+        let mut id = match ModelKind::of(path) {
+            ModelKind::Own => {
+                let bytes = bytes(path)?;
+                let header: ModelHeader = Tensors::header(path, &bytes)?;
+                facts.branches = header.norm().branches().to_vec();
+                facts.is_editable = true;
+                identity(&bytes)
+            }
+            ModelKind::TorchScript => identity(&bytes(path)?),
+            ModelKind::Served => {
+                let served = Served::connect(path)?;
+                let described = served.description();
+                facts.name.clone_from(&described.name);
+                facts.has_gradients = described.gradients;
+                identity(described.fingerprint.as_bytes())
+            }
+        };
+        if source.adaptation != Adaptation::default() {
+            id = identity(format!("{id} {:?}", source.adaptation).as_bytes());
+        }
+        if let Some(name) = name {
+            name.clone_into(&mut facts.name);
+        }
+        Ok(Self { source, id, facts })
     }
 }
 
@@ -73,11 +90,11 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// Every file by its identity.
-    pub fn paths(&self) -> BTreeMap<CellId, PathBuf> {
+    /// Where every model is, by its identity.
+    pub fn sources(&self) -> BTreeMap<CellId, ModelSource> {
         std::iter::once(&self.model)
             .chain(self.surrogates.values())
-            .map(|file| (file.id.clone(), file.path.clone()))
+            .map(|file| (file.id.clone(), file.source.clone()))
             .collect()
     }
 

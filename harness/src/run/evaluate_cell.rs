@@ -157,14 +157,14 @@ impl Executor<'_> {
         let files = spec
             .surrogates
             .iter()
-            .map(|(name, id)| (name.clone(), self.model_file(id)))
+            .map(|(name, id)| (name.clone(), self.model_source(id)))
             .collect();
         let last = self.opened.take().filter(|opened| opened.model == *model);
         let mut opened = match last {
             Some(opened) => opened,
             None => Opened {
                 model: model.clone(),
-                networks: Networks::open(&self.model_file(model), self.device)?,
+                networks: Networks::open(&self.model_source(model), self.device)?,
                 findings: BTreeMap::new(),
                 branches: Vec::new(),
                 allowed: Vec::new(),
@@ -275,8 +275,8 @@ impl Executor<'_> {
             write_records(&work.join("probe.parquet"), &points)?;
         }
         if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
-            let student = model::load(&self.model_file(&cell.parents[0]), self.device)?.0;
-            let teacher = model::load(&self.model_file(teacher), self.device)?.0;
+            let student = model::load(&self.model_source(&cell.parents[0]).path, self.device)?.0;
+            let teacher = model::load(&self.model_source(teacher).path, self.device)?.0;
             let points = similarity::similarity(&student, &teacher, &self.data.test)?;
             write_records(&work.join("similarity.parquet"), &points)?;
         }

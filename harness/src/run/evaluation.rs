@@ -150,7 +150,7 @@ impl PlannedEvaluation {
             data: &self.data,
             corrupted: &self.corrupted,
             device,
-            external: self.files.paths(),
+            external: self.files.sources(),
             allowed: execution.allowed,
             part: execution.part,
             opened: Default::default(),

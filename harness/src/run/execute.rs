@@ -77,7 +77,7 @@ pub struct Executor<'a> {
     /// Where it runs.
     pub device: Device,
     /// Models that no cell of the plan makes: their ids in evaluation cells, and their files.
-    pub external: BTreeMap<CellId, PathBuf>,
+    pub external: BTreeMap<CellId, ModelSource>,
     /// Preflight findings that do not refuse a model.
     pub allowed: Vec<Finding>,
     /// How this process takes part.
@@ -217,10 +217,10 @@ impl Executor<'_> {
             .all(|id| self.external.contains_key(id) || self.directory.is_done(id))
     }
 
-    pub(super) fn model_file(&self, id: &CellId) -> PathBuf {
+    pub(super) fn model_source(&self, id: &CellId) -> ModelSource {
         match self.external.get(id) {
-            Some(path) => path.clone(),
-            None => self.directory.cell(id).join("model.safetensors"),
+            Some(source) => source.clone(),
+            None => self.directory.cell(id).join("model.safetensors").into(),
         }
     }
 
