@@ -72,7 +72,8 @@ fn main() {
             })
         })
         .collect();
-    let networks = Networks::load(&file, &conditions, &BTreeMap::new(), Device::Cpu).expect("a model");
+    let networks =
+        Networks::load(&file.clone().into(), &conditions, &BTreeMap::new(), Device::Cpu).expect("a model");
     let input = EvaluationInput {
         networks: &networks,
         test: &test,

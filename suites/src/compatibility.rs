@@ -60,6 +60,11 @@ pub fn misfit(
                 .to_owned(),
         );
     }
+    if attack.needs_gradients() && !followed.has_gradients {
+        return Some(
+            "answers with logits only, and the attack needs gradients; square and noise do not".to_owned(),
+        );
+    }
     let branches = match attack.word("branch") {
         "all" if model.is_single() => return Some("has one branch".to_owned()),
         // A single-norm network answers for every branch.
@@ -89,6 +94,30 @@ mod tests {
             branches: branches.to_vec(),
             is_editable,
             has_gradients: true,
+        }
+    }
+
+    #[test]
+    fn a_model_of_logits_only_takes_attacks_that_need_no_gradient() {
+        let black_box = NetworkFacts {
+            has_gradients: false,
+            ..network("api", &[Branch::Single], false)
+        };
+        for (attack, fits) in [
+            ("square", true),
+            ("noise", true),
+            ("pgd", false),
+            ("autoattack", false),
+        ] {
+            let attack: AttackSpec = attack.parse().expect(attack);
+            let found = misfit(&attack, &black_box, None, &[Branch::Single]);
+            assert_eq!(found.is_none(), fits, "{attack}: {found:?}");
+            // With gradients of a surrogate every attack can be transferred to it.
+            let surrogate = network("twin", &[Branch::Single], false);
+            assert_eq!(
+                misfit(&attack, &black_box, Some(&surrogate), &[Branch::Single]),
+                None
+            );
         }
     }
 

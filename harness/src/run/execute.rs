@@ -15,13 +15,13 @@ use super::prepare::Prepared;
 use super::progress::duration;
 use super::work::Images;
 use crate::error::{Error, Result};
+use crate::eval::model_source::ModelSource;
 use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
 use crate::stop;
 use rlnet_suites::{Cell, CellId, CellSpec, Plan};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tch::Device;
 

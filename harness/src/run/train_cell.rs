@@ -44,7 +44,7 @@ impl Executor<'_> {
         let parents = cell
             .parents
             .iter()
-            .map(|id| Ok(model::load(&self.model_file(id), self.device)?.0))
+            .map(|id| Ok(model::load(&self.model_source(id).path, self.device)?.0))
             .collect::<Result<Vec<Network>>>()?;
         let work = self.directory.work(&cell.id)?;
         let data = self.data.of_dataset(&cell.data.dataset);

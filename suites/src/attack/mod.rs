@@ -171,6 +171,11 @@ impl AttackSpec {
         ["pgd", "ffgsm"].contains(&self.name) && plain
     }
 
+    /// Whether it needs gradients of the network that it follows: not what looks at logits only.
+    pub fn needs_gradients(&self) -> bool {
+        !["noise", "square"].contains(&self.name)
+    }
+
     /// Whether it follows or distils from the teacher of the attacked model.
     pub fn needs_teacher(&self) -> bool {
         self.word("surrogate") == "teacher" || self.word("loss") == "kl-teacher"
