@@ -36,6 +36,7 @@ def evaluate(
     std: Sequence[float] | None = None,
     name: str | None = None,
     device: str | None = None,
+    gradients: bool | None = None,
     limit: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -58,6 +59,7 @@ def evaluate(
         std: Standard deviation of each channel; goes with ``mean``.
         name: The model's name in the report; the class's name by default.
         device: Where to put a torch module; by default it stays where it is.
+        gradients: ``False`` for a function that gives logits only.
         limit: Evaluate the first ``limit`` test images only.
         data_dir: Folder of the data set in its official layout; ``$RLNET_DATA`` by default.
         out: The run's folder; ``out/eval-NAME`` by default.
@@ -70,7 +72,7 @@ def evaluate(
         ProgramError: The program is not installed.
         EvaluationError: The evaluation ended without a result; the message is the program's.
     """
-    served = as_model(model, mean=mean, std=std, name=name, device=device)
+    served = as_model(model, mean=mean, std=std, name=name, device=device, gradients=gradients)
     folder = Path(out) if out is not None else Path("out") / f"eval-{served.name}"
     with serving(served, threads) as socket:
         command = [str(program()), "eval", f"socket:{socket}", "--name", served.name, "--dataset", dataset]
