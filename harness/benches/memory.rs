@@ -5,7 +5,7 @@
 #![allow(missing_docs, clippy::expect_used, clippy::print_stdout)]
 
 use rlnet::data::Split;
-use rlnet::eval::{CorruptedImages, EvaluationInput, Made, Networks, Part, evaluate};
+use rlnet::eval::{AttackCache, CorruptedImages, EvaluationInput, Networks, Part, evaluate};
 use rlnet::nn::model::{self, ModelHeader};
 use rlnet::nn::{Network, NetworkSpec, Quirks};
 use rlnet::progress::Progress;
@@ -83,7 +83,7 @@ fn main() {
         batch: BATCH,
         seed: 0,
         save_images: false,
-        made: &Made::default(),
+        made: &AttackCache::default(),
     };
     let mut first = None;
     for condition in 0..conditions.len() {

@@ -1,6 +1,7 @@
 //! How numbers and names are written, the same everywhere in a report.
 
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::{Role, Start};
 use std::collections::BTreeMap;
 
 /// A share in percent: `78.4`.
@@ -109,50 +110,35 @@ impl AttackNames {
     }
 }
 
-/// The attack's own name as its authors and the field write it.
-fn plain_name(name: &str) -> String {
-    match name {
-        "autoattack" => "AutoAttack",
-        "deepfool" => "DeepFool",
-        "mifgsm" => "MI-FGSM",
-        "rfgsm" => "R+FGSM",
-        "square" => "Square",
-        "noise" => "noise",
-        "radius" => "smallest radius",
-        other => return other.to_uppercase(),
-    }
-    .to_owned()
-}
-
 fn attack_name(spec: &AttackSpec) -> String {
-    let mut name = plain_name(spec.name());
-    if spec.params().contains_key("steps") {
-        name.push_str(&format!("-{}", spec.count("steps")));
+    let mut name = spec.entry().display.to_owned();
+    if let Some(steps) = spec.steps() {
+        name.push_str(&format!("-{steps}"));
     }
-    if spec.count("restarts") > 1 {
-        name.push_str(&format!(" \u{d7} {} starts", spec.count("restarts")));
+    if let Some(restarts) = spec.restarts().filter(|restarts| *restarts > 1) {
+        name.push_str(&format!(" \u{d7} {restarts} starts"));
     }
-    if spec.word("start") == "zero" {
+    if spec.start() == Some(Start::Zero) {
         name.push_str(", zero start");
     }
-    let extras: Vec<(&str, &str)> = spec.extras().collect();
-    if let Some((_, norm)) = extras.iter().find(|(what, _)| *what == "norm") {
+    let (norm, mut extras): (Vec<_>, Vec<_>) = spec.extras().partition(|(param, _)| param.role == Role::Norm);
+    // In the order in which the attack declares them, as in its help.
+    let declared = spec.entry().params;
+    extras.sort_by_key(|(param, _)| declared.iter().position(|known| known.role == param.role));
+    for (_, norm) in norm {
         name.push_str(&format!(" {}", norm.to_uppercase()));
     }
     if let Some(eps) = spec.params().get("eps") {
         name.push_str(&format!(", {eps}"));
     }
-    if extras.iter().any(|(what, _)| *what == "early_stop") {
-        name.push_str(", first hit");
-    }
-    for (what, value) in extras {
-        name.push_str(&match what {
-            "norm" | "early_stop" => String::new(),
-            "branch" => format!(", through {value}"),
-            "base" => format!(", on {value}"),
-            "surrogate" => format!(", from {value}"),
-            "loss" => format!(", {value} loss"),
-            other => format!(", {other} {value}"),
+    for (param, value) in extras {
+        name.push_str(&match param.role {
+            Role::Branch => format!(", through {value}"),
+            Role::Surrogate => format!(", from {value}"),
+            Role::Loss => format!(", {value} loss"),
+            Role::EarlyStop => ", first hit".to_owned(),
+            Role::Base => format!(", on {value}"),
+            _ => format!(", {} {value}", param.name),
         });
     }
     name

@@ -6,8 +6,8 @@ use crate::analysis::Analysis;
 use crate::metrics::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::mce::{Base, Definition};
-use crate::metrics::threat::Norm;
 use crate::model::Model;
+use rlnet_suites::attack::autoattack::AUTOATTACK;
 use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{AttackSpec, Condition};
 use serde_json::{Map, Value, json};
@@ -82,7 +82,7 @@ fn card(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<Valu
         put("parameters", json!(record.parameters));
     }
     if let (Some(attack), Ok(robust)) = (&analysis.runs.headline, &triple.adva) {
-        put("Linf", json!(Norm::of(attack).in_steps()));
+        put("Linf", json!(attack.norm().in_steps()));
         put("eps", json!(attack.params().get("eps")));
         put("reported", json!(percent(robust)));
         put("reported_interval", interval(robust));
@@ -112,7 +112,7 @@ fn card(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<Valu
 
 fn autoattack(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<(AttackSpec, Estimate)> {
     let mut attacks = analysis.runs.attacks().into_iter();
-    let attack = attacks.find(|attack| attack.name() == "autoattack")?;
+    let attack = attacks.find(|attack| attack.name() == AUTOATTACK.name)?;
     let condition = Condition::Attack(attack.clone());
     let robust = analysis.tally.accuracy(model, policy, &condition).ok()?;
     Some((attack, robust))

@@ -4,7 +4,7 @@
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, DiagnosisVerdict, ItemStatus};
 use rlnet_reports::{Analysis, Format, Runs, render, write_records};
-use rlnet_suites::attack::{Norm, diagnosis};
+use rlnet_suites::attack::{Norm, Surrogate, diagnosis};
 use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, GradientProbe, Outcome, Plan};
 use std::path::Path;
 
@@ -24,20 +24,20 @@ fn plan(probe: bool, sets: &[&str]) -> Plan {
 
 /// The share of its radius that an attack really makes use of.
 fn strength(attack: &AttackSpec) -> f64 {
-    let own = attack.word("surrogate") == "self" || attack.word("surrogate").is_empty();
+    let own = attack.surrogate() == Surrogate::Own;
     match attack.name() {
         "noise" => 0.05,
         "square" => 0.7,
         "fgsm" => 0.8,
         // Far weaker than one step on the network itself.
         _ if !own => 0.2,
-        _ => 1.0 - 0.5 / attack.count("steps") as f64,
+        _ => 1.0 - 0.5 / attack.steps().unwrap_or(1) as f64,
     }
 }
 
 /// Image `i` breaks at a radius of `i` times 0.2/255.
 fn honest(image: u32, attack: &AttackSpec) -> bool {
-    f64::from(image) * 0.2 / 255.0 > attack.size("eps") * strength(attack)
+    f64::from(image) * 0.2 / 255.0 > attack.eps().unwrap_or(0.0) * strength(attack)
 }
 
 /// Gradients lead nowhere: only what does without them breaks images.
@@ -186,7 +186,7 @@ fn what_was_seen_in_one_norm_says_nothing_of_another() {
 fn honest_in_any_norm(image: u32, attack: &AttackSpec) -> bool {
     match attack.norm() {
         Norm::L2 => {
-            let eps = attack.size("eps") / 0.5 * 8.0 / 255.0;
+            let eps = attack.eps().unwrap_or(0.0) / 0.5 * 8.0 / 255.0;
             f64::from(image) * 0.2 / 255.0 > eps * strength(attack)
         }
         _ => honest(image, attack),
@@ -225,7 +225,7 @@ fn a_headline_that_another_attack_beats_is_never_certified() {
     let lower = diagnosis.stronger.as_ref().expect("a stronger attack");
     let least = (0..IMAGES).filter(|image| honest(*image, &"pgd:steps=100".parse().expect("pgd")));
     assert_eq!(lower.left.right, least.count() as u64);
-    assert!(lower.attack.size("eps") <= 8.0 / 255.0 && !lower.smaller_radius);
+    assert!(lower.attack.eps().expect("a radius") <= 8.0 / 255.0 && !lower.smaller_radius);
     let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
     let said = rendered.answer.join(" ");
     assert!(

@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-struct Made {
+struct AttackCache {
     folder: TempDir,
     rendered: Rendered,
     page: String,
 }
 
 /// The report of the finished demo, made once for all tests.
-fn demo() -> &'static Made {
-    static DEMO: OnceLock<Made> = OnceLock::new();
+fn demo() -> &'static AttackCache {
+    static DEMO: OnceLock<AttackCache> = OnceLock::new();
     DEMO.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         write_run(folder.path(), &plan(&[]), |_| true);
         let rendered = render(&[folder.path().to_owned()], folder.path(), &Format::ALL).expect("a report");
         let page = read_page(&rendered);
-        Made {
+        AttackCache {
             folder,
             rendered,
             page,

@@ -288,7 +288,7 @@ fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
         let mut rows = Vec::new();
         for condition in conditions {
             let (right, norm) = match condition {
-                Condition::Attack(spec) if spec.size("eps") < 0.01 => ("0110", 2.0 / 255.0),
+                Condition::Attack(spec) if spec.eps().is_some_and(|eps| eps < 0.01) => ("0110", 2.0 / 255.0),
                 Condition::Attack(_) => ("1010", 8.0 / 255.0),
                 _ => ("1110", 0.0),
             };

@@ -1,6 +1,6 @@
 //! Whether an attack fits a network: the one check, of a suite's plan and of a single evaluation.
 
-use crate::attack::AttackSpec;
+use crate::attack::{Arithmetic, AttackSpec, BranchChoice};
 use crate::branch::Branch;
 
 /// What an attack needs to know of a network before it is opened.
@@ -52,8 +52,7 @@ pub fn misfit(
     evaluated: &[Branch],
 ) -> Option<String> {
     let followed = surrogate.unwrap_or(model);
-    let edits =
-        ["all-relu", "linear"].contains(&attack.word("surrogate")) || attack.word("precision") == "bf16";
+    let edits = attack.surrogate().is_relaxed() || attack.arithmetic() == Arithmetic::Bf16;
     if edits && !followed.is_editable {
         return Some(
             "is a TorchScript file, whose ReLUs and arithmetic cannot be changed; evaluate a model.safetensors"
@@ -65,13 +64,13 @@ pub fn misfit(
             "answers with logits only, and the attack needs gradients; square and noise do not".to_owned(),
         );
     }
-    let branches = match attack.word("branch") {
-        "all" if model.is_single() => return Some("has one branch".to_owned()),
+    let branches = match attack.branch() {
+        BranchChoice::All if model.is_single() => return Some("has one branch".to_owned()),
         // A single-norm network answers for every branch.
-        "" | "same" | "all" if followed.is_single() => return None,
-        "all" => &model.branches,
-        "" | "same" => evaluated,
-        name => &[name.parse().ok()?],
+        BranchChoice::Same | BranchChoice::All if followed.is_single() => return None,
+        BranchChoice::All => &model.branches,
+        BranchChoice::Same => evaluated,
+        BranchChoice::One(branch) => &[branch],
     };
     let lacking = branches.iter().find(|branch| !followed.has(**branch))?;
     let names: Vec<&str> = followed.branches.iter().map(|branch| branch.name()).collect();

@@ -1,14 +1,14 @@
 //! What to evaluate of a model, and the evaluation cells that do it.
 
-use crate::attack::AttackSpec;
+use crate::attack::{AttackSpec, Surrogate};
 use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::compatibility::{NetworkFacts, misfit};
 use crate::condition::Condition;
 use crate::error::SuiteError;
 use crate::plan::{
-    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, OTHER_BUDGET, PROBE_VERSION, PlanContext,
-    SIMILARITY_VERSION, TEACHER, VERDICT_VERSION, find, identify, other_budget,
+    ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, PlanContext, SIMILARITY_VERSION,
+    TEACHER, VERDICT_VERSION, find, identify, other_budget,
 };
 use crate::suite::Suite;
 use crate::train::{Stage, TrainSpec};
@@ -130,7 +130,8 @@ impl EvalRequest {
                 versions.insert("verdict".to_owned(), VERDICT_VERSION);
                 for name in spec.networks() {
                     let why = format!("{spec} needs it beside {model}");
-                    surrogates.insert(name.to_owned(), subject.network("surrogate", name, &why)?);
+                    let id = subject.network("surrogate", &name, &why)?;
+                    surrogates.insert(name, id);
                 }
                 // A limit that leaves no image out is none.
                 let limit = self.limits.get(spec).copied();
@@ -209,16 +210,16 @@ fn misfit_in_suite(
     if spec.stage == Stage::Teacher && attack.needs_teacher() {
         return Some("has no teacher, because it is one".to_owned());
     }
-    let other = match attack.word("surrogate") {
-        "" | "self" | "all-relu" | "linear" => None,
-        TEACHER => trained
+    let other = match attack.surrogate() {
+        Surrogate::Own | Surrogate::AllRelu | Surrogate::Linear => None,
+        Surrogate::Teacher => trained
             .iter()
             .find(|other| cell.parents.first() == Some(&other.id)),
-        OTHER_BUDGET => match other_budget(cell, trained) {
+        Surrogate::OtherBudget => match other_budget(cell, trained) {
             None => return Some("has no other student of its teacher with another budget".to_owned()),
             other => other,
         },
-        name => find(trained, name).ok(),
+        Surrogate::Named(name) => find(trained, &name).ok(),
     };
     let surrogate = other.and_then(|other| match &other.spec {
         CellSpec::Train(spec) => Some(facts(other, spec)),
@@ -278,6 +279,7 @@ impl Suite {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::OTHER_BUDGET;
 
     /// One network with one bank, asked by name and by group, as written and at a scale.
     #[test]

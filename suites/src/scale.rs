@@ -388,7 +388,7 @@ mod tests {
             (ar.arch.as_str(), spec("ar-wrn").arch.as_str()),
             ("resnet8-w4", "wrn-10-1")
         );
-        assert_eq!((ar.attack.count("steps"), ar.batch), (3, 32));
+        assert_eq!((ar.attack.steps(), ar.batch), (Some(3), 32));
         assert!(
             plan.cells
                 .iter()

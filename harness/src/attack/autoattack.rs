@@ -1,64 +1,28 @@
 //! AutoAttack (Croce and Hein, ICML 2020): the union of its attacks, each on the images that
 //! the earlier ones left, always from the original image.
 
-use super::dispatch;
 use super::target::Target;
-use crate::error::{Error, Result};
+use super::{Attack, Objective, dispatch};
+use crate::error::Result;
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::autoattack::AutoAttack;
 use tch::{Tensor, no_grad_guard};
 
-/// The attacks of a version, in the reference's order.
-///
-/// # Errors
-/// When one of them is not defined for the norm.
-pub fn stages(spec: &AttackSpec) -> Result<Vec<AttackSpec>> {
-    let texts: &[&str] = match spec.word("version") {
-        "plus" => &[
-            "apgd-ce:restarts=5",
-            "apgd-dlr:restarts=5",
-            "fab:restarts=5",
-            "square",
-            "apgd-t",
-            "fab-t",
-        ],
-        "rand" => &["apgd-ce:eot=20", "apgd-dlr:eot=20"],
-        _ => &["apgd-ce", "apgd-t", "fab-t", "square"],
-    };
-    let mut stages = Vec::new();
-    for text in texts {
-        let separator = if text.contains(':') { ',' } else { ':' };
-        let norm = spec.norm();
-        let stage: AttackSpec = format!("{text}{separator}norm={norm}").parse()?;
-        let eps = spec.params().get("eps").map_or("", String::as_str);
-        stages.push(
-            stage
-                .with("eps", eps)?
-                .with("reference_rng", spec.word("reference_rng"))?,
-        );
+impl Attack for AutoAttack {
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        union(&spec.parts()?, target)
     }
-    Ok(stages)
 }
 
 /// Points `[N, 3, H, W]`: of each broken image the adversarial of the attack that broke it,
 /// of the others the image itself. The target's account names what broke each.
-pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let stages = stages(spec)?;
+fn union(stages: &[AttackSpec], target: &Target<'_>) -> Result<Tensor> {
     let clean = target.logits(&target.images)?;
-    let (classes, needed) = (
-        clean.size()[1],
-        if spec.word("version") == "rand" { 3 } else { 4 },
-    );
-    if classes < needed {
-        return Err(Error::Incompatible(format!(
-            "autoattack: its DLR losses need {needed} classes, this model has {classes}; \
-             use apgd-ce, fab and square one by one"
-        )));
-    }
     let wrong = target.fooled(&clean);
     target.broken(&wrong, "clean");
     let kept = target.images.copy();
     let mut rows = wrong.logical_not().nonzero().squeeze_dim(1);
-    for stage in &stages {
+    for stage in stages {
         let active = target.take(&rows);
         if active.is_empty() {
             break;
@@ -84,7 +48,7 @@ pub(super) fn autoattack(spec: &AttackSpec, target: &Target<'_>) -> Result<Tenso
 pub fn survivors(spec: &AttackSpec, broken_by: &[Option<&'static str>]) -> Result<String> {
     let mut left = broken_by.len();
     let mut parts = Vec::new();
-    let names = stages(spec)?;
+    let names = spec.parts()?;
     for name in std::iter::once("clean").chain(names.iter().map(AttackSpec::name)) {
         left -= broken_by.iter().filter(|by| **by == Some(name)).count();
         parts.push(format!(
@@ -124,7 +88,7 @@ mod tests {
             let broken_by = whole.spent().broken_by;
             assert!(broken_by.iter().map(Option::is_some).eq(union.iter().copied()));
             let mut members = fooled(&whole, &x);
-            for stage in stages(&spec).expect(text) {
+            for stage in spec.parts().expect(text) {
                 let target = alone();
                 let broken = fooled(&target, &run(&stage, &target, None).expect(text));
                 for (any, broken) in members.iter_mut().zip(broken) {

@@ -5,9 +5,11 @@
 use super::nearest::Nearest;
 use super::objective::margin;
 use super::target::Target;
+use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::cw::Cw;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Pixels are drawn this much towards grey, so that black and white have a finite tanh
@@ -29,33 +31,27 @@ const PROGRESS: f64 = 0.9999;
 const LONG_SEARCH: usize = 10;
 const LARGEST: f64 = 1e10;
 
-/// What a run of Adam is given.
-struct Settings {
-    steps: usize,
-    lr: f64,
-    kappa: f64,
+impl Attack for Cw {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        cw(self, target)
+    }
 }
 
 /// The nearest adversarial met in all runs.
-pub(super) fn cw(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let search = spec.count("search");
-    let settings = Settings {
-        steps: spec.count("steps"),
-        lr: spec.number("lr"),
-        kappa: spec.number("kappa"),
-    };
+fn cw(attack: &Cw, target: &Target<'_>) -> Result<Tensor> {
+    let search = attack.search;
     let (mut nearest, rows) = Nearest::of_clean(target, Norm::L2)?;
     if rows.numel() == 0 {
         return Ok(nearest.points);
     }
-    let mut constant = rows.to_kind(Kind::Double).zeros_like().fill_(spec.number("c"));
+    let mut constant = rows.to_kind(Kind::Double).zeros_like().fill_(attack.c);
     let mut low = constant.zeros_like();
     let mut high = constant.full_like(f64::INFINITY);
     for step in 0..search {
         if search >= LONG_SEARCH && step + 1 == search {
             constant = high.clamp_max(LARGEST);
         }
-        let found = minimise(target, &rows, &constant, &settings, &mut nearest)?;
+        let found = minimise(target, &rows, &constant, attack, &mut nearest)?;
         high = constant.where_self(&found, &high);
         low = low.where_self(&found, &constant);
         let middle = (&low + &high) * 0.5;
@@ -70,7 +66,7 @@ fn minimise(
     target: &Target<'_>,
     rows: &Tensor,
     constants: &Tensor,
-    settings: &Settings,
+    settings: &Cw,
     nearest: &mut Nearest,
 ) -> Result<Tensor> {
     let mut found = constants.isnan();

@@ -4,9 +4,11 @@
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
 use super::target::Target;
+use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::deepfool::DeepFool;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Keeps a division by a gradient's length finite (Foolbox's constant).
@@ -17,21 +19,27 @@ const TINY: f64 = 1e-8;
 /// step is lengthened by the sign vector of the same L2 length.
 const NUDGE: f64 = 1e-4;
 
+impl Attack for DeepFool {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        deepfool(self, target)
+    }
+}
+
 /// The first adversarial on each image's path; an image leaves when it is there.
-pub(super) fn deepfool(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let (norm, reach) = (spec.norm(), 1.0 + spec.number("overshoot"));
+fn deepfool(attack: &DeepFool, target: &Target<'_>) -> Result<Tensor> {
+    let (norm, reach) = (attack.norm, 1.0 + attack.overshoot);
     let (mut nearest, mut rows) = Nearest::of_clean(target, norm)?;
     let mut candidates = None;
     let mut sum = target.images.index_select(0, &rows).zeros_like();
     let mut points = target.images.index_select(0, &rows);
-    for _ in 0..spec.count("steps") {
+    for _ in 0..attack.steps {
         let active = target.take(&rows);
         if active.is_empty() {
             return Ok(nearest.points);
         }
         let classes: &Tensor = match &mut candidates {
             Some(classes) => classes,
-            none => none.insert(ranked(&active, spec.count("candidates"))?),
+            none => none.insert(ranked(&active, attack.candidates)?),
         };
         let labels = active.labels.unsqueeze(1);
         let differences = |logits: &Tensor| {

@@ -2,13 +2,14 @@
 //! the logit margin inside a ball whose radius shrinks while the image is adversarial and
 //! grows while it is not.
 
-use super::Objective;
 use super::ball::{Ball, length, per_image};
 use super::nearest::Nearest;
 use super::target::{Slope, Target};
+use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::fmn::Fmn;
 use std::f64::consts::PI;
 use tch::{Tensor, no_grad_guard};
 
@@ -21,30 +22,12 @@ const LAST_GAMMA: f64 = 0.001;
 /// Keeps a division by a gradient's length finite.
 const TINY: f64 = 1e-12;
 
-/// Norm, length and pace of a search.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    /// Norm that is minimised.
-    pub norm: Norm,
-    /// Number of gradient steps.
-    pub steps: usize,
-    /// First step size, L2 length of a step in images in `[0, 1]`.
-    pub alpha: f64,
-    /// First share by which the radius changes.
-    pub gamma: f64,
-}
-
-/// The attack of a specification.
-pub(super) fn fmn(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let settings = Settings {
-        norm: spec.norm(),
-        steps: spec.count("steps"),
-        alpha: spec.number("alpha"),
-        gamma: spec.number("gamma"),
-    };
-    let (mut nearest, rows) = Nearest::of_clean(target, settings.norm)?;
-    search(target, &rows, &settings, &mut nearest)?;
-    Ok(nearest.points)
+impl Attack for Fmn {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        let (mut nearest, rows) = Nearest::of_clean(target, self.norm)?;
+        search(target, &rows, self, &mut nearest)?;
+        Ok(nearest.points)
+    }
 }
 
 /// Offers `nearest` what the attack meets from the images at `rows`, which the model must get
@@ -52,7 +35,7 @@ pub(super) fn fmn(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
 pub(super) fn search(
     target: &Target<'_>,
     rows: &Tensor,
-    settings: &Settings,
+    settings: &Fmn,
     nearest: &mut Nearest,
 ) -> Result<()> {
     let active = target.take(rows);

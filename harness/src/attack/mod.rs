@@ -11,8 +11,10 @@ mod cw;
 mod deepfool;
 mod draws;
 mod fab;
+mod fgsm;
 mod fmn;
 pub mod gradient;
+mod mifgsm;
 pub mod nearest;
 mod noise;
 pub mod objective;
@@ -28,10 +30,11 @@ mod toy;
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
 pub use tape::Tape;
-pub use target::{Draws, Spent, Target};
+pub use target::{Draws, PassCount, Target};
 
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::{self as suites, AttackEntry, Parameters};
 use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
 
@@ -48,52 +51,83 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
     if target.is_empty() {
         return Ok(target.images.copy());
     }
-    let compat = spec.word("reference_rng") == "true";
     let draws = match target.draws {
-        Draws::Keyed(seed) if compat => Draws::Stream(seed),
+        Draws::Keyed(seed) if spec.reference_rng() => Draws::Stream(seed),
         draws => draws,
     };
-    let _turn = compat.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
-    dispatch(spec, &target.drawing(draws, passes(spec)), teacher)
+    let replays = matches!(draws, Draws::Stream(_));
+    let _turn = replays.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
+    dispatch(spec, &target.drawing(draws, spec.eot() as u32), teacher)
 }
 
-/// Passes that a verdict under an attack is the mean of: as many as its gradients are, for a
-/// randomised model (Athalye et al., ICML 2018).
-pub fn passes(spec: &AttackSpec) -> u32 {
-    let parts = match spec.name() {
-        "autoattack" => autoattack::stages(spec).unwrap_or_default(),
-        _ => Vec::new(),
-    };
-    let all = std::iter::once(spec).chain(&parts);
-    all.map(|attack| attack.count("eot") as u32).max().unwrap_or(1)
+/// An attack's computation, on its typed parameters.
+trait Attack: Parameters {
+    /// One image `[3, H, W]` inside ball and box for each of the target's. `objective` is the loss that
+    /// the attack names, for those that follow one.
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor>;
+}
+
+type Run = fn(&AttackSpec, &Target<'_>, &Objective) -> Result<Tensor>;
+
+/// Each attack of the registry with its computation.
+static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
+    (&suites::fgsm::FGSM, typed::<suites::fgsm::Fgsm>),
+    (&suites::fgsm::RFGSM, typed::<suites::fgsm::Rfgsm>),
+    (&suites::fgsm::FFGSM, typed::<suites::fgsm::Ffgsm>),
+    (&suites::pgd::BIM, typed::<suites::pgd::Bim>),
+    (&suites::pgd::PGD, typed::<suites::pgd::Pgd>),
+    (&suites::mifgsm::MIFGSM, typed::<suites::mifgsm::Mifgsm>),
+    (&suites::noise::NOISE, typed::<suites::noise::Noise>),
+    (&suites::apgd::APGD_CE, typed::<suites::apgd::Apgd>),
+    (&suites::apgd::APGD_DLR, typed::<suites::apgd::Apgd>),
+    (&suites::apgd::APGD_T, typed::<suites::apgd::ApgdTargeted>),
+    (&suites::fab::FAB, typed::<suites::fab::Fab>),
+    (&suites::fab::FAB_T, typed::<suites::fab::FabTargeted>),
+    (&suites::square::SQUARE, typed::<suites::square::Square>),
+    (
+        &suites::autoattack::AUTOATTACK,
+        typed::<suites::autoattack::AutoAttack>,
+    ),
+    (&suites::cw::CW, typed::<suites::cw::Cw>),
+    (&suites::deepfool::DEEPFOOL, typed::<suites::deepfool::DeepFool>),
+    (&suites::fmn::FMN, typed::<suites::fmn::Fmn>),
+    (&suites::radius::RADIUS, typed::<suites::radius::Radius>),
+];
+
+fn typed<A: Attack>(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
+    let attack: A = spec.read().ok_or_else(|| not_implemented(spec))?;
+    attack.run(spec, target, objective)
+}
+
+fn not_implemented(spec: &AttackSpec) -> Error {
+    Error::Incompatible(format!("{spec}: this program has no computation of this attack"))
 }
 
 /// One attack, or one of an attack's parts. The reference seeds its stream for each anew.
 fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> Result<Tensor> {
+    let (_, run) = IMPLEMENTED
+        .iter()
+        .find(|(entry, _)| entry.name == spec.name())
+        .ok_or_else(|| not_implemented(spec))?;
+    if spec.fewest_classes() > 2
+        && let Some(why) = spec.lacks_classes(target.classes()? as usize)
+    {
+        return Err(Error::Incompatible(why));
+    }
     if let Draws::Stream(seed) = target.draws {
         tch::manual_seed(seed as i64);
     }
-    let objective = Objective::named(spec, &target.labels, teacher)?;
-    let needed = objective.classes_needed();
-    if needed > 2 && target.classes()? < needed {
-        return Err(Error::Incompatible(format!(
-            "{spec}: its loss needs {needed} classes, this model has {}; use loss=ce or loss=margin",
-            target.classes()?
-        )));
-    }
-    match spec.name() {
-        "fgsm" | "rfgsm" | "ffgsm" => pgd::one_step(spec, target, &objective),
-        "pgd" | "bim" => pgd::restarts(spec, target, &objective),
-        "mifgsm" => pgd::momentum(spec, target, &objective),
-        "cw" => cw::cw(spec, target),
-        "deepfool" => deepfool::deepfool(spec, target),
-        "fmn" => fmn::fmn(spec, target),
-        "noise" => noise::noise(spec, target),
-        "radius" => radius::radius(spec, target),
-        "apgd-ce" | "apgd-dlr" | "apgd-t" => apgd::auto_pgd(spec, target),
-        "autoattack" => autoattack::autoattack(spec, target),
-        "fab" | "fab-t" => fab::fab(spec, target),
-        "square" => square::square(spec, target),
-        other => unreachable!("the catalogue of attacks has no `{other}`"),
+    run(spec, target, &Objective::named(spec, &target.labels, teacher)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rlnet_suites::attack::CATALOGUE;
+
+    #[test]
+    fn every_attack_of_the_registry_has_its_computation() {
+        let implemented = IMPLEMENTED.iter().map(|(entry, _)| entry.name);
+        assert!(implemented.eq(CATALOGUE.iter().map(|entry| entry.name)));
     }
 }

@@ -34,7 +34,15 @@ impl Nearest {
             };
             return Ok((nothing, Tensor::zeros([0], (Kind::Int64, device))));
         }
-        let logits = target.logits(&target.images)?;
+        Self::of_logits(target, &target.logits(&target.images)?, norm)
+    }
+
+    /// The same of the clean images' logits `[N, classes]`.
+    ///
+    /// # Errors
+    /// When the model knows fewer than two classes.
+    pub fn of_logits(target: &Target<'_>, logits: &Tensor, norm: Norm) -> Result<(Self, Tensor)> {
+        let _guard = no_grad_guard();
         let classes = logits.size()[1];
         if classes < 2 {
             return Err(Error::Incompatible(format!(
@@ -42,7 +50,7 @@ impl Nearest {
                  logit an image; evaluate a model with two classes or more"
             )));
         }
-        let right = target.fooled(&logits).logical_not();
+        let right = target.fooled(logits).logical_not();
         let clean = Self {
             points: target.images.copy(),
             distance: right.to_kind(Kind::Float).masked_fill(&right, f64::INFINITY),

@@ -4,29 +4,42 @@
 use super::ball::{length, per_image};
 use super::pgd::{Settings, start_in_ball};
 use super::target::Target;
+use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::noise::{Noise, NoiseKind};
 use tch::{Kind, Tensor, no_grad_guard};
+
+impl Attack for Noise {
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        noise(self, spec.name(), target)
+    }
+}
 
 /// Draws until the image is fooled or the draws are used up; keeps the draw that fooled, else
 /// the last one.
-pub(super) fn noise(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+fn noise(attack: &Noise, purpose: &str, target: &Target<'_>) -> Result<Tensor> {
     let _guard = no_grad_guard();
-    let settings = Settings::of(spec);
+    let settings = Settings {
+        norm: attack.norm,
+        eps: attack.eps,
+        alpha: 0.0,
+        steps: 0,
+    };
     let kept = target.images.copy();
     let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, kept.device()));
-    for draw in 0..spec.count("draws") as u64 {
+    for draw in 0..attack.draws as u64 {
         let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
-        let points = match spec.word("kind") {
-            "gaussian" => {
-                let direction = active.normal("noise", &[draw]);
+        let points = match attack.kind {
+            NoiseKind::Gaussian => {
+                let direction = active.normal(purpose, &[draw]);
                 let scale = settings.eps / length(&direction, settings.norm).clamp_min(1e-12);
                 (&active.images + direction * per_image(&scale)).clamp(0.0, 1.0)
             }
-            _ => start_in_ball(&active, &settings, &[draw]),
+            NoiseKind::Uniform => start_in_ball(&active, &settings, &[draw]),
         };
         let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
         let right = active.fooled(&active.logits(&points)?).logical_not();

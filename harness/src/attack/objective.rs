@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Loss;
 use tch::{Kind, Tensor};
 
 /// Keeps a ratio of logits finite (the constant of the AutoAttack reference).
@@ -44,10 +45,10 @@ impl Objective {
     /// When the loss needs a teacher and there is none.
     pub fn named(spec: &AttackSpec, labels: &Tensor, teacher: Option<&Tensor>) -> Result<Self> {
         let labels = labels.shallow_clone();
-        Ok(match spec.word("loss") {
-            "dlr" => Self::Dlr(labels),
-            "margin" => Self::Margin(labels),
-            "kl-teacher" => Self::Distillation {
+        Ok(match spec.loss() {
+            Loss::Dlr => Self::Dlr(labels),
+            Loss::Margin => Self::Margin(labels),
+            Loss::KlTeacher => Self::Distillation {
                 teacher: teacher
                     .ok_or_else(|| {
                         Error::Incompatible(format!(
@@ -58,17 +59,8 @@ impl Objective {
                     .shallow_clone(),
                 temperature: rlnet_suites::train::TEMPERATURE,
             },
-            _ => Self::CrossEntropy(labels),
+            Loss::CrossEntropy => Self::CrossEntropy(labels),
         })
-    }
-
-    /// The fewest classes it is defined for.
-    pub fn classes_needed(&self) -> i64 {
-        match self {
-            Self::Dlr(_) => 3,
-            Self::TargetedDlr { .. } => 4,
-            _ => 2,
-        }
     }
 
     /// The objective of some of the images, `rows` `[M]` int64.

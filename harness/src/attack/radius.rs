@@ -5,15 +5,16 @@
 //! any radius, the share of images whose distance is beyond it, can only fall with the radius,
 //! and no image is called broken on the strength of an interpolation.
 
-use super::Objective;
 use super::apgd;
 use super::ball::length;
 use super::nearest::Nearest;
 use super::target::Target;
-use super::{fab, fmn};
+use super::{Attack, Objective, fab, fmn};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::fmn::Fmn;
+use rlnet_suites::attack::radius::Radius;
 use tch::Tensor;
 
 /// FMN's pace inside this attack: its authors' defaults.
@@ -36,32 +37,32 @@ const SHORTER: f64 = 0.9;
 /// An image whose bracket is narrower than this share of its distance is left alone.
 const NARROW: f64 = 1e-3;
 
-/// The attack of a specification.
-pub(super) fn radius(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let (norm, steps) = (spec.norm(), spec.count("steps"));
-    let (mut nearest, rows) = Nearest::of_clean(target, norm)?;
-    let settings = fmn::Settings {
-        norm,
-        steps,
-        alpha: ALPHA,
-        gamma: GAMMA,
-    };
-    fmn::search(target, &rows, &settings, &mut nearest)?;
-    let settings = fab::Settings {
-        norm,
-        steps,
-        restarts: 1,
-        targets: Some(TARGETS),
-        enough: None,
-        compat: false,
-    };
-    let boundary = fab::nearest(&target.take(&rows), settings)?;
-    nearest.merge(&rows, &boundary.points, &boundary.distance);
-    let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
-        auto_pgd(target, radii, guides, norm, steps, round)
-    };
-    narrow(target, rows, norm, spec.count("brackets"), &within, &mut nearest)?;
-    Ok(nearest.points)
+impl Attack for Radius {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        let (norm, steps) = (self.norm, self.steps);
+        let (mut nearest, rows) = Nearest::of_clean(target, norm)?;
+        let settings = Fmn {
+            norm,
+            steps,
+            alpha: ALPHA,
+            gamma: GAMMA,
+        };
+        fmn::search(target, &rows, &settings, &mut nearest)?;
+        let settings = fab::Settings {
+            norm,
+            steps,
+            restarts: 1,
+            targets: Some(TARGETS),
+            enough: None,
+        };
+        let boundary = fab::nearest(&target.take(&rows), settings)?;
+        nearest.merge(&rows, &boundary.points, &boundary.distance);
+        let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
+            auto_pgd(target, radii, guides, norm, steps, round)
+        };
+        narrow(target, rows, norm, self.brackets, &within, &mut nearest)?;
+        Ok(nearest.points)
+    }
 }
 
 /// Bisects each image's radius: an adversarial inside it lowers the upper end to its

@@ -2,6 +2,7 @@
 //! was spent on each of them.
 
 use super::objective::margin;
+use super::stream::TorchStream;
 use super::{Classifier, Objective, Tape};
 use crate::error::{Error, Result};
 use rlnet_suites::Branch;
@@ -22,7 +23,7 @@ const LEAST: i64 = 16;
 
 /// Passes spent on each image, and what broke it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct PassCount {
     /// Forward passes.
     pub forwards: Vec<u32>,
     /// Backward passes.
@@ -32,7 +33,7 @@ pub struct Spent {
     pub broken_by: Vec<Option<&'static str>>,
 }
 
-impl Spent {
+impl PassCount {
     /// Nothing, on `n` images.
     pub fn none(n: usize) -> Self {
         Self {
@@ -81,7 +82,7 @@ pub struct Target<'a> {
     eot: u32,
     /// Each image's place in the account.
     rows: Vec<usize>,
-    spent: Rc<RefCell<Spent>>,
+    spent: Rc<RefCell<PassCount>>,
 }
 
 impl<'a> Target<'a> {
@@ -105,7 +106,7 @@ impl<'a> Target<'a> {
             draws: Draws::Keyed(seed),
             eot: 1,
             rows: (0..n).collect(),
-            spent: Rc::new(RefCell::new(Spent::none(n))),
+            spent: Rc::new(RefCell::new(PassCount::none(n))),
         }
     }
 
@@ -131,6 +132,19 @@ impl<'a> Target<'a> {
             eot: self.eot.max(passes),
             rows: self.rows.clone(),
             spent: Rc::clone(&self.spent),
+        }
+    }
+
+    /// Whether the reference is replayed: its random stream, its batches and its slips.
+    pub(super) fn replays(&self) -> bool {
+        matches!(self.draws, Draws::Stream(_))
+    }
+
+    /// The stream that the reference draws from, where it is replayed.
+    pub(super) fn stream(&self) -> Option<TorchStream> {
+        match self.draws {
+            Draws::Keyed(_) => None,
+            Draws::Stream(seed) => Some(TorchStream::new(seed)),
         }
     }
 
@@ -339,7 +353,7 @@ impl<'a> Target<'a> {
     }
 
     /// Passes spent so far, per image of the first target of this account.
-    pub fn spent(&self) -> Spent {
+    pub fn spent(&self) -> PassCount {
         self.spent.borrow().clone()
     }
 

@@ -74,7 +74,7 @@ impl AttackCommand {
         match &self.action {
             Action::Replay { cell, model } => return replay(cell, model.as_deref(), global),
             Action::List if global.json => {
-                print_json(&json!(CATALOGUE.iter().map(value).collect::<Vec<_>>()))
+                print_json(&json!(CATALOGUE.iter().copied().map(value).collect::<Vec<_>>()))
             }
             Action::List => {
                 for entry in CATALOGUE {

@@ -1,15 +1,15 @@
 //! A batch of images under a condition: which of them are attacked, what a branch is shown, what the
 //! model says of it.
 
+use super::attack_cache::AttackCache;
 use super::augmented::augmix_images;
 use super::input::EvaluationInput;
 use super::judge::judge;
-use super::made::Made;
 use super::verdict::{averaged, eight_bits, floats, passes};
 use crate::attack::{self, Target, ball};
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
-use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::{BranchChoice, Norm};
 use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
 use std::collections::BTreeSet;
 use tch::{Device, Tensor, no_grad_guard};
@@ -32,17 +32,17 @@ pub(super) struct Before {
 
 /// Images as a model sees them under a condition, and what making them cost.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct AdversarialBatch {
     /// `[N, 3, H, W]`; an image that is not attacked is there as it is.
     pub(super) images: Tensor,
     /// The norm its perturbations are measured in.
     norm: Norm,
-    pub(super) spent: attack::Spent,
+    pub(super) spent: attack::PassCount,
 }
 
-impl Seen {
+impl AdversarialBatch {
     /// Puts images `[M, 3, H, W]` at `places`, with what they cost.
-    fn put(&mut self, places: &[usize], images: &Tensor, spent: &attack::Spent) {
+    fn put(&mut self, places: &[usize], images: &Tensor, spent: &attack::PassCount) {
         let rows = numbers(places, self.images.device());
         self.images = self.images.index_copy(0, &rows, images);
         for (row, &place) in places.iter().enumerate() {
@@ -120,14 +120,14 @@ impl Batch {
         condition: &Condition,
         before: &[Before],
         input: &EvaluationInput<'_>,
-    ) -> Result<Option<Seen>> {
+    ) -> Result<Option<AdversarialBatch>> {
         let Condition::Attack(spec) = condition else {
             return Ok(None);
         };
         let Some(&first) = input.branches.first() else {
             return Ok(None);
         };
-        if ["", "same"].contains(&spec.word("branch")) {
+        if spec.branch() == BranchChoice::Same {
             return Ok(None);
         }
         let branches = input.networks.through(spec, first)?;
@@ -145,9 +145,9 @@ impl Batch {
         condition: &Condition,
         branch: Branch,
         before: &Before,
-        shared: Option<&Seen>,
+        shared: Option<&AdversarialBatch>,
         input: &EvaluationInput<'_>,
-    ) -> Result<Seen> {
+    ) -> Result<AdversarialBatch> {
         match (condition, shared) {
             (Condition::Attack(_), Some(shared)) => Ok(self.only(shared, &before.attacked)),
             (Condition::Attack(spec), None) => {
@@ -159,10 +159,10 @@ impl Batch {
     }
 
     /// The images as they are: wrong from the start, as far as an attack goes.
-    fn untouched(&self, norm: Norm) -> Seen {
-        let mut spent = attack::Spent::none(self.indices.len());
+    fn untouched(&self, norm: Norm) -> AdversarialBatch {
+        let mut spent = attack::PassCount::none(self.indices.len());
         spent.broken_by.fill(Some("clean"));
-        Seen {
+        AdversarialBatch {
             images: self.images.shallow_clone(),
             norm,
             spent,
@@ -170,13 +170,13 @@ impl Batch {
     }
 
     /// Of some images those at `places`, the others as they are.
-    fn only(&self, seen: &Seen, places: &[usize]) -> Seen {
+    fn only(&self, seen: &AdversarialBatch, places: &[usize]) -> AdversarialBatch {
         let mut some = self.untouched(seen.norm);
         let images = seen
             .images
             .index_select(0, &numbers(places, self.images.device()));
         let of = |all: &[u32]| places.iter().map(|&place| all[place]).collect();
-        let spent = attack::Spent {
+        let spent = attack::PassCount {
             forwards: of(&seen.spent.forwards),
             backwards: of(&seen.spent.backwards),
             broken_by: places.iter().map(|&place| seen.spent.broken_by[place]).collect(),
@@ -192,7 +192,7 @@ impl Batch {
         branches: &[Branch],
         places: &[usize],
         input: &EvaluationInput<'_>,
-    ) -> Result<Seen> {
+    ) -> Result<AdversarialBatch> {
         let followed = input.networks.followed(spec, branches)?;
         let mut seen = self.untouched(spec.norm());
         let places = &self.remember(branches, places, input.made, &mut seen);
@@ -222,13 +222,19 @@ impl Batch {
 
     /// Puts those of the images at `places` into `seen` that were made before through the branches
     /// that are followed; gives the places of the others.
-    fn remember(&self, followed: &[Branch], places: &[usize], made: &Made, seen: &mut Seen) -> Vec<usize> {
+    fn remember(
+        &self,
+        followed: &[Branch],
+        places: &[usize],
+        made: &AttackCache,
+        seen: &mut AdversarialBatch,
+    ) -> Vec<usize> {
         let indices: Vec<u32> = places.iter().map(|&place| self.indices[place]).collect();
         let Some(known) = made.find(followed, &indices, self.images.device()) else {
             return places.to_vec();
         };
         let there: Vec<usize> = known.places.iter().map(|&place| places[place]).collect();
-        let spent = attack::Spent {
+        let spent = attack::PassCount {
             broken_by: vec![None; there.len()],
             forwards: known.forwards,
             backwards: known.backwards,
@@ -241,7 +247,7 @@ impl Batch {
     /// One row an image.
     pub(super) fn judge(
         &self,
-        seen: &Seen,
+        seen: &AdversarialBatch,
         before: &Before,
         condition: &Condition,
         branch: Branch,
@@ -318,10 +324,10 @@ mod tests {
         let logits = [2.0, 1.0, 1.0, 2.0, f32::NAN, 0.0, 1.0, 1.0];
         assert_eq!(batch.right(&logits, 2), [0, 3]);
 
-        let made = Seen {
+        let made = AdversarialBatch {
             images: Tensor::ones([4, 3, 1, 1], (Kind::Float, Device::Cpu)),
             norm: Norm::Linf,
-            spent: attack::Spent {
+            spent: attack::PassCount {
                 forwards: vec![7; 4],
                 backwards: vec![5; 4],
                 broken_by: vec![None; 4],

@@ -93,7 +93,7 @@ pub fn evaluate(
     if let Condition::Attack(spec) = condition {
         for (branch, broken_by) in input.branches.iter().zip(&broken_by) {
             // Shown to another branch its images are right and wrong otherwise than where they were made.
-            if spec.name() == "autoattack" && spec.follows_itself() {
+            if spec.is_union() && spec.follows_itself() {
                 let line = autoattack::survivors(spec, broken_by)?;
                 let images = format!("images {} to {at}", part.from);
                 progress.note(&format!("{condition}, branch {branch}, {images}: {line}"));

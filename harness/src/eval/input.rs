@@ -1,7 +1,7 @@
 //! What is evaluated, and how.
 
+use super::attack_cache::AttackCache;
 use super::corrupted::CorruptedImages;
-use super::made::Made;
 use super::networks::Networks;
 use crate::data::Split;
 use rlnet_suites::{Branch, Condition};
@@ -25,5 +25,5 @@ pub struct EvaluationInput<'a> {
     /// Whether adversarial images are kept.
     pub save_images: bool,
     /// Images of the attack that are there already; no row depends on it.
-    pub made: &'a Made,
+    pub made: &'a AttackCache,
 }

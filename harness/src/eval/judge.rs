@@ -2,7 +2,7 @@
 
 /// Class, margin and loss of one row of logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
+pub struct Prediction {
     /// The largest logit's class; ties go to the lower one.
     pub prediction: u16,
     /// True logit minus the largest other one.
@@ -13,7 +13,7 @@ pub struct Verdict {
 
 /// Judges one row. Plain Rust on purpose: the verdict must not depend on a device's argmax.
 /// A NaN logit counts as wrong.
-pub fn judge(logits: &[f32], label: u16) -> Verdict {
+pub fn judge(logits: &[f32], label: u16) -> Prediction {
     let label_at = usize::from(label);
     let mut prediction = 0;
     for (class, &logit) in logits.iter().enumerate() {
@@ -35,7 +35,7 @@ pub fn judge(logits: &[f32], label: u16) -> Verdict {
         .iter()
         .map(|&logit| (f64::from(logit) - largest).exp())
         .sum();
-    Verdict {
+    Prediction {
         prediction: prediction as u16,
         margin: logits[label_at] - other,
         loss: (largest + sum.ln() - f64::from(logits[label_at])) as f32,

@@ -1,6 +1,7 @@
 //! A [`Classifier`](crate::attack::Classifier) under a condition gives outcome rows, never
 //! metrics.
 
+pub mod attack_cache;
 pub mod augmented;
 mod batch;
 pub mod corrupted;
@@ -8,7 +9,6 @@ pub mod evaluate;
 pub mod examples;
 pub mod input;
 pub mod judge;
-pub mod made;
 pub mod model_source;
 pub mod networks;
 pub mod preflight;
@@ -17,9 +17,9 @@ pub mod saved;
 pub mod similarity;
 pub mod verdict;
 
+pub use attack_cache::AttackCache;
 pub use corrupted::CorruptedImages;
 pub use evaluate::{Evaluated, Part, evaluate};
 pub use input::EvaluationInput;
-pub use made::Made;
 pub use networks::Networks;
 pub use saved::Saved;

@@ -5,6 +5,8 @@ use crate::attack::Classifier;
 use crate::attack::target::whole_lanes;
 use crate::error::{Error, Result};
 use crate::nn::{ReluMask, model};
+use rlnet_suites::attack::{Arithmetic, BranchChoice, Loss, Surrogate};
+use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -71,12 +73,13 @@ impl Networks {
             let Condition::Attack(spec) = condition else {
                 continue;
             };
-            let (name, key) = (spec.word("surrogate"), followed_name(spec));
-            let source = sources.get(name).unwrap_or(&self.source).clone();
-            let relax = ["all-relu", "linear"].contains(&name);
-            let kind = (spec.word("precision") == "bf16").then_some(Kind::BFloat16);
+            let (surrogate, key) = (spec.surrogate(), followed_name(spec));
+            let other = surrogate.other().and_then(|name| sources.get(name));
+            let source = other.unwrap_or(&self.source).clone();
+            let relax = surrogate.is_relaxed();
+            let kind = (spec.arithmetic() == Arithmetic::Bf16).then_some(Kind::BFloat16);
             if (relax || kind.is_some()) && !self.has(&key, &source) {
-                let network = remade(spec, &source, relax.then_some(name), kind, self.device)?;
+                let network = remade(spec, &source, kind, self.device)?;
                 self.insert(key, &source, network);
             }
         }
@@ -143,10 +146,10 @@ impl Networks {
     /// # Errors
     /// When there is no such network or branch.
     pub fn through(&self, spec: &AttackSpec, judged: Branch) -> Result<Vec<Branch>> {
-        let branches = match spec.word("branch") {
-            "" | "same" => vec![judged],
-            "all" => self.branches().to_vec(),
-            name => vec![name.parse()?],
+        let branches = match spec.branch() {
+            BranchChoice::Same => vec![judged],
+            BranchChoice::All => self.branches().to_vec(),
+            BranchChoice::One(branch) => vec![branch],
         };
         let followed = self.followed(spec, &branches)?;
         // A single-norm network answers every branch.
@@ -170,11 +173,11 @@ impl Networks {
     /// # Errors
     /// When the attack needs a teacher and there is none.
     pub fn taught(&self, spec: &AttackSpec, images: &Tensor) -> Result<Option<Tensor>> {
-        if spec.word("loss") != "kl-teacher" {
+        if spec.loss() != Loss::KlTeacher {
             return Ok(None);
         }
         let _guard = no_grad_guard();
-        let teacher = self.find(spec, "teacher")?;
+        let teacher = self.find(spec, TEACHER)?;
         Ok(Some(whole_lanes(teacher, images, teacher.branches()[0])?))
     }
 
@@ -207,21 +210,16 @@ fn within(asked: &[Branch], have: &[Branch], whose: &str) -> Result<()> {
 
 /// The name in [`Networks`] of what an attack follows.
 fn followed_name(spec: &AttackSpec) -> String {
-    let name = match spec.word("surrogate") {
-        "" => "self",
-        name => name,
-    };
-    match spec.word("precision") {
-        "bf16" => format!("{name} in bf16"),
-        _ => name.to_owned(),
+    match spec.arithmetic() {
+        Arithmetic::Bf16 => format!("{} in bf16", spec.surrogate()),
+        Arithmetic::Fp32 => spec.surrogate().to_string(),
     }
 }
 
-/// The same weights with every ReLU or with none (`relax`), and in another arithmetic.
+/// The weights of a file with the mask and in the arithmetic that an attack follows.
 fn remade(
     spec: &AttackSpec,
     source: &ModelSource,
-    relax: Option<&str>,
     kind: Option<Kind>,
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
@@ -235,13 +233,13 @@ fn remade(
     }
     let (mut network, _) = model::load(file, device)?;
     let sizes = network.layer_sizes();
-    match relax {
-        Some("linear") => {
+    match spec.surrogate() {
+        Surrogate::Linear => {
             let none = sizes.iter().map(|&n| vec![0; n as usize]).collect();
             network.set_mask(ReluMask::from_layers(none))?;
         }
-        Some(_) => network.set_mask(ReluMask::full(&sizes))?,
-        None => {}
+        Surrogate::AllRelu => network.set_mask(ReluMask::full(&sizes))?,
+        _ => {}
     }
     Ok(Box::new(network.into_frozen_in(kind)))
 }

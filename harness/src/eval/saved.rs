@@ -1,7 +1,7 @@
 //! Adversarial images as a file, floats as the attack made them, so that a model says of them
 //! again exactly what it said.
 
-use crate::attack::Spent;
+use crate::attack::PassCount;
 use crate::error::{Error, Result};
 use crate::nn::checkpoint::Tensors;
 use rlnet_suites::{Branch, Condition};
@@ -31,7 +31,7 @@ struct Header {
 
 /// The images made against one branch, and what they cost.
 #[derive(Debug, Default)]
-struct Made {
+struct BranchImages {
     pieces: Vec<Tensor>,
     forwards: Vec<u32>,
     backwards: Vec<u32>,
@@ -41,7 +41,7 @@ struct Made {
 #[derive(Debug, Default)]
 pub struct Saved {
     condition: Option<Condition>,
-    made: BTreeMap<Branch, Made>,
+    made: BTreeMap<Branch, BranchImages>,
     indices: Vec<u32>,
     labels: Vec<u16>,
 }
@@ -68,7 +68,7 @@ impl Saved {
         branch: Branch,
         indices: &[u32],
         labels: &[u16],
-        (images, spent): (&Tensor, &Spent),
+        (images, spent): (&Tensor, &PassCount),
     ) {
         self.condition.get_or_insert_with(|| condition.clone());
         let made = self.made.entry(branch).or_default();
@@ -134,7 +134,7 @@ impl Saved {
         let (tensors, mut header): (Tensors, Header) = Tensors::load(path)?;
         let mut made = BTreeMap::new();
         for branch in &header.branches {
-            let branches_own = Made {
+            let branches_own = BranchImages {
                 pieces: vec![tensors.get(branch.name(), &header.shape)?],
                 forwards: header.forwards.remove(branch).unwrap_or_default(),
                 backwards: header.backwards.remove(branch).unwrap_or_default(),

@@ -136,14 +136,15 @@ impl ModelFiles {
 
     /// Why an attack does not fit; nothing where it does.
     fn misfit(&self, attack: &AttackSpec, requested: Option<&[Branch]>) -> Option<String> {
-        let missing = attack
-            .networks()
-            .find(|name| !self.surrogates.contains_key(*name));
+        let missing = attack.networks().find(|name| !self.surrogates.contains_key(name));
         if let Some(name) = missing {
             return Some(format!("it needs --surrogate {name}=FILE"));
         }
         let model = &self.model.facts;
-        let surrogate = self.surrogates.get(attack.word("surrogate"));
+        let surrogate = attack
+            .surrogate()
+            .other()
+            .and_then(|name| self.surrogates.get(name));
         let evaluated = requested.unwrap_or(&model.branches);
         misfit(attack, model, surrogate.map(|file| &file.facts), evaluated)
             .map(|why| format!("model {} {why}", model.name))

@@ -9,7 +9,8 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
 use crate::eval::{
-    EvaluationInput, Made, Networks, Part, Saved, evaluate, examples, preflight, probe, saved, similarity,
+    AttackCache, EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved,
+    similarity,
 };
 use crate::nn::model;
 use crate::progress::{Progress, announce};
@@ -42,7 +43,7 @@ pub(super) struct Opened {
     /// The findings that were allowed for the cell.
     allowed: Vec<String>,
     /// Images of the cell's attack that are there already.
-    made: Made,
+    made: AttackCache,
 }
 
 impl Executor<'_> {
@@ -168,7 +169,7 @@ impl Executor<'_> {
                 findings: BTreeMap::new(),
                 branches: Vec::new(),
                 allowed: Vec::new(),
-                made: Made::default(),
+                made: AttackCache::default(),
             },
         };
         opened.networks.add(&spec.conditions, &files)?;
@@ -177,7 +178,7 @@ impl Executor<'_> {
             Some(branches) => opened.networks.check(branches)?.to_vec(),
             None => opened.networks.branches().to_vec(),
         };
-        opened.made = Made::default();
+        opened.made = AttackCache::default();
         Ok(opened)
     }
 

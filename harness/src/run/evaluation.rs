@@ -16,9 +16,6 @@ use rlnet_suites::{AttackSpec, Corrupted, EvalRequest, EvalSubject, Plan};
 use std::path::Path;
 use tch::Device;
 
-/// The fewest classes that APGD's DLR loss is defined for.
-const DLR_CLASSES: usize = 3;
-
 /// What to evaluate, of which model, on which images.
 #[derive(Debug)]
 pub struct Evaluation {
@@ -117,8 +114,8 @@ impl Evaluation {
         })?;
         let branches = self.request.branches.as_deref();
         for attack in self.files.attacks(&[group.to_owned()], branches)? {
-            if attack.name() == "apgd-dlr" && classes < DLR_CLASSES {
-                announce(&format!("{attack} is left out: DLR needs three classes"));
+            if let Some(why) = attack.lacks_classes(classes) {
+                announce(&format!("{attack} is left out: {why}"));
             } else if !self.request.attacks.contains(&attack) {
                 self.request.attacks.push(attack);
             }

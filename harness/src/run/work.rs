@@ -9,7 +9,7 @@ use crate::data::image_size;
 use crate::error::Result;
 use rlnet_suites::train::Stage;
 use rlnet_suites::view::View;
-use rlnet_suites::{AttackSpec, Cell, CellSpec, Condition, EvaluateSpec, Plan, TrainSpec};
+use rlnet_suites::{Cell, CellSpec, Condition, EvaluateSpec, Plan, TrainSpec};
 use std::collections::BTreeMap;
 
 /// What a cell asks for.
@@ -36,31 +36,9 @@ pub struct Images {
     pub test: usize,
 }
 
-/// Passes that an attack makes for an image, at most.
-fn attack_passes(spec: &AttackSpec) -> f64 {
-    let count = |name: &str| spec.count(name) as f64;
-    let gradients = 2.0 * count("steps") * count("restarts");
-    let passes = match spec.name() {
-        "fgsm" | "rfgsm" | "ffgsm" => 2.0,
-        "noise" => count("draws"),
-        "apgd-t" => gradients * count("targets"),
-        // A gradient of each class's difference, and a search along a line.
-        "fab" => gradients * 10.0,
-        "fab-t" => 1.5 * gradients * count("targets"),
-        "square" => count("queries") * count("restarts"),
-        // APGD-CE, APGD-T and FAB-T on nine targets, Square.
-        "autoattack" => 200.0 + 1800.0 + 2700.0 + 5000.0,
-        "cw" => gradients * count("search"),
-        "deepfool" => count("steps") * (1.0 + count("candidates")),
-        "radius" => (2900.0 + count("brackets") * 2000.0) * count("steps") / 100.0,
-        _ => gradients,
-    };
-    passes * count("eot")
-}
-
 /// Passes of a training stage for each of its images and epochs.
 fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
-    let inner = attack_passes(&spec.attack);
+    let inner = spec.attack.passes();
     // Half a batch plays the clean roles, the other half is attacked.
     let half = if spec.is_robust() { 0.5 } else { 1.0 };
     let roles = spec.views.iter().map(|view| match view {
@@ -78,7 +56,7 @@ fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
 fn evaluation_passes(spec: &EvaluateSpec, branches: usize) -> f64 {
     let conditions = spec.conditions.iter().map(|condition| match condition {
         // The image as it is, and the verdict as floats and as 8 bits.
-        Condition::Attack(attack) => attack_passes(attack) + 3.0,
+        Condition::Attack(attack) => attack.passes() + 3.0,
         _ => 1.0,
     });
     let gone_through = gone_through(spec, branches);
@@ -147,6 +125,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rlnet_suites::AttackSpec;
     use rlnet_suites::plan::PlanContext;
     use rlnet_suites::{Suite, catalog};
 
@@ -191,7 +170,7 @@ mod tests {
 
     #[test]
     fn attacks_by_their_steps() {
-        let passes = |text: &str| attack_passes(&text.parse().expect(text));
+        let passes = |text: &str| text.parse::<AttackSpec>().expect(text).passes();
         assert_eq!(passes("fgsm"), 2.0);
         assert_eq!(passes("pgd:steps=20,restarts=5"), 200.0);
         assert_eq!(passes("apgd-t"), 1800.0);

@@ -72,7 +72,7 @@ fn every_attack_stays_in_ball_and_box_and_helps_no_image() {
                 made.min().double_value(&[]) >= 0.0 && made.max().double_value(&[]) <= 1.0,
                 "{spec}"
             );
-            let eps = spec.size("eps");
+            let eps = spec.eps().unwrap_or(0.0);
             let away = ball::length(&(&made - &images), spec.norm())
                 .max()
                 .double_value(&[]);

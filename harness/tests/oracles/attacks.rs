@@ -77,7 +77,7 @@ impl Bench {
     pub fn attack(&self, text: &str, seed: u64) -> (Vec<i64>, Tensor) {
         let spec: AttackSpec = text.parse().expect(text);
         let made = run(&spec, &self.target(seed), None).expect(text);
-        let eps = spec.size("eps");
+        let eps = spec.eps().unwrap_or(0.0);
         let away = ball::length(&(&made - &self.images), spec.norm())
             .max()
             .double_value(&[]);

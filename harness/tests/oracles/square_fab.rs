@@ -138,7 +138,7 @@ fn fab_t(name: &'static str, norm: &str, n: i64) {
     };
     let within = |away: &[f64]| {
         away.iter()
-            .all(|&length| length <= spec.size("eps") * (1.0 + 1e-5))
+            .all(|&length| length <= spec.eps().expect("a radius") * (1.0 + 1e-5))
     };
     assert!(within(&lengths(&made)));
     if norm == "l2" {
@@ -211,7 +211,7 @@ fn fab_without_targets_is_about_as_strong() {
             .max()
             .double_value(&[]);
         eprintln!("standard fab {norm}: {broken} of 24 broken, at most {away} away");
-        assert!(away <= spec.size("eps") * (1.0 + 1e-5));
+        assert!(away <= spec.eps().expect("a radius") * (1.0 + 1e-5));
         if !key.is_empty() {
             let theirs = 24 - bench.flags(key)[..24].iter().sum::<i64>();
             assert!(broken >= theirs - 1, "{norm}: {broken} broken, {theirs} by fab-t");

@@ -11,9 +11,9 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use crate::glossary::{INTERVAL, WORST};
-use crate::metrics::threat::{Norm, radius};
 use crate::metrics::{BranchPolicy, smallest_perturbation};
 use crate::sections::{Place, Section, Show};
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 /// Families of attacks that are drawn, a panel each (own choice: about three screens).
@@ -45,7 +45,7 @@ pub(crate) const SECTION: Section = Section {
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let chosen = Chosen::of(analysis);
     let attacks: Vec<AttackSpec> = analysis.runs.attacks();
-    let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| radius(a).is_some()).cloned().collect();
+    let bounded: Vec<AttackSpec> = attacks.iter().filter(|a| a.radius().is_some()).cloned().collect();
     let found = families(&bounded);
     let all = found.len();
     // The sort is stable: of equally long families the plan's first.
@@ -59,7 +59,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut families: Vec<Family> = drawn
         .map(|(_, (title, attacks))| Family {
             title,
-            norm: Norm::of(&attacks[0]),
+            norm: attacks[0].norm(),
             lines: lines(analysis, &chosen, &attacks),
         })
         .chain(together(analysis, &chosen))
@@ -114,10 +114,10 @@ fn panel(family: Family) -> ChartPanel {
         if radius == 0.0 {
             "clean".to_owned()
         } else {
-            norm.size(radius / scale(&norm))
+            norm.size(radius / scale(norm))
         }
     };
-    let title = format!("Radius of the attack ({norm}, pixel values in [0, 1])");
+    let title = format!("Radius of the attack ({}, pixel values in [0, 1])", norm.symbol());
     let lines = family.lines.into_iter();
     let series: Vec<Series> = lines
         .map(|line| Series::new(Look::model(line.model, stroke(line.policy)), line.points))
@@ -149,7 +149,7 @@ fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
     for (model, at, policy) in readers(analysis, chosen) {
         for curve in smallest_perturbation::curves(&analysis.matrices[at], policy) {
-            let scale = scale(&curve.norm);
+            let scale = scale(curve.norm);
             let points = curve
                 .points
                 .iter()
@@ -163,7 +163,7 @@ fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
             match families.iter_mut().find(|family| family.norm == curve.norm) {
                 Some(family) => family.lines.push(line),
                 None => families.push(Family {
-                    title: format!("Every {} attack together", curve.norm),
+                    title: format!("Every {} attack together", curve.norm.symbol()),
                     norm: curve.norm,
                     lines: vec![line],
                 }),
@@ -174,17 +174,17 @@ fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
 }
 
 /// What radii are multiplied by to be drawn.
-fn scale(norm: &Norm) -> f64 {
+fn scale(norm: Norm) -> f64 {
     if norm.in_steps() { 255.0 } else { 1.0 }
 }
 
 fn lines(analysis: &Analysis, chosen: &Chosen, attacks: &[AttackSpec]) -> Vec<Line> {
-    let scale = scale(&Norm::of(&attacks[0]));
+    let scale = scale(attacks[0].norm());
     let line = |(place, at, policy): (usize, usize, BranchPolicy)| {
         let model = &analysis.runs.models[at];
         let attacked = attacks
             .iter()
-            .filter_map(|attack| Some((radius(attack)?, Condition::Attack(attack.clone()))));
+            .filter_map(|attack| Some((attack.radius()?, Condition::Attack(attack.clone()))));
         let points = std::iter::once((0.0, Condition::Clean))
             .chain(attacked)
             .filter_map(|(eps, condition)| {

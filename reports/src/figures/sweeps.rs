@@ -3,6 +3,7 @@
 use super::axes::plain;
 use crate::format;
 use rlnet_suites::AttackSpec;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Attacks that differ only in radius, or whose step grows with the radius (both ways of
@@ -46,7 +47,7 @@ pub(super) fn families(attacks: &[AttackSpec]) -> Vec<(String, Vec<AttackSpec>)>
         .collect();
     let family = |group: &Vec<usize>| {
         let mut family: Vec<AttackSpec> = group.iter().map(|at| attacks[*at].clone()).collect();
-        family.sort_by(|a, b| a.size("eps").total_cmp(&b.size("eps")));
+        family.sort_by(|a, b| a.eps().partial_cmp(&b.eps()).unwrap_or(Ordering::Equal));
         (title(&family), family)
     };
     kept.into_iter().map(family).collect()
@@ -54,21 +55,15 @@ pub(super) fn families(attacks: &[AttackSpec]) -> Vec<(String, Vec<AttackSpec>)>
 
 /// The family by the step's share of the radius.
 fn proportional(attack: &AttackSpec) -> String {
-    let eps = attack.size("eps");
-    if !attack.params().contains_key("alpha") || eps <= 0.0 {
+    let (Some(step), Some(eps)) = (attack.step_size(), attack.eps().filter(|eps| *eps > 0.0)) else {
         return attack.family();
-    }
+    };
     let rest = attack
         .params()
         .iter()
         .filter(|(name, _)| !["eps", "alpha"].contains(*name));
     let rest: Vec<String> = rest.map(|(name, value)| format!("{name}={value}")).collect();
-    format!(
-        "{}:{}:step/eps={:.4}",
-        attack.name(),
-        rest.join(","),
-        attack.size("alpha") / eps
-    )
+    format!("{}:{}:step/eps={:.4}", attack.name(), rest.join(","), step / eps)
 }
 
 fn title(group: &[AttackSpec]) -> String {
@@ -77,17 +72,17 @@ fn title(group: &[AttackSpec]) -> String {
         .rsplit_once(", ")
         .map_or(name.as_str(), |(name, _)| name)
         .to_owned();
-    let steps: Vec<f64> = group.iter().map(|attack| attack.size("alpha")).collect();
-    if steps[0] <= 0.0 {
+    let steps: Vec<f64> = group.iter().filter_map(AttackSpec::step_size).collect();
+    let (Some(&step), Some(eps)) = (steps.first(), group[0].eps()) else {
+        return name;
+    };
+    if step <= 0.0 {
         return name;
     }
-    if steps.iter().all(|step| (step - steps[0]).abs() < 1e-9) {
-        format!("{name}, step {}/255", plain(steps[0] * 255.0))
+    if steps.iter().all(|other| (other - step).abs() < 1e-9) {
+        format!("{name}, step {}/255", plain(step * 255.0))
     } else {
-        format!(
-            "{name}, step {} of the radius",
-            plain(steps[0] / group[0].size("eps"))
-        )
+        format!("{name}, step {} of the radius", plain(step / eps))
     }
 }
 

@@ -5,7 +5,6 @@ use super::check::{Limits, Question};
 use crate::format;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::prediction_matrix::PredictionMatrix;
-use crate::metrics::threat::Norm;
 use crate::model::Model;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::gate::{GateMetric, Rule};
@@ -256,6 +255,9 @@ pub(super) fn attacks(model: &Model) -> Vec<AttackSpec> {
 
 /// Whether an attack took another's place: the same by name, norm and radius.
 fn stands_for(new: &AttackSpec, old: &AttackSpec) -> bool {
-    let same_size = (new.size("eps") - old.size("eps")).abs() < 1e-9;
-    new.name() == old.name() && Norm::of(new) == Norm::of(old) && same_size
+    let same_size = match (new.eps(), old.eps()) {
+        (Some(new), Some(old)) => (new - old).abs() < 1e-9,
+        (new, old) => new == old,
+    };
+    new.name() == old.name() && new.norm() == old.norm() && same_size
 }

@@ -5,7 +5,7 @@
 use crate::metrics::accuracy_count::ByImage;
 use crate::metrics::bits::Answers;
 use crate::metrics::paired_tests::sign_test;
-use crate::metrics::threat::{Norm, is_minimum_norm, kind_of, radius};
+use rlnet_suites::attack::{Access, BranchChoice, Norm, Surrogate};
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 /// A pair of conditions with its test.
@@ -31,12 +31,12 @@ struct Facts<'a> {
     condition: &'a Condition,
     spec: &'a AttackSpec,
     answers: &'a Answers,
-    kind: (&'a str, Vec<(&'a str, &'a str)>),
+    kind: (&'static str, Vec<(&'static str, &'a str)>),
     norm: Norm,
-    eps: f64,
+    eps: Option<f64>,
     radius: Option<f64>,
     /// Steps, starts, queries.
-    effort: [usize; 3],
+    effort: [Option<usize>; 3],
     white_box: bool,
     /// Images that it leaves right.
     right: u64,
@@ -51,11 +51,11 @@ impl<'a> Facts<'a> {
             condition,
             spec,
             answers,
-            kind: kind_of(spec),
-            norm: Norm::of(spec),
-            eps: spec.size("eps"),
-            radius: radius(spec),
-            effort: ["steps", "restarts", "queries"].map(|effort| spec.count(effort)),
+            kind: spec.kind(),
+            norm: spec.norm(),
+            eps: spec.eps(),
+            radius: spec.radius(),
+            effort: [spec.steps(), spec.restarts(), spec.queries()],
             white_box: is_white_box(spec, branch),
             right: answers.right(),
         })
@@ -75,22 +75,23 @@ impl<'a> Facts<'a> {
     /// Whether both follow the same network through the same branch: many steps on another network
     /// may well do less harm than one on its own.
     fn follows_as(&self, other: &Self) -> bool {
-        ["surrogate", "branch"]
-            .iter()
-            .all(|word| self.spec.word(word) == other.spec.word(word))
+        self.spec.surrogate() == other.spec.surrogate() && self.spec.branch() == other.spec.branch()
     }
 
     /// As which item this, the stronger one, is held against another attack.
     fn stronger_than(&self, other: &Self) -> Option<&'static str> {
-        let of_one_step = other.spec.name() == "fgsm" && self.spec.name() == "pgd";
-        if of_one_step && self.same_ball(other) && self.follows_as(other) {
+        let many = other.spec.entry().one_step_of;
+        if many.is_some_and(|many| many.name == self.spec.name())
+            && self.same_ball(other)
+            && self.follows_as(other)
+        {
             return Some("steps-weaken");
         }
         // Radii in different norms, surrogates and roundings are not ordered.
-        if !self.no_less_effort(other) || is_minimum_norm(self.spec) || self.kind != other.kind {
+        if !self.no_less_effort(other) || self.spec.is_minimum_norm() || self.kind != other.kind {
             return None;
         }
-        if self.eps > other.eps + 1e-9 {
+        if self.eps > other.eps.map(|eps| eps + 1e-9) {
             Some("radius-weakens")
         } else if !other.no_less_effort(self) && self.same_ball(other) {
             Some("effort-weakens")
@@ -155,24 +156,27 @@ fn test<'a>(
 
 /// Which comparison with the white-box attacks an attack stands for.
 fn kind(attack: &AttackSpec, branch: Branch) -> Option<&'static str> {
-    match attack.name() {
-        "noise" => Some("noise-wins"),
-        "square" => Some("black-box-wins"),
-        _ if radius(attack).is_none() || follows_itself(attack, branch) => None,
+    match attack.entry().access {
+        Access::Nothing => Some("noise-wins"),
+        Access::Logits => Some("black-box-wins"),
+        Access::Gradients if attack.radius().is_none() || follows_itself(attack, branch) => None,
         // One perturbation against all branches is another question.
-        _ if attack.word("branch") == "all" => None,
-        _ => Some("transfer-wins"),
+        Access::Gradients if attack.branch() == BranchChoice::All => None,
+        Access::Gradients => Some("transfer-wins"),
     }
 }
 
 /// Whether it follows the gradient of the network and branch that it is judged on.
 fn is_white_box(attack: &AttackSpec, branch: Branch) -> bool {
-    !["noise", "square"].contains(&attack.name()) && follows_itself(attack, branch)
+    attack.entry().access == Access::Gradients && follows_itself(attack, branch)
 }
 
 fn follows_itself(attack: &AttackSpec, branch: Branch) -> bool {
     // A network with one branch answers for every branch.
-    let through = attack.word("branch");
-    let own = ["", "same", branch.name()].contains(&through) || branch == Branch::Single;
-    own && ["", "self"].contains(&attack.word("surrogate"))
+    let own = match attack.branch() {
+        BranchChoice::Same => true,
+        BranchChoice::One(followed) => followed == branch || branch == Branch::Single,
+        BranchChoice::All => branch == Branch::Single,
+    };
+    own && attack.surrogate() == Surrogate::Own
 }

@@ -13,11 +13,11 @@ use crate::metrics::bits::Answers;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::stronger_attack::Stronger;
-use crate::metrics::threat::{Norm, radius};
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::attack::headline::UNBOUNDED;
-use rlnet_suites::{Branch, Condition};
+use rlnet_suites::attack::{Norm, Surrogate};
+use rlnet_suites::{AttackSpec, Branch, Condition};
 use serde::Serialize;
 
 /// A p-value below which "weaker than it should be" is not chance, over all pairs of a report
@@ -136,16 +136,19 @@ impl Diagnosis {
 
 impl Item {
     /// An item passes by pairs in AdvA's norm: those of another say nothing of it, unless they fail.
-    fn in_norm(self, norm: Option<&Norm>, pairs: &[&Tested<'_>]) -> Self {
-        let elsewhere = |norm: &Norm| {
+    fn in_norm(self, norm: Option<Norm>, pairs: &[&Tested<'_>]) -> Self {
+        let elsewhere = |norm: Norm| {
             !pairs
                 .iter()
-                .any(|pair| matches!(pair.strong, Condition::Attack(spec) if Norm::of(spec) == *norm))
+                .any(|pair| matches!(pair.strong, Condition::Attack(spec) if spec.norm() == norm))
         };
         match norm {
             Some(norm) if self.state == ItemStatus::Pass && elsewhere(norm) => Self {
                 state: ItemStatus::NotRun,
-                figure: format!("no two conditions to compare in {norm}, the norm of AdvA"),
+                figure: format!(
+                    "no two conditions to compare in {}, the norm of AdvA",
+                    norm.symbol()
+                ),
                 ..self
             },
             _ => self,
@@ -231,10 +234,10 @@ pub fn diagnoses(runs: &Runs, matrices: &[PredictionMatrix]) -> Vec<Diagnosis> {
             let stronger = headline.and_then(|headline| Stronger::find(headline, matrix, policy));
             let mut items = vec![beaten(runs, answers, stronger.as_ref(), &names)];
             let pairs = PAIRED.iter();
-            let norm = headline.map(Norm::of);
+            let norm = headline.map(AttackSpec::norm);
             items.extend(pairs.map(|(code, asks)| {
                 let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == *code).collect();
-                paired(code, asks, &own, limit, policy).in_norm(norm.as_ref(), &own)
+                paired(code, asks, &own, limit, policy).in_norm(norm, &own)
             }));
             items.push(unbounded(model, answers, &matrix.labels));
             items.extend(probed(model, *branch));
@@ -330,8 +333,8 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
 fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
     let free = answers.iter().filter(|(condition, _)| {
         matches!(condition, Condition::Attack(spec)
-            if Norm::of(spec).in_steps() && radius(spec).is_some_and(|eps| eps >= UNBOUNDED)
-                && ["", "self"].contains(&spec.word("surrogate")))
+            if spec.norm().in_steps() && spec.radius().is_some_and(|eps| eps >= UNBOUNDED)
+                && spec.surrogate() == Surrogate::Own)
     });
     let share = |(condition, answers): (&Condition, &Answers)| {
         let (right, known) = (answers.right(), answers.known());

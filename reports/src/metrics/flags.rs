@@ -8,7 +8,6 @@ use crate::metrics::accuracy_count::AccuracyCount;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::diagnosis::{Diagnosis, FigureNames, ItemStatus};
 use crate::metrics::prediction_matrix::PredictionMatrix;
-use crate::metrics::threat::radius;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::{AttackSpec, Condition};
@@ -91,7 +90,7 @@ fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
 /// A perturbation larger than the attack's radius.
 fn outside_the_ball(model: &Model, matrix: &PredictionMatrix, attack: &AttackSpec) -> Option<Flag> {
     // One part in 10^5 for single-precision pixels.
-    let eps = (radius(attack)? + 1e-5) as f32;
+    let eps = (attack.radius()? + 1e-5) as f32;
     let condition = Condition::Attack(attack.clone());
     let fixed = model.branches.iter().map(|branch| BranchPolicy::Fixed(*branch));
     let predictions = fixed

@@ -28,7 +28,6 @@ pub mod reduction;
 pub mod smallest_perturbation;
 pub mod steps;
 pub mod stronger_attack;
-pub mod threat;
 pub mod triple;
 
 pub use accuracy_count::AccuracyCount;

@@ -10,7 +10,7 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::quantile::quantile;
-use crate::metrics::threat::{Norm, is_minimum_norm, radius};
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeMap;
 
@@ -69,18 +69,21 @@ pub struct Curve {
 
 /// One curve a norm.
 pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
-    let mut by_norm: BTreeMap<Norm, Vec<AttackSpec>> = BTreeMap::new();
+    let mut by_norm: BTreeMap<&str, Vec<AttackSpec>> = BTreeMap::new();
     for condition in matrix.conditions() {
         if let Condition::Attack(attack) = condition
-            && (radius(attack).is_some() || is_minimum_norm(attack))
+            && (attack.radius().is_some() || attack.is_minimum_norm())
         {
-            by_norm.entry(Norm::of(attack)).or_default().push(attack.clone());
+            by_norm
+                .entry(attack.norm().name())
+                .or_default()
+                .push(attack.clone());
         }
     }
-    let curve = |(norm, attacks): (Norm, Vec<AttackSpec>)| {
+    let curve = |attacks: Vec<AttackSpec>| {
         let found = distances(matrix, policy, &attacks)?;
-        let mut radii: Vec<f64> = attacks.iter().filter_map(radius).collect();
-        if attacks.iter().any(is_minimum_norm) {
+        let mut radii: Vec<f64> = attacks.iter().filter_map(AttackSpec::radius).collect();
+        if attacks.iter().any(AttackSpec::is_minimum_norm) {
             // A minimum-norm attack says something of every radius: eight up to the largest.
             let finite = found.iter().copied().flatten().filter(|size| size.is_finite());
             let largest = radii.iter().copied().chain(finite).fold(0.0, f64::max);
@@ -90,7 +93,7 @@ pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
         radii.sort_by(f64::total_cmp);
         radii.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
         Some(Curve {
-            norm,
+            norm: attacks[0].norm(),
             attacks,
             points: radii
                 .into_iter()
@@ -99,7 +102,7 @@ pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
             median: quantile(found.into_iter().flatten().collect(), 0.5).filter(|size| size.is_finite()),
         })
     };
-    by_norm.into_iter().filter_map(curve).collect()
+    by_norm.into_values().filter_map(curve).collect()
 }
 
 /// What a minimum-norm attack found.
@@ -120,7 +123,7 @@ pub fn minima(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Minimum> {
         .conditions()
         .into_iter()
         .filter_map(|condition| match condition {
-            Condition::Attack(attack) if is_minimum_norm(attack) => Some(attack.clone()),
+            Condition::Attack(attack) if attack.is_minimum_norm() => Some(attack.clone()),
             _ => None,
         });
     attacks

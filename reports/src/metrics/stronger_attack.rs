@@ -7,7 +7,6 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::paired_tests::sign_test;
 use crate::metrics::prediction_matrix::{PredictionMatrix, Right, both_right};
-use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
@@ -35,7 +34,7 @@ impl Stronger {
     /// The attack that beats the headline by most on the images that both saw; nothing when none
     /// does, or when the headline was not measured or has no radius.
     pub fn find(headline: &AttackSpec, matrix: &PredictionMatrix, policy: BranchPolicy) -> Option<Self> {
-        let eps = radius(headline)?;
+        let eps = headline.radius()?;
         let own = left_at(matrix, policy, headline, eps)?;
         let mut best: Option<Self> = None;
         for condition in matrix.conditions() {
@@ -43,8 +42,8 @@ impl Stronger {
                 continue;
             };
             let allowed =
-                is_minimum_norm(attack) || radius(attack).is_some_and(|size| size <= eps + ROUNDING);
-            let same_ball = Norm::of(attack) == Norm::of(headline) && attack.base() == headline.base();
+                attack.is_minimum_norm() || attack.radius().is_some_and(|size| size <= eps + ROUNDING);
+            let same_ball = attack.norm() == headline.norm() && attack.base() == headline.base();
             if attack == headline || !allowed || !same_ball {
                 continue;
             }
@@ -78,7 +77,7 @@ impl Stronger {
             left: Estimate::of_images(left, n),
             headline: Estimate::of_images(right, n),
             on_some: n < seen,
-            smaller_radius: radius(attack).is_some_and(|size| size < eps - ROUNDING),
+            smaller_radius: attack.radius().is_some_and(|size| size < eps - ROUNDING),
             p: sign_test(only_own, only_other),
         }
     }
@@ -118,7 +117,7 @@ impl Stronger {
 /// Whether each image is still right under an attack that may use this radius: of one without a
 /// radius, what it broke farther away counts as right.
 fn left_at(matrix: &PredictionMatrix, policy: BranchPolicy, attack: &AttackSpec, eps: f64) -> Option<Right> {
-    let bounded = !is_minimum_norm(attack);
+    let bounded = !attack.is_minimum_norm();
     let each = matrix.predictions(policy, &Condition::Attack(attack.clone()))?;
     let each = each.into_iter().map(|seen| -> Right {
         let outside = |norm: f32| !bounded && f64::from(norm) > eps + ROUNDING;

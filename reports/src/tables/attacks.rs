@@ -8,6 +8,7 @@ use crate::glossary;
 use crate::metrics::joint::random_branch;
 use crate::metrics::{BranchPolicy, Estimate};
 use crate::sections::{Place, Section, Show};
+use rlnet_suites::attack::BranchChoice;
 use rlnet_suites::{AttackSpec, Condition};
 use std::sync::Arc;
 
@@ -150,7 +151,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
         .collect();
     for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
         for attack in &attacks {
-            let against_all = attack.word("branch") == "all";
+            let against_all = attack.branch() == BranchChoice::All;
             if let (true, Some(mean)) = (against_all, random_branch(matrix, attack)) {
                 rows.push(vec![
                     Cell::text(&model.name),

@@ -5,7 +5,6 @@ use super::{Cell, Column, Table};
 use crate::analysis::Analysis;
 use crate::glossary;
 use crate::metrics::joint::joint as jointly;
-use crate::metrics::threat::{Norm, is_minimum_norm, radius};
 use crate::metrics::{Unknown, smallest_perturbation};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
@@ -128,7 +127,7 @@ fn curves(analysis: &Analysis) -> Table {
                 let size = curve.norm.size(*radius);
                 let source = format!("no attack of size {size} or less, {}", view.policy.label());
                 rows.push(view.row([
-                    Cell::text(curve.norm.to_string()),
+                    Cell::text(curve.norm.symbol()),
                     Cell::text(&size),
                     Cell::share(&Ok(estimate.clone()), &source),
                     match curve.median {
@@ -162,7 +161,7 @@ fn minima(analysis: &Analysis) -> Table {
     let mut rows = Vec::new();
     for view in views(analysis) {
         for minimum in smallest_perturbation::minima(view.matrix, view.policy) {
-            let norm = Norm::of(&minimum.attack);
+            let norm = minimum.attack.norm();
             let quartiles = minimum.quartiles.map(|size| match size {
                 Some(size) => Cell::text(norm.size(size)),
                 None => Cell::absent("that many images were never broken"),
@@ -173,7 +172,7 @@ fn minima(analysis: &Analysis) -> Table {
             );
             let first = [
                 Cell::text(analysis.names.get(&minimum.attack)),
-                Cell::text(norm.to_string()),
+                Cell::text(norm.symbol()),
                 found,
             ];
             rows.push(view.row(first.into_iter().chain(quartiles)));
@@ -190,7 +189,7 @@ fn minima(analysis: &Analysis) -> Table {
 
 /// Whether a condition is an attack that stays in a ball.
 fn bounded(condition: &Condition) -> bool {
-    matches!(condition, Condition::Attack(spec) if radius(spec).is_some() || !is_minimum_norm(spec))
+    matches!(condition, Condition::Attack(spec) if !spec.is_minimum_norm())
 }
 
 /// The severity of a corruption of the benchmark.

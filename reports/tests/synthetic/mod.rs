@@ -186,8 +186,8 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
                 let label = (keyed(&["label"], index) * 10.0) as u16;
                 let (norm, forwards, backwards) = match condition {
                     Condition::Attack(spec) => {
-                        let steps = spec.count("steps") as u32;
-                        (spec.size("eps") as f32, steps + 1, steps)
+                        let steps = spec.steps().unwrap_or(1) as u32;
+                        (spec.eps().unwrap_or(0.0) as f32, steps + 1, steps)
                     }
                     _ => (0.0, 1, 0),
                 };
@@ -246,7 +246,7 @@ fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
                 _ => 0.65,
             };
             let iterated = if spec.name() == "pgd" { 1.25 } else { 1.0 };
-            clean - slope * iterated * spec.size("eps") * 255.0
+            clean - slope * iterated * spec.eps().unwrap_or(0.0) * 255.0
         }
     }
 }

@@ -130,8 +130,9 @@ mod tests {
             }
             let family = all.iter().filter(|attack| attack.name() == "pgd");
             for attack in family {
-                let quarter = attack.size("eps") / 4.0;
-                assert!((attack.size("alpha") - quarter).abs() < 1e-12, "{attack}");
+                let quarter = attack.eps().expect("a radius") / 4.0;
+                let step = attack.step_size().expect("a step");
+                assert!((step - quarter).abs() < 1e-12, "{attack}");
             }
             let mut names = all.iter().map(AttackSpec::name);
             assert!(

@@ -3,7 +3,7 @@
 //! the order of `docs/attacks/README.md`: a headline picked by its result would be the least of
 //! several numbers, and another attack from one model to the next.
 
-use super::{AttackSpec, Norm};
+use super::{Access, AttackSpec, BranchChoice, Loss, Norm, Surrogate};
 
 /// From this Linf radius on any image can be turned into the same grey one: an attack so large
 /// is a control, and leaves nothing of an honest network.
@@ -33,28 +33,25 @@ impl AttackSpec {
     }
 
     fn rank(&self) -> Option<Rank> {
-        let eps = self.size("eps");
+        let entry = self.entry();
+        let eps = self.radius()?;
         let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
-        if self.name() == "noise" || eps <= 0.0 || unbounded || self.base().is_some() {
+        if entry.access == Access::Nothing || unbounded || self.base().is_some() {
             return None;
         }
-        let version: usize = match self.word("version") {
-            "plus" => 3,
-            "standard" => 2,
-            _ => 1,
-        };
-        let efforts = ["steps", "restarts", "targets", "queries"];
+        let efforts = [self.steps(), self.restarts(), self.targets(), self.queries()];
         let effort = efforts
-            .iter()
-            .fold(version, |product, name| product.saturating_mul(self.count(name)));
+            .into_iter()
+            .flatten()
+            .fold((entry.effort)(self), usize::saturating_mul);
         Some(Rank {
             standing: self.standing(),
-            kind: self.kind(),
+            kind: entry.rank,
             effort,
-            loss: match (self.name(), self.word("loss")) {
-                (_, "kl-teacher") => 0,
-                ("apgd-dlr", _) | (_, "dlr" | "margin") => 1,
-                _ => 2,
+            loss: match self.loss() {
+                Loss::KlTeacher => 0,
+                Loss::Dlr | Loss::Margin => 1,
+                Loss::CrossEntropy => 2,
             },
             norm: match self.norm() {
                 Norm::Linf => 2,
@@ -68,25 +65,11 @@ impl AttackSpec {
     /// What it follows: the attacked network through the attacked branch, through all branches,
     /// its logits alone, or another network or branch.
     fn standing(&self) -> u8 {
-        let own_network = ["", "self"].contains(&self.word("surrogate"));
-        match (self.name(), self.word("branch")) {
-            ("square", _) => 1,
-            (_, "" | "same") if own_network => 3,
-            (_, "all") if own_network => 2,
-            _ => 0,
-        }
-    }
-
-    fn kind(&self) -> u8 {
-        match self.name() {
-            "autoattack" => 8,
-            "apgd-t" => 7,
-            "apgd-ce" | "apgd-dlr" => 6,
-            "pgd" => 5,
-            "bim" | "mifgsm" => 4,
-            "fab" | "fab-t" => 3,
-            "rfgsm" | "ffgsm" => 2,
-            "fgsm" => 1,
+        let own_network = self.surrogate() == Surrogate::Own;
+        match (self.entry().access, self.branch()) {
+            (Access::Logits, _) => 1,
+            (_, BranchChoice::Same) if own_network => 3,
+            (_, BranchChoice::All) if own_network => 2,
             _ => 0,
         }
     }
@@ -154,10 +137,10 @@ mod tests {
     fn every_attack_of_the_catalogue_has_its_place() {
         for entry in CATALOGUE {
             let spec: AttackSpec = entry.name.parse().expect(entry.name);
-            let without = ["noise", "cw", "deepfool", "fmn", "radius"].contains(&entry.name);
+            let without = entry.minimum_norm || entry.access == Access::Nothing;
             assert_eq!(spec.rank().is_none(), without, "{}", entry.name);
             assert!(
-                without || entry.name == "square" || spec.kind() > 0,
+                without || entry.access == Access::Logits || entry.rank > 0,
                 "{}",
                 entry.name
             );

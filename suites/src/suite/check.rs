@@ -2,10 +2,10 @@
 //! another or to what there is.
 
 use super::{ConfigError, SCHEMA, Span, Suite, Train};
+use crate::attack::Surrogate;
 use crate::corrupted::Origin;
 use crate::dataset;
 use crate::error::suggest;
-use crate::plan::OTHER_BUDGET;
 use crate::train::{Allocation, Stage};
 use crate::view::View;
 use std::ops::Range;
@@ -233,7 +233,7 @@ fn check_called(name: &str) -> Result<(), String> {
 fn check_name(train: &Train, earlier: &Earlier<'_>) -> Result<(), ConfigError> {
     let name = train.name.get_ref();
     check_called(name).map_err(|why| train.wrong(why))?;
-    if ["self", "all-relu", "linear", OTHER_BUDGET].contains(&name.as_str()) {
+    if !matches!(Surrogate::named(name), Surrogate::Named(_) | Surrogate::Teacher) {
         let why =
             format!("`{name}` means something else as an attack's surrogate; give the stage another name");
         return Err(train.wrong(why));

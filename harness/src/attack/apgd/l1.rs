@@ -2,8 +2,8 @@
 //! 3): sparse steps whose sparsity follows the best point's, and a radius that starts three
 //! times too large.
 
+use super::alike;
 use super::search::{Found, search};
-use super::{alike, replays};
 use crate::attack::Objective;
 use crate::attack::ball::Ball;
 use crate::attack::target::Target;
@@ -61,7 +61,7 @@ fn start(purpose: &str, target: &Target<'_>, radius: f64, key: &[u64]) -> Tensor
     let _guard = no_grad_guard();
     let images = &target.images;
     let noisy = images + target.normal(purpose, key);
-    if replays(target) {
+    if target.replays() {
         inside(target, radius, &(images + noisy)) - images
     } else {
         noisy

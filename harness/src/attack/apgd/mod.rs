@@ -9,12 +9,13 @@ mod sparsity;
 #[cfg(test)]
 mod tests;
 
-use super::Objective;
 use super::ball::{Ball, length, per_image};
-use super::target::{Draws, Target};
-use crate::error::{Error, Result};
+use super::target::Target;
+use super::{Attack, Objective};
+use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::apgd::{Apgd, ApgdTargeted};
 pub(super) use search::Found;
 use search::search;
 use tch::{Kind, Tensor, no_grad_guard};
@@ -22,52 +23,62 @@ use tch::{Kind, Tensor, no_grad_guard};
 /// Keeps a division by a length finite (the constant of the AutoAttack reference).
 const TINY: f64 = 1e-12;
 
-/// `apgd-ce`, `apgd-dlr` or `apgd-t`. An image that is wrong already, or that a run fooled,
-/// takes no part in the next runs; each keeps its first adversarial, the others come back as
-/// they were.
-pub(super) fn auto_pgd(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+impl Attack for Apgd {
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
+        auto_pgd(self, spec.name(), target, Aim::Loss(objective))
+    }
+}
+
+impl Attack for ApgdTargeted {
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        let one_class = Apgd {
+            norm: self.norm,
+            eps: self.eps,
+            steps: self.steps,
+            restarts: self.restarts,
+        };
+        auto_pgd(&one_class, spec.name(), target, Aim::Targets(self.targets))
+    }
+}
+
+/// What the runs of Auto-PGD maximise.
+enum Aim<'a> {
+    /// A loss.
+    Loss(&'a Objective),
+    /// The targeted DLR loss, for so many of the likeliest wrong classes in turn.
+    Targets(usize),
+}
+
+/// An image that is wrong already, or that a run fooled, takes no part in the next runs; each keeps
+/// its first adversarial, the others come back as they were.
+fn auto_pgd(attack: &Apgd, name: &str, target: &Target<'_>, aim: Aim<'_>) -> Result<Tensor> {
     let clean = target.logits(&target.images)?;
     let classes = clean.size()[1];
-    let needed = match spec.name() {
-        "apgd-t" => 4,
-        "apgd-dlr" => 3,
-        _ => 2,
-    };
-    if classes < needed {
-        return Err(Error::Incompatible(format!(
-            "{}: its loss needs {needed} classes, this model has {classes}; use apgd-ce",
-            spec.name()
-        )));
-    }
     let kept = target.images.copy();
     let right = target.fooled(&clean).logical_not();
     let mut rows = right.nonzero().squeeze_dim(1);
-    // Likeliest first; equal logits in the order of the classes, as in every verdict.
+    // Likeliest first; equal logits in the order of the classes, as in every prediction.
     let ranking = clean.sort_stable(true, 1, true).1;
-    let ranks: Vec<Option<i64>> = match spec.name() {
-        "apgd-t" => (1..=(spec.count("targets") as i64).min(classes - 1))
-            .map(Some)
-            .collect(),
-        _ => vec![None],
+    let ranks: Vec<Option<i64>> = match aim {
+        Aim::Targets(targets) => (1..=(targets as i64).min(classes - 1)).map(Some).collect(),
+        Aim::Loss(_) => vec![None],
     };
     for rank in ranks {
-        for restart in 0..spec.count("restarts") as u64 {
+        for restart in 0..attack.restarts as u64 {
             let active = target.take(&rows);
             if active.is_empty() {
                 return Ok(kept);
             }
-            let labels = active.labels.shallow_clone();
-            let objective = match rank {
-                Some(rank) => Objective::TargetedDlr {
-                    labels,
-                    targets: ranking.index_select(0, &rows).select(1, rank),
+            let objective = match (&aim, rank) {
+                (Aim::Loss(objective), _) => objective.select(&rows),
+                (Aim::Targets(_), rank) => Objective::TargetedDlr {
+                    labels: active.labels.shallow_clone(),
+                    targets: ranking.index_select(0, &rows).select(1, rank.unwrap_or(1)),
                 },
-                None if spec.name() == "apgd-dlr" => Objective::Dlr(labels),
-                None => Objective::CrossEntropy(labels),
             };
             let mut key = vec![restart];
             key.extend(rank.map(|rank| rank as u64));
-            let found = one_run(spec, &active, &objective, &key)?;
+            let found = one_run(attack, name, &active, &objective, &key)?;
             let fooled = found.fooled.nonzero().squeeze_dim(1);
             let _ = kept.shallow_clone().index_copy_(
                 0,
@@ -81,20 +92,18 @@ pub(super) fn auto_pgd(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor>
 }
 
 /// One random start and its search.
-fn one_run(spec: &AttackSpec, target: &Target<'_>, objective: &Objective, key: &[u64]) -> Result<Found> {
-    let (norm, eps, steps) = (spec.norm(), spec.size("eps"), spec.count("steps"));
+fn one_run(
+    attack: &Apgd,
+    name: &str,
+    target: &Target<'_>,
+    objective: &Objective,
+    key: &[u64],
+) -> Result<Found> {
+    let Apgd { norm, eps, steps, .. } = *attack;
     if norm == Norm::L1 {
-        return l1::shrinking(spec.name(), target, objective, eps, steps, key);
+        return l1::shrinking(name, target, objective, eps, steps, key);
     }
-    within(
-        spec.name(),
-        target,
-        objective,
-        norm,
-        &alike(target, eps),
-        steps,
-        key,
-    )
+    within(name, target, objective, norm, &alike(target, eps), steps, key)
 }
 
 /// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1).
@@ -143,11 +152,6 @@ fn steepest(gradient: &Tensor, norm: Norm) -> Tensor {
     let divisor = largest.ones_like().where_self(&largest.eq(0.0), &largest);
     let scaled = gradient / per_image(&divisor);
     &scaled / per_image(&(length(&scaled, norm) + TINY))
-}
-
-/// Whether the reference's own reading of its first checkpoint is to be replayed.
-fn replays(target: &Target<'_>) -> bool {
-    matches!(target.draws, Draws::Stream(_))
 }
 
 /// Points of the search before the ball is applied: momentum 0.75, none at the first step.

@@ -2,7 +2,7 @@
 
 use super::schedule::{History, Windows};
 use super::sparsity::Sparsity;
-use super::{replays, steepest, step};
+use super::{steepest, step};
 use crate::attack::Objective;
 use crate::attack::ball::{Ball, per_image};
 use crate::attack::target::Target;
@@ -124,7 +124,7 @@ impl State {
             best_gradient: gradient.copy(),
             gradient,
             size,
-            history: History::new(&loss, replays(target)),
+            history: History::new(&loss, target.replays()),
             best_loss: loss,
             sparsity: None,
         }

@@ -7,12 +7,15 @@
 mod plane;
 
 use super::ball::{length, per_image};
+use super::nearest::Nearest;
 use super::objective::class;
 use super::stream::TorchStream;
-use super::target::{Draws, Target};
-use crate::error::{Error, Result};
+use super::target::Target;
+use super::{Attack, Objective};
+use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::fab::{Fab, FabTargeted};
 use tch::{Kind, Tensor};
 
 /// Share of the step that starts at the image, at most (the reference's alpha_max).
@@ -35,38 +38,36 @@ pub(super) struct Settings {
     pub(super) targets: Option<usize>,
     /// An image is done, and leaves, when its perturbation is no longer than this.
     pub(super) enough: Option<f64>,
-    /// Random starts follow the reference's stream.
-    pub(super) compat: bool,
 }
 
-/// The nearest adversarial of each image.
-pub(super) struct Nearest {
-    /// `[N, 3, H, W]`; the clean image where none was found.
-    pub(super) points: Tensor,
-    /// Lengths of the perturbations `[N]`: 0 where the clean image is misclassified, infinite
-    /// where no adversarial was found.
-    pub(super) distance: Tensor,
-}
-
-impl Nearest {
-    /// Which images have an adversarial, `[N]` bool.
-    #[allow(dead_code, reason = "for robustness curves")]
-    pub(super) fn found(&self) -> Tensor {
-        self.distance.isfinite()
+impl Attack for Fab {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        let settings = Settings {
+            norm: self.norm,
+            steps: self.steps,
+            restarts: self.restarts,
+            targets: None,
+            enough: Some(self.eps),
+        };
+        within(target, settings, self.eps)
     }
 }
 
-/// FAB inside a ball: the adversarial where one was found within eps, else the clean image.
-pub(super) fn fab(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
-    let eps = spec.size("eps");
-    let settings = Settings {
-        norm: spec.norm(),
-        steps: spec.count("steps"),
-        restarts: spec.count("restarts"),
-        targets: (spec.name() == "fab-t").then(|| spec.count("targets")),
-        enough: Some(eps),
-        compat: spec.word("reference_rng") == "true",
-    };
+impl Attack for FabTargeted {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        let settings = Settings {
+            norm: self.norm,
+            steps: self.steps,
+            restarts: self.restarts,
+            targets: Some(self.targets),
+            enough: Some(self.eps),
+        };
+        within(target, settings, self.eps)
+    }
+}
+
+/// Inside a ball: the adversarial where one was found within eps, else the clean image.
+fn within(target: &Target<'_>, settings: Settings, eps: f64) -> Result<Tensor> {
     let nearest = nearest(target, settings)?;
     let near = nearest.distance.le(eps).reshape([-1, 1, 1, 1]);
     Ok(nearest.points.where_self(&near, &target.images))
@@ -77,30 +78,17 @@ pub(super) fn fab(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
 /// # Errors
 /// When the model has one class only, or libtorch refuses an operation.
 pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest> {
-    let images = &target.images;
-    let mut best = Nearest {
-        points: images.copy(),
-        distance: Tensor::zeros([target.len() as i64], (Kind::Float, images.device())),
-    };
     if target.is_empty() {
-        return Ok(best);
+        return Ok(Nearest::of_clean(target, settings.norm)?.0);
     }
-    let logits = target.logits(images)?;
+    let logits = target.logits(&target.images)?;
+    let (mut best, mut rows) = Nearest::of_logits(target, &logits, settings.norm)?;
     let classes = logits.size()[1];
-    if classes < 2 {
-        return Err(Error::Incompatible(format!(
-            "FAB needs a model with two classes or more, this one has {classes}: there is no boundary to go to"
-        )));
-    }
-    let right = target.fooled(&logits).logical_not();
-    let _ = best.distance.masked_fill_(&right, f64::INFINITY);
-    let mut rows = right.nonzero().squeeze_dim(1);
     let ranked = likeliest_wrong(&logits, &target.labels);
     let runs = settings
         .targets
         .map_or(1, |targets| targets.min(classes as usize - 1));
-    let (Draws::Keyed(seed) | Draws::Stream(seed)) = target.draws;
-    let mut stream = settings.compat.then(|| TorchStream::new(seed));
+    let mut stream = target.stream();
     for rank in 0..runs {
         for restart in 0..settings.restarts {
             let active = target.take(&rows);
@@ -119,14 +107,7 @@ pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest
                 }
             };
             let (points, distance) = run(&active, aims.as_ref(), start, &settings)?;
-            let nearer = distance.lt_tensor(&known).nonzero().squeeze_dim(1);
-            let places = rows.index_select(0, &nearer);
-            let _ = best
-                .points
-                .index_copy_(0, &places, &points.index_select(0, &nearer));
-            let _ = best
-                .distance
-                .index_copy_(0, &places, &distance.index_select(0, &nearer));
+            best.merge(&rows, &points, &distance);
             if let Some(enough) = settings.enough {
                 rows = rows.index_select(0, &distance.gt(enough).nonzero().squeeze_dim(1));
             }
@@ -201,7 +182,7 @@ fn run(
         let back = &active.images + (&next - &active.images) * BACKWARD;
         points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &next);
         // A replay keeps the reference's batches as they are (see `Target::pass`).
-        if let Some(enough) = settings.enough.filter(|_| !settings.compat) {
+        if let Some(enough) = settings.enough.filter(|_| !target.replays()) {
             let far = distance.index_select(0, &rows).gt(enough);
             let far = far.nonzero().squeeze_dim(1);
             rows = rows.index_select(0, &far);

@@ -1,7 +1,9 @@
 //! FAB on a linear model, whose nearest adversarial is known.
 
 use super::*;
+use crate::attack::run as run_attack;
 use crate::attack::toy::{Linear, images, target};
+use crate::error::Error;
 
 fn settings(norm: Norm, targets: Option<usize>) -> Settings {
     Settings {
@@ -10,7 +12,6 @@ fn settings(norm: Norm, targets: Option<usize>) -> Settings {
         restarts: 1,
         targets,
         enough: None,
-        compat: false,
     }
 }
 
@@ -42,7 +43,7 @@ fn the_nearest_adversarial_of_a_linear_model_is_found() {
         for targets in [None, Some(9)] {
             let target = target(&model, &x, &y, 0, 12);
             let nearest = nearest(&target, settings(norm, targets)).expect("nearest");
-            assert_eq!(nearest.found().all().int64_value(&[]), 1);
+            assert_eq!(nearest.distance.isfinite().all().int64_value(&[]), 1);
             assert!(
                 target
                     .fooled(&target.logits(&nearest.points).expect("logits"))
@@ -80,16 +81,16 @@ fn an_image_gets_the_same_points_in_every_batch() {
         let eps = free.distance.median().double_value(&[]);
         let text = &format!("{name}:norm={norm},eps={eps},steps=8,restarts=2");
         let spec: AttackSpec = text.parse().expect(text);
-        let whole = fab(&spec, &target(&model, &x, &y, 0, 11)).expect(text);
+        let whole = run_attack(&spec, &target(&model, &x, &y, 0, 11), None).expect(text);
         let away = length(&(&whole - &x), spec.norm());
-        assert!(away.max().double_value(&[]) <= spec.size("eps") * (1.0 + 1e-6));
+        assert!(away.max().double_value(&[]) <= eps * (1.0 + 1e-6));
         let moved = away.gt(0.0).sum(Kind::Int64).int64_value(&[]);
         assert!(
             (1..11).contains(&moved),
             "{text}: {moved} of 11 fooled tell nothing"
         );
         for (first, n) in (0..11).map(|first| (first, 1)).chain([(0, 7), (4, 7)]) {
-            let part = fab(&spec, &target(&model, &x, &y, first, n)).expect(text);
+            let part = run_attack(&spec, &target(&model, &x, &y, first, n), None).expect(text);
             assert!(
                 part.equal(&whole.narrow(0, first, n)),
                 "{text}: from {first}, {n}"
@@ -140,7 +141,8 @@ fn what_is_wrong_or_undefined_from_the_start() {
     let two = target(&model, &x, &y, 0, 5);
     let found = nearest(&two, settings(Norm::L2, Some(9)))
         .expect("one target")
-        .found();
+        .distance
+        .isfinite();
     assert_eq!(found.all().int64_value(&[]), 1);
     assert_eq!((two.spent().forwards[0], two.spent().backwards[0]), (61, 30));
     assert!(nearest(&target(&model, &x, &y, 0, 0), settings(Norm::L1, None)).is_ok());

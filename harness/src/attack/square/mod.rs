@@ -5,16 +5,17 @@
 //! image draws its own patches from its own generator; `reference_rng=true` replays the
 //! reference, where a batch shares them.
 
-mod dice;
-mod moves;
+mod proposals;
+mod sampler;
 
 use super::objective::margin;
-use super::stream::TorchStream;
-use super::target::{Draws, Target};
+use super::target::Target;
+use super::{Attack, Objective};
 use crate::error::Result;
-use dice::Dice;
-use moves::Moves;
+use proposals::Proposals;
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::square::Square;
+use sampler::PatchSampler;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// The search from one start: the best point of each image and which of them still are
@@ -24,20 +25,21 @@ struct Found {
     right: Tensor,
 }
 
-/// Square: the adversarial image where one was found, else the clean image.
-pub(super) fn square(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
+impl Attack for Square {
+    fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        square(self, target)
+    }
+}
+
+/// The adversarial image where one was found, else the clean image.
+fn square(attack: &Square, target: &Target<'_>) -> Result<Tensor> {
     let _guard = no_grad_guard();
     let kept = target.images.copy();
-    if target.is_empty() {
-        return Ok(kept);
-    }
-    let compat = spec.word("reference_rng") == "true";
-    let queries = spec.count("queries");
+    let queries = attack.queries;
     let clean = target.fooled(&target.logits(&target.images)?);
     let mut rows = clean.logical_not().nonzero().squeeze_dim(1);
-    let (Draws::Keyed(seed) | Draws::Stream(seed)) = target.draws;
-    let mut stream = compat.then(|| TorchStream::new(seed));
-    for restart in 0..spec.count("restarts") as u64 {
+    let mut stream = target.stream();
+    for restart in 0..attack.restarts as u64 {
         let active = target.take(&rows);
         if active.is_empty() {
             break;
@@ -48,13 +50,13 @@ pub(super) fn square(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
             (None, 0) => queries - 1,
             (None, _) => queries,
         };
-        let mut dice = match stream.take() {
-            Some(stream) => Dice::Stream(stream),
-            None => Dice::keyed(&active, restart),
+        let mut sampler = match stream.take() {
+            Some(stream) => PatchSampler::Stream(stream),
+            None => PatchSampler::keyed(&active, restart),
         };
-        let mut moves = Moves::new(&active, spec.norm(), spec.size("eps"));
-        let found = search(&active, &mut moves, &mut dice, spec.number("p"), budget)?;
-        if let Dice::Stream(used) = dice {
+        let mut proposals = Proposals::new(&active, attack.norm, attack.eps);
+        let found = search(&active, &mut proposals, &mut sampler, attack.p, budget)?;
+        if let PatchSampler::Stream(used) = sampler {
             stream = Some(used);
         }
         let fooled = found.right.logical_not().nonzero().squeeze_dim(1);
@@ -71,8 +73,8 @@ pub(super) fn square(spec: &AttackSpec, target: &Target<'_>) -> Result<Tensor> {
 /// At most `budget` queries an image: the start is the first. An image leaves when fooled.
 fn search(
     target: &Target<'_>,
-    moves: &mut Moves,
-    dice: &mut Dice,
+    proposals: &mut Proposals,
+    sampler: &mut PatchSampler,
     share: f64,
     budget: usize,
 ) -> Result<Found> {
@@ -84,7 +86,7 @@ fn search(
     }
     let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, device));
     let mut active = target.take(&rows);
-    let mut points = moves.start(dice);
+    let mut points = proposals.start(sampler);
     let logits = active.logits(&points)?;
     let mut loss = -margin(&logits, &active.labels);
     let mut fooled = active.fooled(&logits);
@@ -101,13 +103,13 @@ fn search(
             points = points.index_select(0, &stay);
             loss = loss.index_select(0, &stay);
             active = active.take(&stay);
-            moves.keep(&stay);
-            dice.keep(&stay);
+            proposals.keep(&stay);
+            sampler.keep(&stay);
         }
         if active.is_empty() || iteration + 1 == budget {
             break;
         }
-        let candidates = moves.next(&points, patch_share(share, iteration), dice);
+        let candidates = proposals.next(&points, patch_share(share, iteration), sampler);
         let logits = active.logits(&candidates)?;
         let its_loss = -margin(&logits, &active.labels);
         fooled = active.fooled(&logits);

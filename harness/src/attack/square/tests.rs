@@ -1,8 +1,9 @@
 //! Square on a linear model, where every step can be followed.
 
-use super::moves::pattern;
+use super::proposals::pattern;
 use super::*;
 use crate::attack::ball::length;
+use crate::attack::run;
 use crate::attack::toy::{Linear, images, target};
 use rlnet_suites::AttackSpec;
 
@@ -48,9 +49,9 @@ fn the_loss_never_rises_and_queries_are_counted() {
         let mut before = Tensor::full([6], f64::INFINITY, tch::kind::FLOAT_CPU);
         for budget in [1, 2, 5, 20, 60, 120] {
             let target = target(&model, &x, &y, 0, 6);
-            let mut moves = Moves::new(&target, spec.norm(), spec.size("eps"));
-            let mut dice = Dice::keyed(&target, 0);
-            let found = search(&target, &mut moves, &mut dice, 0.8, budget).expect("search");
+            let mut proposals = Proposals::new(&target, spec.norm(), spec.eps().expect("a radius"));
+            let mut sampler = PatchSampler::keyed(&target, 0);
+            let found = search(&target, &mut proposals, &mut sampler, 0.8, budget).expect("search");
             let spent = target.spent();
             assert_eq!(spent.backwards, [0; 6]);
             let right = Vec::<bool>::try_from(&found.right).expect("flags");
@@ -68,7 +69,7 @@ fn the_loss_never_rises_and_queries_are_counted() {
             );
             let away = length(&(&found.points - &x), spec.norm()).max().double_value(&[]);
             // The rounding of the pixels comes on top.
-            assert!(away <= spec.size("eps") + 1e-6, "{away}");
+            assert!(away <= spec.eps().expect("a radius") + 1e-6, "{away}");
             before = loss;
         }
     }
@@ -86,7 +87,7 @@ fn the_whole_attack_spends_at_most_its_budget() {
             "square:eps=0.00001,queries={queries},restarts={restarts}"
         ));
         let target = target(&model, &x, &y, 0, 5);
-        let made = square(&spec, &target).expect("square");
+        let made = run(&spec, &target, None).expect("square");
         assert_eq!(
             target.spent().forwards,
             [queries * restarts, queries * restarts, queries * restarts, 1, 1]
@@ -94,7 +95,7 @@ fn the_whole_attack_spends_at_most_its_budget() {
         assert!(made.equal(&x), "what was not fooled comes back clean");
     }
     let none = target(&model, &x, &y, 0, 0);
-    assert_eq!(square(&spec("square"), &none).expect("nothing").size()[0], 0);
+    assert_eq!(run(&spec("square"), &none, None).expect("nothing").size()[0], 0);
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn an_image_gets_the_same_points_in_every_batch() {
         "square:norm=l2,eps=0.8,queries=30,restarts=2",
     ] {
         let spec = spec(text);
-        let whole = square(&spec, &target(&model, &x, &y, 0, 23)).expect(text);
+        let whole = run(&spec, &target(&model, &x, &y, 0, 23), None).expect(text);
         let moved = length(&(&whole - &x), spec.norm()).gt(0.0);
         let moved = moved.sum(Kind::Int64).int64_value(&[]);
         assert!(
@@ -116,7 +117,7 @@ fn an_image_gets_the_same_points_in_every_batch() {
         for size in [1, 7] {
             for first in (0..23).step_by(size) {
                 let n = (size as i64).min(23 - first);
-                let part = square(&spec, &target(&model, &x, &y, first, n)).expect(text);
+                let part = run(&spec, &target(&model, &x, &y, first, n), None).expect(text);
                 assert!(
                     part.equal(&whole.narrow(0, first, n)),
                     "{text}: from {first}, {n}"
@@ -135,8 +136,8 @@ fn the_replayed_stream_repeats_itself() {
         "square:eps=0.02,queries=40,reference_rng=true",
         "square:norm=l2,eps=0.5,queries=40,reference_rng=true",
     ] {
-        let once = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
-        let again = square(&spec(text), &target(&model, &x, &y, 0, 9)).expect(text);
+        let once = run(&spec(text), &target(&model, &x, &y, 0, 9), None).expect(text);
+        let again = run(&spec(text), &target(&model, &x, &y, 0, 9), None).expect(text);
         assert!(once.equal(&again), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Where Square starts and which points it tries: section 4 of the paper, in the form of the
 //! AutoAttack reference.
 
-use super::dice::Dice;
+use super::sampler::PatchSampler;
 use crate::attack::ball::{Ball, length, per_image};
 use crate::attack::target::Target;
 use rlnet_suites::attack::Norm;
@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 const TINY: f64 = 1e-12;
 
 /// The images, their balls, and the proposal of points in them.
-pub(super) struct Moves {
+pub(super) struct Proposals {
     images: Tensor,
     ball: Ball,
     norm: Norm,
@@ -23,7 +23,7 @@ pub(super) struct Moves {
     pattern: Option<(i64, Tensor)>,
 }
 
-impl Moves {
+impl Proposals {
     pub(super) fn new(target: &Target<'_>, norm: Norm, eps: f64) -> Self {
         let size = target.images.size();
         Self {
@@ -46,11 +46,11 @@ impl Moves {
 
     /// The first points. Linf: vertical stripes of width 1, a sign a channel and column. L2:
     /// a grid of patterns, a sign a channel and patch.
-    pub(super) fn start(&mut self, dice: &mut Dice) -> Tensor {
+    pub(super) fn start(&mut self, sampler: &mut PatchSampler) -> Tensor {
         let (n, c, device) = (self.images.size()[0], self.channels, self.images.device());
         match self.norm {
             Norm::Linf => {
-                let signs = dice.signs(n, [c, 1, self.width], false, device);
+                let signs = sampler.signs(n, [c, 1, self.width], false, device);
                 (&self.images + signs * self.eps).clamp(0.0, 1.0)
             }
             _ => {
@@ -61,7 +61,7 @@ impl Moves {
                 let delta = self.images.zeros_like();
                 for row in 0..down {
                     for column in 0..across {
-                        let patch = self.patch(side, dice);
+                        let patch = self.patch(side, sampler);
                         let mut place =
                             delta
                                 .narrow(2, top + row * side, side)
@@ -75,26 +75,26 @@ impl Moves {
     }
 
     /// A point beside each of `points`, changed in a patch that covers `share` of the pixels.
-    pub(super) fn next(&mut self, points: &Tensor, share: f64, dice: &mut Dice) -> Tensor {
+    pub(super) fn next(&mut self, points: &Tensor, share: f64, sampler: &mut PatchSampler) -> Tensor {
         let pixels = (self.channels * self.height * self.width) as f64;
         let side = (share * pixels / self.channels as f64).sqrt().round_ties_even() as i64;
         let shorter = self.height.min(self.width);
         match self.norm {
-            Norm::Linf => self.next_linf(points, side.clamp(1, shorter), dice),
+            Norm::Linf => self.next_linf(points, side.clamp(1, shorter), sampler),
             _ => {
                 // Odd, so that a pattern has a middle, and inside the image.
                 let side = side.max(3) | 1;
                 let most = shorter - (1 - shorter % 2);
-                self.next_l2(points, side.min(most), dice)
+                self.next_l2(points, side.min(most), sampler)
             }
         }
     }
 
-    /// A square moves by 2 eps in each channel, up or down: to a face of the ball.
-    fn next_linf(&self, points: &Tensor, side: i64, dice: &mut Dice) -> Tensor {
+    /// A square proposals by 2 eps in each channel, up or down: to a face of the ball.
+    fn next_linf(&self, points: &Tensor, side: i64, sampler: &mut PatchSampler) -> Tensor {
         let device = points.device();
-        let [tops, lefts] = dice.corners([self.height - side, self.width - side], device);
-        let signs = dice.signs(points.size()[0], [self.channels, 1, 1], true, device);
+        let [tops, lefts] = sampler.corners([self.height - side, self.width - side], device);
+        let signs = sampler.signs(points.size()[0], [self.channels, 1, 1], true, device);
         let covered = |first: &Tensor, length: i64| {
             let at = Tensor::arange(length, (Kind::Int64, device)).unsqueeze(0) - first.unsqueeze(1);
             at.ge(0).logical_and(&at.lt(side)).to_kind(Kind::Float)
@@ -108,11 +108,11 @@ impl Moves {
     /// One window gets a new pattern and, channel by channel, the squared length that it and a
     /// second window had, with a share of what the ball still has room for (the paper's
     /// algorithm 3).
-    fn next_l2(&mut self, points: &Tensor, side: i64, dice: &mut Dice) -> Tensor {
+    fn next_l2(&mut self, points: &Tensor, side: i64, sampler: &mut PatchSampler) -> Tensor {
         let (n, c, device) = (points.size()[0], self.channels, points.device());
         let delta = points - &self.images;
         let rooms = [self.height - side, self.width - side];
-        let [gaining, losing] = [dice.corners(rooms, device), dice.corners(rooms, device)]
+        let [gaining, losing] = [sampler.corners(rooms, device), sampler.corners(rooms, device)]
             .map(|corners| self.window(&corners, side, n));
         let flat = delta.flatten(2, 3);
         let old = flat.gather(2, &gaining, false);
@@ -128,7 +128,7 @@ impl Moves {
             .scatter_value(2, &losing, 1.0);
         let whole = length(&flat, Norm::L2).reshape([-1, 1, 1]);
         let windows = size(&(&flat * mask));
-        let patch = self.patch(side, dice).flatten(2, 3) + &old / (size(&old) + TINY);
+        let patch = self.patch(side, sampler).flatten(2, 3) + &old / (size(&old) + TINY);
         let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
         let new = &patch / (size(&patch) + TINY) * (room + windows.square()).sqrt();
         let moved = flat
@@ -156,16 +156,16 @@ impl Moves {
 
     /// The pattern of a side, turned or not, with a sign a channel: `[images, channels, side,
     /// side]`.
-    fn patch(&mut self, side: i64, dice: &mut Dice) -> Tensor {
+    fn patch(&mut self, side: i64, sampler: &mut PatchSampler) -> Tensor {
         let (n, device) = (self.images.size()[0], self.images.device());
         if self.pattern.as_ref().is_none_or(|(known, _)| *known != side) {
             self.pattern = Some((side, pattern(side).to_device(device)));
         }
         let upright = self.pattern.as_ref().map(|(_, pattern)| pattern.shallow_clone());
         let upright = upright.unwrap_or_else(|| unreachable!("made above"));
-        let turned = dice.turns(device).reshape([-1, 1, 1, 1]);
+        let turned = sampler.turns(device).reshape([-1, 1, 1, 1]);
         let eta = upright.transpose(2, 3).where_self(&turned, &upright);
-        eta * dice.signs(n, [self.channels, 1, 1], false, device)
+        eta * sampler.signs(n, [self.channels, 1, 1], false, device)
     }
 }
 

@@ -6,14 +6,14 @@ use rlnet_corruptions::random::KeyedRng;
 use tch::{Device, Tensor};
 
 /// Where the draws come from.
-pub(super) enum Dice {
+pub(super) enum PatchSampler {
     /// One generator an image, in the order of the images still searched for.
     Keyed(Vec<KeyedRng>),
     /// The reference's stream: positions and orientations are the whole batch's.
     Stream(TorchStream),
 }
 
-impl Dice {
+impl PatchSampler {
     /// Each image's generator for one restart.
     pub(super) fn keyed(target: &Target<'_>, restart: u64) -> Self {
         let rng = |row| target.rng("square", &[restart], row);

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Images of one attack on one network, by the branches whose gradient was followed.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct AttackCache {
     sets: Vec<Set>,
 }
 
@@ -39,7 +39,7 @@ pub struct Known {
     pub backwards: Vec<u32>,
 }
 
-impl Made {
+impl AttackCache {
     /// Adds what a cell's file has, and nothing here has yet, of the attacked images of the branches
     /// they are judged on for which `followed` says what was followed.
     pub fn add(&mut self, cell: &CellId, saved: &Saved, followed: impl Fn(Branch) -> Option<Vec<Branch>>) {

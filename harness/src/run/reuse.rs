@@ -3,7 +3,8 @@
 use super::evaluate_cell::Opened;
 use super::execute::Executor;
 use crate::error::Result;
-use crate::eval::{Made, Saved, saved};
+use crate::eval::{AttackCache, Saved, saved};
+use rlnet_suites::attack::{BranchChoice, Loss, Surrogate};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellSpec, Condition};
 use std::collections::BTreeMap;
@@ -13,13 +14,13 @@ impl Executor<'_> {
     ///
     /// # Errors
     /// When a file cannot be read, or the network that is followed lacks a branch.
-    pub(super) fn made(&self, cell: &Cell, spec: &EvaluateSpec, opened: &Opened) -> Result<Made> {
-        let mut made = Made::default();
+    pub(super) fn made(&self, cell: &Cell, spec: &EvaluateSpec, opened: &Opened) -> Result<AttackCache> {
+        let mut made = AttackCache::default();
         let Some(own) = Followed::by(cell, spec) else {
             return Ok(made);
         };
         // Which of its parts broke an image is told of this one, and not kept.
-        if own.attack.name() == "autoattack" && own.attack.follows_itself() {
+        if own.attack.is_union() && own.attack.follows_itself() {
             return Ok(made);
         }
         let mut wanted = Vec::new();
@@ -52,10 +53,11 @@ impl Executor<'_> {
             let saved = Saved::read(&self.directory.cell(&id).join(saved::FILE))?;
             let all: Vec<Branch> = saved.branches().collect();
             made.add(&id, &saved, |judged| {
-                let through = match attack.word("branch") {
-                    "all" if other.branches.is_none() => all.clone(),
-                    "all" => return None,
-                    name => vec![name.parse().unwrap_or(judged)],
+                let through = match attack.branch() {
+                    BranchChoice::All if other.branches.is_none() => all.clone(),
+                    BranchChoice::All => return None,
+                    BranchChoice::Same => vec![judged],
+                    BranchChoice::One(branch) => vec![branch],
                 };
                 wanted.contains(&through).then_some(through)
             });
@@ -80,18 +82,16 @@ impl<'a> Followed<'a> {
         let [Condition::Attack(attack)] = spec.conditions.as_slice() else {
             return None;
         };
-        let network = match attack.word("surrogate") {
-            "self" => cell.parents.first()?,
-            "all-relu" | "linear" => return None,
-            name => spec.surrogates.get(name)?,
-        };
-        let alone = ["", "false"].contains(&attack.word("reference_rng"));
-        if !alone || attack.word("loss") == "kl-teacher" {
+        // An attack without the choice has no images that another could reuse.
+        if !attack.chooses_network() || attack.reference_rng() || attack.loss() == Loss::KlTeacher {
             return None;
         }
-        let plain = |attack: &AttackSpec| attack.with("surrogate", "self")?.with("branch", "same");
+        let network = match attack.surrogate() {
+            Surrogate::Own => cell.parents.first()?,
+            other => spec.surrogates.get(other.other()?)?,
+        };
         let itself = EvaluateSpec {
-            conditions: vec![Condition::Attack(plain(attack).ok()?)],
+            conditions: vec![Condition::Attack(attack.on_itself())],
             surrogates: BTreeMap::new(),
             images: None,
             branches: None,
