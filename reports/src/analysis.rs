@@ -5,8 +5,9 @@ use crate::format::AttackNames;
 use crate::metrics::bootstrap::{self, Bootstrap};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
-    AccuracyCount, BootstrapComparison, BranchPolicy, Comparison, Diagnosis, DiagnosisVerdict, Gap, Link,
-    Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction, triple,
+    AccuracyCount, BootstrapComparison, BranchPolicy, Columns, Comparison, Diagnosis, DiagnosisVerdict, Gap,
+    Link, Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction,
+    triple,
 };
 use crate::runs::Runs;
 
@@ -15,6 +16,8 @@ use crate::runs::Runs;
 pub struct Analysis {
     /// The runs.
     pub runs: Runs,
+    /// What each kind of number is measured on.
+    pub columns: Columns,
     /// Accuracy per model, reading and condition.
     pub tally: AccuracyCount,
     /// Every model's answers as plain columns, in the runs' order of models.
@@ -52,15 +55,16 @@ impl Analysis {
             .iter()
             .map(PredictionMatrix::of)
             .collect::<Result<_, _>>()?;
-        let tally = AccuracyCount::of(&runs, &matrices);
-        let triples = triple::triples(&runs, &matrices, &tally);
+        let columns = Columns::of(&runs, &matrices);
+        let tally = AccuracyCount::of(&runs, &matrices, &columns);
+        let triples = triple::triples(&runs, &matrices, &tally, &columns);
         let images = matrices
             .iter()
             .map(|matrix| matrix.images.len())
             .max()
             .unwrap_or(0);
         let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
-        let measured = mce::measure(&runs, &matrices, &bootstrap);
+        let measured = mce::measure(&runs, &matrices, &columns, &bootstrap);
         let diagnoses = diagnosis::diagnoses(&runs, &matrices);
         Ok(Self {
             names: AttackNames::of(&runs.attacks()),
@@ -72,6 +76,7 @@ impl Analysis {
             resampled: bootstrap_comparison::comparisons(&runs, &matrices, &measured, &bootstrap),
             link: Link::default(),
             matrices,
+            columns,
             measured,
             tally,
             triples,

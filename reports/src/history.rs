@@ -8,10 +8,10 @@ use crate::figures::{self, Figure};
 use crate::files;
 use crate::format;
 use crate::metrics::steps::{Segment, segments};
-use crate::metrics::{BranchPolicy, Estimate};
+use crate::metrics::{BranchPolicy, Estimate, MeasuredOn, Quantity};
 use crate::runs::Runs;
 use rlnet_suites::Condition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The series' file.
@@ -20,6 +20,9 @@ pub const FILE: &str = "history.parquet";
 /// What to do about a damaged series.
 const CURE: &str = "put a copy of it in its place, or move it away: the nights whose folders are there are then \
                     added anew, those that were deleted are lost with it";
+
+/// What NPA is measured on where nothing else is said.
+const WHOLE_BENCHMARK: &str = "the 15 corruptions of the benchmark at severities 1, 2, 3, 4 and 5";
 
 /// One number of one night.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +37,8 @@ pub struct HistoryRow {
     pub model: String,
     /// How it is read.
     pub policy: String,
-    /// `CA`, `NPA`, `AdvA`, or an attack.
+    /// `CA`, `NPA` (with its conditions where these are not the whole benchmark), `AdvA` with its
+    /// attack, or an attack.
     pub measure: String,
     /// The share.
     pub value: f64,
@@ -227,14 +231,21 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
                 images: estimate.images,
             });
         };
+        // A number over other conditions is another number, with a line of its own.
+        let npa = match analysis.columns.set(&Quantity::Npa).map(MeasuredOn::said) {
+            Some(set) if set != WHOLE_BENCHMARK => format!("NPA over {set}"),
+            _ => "NPA".to_owned(),
+        };
+        let headline = analysis.runs.headline.as_ref();
+        let adva = headline.map_or_else(String::new, |attack| analysis.names.get(attack));
         let known = [
-            ("CA", &triple.ca),
-            ("NPA", &triple.natural.npa),
-            ("AdvA", &triple.adva),
+            ("CA".to_owned(), &triple.ca),
+            (npa, &triple.natural.npa),
+            (format!("AdvA ({adva})"), &triple.adva),
         ];
         for (name, known) in known {
             if let Ok(estimate) = known {
-                add(name.to_owned(), estimate);
+                add(name, estimate);
             }
         }
         let Some(model) = analysis.runs.model(&triple.model) else {
@@ -256,10 +267,19 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
     Ok(points)
 }
 
+/// The lines: one for each number, and for each count of images that it was measured on.
 fn lines(points: Vec<HistoryRow>) -> Vec<NumberHistory> {
+    let name = |point: &HistoryRow| format!("{}, {}, {}", point.model, point.policy, point.measure);
+    let mut counts: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for point in &points {
+        counts.entry(name(point)).or_default().insert(point.images);
+    }
     let mut groups: BTreeMap<String, Vec<HistoryRow>> = BTreeMap::new();
     for point in points {
-        let name = format!("{}, {}, {}", point.model, point.policy, point.measure);
+        let name = match counts[&name(&point)].len() {
+            1 => name(&point),
+            _ => format!("{} on {} images", name(&point), point.images),
+        };
         groups.entry(name).or_default().push(point);
     }
     let line = |(name, points): (String, Vec<HistoryRow>)| {

@@ -5,8 +5,9 @@ use crate::model::Model;
 use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
+use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// All runs of a report.
@@ -211,31 +212,56 @@ fn run_label(run: &Run) -> String {
     folder.unwrap_or_else(|| run.plan.suite.clone())
 }
 
-/// Models are only comparable, and paired tests only possible, on the same test images.
+/// Models are only comparable, and paired tests only possible, on the same test images: of one
+/// checksum, whatever their folder is called, and as many of them.
 fn same_images(runs: &[Run]) -> Result<(), ReportError> {
-    let mut seen: BTreeMap<(String, String, Option<u32>), &Run> = BTreeMap::new();
+    let mut first: Option<(&Run, &DataSpec)> = None;
     for run in runs {
         let measures = |cell: &&Cell| matches!(cell.spec, CellSpec::Evaluate(_));
-        for cell in run.plan.cells.iter().filter(measures) {
-            let data = &cell.data;
-            let key = (data.dataset.clone(), data.checksum.clone(), data.test);
-            seen.entry(key).or_insert(run);
+        for data in run.plan.cells.iter().filter(measures).map(|cell| &cell.data) {
+            let Some((other, known)) = first else {
+                first = Some((run, data));
+                continue;
+            };
+            // A limit that leaves no image out is none: the rows say which images were used.
+            let images = clean_images(run)?;
+            let as_many = data.test == known.test || !images.is_empty() && images == clean_images(other)?;
+            if data.checksum != known.checksum || !as_many {
+                return Err(unlike((other, known), (run, data)));
+            }
         }
     }
-    let mut sets = seen.iter();
-    if let (Some((a, in_a)), Some((b, in_b))) = (sets.next(), sets.next()) {
-        let say = |key: &(String, String, Option<u32>)| match key.2 {
-            Some(n) => format!("the first {n} test images of {}", key.0),
-            None => format!("all test images of {}", key.0),
-        };
-        return Err(ReportError::Unfit {
-            what: format!("{} together with {}", in_a.dir.display(), in_b.dir.display()),
-            message: format!(
-                "they were measured on different images ({}; {}), so their numbers cannot stand in one table; make one report for each",
-                say(a),
-                say(b)
-            ),
-        });
-    }
     Ok(())
+}
+
+/// The images of a run's clean rows.
+fn clean_images(run: &Run) -> Result<BTreeSet<u32>, ReportError> {
+    let clean = || {
+        let rows = run.outcomes.clone().lazy();
+        let rows = rows.filter(col("condition").eq(lit("clean"))).collect()?;
+        let images = rows.column("image")?.u32()?.iter().flatten().collect();
+        PolarsResult::Ok(images)
+    };
+    clean().map_err(|error| ReportError::make("the images of the clean rows", error))
+}
+
+fn unlike((in_a, a): (&Run, &DataSpec), (in_b, b): (&Run, &DataSpec)) -> ReportError {
+    let said = |data: &DataSpec| {
+        let checksum = match a.dataset == b.dataset && a.checksum != b.checksum {
+            true => format!(" with checksum {}", data.checksum),
+            false => String::new(),
+        };
+        match data.test {
+            Some(n) => format!("the first {n} test images of {}{checksum}", data.dataset),
+            None => format!("all test images of {}{checksum}", data.dataset),
+        }
+    };
+    ReportError::Unfit {
+        what: format!("{} together with {}", in_a.dir.display(), in_b.dir.display()),
+        message: format!(
+            "they were measured on different images ({}; {}), so their numbers cannot stand in one table; make one report for each",
+            said(a),
+            said(b)
+        ),
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::analysis::Analysis;
 use crate::format;
+use crate::metrics::Quantity;
 use crate::runs::Runs;
 use crate::sources;
 use rlnet_suites::Condition;
@@ -30,8 +31,8 @@ pub fn facts(analysis: &Analysis) -> Vec<Fact> {
     facts.push(fact(
         "Corruptions",
         match setups.as_slice() {
-            [] => corruption_set(runs),
-            some => format!("{}; images: {}", corruption_set(runs), some.join("; ")),
+            [] => corruption_set(analysis),
+            some => format!("{}; images: {}", corruption_set(analysis), some.join("; ")),
         },
     ));
     facts.push(fact(
@@ -44,26 +45,51 @@ pub fn facts(analysis: &Analysis) -> Vec<Fact> {
     facts
 }
 
-/// `15 corruptions at severities 1, 3 and 5`.
-pub fn corruption_set(runs: &Runs) -> String {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    let mut severities: BTreeSet<u8> = BTreeSet::new();
-    for condition in runs.conditions() {
-        if let Condition::Corruption { name, severity } = condition
-            && BENCHMARK.contains(&name.as_str())
-        {
-            names.insert(name);
-            severities.insert(severity);
-        }
+/// `the 15 corruptions of the benchmark at severities 1, 3 and 5`: what NPA is measured on.
+pub fn corruption_set(analysis: &Analysis) -> String {
+    let Some(set) = analysis.columns.set(&Quantity::Npa) else {
+        return "no corruptions".to_owned();
+    };
+    let (mut names, mut severities) = (BTreeSet::new(), BTreeSet::new());
+    for (name, severity) in set.conditions.iter().filter_map(Condition::corruption) {
+        names.insert(name);
+        severities.insert(severity);
+    }
+    if names.len() == BENCHMARK.len() {
+        return set.said();
     }
     let levels: Vec<String> = severities.iter().map(u8::to_string).collect();
-    let levels = format::list(&levels);
-    match names.len() {
-        0 => "no corruptions".to_owned(),
-        all if all == BENCHMARK.len() => {
-            format!("the 15 corruptions of the benchmark at severities {levels}")
-        }
-        n => format!("only {n} of the 15 corruptions of the benchmark at severities {levels}"),
+    let word = if levels.len() == 1 {
+        "severity"
+    } else {
+        "severities"
+    };
+    format!(
+        "only {} of the 15 corruptions of the benchmark at {word} {}",
+        names.len(),
+        format::list(&levels)
+    )
+}
+
+/// `; NPA on 1,000 of them, AdvA on 200`: where a number of the triple has fewer images than CA.
+pub fn fewer_images(analysis: &Analysis) -> String {
+    let all = images(analysis);
+    let headline = analysis.runs.headline.clone().map(Condition::Attack);
+    let quantities = [
+        ("CA", Some(Quantity::Accuracy(Condition::Clean))),
+        ("NPA and mCE", Some(Quantity::Npa)),
+        ("AdvA", headline.map(Quantity::Accuracy)),
+    ];
+    let fewer: Vec<String> = quantities
+        .into_iter()
+        .filter_map(|(name, quantity)| {
+            let count = analysis.columns.set(&quantity?)?.images.len() as u64;
+            (count > 0 && count < all).then(|| format!("{name}: {} images only", format::thousands(count)))
+        })
+        .collect();
+    match fewer.is_empty() {
+        true => String::new(),
+        false => format!(" {}.", fewer.join("; ")),
     }
 }
 
@@ -98,6 +124,7 @@ fn datasets(analysis: &Analysis) -> Vec<String> {
         None => format!("all {what} images"),
     };
     let mut all: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     for data in runs.iter().flat_map(|run| &run.plan.cells).map(|cell| &cell.data) {
         // Some stages may be trained on other images than the models are measured on.
         let measured = runs
@@ -112,7 +139,8 @@ fn datasets(analysis: &Analysis) -> Vec<String> {
             count(data.test, "test"),
             data.checksum
         );
-        if !all.contains(&text) {
+        // One data set may have been named in several ways.
+        if seen.insert((&data.checksum, data.train, data.test)) {
             all.push(text);
         }
     }

@@ -69,7 +69,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     );
     let caption = format!(
         "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.{}",
-        corruption_set(&analysis.runs),
+        corruption_set(analysis),
         chosen.said()
     );
     let drawing = Dots { models: names, rows };

@@ -63,7 +63,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     );
     let caption = format!(
         "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.{}",
-        corruption_set(&analysis.runs)
+        corruption_set(analysis)
             .split(" at severities")
             .next()
             .unwrap_or_default(),

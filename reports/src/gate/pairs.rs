@@ -4,14 +4,25 @@ use super::Side;
 use super::check::{Limits, Question};
 use crate::format;
 use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::measured_on::said;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::gate::{GateMetric, Rule};
 use rlnet_suites::{AttackSpec, Condition, Gate};
+use std::collections::BTreeSet;
 
-/// A number: its name, and the conditions behind it in the older and in the newer run.
-type Number = (String, Vec<Condition>, Vec<Condition>);
+/// A number of both runs.
+struct Number {
+    /// Its name; where the runs measured it on different conditions, what is compared.
+    measure: String,
+    /// The conditions behind it in the older run, as far as they are compared.
+    before: Vec<Condition>,
+    /// The same in the newer run.
+    after: Vec<Condition>,
+    /// Why a part of it, or all of it, cannot be compared.
+    lost: Option<String>,
+}
 
 /// All questions, and why some that the older run can answer cannot be asked of the newer.
 pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, Vec<String>) {
@@ -23,27 +34,20 @@ pub(super) fn questions(old: &Side, new: &Side, gate: &Gate) -> (Vec<Question>, 
             }
             let found = new.runs.models.iter().position(|other| other.name == model.name);
             let Some(at) = found else {
-                let said = format!("model `{}` is no longer evaluated", model.name);
-                if !missing.contains(&said) {
-                    missing.push(said);
-                }
+                missing.push(format!("model `{}` is no longer evaluated", model.name));
                 continue;
             };
             let pair = (matrix, &new.matrices[at]);
-            for (measure, before, after) in numbers(rule, old, new, model, &new.runs.models[at]) {
+            for number in numbers(rule, old, new, model, &new.runs.models[at]) {
                 for policy in policies(rule, model) {
-                    ask(
-                        &mut questions,
-                        &mut missing,
-                        pair,
-                        (model, policy),
-                        (&measure, &before, &after),
-                        rule,
-                    );
+                    ask(&mut questions, &mut missing, pair, (model, policy), &number, rule);
                 }
+                missing.extend(number.lost.map(|why| format!("{}, {why}", model.name)));
             }
         }
     }
+    let mut known = BTreeSet::new();
+    missing.retain(|why| known.insert(why.clone()));
     // One number may be named by two rules: it is tested once, under the first.
     let mut seen: Vec<(String, BranchPolicy, Vec<Condition>)> = Vec::new();
     questions.retain(|question: &Question| {
@@ -78,10 +82,16 @@ fn ask(
     missing: &mut Vec<String>,
     matrices: (&PredictionMatrix, &PredictionMatrix),
     (model, policy): (&Model, BranchPolicy),
-    (measure, before, after): (&str, &[Condition], &[Condition]),
+    number: &Number,
     rule: &Rule,
 ) {
-    let Some(old) = shares(matrices.0, policy, before) else {
+    let Number {
+        measure,
+        before,
+        after,
+        ..
+    } = number;
+    let Some(old) = shares(matrices.0, policy, before).filter(|_| !before.is_empty()) else {
         return;
     };
     let Some(new) = shares(matrices.1, policy, after).filter(|_| !after.is_empty()) else {
@@ -109,11 +119,27 @@ fn ask(
         ));
         return;
     }
+    let answered = [&old, &new].map(|shares| shares.iter().flatten().count());
+    let [was, is] = answered;
+    if images.len() < was {
+        missing.push(format!(
+            "{}, {measure}: measured on {was} images before and on {is} now; only {} are the same",
+            model.name,
+            images.len()
+        ));
+    }
+    let measure = match answered.iter().all(|count| *count == images.len()) {
+        true => measure.clone(),
+        false => format!(
+            "{measure} on the {} images of both ({was} before, {is} now)",
+            images.len()
+        ),
+    };
     questions.push(Question {
         model: model.name.clone(),
         policy,
-        measure: measure.to_owned(),
-        conditions: (before.to_vec(), after.to_vec()),
+        measure,
+        conditions: (before.clone(), after.clone()),
         images,
         old: a,
         new: b,
@@ -173,10 +199,21 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
         all.filter(|condition| matches!(condition, Condition::Corruption { name, .. } if keep(name)))
             .collect()
     };
-    let both =
-        |name: String, keep: &dyn Fn(&str) -> bool| (name, corrupted(before, keep), corrupted(after, keep));
+    let both = |name: String, keep: &dyn Fn(&str) -> bool| {
+        shared(name, corrupted(before, keep), corrupted(after, keep))
+    };
+    let number = |measure: String, before: Vec<Condition>, after: Vec<Condition>| Number {
+        measure,
+        before,
+        after,
+        lost: None,
+    };
     let numbers: Vec<Number> = match rule.metric {
-        GateMetric::Ca => vec![("CA".to_owned(), vec![Condition::Clean], vec![Condition::Clean])],
+        GateMetric::Ca => vec![number(
+            "CA".to_owned(),
+            vec![Condition::Clean],
+            vec![Condition::Clean],
+        )],
         GateMetric::Npa => vec![both("NPA".to_owned(), &|name| BENCHMARK.contains(&name))],
         GateMetric::Corruptions => {
             let names = BENCHMARK.iter().chain(&EXTRA);
@@ -191,7 +228,7 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
                 (Some(was), Some(is)) if was != is => format!("AdvA: {}", renamed(was, is, before, after)),
                 _ => "AdvA".to_owned(),
             };
-            vec![(name, of(was), of(is))]
+            vec![number(name, of(was), of(is))]
         }
         GateMetric::Attacks => {
             let pairs = twins(before, after).into_iter().map(|(attack, twin)| {
@@ -200,15 +237,42 @@ fn numbers(rule: &Rule, old: &Side, new: &Side, before: &Model, after: &Model) -
                     _ => format::attack(&attack, &attacks(before)),
                 };
                 let twin = twin.map(Condition::Attack).into_iter().collect();
-                (name, vec![Condition::Attack(attack)], twin)
+                number(name, vec![Condition::Attack(attack)], twin)
             });
             pairs.collect()
         }
     };
     numbers
         .into_iter()
-        .filter(|(_, before, _)| !before.is_empty())
+        .filter(|number| !number.before.is_empty() || number.lost.is_some())
         .collect()
+}
+
+/// A mean over corrupted conditions, over those that both runs have.
+fn shared(name: String, before: Vec<Condition>, after: Vec<Condition>) -> Number {
+    let kept = before.iter().filter(|condition| after.contains(condition));
+    let common: Vec<Condition> = kept.cloned().collect();
+    let lost = common.len() < before.len();
+    // A number that is gone altogether is said to be missing.
+    if after.is_empty() || (!lost && common.len() == after.len()) {
+        return Number {
+            measure: name,
+            before,
+            after,
+            lost: None,
+        };
+    }
+    let (was, is) = (said(&before), said(&after));
+    let lost = lost.then(|| match common.is_empty() {
+        true => format!("{name}: measured on {was} before and on {is} now, which cannot be compared"),
+        false => format!("{name}: measured on {was} before, and now only on {is}"),
+    });
+    Number {
+        measure: format!("{name} over {} ({was} before, {is} now)", said(&common)),
+        before: common.clone(),
+        after: common,
+        lost,
+    }
 }
 
 /// Each attack on the older model with the one on the newer that it is compared with: itself,

@@ -4,6 +4,7 @@
 use crate::metrics::bits::Answers;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -30,16 +31,28 @@ pub fn by_image(matrix: &PredictionMatrix, policy: BranchPolicy) -> ByImage {
 /// Counts of right answers per model, reading and condition.
 #[derive(Debug, Clone, Default)]
 pub struct AccuracyCount {
-    counts: BTreeMap<(String, BranchPolicy), BTreeMap<Condition, Estimate>>,
+    counts: BTreeMap<(String, BranchPolicy), BTreeMap<Condition, Known<Estimate>>>,
 }
 
 impl AccuracyCount {
     /// Counts everything once; `grids` are the models' answers, in their order.
-    pub fn of(runs: &Runs, matrices: &[PredictionMatrix]) -> Self {
+    pub fn of(runs: &Runs, matrices: &[PredictionMatrix], columns: &Columns) -> Self {
         let mut counts = BTreeMap::new();
         for (model, matrix) in runs.models.iter().zip(matrices) {
+            let refused: BTreeMap<&Condition, Unknown> = (matrix.conditions().into_iter())
+                .filter_map(|condition| {
+                    let quantity = Quantity::Accuracy(condition.clone());
+                    Some((condition, columns.admit(model, matrix, &quantity).err()?))
+                })
+                .collect();
             for policy in model.policies() {
-                counts.insert((model.name.clone(), policy), count(matrix, policy));
+                let mut counted = count(matrix, policy);
+                for (condition, known) in &mut counted {
+                    if let Some(why) = refused.get(condition) {
+                        *known = Err(why.clone());
+                    }
+                }
+                counts.insert((model.name.clone(), policy), counted);
             }
         }
         Self { counts }
@@ -55,14 +68,16 @@ impl AccuracyCount {
             .get(&(model.name.clone(), policy))
             .and_then(|counts| counts.get(condition))
             .cloned()
-            .ok_or_else(|| match model.cell_of(condition) {
-                Some(id) => Unknown::Unfinished(format!("cell {id}")),
-                None => Unknown::because("not part of the suite"),
+            .unwrap_or_else(|| {
+                Err(match model.cell_of(condition) {
+                    Some(id) => Unknown::Unfinished(format!("cell {id}")),
+                    None => Unknown::because("not part of the suite"),
+                })
             })
     }
 }
 
-fn count(matrix: &PredictionMatrix, policy: BranchPolicy) -> BTreeMap<Condition, Estimate> {
+fn count(matrix: &PredictionMatrix, policy: BranchPolicy) -> BTreeMap<Condition, Known<Estimate>> {
     let mut counts = BTreeMap::new();
     for condition in matrix.conditions() {
         let Some(answers) = matrix.right(policy, condition) else {
@@ -73,7 +88,7 @@ fn count(matrix: &PredictionMatrix, policy: BranchPolicy) -> BTreeMap<Condition,
             right += u64::from(answer);
             n += 1;
         }
-        counts.insert(condition.clone(), Estimate::of_images(right, n));
+        counts.insert(condition.clone(), Ok(Estimate::of_images(right, n)));
     }
     counts
 }

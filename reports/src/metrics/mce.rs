@@ -11,6 +11,7 @@ use crate::metrics::anchors::{ANCHORS, Anchor};
 use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Known, Unknown};
+use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -102,12 +103,7 @@ impl Definition {
     /// # Errors
     /// When something was not measured, or the base makes no error.
     pub fn ce(&self, at: usize, own: &Profile, baseline: Option<&Profile>) -> Known<f64> {
-        let name = BENCHMARK
-            .iter()
-            .chain(&EXTRA)
-            .nth(at)
-            .copied()
-            .unwrap_or_default();
+        let name = corruption_at(at);
         let missing = |who: &str| Unknown::because(format!("{who} has no error rate on {name}"));
         let error = own.errors[at].ok_or_else(|| missing("the model"))?;
         let lost = |who: &str, profile: &Profile, error: f64| match (self.relative, profile.clean) {
@@ -179,8 +175,20 @@ impl Measured {
         self.comparable(definition)?;
         let base = baseline.map(|other| &other.profile);
         let value = definition.mce(&self.profile, base)?;
+        (0..definition.over).try_for_each(|at| has_denominator(definition, at, baseline))?;
         let (low, high) = interval(&self.resampled_mce(definition, baseline));
         Ok(Ratio { value, low, high })
+    }
+
+    /// CE of one corruption (its place in the list of all) in one definition, as a ratio.
+    ///
+    /// # Errors
+    /// As [`Self::mce`].
+    pub fn ce(&self, definition: &Definition, at: usize, baseline: Option<&Self>) -> Known<f64> {
+        self.comparable(definition)?;
+        let ce = definition.ce(at, &self.profile, baseline.map(|other| &other.profile))?;
+        has_denominator(definition, at, baseline)?;
+        Ok(ce)
     }
 
     /// One definition's number in every resample.
@@ -208,22 +216,73 @@ impl Measured {
     }
 }
 
+/// Whether what a ratio divides by can be told from zero: a baseline's loss on a corruption whose
+/// 95 % interval reaches zero makes a ratio of any size.
+fn has_denominator(definition: &Definition, at: usize, baseline: Option<&Measured>) -> Known<()> {
+    let Some(baseline) = baseline.filter(|_| definition.base == Base::Baseline) else {
+        return Ok(());
+    };
+    let loss = |profile: &Profile| {
+        let clean = if definition.relative { profile.clean? } else { 0.0 };
+        Some(profile.errors[at]? - clean)
+    };
+    let losses: Vec<f64> = baseline.resampled.iter().filter_map(loss).collect();
+    let (low, _) = interval(&losses);
+    if low > 0.0 {
+        return Ok(());
+    }
+    let what = if definition.relative {
+        "loss of accuracy"
+    } else {
+        "error"
+    };
+    Err(Unknown::because(format!(
+        "the {what} of the baseline {} on {} cannot be told from zero",
+        baseline.model,
+        corruption_at(at)
+    )))
+}
+
+/// Name of a corruption by its place in the list of all.
+fn corruption_at(at: usize) -> &'static str {
+    let mut names = BENCHMARK.iter().chain(&EXTRA).skip(at);
+    names.next().copied().unwrap_or_default()
+}
+
 /// Measures every reading of every model; what is missing is absent.
-pub fn measure(runs: &Runs, matrices: &[PredictionMatrix], bootstrap: &Bootstrap) -> Vec<Measured> {
+pub fn measure(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    columns: &Columns,
+    bootstrap: &Bootstrap,
+) -> Vec<Measured> {
     let mut all = Vec::new();
     for (model, matrix) in runs.models.iter().zip(matrices) {
+        let admit = |name: &str| {
+            let quantity = Quantity::Corruption(name.to_owned());
+            columns.admit(model, matrix, &quantity).is_ok()
+        };
         for policy in model.policies() {
-            all.push(of(model, matrix, policy, bootstrap));
+            all.push(of(model, matrix, policy, (&admit, bootstrap)));
         }
     }
     all
 }
 
 /// One reading of one model.
-fn of(model: &Model, matrix: &PredictionMatrix, policy: BranchPolicy, bootstrap: &Bootstrap) -> Measured {
+fn of(
+    model: &Model,
+    matrix: &PredictionMatrix,
+    policy: BranchPolicy,
+    (admit, bootstrap): (&dyn Fn(&str) -> bool, &Bootstrap),
+) -> Measured {
     let mut severities: Vec<u8> = Vec::new();
     let errors: [Option<Vec<f32>>; ALL] = std::array::from_fn(|at| {
-        let name = BENCHMARK.iter().chain(&EXTRA).nth(at)?;
+        let name = BENCHMARK
+            .iter()
+            .chain(&EXTRA)
+            .nth(at)
+            .filter(|name| admit(name))?;
         let planned: Vec<&Condition> = model
             .planned
             .iter()

@@ -7,6 +7,7 @@
 
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use rlnet_suites::Condition;
@@ -22,6 +23,8 @@ pub struct Natural {
     pub corruptions: BTreeMap<String, Estimate>,
     /// Accuracy per severity, over the benchmark's corruptions.
     pub severities: BTreeMap<u32, Estimate>,
+    /// Why corruptions are left out that were not measured as those of the other models.
+    pub unlike: BTreeMap<String, Unknown>,
     /// Each image's own mean accuracy, for paired comparisons.
     pub per_image: BTreeMap<u32, f64>,
 }
@@ -53,8 +56,27 @@ impl Natural {
                 .into_iter()
                 .map(|(severity, shares)| (severity, mean(&[&shares])))
                 .collect(),
+            unlike: BTreeMap::new(),
             per_image,
         }
+    }
+
+    /// Without the means that cannot stand beside those of the other models.
+    #[must_use]
+    pub fn in_columns(mut self, columns: &Columns, model: &Model, matrix: &PredictionMatrix) -> Self {
+        if let Err(why) = columns.admit(model, matrix, &Quantity::Npa) {
+            self.npa = self.npa.and(Err(why));
+            self.severities.clear();
+            self.per_image.clear();
+        }
+        for name in self.corruptions.keys() {
+            let quantity = Quantity::Corruption(name.clone());
+            if let Err(why) = columns.admit(model, matrix, &quantity) {
+                self.unlike.insert(name.clone(), why);
+            }
+        }
+        self.corruptions.retain(|name, _| !self.unlike.contains_key(name));
+        self
     }
 
     /// Mean error over corruptions and severities, not normalised by any model.
@@ -78,9 +100,17 @@ impl Natural {
             if !BENCHMARK.contains(&name.as_str()) {
                 continue;
             }
+            // An error that its interval is as wide as on either side may be none.
+            let told = |other: &Estimate| 1.0 - other.value > 0.5 * (other.high - other.low);
             match baseline.corruptions.get(name) {
-                Some(other) if other.value < 1.0 => ratios.push((1.0 - own.value) / (1.0 - other.value)),
-                Some(_) => return Err(Unknown::because(format!("the baseline makes no error on {name}"))),
+                Some(other) if other.value < 1.0 && told(other) => {
+                    ratios.push((1.0 - own.value) / (1.0 - other.value))
+                }
+                Some(_) => {
+                    return Err(Unknown::because(format!(
+                        "the error of the baseline on {name} cannot be told from zero"
+                    )));
+                }
                 None => {
                     return Err(Unknown::because(format!(
                         "the baseline was not measured on {name}"

@@ -125,6 +125,27 @@ impl PredictionMatrix {
         all
     }
 
+    /// The images that were answered under all of some conditions, through some branch.
+    pub fn answered<'a>(&self, conditions: impl IntoIterator<Item = &'a Condition>) -> Vec<u32> {
+        let mut all: Option<Vec<bool>> = None;
+        for condition in conditions {
+            let first = (condition.clone(), Branch::ALL[0]);
+            let found = self.predictions.range(first..).next();
+            let Some((_, seen)) = found.filter(|((known, _), _)| known == condition) else {
+                return Vec::new();
+            };
+            let seen = seen.right.iter().map(Option::is_some);
+            all = Some(match all {
+                None => seen.collect(),
+                Some(all) => all.iter().zip(seen).map(|(all, seen)| *all && seen).collect(),
+            });
+        }
+        let images = self.images.iter().zip(all.into_iter().flatten());
+        images
+            .filter_map(|(image, seen)| seen.then_some(*image))
+            .collect()
+    }
+
     /// The predictions that a reading looks at; none when one of them is not there.
     pub fn predictions(
         &self,

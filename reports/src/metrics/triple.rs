@@ -4,6 +4,7 @@
 use crate::metrics::accuracy_count::AccuracyCount;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::measured_on::Columns;
 use crate::metrics::natural::Natural;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
@@ -37,11 +38,16 @@ impl Triple {
 }
 
 /// All triples of a report.
-pub fn triples(runs: &Runs, matrices: &[PredictionMatrix], tally: &AccuracyCount) -> Vec<Triple> {
+pub fn triples(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    tally: &AccuracyCount,
+    columns: &Columns,
+) -> Vec<Triple> {
     let mut all = Vec::new();
     for (model, matrix) in runs.models.iter().zip(matrices) {
         for policy in model.policies() {
-            all.push(triple(runs, tally, (model, matrix), policy));
+            all.push(triple(runs, (tally, columns), (model, matrix), policy));
         }
     }
     all
@@ -49,7 +55,7 @@ pub fn triples(runs: &Runs, matrices: &[PredictionMatrix], tally: &AccuracyCount
 
 fn triple(
     runs: &Runs,
-    tally: &AccuracyCount,
+    (tally, columns): (&AccuracyCount, &Columns),
     (model, matrix): (&Model, &PredictionMatrix),
     policy: BranchPolicy,
 ) -> Triple {
@@ -61,7 +67,7 @@ fn triple(
         model: model.name.clone(),
         policy,
         ca: tally.accuracy(model, policy, &Condition::Clean),
-        natural: Natural::of(model, matrix, policy),
+        natural: Natural::of(model, matrix, policy).in_columns(columns, model, matrix),
         adva,
     }
 }

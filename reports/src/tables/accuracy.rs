@@ -8,7 +8,7 @@ use crate::glossary::{self, REDUCTION, RELUS, Term};
 use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Known, Stronger, Triple, Unknown};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
-use crate::setup::{corruption_set, headline, images};
+use crate::setup::{corruption_set, fewer_images, headline, images};
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::{self, BENCHMARK};
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ pub fn main(analysis: &Analysis) -> Table {
     let rows = views(analysis).filter_map(|view| {
         let triple = analysis.triple(&view.model.name, view.policy)?;
         let (relus, reduction) = relus(view.model);
-        let natural = format!("{}, {}", corruption_set(&analysis.runs), view.cells(is_benchmark));
+        let natural = format!("{}, {}", corruption_set(analysis), view.cells(is_benchmark));
         let adva = (analysis.runs.headline.as_ref())
             .map(|spec| view.source(&Condition::Attack(spec.clone())))
             .unwrap_or_default();
@@ -88,10 +88,11 @@ pub fn main(analysis: &Analysis) -> Table {
         "main",
         "Accuracy on clean, corrupted and attacked images",
         format!(
-            "Percent of {} test images that are classified correctly, with 95 % intervals. NPA: {}; mCE is 100 minus NPA. AdvA: {}.",
+            "Percent of {} test images that are classified correctly, with 95 % intervals. NPA: {}; mCE is 100 minus NPA. AdvA: {}.{}",
             format::thousands(images(analysis)),
-            corruption_set(&analysis.runs),
+            corruption_set(analysis),
             headline(&analysis.runs).unwrap_or_else(|| "no attack".to_owned()),
+            fewer_images(analysis),
         ),
         columns(READ, own.into_iter().chain(trust_column)),
         rows.collect(),
@@ -122,7 +123,8 @@ fn corruptions(analysis: &Analysis) -> Table {
         let share = |name: &&str| {
             let from = view.cells(|condition| is_corruption(condition, name));
             let known = triple.natural.corruptions.get(*name).cloned();
-            let known = known.ok_or_else(|| Unknown::Unfinished(from.clone()));
+            let unlike = || triple.natural.unlike.get(*name).cloned();
+            let known = known.ok_or_else(|| unlike().unwrap_or_else(|| Unknown::Unfinished(from.clone())));
             Cell::share(&known, &format!("{name}, {from}"))
         };
         let npa = Cell::share(&triple.natural.npa, &view.cells(is_benchmark));
@@ -139,7 +141,7 @@ fn corruptions(analysis: &Analysis) -> Table {
         "Accuracy per corruption",
         format!(
             "Percent correct, mean over severities, with 95 % intervals. Planned: {}.",
-            corruption_set(&analysis.runs)
+            corruption_set(analysis)
         ),
         columns(READ, own.chain([mean])),
         rows.collect(),

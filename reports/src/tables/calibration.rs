@@ -4,11 +4,10 @@ use super::by_branch::{READ, columns, views};
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary::ECE;
-use crate::metrics::BranchPolicy;
 use crate::metrics::calibration::{BINS, Calibration};
+use crate::metrics::{BranchPolicy, Quantity};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
-use rlnet_suites::corruption::BENCHMARK;
 
 /// The section.
 pub(crate) const SECTION: Section = Section {
@@ -93,12 +92,12 @@ impl ImageKind {
 
 /// Kinds of images, with their conditions.
 pub(crate) fn kinds(analysis: &Analysis) -> Vec<(ImageKind, Vec<Condition>)> {
-    let benchmark = |condition: &Condition| matches!(condition, Condition::Corruption { name, .. } if BENCHMARK.contains(&name.as_str()));
-    let corrupted = analysis.runs.conditions().into_iter().filter(benchmark).collect();
+    let corrupted = analysis.columns.set(&Quantity::Npa);
+    let corrupted = corrupted.map(|set| set.conditions.iter().cloned().collect());
     let attack = analysis.runs.headline.clone().map(Condition::Attack);
     [
         (ImageKind::Clean, vec![Condition::Clean]),
-        (ImageKind::Corrupted, corrupted),
+        (ImageKind::Corrupted, corrupted.unwrap_or_default()),
         (ImageKind::Attacked, attack.into_iter().collect()),
     ]
     .into_iter()

@@ -6,8 +6,9 @@ use crate::analysis::Analysis;
 use crate::format;
 use crate::glossary::{COMPARED, GAP, ORACLE};
 use crate::metrics::bootstrap::RESAMPLES;
-use crate::metrics::{BranchPolicy, Difference, Measure};
+use crate::metrics::{BranchPolicy, Difference, Measure, bootstrap_comparison};
 use crate::sections::{Place, Section, Show};
+use std::collections::BTreeSet;
 
 /// The section.
 pub(crate) const SECTION: Section = Section {
@@ -92,7 +93,7 @@ fn comparison(analysis: &Analysis) -> Table {
 }
 
 /// The same, and normalised errors, by the paired bootstrap.
-fn resampled(analysis: &Analysis) -> Table {
+pub fn resampled(analysis: &Analysis) -> Table {
     let baseline = analysis.runs.baseline.clone().unwrap_or_default();
     let columns = vec![
         Column::text("model", "Model"),
@@ -133,11 +134,20 @@ fn resampled(analysis: &Analysis) -> Table {
         "bootstrap",
         format!("Against the baseline {baseline}, by bootstrap"),
         format!(
-            "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first."
+            "{RESAMPLES} resamples of the test images, both models on the same ones; 95 % percentile intervals, two-sided p-values (normal, with the resamples' spread) raw and after Holm's adjustment over this table. mCE is divided by {baseline}'s errors (less is better); the relative form subtracts each network's clean error first.{}",
+            refused(analysis, &baseline)
         ),
         columns,
         rows.collect(),
     )
+}
+
+/// What is left out of the comparison by bootstrap, and why, where corruptions were measured.
+fn refused(analysis: &Analysis, baseline: &str) -> String {
+    let measured = analysis.measured.iter().filter(|found| found.model == baseline);
+    let measured = measured.filter(|found| !found.resampled.is_empty());
+    let why: BTreeSet<String> = measured.flat_map(bootstrap_comparison::refused).collect();
+    why.into_iter().map(|why| format!(" No {why}.")).collect()
 }
 
 fn relative_mce(analysis: &Analysis) -> Vec<String> {

@@ -93,14 +93,14 @@ fn ce(analysis: &Analysis) -> Table {
                 Cell::text(&model.name),
                 Cell::text(format::corruption(corruption)),
             ];
-            row.extend(definitions.iter().map(|definition| {
-                let ce = found.comparable(definition);
-                let base = baseline.map(|other| &other.profile);
-                match ce.and_then(|()| definition.ce(at, &found.profile, base)) {
-                    Ok(ce) => Cell::of(Value::Number(100.0 * ce)),
-                    Err(unknown) => Cell::of(Value::Absent(unknown)),
-                }
-            }));
+            row.extend(
+                definitions
+                    .iter()
+                    .map(|definition| match found.ce(definition, at, baseline) {
+                        Ok(ce) => Cell::of(Value::Number(100.0 * ce)),
+                        Err(unknown) => Cell::of(Value::Absent(unknown)),
+                    }),
+            );
             rows.push(row);
         }
     }
