@@ -3,6 +3,7 @@
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
+use crate::dataset::PICTURES;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::eval_request::EvalSubject;
@@ -285,6 +286,12 @@ pub(crate) fn identify(
         "spec": &spec,
         "versions": &versions,
     });
+    if let Some(name) = content.pointer_mut("/data/dataset")
+        && data.dataset.starts_with(PICTURES)
+    {
+        // Pictures are what their checksum says, wherever they are.
+        *name = PICTURES.into();
+    }
     if let Some(imported) = content
         .pointer_mut("/spec/imported")
         .and_then(serde_json::Value::as_object_mut)
@@ -363,6 +370,40 @@ mod tests {
         assert!(!same(&[], "b", "teacher"));
         assert!(same(&["evaluation.seed=1"], "a", "teacher"));
         assert!(!same(&["evaluation.seed=1"], "a", "teacher/fog"));
+    }
+
+    /// Pictures are the same wherever their folder is and however it is typed; other pictures, and
+    /// a data set that has a name, are not.
+    #[test]
+    fn pictures_are_their_checksum_and_not_their_path() {
+        let of = |dataset: &str, checksum: &str| {
+            let images = DataSpec {
+                dataset: dataset.to_owned(),
+                train: None,
+                test: None,
+                validation: 0.1,
+                seed: 0,
+                checksum: checksum.to_owned(),
+            };
+            let spec = find(&plan(&[], "a").cells, "rlnet/clean")
+                .expect("a cell")
+                .spec
+                .clone();
+            identify("net/clean", "net", Vec::new(), &images, spec, BTreeMap::new())
+        };
+        let flat = of("imagefolder:flat", "a");
+        for same in [
+            "imagefolder:./flat",
+            "imagefolder:/data/flat",
+            "imagefolder:flat/",
+            "imagefolder:copy",
+        ] {
+            assert_eq!(of(same, "a").id, flat.id, "{same}");
+            // What was typed stays readable.
+            assert_eq!(of(same, "a").data.dataset, same);
+        }
+        assert_ne!(of("imagefolder:flat", "b").id, flat.id);
+        assert_ne!(of("shapes", "a").id, of("textures", "a").id);
     }
 
     #[test]

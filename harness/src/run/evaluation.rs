@@ -67,7 +67,7 @@ impl Evaluation {
         let images = DataSpec {
             dataset: self.dataset.clone(),
             train: None,
-            test: self.limit,
+            test: data.limit,
             validation: rlnet_suites::suite::VALIDATION,
             seed: 0,
             checksum: data.checksum.clone(),

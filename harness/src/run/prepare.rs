@@ -3,6 +3,7 @@
 use crate::data::{Dataset, LoadOptions, Split, Tree, holdout, load_with};
 use crate::error::{Error, Result};
 use rlnet_suites::Suite;
+use rlnet_suites::dataset::NAMED;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Prepared {
     pub validation: Split,
     /// Test images.
     pub test: Split,
+    /// How many of the data set's test images these are, from the first; none where they are all.
+    pub limit: Option<u32>,
     /// Folders and file names, where the images are files.
     pub tree: Option<Tree>,
     /// The images of stages that are trained on another data set, by its name.
@@ -84,7 +87,10 @@ impl Prepared {
     }
 
     fn of(all: Dataset, dataset: &str, test: Option<u32>, train: Split, validation: Split) -> Result<Self> {
+        let named = NAMED.iter().find(|named| named.name == dataset);
+        let whole = named.map_or(all.test.len(), |named| named.test as usize);
         Ok(Self {
+            limit: test.filter(|images| (*images as usize) < whole),
             test: cut(dataset, &all.test, test, "test")?,
             name: all.name,
             classes: all.classes,
