@@ -106,7 +106,8 @@ pub struct Eval {
     batch: u32,
     #[command(flatten)]
     execution: ExecutionOptions,
-    /// Folder for results (default: out/eval-NAME)
+    /// Folder for results (default: out/eval-NAME; if that holds results of another model, other
+    /// images or another limit, out/eval-NAME-ID)
     #[arg(long, value_name = "DIR", value_parser = folder_only, help_heading = heading::OUTPUT)]
     out: Option<PathBuf>,
 }
@@ -122,7 +123,7 @@ impl Eval {
         let evaluation = self.evaluation(self.files(opened.file.clone())?, global)?;
         let name = evaluation.files.model.facts.name.clone();
         let planned = evaluation.plan(&global.data_dir(), &self.corrupted.folders(), self.diagnose)?;
-        let default = || Path::new("out").join(&planned.plan.suite);
+        let default = || RunDirectory::default_root(&planned.plan);
         let out = self.out.clone().unwrap_or_else(default);
         let execution = Execution {
             device: global.open_device()?,

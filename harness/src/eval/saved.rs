@@ -97,6 +97,28 @@ impl Saved {
         self.labels.extend(after.labels);
     }
 
+    /// `count` of the images, from place `first` on.
+    #[must_use]
+    pub fn part(self, first: usize, count: usize) -> Self {
+        let within = first..first + count;
+        let passes = |all: Vec<u32>| all.get(within.clone()).map(<[u32]>::to_vec).unwrap_or_default();
+        let made = self.made.into_iter().map(|(branch, made)| {
+            let images = Tensor::cat(&made.pieces, 0);
+            let part = BranchImages {
+                pieces: vec![images.narrow(0, first as i64, count as i64)],
+                forwards: passes(made.forwards),
+                backwards: passes(made.backwards),
+            };
+            (branch, part)
+        });
+        Self {
+            condition: self.condition,
+            made: made.collect(),
+            indices: self.indices[within.clone()].to_vec(),
+            labels: self.labels[within.clone()].to_vec(),
+        }
+    }
+
     /// Writes a file, whole or not at all.
     ///
     /// # Errors

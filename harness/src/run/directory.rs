@@ -8,8 +8,9 @@ use super::claim::{Claim, Claims};
 use super::shard;
 use crate::error::{Error, Result};
 use crate::files::{checksum, create_folder, sync_folder, write_json};
+use crate::progress::announce;
 use crate::train::stage::CHECKPOINT;
-use rlnet_suites::{CellId, CellRecord, Plan};
+use rlnet_suites::{Cell, CellId, CellRecord, Plan};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,38 @@ impl RunDirectory {
         root.join("cells").join(&id.0).join("cell.json").exists()
     }
 
+    /// The directory for results where a user names none: `out/NAME`; where that holds the results
+    /// of another model, other images or other settings, with which the plan has no cell in common,
+    /// one beside it, which is said. The same plan finds it again.
+    pub fn default_root(plan: &Plan) -> PathBuf {
+        let shared = Path::new("out").join(&plan.suite);
+        let Some(first) = plan.cells.first().filter(|_| Self::holds_another(&shared, plan)) else {
+            return shared;
+        };
+        let own = Path::new("out").join(format!(
+            "{}-{}",
+            plan.suite,
+            &first.id.0[..8.min(first.id.0.len())]
+        ));
+        announce(&format!(
+            "{} holds the results of another model, other images or other settings: these go to {} (--out names a folder)",
+            shared.display(),
+            own.display()
+        ));
+        own
+    }
+
+    /// Whether a folder has a plan that has no cell in common with this one: its report is about
+    /// something else.
+    pub fn holds_another(root: &Path, plan: &Plan) -> bool {
+        let known = fs::read(root.join("plan.json")).ok();
+        let known: Option<Plan> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        known.is_some_and(|known| {
+            let shared = |cell: &Cell| plan.cells.iter().any(|own| own.id == cell.id);
+            !known.cells.is_empty() && !known.cells.iter().any(shared)
+        })
+    }
+
     /// Where a cell in flight keeps its files.
     pub fn work_path(&self, id: &CellId) -> PathBuf {
         self.root.join("work").join(&id.0)
@@ -130,6 +163,13 @@ impl RunDirectory {
     /// When it cannot be written.
     pub fn own_plan(&self, plan: &Plan) -> Result<Claim> {
         let claim = self.claims.wait("plan", "draws the report")?;
+        if Self::holds_another(&self.root, plan) {
+            announce(&format!(
+                "{} held the results of other settings under this name: their cells stay, the report is now about these \
+                 (--out keeps both)",
+                self.root.display()
+            ));
+        }
         write_json(&self.root.join("plan.json"), plan)?;
         Ok(claim)
     }

@@ -6,7 +6,7 @@ use super::shard::{self, Shard, ShardHeader, ShardResult, ShardResults};
 use super::{heartbeat, provenance};
 use crate::data::images_to_tensor;
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::evaluate::count;
 use crate::eval::{
     AttackCache, EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved,
@@ -105,6 +105,11 @@ impl Executor<'_> {
             if pieces.is_complete(shard) || self.directory.is_done(&cell.id) {
                 continue;
             }
+            pieces.create()?;
+            pieces.adopt(shard, &spec.conditions[shard.condition])?;
+            if pieces.is_complete(shard) {
+                continue;
+            }
             let opened = match &mut *opened {
                 Some(opened) => &*opened,
                 none => {
@@ -128,7 +133,6 @@ impl Executor<'_> {
                 save_images,
                 made: &opened.made,
             };
-            pieces.create()?;
             self.evaluate_shard(cell, &input, shard, &pieces)?;
         }
         let worked = match opened {
@@ -224,10 +228,7 @@ impl Executor<'_> {
                 examples::write_strip(&path, shown, self.data.size)?;
             }
             if let Some(saved) = evaluated.saved {
-                let path = pieces.images(&piece.header);
-                saved.write(&path)?;
-                let bytes = std::fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-                piece.header.images = Some(blake3::hash(&bytes).to_hex().to_string());
+                pieces.write_images(&mut piece, saved)?;
             }
             pieces.write(&piece)?;
             from = evaluated.to;

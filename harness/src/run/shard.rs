@@ -6,11 +6,13 @@
 //! is cut off loses little. No row depends on where the cuts are.
 
 use crate::error::{Error, Result, reporting};
+use crate::eval::Saved;
 use crate::files::{create_folder, write_atomic};
 use crate::progress::announce;
 use rlnet_reports::columns::{from_parquet, to_parquet};
 use rlnet_suites::{Branch, CellId, Condition, Outcome};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +111,32 @@ pub struct ShardResult {
     pub outcomes: Vec<Outcome>,
 }
 
+impl ShardResult {
+    /// Its rows from one image to another (the one after the last), without adversarial images.
+    fn part(self, from: usize, to: usize) -> Self {
+        let Self { header, outcomes } = self;
+        let mut seen: BTreeMap<Branch, usize> = BTreeMap::new();
+        let wanted = |row: &Outcome| {
+            let place = seen.entry(row.branch).or_insert(header.from);
+            *place += 1;
+            (from..to).contains(&(*place - 1))
+        };
+        let outcomes = outcomes.into_iter().filter(wanted).collect();
+        // Every branch has its rows in the order of the images.
+        let share = (to - from) as f64 / (header.to - header.from) as f64;
+        Self {
+            outcomes,
+            header: ShardHeader {
+                from,
+                to,
+                seconds: header.seconds * share,
+                images: None,
+                ..header
+            },
+        }
+    }
+}
+
 /// What is evaluated of one cell so far, as it lies in its work folder.
 #[derive(Debug, Clone)]
 pub struct ShardResults {
@@ -117,14 +145,17 @@ pub struct ShardResults {
     images: bool,
 }
 
+/// How the names of folders of pieces with adversarial images end.
+const WITH_IMAGES: &str = "-images";
+
 /// Folder of the pieces in a cell's work folder.
 pub const FOLDER: &str = "pieces";
 
 impl ShardResults {
     /// The pieces in `work`, for batches and shards (of an attack) of these sizes, with the
-    /// adversarial images or without; others are not seen.
+    /// adversarial images or without; those of other sizes are seen by [`Self::adopt`] only.
     pub fn new(cell: &CellId, work: &Path, (batch, attacked): (usize, usize), images: bool) -> Self {
-        let kind = if images { "-images" } else { "" };
+        let kind = if images { WITH_IMAGES } else { "" };
         Self {
             cell: cell.clone(),
             folder: work.join(FOLDER).join(format!("b{batch}-s{attacked}{kind}")),
@@ -137,9 +168,9 @@ impl ShardResults {
         self.images
     }
 
-    /// The pieces of a shard in order, by their ends: contiguous from its first image. Names only.
-    fn chain(&self, shard: &Shard) -> Vec<(usize, usize)> {
-        let prefix = format!("{:03}-", shard.condition);
+    /// The stretches of a condition's images that there are pieces of. Names only.
+    fn spans(&self, condition: usize) -> Vec<(usize, usize)> {
+        let prefix = format!("{condition:03}-");
         let mut spans: Vec<(usize, usize)> = Vec::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -152,6 +183,12 @@ impl ShardResults {
             });
             spans.extend(span);
         }
+        spans
+    }
+
+    /// The pieces of a shard in order, by their ends: contiguous from its first image. Names only.
+    fn chain(&self, shard: &Shard) -> Vec<(usize, usize)> {
+        let spans = self.spans(shard.condition);
         let mut chain = Vec::new();
         let mut at = shard.from;
         while at < shard.to {
@@ -173,6 +210,74 @@ impl ShardResults {
     /// Whether a shard has all its pieces.
     pub fn is_complete(&self, shard: &Shard) -> bool {
         self.reached(shard) == shard.to
+    }
+
+    /// Takes over what is missing of a shard from pieces of other sizes of batches and shards: no row
+    /// depends on where the cuts are.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn adopt(&self, shard: &Shard, condition: &Condition) -> Result<()> {
+        let others = self.of_other_sizes();
+        let mut at = self.reached(shard);
+        while let Some((other, piece)) = (others.iter())
+            .filter(|_| at < shard.to)
+            .find_map(|other| Some((other, other.with_image(shard.condition, condition, at)?)))
+        {
+            let header = &piece.header;
+            let (first, to) = (at - header.from, header.to.min(shard.to));
+            let saved = match &header.images {
+                Some(_) if self.images => Some(Saved::read(&other.images(header))?.part(first, to - at)),
+                _ => None,
+            };
+            let mut part = piece.part(at, to);
+            if let Some(saved) = saved {
+                self.write_images(&mut part, saved)?;
+            }
+            self.write(&part)?;
+            at = to;
+        }
+        Ok(())
+    }
+
+    /// The pieces of the same cell for other sizes, with adversarial images where these have them.
+    fn of_other_sizes(&self) -> Vec<Self> {
+        let all = self.folder.parent().and_then(|all| fs::read_dir(all).ok());
+        let folders = all.into_iter().flatten().flatten().map(|entry| entry.path());
+        let fits = |folder: &PathBuf| {
+            *folder != self.folder && (!self.images || folder.to_string_lossy().ends_with(WITH_IMAGES))
+        };
+        let mut folders: Vec<PathBuf> = folders.filter(fits).collect();
+        folders.sort();
+        let results = folders.into_iter().map(|folder| Self {
+            cell: self.cell.clone(),
+            images: folder.to_string_lossy().ends_with(WITH_IMAGES),
+            folder,
+        });
+        results.collect()
+    }
+
+    /// A sound piece that has an image: the one that goes on farthest.
+    fn with_image(&self, place: usize, condition: &Condition, image: usize) -> Option<ShardResult> {
+        let mut spans = self.spans(place);
+        spans.retain(|(from, to)| (*from..*to).contains(&image));
+        spans.sort_by_key(|(_, to)| std::cmp::Reverse(*to));
+        spans.into_iter().find_map(|(from, to)| {
+            let path = self.path(place, from, to, "json");
+            self.read_one(&path, place, condition, (from, to)).ok()
+        })
+    }
+
+    /// Writes the adversarial images of a piece, and their checksum into its header.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_images(&self, piece: &mut ShardResult, saved: Saved) -> Result<()> {
+        let path = self.images(&piece.header);
+        saved.write(&path)?;
+        let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
+        piece.header.images = Some(rlnet_suites::io::checksum(&bytes));
+        Ok(())
     }
 
     fn path(&self, condition: usize, from: usize, to: usize, kind: &str) -> PathBuf {
@@ -364,5 +469,50 @@ mod tests {
         // Rows without their header are not there.
         fs::remove_file(pieces.path(1, 20, 30, "json")).expect("removed");
         assert_eq!(pieces.reached(&shard), 20);
+    }
+
+    /// Pieces of batches and shards of other sizes, which end elsewhere, serve again, to the bit;
+    /// damaged ones do not.
+    #[test]
+    fn pieces_of_other_sizes_are_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |sizes, images| ShardResults::new(&CellId(CELL.into()), folder.path(), sizes, images);
+        let condition: Condition = "fgsm".parse().expect("a condition");
+        let shard = |from, to| Shard {
+            condition: 1,
+            from,
+            to,
+        };
+        let first = of((10, 30), false);
+        first.create().expect("a folder");
+        for (from, to) in [(0, 20), (20, 30), (30, 50)] {
+            first.write(&piece(from, to)).expect("a file");
+        }
+        let other = of((7, 25), false);
+        other.create().expect("a folder");
+        for (from, to, reached) in [(0, 25, 25), (25, 50, 50), (50, 60, 50)] {
+            other.adopt(&shard(from, to), &condition).expect("files");
+            assert_eq!(other.reached(&shard(from, to)), reached);
+        }
+        let read = other
+            .read(&shard(0, 25), &condition)
+            .expect("files")
+            .expect("sound");
+        let rows: Vec<Outcome> = read.into_iter().flat_map(|piece| piece.outcomes).collect();
+        let bytes = |rows: &[Outcome]| to_parquet(rows).expect("bytes");
+        let whole = [piece(0, 20).outcomes, piece(20, 25).outcomes].concat();
+        assert_eq!(bytes(&rows), bytes(&whole));
+        // Without the images that are to be kept, a piece does not serve.
+        let kept = of((7, 25), true);
+        kept.create().expect("a folder");
+        kept.adopt(&shard(0, 25), &condition).expect("files");
+        assert_eq!(kept.reached(&shard(0, 25)), 0);
+        // Neither does a damaged one.
+        fs::write(first.path(1, 30, 50, "parquet"), "damaged").expect("written");
+        let third = of((9, 45), false);
+        third.create().expect("a folder");
+        fs::remove_dir_all(&other.folder).expect("removed");
+        third.adopt(&shard(0, 45), &condition).expect("files");
+        assert_eq!(third.reached(&shard(0, 45)), 30);
     }
 }
