@@ -261,7 +261,7 @@ mod tests {
         let all = trained(&["training.dialect=reference"], "rlnet").expect("a student");
         assert_eq!(
             (all.dialect, all.quirks.as_slice()),
-            (Dialect::Reference, &Quirk::ALL[..])
+            (Dialect::Reference, Quirk::ALL)
         );
         assert_eq!(all.select, Select::Clean);
         // A student builds what its mask stage built, unless it says otherwise.

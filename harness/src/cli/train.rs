@@ -360,7 +360,7 @@ fn report(cell: &Cell, directory: &RunDirectory, found: bool, json: bool) {
         }));
         return;
     }
-    print_line(&folder.display().to_string());
+    print_line(folder.display().to_string());
     if let Some(next) = next {
         outln!("next stage: {next}");
     }

@@ -359,7 +359,7 @@ mod tests {
                     robust,
                     after_snl,
                 };
-                StageSettings::default().fill(choices, &case).expect(stage.name());
+                StageSettings::default().fill(choices, &case).expect("a default that its own setting takes");
             }
         }
     }

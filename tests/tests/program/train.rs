@@ -97,10 +97,10 @@ fn named_in_a_run_and_grown_into_a_suite(sandbox: &Sandbox, student: &[&str], rl
     );
     id(sandbox, "suite", "rlnet/clean");
     // The suite that says this is a suite: its stages are done, its measurements are not.
-    let written = sandbox.ok(&[&student[..], &["--print-suite"]].concat()).stdout;
+    let written = sandbox.ok(&[student, &["--print-suite"]].concat()).stdout;
     sandbox.write("grown.toml", &written);
     let tables = sandbox
-        .ok(&[&student[..], &["--print-suite", "--json"]].concat())
+        .ok(&[student, &["--print-suite", "--json"]].concat())
         .stdout;
     let tables: Value = serde_json::from_str(&tables).expect("JSON");
     assert!(
