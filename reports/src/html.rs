@@ -312,14 +312,9 @@ fn missing(analysis: &Analysis) -> Vec<Missing> {
 
 /// Preflight findings that were let through by hand, each with its model.
 pub(crate) fn allowed(analysis: &Analysis) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for (_, record) in analysis.runs.records() {
-        for finding in &record.provenance.allowed {
-            let text = format!("{}: {finding}", record.cell.model);
-            if !all.contains(&text) {
-                all.push(text);
-            }
-        }
-    }
-    all
+    let models = analysis.runs.models.iter();
+    let findings = models.flat_map(|model| model.allowed.iter().map(move |found| (model, found)));
+    findings
+        .map(|(model, found)| format!("{}: {found}", model.name))
+        .collect()
 }

@@ -24,6 +24,13 @@ pub struct Model {
     /// Branches that mix the banks of two others, as far as they were gone through: readings of
     /// their own, never part of the oracle or the worst of branches.
     pub mixed: Vec<Branch>,
+    /// What its preflight found and `--allow` let through, each once.
+    pub allowed: Vec<String>,
+    /// What its preflight found that refuses no model, each once.
+    pub warnings: Vec<String>,
+    /// Number of classes of the data set: as its cells say; of older runs, as the network or else the
+    /// labels and answers of its rows say.
+    pub classes: u32,
     /// What was probed of its gradients.
     pub probe: Vec<GradientProbe>,
     /// How alike its activations are to its teacher's.

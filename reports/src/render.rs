@@ -127,6 +127,11 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     if let (false, Some(fields)) = (allowed.is_empty(), json.as_object_mut()) {
         fields.insert("allowed".to_owned(), allowed.into());
     }
+    if let (false, Some(fields)) = (analysis.flags.is_empty(), json.as_object_mut()) {
+        let flags =
+            serde_json::to_value(&analysis.flags).map_err(|error| ReportError::make("the flags", error))?;
+        fields.insert("flags".to_owned(), flags);
+    }
     Ok(Rendered {
         index,
         folder,

@@ -6,7 +6,7 @@ use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::cell::DataSpec;
-use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition};
+use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, Provenance};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -152,8 +152,24 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         .filter(|(_, id)| finished(id))
         .map(|(condition, _)| condition.clone())
         .collect();
-    let mut records = run.records.iter().filter(|record| record.cell.model == name);
-    let record = records.find_map(|record| record.model.clone());
+    let own: Vec<&CellRecord> = run
+        .records
+        .iter()
+        .filter(|record| record.cell.model == name)
+        .collect();
+    let record = own.iter().find_map(|record| record.model.clone());
+    let findings =
+        |of: fn(&Provenance) -> &[String]| each_once(own.iter().flat_map(|record| of(&record.provenance)));
+    let told = own
+        .iter()
+        .map(|record| record.provenance.classes)
+        .max()
+        .unwrap_or(0);
+    let classes = match (told, &record) {
+        (0, Some(record)) => record.classes.len() as u32,
+        (0, None) => classes_seen(&rows).map_err(polars)?,
+        _ => told,
+    };
     // Rows say which branches were gone through; before there are any, the network does. Banks
     // keep their order.
     let banks = run.banks(name);
@@ -165,7 +181,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         branches = banks.branches().iter().filter(seen).copied().collect();
     }
     let (mut probe, mut similarity) = (Vec::new(), Vec::new());
-    for record in run.records.iter().filter(|record| record.cell.model == name) {
+    for record in &own {
         let CellSpec::Evaluate(spec) = &record.cell.spec else {
             continue;
         };
@@ -188,6 +204,9 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         record,
         branches,
         mixed,
+        allowed: findings(|from| &from.allowed),
+        warnings: findings(|from| &from.warnings),
+        classes,
         probe,
         similarity,
         planned,
@@ -202,6 +221,26 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
 fn branches_of(rows: &DataFrame) -> PolarsResult<Vec<Branch>> {
     let seen: BTreeSet<&str> = rows.column("branch")?.str()?.iter().flatten().collect();
     Ok(seen.into_iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Texts in their order, each at its first place.
+pub(crate) fn each_once<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let new = texts.into_iter().filter(|text| seen.insert(*text));
+    new.cloned().collect()
+}
+
+/// The classes up to the last that rows have as a label or an answer; two at least.
+fn classes_seen(rows: &DataFrame) -> PolarsResult<u32> {
+    let last = |name: &str| -> PolarsResult<u32> {
+        Ok(rows
+            .column(name)?
+            .cast(&DataType::UInt32)?
+            .u32()?
+            .max()
+            .unwrap_or(0))
+    };
+    Ok(last("label")?.max(last("prediction")?).max(1) + 1)
 }
 
 fn run_label(run: &Run) -> String {

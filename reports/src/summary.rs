@@ -3,19 +3,16 @@
 use crate::analysis::Analysis;
 use crate::format;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
-use crate::metrics::flags::AT_CHANCE;
+use crate::metrics::flags::{AT_CHANCE, BELOW_CHANCE};
 use crate::metrics::reduction::{Knee, Sweep};
 use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Measure, Stronger};
 use crate::model::Model;
+use crate::runs::each_once;
 use crate::setup::headline;
 use crate::tables::reduction::knee_with_range;
 use rlnet_suites::Branch;
 use rlnet_suites::train::Stage;
 use std::cmp::Ordering;
-
-/// The preflight's code for a model with other classes than the data: it says nothing about
-/// whether the gradients can be trusted.
-const CLASSES: &str = "classes";
 
 /// The model that the report is about: of networks that differ only in their ReLUs the one at the
 /// knee; else the first student that is not the baseline, the first other model, the only one.
@@ -53,7 +50,11 @@ fn at_knee(sweep: &Sweep) -> Option<&str> {
 /// preflight that the user let through.
 pub fn notices(analysis: &Analysis) -> Vec<String> {
     let mut notices = analysis.runs.warnings.clone();
-    notices.extend(subject(analysis).and_then(|model| overridden(analysis, model)));
+    if let Some(model) = subject(analysis) {
+        notices.extend(overridden(model));
+        let warnings = model.warnings.iter();
+        notices.extend(warnings.map(|found| format!("The preflight of {} found {found}.", model.name)));
+    }
     notices
 }
 
@@ -72,7 +73,7 @@ pub fn sentences(analysis: &Analysis) -> Vec<String> {
         .collect()
 }
 
-/// The verdict: whether the network guesses; else better or worse than the baseline, and on what;
+/// The verdict: whether the network guesses or does worse; else better or worse than the baseline, and on what;
 /// without a baseline, its accuracies.
 fn verdict(analysis: &Analysis, model: &Model) -> String {
     guessing(analysis, model)
@@ -83,15 +84,19 @@ fn verdict(analysis: &Analysis, model: &Model) -> String {
 
 fn guessing(analysis: &Analysis, model: &Model) -> Option<String> {
     let names = [Some(&model.name), analysis.runs.baseline.as_ref()];
-    let guess: Vec<String> = (analysis.flags.iter())
-        .filter(|flag| flag.code == AT_CHANCE && names.contains(&Some(&flag.model)))
-        .map(|flag| flag.model.clone())
-        .collect();
-    (!guess.is_empty()).then(|| {
-        format!(
-            "{} cannot be told from guessing on clean images, so the other numbers mean nothing.",
-            format::list(&guess)
-        )
+    let flagged = |code: &str| -> Option<String> {
+        let flags = analysis.flags.iter();
+        let own = flags.filter(|flag| flag.code == code && names.contains(&Some(&flag.model)));
+        let own: Vec<String> = own.map(|flag| flag.model.clone()).collect();
+        (!own.is_empty()).then(|| format::list(&own))
+    };
+    let nothing = "so the other numbers mean nothing";
+    let below = flagged(BELOW_CHANCE).map(|names| {
+        format!("On clean images {names} is worse than guessing, {nothing}: is the class order yours?")
+    });
+    below.or_else(|| {
+        flagged(AT_CHANCE)
+            .map(|names| format!("{names} cannot be told from guessing on clean images, {nothing}."))
     })
 }
 
@@ -217,42 +222,24 @@ fn branches(analysis: &Analysis, model: &Model) -> Option<String> {
     }
 }
 
-/// What the preflight found of a model or its surrogates and `--allow` let through, each once.
-fn let_through(analysis: &Analysis, model: &Model) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for (_, record) in analysis.runs.records() {
-        for finding in &record.provenance.allowed {
-            if record.cell.model == model.name && !all.contains(finding) {
-                all.push(finding.clone());
-            }
-        }
-    }
-    all
-}
-
-fn overridden(analysis: &Analysis, model: &Model) -> Option<String> {
-    let findings = let_through(analysis, model);
-    (!findings.is_empty()).then(|| {
+fn overridden(model: &Model) -> Option<String> {
+    (!model.allowed.is_empty()).then(|| {
         format!(
             "{} was let through with --allow in spite of what its preflight found ({}), so its numbers under attack are wrong.",
             model.name,
-            format::list(&findings)
+            format::list(&model.allowed)
         )
     })
 }
 
 /// Whether the numbers under attack can be trusted.
 fn trust(analysis: &Analysis, model: &Model) -> Option<String> {
-    let signs: Vec<String> = let_through(analysis, model)
-        .into_iter()
-        .filter(|finding| finding.rsplit(": ").next() != Some(CLASSES))
-        .collect();
     let own: Vec<&Diagnosis> = (analysis.diagnoses.iter())
         .filter(|diagnosis| diagnosis.model == model.name)
         .collect();
     let asked: Vec<String> = (own.iter())
         .filter(|diagnosis| diagnosis.was_asked())
-        .map(|diagnosis| diagnosed(analysis, diagnosis, &signs))
+        .map(|diagnosis| diagnosed(analysis, diagnosis))
         .collect();
     if !asked.is_empty() {
         return Some(format!("{}.", asked.join("; ")));
@@ -264,8 +251,8 @@ fn trust(analysis: &Analysis, model: &Model) -> Option<String> {
     let stronger = (analysis.runs.headline.as_ref())
         .zip(analysis.matrix(&model.name))
         .and_then(|(headline, matrix)| Stronger::find(headline, matrix, BranchPolicy::Oracle));
-    let failed = own.iter().flat_map(|diagnosis| failed(diagnosis));
-    let failed: Vec<String> = failed.chain(signs).collect();
+    let failed: Vec<String> = own.iter().flat_map(|diagnosis| failed(diagnosis)).collect();
+    let failed = each_once(&failed);
     let found: Vec<String> = (!failed.is_empty())
         .then(|| format!("there are signs that it is too high ({})", format::list(&failed)))
         .into_iter()
@@ -292,13 +279,10 @@ fn failed(diagnosis: &Diagnosis) -> impl Iterator<Item = String> {
 }
 
 /// The verdict of a diagnosis, `through the clean branch the robust number is ...`.
-fn diagnosed(analysis: &Analysis, diagnosis: &Diagnosis, signs: &[String]) -> String {
+fn diagnosed(analysis: &Analysis, diagnosis: &Diagnosis) -> String {
     let failed: Vec<String> = failed(diagnosis).collect();
     let why = match diagnosis.verdict {
         DiagnosisVerdict::Suspicious => format!("suspicious ({})", format::list(&failed)),
-        DiagnosisVerdict::Trustworthy if !signs.is_empty() => {
-            format!("suspicious (its preflight: {})", format::list(signs))
-        }
         DiagnosisVerdict::Trustworthy => "trustworthy: no sign of masked gradients".to_owned(),
         DiagnosisVerdict::NotDiagnosed => "not diagnosed: not every item was run".to_owned(),
     };

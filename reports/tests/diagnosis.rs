@@ -5,7 +5,7 @@ use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, DiagnosisVerdict, ItemStatus};
 use rlnet_reports::{Analysis, Format, Runs, render, write_records};
 use rlnet_suites::attack::{Norm, Surrogate, diagnosis};
-use rlnet_suites::{AttackSpec, Branch, Cell, CellSpec, Condition, GradientProbe, Outcome, Plan};
+use rlnet_suites::{AttackSpec, Branch, Cell, CellRecord, CellSpec, Condition, GradientProbe, Outcome, Plan};
 use std::path::Path;
 
 const IMAGES: u32 = 200;
@@ -285,16 +285,10 @@ fn what_was_let_through_is_said_and_never_called_trustworthy() {
             before.answer
         );
         assert!(before.json.get("allowed").is_none());
-        for (_, record) in analysed.runs.records() {
-            let mut record = record.clone();
-            record.provenance.allowed = vec!["zero-gradient".to_owned(), "surrogate s: softmax".to_owned()];
-            let file = folder
-                .path()
-                .join("cells")
-                .join(&record.cell.id.0)
-                .join("cell.json");
-            std::fs::write(file, serde_json::to_vec(&record).expect("JSON")).expect("a record");
-        }
+        let findings = ["zero-gradient".to_owned(), "surrogate s: softmax".to_owned()];
+        rewrite(folder.path(), &analysed, |record| {
+            record.provenance.allowed = findings.to_vec()
+        });
         let after = render();
         let answer = after.answer.join(" ");
         let said = "preflight found (zero-gradient and surrogate s: softmax)";
@@ -307,4 +301,109 @@ fn what_was_let_through_is_said_and_never_called_trustworthy() {
         assert_eq!(allowed.len(), 2, "{allowed:?}");
         assert!(allowed[0].as_str().expect("a text").ends_with(": zero-gradient"));
     }
+}
+
+#[test]
+fn noise_of_any_radius_is_no_attack_that_must_break_everything() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let attacks = "evaluation.attacks=[\"pgd\",\"noise:eps=1\",\"fgsm:eps=1\",\"pgd:eps=1,alpha=1/255\"]";
+    let plan = plan(true, &[attacks, "evaluation.headline=pgd"]);
+    let weak = |image: u32, attack: &AttackSpec| attack.name() == "pgd" || image > 100;
+    let analysis = measured(folder.path(), &plan, Some((0.0, 0.1)), weak);
+    assert_eq!(
+        state(&analysis.diagnoses[0], "unbounded-survives"),
+        ItemStatus::NotRun
+    );
+    assert!(
+        analysis
+            .flags
+            .iter()
+            .all(|flag| flag.code != "unbounded-survives")
+    );
+}
+
+/// Rewrites what the cells of a run say of themselves.
+fn rewrite(folder: &Path, analysis: &Analysis, change: impl Fn(&mut CellRecord)) -> Analysis {
+    for (_, record) in analysis.runs.records() {
+        let mut record = record.clone();
+        change(&mut record);
+        let file = folder.join("cells").join(&record.cell.id.0).join("cell.json");
+        std::fs::write(file, serde_json::to_vec(&record).expect("JSON")).expect("a record");
+    }
+    Analysis::of(Runs::load(&[folder.to_owned()]).expect("a run")).expect("an analysis")
+}
+
+/// Of 200 clean images so many are right; no model has a record, and the data have so many classes.
+fn guessing(right: u32, classes: u32) -> (Vec<&'static str>, String, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = plan(false, &["evaluation.attacks=[\"pgd\"]"]);
+    let rows = |_: &Cell, conditions: &[Condition]| {
+        let all = conditions
+            .iter()
+            .flat_map(|condition| (0..IMAGES).map(move |image| (condition, image)));
+        let made = all.map(|(condition, image)| Outcome {
+            image,
+            branch: Branch::Single,
+            condition: condition.clone(),
+            label: 0,
+            prediction: u16::from(image >= right),
+            rounded: 0,
+            margin: 0.1,
+            loss: 0.5,
+            norm: 0.0,
+            forwards: 1,
+            backwards: 1,
+        });
+        made.collect()
+    };
+    write_run_of(folder.path(), &plan, |_| true, rows);
+    let before = Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis");
+    let analysis = rewrite(folder.path(), &before, |record| {
+        record.model = None;
+        record.provenance.classes = classes;
+    });
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &[Format::Json]).expect("a report");
+    let codes = analysis.flags.iter().map(|flag| flag.code);
+    let codes = codes.filter(|code| code.contains("chance")).collect();
+    (
+        codes,
+        rendered.answer.join(" "),
+        rendered.json["flags"].to_string(),
+    )
+}
+
+#[test]
+fn guessing_and_worse_are_said_of_models_without_a_record() {
+    // Two classes turned around, and four.
+    for (right, classes) in [(0, 2), (20, 4)] {
+        let (codes, said, json) = guessing(right, classes);
+        assert_eq!(codes, ["below-chance"]);
+        assert!(said.contains("is the class order yours?"), "{said}");
+        assert!(json.contains("is the class order yours?"), "{json}");
+    }
+    // Guessing; and of a run that does not say how many classes, those of its rows: two.
+    for (right, classes) in [(20, 10), (100, 2), (100, 0)] {
+        let (codes, said, _) = guessing(right, classes);
+        assert_eq!(codes, ["at-chance"]);
+        assert!(said.contains("cannot be told from guessing"), "{said}");
+    }
+    assert!(guessing(60, 10).0.is_empty());
+}
+
+#[test]
+fn a_warning_of_the_preflight_is_in_the_answer_and_no_number_is_called_trustworthy() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let before = analysis(folder.path(), Some((0.0, 0.1)), honest);
+    let warning = "input-range: 60.0 % of 200 images right, 85.0 % given values from -1 to 1";
+    let analysis = rewrite(folder.path(), &before, |record| {
+        record.provenance.warnings = vec![warning.to_owned()];
+    });
+    assert_eq!(state(&analysis.diagnoses[0], "preflight"), ItemStatus::Fail);
+    assert_eq!(analysis.diagnoses[0].verdict, DiagnosisVerdict::Suspicious);
+    let rendered = render(&[folder.path().to_owned()], folder.path(), &[Format::Json]).expect("a report");
+    let answer = rendered.answer.join(" ");
+    assert!(answer.contains("60.0 %") && answer.contains("85.0 %"), "{answer}");
+    assert!(!answer.contains("trustworthy"), "{answer}");
+    let json = rendered.json["flags"].to_string();
+    assert!(json.contains("60.0 %") && json.contains("85.0 %"), "{json}");
 }

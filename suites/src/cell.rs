@@ -145,6 +145,9 @@ pub struct ModelRecord {
     pub layers: Vec<LayerRecord>,
     /// The epoch whose weights were kept (1-based).
     pub epoch: u32,
+    /// Whether its weights were imported, and what it takes for an image with them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 impl ModelRecord {
@@ -190,6 +193,12 @@ pub struct Provenance {
     pub images_of: Vec<CellId>,
     /// Preflight findings that were allowed by hand.
     pub allowed: Vec<String>,
+    /// Preflight findings that refuse no model, each `code: what was seen`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Number of classes of the data set, for an evaluation; 0 when unknown.
+    #[serde(default)]
+    pub classes: u32,
     /// Whether the program was built from a checkout with changes of its own.
     #[serde(default)]
     pub dirty: bool,

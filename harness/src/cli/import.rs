@@ -139,7 +139,8 @@ impl Import {
             identity_skip: self.identity_skip.map(|skip| skip == Skip::Yes),
         };
         let imported = pytorch::import(&file, key, &request)?;
-        let header = ModelHeader::of(&imported.network, &facts.classes, dataset, imported.epoch);
+        let mut header = ModelHeader::of(&imported.network, &facts.classes, dataset, imported.epoch);
+        header.record.imported = true;
         let mut notes = vec![
             format!(
                 "{} tensors as {arch} with {} norm, for {dataset}",

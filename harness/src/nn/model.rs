@@ -47,6 +47,7 @@ impl ModelHeader {
                 macs: network.macs(),
                 layers: network.mask().records(network.layers()),
                 epoch,
+                imported: false,
             },
             dataset: dataset.to_owned(),
             mean: spec.mean,

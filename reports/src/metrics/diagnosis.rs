@@ -15,8 +15,7 @@ use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::stronger_attack::Stronger;
 use crate::model::Model;
 use crate::runs::Runs;
-use rlnet_suites::attack::headline::UNBOUNDED;
-use rlnet_suites::attack::{Norm, Surrogate};
+use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch, Condition};
 use serde::Serialize;
 
@@ -35,6 +34,9 @@ pub const SLACK: f64 = 0.1;
 /// only of a better tuned attack (own choice: robust networks lose some points from PGD to
 /// AutoAttack).
 pub const BEATEN: f64 = 0.05;
+
+/// The preflight's code for a model with other classes than the data.
+const CLASSES: &str = "classes";
 
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,8 +85,8 @@ pub struct Item {
 pub enum FigureNames {
     /// Nothing: it is read beside the item's question and the branch.
     Nothing,
-    /// The branch and a pair of conditions: it is a whole sentence.
-    Pair,
+    /// All that it is about: it is a whole sentence.
+    Everything,
 }
 
 /// The end of the checklist.
@@ -232,14 +234,14 @@ pub fn diagnoses(runs: &Runs, matrices: &[PredictionMatrix]) -> Vec<Diagnosis> {
             let policy = BranchPolicy::Fixed(*branch);
             let headline = runs.headline.as_ref();
             let stronger = headline.and_then(|headline| Stronger::find(headline, matrix, policy));
-            let mut items = vec![beaten(runs, answers, stronger.as_ref(), &names)];
+            let mut items = vec![examined(model), beaten(runs, answers, stronger.as_ref(), &names)];
             let pairs = PAIRED.iter();
             let norm = headline.map(AttackSpec::norm);
             items.extend(pairs.map(|(code, asks)| {
                 let own: Vec<&Tested<'_>> = tested.iter().filter(|pair| pair.code == *code).collect();
                 paired(code, asks, &own, limit, policy).in_norm(norm, &own)
             }));
-            items.push(unbounded(model, answers, &matrix.labels));
+            items.push(unbounded(model, answers));
             items.extend(probed(model, *branch));
             Diagnosis {
                 model: model.name.clone(),
@@ -290,7 +292,7 @@ fn paired(
         }
     };
     let names = if state == ItemStatus::Fail {
-        FigureNames::Pair
+        FigureNames::Everything
     } else {
         FigureNames::Nothing
     };
@@ -300,6 +302,32 @@ fn paired(
         state,
         figure,
         names,
+    }
+}
+
+/// What the preflight found of the model and its surrogates, refused or not. Other classes than the
+/// data's say nothing about gradients.
+fn examined(model: &Model) -> Item {
+    let allowed = model.allowed.iter();
+    let allowed = allowed.filter(|finding| finding.rsplit(": ").next() != Some(CLASSES));
+    let found: Vec<&str> = allowed.chain(&model.warnings).map(String::as_str).collect();
+    let (state, figure) = match found.as_slice() {
+        [] if model.measured.is_empty() => (ItemStatus::NotRun, "not evaluated yet".to_owned()),
+        [] => (ItemStatus::Pass, "it found nothing".to_owned()),
+        found => (
+            ItemStatus::Fail,
+            format!("its preflight found {}", found.join("; ")),
+        ),
+    };
+    Item {
+        code: "preflight",
+        asks: "Did the preflight find the model fit to be attacked?",
+        names: match state {
+            ItemStatus::Fail => FigureNames::Everything,
+            _ => FigureNames::Nothing,
+        },
+        state,
+        figure,
     }
 }
 
@@ -330,26 +358,18 @@ fn beaten(runs: &Runs, answers: &ByImage, stronger: Option<&Stronger>, names: &A
 }
 
 /// What an attack leaves that may make any image at all.
-fn unbounded(model: &Model, answers: &ByImage, labels: &[u32]) -> Item {
-    let free = answers.iter().filter(|(condition, _)| {
-        matches!(condition, Condition::Attack(spec)
-            if spec.norm().in_steps() && spec.radius().is_some_and(|eps| eps >= UNBOUNDED)
-                && spec.surrogate() == Surrogate::Own)
-    });
+fn unbounded(model: &Model, answers: &ByImage) -> Item {
+    let free = answers.iter().filter(
+        |(condition, _)| matches!(condition, Condition::Attack(spec) if spec.must_break_everything()),
+    );
     let share = |(condition, answers): (&Condition, &Answers)| {
         let (right, known) = (answers.right(), answers.known());
         (condition.clone(), right as f64 / known.max(1) as f64, known)
     };
     let least = free.map(share).min_by(|a, b| a.1.total_cmp(&b.1));
-    // A TorchScript model has no record: then the classes up to the last that its images have.
-    let seen = || labels.iter().max().map_or(1, |&last| last as usize + 1);
-    let classes = model
-        .record
-        .as_ref()
-        .map_or_else(seen, |record| record.classes.len());
-    let chance = 1.0 / classes.max(1) as f64;
+    let chance = 1.0 / f64::from(model.classes.max(1));
     let (state, figure) = match least {
-        None => (ItemStatus::NotRun, "no attack of radius 0.5 or more".to_owned()),
+        None => (ItemStatus::NotRun, "no search of radius 0.5 or more".to_owned()),
         Some((condition, share, n)) => {
             let reached = if share == 0.0 {
                 "nothing is left".to_owned()

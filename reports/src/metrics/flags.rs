@@ -16,6 +16,9 @@ use serde::Serialize;
 /// The flag of a network that may be guessing.
 pub const AT_CHANCE: &str = "at-chance";
 
+/// The flag of a network that does worse than guessing.
+pub const BELOW_CHANCE: &str = "below-chance";
+
 /// One sign of trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flag {
@@ -51,35 +54,56 @@ pub fn flags(
             .items
             .iter()
             .filter(|item| item.state == ItemStatus::Fail);
-        flags.extend(failed.map(|item| Flag {
-            code: item.code,
-            model: diagnosis.model.clone(),
-            message: match item.names {
-                FigureNames::Pair => item.figure.clone(),
-                FigureNames::Nothing => format!(
-                    "{} Through the {}: {}",
-                    item.asks,
-                    BranchPolicy::Fixed(diagnosis.branch).label(),
-                    item.figure
-                ),
-            },
-        }));
+        for item in failed {
+            let flag = Flag {
+                code: item.code,
+                model: diagnosis.model.clone(),
+                message: match item.names {
+                    FigureNames::Everything => item.figure.clone(),
+                    FigureNames::Nothing => format!(
+                        "{} Through the {}: {}",
+                        item.asks,
+                        BranchPolicy::Fixed(diagnosis.branch).label(),
+                        item.figure
+                    ),
+                },
+            };
+            // What concerns the whole model is an item of each branch.
+            if !flags.contains(&flag) {
+                flags.push(flag);
+            }
+        }
     }
     flags
 }
 
-/// A network whose clean accuracy may well be that of guessing.
+/// A network whose clean accuracy may well be that of guessing, or is worse.
 fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
-    let classes = model.record.as_ref()?.classes.len();
+    let classes = model.classes;
     let share = tally
         .accuracy(model, BranchPolicy::Oracle, &Condition::Clean)
         .ok()?;
-    let chance = 1.0 / classes.max(1) as f64;
-    (share.low <= chance).then(|| Flag {
-        code: AT_CHANCE,
+    let chance = 1.0 / f64::from(classes.max(1));
+    let (code, how, question) = if share.high < chance {
+        (
+            BELOW_CHANCE,
+            "it does worse than guessing",
+            "is the class order yours?",
+        )
+    } else if share.low <= chance {
+        (
+            AT_CHANCE,
+            "it cannot be told from guessing",
+            "was it trained long enough?",
+        )
+    } else {
+        return None;
+    };
+    Some(Flag {
+        code,
         model: model.name.clone(),
         message: format!(
-            "on clean images it cannot be told from guessing among {classes} classes ({} % [{}, {}]), so its other numbers mean nothing: was it trained long enough?",
+            "on clean images {how} among {classes} classes ({} % [{}, {}]), so its other numbers mean nothing: {question}",
             format::percent(share.value),
             format::percent(share.low),
             format::percent(share.high)

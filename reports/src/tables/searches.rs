@@ -119,6 +119,7 @@ mod tests {
             macs: 0,
             layers: vec![layer(2), layer(4)],
             epoch: 1,
+            imported: false,
         };
         // Half of the first layer's four units, none of the second's.
         assert_eq!(chance(&model), 2.0 / 8.0);

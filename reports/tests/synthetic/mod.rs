@@ -323,6 +323,7 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
         macs: 12_500_000,
         layers: layers.collect(),
         epoch: spec.epochs,
+        imported: false,
     }
 }
 

@@ -32,6 +32,20 @@ impl AttackSpec {
         best.map(|(_, attack)| attack)
     }
 
+    /// Whether an honest network has to fall to it: a search that follows this network (or its logits)
+    /// and reaches every image. `noise` searches nothing, and one step goes only where the first
+    /// gradient points.
+    pub fn must_break_everything(&self) -> bool {
+        let entry = self.entry();
+        let one_step = entry.access == Access::Gradients && (entry.passes)(self) <= 2.0;
+        let searches = entry.access != Access::Nothing && !one_step && self.standing() > 0;
+        let Some(eps) = self.radius().filter(|_| searches && self.norm() == Norm::Linf) else {
+            return false;
+        };
+        let way = self.step_size().zip(self.steps());
+        way.map_or(eps, |(step, steps)| eps.min(step * steps as f64)) >= UNBOUNDED
+    }
+
     fn rank(&self) -> Option<Rank> {
         let entry = self.entry();
         let eps = self.radius()?;
@@ -131,6 +145,32 @@ mod tests {
     #[test]
     fn controls_have_no_accuracy_under_attack() {
         assert_eq!(chosen(&["noise", "joint", "cw", "radius", "pgd:eps=1"]), None);
+    }
+
+    #[test]
+    fn only_a_search_that_reaches_every_image_must_break_everything() {
+        let must = |text: &str| text.parse::<AttackSpec>().expect(text).must_break_everything();
+        for text in [
+            "pgd:eps=1,alpha=0.25",
+            "apgd-ce:eps=0.5",
+            "square:eps=1",
+            "pgd:eps=1,alpha=0.1,branch=all",
+        ] {
+            assert!(must(text), "{text}");
+        }
+        for text in [
+            "noise:eps=1",
+            "noise:norm=l2,eps=3",
+            "fgsm:eps=1",
+            "ffgsm:eps=1,alpha=1",
+            "pgd:eps=1,alpha=1/255,steps=20",
+            "pgd:eps=1,alpha=0.25,surrogate=teacher",
+            "pgd:eps=1,alpha=0.25,branch=clean",
+            "apgd-ce:norm=l2,eps=1",
+            "apgd-ce",
+        ] {
+            assert!(!must(text), "{text}");
+        }
     }
 
     #[test]

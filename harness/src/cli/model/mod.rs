@@ -162,6 +162,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         macs: survey.macs,
         layers: survey.layers,
         epoch: 0,
+        imported: false,
     })
 }
 
