@@ -359,7 +359,9 @@ mod tests {
                     robust,
                     after_snl,
                 };
-                StageSettings::default().fill(choices, &case).expect("a default that its own setting takes");
+                StageSettings::default()
+                    .fill(choices, &case)
+                    .expect("a default that its own setting takes");
             }
         }
     }
