@@ -3,6 +3,7 @@
 
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
+use super::objective::true_class_last;
 use super::target::Target;
 use super::{Attack, Objective};
 use crate::error::Result;
@@ -71,7 +72,7 @@ fn ranked(target: &Target<'_>, candidates: usize) -> Result<Tensor> {
     let logits = target.logits(&target.images)?;
     let others = logits.size()[1] - 1;
     let count = (candidates as i64 - 1).clamp(1, others);
-    let wrong = logits.scatter_value(1, &target.labels.unsqueeze(1), f64::NEG_INFINITY);
+    let wrong = true_class_last(&logits, &target.labels);
     Ok(wrong.topk(count, 1, true, true).1)
 }
 

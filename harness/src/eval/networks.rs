@@ -24,6 +24,7 @@ pub struct Networks {
 struct Other {
     source: ModelSource,
     network: Box<dyn Classifier>,
+    record: Option<ModelRecord>,
 }
 
 impl Networks {
@@ -65,8 +66,8 @@ impl Networks {
     pub fn add(&mut self, conditions: &[Condition], sources: &BTreeMap<String, ModelSource>) -> Result<()> {
         for (name, source) in sources {
             if !self.has(name, source) {
-                let network = source.open(self.device)?.0;
-                self.insert(name.clone(), source, network);
+                let (network, record) = source.open(self.device)?;
+                self.insert(name.clone(), source, network, record);
             }
         }
         for condition in conditions {
@@ -80,7 +81,7 @@ impl Networks {
             let kind = (spec.arithmetic() == Arithmetic::Bf16).then_some(Kind::BFloat16);
             if (relax || kind.is_some()) && !self.has(&key, &source) {
                 let network = remade(spec, &source, kind, self.device)?;
-                self.insert(key, &source, network);
+                self.insert(key, &source, network, self.record.clone());
             }
         }
         Ok(())
@@ -90,9 +91,19 @@ impl Networks {
         self.others.get(name).is_some_and(|other| other.source == *source)
     }
 
-    fn insert(&mut self, name: String, source: &ModelSource, network: Box<dyn Classifier>) {
-        let source = source.clone();
-        self.others.insert(name, Other { source, network });
+    fn insert(
+        &mut self,
+        name: String,
+        source: &ModelSource,
+        network: Box<dyn Classifier>,
+        record: Option<ModelRecord>,
+    ) {
+        let other = Other {
+            source: source.clone(),
+            network,
+            record,
+        };
+        self.others.insert(name, other);
     }
 
     /// The model under evaluation.
@@ -108,6 +119,15 @@ impl Networks {
     /// What its file says of it; nothing for TorchScript.
     pub fn record(&self) -> Option<&ModelRecord> {
         self.record.as_ref()
+    }
+
+    /// Whether this program trained the model, or the network of this name beside it.
+    pub fn is_own(&self, other: Option<&str>) -> bool {
+        let record = match other {
+            None => self.record.as_ref(),
+            Some(name) => self.others.get(name).and_then(|other| other.record.as_ref()),
+        };
+        record.is_some_and(|record| !record.imported)
     }
 
     /// Its branches.

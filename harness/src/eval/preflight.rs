@@ -3,10 +3,14 @@
 //! The checks are those of AutoAttack and RobustBench (and of what their users report), each
 //! with a code. A finding refuses the model; `--allow CODE` lets it through, on the record.
 
+mod input_range;
+mod logits;
+#[cfg(test)]
+mod tests;
+
 use crate::attack::{Classifier, Objective};
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, SuiteError};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -22,6 +26,8 @@ pub enum Finding {
     BatchDependent,
     /// The same images give other logits the second time.
     Randomised,
+    /// A logit is NaN or plus infinity, or no logit of an image is finite.
+    NanLogits,
     /// The gradient with respect to the image is NaN or infinite.
     NanGradient,
     /// The gradient is exactly zero for most images.
@@ -30,15 +36,22 @@ pub enum Finding {
     Classes,
 }
 
-const ALL: [Finding; 7] = [
+const ALL: [Finding; 8] = [
     Finding::Softmax,
     Finding::InputRange,
     Finding::BatchDependent,
     Finding::Randomised,
+    Finding::NanLogits,
     Finding::NanGradient,
     Finding::ZeroGradient,
     Finding::Classes,
 ];
+
+/// Images of a batch that most checks look at.
+const BATCH: i64 = 16;
+
+/// Images, at most, that one network is examined on: [`BATCH`] for most checks, all for its input range.
+pub const IMAGES: usize = 256;
 
 impl Finding {
     /// The code, as `--allow` takes it.
@@ -48,6 +61,7 @@ impl Finding {
             Self::InputRange => "input-range",
             Self::BatchDependent => "batch-dependent",
             Self::Randomised => "randomised",
+            Self::NanLogits => "nan-logits",
             Self::NanGradient => "nan-gradient",
             Self::ZeroGradient => "zero-gradient",
             Self::Classes => "classes",
@@ -67,6 +81,9 @@ impl Finding {
             }
             Self::Randomised => {
                 "the same images give other logits: attacks on it need expectation over the randomness"
+            }
+            Self::NanLogits => {
+                "it gives logits that are NaN or plus infinity, or none that is finite; -inf for a class that is left out is no such thing"
             }
             Self::NanGradient => "the gradient with respect to the image is not finite",
             Self::ZeroGradient => {
@@ -89,42 +106,6 @@ impl FromStr for Finding {
     }
 }
 
-/// A logit difference that rounding cannot explain (AutoAttack's own threshold).
-const DIFFERENT: f64 = 1e-4;
-
-/// What models expect that do not take images in `[0, 1]`, each with the mean that is subtracted and
-/// the deviation that is divided by: bytes; many tutorials' 0.5; about those of natural images (ImageNet's).
-const RANGES: [(&str, f64, f64); 3] = [
-    ("values from 0 to 255", 0.0, 1.0 / 255.0),
-    ("values from -1 to 1", 0.5, 0.5),
-    ("normalised images", 0.45, 0.225),
-];
-
-/// Whether `other` answers so many more images rightly than `own`, and so different ones, that neither
-/// chance nor always giving one class explains it: of 16 images or more three in eight, of three classes
-/// (of both where there are two; own choice).
-fn answers_better(own: &Tensor, other: &Tensor, labels: &Tensor, classes: usize) -> Result<bool> {
-    let right = |logits: &Tensor| -> Result<Vec<bool>> {
-        let same = logits.argmax(1, false).eq_tensor(labels);
-        Ok(
-            Vec::<i64>::try_from(same.to_device(Device::Cpu).to_kind(Kind::Int64))?
-                .into_iter()
-                .map(|same| same != 0)
-                .collect(),
-        )
-    };
-    let (own, other) = (right(own)?, right(other)?);
-    let labels = Vec::<i64>::try_from(labels.to_device(Device::Cpu))?;
-    let kinds: BTreeSet<i64> = labels
-        .iter()
-        .zip(&other)
-        .filter_map(|(label, right)| right.then_some(*label))
-        .collect();
-    let count = |right: &[bool]| right.iter().filter(|right| **right).count();
-    let enough = labels.len() >= 16 && kinds.len() >= classes.clamp(2, 3);
-    Ok(enough && 8 * count(&other) >= 8 * count(&own) + 3 * labels.len())
-}
-
 /// A finding about one of the networks of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -133,8 +114,27 @@ pub struct Found {
     /// The surrogate that has it; nothing for the model itself.
     pub surrogate: Option<String>,
     said: String,
-    /// Whether an evaluation would mean something all the same.
-    can_be_allowed: bool,
+    weight: Weight,
+}
+
+/// What follows from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// It is said beside the numbers.
+    Warns,
+    /// No evaluation, but where the finding is allowed.
+    Refuses,
+    /// No evaluation: it would mean nothing.
+    NeverPasses,
+}
+
+/// What did not refuse the networks of an evaluation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Findings that were allowed.
+    pub allowed: Vec<String>,
+    /// Findings that refuse no network, each with what was seen.
+    pub warnings: Vec<String>,
 }
 
 impl Found {
@@ -143,26 +143,29 @@ impl Found {
             finding,
             surrogate: None,
             said: finding.advice().to_owned(),
-            can_be_allowed: true,
+            weight: Weight::Refuses,
         }
     }
 
     /// Labels point into the logits: with more of them than classes every label has one, with
     /// fewer some have none.
     fn classes(logits: i64, classes: usize) -> Self {
-        let can_be_allowed = logits > classes as i64;
-        let advice = match can_be_allowed {
-            true => {
-                "class k of the data set is taken to be logit k, and a prediction beyond them counts as wrong"
-            }
-            false => "evaluate it on the data set it was trained for, or a model for these classes",
+        let (weight, advice) = match logits > classes as i64 {
+            true => (
+                Weight::Refuses,
+                "class k of the data set is taken to be logit k, and a prediction beyond them counts as wrong",
+            ),
+            false => (
+                Weight::NeverPasses,
+                "evaluate it on the data set it was trained for, or a model for these classes",
+            ),
         };
         Self {
             said: format!(
                 "{}: {logits} logits an image, {classes} classes; {advice}",
                 Finding::Classes.advice()
             ),
-            can_be_allowed,
+            weight,
             ..Self::new(Finding::Classes)
         }
     }
@@ -176,7 +179,18 @@ impl Found {
         }
     }
 
-    /// As a record says that it was allowed.
+    /// The same finding, about a network that a run trained itself: nobody can let it through there, and
+    /// the other cells need not wait for it, so that it is said beside the numbers.
+    #[must_use]
+    pub fn about_own(self) -> Self {
+        let weight = match self.weight {
+            Weight::NeverPasses => Weight::NeverPasses,
+            Weight::Refuses | Weight::Warns => Weight::Warns,
+        };
+        Self { weight, ..self }
+    }
+
+    /// As a record names it.
     fn record(&self) -> String {
         let code = self.finding.code();
         match &self.surrogate {
@@ -193,225 +207,144 @@ impl fmt::Display for Found {
         }
         let code = self.finding.code();
         write!(f, "[{code}] {}", self.said)?;
-        match self.can_be_allowed {
-            true => write!(f, " (to go on all the same: --allow {code})"),
-            false => Ok(()),
+        match self.weight {
+            Weight::Refuses => write!(f, " (to go on all the same: --allow {code})"),
+            Weight::Warns | Weight::NeverPasses => Ok(()),
         }
     }
 }
 
-/// Examines a model on a few images (`[N, 3, H, W]`, N at least 4) through one branch.
-///
-/// # Errors
-/// When the model cannot take these images, or has no gradient for them, at all: it is no input
-/// for an evaluation.
-pub fn examine(
-    model: &dyn Classifier,
-    branch: Branch,
-    images: &Tensor,
-    labels: &Tensor,
-    classes: usize,
-) -> Result<Vec<Found>> {
-    look(model, branch, images, labels, classes).map_err(|error| match error {
-        Error::Torch(why) => Error::Model(format!(
-            "{why}\n  (in the preflight: {} test images through it, and their gradient)",
-            images.size()[0]
-        )),
-        other => other,
-    })
+/// A network to be examined through one branch.
+pub struct Examinee<'a> {
+    /// The network.
+    pub model: &'a dyn Classifier,
+    /// The branch.
+    pub branch: Branch,
+    /// Images `[N, 3, H, W]` in `[0, 1]`, at least one, spread over the test set.
+    pub images: &'a Tensor,
+    /// Their labels `[N]` (int64).
+    pub labels: &'a Tensor,
+    /// Classes of the data set.
+    pub classes: usize,
+    /// Whether this program trained it: then it takes images in `[0, 1]` and returns logits.
+    pub own: bool,
 }
 
-fn look(
-    model: &dyn Classifier,
-    branch: Branch,
-    images: &Tensor,
-    labels: &Tensor,
-    classes: usize,
-) -> Result<Vec<Found>> {
-    let mut findings = Vec::new();
-    {
-        let _guard = no_grad_guard();
-        let whole = model.logits(images, branch)?;
-        let width = whole.size()[1];
-        if width != classes as i64 {
-            findings.push(Found::classes(width, classes));
-        }
-        if width < classes as i64 {
-            return Ok(findings);
-        }
-        // Of a sigmoid they need not sum to one; logits do not all lie there by chance, but those of a
-        // quantised model may, as whole numbers.
-        let (least, most) = (whole.min().double_value(&[]), whole.max().double_value(&[]));
-        let whole_numbers = whole.frac().abs().max().double_value(&[]) == 0.0;
-        if least >= 0.0 && most <= 1.0 && !whole_numbers {
-            findings.push(Found::new(Finding::Softmax));
-        }
-        for (range, mean, deviation) in RANGES {
-            let scaled = model.logits(&((images - mean) / deviation), branch)?;
-            if answers_better(&whole, &scaled, labels, classes)? {
-                let found = Found::new(Finding::InputRange);
-                let said = format!("{}; given {range} it is right far more often", found.said);
-                findings.push(Found { said, ..found });
-                break;
+impl Examinee<'_> {
+    /// Examines the network.
+    ///
+    /// # Errors
+    /// When it cannot take these images, or has no gradient for them, at all: it is no input for an
+    /// evaluation.
+    pub fn examine(&self) -> Result<Vec<Found>> {
+        let rows = spread(self.images.size()[0], BATCH).to_device(self.images.device());
+        let images = self.images.index_select(0, &rows);
+        let labels = self.labels.index_select(0, &rows);
+        self.findings(&images, &labels).map_err(|error| match error {
+            Error::Torch(why) => Error::Model(format!(
+                "{why}\n  (in the preflight: a batch of {BATCH} test images through it, and their gradient)"
+            )),
+            other => other,
+        })
+    }
+
+    fn findings(&self, images: &Tensor, labels: &Tensor) -> Result<Vec<Found>> {
+        let mut findings = Vec::new();
+        {
+            let _guard = no_grad_guard();
+            let logits = self.model.logits(images, self.branch)?;
+            let width = logits.size()[1];
+            if width != self.classes as i64 {
+                findings.push(Found::classes(width, self.classes));
             }
+            if width < self.classes as i64 {
+                return Ok(findings);
+            }
+            if logits::undefined(&logits) {
+                findings.push(Found::new(Finding::NanLogits));
+            }
+            if !self.own {
+                if logits::are_probabilities(&logits) {
+                    findings.push(Found::new(Finding::Softmax));
+                }
+                findings.extend(input_range::examine(self)?);
+            }
+            findings.extend(self.unstable(images, &logits)?.map(Found::new));
         }
-        let apart = |other: &Tensor, length: i64| {
-            let mine = whole.narrow(0, 0, length);
-            let scale = mine.abs().max().double_value(&[]).max(1.0);
-            (mine - other).abs().max().double_value(&[]) / scale
-        };
-        // Half of them, not one: a model may well squeeze a batch of one away, and no attack
-        // gives it such a batch.
-        let (n, half) = (images.size()[0], (images.size()[0] / 2).max(1));
-        if apart(&model.logits(images, branch)?, n) > DIFFERENT {
-            findings.push(Found::new(Finding::Randomised));
-        } else if apart(&model.logits(&images.narrow(0, 0, half), branch)?, half) > DIFFERENT {
-            findings.push(Found::new(Finding::BatchDependent));
+        if self.model.has_gradients() {
+            findings.extend(self.gradient(images, labels)?.map(Found::new));
         }
+        Ok(findings)
     }
-    if !model.has_gradients() {
-        return Ok(findings);
+
+    /// Whether the logits of the same images change by themselves, or with the other images of a batch.
+    fn unstable(&self, images: &Tensor, logits: &Tensor) -> Result<Option<Finding>> {
+        if logits::differ(logits, &self.model.logits(images, self.branch)?) {
+            return Ok(Some(Finding::Randomised));
+        }
+        // Each image between others, as far from it as images can be: statistics over the batch, over
+        // groups of it or over its first images are all different ones.
+        let others = 1.0 - images.round();
+        let mixed = Tensor::stack(&[&others, images], 1).flatten(0, 1);
+        let among_others = self.model.logits(&mixed, self.branch)?;
+        let own = among_others.reshape([-1, 2, logits.size()[1]]).select(1, 1);
+        Ok(logits::differ(logits, &own).then_some(Finding::BatchDependent))
     }
-    let mut tape = model.tape(&images.copy());
-    let logits = tape.logits(branch)?;
-    let loss = Objective::CrossEntropy(labels.shallow_clone())
-        .per_image(&logits)
-        .sum(Kind::Float);
-    let largest = tape
-        .gradient(&loss, false)?
-        .abs()
-        .flatten(1, -1)
-        .amax([1_i64].as_slice(), false)
-        .to_device(Device::Cpu);
-    let largest = Vec::<f32>::try_from(largest)?;
-    if largest.iter().any(|value| !value.is_finite()) {
-        findings.push(Found::new(Finding::NanGradient));
-    } else if 2 * largest.iter().filter(|value| **value == 0.0).count() > largest.len() {
-        findings.push(Found::new(Finding::ZeroGradient));
+
+    /// What is wrong with the gradient of the loss with respect to the images.
+    fn gradient(&self, images: &Tensor, labels: &Tensor) -> Result<Option<Finding>> {
+        let mut tape = self.model.tape(&images.copy());
+        let logits = tape.logits(self.branch)?;
+        let loss = Objective::CrossEntropy(labels.shallow_clone())
+            .per_image(&logits)
+            .sum(Kind::Float);
+        let largest = tape
+            .gradient(&loss, false)?
+            .abs()
+            .flatten(1, -1)
+            .amax([1_i64].as_slice(), false)
+            .to_device(Device::Cpu);
+        let largest = Vec::<f32>::try_from(largest)?;
+        let zero = largest.iter().filter(|value| **value == 0.0).count();
+        Ok(if largest.iter().any(|value| !value.is_finite()) {
+            Some(Finding::NanGradient)
+        } else {
+            (2 * zero > largest.len()).then_some(Finding::ZeroGradient)
+        })
     }
-    Ok(findings)
 }
 
-/// Refuses networks with findings that were not allowed; gives back the allowed ones, as a
-/// record tells them.
+/// `count` places spread over `n` images, `[count]` int64: fewer images are repeated, so that a batch is
+/// a batch whatever there is.
+pub fn spread(n: i64, count: i64) -> Tensor {
+    let places = Tensor::arange(count, (Kind::Int64, Device::Cpu));
+    match n < count {
+        true => places.remainder(n.max(1)),
+        false => (places * n).divide_scalar_mode(count, "floor"),
+    }
+}
+
+/// Refuses networks with findings that were not allowed; gives back the others, as a record tells them.
 ///
 /// # Errors
 /// With every finding's code and advice.
-pub fn judge(findings: &[Found], allowed: &[Finding]) -> Result<Vec<String>> {
-    let passes = |found: &&Found| found.can_be_allowed && allowed.contains(&found.finding);
-    let refused: Vec<String> = findings
-        .iter()
-        .filter(|found| !passes(found))
-        .map(ToString::to_string)
-        .collect();
+pub fn judge(findings: &[Found], allowed: &[Finding]) -> Result<Passed> {
+    let mut passed = Passed::default();
+    let mut refused = Vec::new();
+    for found in findings {
+        match found.weight {
+            Weight::Warns => passed
+                .warnings
+                .push(format!("{}: {}", found.record(), found.said)),
+            Weight::Refuses if allowed.contains(&found.finding) => passed.allowed.push(found.record()),
+            _ => refused.push(found.to_string()),
+        }
+    }
     if refused.is_empty() {
-        return Ok(findings.iter().map(Found::record).collect());
+        return Ok(passed);
     }
     Err(Error::Model(format!(
         "this model's robust accuracy would be wrong:\n  {}",
         refused.join("\n  ")
     )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A linear model with one vice.
-    struct Vicious(Option<Finding>, std::cell::Cell<u32>);
-
-    impl Classifier for Vicious {
-        fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
-            self.1.set(self.1.get() + 1);
-            let flat = images.flatten(1, -1);
-            let rows = Tensor::arange(3 * flat.size()[1], (Kind::Float, Device::Cpu)).reshape([3, -1]);
-            let weights = (rows * 0.37).sin().transpose(0, 1);
-            let logits = flat.matmul(&weights);
-            Ok(match self.0 {
-                None => logits,
-                Some(Finding::Softmax) => logits.softmax(1, Kind::Float),
-                // Its boundaries go through the middle of bytes, far from [0, 1].
-                Some(Finding::InputRange) => (flat - 127.5).matmul(&weights),
-                Some(Finding::BatchDependent) => {
-                    &logits - logits.mean_dim([0_i64].as_slice(), true, Kind::Float)
-                }
-                Some(Finding::Randomised) => {
-                    logits + f64::from(self.1.get()) * Tensor::from_slice(&[0.0_f32, 1.0, 2.0])
-                }
-                Some(Finding::NanGradient) => logits + (images * 0.0).sqrt().flatten(1, -1).narrow(1, 0, 3),
-                Some(Finding::ZeroGradient) => (logits * 0.1).round(),
-                Some(Finding::Classes) => logits.narrow(1, 0, 2),
-            })
-        }
-        fn branches(&self) -> &[Branch] {
-            &[Branch::Single]
-        }
-        fn device(&self) -> Device {
-            Device::Cpu
-        }
-    }
-
-    #[test]
-    fn each_vice_is_found_by_its_code_and_a_sound_model_passes() {
-        let pixels: Vec<f32> = (0..4 * 12).map(|i| (i as f32 * 0.7).sin() * 0.5 + 0.5).collect();
-        let images = Tensor::from_slice(&pixels).reshape([4, 3, 2, 2]);
-        let labels = Tensor::from_slice(&[0_i64, 1, 2, 0]);
-        let found = |vice| {
-            let model = Vicious(vice, Default::default());
-            let found = examine(&model, Branch::Single, &images, &labels, 3).expect("an examination");
-            found.iter().map(|found| found.finding).collect::<Vec<_>>()
-        };
-        assert_eq!(found(None), []);
-        for vice in ALL.into_iter().filter(|vice| *vice != Finding::InputRange) {
-            assert_eq!(found(Some(vice)), [vice], "{}", vice.code());
-        }
-        let softmax = [Found::new(Finding::Softmax).about(Some("foo"))];
-        let error = judge(&softmax, &[]).expect_err("refused").to_string();
-        assert!(error.contains("surrogate foo: [softmax]"), "{error}");
-        assert!(error.contains("--allow softmax"), "{error}");
-        assert_eq!(
-            judge(&softmax, &[Finding::Softmax]).expect("allowed"),
-            ["surrogate foo: softmax"]
-        );
-    }
-
-    #[test]
-    fn a_model_of_bytes_is_found_by_its_answers() {
-        let pixels: Vec<f32> = (0..24 * 12)
-            .map(|i| ((i * i * 37) % 101) as f32 / 100.0)
-            .collect();
-        let images = Tensor::from_slice(&pixels).reshape([24, 3, 2, 2]);
-        let found = |vice, range: f64| {
-            let model = Vicious(vice, Default::default());
-            let logits = model.logits(&(&images * range), Branch::Single).expect("logits");
-            let labels = logits.argmax(1, false);
-            let found = examine(&model, Branch::Single, &images, &labels, 3).expect("an examination");
-            found.iter().map(|found| found.finding).collect::<Vec<_>>()
-        };
-        assert_eq!(found(Some(Finding::InputRange), 255.0), [Finding::InputRange]);
-        // The same model where its answers to images in [0, 1] are right (it is too sure of them for a
-        // gradient), and one that does not care.
-        assert_eq!(found(Some(Finding::InputRange), 1.0), [Finding::ZeroGradient]);
-        assert_eq!(found(None, 255.0), []);
-    }
-
-    #[test]
-    fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
-        let images = Tensor::rand([4, 3, 2, 2], (Kind::Float, Device::Cpu));
-        let labels = Tensor::from_slice(&[0_i64, 1, 1, 0]);
-        let model = Vicious(Some(Finding::ZeroGradient), Default::default());
-        let found = |classes| examine(&model, Branch::Single, &images, &labels, classes).expect("findings");
-        // The other checks are made all the same.
-        let more = found(2);
-        assert_eq!(more.len(), 2, "{more:?}");
-        let both = [Finding::Classes, Finding::ZeroGradient];
-        assert_eq!(
-            judge(&more, &both).expect("allowed"),
-            ["classes", "zero-gradient"]
-        );
-        let fewer = found(5);
-        let error = judge(&fewer, &both).expect_err("refused").to_string();
-        assert!(error.contains("3 logits an image, 5 classes"), "{error}");
-        assert!(!error.contains("--allow"), "{error}");
-    }
 }

@@ -23,9 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
-/// Test images that a model is examined on before it is evaluated.
-const PREFLIGHT_IMAGES: usize = 16;
-
 /// A piece is written at least this often: a killed process loses no more.
 const PIECE: Duration = Duration::from_secs(30);
 
@@ -40,8 +37,8 @@ pub(super) struct Opened {
     findings: BTreeMap<Option<String>, Vec<preflight::Found>>,
     /// The branches that the cell evaluates.
     pub(super) branches: Vec<Branch>,
-    /// The findings that were allowed for the cell.
-    allowed: Vec<String>,
+    /// What the preflight found and did not refuse.
+    passed: preflight::Passed,
     /// Images of the cell's attack that are there already.
     made: AttackCache,
 }
@@ -172,12 +169,12 @@ impl Executor<'_> {
                 networks: Networks::open(&self.model_source(model), self.device)?,
                 findings: BTreeMap::new(),
                 branches: Vec::new(),
-                allowed: Vec::new(),
+                passed: preflight::Passed::default(),
                 made: AttackCache::default(),
             },
         };
         opened.networks.add(&spec.conditions, &files)?;
-        opened.allowed = self.preflight(&mut opened, spec)?;
+        opened.passed = self.preflight(&mut opened, spec)?;
         opened.branches = match &spec.branches {
             Some(branches) => opened.networks.check(branches)?.to_vec(),
             None => opened.networks.branches().to_vec(),
@@ -259,7 +256,9 @@ impl Executor<'_> {
         }
         let started = Instant::now();
         let mut provenance = self.provenance(&all);
-        provenance.allowed.clone_from(&opened.allowed);
+        provenance.allowed.clone_from(&opened.passed.allowed);
+        provenance.warnings.clone_from(&opened.passed.warnings);
+        provenance.classes = self.data.classes.len() as u32;
         provenance.corruptions = self.corrupted.describe(spec)?;
         let saved = pieces
             .have_images()
@@ -314,7 +313,8 @@ impl Executor<'_> {
 
     /// Examines a model, and the surrogates that a user brings, because attacks follow their
     /// gradient. (What a run trains itself is examined where it is evaluated.)
-    fn preflight(&self, opened: &mut Opened, spec: &EvaluateSpec) -> Result<Vec<String>> {
+    fn preflight(&self, opened: &mut Opened, spec: &EvaluateSpec) -> Result<preflight::Passed> {
+        let own = !self.external.contains_key(&opened.model);
         let brought = spec
             .surrogates
             .iter()
@@ -326,23 +326,42 @@ impl Executor<'_> {
                 let found = self.examine_network(&opened.networks, name.as_deref())?;
                 opened.findings.insert(name.clone(), found);
             }
-            findings.extend(opened.findings[&name].iter().cloned());
+            let found = opened.findings[&name].iter().cloned();
+            match own && name.is_none() {
+                true => findings.extend(found.map(preflight::Found::about_own)),
+                false => findings.extend(found),
+            }
         }
         preflight::judge(&findings, &self.allowed)
     }
 
-    /// Examines one network on the first test images, through each of its branches.
+    /// Examines one network on test images, through each of its branches.
     fn examine_network(&self, networks: &Networks, name: Option<&str>) -> Result<Vec<preflight::Found>> {
         let mut findings = Vec::new();
         let Some(model) = name.map_or(Some(networks.model()), |name| networks.other(name)) else {
             return Ok(findings);
         };
-        let test = self.data.test.take(PREFLIGHT_IMAGES.min(self.data.test.len()));
+        // A folder's images come class by class: the first are of one class.
+        let n = self.data.test.len();
+        let places = preflight::spread(n as i64, preflight::IMAGES.min(n) as i64);
+        let places: Vec<usize> = Vec::<i64>::try_from(places)?
+            .into_iter()
+            .map(|place| place as usize)
+            .collect();
+        let test = self.data.test.select(&places);
         let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
         let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
         let labels = Tensor::from_slice(&labels).to_device(self.device);
         for &branch in model.branches() {
-            for found in preflight::examine(model, branch, &images, &labels, self.data.classes.len())? {
+            let examinee = preflight::Examinee {
+                model,
+                branch,
+                images: &images,
+                labels: &labels,
+                classes: self.data.classes.len(),
+                own: networks.is_own(name),
+            };
+            for found in examinee.examine()? {
                 let found = found.about(name);
                 if !findings.contains(&found) {
                     findings.push(found);

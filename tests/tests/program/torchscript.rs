@@ -273,3 +273,36 @@ fn a_model_may_compute_in_place_and_in_doubles() {
     ];
     assert_eq!(of("double", wide), plain);
 }
+
+#[test]
+fn no_class_that_is_left_out_and_no_number_of_images_hides_a_vice() {
+    let sandbox = Sandbox::new();
+    let nine = "n = torch.slice(z, 1, 0, 9)";
+    let tenth = "t = torch.sub(torch.mul(torch.slice(z, 1, 9, 10), 0.), float(\"inf\"))";
+    let masked = [nine, tenth, "return torch.cat([n, t], 1)"];
+    for (name, vice, code) in [
+        ("plain", "z = y", ""),
+        (
+            "random",
+            "z = torch.add(y, torch.mul(torch.rand_like(y), 0.3))",
+            "[randomised]",
+        ),
+        (
+            "batch",
+            "z = torch.sub(y, torch.mul(torch.mean(y, [0], True), 0.2))",
+            "[batch-dependent]",
+        ),
+    ] {
+        let whole = script(&sandbox, &format!("{name}.pt"), &[LOGITS, vice, "return z"]);
+        let lines = [&[LOGITS, vice][..], &masked].concat();
+        let inf = script(&sandbox, &format!("{name}-inf.pt"), &lines);
+        for (model, limit) in [(&whole, "1"), (&inf, "1"), (&inf, "17")] {
+            let output = eval(&sandbox, model, name, &["--dataset", "shapes", "--limit", limit]);
+            if code.is_empty() {
+                assert_eq!(output.code, 0, "{}", output.stderr);
+            } else {
+                turned_away(&sandbox, &output, name, &[code]);
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod plane;
 
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
-use super::objective::class;
+use super::objective::{class, true_class_last};
 use super::stream::TorchStream;
 use super::target::Target;
 use super::{Attack, Objective};
@@ -118,7 +118,7 @@ pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest
 
 /// The wrong classes of each image, the likeliest first: `[N, classes - 1]`.
 fn likeliest_wrong(logits: &Tensor, labels: &Tensor) -> Tensor {
-    let wrong = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+    let wrong = true_class_last(logits, labels);
     let order = wrong.argsort_stable(true, 1, true);
     order.narrow(1, 0, logits.size()[1] - 1)
 }
