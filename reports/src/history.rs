@@ -10,6 +10,7 @@ use crate::format;
 use crate::metrics::steps::{Segment, segments};
 use crate::metrics::{BranchPolicy, Estimate, MeasuredOn, Quantity};
 use crate::runs::Runs;
+use crate::tables::markdown;
 use rlnet_suites::Condition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -155,13 +156,13 @@ impl History {
             if let (Some(last), Some(segment)) = (line.points.last(), line.segments.last()) {
                 text.push_str(&format!(
                     "| {} | {} | {} [{}, {}] | {} | {} |\n",
-                    line.name,
+                    markdown::escape(&line.name),
                     line.points.len(),
                     format::percent(last.value),
                     format::percent(last.low),
                     format::percent(last.high),
                     format::percent(segment.level),
-                    line.points[segment.start].night
+                    markdown::escape(&line.points[segment.start].night)
                 ));
             }
         }
@@ -172,7 +173,7 @@ impl History {
             "\nSteps:\n\n"
         });
         for step in steps {
-            text.push_str(&format!("- {step}\n"));
+            text.push_str(&format!("- {}\n", markdown::escape(&step)));
         }
         text
     }

@@ -40,11 +40,17 @@ pub fn cards(analysis: &Analysis) -> Vec<Card> {
                     }
                 };
                 let name: String = model.name.chars().map(plain).collect();
-                let file = match policy {
-                    BranchPolicy::Worst => format!("{name}_worst.json"),
-                    _ => format!("{name}.json"),
+                let stem = match policy {
+                    BranchPolicy::Worst => format!("{name}_worst"),
+                    _ => name,
                 };
-                all.push(Card { file, json });
+                // Other names may be written alike.
+                let is_free = |file: &String| all.iter().all(|card: &Card| card.file != *file);
+                let numbered = (2..).map(|number| format!("{stem}_{number}.json"));
+                let mut files = std::iter::once(format!("{stem}.json")).chain(numbered);
+                if let Some(file) = files.find(is_free) {
+                    all.push(Card { file, json });
+                }
             }
         }
     }

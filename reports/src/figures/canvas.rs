@@ -167,6 +167,8 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     fn write(&self, text: &str, at: Point, size: f64, anchor: Anchor, letters: Letters) -> Drawn {
+        // No control character may stand in XML.
+        let text = &text.replace(|c: char| c.is_control() || "\u{fffe}\u{ffff}".contains(c), " ");
         if self.raster {
             return self.set(text, at, size, anchor, letters);
         }

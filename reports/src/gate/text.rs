@@ -14,10 +14,10 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
     let tripped = verdict.tripped();
     let mut text = format!(
         "# Gate `{}`: {}\n\n`{}` against `{}`; {} paired tests at level {} together.\n\n",
-        verdict.gate.name,
+        plain(&verdict.gate.name),
         if tripped { "tripped" } else { "passed" },
-        verdict.current.display(),
-        verdict.base.display(),
+        plain(&verdict.current.display().to_string()),
+        plain(&verdict.base.display().to_string()),
         verdict.checks.len(),
         verdict.gate.level
     );
@@ -155,7 +155,7 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !c.is_control() && !['\u{fffe}', '\u{ffff}'].contains(c))
         .collect()
 }
 

@@ -74,6 +74,11 @@ pub(crate) fn escape(text: &str) -> String {
             {
                 escaped.push_str("&lt;");
             }
+            // A backslash before a sign would take the one that is put before the sign.
+            '\\' if rest.peek().is_some_and(char::is_ascii_punctuation) => escaped.push_str("\\\\"),
+            // A picture or a link.
+            '!' if rest.peek() == Some(&'[') => escaped.push_str("\\!"),
+            ']' if rest.peek() == Some(&'(') => escaped.push_str("\\]"),
             c if c.is_control() => escaped.push(' '),
             other => escaped.push(other),
         }
@@ -89,5 +94,9 @@ mod tests {
     fn a_name_cannot_end_a_cell_or_a_line_nor_become_html() {
         assert_eq!(escape("a|b\r\n<img> </a>"), "a\\|b  &lt;img> &lt;/a>");
         assert_eq!(escape("p <0.001"), "p <0.001");
+        // Two backslashes are one, and the bar stays escaped.
+        assert_eq!(escape("a\\|b"), "a\\\\\\|b");
+        assert_eq!(escape("![a](http://b) [c](d)"), "\\![a\\](http://b) [c\\](d)");
+        assert_eq!(escape("80.0 [78.1, 81.9] a\\b"), "80.0 [78.1, 81.9] a\\b");
     }
 }

@@ -12,6 +12,7 @@ mod corrupt;
 mod errors;
 mod eval;
 mod gate;
+mod identity;
 mod image_folders;
 mod masks;
 mod model_names;
