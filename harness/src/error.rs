@@ -229,6 +229,8 @@ impl Error {
     pub fn is_of_one_cell(&self) -> bool {
         match self {
             Self::Diverged(_)
+            | Self::Incompatible(_)
+            | Self::Corrupted(_)
             | Self::Torch(_)
             | Self::Failed(_)
             | Self::Differs(_)

@@ -14,6 +14,8 @@ pub struct NetworkFacts {
     pub is_editable: bool,
     /// Whether gradients can be asked for: not those of a model that answers with logits only.
     pub has_gradients: bool,
+    /// The number of classes it tells apart, where that is known.
+    pub classes: Option<usize>,
 }
 
 impl NetworkFacts {
@@ -51,6 +53,9 @@ pub fn misfit(
     surrogate: Option<&NetworkFacts>,
     evaluated: &[Branch],
 ) -> Option<String> {
+    if let Some(why) = model.classes.and_then(|classes| attack.lacks_classes(classes)) {
+        return Some(why);
+    }
     let followed = surrogate.unwrap_or(model);
     let edits = attack.surrogate().is_relaxed() || attack.arithmetic() == Arithmetic::Bf16;
     if edits && !followed.is_editable {
@@ -93,6 +98,7 @@ mod tests {
             branches: branches.to_vec(),
             is_editable,
             has_gradients: true,
+            classes: None,
         }
     }
 
@@ -117,6 +123,40 @@ mod tests {
                 misfit(&attack, &black_box, Some(&surrogate), &[Branch::Single]),
                 None
             );
+        }
+    }
+
+    /// DLR divides by the third logit, its targeted form by the fourth too.
+    #[test]
+    fn a_loss_is_defined_from_its_number_of_classes_on() {
+        for (attack, fewest) in [
+            ("autoattack", 4),
+            ("autoattack:version=plus", 4),
+            ("autoattack:norm=l2", 4),
+            ("autoattack:version=rand", 3),
+            ("apgd-t:norm=l2", 4),
+            ("apgd-dlr", 3),
+            ("pgd:loss=dlr", 3),
+            ("fgsm:loss=dlr", 3),
+            ("pgd", 2),
+            ("fab-t", 2),
+            ("radius", 2),
+        ] {
+            let spec: AttackSpec = attack.parse().expect(attack);
+            for classes in 2..6 {
+                let model = NetworkFacts {
+                    classes: Some(classes),
+                    ..network("net", &[Branch::Single], true)
+                };
+                let found = misfit(&spec, &model, None, &model.branches);
+                assert_eq!(
+                    found.is_none(),
+                    classes >= fewest,
+                    "{attack} {classes}: {found:?}"
+                );
+                // What is named instead works.
+                assert!(found.is_none_or(|why| why.contains("; use ")), "{attack}");
+            }
         }
     }
 

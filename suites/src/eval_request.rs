@@ -64,15 +64,16 @@ impl EvalSubject<'_> {
 impl EvalRequest {
     /// The part of it that fits one model of a suite: without attacks that need a network that the
     /// suite does not train, and without branches that the model does not have.
-    pub(crate) fn for_model(&self, cell: &Cell, trained: &[Cell]) -> Self {
+    pub(crate) fn for_model(&self, cell: &Cell, trained: &[Cell], classes: Option<usize>) -> Self {
         let CellSpec::Train(spec) = &cell.spec else {
             return self.clone();
         };
         let requested = self.branches.as_deref();
-        let fits = |attack: &&AttackSpec| misfit_in_suite(attack, cell, requested, trained).is_none();
+        let fits =
+            |attack: &&AttackSpec| misfit_in_suite(attack, cell, requested, trained, classes).is_none();
         Self {
             attacks: self.attacks.iter().filter(fits).cloned().collect(),
-            branches: requested.map(|_| facts(cell, spec).evaluated(requested)),
+            branches: requested.map(|_| facts(cell, spec, classes).evaluated(requested)),
             similarity: self.similarity && spec.stage != Stage::Teacher,
             ..self.clone()
         }
@@ -187,12 +188,13 @@ impl EvalRequest {
 }
 
 /// What a suite knows of a network that it trains.
-fn facts(cell: &Cell, spec: &TrainSpec) -> NetworkFacts {
+fn facts(cell: &Cell, spec: &TrainSpec, classes: Option<usize>) -> NetworkFacts {
     NetworkFacts {
         name: cell.name.clone(),
         branches: spec.norm.branches().to_vec(),
         is_editable: true,
         has_gradients: true,
+        classes,
     }
 }
 
@@ -203,6 +205,7 @@ fn misfit_in_suite(
     cell: &Cell,
     requested: Option<&[Branch]>,
     trained: &[Cell],
+    classes: Option<usize>,
 ) -> Option<String> {
     let CellSpec::Train(spec) = &cell.spec else {
         return None;
@@ -222,20 +225,26 @@ fn misfit_in_suite(
         Surrogate::Named(name) => find(trained, &name).ok(),
     };
     let surrogate = other.and_then(|other| match &other.spec {
-        CellSpec::Train(spec) => Some(facts(other, spec)),
+        CellSpec::Train(spec) => Some(facts(other, spec, classes)),
         CellSpec::Evaluate(_) => None,
     });
-    let model = facts(cell, spec);
+    let model = facts(cell, spec, classes);
     misfit(attack, &model, surrogate.as_ref(), &model.evaluated(requested))
 }
 
 impl Suite {
     /// Refuses an attack, requested by its own name, that fits none of the evaluated models. One that
     /// fits some of them runs on those.
-    pub(crate) fn check_attacks(&self, models: &[&Cell], trained: &[Cell]) -> Result<(), SuiteError> {
+    pub(crate) fn check_attacks(
+        &self,
+        models: &[&Cell],
+        trained: &[Cell],
+        classes: Option<usize>,
+    ) -> Result<(), SuiteError> {
         for attack in self.evaluation.attacks.by_name() {
             let reasons = models.iter().map(|cell| {
-                let why = misfit_in_suite(attack, cell, self.evaluation.branches.as_deref(), trained)?;
+                let requested = self.evaluation.branches.as_deref();
+                let why = misfit_in_suite(attack, cell, requested, trained, classes)?;
                 Some(format!("{} {why}", cell.name))
             });
             let reasons: Vec<String> = reasons.flatten().collect();

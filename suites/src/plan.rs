@@ -3,7 +3,7 @@
 use crate::attack::AttackSpec;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec};
 use crate::corrupted::{CorruptedFiles, Origin};
-use crate::dataset::PICTURES;
+use crate::dataset::{self, PICTURES};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::eval_request::EvalSubject;
@@ -75,6 +75,8 @@ pub struct PlanContext {
     pub corruptions_setup: String,
     /// The files of each corruption, where corrupted images are read and not made.
     pub corrupted_files: BTreeMap<String, CorruptedFiles>,
+    /// Classes of the data set, where they are known: part of no identity.
+    pub classes: Option<usize>,
 }
 
 impl PlanContext {
@@ -89,7 +91,9 @@ impl PlanContext {
             (name.clone(), files)
         };
         let others = suite.other_datasets().into_iter();
+        let known = dataset::find(&suite.data.dataset).ok().flatten();
         Self {
+            classes: known.map(|known| known.classes as usize),
             data_checksum: UNREAD.to_owned(),
             other_data: others.map(|name| (name.to_owned(), UNREAD.to_owned())).collect(),
             corruptions_setup: UNREAD.to_owned(),
@@ -153,10 +157,10 @@ impl Suite {
         let trained = cells.clone();
         let models = models.into_iter().map(|model| find(&trained, model));
         let models = models.collect::<Result<Vec<_>, _>>()?;
-        self.check_attacks(&models, &trained)?;
+        self.check_attacks(&models, &trained, context.classes)?;
         for cell in models {
             let other_budget = other_budget(cell, &trained);
-            let request = request.for_model(cell, &trained);
+            let request = request.for_model(cell, &trained, context.classes);
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),

@@ -112,7 +112,7 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
     if spec.fewest_classes() > 2
         && let Some(why) = spec.lacks_classes(target.classes()? as usize)
     {
-        return Err(Error::Incompatible(why));
+        return Err(Error::Incompatible(format!("{spec}: this model {why}")));
     }
     if let Draws::Stream(seed) = target.draws {
         tch::manual_seed(seed as i64);

@@ -193,6 +193,7 @@ impl Eval {
         sets.extend(self.limit.map(|n| format!("data.test={n}")));
         sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
         let suite = read_suite(name, &sets)?;
+        let files = files.on(&suite.data.dataset, &global.data_dir());
         let mut request = suite.eval_request();
         request.branches = branches(&self.branch)?.or(request.branches);
         // Activations are compared with a teacher's only where one is named.
@@ -224,8 +225,10 @@ impl Eval {
 
     fn by_options(&self, files: ModelFiles, global: &Global) -> Result<Evaluation> {
         let branches = branches(&self.branch)?;
+        let dataset = self.dataset.clone().unwrap_or_default();
+        let files = files.on(&dataset, &global.data_dir());
         Ok(Evaluation {
-            dataset: self.dataset.clone().unwrap_or_default(),
+            dataset,
             limit: self.limit,
             corrupted: self.corrupted()?,
             headline: None::<AttackSpec>,

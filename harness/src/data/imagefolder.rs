@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::pictures::{self, Picture, Tree};
-use super::{DataError, Dataset, LoadOptions};
+use super::{DataError, Dataset, Glance, LoadOptions};
 
 /// What comes before the path in the data set's name.
 pub const PREFIX: &str = rlnet_suites::dataset::PICTURES;
@@ -24,12 +24,9 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
             problem: "there is no such folder; write imagefolder:PATH".to_owned(),
         });
     }
-    let part = |name: &str| Some(root.join(name)).filter(|folder| folder.is_dir());
-    let folder = part("test")
-        .or_else(|| part("val"))
-        .unwrap_or_else(|| root.to_path_buf());
+    let folder = test_folder(root);
     let (classes, test) = classes_in(&folder)?;
-    let train = match part("train").filter(|_| folder != *root) {
+    let train = match part(root, "train").filter(|_| folder != *root) {
         Some(folder) => {
             let (found, pictures) = classes_in(&folder)?;
             if found != classes {
@@ -68,6 +65,26 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
             folders: classes,
             names: test.iter().map(stem).collect(),
         }),
+    })
+}
+
+fn part(root: &Path, name: &str) -> Option<PathBuf> {
+    Some(root.join(name)).filter(|folder| folder.is_dir())
+}
+
+/// The folder of the test images' class folders.
+fn test_folder(root: &Path) -> PathBuf {
+    part(root, "test")
+        .or_else(|| part(root, "val"))
+        .unwrap_or_else(|| root.to_path_buf())
+}
+
+/// Classes and size, from the folders and the first picture.
+pub(super) fn glance(root: &Path) -> Option<Glance> {
+    let (classes, test) = classes_in(&test_folder(root)).ok()?;
+    Some(Glance {
+        classes: classes.len(),
+        size: pictures::width(test.first()?).ok()?,
     })
 }
 

@@ -29,6 +29,6 @@ pub mod tiny;
 pub use batches::{Batch, ViewSpec, epoch};
 pub use dataset::{Dataset, Facts, LoadOptions, Split, holdout};
 pub use error::DataError;
-pub use named::{NAMES, facts, image_size, load, load_with};
+pub use named::{Glance, NAMES, facts, glance, image_size, load, load_with};
 pub use pictures::Tree;
 pub use tensor::{images_to_tensor, upload};

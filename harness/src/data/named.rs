@@ -73,6 +73,35 @@ pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Da
     }
 }
 
+/// What can be known of a data set without reading it as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// Its classes.
+    pub classes: usize,
+    /// Side of its images, in pixels.
+    pub size: usize,
+}
+
+/// Classes and size of a data set, from its name, its list of classes, or its folders and first
+/// picture; nothing where it is not there or not in order, which [`load`] says better.
+pub fn glance(name: &str, data_dir: &Path) -> Option<Glance> {
+    if let Some(path) = name.strip_prefix(imagefolder::PREFIX) {
+        return imagefolder::glance(Path::new(path));
+    }
+    let known = NAMED.iter().find(|known| known.name == name)?;
+    let whole = Glance {
+        classes: known.classes as usize,
+        size: known.side as usize,
+    };
+    Some(match name {
+        tiny::NAME => Glance {
+            classes: tiny::count_classes(data_dir).unwrap_or(whole.classes),
+            ..whole
+        },
+        _ => whole,
+    })
+}
+
 /// Side of a data set's images in pixels, known before it is read; `None` for pictures of
 /// one's own and unknown names.
 pub fn image_size(name: &str) -> Option<usize> {

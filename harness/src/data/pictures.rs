@@ -46,7 +46,7 @@ pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> R
     };
     let size = match (side, decode) {
         (Some(side), _) => side,
-        (None, true) => decoded(&first.file, &bytes_of(&first.file)?)?.width(),
+        (None, true) => width(first)?,
         (None, false) => 0,
     };
     let stride = 3 * size * size;
@@ -97,6 +97,11 @@ pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> R
         split,
         listing: lines.concat(),
     })
+}
+
+/// The width of a picture.
+pub(super) fn width(picture: &Picture) -> Result<usize, DataError> {
+    Ok(decoded(&picture.file, &bytes_of(&picture.file)?)?.width())
 }
 
 /// SHA-1 of listings, in hex: the identity of a data set of files.

@@ -76,6 +76,12 @@ pub fn load(data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError>
     })
 }
 
+/// The number of classes, from `wnids.txt` alone.
+pub(super) fn count_classes(data_dir: &Path) -> Option<usize> {
+    let folder = locate(data_dir).ok()?;
+    Some(wnids(&folder.join("wnids.txt")).ok()?.len())
+}
+
 /// The folder that holds `wnids.txt`: `data_dir`, the official folder in it, or the only folder
 /// in it whose name begins like the official one's.
 fn locate(data_dir: &Path) -> Result<PathBuf, DataError> {

@@ -1,6 +1,7 @@
 //! The files of a single evaluation, each read once: what a plan must know of them, and which
 //! attacks fit them.
 
+use crate::data::glance;
 use crate::error::{Error, Result};
 use crate::eval::model_source::{Adaptation, ModelKind, ModelSource};
 use crate::nn::checkpoint::Tensors;
@@ -38,6 +39,7 @@ impl ModelFile {
             branches: vec![Branch::Single],
             is_editable: false,
             has_gradients: true,
+            classes: None,
         };
         let mut id = match ModelKind::of(path) {
             ModelKind::Own => {
@@ -45,6 +47,7 @@ impl ModelFile {
                 let header: ModelHeader = Tensors::header(path, &bytes)?;
                 facts.branches = header.norm().branches().to_vec();
                 facts.is_editable = true;
+                facts.classes = Some(header.record.classes.len());
                 identity(&bytes)
             }
             ModelKind::TorchScript => identity(&bytes(path)?),
@@ -96,6 +99,15 @@ impl ModelFiles {
             .chain(self.surrogates.values())
             .map(|file| (file.id.clone(), file.source.clone()))
             .collect()
+    }
+
+    /// The same on a data set: a model that does not say how many classes it knows is taken to know
+    /// those of the images.
+    #[must_use]
+    pub fn on(mut self, dataset: &str, data_dir: &Path) -> Self {
+        let classes = &mut self.model.facts.classes;
+        *classes = classes.or_else(|| Some(glance(dataset, data_dir)?.classes));
+        self
     }
 
     /// The attacks of these texts that fit. One that was requested by its own name and does not fit

@@ -2,17 +2,19 @@
 //! means for cells' identities and records.
 
 use super::Prepared;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::eval::CorruptedImages;
 use crate::eval::corrupted::{Files, Wanted};
 use crate::progress::{Progress, announce};
+use rayon::prelude::*;
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
-use rlnet_corruptions::{Generator, Options, Textures};
+use rlnet_corruptions::{Generator, Image, Options, Severity, Textures};
 use rlnet_suites::corrupted::{Draws, Frost, Origin};
 use rlnet_suites::plan::PlanContext;
-use rlnet_suites::{Condition, Corrupted, EvalRequest, EvaluateSpec};
+use rlnet_suites::{AttackSpec, Condition, Corrupted, EvalRequest, EvaluateSpec};
 use serde_json::json;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Folders named on the command line.
@@ -155,6 +157,7 @@ impl CorruptedSource {
             setup += &format!("/numpy stream over {}", self.asked.corruptions.join(","));
         }
         PlanContext {
+            classes: Some(data.classes.len()),
             data_checksum: data.checksum.clone(),
             other_data: data.other_checksums(),
             corruptions_version: rlnet_corruptions::VERSION,
@@ -276,6 +279,67 @@ impl CorruptedSource {
         };
         serde_json::to_string(&description).map_err(failed)
     }
+}
+
+/// Refuses corruptions that are not defined for images of this side, where images are made: those of
+/// the request, and those that its attacks start from.
+///
+/// # Errors
+/// Says which, why, and which of them can be made.
+pub fn check_size(
+    settings: Corrupted,
+    request: &EvalRequest,
+    side: usize,
+) -> std::result::Result<(), Problem> {
+    if settings.origin == Origin::Official {
+        return Ok(());
+    }
+    let generator = Generator::new(Options {
+        stack: settings.stack,
+        ..Options::default()
+    });
+    let blank = Image::from_raw(side, side, vec![0; 3 * side * side]).map_err(|why| why.to_string())?;
+    let refused = |name: &str, severity: u8| {
+        let (corruption, level) = (name.parse().ok()?, Severity::new(severity).ok()?);
+        generator.corrupt_keyed(&blank, corruption, level, 0, 0).err()
+    };
+    let of_request = request.corruptions.iter().flat_map(|name| {
+        let severities = request.severities.iter();
+        severities.map(move |&severity| (name.as_str(), severity))
+    });
+    let of_attacks = request.attacks.iter().filter_map(AttackSpec::base);
+    let asked: Vec<(&str, u8)> = of_request.chain(of_attacks).collect();
+    let tried: Vec<(&str, Option<rlnet_corruptions::Error>)> = asked
+        .par_iter()
+        .map(|&(name, severity)| (name, refused(name, severity)))
+        .collect();
+    let Some(first) = tried.iter().find_map(|(_, why)| why.as_ref()) else {
+        return Ok(());
+    };
+    let bad: BTreeSet<&str> = tried
+        .iter()
+        .filter_map(|(name, why)| why.as_ref().map(|_| *name))
+        .collect();
+    let fine: BTreeSet<&str> = asked
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !bad.contains(name))
+        .collect();
+    let list = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
+    let why = match first {
+        rlnet_corruptions::Error::NoParameterSet { .. } => {
+            "parameters are published for 32, 64 and 224 pixels only".to_owned()
+        }
+        rlnet_corruptions::Error::Unsupported { why, .. } => why.clone(),
+        other => other.to_string(),
+    };
+    let cure = if fine.is_empty() {
+        "leave them out, or resize the images".to_owned()
+    } else {
+        format!("leave them out and keep {}", list(&fine))
+    };
+    let bad = list(&bad);
+    Err(format!("images of {side} x {side} pixels cannot be corrupted by {bad}: {why}; {cure}").into())
 }
 
 fn generator(settings: Corrupted, folders: &Folders) -> Result<Generator> {

@@ -1,7 +1,7 @@
 //! The evaluation of a single model: from a validated request to a plan, and the plan to its cells.
 
 use super::compatibility::ModelFiles;
-use super::corrupted::Folders;
+use super::corrupted::{Folders, check_size};
 use super::execute::Executor;
 use super::heartbeat::Heartbeat;
 use super::{CorruptedSource, Executed, Participation, Prepared, RunDirectory};
@@ -9,7 +9,6 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::files::open_folder;
-use crate::progress::announce;
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{AttackSpec, Corrupted, EvalRequest, EvalSubject, Plan};
@@ -59,8 +58,10 @@ impl Evaluation {
         // Attacks of the checklist are AdvA only where no other was requested.
         self.headline = self.headline.or_else(|| strongest(&self.request));
         if diagnose {
-            self.add_diagnosis(data.classes.len())?;
+            self.add_diagnosis()?;
         }
+        check_size(self.corrupted, &self.request, data.size)
+            .map_err(|why| Error::Usage(format!("{}: {why}", self.dataset)))?;
         let corrupted = CorruptedSource::new(self.corrupted, folders, &self.request, &data)?;
         let name = &self.files.model.facts.name;
         let id = &self.files.model.id;
@@ -101,7 +102,7 @@ impl Evaluation {
     }
 
     /// Adds the checklist's conditions in AdvA's norm, behind the attacks that were requested.
-    fn add_diagnosis(&mut self, classes: usize) -> Result<()> {
+    fn add_diagnosis(&mut self) -> Result<()> {
         self.request.probe = true;
         let headline = self.headline.as_ref();
         let norm = headline.map_or(Norm::Linf, AttackSpec::norm);
@@ -114,9 +115,7 @@ impl Evaluation {
         })?;
         let branches = self.request.branches.as_deref();
         for attack in self.files.attacks(&[group.to_owned()], branches)? {
-            if let Some(why) = attack.lacks_classes(classes) {
-                announce(&format!("{attack} is left out: {why}"));
-            } else if !self.request.attacks.contains(&attack) {
+            if !self.request.attacks.contains(&attack) {
                 self.request.attacks.push(attack);
             }
         }

@@ -164,9 +164,8 @@ impl Executor<'_> {
                     Ok(Visit::Helped) => moved = true,
                     Ok(Visit::Elsewhere) => {}
                     Err(error) if error.is_of_one_cell() => {
-                        let why = error.to_string();
-                        announce(&format!("{} failed: {why}", cell.name));
-                        failures.record(cell, &why)?;
+                        announce(&format!("{} failed: {error}", cell.name));
+                        failures.record(cell, &error)?;
                         moved = true;
                     }
                     Err(other) => return Err(other),

@@ -2,7 +2,7 @@
 //! failed for another, and the next run does.
 
 use super::directory::RunDirectory;
-use crate::error::{Error, Result};
+use crate::error::{BAD_INPUT, Error, Result};
 use crate::files::{create_folder, write_json};
 use rlnet_suites::{Cell, CellId, Plan};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct Failure {
     pub name: String,
     /// What went wrong.
     pub why: String,
+    /// Whether it lies in what was asked for, and not in the work.
+    #[serde(default)]
+    pub is_bad_input: bool,
 }
 
 /// The failures of a run directory.
@@ -60,11 +63,16 @@ impl Failures {
         if self.mine(&cell.id) {
             return true;
         }
-        let Some(parent) = cell.parents.iter().find(|id| self.mine(id)) else {
+        let failed = cell.parents.iter().find_map(|id| Some((id, self.of(id)?)));
+        let Some((parent, failure)) = failed.filter(|(_, failure)| failure.session == self.session) else {
             return false;
         };
         // Best effort: unmarked, its descendants wait for it until a stop.
-        let _ = self.record(cell, &format!("it needs cell {parent}, which failed"));
+        let _ = self.write(
+            cell,
+            format!("it needs cell {parent}, which failed"),
+            failure.is_bad_input,
+        );
         true
     }
 
@@ -72,11 +80,16 @@ impl Failures {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn record(&self, cell: &Cell, why: &str) -> Result<()> {
+    pub fn record(&self, cell: &Cell, error: &Error) -> Result<()> {
+        self.write(cell, error.to_string(), error.exit_code() == BAD_INPUT)
+    }
+
+    fn write(&self, cell: &Cell, why: String, is_bad_input: bool) -> Result<()> {
         let failure = Failure {
             session: self.session.clone(),
             name: cell.name.clone(),
-            why: why.to_owned(),
+            why,
+            is_bad_input,
         };
         write_json(&self.path(&cell.id), &failure)
     }
@@ -91,21 +104,24 @@ impl Failures {
     /// # Errors
     /// Exactly when a cell of the plan failed in this run.
     pub fn judge(&self, plan: &Plan) -> Result<()> {
-        let failed: Vec<String> = plan
+        let failures: Vec<Failure> = plan
             .cells
             .iter()
             .filter_map(|cell| self.of(&cell.id))
             .filter(|failure| failure.session == self.session)
+            .collect();
+        let failed: Vec<String> = failures
+            .iter()
             .map(|failure| format!("{}: {}", failure.name, failure.why))
             .collect();
-        match failed.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Error::Failed(one.clone())),
-            many => Err(Error::Failed(format!(
-                "{} cells failed:\n  {}",
-                many.len(),
-                many.join("\n  ")
-            ))),
+        let text = match failed.as_slice() {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            many => format!("{} cells failed:\n  {}", many.len(), many.join("\n  ")),
+        };
+        match failures.iter().all(|failure| failure.is_bad_input) {
+            true => Err(Error::Incompatible(text)),
+            false => Err(Error::Failed(text)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A suite as it is run: read, checked, planned on its images, and computed.
 
-use super::corrupted::Folders;
+use super::corrupted::{Folders, check_size};
 use super::heartbeat::Heartbeat;
 use super::{CorruptedSource, Executed, Executor, Participation, Prepared, RunDirectory};
 use crate::device;
@@ -32,7 +32,7 @@ impl Session {
         let request = suite.eval_request();
         let corrupted = CorruptedSource::new(suite.evaluation.corrupted(), folders, &request, &data)?;
         let plan = suite.plan(&corrupted.context(&data))?;
-        check(suite, &plan, |dataset| data.of_dataset(dataset).size)?;
+        check(suite, &plan, |dataset| Some(data.of_dataset(dataset).size))?;
         Ok(Self {
             data,
             corrupted,
@@ -88,19 +88,30 @@ pub fn suite_text(name: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), text))
 }
 
+/// Side of images that are not there yet.
+const USUAL_SIZE: usize = 32;
+
 /// Checks what only the harness knows, before hours of work: architectures, budgets, masks from
-/// files, and whether the units of a search on other images fit. `image_size` gives the side of a
-/// data set's images.
+/// files, whether the units of a search on other images fit, and whether the corruptions can take the
+/// images. `image_size` gives the side of a data set's images, where it is known.
 ///
 /// # Errors
 /// At the line of the suite that the mistake comes from.
-pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> usize) -> Result<()> {
+pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> Option<usize>) -> Result<()> {
     for cell in &plan.cells {
         if let CellSpec::Train(spec) = &cell.spec {
-            check_stage(suite, plan, (cell, spec), &image_size)?;
+            let size = |dataset: &str| image_size(dataset).unwrap_or(USUAL_SIZE);
+            check_stage(suite, plan, (cell, spec), &size)?;
         }
     }
-    Ok(())
+    let Some(size) = image_size(&suite.data.dataset) else {
+        return Ok(());
+    };
+    check_size(suite.evaluation.corrupted(), &suite.eval_request(), size).map_err(|why| {
+        suite
+            .wrong_at(&[&["evaluation", "corruptions"]], why.to_string())
+            .into()
+    })
 }
 
 fn check_stage(

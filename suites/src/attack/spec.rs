@@ -246,7 +246,8 @@ impl AttackSpec {
         own.max(self.loss().fewest_classes())
     }
 
-    /// Why it is not defined for a model with so many classes; nothing where it is.
+    /// Why it is not defined for a model with so many classes: the rest of a sentence whose subject is
+    /// the model; nothing where it is.
     pub fn lacks_classes(&self, classes: usize) -> Option<String> {
         let (own, instead) = (self.entry.classes)(self);
         let (needed, instead) = match self.loss().fewest_classes() {
@@ -254,7 +255,7 @@ impl AttackSpec {
             _ => (own, instead),
         };
         (classes < needed)
-            .then(|| format!("{self}: it needs {needed} classes, this model has {classes}; {instead}"))
+            .then(|| format!("has {classes} classes, and {} needs {needed} classes; {instead}", self.short()))
     }
 
     /// The text of every parameter's value.

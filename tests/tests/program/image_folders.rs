@@ -251,6 +251,12 @@ fn a_damaged_tree_is_found_made_good_and_refused() {
     assert!(differ.stdout.contains("5 equal, 1 differ"), "{}", differ.stdout);
     let damaged = tiny.evaluate("bad", "--corrupted-dir tree");
     refused(&damaged, &["val_0.png", "neither a PNG nor a JPEG"]);
+    let others = fs::read_dir(tiny.sandbox.path("bad/cells")).expect("cells");
+    assert_eq!(
+        others.count(),
+        3,
+        "clean, fog and glass_blur are evaluated all the same"
+    );
     assert_eq!(tiny.corrupt("--out tree").code, 0);
     assert!(verify().stdout.contains("6 equal"));
 
@@ -476,4 +482,89 @@ fn real_pictures_are_read_as_they_are() {
     ];
     sandbox.ok(&[&corrupt[..], &["--names", "all", "--severity", "3"]].concat());
     assert_eq!(fs::read_dir(sandbox.path("c")).expect("a folder").count(), 20);
+}
+
+/// Class folders of `classes` classes, two test and ten training pictures each.
+fn folders(sandbox: &Sandbox, name: &str, side: usize, classes: usize) {
+    for class in 0..classes {
+        for (part, count) in [("test", 2), ("train", 10)] {
+            let folder = sandbox.path(&format!("{name}/{part}/c{class}"));
+            fs::create_dir_all(&folder).expect("a folder");
+            for number in 0..count {
+                write_png(
+                    &picture(side, class % 3, number),
+                    folder.join(format!("{number}.png")),
+                )
+                .expect("a file");
+            }
+        }
+    }
+}
+
+/// `suite check`, the dry run and the run know before any work what a run would find out after it.
+#[test]
+fn what_cannot_be_measured_on_the_pictures_is_refused_before_training() {
+    let sandbox = Sandbox::new();
+    folders(&sandbox, "odd", 48, 3);
+    folders(&sandbox, "few", 32, 3);
+    folders(&sandbox, "many", 64, 4);
+    let attacks = ["autoattack", "apgd-t", "apgd-t:norm=l2", "pgd:loss=dlr"];
+    let cases = [
+        (
+            "odd",
+            "[\"fog\"]",
+            "[\"fgsm\"]",
+            &["48 x 48", "fog", "32, 64 and 224"][..],
+        ),
+        ("odd", "[]", "[\"pgd:base=snow/2\"]", &["48 x 48", "snow"]),
+        (
+            "many",
+            "[\"ripple\", \"fog\", \"sparkles\"]",
+            "[]",
+            &["64 x 64", "ripple", "keep fog"],
+        ),
+        (
+            "few",
+            "[]",
+            "[\"autoattack\"]",
+            &["3 classes", "needs 4 classes", "use apgd-ce"],
+        ),
+        (
+            "few",
+            "[]",
+            "[\"fgsm\", \"apgd-t\"]",
+            &["3 classes", "needs 4 classes", "use apgd-dlr"],
+        ),
+        (
+            "few",
+            "[]",
+            "[\"pgd:surrogate=teacher,branch=natural\"]",
+            &["teacher"],
+        ),
+    ];
+    for (number, (data, corruptions, attacks, hints)) in cases.into_iter().enumerate() {
+        let suite = SUITE
+            .replace("\"tiny-imagenet\"", &format!("\"imagefolder:{data}\""))
+            .replace("[\"fog\"]", corruptions)
+            .replace("[\"fgsm\"]", attacks);
+        let file = format!("late{number}.toml");
+        sandbox.write(&file, suite);
+        for command in [
+            "suite check FILE",
+            "run FILE --dry-run --out late",
+            "run FILE --out late",
+        ] {
+            let output = sandbox.run(&command.replace("FILE", &file));
+            refused(&output, &[hints, &[&format!("{file}:")]].concat());
+        }
+        assert!(!sandbox.path("late/cells").exists(), "{data} {attacks}");
+    }
+    // Four classes are enough, and 64 pixels for fog.
+    for attack in attacks {
+        let suite = SUITE
+            .replace("\"tiny-imagenet\"", "\"imagefolder:many\"")
+            .replace("[\"fgsm\"]", &format!("[\"{attack}\"]"));
+        sandbox.write("fits.toml", suite);
+        sandbox.ok("suite check fits.toml");
+    }
 }

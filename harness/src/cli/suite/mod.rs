@@ -2,7 +2,7 @@
 
 mod cost;
 
-use crate::data::image_size;
+use crate::data::glance;
 use crate::error::{Error, Result};
 use crate::request::Global;
 use crate::run::difference::differences;
@@ -91,18 +91,18 @@ impl SuiteCommand {
                 suite, explain: true, ..
             } => explain(suite, global.json),
             Action::Show { suite, why, .. } => match why.as_slice() {
-                [a, b] => print_differences(&suite.resolve()?, a, b, global.json),
-                _ => show(suite, global.json),
+                [a, b] => print_differences(&suite.resolve(global)?, a, b, global.json),
+                _ => show(suite, global),
             },
-            Action::Cost { suite, rate } => cost::show(&suite.resolve()?, *rate, global.json),
+            Action::Cost { suite, rate } => cost::show(&suite.resolve(global)?, *rate, global.json),
             Action::Schema => {
                 print_json(&json_schema());
                 Ok(())
             }
             Action::Check { file } => {
-                let plan = resolve(file, &[])?;
+                let plan = resolve(file, &[], global)?;
                 for scale in read_suite(file, &[])?.scale.keys() {
-                    resolve(file, &[format!("scale={scale}")])?;
+                    resolve(file, &[format!("scale={scale}")], global)?;
                 }
                 if global.json {
                     print_json(&json!({"suite": plan.suite, "cells": plan.cells.len()}));
@@ -116,17 +116,19 @@ impl SuiteCommand {
 }
 
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
-fn resolve(name: &str, sets: &[String]) -> Result<Plan> {
+fn resolve(name: &str, sets: &[String], global: &Global) -> Result<Plan> {
     let suite = read_suite(name, sets)?;
-    let plan = suite.plan(&PlanContext::unread(&suite))?;
-    // Pictures of one's own are measured when they are read.
-    check(&suite, &plan, |dataset| image_size(dataset).unwrap_or(32))?;
+    let seen = |dataset: &str| glance(dataset, &global.data_dir());
+    let mut context = PlanContext::unread(&suite);
+    context.classes = seen(&suite.data.dataset).map(|seen| seen.classes);
+    let plan = suite.plan(&context)?;
+    check(&suite, &plan, |dataset| Some(seen(dataset)?.size))?;
     Ok(plan)
 }
 
 impl SuiteArgs {
-    fn resolve(&self) -> Result<Plan> {
-        resolve(&self.name, &self.sets)
+    fn resolve(&self, global: &Global) -> Result<Plan> {
+        resolve(&self.name, &self.sets, global)
     }
 }
 
@@ -198,9 +200,9 @@ fn print_differences(plan: &Plan, a: &str, b: &str, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn show(suite: &SuiteArgs, json: bool) -> Result<()> {
-    let plan = suite.resolve()?;
-    if json {
+fn show(suite: &SuiteArgs, global: &Global) -> Result<()> {
+    let plan = suite.resolve(global)?;
+    if global.json {
         print_json(&plan);
         return Ok(());
     }
