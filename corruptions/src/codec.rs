@@ -47,6 +47,8 @@ pub(crate) use jpeg::encode as encode_jpeg;
 mod jpeg {
     use std::panic::catch_unwind;
 
+    use mozjpeg::ColorSpace;
+
     use crate::{Error, Image, Result};
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Image> {
@@ -57,17 +59,47 @@ mod jpeg {
             return Err(Error::Decode("the JPEG file is cut short".to_owned()));
         }
         let decode = || {
-            let mut decoder = mozjpeg::Decompress::builder().from_mem(bytes)?.rgb()?;
+            let decoder = mozjpeg::Decompress::builder().from_mem(bytes)?;
+            let inks = [ColorSpace::JCS_CMYK, ColorSpace::JCS_YCCK].contains(&decoder.color_space());
+            // The C library turns YCCK into CMYK, and neither into RGB.
+            let space = if inks {
+                ColorSpace::JCS_CMYK
+            } else {
+                ColorSpace::JCS_RGB
+            };
+            let mut decoder = decoder.to_colorspace(space)?;
             let (width, height) = (decoder.width(), decoder.height());
-            let rgb = decoder.read_scanlines::<u8>()?;
+            let values = decoder.read_scanlines::<u8>()?;
             decoder.finish()?;
+            let rgb = if inks { rgb_of_inks(&values) } else { values };
             Ok((width, height, rgb))
         };
-        // The binding unwinds on a fatal error of the C library.
+        // The binding unwinds on a fatal error of the C library, whose text it hands over.
         let (width, height, rgb) = catch_unwind(decode)
-            .map_err(|_| Error::Decode("not a whole JPEG file".to_owned()))?
+            .map_err(|why| {
+                let why = why
+                    .downcast_ref::<String>()
+                    .map_or("no reason given", String::as_str);
+                Error::Decode(format!("the JPEG file cannot be decoded ({why})"))
+            })?
             .map_err(|error: std::io::Error| Error::Decode(error.to_string()))?;
         Image::from_raw(width, height, rgb)
+    }
+
+    /// RGB of the four inks as a file has them, byte for byte as Pillow's `convert("RGB")`: inks are
+    /// stored inverted (Adobe's convention, which Pillow takes for granted), 255 is none.
+    fn rgb_of_inks(inks: &[u8]) -> Vec<u8> {
+        // x * y / 255, rounded as Pillow does.
+        let product = |x: u8, y: u8| {
+            let wide = u32::from(x) * u32::from(y) + 128;
+            (((wide >> 8) + wide) >> 8) as u8
+        };
+        inks.chunks_exact(4)
+            .flat_map(|pixel| {
+                let light = pixel[3];
+                [0, 1, 2].map(|ink| light - product(255 - pixel[ink], light))
+            })
+            .collect()
     }
 
     /// The bytes of a JPEG file as libjpeg-turbo writes it: the standard's tables at `quality`,
@@ -89,6 +121,62 @@ mod jpeg {
         catch_unwind(encode)
             .map_err(|_| refused("the image cannot be stored as JPEG".to_owned()))?
             .map_err(|error: std::io::Error| refused(error.to_string()))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// A picture of one colour, stored in these four inks.
+        fn of_inks(space: ColorSpace, inks: [u8; 4]) -> Vec<u8> {
+            let mut encoder = mozjpeg::Compress::new(ColorSpace::JCS_CMYK);
+            encoder.set_color_space(space);
+            encoder.set_size(16, 16);
+            encoder.set_quality(100.0);
+            let mut started = encoder.start_compress(Vec::new()).expect("started");
+            started.write_scanlines(&inks.repeat(256)).expect("written");
+            started.finish().expect("a file")
+        }
+
+        /// light - (255 - ink) * light / 255, by hand.
+        #[test]
+        fn pictures_of_four_inks_become_rgb_as_in_pillow() {
+            for space in [ColorSpace::JCS_CMYK, ColorSpace::JCS_YCCK] {
+                for (inks, rgb) in [
+                    ([255, 255, 255, 255], [255, 255, 255]),
+                    ([200, 100, 50, 128], [100, 50, 25]),
+                    ([10, 240, 128, 0], [0, 0, 0]),
+                    ([0, 255, 255, 255], [0, 255, 255]),
+                ] {
+                    let image = decode(&of_inks(space, inks)).expect("a picture");
+                    assert_eq!((image.width(), image.height()), (16, 16));
+                    let near = |(a, b): (&u8, &u8)| a.abs_diff(*b) <= 2;
+                    let all = image
+                        .data()
+                        .chunks(3)
+                        .all(|pixel| pixel.iter().zip(&rgb).all(near));
+                    assert!(all, "{space:?} {inks:?}: {:?}", &image.data()[..3]);
+                }
+            }
+            assert_eq!(rgb_of_inks(&[200, 100, 50, 128]), [100, 50, 25]);
+        }
+
+        /// The reason is the C library's.
+        #[test]
+        fn a_file_that_cannot_be_decoded_says_why() {
+            let mut bytes =
+                encode(&Image::from_raw(8, 8, vec![9; 192]).expect("an image"), 90).expect("a file");
+            let frame = bytes
+                .windows(2)
+                .position(|pair| pair[0] == 0xff && (0xc0..=0xc2).contains(&pair[1]));
+            // Twelve bits a sample.
+            bytes[frame.expect("a frame") + 4] = 12;
+            let error = decode(&bytes).expect_err("not in this library").to_string();
+            assert!(
+                error.contains("cannot be decoded (") && error.contains("12"),
+                "{error}"
+            );
+        }
     }
 }
 

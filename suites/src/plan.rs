@@ -7,6 +7,7 @@ use crate::dataset::{self, PICTURES};
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::eval_request::EvalSubject;
+use crate::objective::Granularity;
 use crate::suite::{Suite, Train};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 pub const TRAIN_VERSION: u32 = 1;
 /// Version of what [`Quirk::NormedStages`] replays: since 2 in every pass of a stage.
 pub const NORMED_STAGES_VERSION: u32 = 2;
+/// Version of a budget in whole channels: since 2 what layers lose goes to layers where a channel fits.
+pub const CHANNEL_COUNTS_VERSION: u32 = 2;
 /// Version of the evaluation loop.
 pub const EVALUATE_VERSION: u32 = 1;
 
@@ -138,6 +141,9 @@ impl Suite {
             versions.extend(spec.attack.versions());
             if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) {
                 versions.insert(Quirk::NormedStages.to_string(), NORMED_STAGES_VERSION);
+            }
+            if spec.draws_mask() && spec.granularity == Granularity::Channel {
+                versions.insert("channel-counts".to_owned(), CHANNEL_COUNTS_VERSION);
             }
             let name = train.name.get_ref();
             let spec = CellSpec::Train(spec);

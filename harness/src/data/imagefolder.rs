@@ -2,12 +2,14 @@
 //!
 //! `PATH/test/<class>/*.png|jpg` (or `PATH/val/...`, or the class folders right in `PATH`) are
 //! the test images, `PATH/train/<class>/...`, where it is there, the training images. A class's
-//! number is the rank of its folder's name. Grey pictures become RGB.
+//! number is the rank of its folder's name. Grey pictures, and JPEG files in four inks, become RGB. Files
+//! of other kinds, and those in sub-folders of a class, are left out, counted and named.
 
 use std::path::{Path, PathBuf};
 
 use super::pictures::{self, Picture, Tree};
 use super::{DataError, Dataset, Glance, LoadOptions};
+use crate::progress::announce;
 
 /// What comes before the path in the data set's name.
 pub const PREFIX: &str = rlnet_suites::dataset::PICTURES;
@@ -26,14 +28,15 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     }
     let folder = test_folder(root);
     let (classes, test) = classes_in(&folder)?;
-    let train = match part(root, "train").filter(|_| folder != *root) {
+    let train_folder = part(root, "train").filter(|_| folder != *root);
+    let train = match &train_folder {
         Some(folder) => {
-            let (found, pictures) = classes_in(&folder)?;
+            let (found, pictures) = classes_in(folder)?;
             if found != classes {
                 let other = found.iter().find(|name| !classes.contains(name));
                 let other = other.or_else(|| classes.iter().find(|name| !found.contains(name)));
                 return Err(DataError::Folder {
-                    folder,
+                    folder: folder.clone(),
                     problem: format!(
                         "training and test folders have different classes: {} is in one of them only",
                         other.map_or("one", String::as_str)
@@ -44,6 +47,16 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
         }
         None => Vec::new(),
     };
+    let parts = [Some(&folder), train_folder.as_ref()];
+    let left_out = parts
+        .into_iter()
+        .flatten()
+        .map(|folder| pictures::left_out(folder, &classes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let left_out: Vec<String> = left_out.into_iter().flatten().collect();
+    for line in &left_out {
+        announce(line);
+    }
     let read = pictures::read(&test, None, true)?;
     let trained = pictures::read(&train, Some(read.split.size), !options.test_only)?;
     let stem = |picture: &Picture| {
@@ -60,7 +73,10 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
         mean: [0.0; 3],
         std: [1.0; 3],
         checksum: pictures::checksum(&[&classes.join("\n"), &read.listing, &trained.listing]),
-        provenance: format!("pictures under {}", folder.display()),
+        provenance: std::iter::once(format!("pictures under {}", folder.display()))
+            .chain(left_out)
+            .collect::<Vec<_>>()
+            .join("; "),
         tree: Some(Tree {
             folders: classes,
             names: test.iter().map(stem).collect(),
@@ -106,7 +122,10 @@ fn classes_in(folder: &Path) -> Result<(Vec<String>, Vec<Picture>), DataError> {
     }
     let files = pictures::class_pictures(folder, &classes, "")?;
     if let Some(empty) = files.iter().position(Vec::is_empty) {
-        return refuse(folder.join(&classes[empty]), "it has no PNG or JPEG pictures");
+        let others = pictures::left_out(folder, &classes[empty..=empty])?;
+        let others = others.map_or(String::new(), |others| format!("; {others}"));
+        let problem = format!("it has no PNG or JPEG pictures{others}");
+        return refuse(folder.join(&classes[empty]), &problem);
     }
     Ok((classes, pictures::interleave(files)))
 }

@@ -232,9 +232,89 @@ pub(super) fn class_pictures(
         .collect()
 }
 
+/// What lies in a folder of class folders and is not read, counted by kind; nothing where all is.
+pub(super) fn left_out(folder: &Path, classes: &[String]) -> Result<Option<String>, DataError> {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut count = |kind: String, n: usize| *kinds.entry(kind).or_default() += n;
+    for name in names_in(folder)? {
+        if folder.join(&name).is_file() {
+            count("beside the class folders".to_owned(), 1);
+        }
+    }
+    for class in classes {
+        let place = folder.join(class);
+        for name in names_in(&place)? {
+            let path = place.join(&name);
+            if path.is_dir() {
+                count("in sub-folders of class folders".to_owned(), files_under(&path)?);
+            } else if picture_stem(&name).is_none() {
+                let kind = path.extension().map(|kind| kind.to_string_lossy().to_lowercase());
+                count(
+                    kind.map_or("without an ending".to_owned(), |kind| format!(".{kind}")),
+                    1,
+                );
+            }
+        }
+    }
+    let all: usize = kinds.values().sum();
+    let kinds: Vec<String> = kinds
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    Ok((all > 0).then(|| {
+        format!(
+            "{all} files under {} are left out ({}): only PNG and JPEG files right in a class folder are read; convert \
+             or move the others",
+            folder.display(),
+            kinds.join(", ")
+        )
+    }))
+}
+
+/// Files in a folder and below it; links are not followed.
+fn files_under(folder: &Path) -> Result<usize, DataError> {
+    let mut files = 0;
+    for name in names_in(folder)? {
+        let path = folder.join(name);
+        files += match path.is_dir() && !path.is_symlink() {
+            true => files_under(&path)?,
+            false => 1,
+        };
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_are_not_read_are_counted_by_kind() {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |name: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, b"").expect("a file");
+        };
+        let classes = ["a".to_owned(), "b".to_owned()];
+        for read in ["a/1.png", "a/2.JPG", "b/1.jpeg", "a/.DS_Store"] {
+            write(read);
+        }
+        fs::create_dir(root.path().join("b/empty")).expect("a folder");
+        assert_eq!(left_out(root.path(), &classes).expect("read"), None);
+        for other in ["a/3.bmp", "a/4.BMP", "b/5.webp", "b/6.tif", "b/README"] {
+            write(other);
+        }
+        for other in ["a/more/7.png", "a/more/deep/8.png", "9.png"] {
+            write(other);
+        }
+        let text = left_out(root.path(), &classes).expect("read").expect("some");
+        assert!(text.starts_with("8 files under "), "{text}");
+        let counts = "(2 .bmp, 1 .tif, 1 .webp, 1 beside the class folders, 2 in sub-folders of class folders, 1 \
+                      without an ending)";
+        assert!(text.contains(counts), "{text}");
+    }
 
     #[test]
     fn numbers_in_names_count() {

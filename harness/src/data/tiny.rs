@@ -155,11 +155,59 @@ fn wnids(file: &Path) -> Result<Vec<String>, DataError> {
     }
 }
 
+/// A validation picture where the archive has it, or where scripts that make class folders move it.
+fn find(val: &Path, class: &str, name: &str) -> Option<PathBuf> {
+    let places = [
+        val.join("images"),
+        val.join(class),
+        val.join(class).join("images"),
+    ];
+    let files = places.into_iter().map(|place| place.join(name));
+    files.into_iter().find(|file| file.is_file())
+}
+
+/// The validation pictures of class folders without `val_annotations.txt`, in the order of their
+/// numbers, which is that of the official file.
+fn moved(val: &Path, wnids: &[String]) -> Result<Vec<Picture>, DataError> {
+    let classes: Vec<Vec<PathBuf>> = wnids
+        .iter()
+        .map(|class| {
+            let inside = if val.join(class).join("images").is_dir() {
+                "images"
+            } else {
+                ""
+            };
+            let found = pictures::class_pictures(val, std::slice::from_ref(class), inside)?;
+            Ok(found.into_iter().flatten().collect())
+        })
+        .collect::<Result<_, DataError>>()?;
+    let mut all = pictures::interleave(classes);
+    let name = |picture: &Picture| {
+        picture
+            .file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    all.sort_by_cached_key(|picture| pictures::natural(&name(picture)));
+    if all.is_empty() {
+        return Err(DataError::Folder {
+            folder: val.to_path_buf(),
+            problem: "its class folders have no pictures; unpack the official archive again".to_owned(),
+        });
+    }
+    Ok(all)
+}
+
 /// The validation pictures in the order of `val_annotations.txt`: picture, class, and a box that
-/// nobody needs here.
+/// nobody needs here. They may have been moved into class folders.
 fn validation(folder: &Path, wnids: &[String]) -> Result<Vec<Picture>, DataError> {
-    let file = folder.join("val").join("val_annotations.txt");
-    let images = folder.join("val").join("images");
+    let val = folder.join("val");
+    let file = val.join("val_annotations.txt");
+    if !file.is_file() && wnids.iter().all(|class| val.join(class).is_dir()) {
+        return moved(&val, wnids);
+    }
     let mut pictures = Vec::new();
     let mut seen = BTreeSet::new();
     for (line, entry) in text(&file)?.lines().enumerate() {
@@ -185,8 +233,14 @@ fn validation(folder: &Path, wnids: &[String]) -> Result<Vec<Picture>, DataError
             }
             Some(_) => {}
         }
+        let Some(picture) = find(&val, class, name) else {
+            return Err(bad(format!(
+                "there is no {name} in {0}/images, {0}/{class} or {0}/{class}/images",
+                val.display()
+            )));
+        };
         pictures.push(Picture {
-            file: images.join(name),
+            file: picture,
             label: label as u16,
         });
     }

@@ -114,6 +114,47 @@ fn share(sizes: &[u64], weights: &[f64], budget: u64) -> Vec<u64> {
     round(&exact, sizes, budget)
 }
 
+/// The same counts in whole channels (`shapes` are `[C, H, W]`): in each layer as many as fit, then one
+/// more where the largest share of a channel was lost, as long as one fits into what is left of the
+/// sum. So the sum is the budget, or the nearest below it that channels can make up.
+///
+/// # Errors
+/// When no channel of any layer is as small as the budget: nothing would be kept.
+pub fn whole_channels(shapes: &[[u64; 3]], keep: &[u64]) -> Result<Vec<u64>, SuiteError> {
+    let areas: Vec<u64> = shapes.iter().map(|[_, h, w]| (h * w).max(1)).collect();
+    let budget: u64 = keep.iter().sum();
+    let mut whole: Vec<u64> = keep
+        .iter()
+        .zip(&areas)
+        .map(|(&keep, area)| keep / area * area)
+        .collect();
+    let mut left = budget - whole.iter().sum::<u64>();
+    let lost = |l: usize| (keep[l] % areas[l]) as f64 / areas[l] as f64;
+    let mut order: Vec<usize> = (0..keep.len()).collect();
+    order.sort_by(|&a, &b| lost(b).total_cmp(&lost(a)).then(a.cmp(&b)));
+    loop {
+        let before = left;
+        for &l in &order {
+            if areas[l] <= left && whole[l] < shapes[l].iter().product() {
+                whole[l] += areas[l];
+                left -= areas[l];
+            }
+        }
+        if left == before {
+            break;
+        }
+    }
+    let smallest = areas.iter().min().copied().unwrap_or(0);
+    if budget > 0 && left == budget {
+        let why =
+            format!("the smallest channel of this network has {smallest} units, so that none would be kept");
+        let cure =
+            format!("{why}; raise the budget to {smallest} or more, or leave granularity = \"channel\" out");
+        return Err(SuiteError::value("budget", budget, cure));
+    }
+    Ok(whole)
+}
+
 /// The W18 curve at layer `l` of `n`, by relative depth; W18 itself when `n` is 17.
 fn sensitivity(l: usize, n: usize) -> f64 {
     if n == 1 {
@@ -267,6 +308,33 @@ mod tests {
         let uniform =
             allocate(&sizes, Some(Budget::Reduction(2.0)), Allocation::Uniform, None).expect("fits");
         assert_eq!(uniform, [512, 256, 256, 4]);
+    }
+
+    #[test]
+    fn a_budget_in_whole_channels_is_the_nearest_that_there_is() {
+        // Channels of 1024, 256 and 64 units.
+        let shapes = [[4, 32, 32], [8, 16, 16], [16, 8, 8]];
+        for (keep, whole) in [
+            // All of it was lost before; one channel of the last layer is the budget.
+            ([3, 11, 50], [0, 0, 64]),
+            ([40, 40, 40], [0, 0, 64]),
+            // What the first layers lose goes to the one that lost most and takes it.
+            ([1000, 200, 100], [0, 1024, 256]),
+            ([1500, 300, 65], [1024, 768, 64]),
+            // Whole channels stay as they are.
+            ([1024, 512, 128], [1024, 512, 128]),
+            // No layer gets more than it has.
+            ([4096, 2048, 1000], [4096, 2048, 960]),
+        ] {
+            let found = whole_channels(&shapes, &keep).expect("channels");
+            let (sum, budget): (u64, u64) = (found.iter().sum(), keep.iter().sum());
+            assert_eq!(found, whole, "{keep:?}");
+            assert!(sum <= budget && budget - sum < 64, "{keep:?}: {sum}");
+        }
+        let error = whole_channels(&shapes, &[1, 2, 60])
+            .expect_err("63 units")
+            .to_string();
+        assert!(error.contains("64 units") && error.contains("63"), "{error}");
     }
 
     #[test]

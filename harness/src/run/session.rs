@@ -5,8 +5,10 @@ use super::heartbeat::Heartbeat;
 use super::{CorruptedSource, Executed, Executor, Participation, Prepared, RunDirectory};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::nn::budget::allocate;
+use crate::nn::budget::{allocate, whole_channels};
 use crate::nn::{Arch, mask_file};
+use crate::train::step::{fills_norms, too_small};
+use rlnet_suites::objective::Granularity;
 use rlnet_suites::{Cell, CellSpec, LayerRecord, Plan, Suite, SuiteError, TrainSpec, catalog};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -132,6 +134,10 @@ fn check_stage(
     let size = image_size(&cell.data.dataset);
     let layers = arch.survey(size as u64, 10).layers;
     let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
+    let shapes: Vec<[u64; 3]> = layers.iter().map(|layer| layer.shape).collect();
+    if !fills_norms(spec, &shapes, spec.batch) {
+        return Err(wrong("batch", too_small(spec.batch)));
+    }
     if let Some(imported) = &spec.imported {
         mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
     }
@@ -159,8 +165,11 @@ fn check_stage(
         } else {
             "allocation"
         };
-        allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))
+        let keep = allocate(&sizes, spec.budget, spec.allocation, Some(&stand_in))
             .map_err(|error| wrong(key, error.to_string()))?;
+        if spec.granularity == Granularity::Channel {
+            whole_channels(&shapes, &keep).map_err(|error| wrong(key, error.to_string()))?;
+        }
     } else if let Some(budget) = spec.budget {
         budget
             .resolve(sizes.iter().sum())

@@ -7,9 +7,9 @@ use super::snl::Slopes;
 use super::stage::StageInput;
 use super::state::StageState;
 use crate::error::{Error, Result};
-use crate::nn::budget::allocate;
+use crate::nn::budget::{allocate, whole_channels};
 use crate::nn::{Network, ReluMask};
-use crate::progress::Progress;
+use crate::progress::{Progress, announce};
 use rlnet_suites::objective::{Granularity, Score};
 use rlnet_suites::train::{Allocation, Stage};
 use rlnet_suites::{Quirk, TrainSpec};
@@ -22,12 +22,19 @@ pub(super) fn units_to_keep(input: &StageInput<'_>, network: &Network) -> Result
         _ => None,
     };
     let sizes = network.layer_sizes();
-    Ok(allocate(
-        &sizes,
-        spec.budget,
-        spec.allocation,
-        measured.as_deref(),
-    )?)
+    let keep = allocate(&sizes, spec.budget, spec.allocation, measured.as_deref())?;
+    if spec.granularity == Granularity::Unit {
+        return Ok(keep);
+    }
+    let whole = whole_channels(&network.layer_shapes(), &keep)?;
+    let (kept, budget): (u64, u64) = (whole.iter().sum(), keep.iter().sum());
+    if kept != budget {
+        announce(&format!(
+            "{}: whole channels make up {kept} units, the nearest number to the budget of {budget} that is not above it",
+            input.name
+        ));
+    }
+    Ok(whole)
 }
 
 /// The mask before any score: units drawn by lot.

@@ -8,7 +8,7 @@ use super::passes::{Counted, Passes};
 use super::sensitivity;
 use super::sgd::Sgd;
 use super::state::{Partial, StageHeader, StageState};
-use super::step::{Step, diverged};
+use super::step::{Step, diverged, fills_norms, too_small};
 use super::tensorboard::EventFile;
 use super::validate::{Accuracy, validate};
 use crate::data::{Split, ViewSpec, epoch};
@@ -103,6 +103,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let already = u64::from(state.header.epoch) * input.train.len() as u64 + steps as u64;
     let images = u64::from(spec.epochs) * input.train.len() as u64;
     let progress = Progress::new(input.name, "images", images, already);
+    check_batches(input, &state.network.layer_shapes(), &progress)?;
     while state.header.epoch < spec.epochs && !state.header.finished {
         let points = one_epoch(input, &mut state, &keep, &progress)?;
         unbroken(&state, input)?;
@@ -147,6 +148,23 @@ fn go_on(input: &StageInput<'_>, checkpoint: &Path) -> Result<StageState> {
             begin(input)
         }
     }
+}
+
+/// Refuses images of which no batch is large enough, and says where the last one is not.
+fn check_batches(input: &StageInput<'_>, shapes: &[[u64; 3]], progress: &Progress) -> Result<()> {
+    let (spec, images) = (input.spec, input.train.len());
+    let (first, last) = (images.min(spec.batch), images % spec.batch);
+    if !fills_norms(spec, shapes, first) {
+        return Err(Error::Usage(format!("{}: {}", input.name, too_small(first))));
+    }
+    if last > 0 && !fills_norms(spec, shapes, last) {
+        progress.note(&format!(
+            "{}: the last batch of an epoch, {last} of {images} images in another order each time, is too small for \
+             the batch norms and is left out",
+            input.name
+        ));
+    }
+    Ok(())
 }
 
 /// Where a stage is.

@@ -1,7 +1,7 @@
 //! One training step of any stage: the roles' forward passes, the inner attack, the losses.
 
 use super::curves::EpochMeans;
-use super::dialect::{self, splits};
+use super::dialect;
 use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
 use super::optimizer::Optimizer;
 use super::passes::{Counted, Passes};
@@ -37,10 +37,23 @@ pub struct Step<'a> {
     pub passes: &'a Passes,
 }
 
-/// How many leading images of a batch play the clean (and AugMix) role. The rest are
-/// attacked; without an adversarial role every image is clean. (Reference: floor(B / 2).)
-pub fn clean_count(spec: &TrainSpec, batch: usize) -> usize {
-    dialect::place(spec, View::Clean, batch).1 as usize
+/// Whether a batch of `n` images gives every role images, and every batch norm two values a channel or
+/// more: of one value there is no variance. `shapes` are the layers', `[C, H, W]`.
+pub fn fills_norms(spec: &TrainSpec, shapes: &[[u64; 3]], n: usize) -> bool {
+    let smallest = shapes.iter().map(|[_, h, w]| h * w).min().unwrap_or(1);
+    spec.views.iter().all(|view| {
+        let images = dialect::place(spec, *view, n).1.unsigned_abs();
+        images > 0 && images * smallest > 1
+    })
+}
+
+/// Why a stage cannot train in batches of `n` images.
+pub fn too_small(n: usize) -> String {
+    format!(
+        "a batch of {n} images is too small: each view that a stage trains on needs an image of it, and each batch norm \
+         two values a channel, which the smallest maps of this network do not have; train in larger batches or on \
+         more images"
+    )
 }
 
 /// The error of a stage that went astray in an epoch, with what is left of it.
@@ -68,8 +81,8 @@ struct Role {
 }
 
 impl Step<'_> {
-    /// Runs the step: losses, backward pass, update, scores, curves. A batch too short to
-    /// give every role an image is passed over. Nothing here waits for the device, so that a
+    /// Runs the step: losses, backward pass, update, scores, curves. A batch too short
+    /// ([`fills_norms`]) is passed over. Nothing here waits for the device, so that a
     /// GPU is never idle; whether the loss is still a number is seen in `means`.
     ///
     /// # Errors
@@ -81,8 +94,7 @@ impl Step<'_> {
         scores: &mut Scores,
         means: &mut EpochMeans,
     ) -> Result<()> {
-        let first = clean_count(self.spec, batch.len());
-        if first == 0 || (splits(self.spec) && first == batch.len()) {
+        if !fills_norms(self.spec, &self.network.layer_shapes(), batch.len()) {
             return Ok(());
         }
         let n = batch.len() as f64;

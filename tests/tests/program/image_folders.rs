@@ -484,6 +484,85 @@ fn real_pictures_are_read_as_they_are() {
     assert_eq!(fs::read_dir(sandbox.path("c")).expect("a folder").count(), 20);
 }
 
+/// Scripts for PyTorch move the validation pictures into class folders; some delete the annotations.
+#[test]
+fn tiny_imagenet_with_moved_validation_pictures_is_the_same_data_set() {
+    for inside in ["", "images"] {
+        let sandbox = Sandbox::new();
+        let data = tiny(&sandbox);
+        let verify = || {
+            let verified = json(&sandbox.run(&format!("data verify tiny-imagenet --data-dir {data} --json")));
+            (verified["checksum"].clone(), verified["test"].clone())
+        };
+        let official = verify();
+        let val = sandbox.path("d/tiny-imagenet-200/val");
+        for number in 0..15 {
+            let folder = val.join(["n01", "n02", "n03"][number * 2 % 3]).join(inside);
+            fs::create_dir_all(&folder).expect("a folder");
+            let name = format!("val_{number}.JPEG");
+            fs::rename(val.join("images").join(&name), folder.join(&name)).expect("moved");
+        }
+        assert_eq!(verify(), official, "with val_annotations.txt");
+        fs::remove_dir(val.join("images")).expect("an empty folder");
+        let annotations = val.join("val_annotations.txt");
+        let text = fs::read_to_string(&annotations).expect("a file");
+        fs::remove_file(&annotations).expect("a file");
+        assert_eq!(verify(), official, "without it");
+        fs::write(&annotations, text).expect("a file");
+        fs::remove_file(val.join("n02").join(inside).join("val_5.JPEG")).expect("a file");
+        let output = sandbox.run(&format!("data verify tiny-imagenet --data-dir {data}"));
+        refused(
+            &output,
+            &[
+                "val_annotations.txt, line 6",
+                "no val_5.JPEG in",
+                "val/n02/images",
+            ],
+        );
+    }
+}
+
+/// Pictures of other kinds, and in sub-folders, are counted and named wherever a data set is read.
+#[test]
+fn files_that_are_left_out_are_named() {
+    let sandbox = Sandbox::new();
+    folders(&sandbox, "mixed", 32, 2);
+    for other in ["a.bmp", "b.webp", "c.tif", "nested/d.png"] {
+        sandbox.write(&format!("mixed/test/c0/{other}"), b"x");
+    }
+    let named = ["4 files under", "1 .bmp", "1 .tif", "1 .webp", "1 in sub-folders"];
+    let verified = sandbox.ok("data verify imagefolder:mixed");
+    let corrupted = sandbox.ok("corrupt imagefolder:mixed --out tree --names contrast --severity 1");
+    for hint in named {
+        assert!(verified.stdout.contains(hint), "{}", verified.stdout);
+        assert!(corrupted.stderr.contains(hint), "{}", corrupted.stderr);
+    }
+    fs::create_dir_all(sandbox.path("mixed/test/c9")).expect("a folder");
+    sandbox.write("mixed/test/c9/a.gif", b"x");
+    let output = sandbox.run("data verify imagefolder:mixed");
+    refused(&output, &["no PNG or JPEG pictures", "1 .gif"]);
+}
+
+/// A budget that no channel is small enough for is refused by the plan, batches of one image too.
+#[test]
+fn budgets_and_batches_that_cannot_be_used_are_refused_before_training() {
+    let sandbox = Sandbox::new();
+    let mask = "[[train]]\nname = \"mask\"\nstage = \"mask\"\nteacher = \"teacher\"\nbudget = \"63\"\nwith = { \
+                granularity = \"channel\" }\n[evaluation]";
+    let suite = SUITE.replace("\"tiny-imagenet\"", "\"shapes\"");
+    sandbox.write("channels.toml", suite.replace("[evaluation]", mask));
+    refused(
+        &sandbox.run("suite check channels.toml"),
+        &["channels.toml:", "64 units", "budget"],
+    );
+    sandbox.ok("suite show channels.toml --set train.mask.budget=64");
+    sandbox.write("batch.toml", suite.replace("batch = 16", "batch = 1"));
+    refused(
+        &sandbox.run("suite check batch.toml"),
+        &["batch.toml:", "batch of 1"],
+    );
+}
+
 /// Class folders of `classes` classes, two test and ten training pictures each.
 fn folders(sandbox: &Sandbox, name: &str, side: usize, classes: usize) {
     for class in 0..classes {

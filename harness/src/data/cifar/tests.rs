@@ -225,6 +225,132 @@ fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
     assert!(refused().contains("not a CIFAR file of the python version"));
 }
 
+/// What Python 3 and NumPy write of `{"data": ..., "labels": ...}`: opcodes of protocols 4 and 5, as
+/// `pickletools` lists them.
+#[derive(Clone, Copy, PartialEq)]
+enum Saved {
+    /// Protocol 5: `_frombuffer`, labels a list.
+    FromBuffer,
+    /// Protocol 5 of an array in Fortran order.
+    ByColumn,
+    /// Protocol 4: `_reconstruct`, labels an array of int64.
+    Reconstruct,
+    /// Protocol 4, each label a NumPy number.
+    Numbers,
+}
+
+fn python3_pickle(saved: Saved, labels: &[u8], pixels: &[u8]) -> Vec<u8> {
+    let mut out = b"\x80\x05}\x94(".to_vec();
+    let text = |out: &mut Vec<u8>, text: &str| {
+        out.extend([0x8c, text.len() as u8]);
+        out.extend(text.as_bytes());
+        out.push(0x94);
+    };
+    let global = |out: &mut Vec<u8>, module: &str, name: &str| {
+        text(out, module);
+        text(out, name);
+        out.extend([0x93, 0x94]);
+    };
+    let bytes = |out: &mut Vec<u8>, code: u8, bytes: &[u8]| {
+        out.push(code);
+        match code {
+            0x96 => out.extend((bytes.len() as u64).to_le_bytes()),
+            _ => out.extend((bytes.len() as u32).to_le_bytes()),
+        }
+        out.extend(bytes);
+        out.push(0x94);
+    };
+    let dtype = |out: &mut Vec<u8>, name: &str, order: &str| {
+        global(out, "numpy", "dtype");
+        text(out, name);
+        out.extend(b"\x89\x88\x87\x94R\x94(K\x03");
+        text(out, order);
+        out.extend(b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t\x94b");
+    };
+    let rows = [&[b'K', labels.len() as u8][..], b"M\x00\x0c\x86\x94"].concat();
+    let reconstruct = |out: &mut Vec<u8>| {
+        global(out, "numpy._core.multiarray", "_reconstruct");
+        global(out, "numpy", "ndarray");
+        out.extend(b"K\x00\x85\x94C\x01b\x94\x87\x94R\x94(K\x01");
+    };
+    text(&mut out, "data");
+    if [Saved::FromBuffer, Saved::ByColumn].contains(&saved) {
+        global(&mut out, "numpy._core.numeric", "_frombuffer");
+        out.push(b'(');
+        let by_column: Vec<u8> = (0..3 * PLANE)
+            .flat_map(|column| pixels.iter().skip(column).step_by(3 * PLANE).copied())
+            .collect();
+        let is_column = saved == Saved::ByColumn;
+        bytes(&mut out, 0x96, if is_column { &by_column } else { pixels });
+        dtype(&mut out, "u1", "|");
+        out.extend(&rows);
+        text(&mut out, if is_column { "F" } else { "C" });
+        out.extend(b"t\x94R\x94");
+    } else {
+        reconstruct(&mut out);
+        out.extend(&rows);
+        dtype(&mut out, "u1", "|");
+        out.push(0x89);
+        bytes(&mut out, b'B', pixels);
+        out.extend(b"t\x94b");
+    }
+    text(&mut out, "labels");
+    let wide: Vec<u8> = labels
+        .iter()
+        .flat_map(|&label| i64::from(label).to_le_bytes())
+        .collect();
+    match saved {
+        Saved::FromBuffer | Saved::ByColumn => {
+            out.extend(b"]\x94(");
+            labels.iter().for_each(|&label| out.extend([b'K', label]));
+            out.push(b'e');
+        }
+        Saved::Reconstruct => {
+            reconstruct(&mut out);
+            out.extend([b'K', labels.len() as u8, 0x85, 0x94]);
+            dtype(&mut out, "i8", "<");
+            out.push(0x89);
+            bytes(&mut out, b'B', &wide);
+            out.extend(b"t\x94b");
+        }
+        Saved::Numbers => {
+            out.extend(b"]\x94(");
+            for label in wide.chunks(8) {
+                global(&mut out, "numpy._core.multiarray", "scalar");
+                dtype(&mut out, "i8", "<");
+                bytes(&mut out, b'B', label);
+                out.extend(b"\x86\x94R\x94");
+            }
+            out.push(b'e');
+        }
+    }
+    out.extend(b"u.");
+    out
+}
+
+#[test]
+fn files_that_were_read_and_saved_again_hold_the_same_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("data_batch_1");
+    let labels = [3, 9, 0];
+    let planes = pixels(&labels);
+    fs::write(&file, python2_pickle(&[("labels", labels.to_vec())], &planes)).unwrap();
+    let official = pickle::read_as_records(&file, false).unwrap();
+    for saved in [
+        Saved::FromBuffer,
+        Saved::ByColumn,
+        Saved::Reconstruct,
+        Saved::Numbers,
+    ] {
+        fs::write(&file, python3_pickle(saved, &labels, &planes)).unwrap();
+        assert!(pickle::read_as_records(&file, false).unwrap() == official);
+    }
+    let wide: Vec<u8> = planes.iter().flat_map(|&value| [value, 0]).collect();
+    fs::write(&file, python3_pickle(Saved::FromBuffer, &labels, &wide)).unwrap();
+    let refused = pickle::read_as_records(&file, false).unwrap_err().to_string();
+    assert!(refused.contains("save it as uint8"), "{refused}");
+}
+
 #[test]
 #[cfg_attr(not(have = "images"), ignore = "needs CIFAR-10 and CIFAR-100 in RLNET_DATA")]
 fn the_official_files_are_accepted() {

@@ -123,6 +123,57 @@ fn every_mode_trains_and_its_total_is_the_sum_of_its_parts() {
     }
 }
 
+/// 67 pictures of 8 x 8 pixels, 32 a batch: of the last three, the clean view has one, and the last
+/// maps of resnet10 have one pixel. One value has no variance.
+#[test]
+fn a_batch_that_leaves_a_norm_one_value_a_channel_is_left_out() {
+    let small = |n: usize| Split {
+        size: 8,
+        images: (0..n * 192).map(|at| (at * 89 % 251) as u8).collect(),
+        labels: (0..n).map(|at| (at % 10) as u16).collect(),
+        indices: (0..n as u32).collect(),
+    };
+    let mut spec = spec("teacher", &[]);
+    (spec.batch, spec.arch) = (32, "resnet10-w4".to_owned());
+    assert_eq!(spec.norm, NormBanks::Dual);
+    let folder = tempfile::tempdir().expect("a folder");
+    let trained = |name: &str, images: usize| {
+        let work = folder.path().join(name);
+        std::fs::create_dir(&work).expect("a folder");
+        train(&StageInput {
+            cell: "cell",
+            name: "small pictures",
+            spec: &spec,
+            network: NetworkSpec {
+                image_size: 8,
+                ..network_spec(&spec)
+            },
+            teacher: None,
+            start: None,
+            train: Arc::new(small(images)),
+            validation: &small(8),
+            device: Device::Cpu,
+            work: &work,
+        })
+    };
+    let whole = trained("whole", 67).expect("a network");
+    assert!(at(&whole, "loss/total", 1).is_some_and(f64::is_finite));
+    for param in whole.network.params().iter() {
+        let finite = param.tensor.isfinite().all().int64_value(&[]);
+        assert_eq!(finite, 1, "{}", param.name);
+    }
+    // Two values have a variance; four images give each view two.
+    assert!(trained("two", 4).is_ok());
+    for images in 1..4 {
+        let refused = trained(&images.to_string(), images);
+        let error = refused.err().expect("no batch is large enough").to_string();
+        assert!(
+            error.contains("small pictures: a batch of") && error.contains("batch norm"),
+            "{error}"
+        );
+    }
+}
+
 /// The experimental transformer, two steps of each: scores and hidden layers are masked like
 /// any ReLU, both banks move, nothing is NaN.
 #[test]
