@@ -254,8 +254,12 @@ impl AttackSpec {
             of_loss if of_loss > own => (of_loss, "use loss=ce or loss=margin"),
             _ => (own, instead),
         };
-        (classes < needed)
-            .then(|| format!("has {classes} classes, and {} needs {needed} classes; {instead}", self.short()))
+        (classes < needed).then(|| {
+            format!(
+                "has {classes} classes, and {} needs {needed} classes; {instead}",
+                self.short()
+            )
+        })
     }
 
     /// The text of every parameter's value.

@@ -612,7 +612,7 @@ fn what_cannot_be_measured_on_the_pictures_is_refused_before_training() {
             "few",
             "[]",
             "[\"fgsm\", \"apgd-t\"]",
-            &["3 classes", "needs 4 classes", "use apgd-dlr"],
+            &["3 classes", "needs 4 classes", "use apgd-ce"],
         ),
         (
             "few",
