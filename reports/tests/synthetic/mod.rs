@@ -32,8 +32,7 @@ pub fn plan_of(text: &str, sets: &[&str]) -> Plan {
         data_checksum: "synthetic".into(),
         corruptions_version: 1,
         corruptions_setup: "fixed".into(),
-        corrupted_files: Default::default(),
-        other_data: Default::default(),
+        ..PlanContext::default()
     };
     let suite = Suite::parse(text, "the suite", &sets).expect("a valid suite");
     suite.plan(&context).expect("a plan")
