@@ -318,9 +318,9 @@ mod tests {
             // All of it was lost before; one channel of the last layer is the budget.
             ([3, 11, 50], [0, 0, 64]),
             ([40, 40, 40], [0, 0, 64]),
-            // What the first layers lose goes to the one that lost most and takes it.
-            ([1000, 200, 100], [0, 1024, 256]),
-            ([1500, 300, 65], [1024, 768, 64]),
+            // 1236 are lost: 1024 go to the layer that lost most of a channel, 192 to the smallest.
+            ([1000, 200, 100], [1024, 0, 256]),
+            ([1500, 300, 65], [1024, 512, 320]),
             // Whole channels stay as they are.
             ([1024, 512, 128], [1024, 512, 128]),
             // No layer gets more than it has.
