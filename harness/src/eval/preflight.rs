@@ -48,7 +48,7 @@ const ALL: [Finding; 8] = [
 ];
 
 /// Images of a batch that most checks look at.
-const BATCH: i64 = 16;
+const BATCH: usize = 16;
 
 /// Images, at most, that one network is examined on: [`BATCH`] for most checks, all for its input range.
 pub const IMAGES: usize = 256;
@@ -237,7 +237,8 @@ impl Examinee<'_> {
     /// When it cannot take these images, or has no gradient for them, at all: it is no input for an
     /// evaluation.
     pub fn examine(&self) -> Result<Vec<Found>> {
-        let rows = spread(self.images.size()[0], BATCH).to_device(self.images.device());
+        let rows = spread(self.images.size()[0] as usize, BATCH);
+        let rows = Tensor::from_slice(&rows).to_device(self.images.device());
         let images = self.images.index_select(0, &rows);
         let labels = self.labels.index_select(0, &rows);
         self.findings(&images, &labels).map_err(|error| match error {
@@ -314,14 +315,20 @@ impl Examinee<'_> {
     }
 }
 
-/// `count` places spread over `n` images, `[count]` int64: fewer images are repeated, so that a batch is
-/// a batch whatever there is.
-pub fn spread(n: i64, count: i64) -> Tensor {
-    let places = Tensor::arange(count, (Kind::Int64, Device::Cpu));
-    match n < count {
-        true => places.remainder(n.max(1)),
-        false => (places * n).divide_scalar_mode(count, "floor"),
-    }
+/// `count` places spread over `n` images, at irregular distances: classes may come in turns. Fewer images
+/// are repeated, so that a batch is a batch whatever there is.
+pub fn spread(n: usize, count: usize) -> Vec<i64> {
+    /// The least regular of steps round a circle.
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    (0..count)
+        .map(|i| {
+            if n < count {
+                return (i % n.max(1)) as i64;
+            }
+            let (from, to) = (i * n / count, (i + 1) * n / count);
+            from as i64 + ((i as f64 * GOLDEN).fract() * (to - from) as f64) as i64
+        })
+        .collect()
 }
 
 /// Refuses networks with findings that were not allowed; gives back the others, as a record tells them.

@@ -343,8 +343,7 @@ impl Executor<'_> {
         };
         // A folder's images come class by class: the first are of one class.
         let n = self.data.test.len();
-        let places = preflight::spread(n as i64, preflight::IMAGES.min(n) as i64);
-        let places: Vec<usize> = Vec::<i64>::try_from(places)?
+        let places: Vec<usize> = preflight::spread(n, preflight::IMAGES.min(n))
             .into_iter()
             .map(|place| place as usize)
             .collect();

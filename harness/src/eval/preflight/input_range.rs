@@ -1,6 +1,7 @@
 //! Does a model expect images in `[0, 1]`? It is given others, and its right answers are counted.
 
 use super::{BATCH, Examinee, Finding, Found, Weight, spread};
+use crate::attack::target::whole_lanes;
 use crate::error::Result;
 use rlnet_reports::format::percent;
 use rlnet_reports::metrics::paired_tests::sign_test;
@@ -31,11 +32,11 @@ const WORTH_SAYING: f64 = 0.3;
 /// # Errors
 /// When the model cannot take the images.
 pub(super) fn examine(of: &Examinee<'_>) -> Result<Option<Found>> {
-    let n = of.images.size()[0];
-    let few = spread(n, BATCH.min(n));
+    let n = of.images.size()[0] as usize;
+    let few = Tensor::from_slice(&spread(n, BATCH.min(n)));
     let own_few = right(of, &few, 0.0, 1.0)?;
     let count = |right: &[bool]| right.iter().filter(|right| **right).count();
-    let all = Tensor::arange(n, (Kind::Int64, Device::Cpu));
+    let all = Tensor::arange(n as i64, (Kind::Int64, Device::Cpu));
     let labels = Vec::<i64>::try_from(of.labels.to_device(Device::Cpu))?;
     let mut own: Option<Vec<bool>> = None;
     let mut best: Option<(usize, Found)> = None;
@@ -105,7 +106,7 @@ fn right(of: &Examinee<'_>, rows: &Tensor, mean: f64, deviation: f64) -> Result<
     for rows in rows.split(CHUNK, 0) {
         let rows = rows.to_device(of.images.device());
         let images = (of.images.index_select(0, &rows) - mean) / deviation;
-        let said = of.model.logits(&images, of.branch)?.argmax(1, false);
+        let said = whole_lanes(of.model, &images, of.branch)?.argmax(1, false);
         let same = said.eq_tensor(&of.labels.index_select(0, &rows));
         let same = Vec::<i64>::try_from(same.to_device(Device::Cpu).to_kind(Kind::Int64))?;
         right.extend(same.into_iter().map(|same| same != 0));

@@ -338,3 +338,20 @@ fn more_logits_than_classes_can_be_allowed_and_fewer_cannot() {
     assert!(error.contains("3 logits an image, 5 classes"), "{error}");
     assert!(!error.contains("--allow"), "{error}");
 }
+
+#[test]
+fn images_are_spread_over_classes_in_turns_and_class_by_class() {
+    for n in [16, 20, 160, 200, 1000, 2560, 10_000] {
+        let places = spread(n, 16);
+        assert!(
+            places.windows(2).all(|pair| pair[0] < pair[1]) && places[15] < n as i64,
+            "{places:?}"
+        );
+        for class in [|place: i64, _: i64| place % 5, |place: i64, n: i64| place * 5 / n] {
+            let seen: std::collections::BTreeSet<i64> =
+                places.iter().map(|place| class(*place, n as i64)).collect();
+            assert_eq!(seen.len(), 5, "{n}: {places:?}");
+        }
+    }
+    assert_eq!(spread(3, 5), [0, 1, 2, 0, 1]);
+}
