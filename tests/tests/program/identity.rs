@@ -177,7 +177,7 @@ fn what_a_killed_process_has_serves_batches_and_shards_of_other_sizes() {
         child.kill().expect("killed");
         child.wait().expect("ended");
         sandbox.ok(&eval(out, &format!("--batch 14 --shard 28{discard}")));
-        let attack = "m/pgd:steps=60";
+        let attack = "m/pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=60";
         let whole = format!("{out}-whole");
         sandbox.ok(&eval(&whole, discard));
         let cell = sandbox.path(out).join("cells").join(id(&sandbox, out, attack));

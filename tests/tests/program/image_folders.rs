@@ -555,7 +555,7 @@ fn budgets_and_batches_that_cannot_be_used_are_refused_before_training() {
         &sandbox.run("suite check channels.toml"),
         &["channels.toml:", "64 units", "budget"],
     );
-    sandbox.ok("suite show channels.toml --set train.mask.budget=64");
+    sandbox.ok("suite show channels.toml --set train.mask.budget=\"64\"");
     sandbox.write("batch.toml", suite.replace("batch = 16", "batch = 1"));
     refused(
         &sandbox.run("suite check batch.toml"),
