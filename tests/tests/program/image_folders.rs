@@ -559,7 +559,7 @@ fn budgets_and_batches_that_cannot_be_used_are_refused_before_training() {
     sandbox.write("batch.toml", suite.replace("batch = 16", "batch = 1"));
     refused(
         &sandbox.run("suite check batch.toml"),
-        &["batch.toml:", "batch of 1"],
+        &["batch.toml:", "training.batch is 1", "from 6"],
     );
 }
 
