@@ -97,7 +97,7 @@ pub const CE: Term = Term::new(
 /// Inference on encrypted data.
 pub const PI: Term = Term::new(
     "PI",
-    "Private inference: the network runs on encrypted data, where each ReLU is a garbled circuit and linear layers are cheap.",
+    "Private inference: the server does not see the image and the client does not see the weights. Each kept ReLU runs an interactive protocol. Linear layers cost little in the online phase of Delphi-style protocols only: their encryption is moved to an offline phase, or is most of the cost.",
 );
 /// Multiply-accumulates.
 pub const MACS: Term = Term::new("MACs", "Multiply-accumulate operations of one forward pass.");
