@@ -1,6 +1,7 @@
 //! AutoAttack (Croce and Hein, ICML 2020): the union of its attacks, each on the images that
 //! the earlier ones left, always from the original image.
 
+use super::active::ActiveRows;
 use super::target::Target;
 use super::{Attack, Objective, dispatch};
 use crate::error::Result;
@@ -18,12 +19,9 @@ impl Attack for AutoAttack {
 /// of the others the image itself. The target's account names what broke each.
 fn union(stages: &[AttackSpec], target: &Target<'_>) -> Result<Tensor> {
     let clean = target.logits(&target.images)?;
-    let wrong = target.fooled(&clean);
-    target.broken(&wrong, "clean");
-    let kept = target.images.copy();
-    let mut rows = wrong.logical_not().nonzero().squeeze_dim(1);
+    target.broken(&target.fooled(&clean), "clean");
+    let mut active = ActiveRows::right(target, &clean);
     for stage in stages {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
@@ -31,13 +29,9 @@ fn union(stages: &[AttackSpec], target: &Target<'_>) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let fooled = active.fooled(&active.logits(&made)?);
         active.broken(&fooled, stage.name());
-        let hit = fooled.nonzero().squeeze_dim(1);
-        let _ = kept
-            .shallow_clone()
-            .index_copy_(0, &rows.index_select(0, &hit), &made.index_select(0, &hit));
-        rows = rows.index_select(0, &fooled.logical_not().nonzero().squeeze_dim(1));
+        active.settle(&fooled, &made);
     }
-    Ok(kept)
+    Ok(active.into_points())
 }
 
 /// Accuracy in percent after each attack, from what broke each image: `clean 53.52, apgd-ce

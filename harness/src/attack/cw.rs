@@ -2,6 +2,7 @@
 //! hinge of the logit margin, in a space where the box needs no constraint; `c` is searched
 //! for each image.
 
+use super::active::{ActiveRows, per_row};
 use super::nearest::Nearest;
 use super::objective::margin;
 use super::target::Target;
@@ -33,47 +34,39 @@ const LARGEST: f64 = 1e10;
 
 impl Attack for Cw {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
-        cw(self, target)
+        Nearest::search(target, Norm::L2, |active, nearest| cw(self, active, nearest))
     }
 }
 
-/// The nearest adversarial met in all runs.
-fn cw(attack: &Cw, target: &Target<'_>) -> Result<Tensor> {
+/// Runs of Adam, a binary search over the constant of each image.
+fn cw(attack: &Cw, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result<()> {
     let search = attack.search;
-    let (mut nearest, rows) = Nearest::of_clean(target, Norm::L2)?;
-    if rows.numel() == 0 {
-        return Ok(nearest.points);
-    }
-    let mut constant = rows.to_kind(Kind::Double).zeros_like().fill_(attack.c);
+    let mut constant = active.rows().to_kind(Kind::Double).full_like(attack.c);
     let mut low = constant.zeros_like();
     let mut high = constant.full_like(f64::INFINITY);
     for step in 0..search {
         if search >= LONG_SEARCH && step + 1 == search {
             constant = high.clamp_max(LARGEST);
         }
-        let found = minimise(target, &rows, &constant, attack, &mut nearest)?;
+        let found = minimise(active, &constant, attack, nearest)?;
         high = constant.where_self(&found, &high);
         low = low.where_self(&found, &constant);
         let middle = (&low + &high) * 0.5;
         constant = middle.where_self(&high.isfinite(), &(&constant * 10.0));
     }
-    Ok(nearest.points)
+    Ok(())
 }
 
-/// One run of Adam with constants `[M]` from the images at `rows` `[M]`: which of them were
-/// adversarial at some step, `[M]` bool.
+/// One run of Adam with constants `[M]` from the standing images: which of them were adversarial at some
+/// step, `[M]` bool.
 fn minimise(
-    target: &Target<'_>,
-    rows: &Tensor,
+    rows: &ActiveRows<'_>,
     constants: &Tensor,
     settings: &Cw,
     nearest: &mut Nearest,
 ) -> Result<Tensor> {
-    let mut found = constants.isnan();
-    // Positions within `rows` of the images still in the run.
-    let mut places = Tensor::arange(rows.numel() as i64, (Kind::Int64, rows.device()));
-    let mut active = target.take(rows);
-    let mut here = rows.shallow_clone();
+    let found = nearest.distance.isnan();
+    let mut active = rows.again();
     let mut constant = constants.to_kind(Kind::Float);
     let origin = inverse(&active.images);
     let mut space = Space::new(origin);
@@ -87,28 +80,23 @@ fn minimise(
         let _guard = no_grad_guard();
         let away = &points - &space.start;
         let fooled = active.fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
-        let _ = nearest.offer(&here, &active.images, &points, &fooled);
-        let known = found.index_select(0, &places).logical_or(&fooled);
-        let _ = found.index_copy_(0, &places, &known);
+        let _ = nearest.offer(&active, &points, &fooled);
+        active.scatter(&active.gather(&found).logical_or(&fooled), &found);
         space.step(&(slope.gradient + &away * 2.0), settings.lr, step);
         if step % look == 0 {
             let loss = slope.loss
                 + away
                     .square()
                     .sum_dim_intlist([1_i64, 2, 3].as_slice(), false, Kind::Float);
-            let going = loss.le_tensor(&(&before * PROGRESS)).nonzero().squeeze_dim(1);
-            if going.numel() == 0 {
+            let stalled = loss.le_tensor(&(&before * PROGRESS)).logical_not();
+            before = loss;
+            active.leave(&stalled, &mut [&mut space, &mut constant, &mut before]);
+            if active.is_empty() {
                 break;
             }
-            active = active.take(&going);
-            space.take(&going);
-            here = here.index_select(0, &going);
-            places = places.index_select(0, &going);
-            constant = constant.index_select(0, &going);
-            before = loss.index_select(0, &going);
         }
     }
-    Ok(found)
+    Ok(rows.gather(&found))
 }
 
 /// Logits with the true class's raised by the margin asked for: what still fools them fools
@@ -190,13 +178,9 @@ impl Space {
         let square = &self.square / (1.0 - b2.powi(time));
         self.w = &self.w - mean / (square.sqrt() + ADAM_TINY) * lr;
     }
-
-    fn take(&mut self, rows: &Tensor) {
-        for tensor in [&mut self.w, &mut self.start, &mut self.mean, &mut self.square] {
-            *tensor = tensor.index_select(0, rows);
-        }
-    }
 }
+
+per_row!(Space: w, start, mean, square);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! DeepFool (Moosavi-Dezfooli et al., CVPR 2016): a step to the nearest boundary of the
 //! linearised model, again and again until the class changes.
 
+use super::active::ActiveRows;
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
 use super::objective::true_class_last;
@@ -22,25 +23,30 @@ const NUDGE: f64 = 1e-4;
 
 impl Attack for DeepFool {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
-        deepfool(self, target)
+        Nearest::search(target, self.norm, |active, nearest| {
+            let (points, fooled) = path(self, active, &active.images)?;
+            let _ = nearest.offer(active, &points, &fooled);
+            Ok(())
+        })
     }
 }
 
-/// The first adversarial on each image's path; an image leaves when it is there.
-fn deepfool(attack: &DeepFool, target: &Target<'_>) -> Result<Tensor> {
+/// The first adversarial on each image's path from `start`, else its last point, and which are adversarial
+/// (`[M]` bool); an image leaves when it is there.
+pub(super) fn path(attack: &DeepFool, rows: &Target<'_>, start: &Tensor) -> Result<(Tensor, Tensor)> {
     let (norm, reach) = (attack.norm, 1.0 + attack.overshoot);
-    let (mut nearest, mut rows) = Nearest::of_clean(target, norm)?;
+    let mut active = ActiveRows::all(rows);
     let mut candidates = None;
-    let mut sum = target.images.index_select(0, &rows).zeros_like();
-    let mut points = target.images.index_select(0, &rows);
+    let mut start = start.shallow_clone();
+    let mut sum = start.zeros_like();
+    let mut points = start.shallow_clone();
     for _ in 0..attack.steps {
-        let active = target.take(&rows);
         if active.is_empty() {
-            return Ok(nearest.points);
+            break;
         }
         let classes: &Tensor = match &mut candidates {
             Some(classes) => classes,
-            none => none.insert(ranked(&active, attack.candidates)?),
+            none => none.insert(ranked(&active, &start, attack.candidates)?),
         };
         let labels = active.labels.unsqueeze(1);
         let differences = |logits: &Tensor| {
@@ -54,22 +60,19 @@ fn deepfool(attack: &DeepFool, target: &Target<'_>) -> Result<Tensor> {
         })?;
         let _guard = no_grad_guard();
         sum += step(&Tensor::stack(&losses, 1), &Tensor::stack(&gradients, 1), norm);
-        points = (&active.images + &sum * reach).clamp(0.0, 1.0);
+        points = (&start + &sum * reach).clamp(0.0, 1.0);
         let fooled = active.fooled(&active.logits(&points)?);
-        let _ = nearest.offer(&rows, &active.images, &points, &fooled);
-        let going = fooled.logical_not().nonzero().squeeze_dim(1);
-        rows = rows.index_select(0, &going);
-        sum = sum.index_select(0, &going);
-        points = points.index_select(0, &going);
-        candidates = candidates.map(|classes| classes.index_select(0, &going));
+        active.write(&points);
+        active.leave(&fooled, &mut [&mut start, &mut sum, &mut points, &mut candidates]);
     }
-    Ok(nearest.points)
+    let fooled = active.flags().logical_not();
+    Ok((active.into_points(), fooled))
 }
 
-/// The likeliest wrong classes of each clean image, `[N, candidates - 1]`: the true class is
-/// the remaining candidate.
-fn ranked(target: &Target<'_>, candidates: usize) -> Result<Tensor> {
-    let logits = target.logits(&target.images)?;
+/// The likeliest wrong classes of each point, `[N, candidates - 1]`: the true class is the remaining
+/// candidate.
+fn ranked(target: &Target<'_>, points: &Tensor, candidates: usize) -> Result<Tensor> {
+    let logits = target.logits(points)?;
     let others = logits.size()[1] - 1;
     let count = (candidates as i64 - 1).clamp(1, others);
     let wrong = true_class_last(&logits, &target.labels);

@@ -2,6 +2,7 @@
 //! the logit margin inside a ball whose radius shrinks while the image is adversarial and
 //! grows while it is not.
 
+use super::active::ActiveRows;
 use super::ball::{Ball, length, per_image};
 use super::nearest::Nearest;
 use super::target::{Slope, Target};
@@ -24,24 +25,13 @@ const TINY: f64 = 1e-12;
 
 impl Attack for Fmn {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
-        let (mut nearest, rows) = Nearest::of_clean(target, self.norm)?;
-        search(target, &rows, self, &mut nearest)?;
-        Ok(nearest.points)
+        Nearest::search(target, self.norm, |active, nearest| search(active, self, nearest))
     }
 }
 
-/// Offers `nearest` what the attack meets from the images at `rows`, which the model must get
-/// right. No image's path depends on another's.
-pub(super) fn search(
-    target: &Target<'_>,
-    rows: &Tensor,
-    settings: &Fmn,
-    nearest: &mut Nearest,
-) -> Result<()> {
-    let active = target.take(rows);
-    if active.is_empty() {
-        return Ok(());
-    }
+/// Offers `nearest` what the attack meets from images that the model must get right. No image's path
+/// depends on another's.
+pub(super) fn search(active: &ActiveRows<'_>, settings: &Fmn, nearest: &mut Nearest) -> Result<()> {
     let images = &active.images;
     let objective = Objective::Margin(active.labels.shallow_clone());
     let farthest = length(&images.maximum(&(1.0 - images)), settings.norm);
@@ -51,14 +41,14 @@ pub(super) fn search(
         if step == settings.steps {
             // The last step's verdict: a forward pass is enough.
             let fooled = active.fooled(&active.logits(&points)?);
-            let _ = nearest.offer(rows, images, &points, &fooled);
+            let _ = nearest.offer(active, &points, &fooled);
             break;
         }
         let slope = active.slope(&points, &objective)?;
         let _guard = no_grad_guard();
         let fooled = active.fooled(&slope.logits);
-        let distance = nearest.offer(rows, images, &points, &fooled);
-        let best = nearest.distance.index_select(0, rows);
+        let distance = nearest.offer(active, &points, &fooled);
+        let best = nearest.known(active);
         let cosine = (1.0 + (PI * step as f64 / settings.steps as f64).cos()) / 2.0;
         let gamma = LAST_GAMMA + (settings.gamma - LAST_GAMMA) * cosine;
         let alpha = settings.alpha * (LAST_STEP + (1.0 - LAST_STEP) * cosine);

@@ -3,6 +3,7 @@
 //! Attacks see images in `[0, 1]`, a branch and an objective; never a data set, a file or a
 //! parameter gradient.
 
+mod active;
 mod apgd;
 pub mod autoattack;
 pub mod ball;
@@ -15,7 +16,7 @@ mod fgsm;
 mod fmn;
 pub mod gradient;
 mod mifgsm;
-pub mod nearest;
+mod nearest;
 mod noise;
 pub mod objective;
 pub mod pgd;

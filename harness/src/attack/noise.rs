@@ -1,6 +1,7 @@
 //! Random noise of norm eps: the control. An attack that does no better than this finds
 //! nothing (Carlini et al. 2019, section 5.3).
 
+use super::active::ActiveRows;
 use super::ball::{length, per_image};
 use super::pgd::{Settings, start_in_ball};
 use super::target::Target;
@@ -8,7 +9,7 @@ use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::noise::{Noise, NoiseKind};
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Tensor, no_grad_guard};
 
 impl Attack for Noise {
     fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -26,10 +27,8 @@ fn noise(attack: &Noise, purpose: &str, target: &Target<'_>) -> Result<Tensor> {
         alpha: 0.0,
         steps: 0,
     };
-    let kept = target.images.copy();
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, kept.device()));
+    let mut active = ActiveRows::all(target);
     for draw in 0..attack.draws as u64 {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
@@ -41,9 +40,8 @@ fn noise(attack: &Noise, purpose: &str, target: &Target<'_>) -> Result<Tensor> {
             }
             NoiseKind::Uniform => start_in_ball(&active, &settings, &[draw]),
         };
-        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
-        let right = active.fooled(&active.logits(&points)?).logical_not();
-        rows = rows.index_select(0, &right.nonzero().squeeze_dim(1));
+        active.write(&points);
+        active.leave(&active.fooled(&active.logits(&points)?), &mut []);
     }
-    Ok(kept)
+    Ok(active.into_points())
 }

@@ -71,7 +71,16 @@ impl Objective {
 
     /// The objective of some of the images, `rows` `[M]` int64.
     pub fn select(&self, rows: &Tensor) -> Self {
-        let take = |tensor: &Tensor| tensor.index_select(0, rows);
+        self.each(|tensor| tensor.index_select(0, rows))
+    }
+
+    /// The same objective.
+    pub fn shallow_clone(&self) -> Self {
+        self.each(Tensor::shallow_clone)
+    }
+
+    /// With each of its tensors changed.
+    fn each(&self, take: impl Fn(&Tensor) -> Tensor) -> Self {
         match self {
             Self::CrossEntropy(labels) => Self::CrossEntropy(take(labels)),
             Self::Dlr(labels) => Self::Dlr(take(labels)),

@@ -1,6 +1,7 @@
 //! Projected gradient descent (Madry et al., ICLR 2018), as RLNet trains and evaluates with
 //! it, and BIM, which starts at the image.
 
+use super::active::ActiveRows;
 use super::ball::{Ball, ascent, length, per_image};
 use super::draws::uniform;
 use super::gradient::gradient;
@@ -126,10 +127,8 @@ fn restarts(attack: &Pgd, target: &Target<'_>, objective: &Objective) -> Result<
     };
     let restarts = attack.restarts;
     let zero = attack.start == Start::Zero;
-    let kept = target.images.copy();
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, target.images.device()));
+    let mut active = ActiveRows::all(target);
     for restart in 0..restarts as u64 {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
@@ -138,19 +137,19 @@ fn restarts(attack: &Pgd, target: &Target<'_>, objective: &Objective) -> Result<
         } else {
             start_in_ball(&active, &settings, &[restart])
         };
-        let objective = objective.select(&rows);
+        let objective = objective.select(active.rows());
         let points = if attack.early_stop {
-            until_fooled(&active, start, &objective, &settings)?
+            until_fooled(&active, start, objective, &settings)?
         } else {
             to_the_end(&active, start, &objective, &settings)?
         };
-        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+        active.write(&points);
         if restart + 1 < restarts as u64 {
             let fooled = active.fooled(&active.logits(&points)?);
-            rows = rows.index_select(0, &fooled.logical_not().nonzero().squeeze_dim(1));
+            active.leave(&fooled, &mut []);
         }
     }
-    Ok(kept)
+    Ok(active.into_points())
 }
 
 pub(super) fn to_the_end(
@@ -172,30 +171,24 @@ pub(super) fn to_the_end(
 fn until_fooled(
     target: &Target<'_>,
     start: Tensor,
-    objective: &Objective,
+    mut objective: Objective,
     settings: &Settings,
 ) -> Result<Tensor> {
-    let kept = start.copy();
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, start.device()));
+    let mut active = ActiveRows::all(target);
     let mut points = start;
     for _ in 0..settings.steps {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
-        let slope = active.slope(&points, &objective.select(&rows))?;
-        let going = active
-            .fooled(&slope.logits)
-            .logical_not()
-            .nonzero()
-            .squeeze_dim(1);
+        let mut slope = active.slope(&points, &objective)?;
+        let fooled = active.fooled(&slope.logits);
+        active.write_where(&fooled, &points);
+        active.leave(&fooled, &mut [&mut points, &mut slope.gradient, &mut objective]);
         let ball = Ball::new(&active.images, settings.eps, settings.norm);
-        let all = settings.step(&points, &slope.gradient, &ball);
-        rows = rows.index_select(0, &going);
-        points = all.index_select(0, &going);
-        let _ = kept.shallow_clone().index_copy_(0, &rows, &points);
+        points = settings.step(&points, &slope.gradient, &ball);
     }
-    Ok(kept)
+    active.write(&points);
+    Ok(active.into_points())
 }
 
 impl Attack for Pgd {

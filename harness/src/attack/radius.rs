@@ -5,6 +5,7 @@
 //! any radius, the share of images whose distance is beyond it, can only fall with the radius,
 //! and no image is called broken on the strength of an interpolation.
 
+use super::active::ActiveRows;
 use super::apgd;
 use super::ball::length;
 use super::nearest::Nearest;
@@ -40,66 +41,55 @@ const NARROW: f64 = 1e-3;
 impl Attack for Radius {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
         let (norm, steps) = (self.norm, self.steps);
-        let (mut nearest, rows) = Nearest::of_clean(target, norm)?;
-        let settings = Fmn {
-            norm,
-            steps,
-            alpha: ALPHA,
-            gamma: GAMMA,
-        };
-        fmn::search(target, &rows, &settings, &mut nearest)?;
-        let settings = fab::Settings {
-            norm,
-            steps,
-            restarts: 1,
-            targets: Some(TARGETS),
-            enough: None,
-        };
-        let boundary = fab::nearest(&target.take(&rows), settings)?;
-        nearest.merge(&rows, &boundary.points, &boundary.distance);
-        let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
-            auto_pgd(target, radii, guides, norm, steps, round)
-        };
-        narrow(target, rows, norm, self.brackets, &within, &mut nearest)?;
-        Ok(nearest.points)
+        Nearest::search(target, norm, |active, nearest| {
+            let settings = Fmn {
+                norm,
+                steps,
+                alpha: ALPHA,
+                gamma: GAMMA,
+            };
+            fmn::search(active, &settings, nearest)?;
+            let settings = fab::Settings {
+                norm,
+                steps,
+                restarts: 1,
+                targets: Some(TARGETS),
+                enough: None,
+            };
+            fab::search(active, &active.logits(&active.images)?, settings, nearest)?;
+            let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
+                auto_pgd(target, radii, guides, norm, steps, round)
+            };
+            narrow(active.again(), norm, self.brackets, &within, nearest)
+        })
     }
 }
 
 /// Bisects each image's radius: an adversarial inside it lowers the upper end to its
 /// distance, a failure raises the lower end.
 pub(super) fn narrow(
-    target: &Target<'_>,
-    rows: Tensor,
+    mut active: ActiveRows<'_>,
     norm: Norm,
     rounds: usize,
     within: Within<'_>,
     nearest: &mut Nearest,
 ) -> Result<()> {
-    let mut rows = rows;
-    let images = target.images.index_select(0, &rows);
-    let mut high = length(&images.maximum(&(1.0 - &images)), norm);
+    let mut high = length(&active.images.maximum(&(1.0 - &active.images)), norm);
     let mut low = high.zeros_like();
     for round in 0..rounds as u64 {
-        let known = nearest.distance.index_select(0, &rows);
-        high = high.minimum(&known);
-        let going = (&high - &low)
-            .gt_tensor(&(&high * NARROW))
-            .nonzero()
-            .squeeze_dim(1);
-        rows = rows.index_select(0, &going);
-        high = high.index_select(0, &going);
-        low = low.index_select(0, &going);
-        let active = target.take(&rows);
+        high = high.minimum(&nearest.known(&active));
+        let done = (&high - &low).le_tensor(&(&high * NARROW));
+        active.leave(&done, &mut [&mut high, &mut low]);
         if active.is_empty() {
             return Ok(());
         }
-        let found = nearest.distance.index_select(0, &rows).isfinite();
+        let found = nearest.known(&active).isfinite();
         let middle = (&low + &high) * 0.5;
         let radii = middle.maximum(&(&high * SHORTER)).where_self(&found, &middle);
-        let guides = nearest.points.index_select(0, &rows);
+        let guides = active.gather(&nearest.points);
         let points = within(&active, &radii, &guides, round)?;
         let fooled = active.fooled(&active.logits(&points)?);
-        let _ = nearest.offer(&rows, &active.images, &points, &fooled);
+        let _ = nearest.offer(&active, &points, &fooled);
         low = low.where_self(&fooled, &radii);
     }
     Ok(())
@@ -116,23 +106,15 @@ fn auto_pgd(
     steps: usize,
     round: u64,
 ) -> Result<Tensor> {
-    let labels = target.labels.shallow_clone();
-    let first = apgd::within(
-        "radius ce",
-        target,
-        &Objective::CrossEntropy(labels),
-        norm,
-        radii,
-        steps,
-        &[round],
-    )?;
-    let left = first.fooled.logical_not().nonzero().squeeze_dim(1);
-    let rest = target.take(&left);
-    if rest.is_empty() {
-        return Ok(first.adversarial);
+    let mut active = ActiveRows::all(target);
+    let cross_entropy = Objective::CrossEntropy(target.labels.shallow_clone());
+    let key = [round];
+    apgd::within("radius ce", &mut active, &cross_entropy, norm, radii, steps, &key)?;
+    if active.is_empty() {
+        return Ok(active.into_points());
     }
-    let labels = rest.labels.shallow_clone();
-    let logits = rest.logits(&guides.index_select(0, &left))?;
+    let labels = active.labels.shallow_clone();
+    let logits = active.logits(&active.gather(guides))?;
     let objective = if logits.size()[1] < 4 {
         Objective::Margin(labels)
     } else {
@@ -140,11 +122,7 @@ fn auto_pgd(
         let targets = wrong.sort_stable(true, 1, true).1.select(1, 0);
         Objective::TargetedDlr { labels, targets }
     };
-    let radii = radii.index_select(0, &left);
-    let second = apgd::within("radius dlr", &rest, &objective, norm, &radii, steps, &[round])?;
-    let _ = first
-        .adversarial
-        .shallow_clone()
-        .index_copy_(0, &left, &second.adversarial);
-    Ok(first.adversarial)
+    let radii = active.gather(radii);
+    apgd::within("radius dlr", &mut active, &objective, norm, &radii, steps, &key)?;
+    Ok(active.into_points())
 }

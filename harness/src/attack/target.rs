@@ -158,11 +158,6 @@ impl<'a> Target<'a> {
         self.rows.is_empty()
     }
 
-    /// Some of the images (`keep` `[N]` bool), on the same account.
-    pub fn select(&self, keep: &Tensor) -> Self {
-        self.take(&keep.nonzero().squeeze_dim(1))
-    }
-
     /// The images at `rows` `[M]` int64, on the same account.
     pub fn take(&self, rows: &Tensor) -> Self {
         let mut places = vec![0_i64; rows.numel()];

@@ -3,8 +3,9 @@
 //! times too large.
 
 use super::alike;
-use super::search::{Found, search};
+use super::search::search;
 use crate::attack::Objective;
+use crate::attack::active::ActiveRows;
 use crate::attack::ball::Ball;
 use crate::attack::target::Target;
 use crate::error::Result;
@@ -15,37 +16,20 @@ use tch::{Tensor, no_grad_guard};
 /// from the best point of the one before; only the last can fool.
 pub(super) fn shrinking(
     purpose: &str,
-    target: &Target<'_>,
+    active: &mut ActiveRows<'_>,
     objective: &Objective,
     eps: f64,
     steps: usize,
     key: &[u64],
-) -> Result<Found> {
-    let mut points = start(purpose, target, 3.0 * eps, key);
+) -> Result<()> {
+    let mut points = start(purpose, active, 3.0 * eps, key);
     let part = ((0.3 * steps as f64).ceil() as usize).min((steps - 1) / 2);
-    for radius in [3.0 * eps, 2.0 * eps] {
-        let inside = inside(target, radius, &points);
-        points = search(
-            target,
-            objective,
-            Norm::L1,
-            &alike(target, radius),
-            part,
-            &inside,
-            false,
-        )?
-        .best;
+    for (radius, steps) in [(3.0, part), (2.0, part), (1.0, steps - 2 * part)] {
+        let inside = inside(active, radius * eps, &points);
+        let radii = alike(active, radius * eps);
+        points = search(active, objective, Norm::L1, &radii, steps, &inside, radius == 1.0)?;
     }
-    let inside = inside(target, eps, &points);
-    search(
-        target,
-        objective,
-        Norm::L1,
-        &alike(target, eps),
-        steps - 2 * part,
-        &inside,
-        true,
-    )
+    Ok(())
 }
 
 fn inside(target: &Target<'_>, radius: f64, points: &Tensor) -> Tensor {

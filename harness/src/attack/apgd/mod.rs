@@ -9,6 +9,7 @@ mod sparsity;
 #[cfg(test)]
 mod tests;
 
+use super::active::ActiveRows;
 use super::ball::{Ball, length, per_image};
 use super::target::Target;
 use super::{Attack, Objective};
@@ -16,7 +17,6 @@ use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::apgd::{Apgd, ApgdTargeted};
-pub(super) use search::Found;
 use search::search;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -54,9 +54,7 @@ enum Aim<'a> {
 fn auto_pgd(attack: &Apgd, name: &str, target: &Target<'_>, aim: Aim<'_>) -> Result<Tensor> {
     let clean = target.logits(&target.images)?;
     let classes = clean.size()[1];
-    let kept = target.images.copy();
-    let right = target.fooled(&clean).logical_not();
-    let mut rows = right.nonzero().squeeze_dim(1);
+    let mut active = ActiveRows::right(target, &clean);
     // Likeliest first; equal logits in the order of the classes, as in every prediction.
     let ranking = clean.sort_stable(true, 1, true).1;
     let ranks: Vec<Option<i64>> = match aim {
@@ -65,59 +63,54 @@ fn auto_pgd(attack: &Apgd, name: &str, target: &Target<'_>, aim: Aim<'_>) -> Res
     };
     for rank in ranks {
         for restart in 0..attack.restarts as u64 {
-            let active = target.take(&rows);
             if active.is_empty() {
-                return Ok(kept);
+                break;
             }
             let objective = match (&aim, rank) {
-                (Aim::Loss(objective), _) => objective.select(&rows),
+                (Aim::Loss(objective), _) => objective.select(active.rows()),
                 (Aim::Targets(_), rank) => Objective::TargetedDlr {
                     labels: active.labels.shallow_clone(),
-                    targets: ranking.index_select(0, &rows).select(1, rank.unwrap_or(1)),
+                    targets: active.gather(&ranking).select(1, rank.unwrap_or(1)),
                 },
             };
             let mut key = vec![restart];
             key.extend(rank.map(|rank| rank as u64));
-            let found = one_run(attack, name, &active, &objective, &key)?;
-            let fooled = found.fooled.nonzero().squeeze_dim(1);
-            let _ = kept.shallow_clone().index_copy_(
-                0,
-                &rows.index_select(0, &fooled),
-                &found.adversarial.index_select(0, &fooled),
-            );
-            rows = rows.index_select(0, &found.fooled.logical_not().nonzero().squeeze_dim(1));
+            one_run(attack, name, &mut active, &objective, &key)?;
         }
     }
-    Ok(kept)
+    Ok(active.into_points())
 }
 
 /// One random start and its search.
 fn one_run(
     attack: &Apgd,
     name: &str,
-    target: &Target<'_>,
+    active: &mut ActiveRows<'_>,
     objective: &Objective,
     key: &[u64],
-) -> Result<Found> {
+) -> Result<()> {
     let Apgd { norm, eps, steps, .. } = *attack;
     if norm == Norm::L1 {
-        return l1::shrinking(name, target, objective, eps, steps, key);
+        return l1::shrinking(name, active, objective, eps, steps, key);
     }
-    within(name, target, objective, norm, &alike(target, eps), steps, key)
+    let eps = alike(active, eps);
+    within(name, active, objective, norm, &eps, steps, key)
 }
 
-/// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1).
+/// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1): images that
+/// it fools leave.
 pub(super) fn within(
     purpose: &str,
-    target: &Target<'_>,
+    active: &mut ActiveRows<'_>,
     objective: &Objective,
     norm: Norm,
     eps: &Tensor,
     steps: usize,
     key: &[u64],
-) -> Result<Found> {
-    let start = on_the_sphere(purpose, target, norm, eps, key);
-    search(target, objective, norm, eps, steps, &start, true)
+) -> Result<()> {
+    let start = on_the_sphere(purpose, active, norm, eps, key);
+    let _ = search(active, objective, norm, eps, steps, &start, true)?;
+    Ok(())
 }
 
 /// The same radius for every image, `[N]`.

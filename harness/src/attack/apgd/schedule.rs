@@ -1,5 +1,6 @@
 //! When Auto-PGD looks back, and what makes it halve a step.
 
+use crate::attack::active::per_row;
 use tch::{Kind, Tensor};
 
 /// Share of the steps of a window that must raise the loss (rho of the paper).
@@ -61,17 +62,6 @@ impl History {
         }
     }
 
-    pub(super) fn select(&mut self, rows: &Tensor) {
-        for tensor in [
-            &mut self.rises,
-            &mut self.last_loss,
-            &mut self.best_at_check,
-            &mut self.halved,
-        ] {
-            *tensor = tensor.index_select(0, rows);
-        }
-    }
-
     pub(super) fn observe(&mut self, loss: &Tensor) {
         self.rises = &self.rises + loss.gt_tensor(&self.last_loss).to_kind(Kind::Float);
         self.last_loss = loss.copy();
@@ -90,6 +80,8 @@ impl History {
         halve
     }
 }
+
+per_row!(History: rises, last_loss, best_at_check, halved);
 
 #[cfg(test)]
 mod tests {

@@ -4,61 +4,39 @@ use super::schedule::{History, Windows};
 use super::sparsity::Sparsity;
 use super::{steepest, step};
 use crate::attack::Objective;
+use crate::attack::active::{ActiveRows, per_row};
 use crate::attack::ball::{Ball, per_image};
 use crate::attack::target::Target;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Tensor, no_grad_guard};
 
-/// What a search found.
-pub(in crate::attack) struct Found {
-    /// Which images it fooled, `[N]` bool.
-    pub(in crate::attack) fooled: Tensor,
-    /// The first adversarial of each of these, `[N, 3, H, W]`; the start of the others.
-    pub(in crate::attack) adversarial: Tensor,
-    /// The points of highest loss, `[N, 3, H, W]`; only of a search that nobody leaves.
-    pub(super) best: Tensor,
-}
-
-/// Searches balls of radii `eps` (`[N]`), one an image, from `start`. With `leave`, an image
-/// leaves at its first adversarial; without, every image makes all steps and only `best`
-/// counts.
+/// Searches balls of radii `eps` (`[N]`), one an image, from `start`: the points of highest loss of the
+/// images that stand. With `leave`, an image leaves at its first adversarial; without, every image makes
+/// all steps.
 pub(super) fn search(
-    target: &Target<'_>,
+    active: &mut ActiveRows<'_>,
     objective: &Objective,
     norm: Norm,
     eps: &Tensor,
     steps: usize,
     start: &Tensor,
     leave: bool,
-) -> Result<Found> {
-    let adversarial = start.copy();
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, start.device()));
-    let fooled = rows.zeros_like().to_kind(Kind::Bool);
-    let all = rows.copy();
-    let (mut active, mut objective) = (target.take(&all), objective.select(&all));
+) -> Result<Tensor> {
+    let mut objective = objective.shallow_clone();
     let mut ball = Ball::each(&active.images, eps, norm);
     let slope = active.slope(start, &objective)?;
-    let mut state = State::new(&active, start, norm, eps, slope.loss, slope.gradient);
+    let mut state = State::new(active, start, norm, eps, slope.loss, slope.gradient);
     state.sparsity = (norm == Norm::L1).then(|| Sparsity::new(start, &active.images, steps));
     let mut windows = Windows::new(steps);
     let mut logits = slope.logits;
     for made in 0..=steps {
         if leave {
-            let now = active.fooled(&logits);
-            let hit = now.nonzero().squeeze_dim(1);
-            if hit.numel() > 0 {
-                let places = rows.index_select(0, &hit);
-                let _ =
-                    adversarial
-                        .shallow_clone()
-                        .index_copy_(0, &places, &state.points.index_select(0, &hit));
-                let _ = fooled.shallow_clone().index_fill_(0, &places, 1);
-                let going = now.logical_not().nonzero().squeeze_dim(1);
-                rows = rows.index_select(0, &going);
-                active = active.take(&going);
-                objective = objective.select(&going);
-                state.select(&going);
+            let fooled = active.fooled(&logits);
+            active.write_where(&fooled, &state.points);
+            let before = active.len();
+            active.leave(&fooled, &mut [&mut state, &mut objective]);
+            if active.len() < before {
                 ball = Ball::each(&active.images, &state.eps, norm);
             }
         }
@@ -78,11 +56,7 @@ pub(super) fn search(
             slope.logits
         };
     }
-    Ok(Found {
-        fooled,
-        adversarial,
-        best: state.best,
-    })
+    Ok(state.best)
 }
 
 /// Where each image's search stands, all `[N, ...]`.
@@ -130,25 +104,6 @@ impl State {
         }
     }
 
-    fn select(&mut self, rows: &Tensor) {
-        for tensor in [
-            &mut self.eps,
-            &mut self.points,
-            &mut self.previous,
-            &mut self.gradient,
-            &mut self.best,
-            &mut self.best_gradient,
-            &mut self.best_loss,
-            &mut self.size,
-        ] {
-            *tensor = tensor.index_select(0, rows);
-        }
-        self.history.select(rows);
-        if let Some(sparsity) = &mut self.sparsity {
-            sparsity.select(rows);
-        }
-    }
-
     fn advance(&mut self, ball: &Ball, first: bool) {
         let _guard = no_grad_guard();
         let size = per_image(&self.size);
@@ -191,3 +146,5 @@ impl State {
         }
     }
 }
+
+per_row!(State: eps, points, previous, gradient, best, best_gradient, best_loss, size, history, sparsity);

@@ -1,6 +1,7 @@
 //! Auto-PGD's steps in L1 (Croce and Hein, ICML 2021, arXiv 2103.01208, section 3): they move
 //! few values, fewer as the best perturbation becomes sparser.
 
+use crate::attack::active::per_row;
 use crate::attack::ball::per_image;
 use tch::{Kind, Tensor};
 
@@ -47,11 +48,6 @@ impl Sparsity {
         }
     }
 
-    pub(super) fn select(&mut self, rows: &Tensor) {
-        self.moved = self.moved.index_select(0, rows);
-        self.before = self.before.index_select(0, rows);
-    }
-
     /// The signs of the largest values of each gradient, of unit length in L1.
     pub(super) fn direction(&self, gradient: &Tensor) -> Tensor {
         let gradient = gradient.nan_to_num(0.0, None, None);
@@ -85,3 +81,5 @@ impl Sparsity {
         Some(sparser)
     }
 }
+
+per_row!(Sparsity: moved, before);

@@ -6,6 +6,7 @@
 
 mod plane;
 
+use super::active::ActiveRows;
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
 use super::objective::{class, true_class_last};
@@ -77,43 +78,44 @@ fn within(target: &Target<'_>, settings: Settings, eps: f64) -> Result<Tensor> {
 ///
 /// # Errors
 /// When the model has one class only, or libtorch refuses an operation.
-pub(super) fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest> {
-    if target.is_empty() {
-        return Ok(Nearest::of_clean(target, settings.norm)?.0);
-    }
-    let logits = target.logits(&target.images)?;
-    let (mut best, mut rows) = Nearest::of_logits(target, &logits, settings.norm)?;
-    let classes = logits.size()[1];
-    let ranked = likeliest_wrong(&logits, &target.labels);
-    let runs = settings
-        .targets
-        .map_or(1, |targets| targets.min(classes as usize - 1));
-    let mut stream = target.stream();
+fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest> {
+    let (mut best, active, clean) = Nearest::of_clean(target, settings.norm)?;
+    search(&active, &active.gather(&clean), settings, &mut best)?;
+    Ok(best)
+}
+
+/// Offers `best` what the runs find, from images that are classified rightly with these logits `[M, classes]`.
+pub(super) fn search(
+    rows: &ActiveRows<'_>,
+    clean: &Tensor,
+    settings: Settings,
+    best: &mut Nearest,
+) -> Result<()> {
+    let mut active = rows.again();
+    let mut ranked = likeliest_wrong(clean, &active.labels);
+    let wrong = ranked.size()[1];
+    let runs = settings.targets.map_or(1, |targets| wrong.min(targets as i64));
+    let mut stream = rows.stream();
     for rank in 0..runs {
         for restart in 0..settings.restarts {
-            let active = target.take(&rows);
             if active.is_empty() {
-                return Ok(best);
+                return Ok(());
             }
-            let aims = settings
-                .targets
-                .map(|_| ranked.select(1, rank as i64).index_select(0, &rows));
-            let known = best.distance.index_select(0, &rows);
+            let aims = settings.targets.map(|_| ranked.select(1, rank));
             let start = match restart {
                 0 => active.images.shallow_clone(),
                 _ => {
                     let key = [rank as u64, restart as u64];
-                    random_start(&active, &settings, &known, key, &mut stream)
+                    random_start(&active, &settings, &best.known(&active), key, &mut stream)
                 }
             };
-            let (points, distance) = run(&active, aims.as_ref(), start, &settings)?;
-            best.merge(&rows, &points, &distance);
+            run(&active, aims, start, &settings, best)?;
             if let Some(enough) = settings.enough {
-                rows = rows.index_select(0, &distance.gt(enough).nonzero().squeeze_dim(1));
+                active.leave(&best.known(&active).le(enough), &mut [&mut ranked]);
             }
         }
     }
-    Ok(best)
+    Ok(())
 }
 
 /// The wrong classes of each image, the likeliest first: `[N, classes - 1]`.
@@ -148,48 +150,32 @@ fn random_start(
     (&target.images + direction * per_image(&radius)).clamp(0.0, 1.0)
 }
 
-/// One run from `start`: the nearest adversarial met on the way and its distance, infinite
-/// where there was none. All images are classified rightly; `aims` are their target classes. An
-/// image leaves at the first adversarial that is near enough.
+/// One run from `start`. All images are classified rightly; `aims` are their target classes. An image
+/// leaves at the first adversarial that is near enough.
 fn run(
-    target: &Target<'_>,
-    aims: Option<&Tensor>,
+    rows: &ActiveRows<'_>,
+    mut aims: Option<Tensor>,
     start: Tensor,
     settings: &Settings,
-) -> Result<(Tensor, Tensor)> {
-    let best = target.images.copy();
-    let distance = Tensor::full([target.len() as i64], f64::INFINITY, (Kind::Float, best.device()));
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, best.device()));
+    best: &mut Nearest,
+) -> Result<()> {
+    let mut active = rows.again();
     let mut points = start;
     for _ in 0..settings.steps {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
-        let aims = aims.map(|aims| aims.index_select(0, &rows));
         let next = step(&active, aims.as_ref(), &points, settings.norm)?;
         let fooled = active.fooled(&active.logits(&next)?);
-        let away = length(&(&next - &active.images), settings.norm);
-        let nearer = fooled.logical_and(&away.lt_tensor(&distance.index_select(0, &rows)));
-        let found = nearer.nonzero().squeeze_dim(1);
-        let places = rows.index_select(0, &found);
-        let _ = best
-            .shallow_clone()
-            .index_copy_(0, &places, &next.index_select(0, &found));
-        let _ = distance
-            .shallow_clone()
-            .index_copy_(0, &places, &away.index_select(0, &found));
+        let _ = best.offer(&active, &next, &fooled);
         let back = &active.images + (&next - &active.images) * BACKWARD;
         points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &next);
         // A replay keeps the reference's batches as they are (see `Target::pass`).
-        if let Some(enough) = settings.enough.filter(|_| !target.replays()) {
-            let far = distance.index_select(0, &rows).gt(enough);
-            let far = far.nonzero().squeeze_dim(1);
-            rows = rows.index_select(0, &far);
-            points = points.index_select(0, &far);
+        if let Some(enough) = settings.enough.filter(|_| !active.replays()) {
+            active.leave(&best.known(&active).le(enough), &mut [&mut points, &mut aims]);
         }
     }
-    Ok((best, distance))
+    Ok(())
 }
 
 /// The points `[N, 3, H, W]` after a step onto the linearised boundary, pulled towards the images.

@@ -8,6 +8,7 @@
 mod proposals;
 mod sampler;
 
+use super::active::ActiveRows;
 use super::objective::margin;
 use super::target::Target;
 use super::{Attack, Objective};
@@ -16,14 +17,7 @@ use proposals::Proposals;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::square::Square;
 use sampler::PatchSampler;
-use tch::{Kind, Tensor, no_grad_guard};
-
-/// The search from one start: the best point of each image and which of them still are
-/// classified rightly (`[N]` bool).
-struct Found {
-    points: Tensor,
-    right: Tensor,
-}
+use tch::{Tensor, no_grad_guard};
 
 impl Attack for Square {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -34,13 +28,10 @@ impl Attack for Square {
 /// The adversarial image where one was found, else the clean image.
 fn square(attack: &Square, target: &Target<'_>) -> Result<Tensor> {
     let _guard = no_grad_guard();
-    let kept = target.images.copy();
     let queries = attack.queries;
-    let clean = target.fooled(&target.logits(&target.images)?);
-    let mut rows = clean.logical_not().nonzero().squeeze_dim(1);
+    let mut active = ActiveRows::right(target, &target.logits(&target.images)?);
     let mut stream = target.stream();
     for restart in 0..attack.restarts as u64 {
-        let active = target.take(&rows);
         if active.is_empty() {
             break;
         }
@@ -55,57 +46,33 @@ fn square(attack: &Square, target: &Target<'_>) -> Result<Tensor> {
             None => PatchSampler::keyed(&active, restart),
         };
         let mut proposals = Proposals::new(&active, attack.norm, attack.eps);
-        let found = search(&active, &mut proposals, &mut sampler, attack.p, budget)?;
+        let _ = search(&mut active, &mut proposals, &mut sampler, attack.p, budget)?;
         if let PatchSampler::Stream(used) = sampler {
             stream = Some(used);
         }
-        let fooled = found.right.logical_not().nonzero().squeeze_dim(1);
-        let _ = kept.shallow_clone().index_copy_(
-            0,
-            &rows.index_select(0, &fooled),
-            &found.points.index_select(0, &fooled),
-        );
-        rows = rows.index_select(0, &found.right.nonzero().squeeze_dim(1));
     }
-    Ok(kept)
+    Ok(active.into_points())
 }
 
-/// At most `budget` queries an image: the start is the first. An image leaves when fooled.
+/// At most `budget` queries an image: the start is the first. An image leaves when fooled. The best points
+/// of those that stand.
 fn search(
-    target: &Target<'_>,
+    active: &mut ActiveRows<'_>,
     proposals: &mut Proposals,
     sampler: &mut PatchSampler,
     share: f64,
     budget: usize,
-) -> Result<Found> {
-    let device = target.images.device();
-    let best = target.images.copy();
-    let right = Tensor::ones([target.len() as i64], (Kind::Bool, device));
+) -> Result<Tensor> {
     if budget == 0 {
-        return Ok(Found { points: best, right });
+        return Ok(active.images.shallow_clone());
     }
-    let mut rows = Tensor::arange(target.len() as i64, (Kind::Int64, device));
-    let mut active = target.take(&rows);
     let mut points = proposals.start(sampler);
     let logits = active.logits(&points)?;
     let mut loss = -margin(&logits, &active.labels);
     let mut fooled = active.fooled(&logits);
     for iteration in 0..budget {
-        if fooled.any().int64_value(&[]) != 0 {
-            let gone = fooled.nonzero().squeeze_dim(1);
-            let stay = fooled.logical_not().nonzero().squeeze_dim(1);
-            let places = rows.index_select(0, &gone);
-            let _ = best
-                .shallow_clone()
-                .index_copy_(0, &places, &points.index_select(0, &gone));
-            let _ = right.shallow_clone().index_fill_(0, &places, 0);
-            rows = rows.index_select(0, &stay);
-            points = points.index_select(0, &stay);
-            loss = loss.index_select(0, &stay);
-            active = active.take(&stay);
-            proposals.keep(&stay);
-            sampler.keep(&stay);
-        }
+        active.write_where(&fooled, &points);
+        active.leave(&fooled, &mut [&mut points, &mut loss, proposals, sampler]);
         if active.is_empty() || iteration + 1 == budget {
             break;
         }
@@ -118,8 +85,7 @@ fn search(
         let taken = better.logical_or(&fooled).reshape([-1, 1, 1, 1]);
         points = candidates.where_self(&taken, &points);
     }
-    let _ = best.shallow_clone().index_copy_(0, &rows, &points);
-    Ok(Found { points: best, right })
+    Ok(points)
 }
 
 /// The share of the pixels a patch covers: halved after these iterations, which are those

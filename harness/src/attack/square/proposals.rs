@@ -2,6 +2,7 @@
 //! AutoAttack reference.
 
 use super::sampler::PatchSampler;
+use crate::attack::active::PerRow;
 use crate::attack::ball::{Ball, length, per_image};
 use crate::attack::target::Target;
 use rlnet_suites::attack::Norm;
@@ -36,12 +37,6 @@ impl Proposals {
             width: size[3],
             pattern: None,
         }
-    }
-
-    /// Leaves out the images whose row is not among `rows`.
-    pub(super) fn keep(&mut self, rows: &Tensor) {
-        self.images = self.images.index_select(0, rows);
-        self.ball = Ball::new(&self.images, self.eps, self.norm);
     }
 
     /// The first points. Linf: vertical stripes of width 1, a sign a channel and column. L2:
@@ -166,6 +161,13 @@ impl Proposals {
         let turned = sampler.turns(device).reshape([-1, 1, 1, 1]);
         let eta = upright.transpose(2, 3).where_self(&turned, &upright);
         eta * sampler.signs(n, [self.channels, 1, 1], false, device)
+    }
+}
+
+impl PerRow for Proposals {
+    fn keep(&mut self, rows: &Tensor) {
+        self.images.keep(rows);
+        self.ball = Ball::new(&self.images, self.eps, self.norm);
     }
 }
 

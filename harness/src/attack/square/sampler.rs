@@ -1,5 +1,6 @@
 //! What Square draws: signs, positions, orientations.
 
+use crate::attack::active::PerRow;
 use crate::attack::stream::TorchStream;
 use crate::attack::target::Target;
 use rlnet_corruptions::random::KeyedRng;
@@ -18,15 +19,6 @@ impl PatchSampler {
     pub(super) fn keyed(target: &Target<'_>, restart: u64) -> Self {
         let rng = |row| target.rng("square", &[restart], row);
         Self::Keyed((0..target.len()).map(rng).collect())
-    }
-
-    /// Leaves out the images whose row is not among `rows`.
-    pub(super) fn keep(&mut self, rows: &Tensor) {
-        if let Self::Keyed(rngs) = self {
-            let mut places = vec![0_i64; rows.numel()];
-            rows.to_device(Device::Cpu).copy_data(&mut places, rows.numel());
-            *rngs = places.iter().map(|&row| rngs[row as usize].clone()).collect();
-        }
     }
 
     /// Signs `[images, shape...]`; with `shared` the reference draws one image's for all.
@@ -82,5 +74,13 @@ impl PatchSampler {
             Self::Stream(stream) => vec![stream.unit() > 0.5],
         };
         Tensor::from_slice(&turns).to_device(device)
+    }
+}
+
+impl PerRow for PatchSampler {
+    fn keep(&mut self, rows: &Tensor) {
+        if let Self::Keyed(rngs) = self {
+            rngs.keep(rows);
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::attack::ball::length;
 use crate::attack::run;
 use crate::attack::toy::{Linear, images, target};
 use rlnet_suites::AttackSpec;
+use tch::Kind;
 
 fn spec(text: &str) -> AttackSpec {
     text.parse().expect(text)
@@ -51,10 +52,13 @@ fn the_loss_never_rises_and_queries_are_counted() {
             let target = target(&model, &x, &y, 0, 6);
             let mut proposals = Proposals::new(&target, spec.norm(), spec.eps().expect("a radius"));
             let mut sampler = PatchSampler::keyed(&target, 0);
-            let found = search(&target, &mut proposals, &mut sampler, 0.8, budget).expect("search");
+            let mut active = ActiveRows::all(&target);
+            let held = search(&mut active, &mut proposals, &mut sampler, 0.8, budget).expect("search");
+            active.write(&held);
+            let right = Vec::<bool>::try_from(active.flags()).expect("flags");
+            let points = active.into_points();
             let spent = target.spent();
             assert_eq!(spent.backwards, [0; 6]);
-            let right = Vec::<bool>::try_from(&found.right).expect("flags");
             for (forwards, right) in spent.forwards.iter().zip(right) {
                 let used = *forwards as usize;
                 assert!(
@@ -62,12 +66,12 @@ fn the_loss_never_rises_and_queries_are_counted() {
                     "{used} of {budget}"
                 );
             }
-            let loss = -margin(&target.logits(&found.points).expect("logits"), &y);
+            let loss = -margin(&target.logits(&points).expect("logits"), &y);
             assert!(
                 loss.le_tensor(&before).all().int64_value(&[]) == 1,
                 "{loss} after {before}"
             );
-            let away = length(&(&found.points - &x), spec.norm()).max().double_value(&[]);
+            let away = length(&(&points - &x), spec.norm()).max().double_value(&[]);
             // The rounding of the pixels comes on top.
             assert!(away <= spec.eps().expect("a radius") + 1e-6, "{away}");
             before = loss;
