@@ -79,6 +79,11 @@ impl Model {
             .map(|(_, id)| id)
     }
 
+    /// The training of the same run that this one repeats with another seed.
+    pub fn repeats(&self) -> Option<&str> {
+        self.trained.as_ref()?.repeats.as_deref()
+    }
+
     /// Whether it keeps only some of its ReLUs.
     pub fn is_partial(&self) -> bool {
         self.record

@@ -55,6 +55,7 @@ pub const SECTIONS: &[Section] = &[
     figures::layers::SECTION,
     figures::masks::SECTION,
     figures::training::SECTION,
+    tables::trainings::SECTION,
     tables::comparison::SECTION,
     tables::comparison::BOOTSTRAP,
     tables::comparison::ORACLE_GAP,

@@ -23,9 +23,9 @@ pub fn subject(analysis: &Analysis) -> Option<&Model> {
         return runs.model(name);
     }
     let others = || {
-        runs.models
-            .iter()
-            .filter(|model| runs.baseline.as_deref() != Some(model.name.as_str()))
+        runs.models.iter().filter(|model| {
+            runs.baseline.as_deref() != Some(model.name.as_str()) && model.repeats().is_none()
+        })
     };
     let student = |model: &&Model| model.spec().is_some_and(|spec| spec.stage == Stage::Student);
     others()

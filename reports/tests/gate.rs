@@ -154,7 +154,7 @@ fn names_break_neither_markdown_nor_junit() {
     let markdown = verdict.markdown();
     let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
     assert_eq!(rows.len(), 2 + verdict.checks.len(), "{markdown}");
-    let bars = |line: &&str| line.replace("\\|", "").matches('|').count() == 11;
+    let bars = |line: &&str| line.replace("\\|", "").matches('|').count() == 12;
     assert!(rows.iter().all(bars) && !markdown.contains("<img"), "{markdown}");
     let junit = verdict.junit();
     assert!(
@@ -396,7 +396,7 @@ fn quiet(seed: u64, flipped: f64) -> Vec<Question> {
 }
 
 #[test]
-fn two_hundred_quiet_nights_keep_the_stated_level() {
+fn two_hundred_quiet_runs_keep_the_level_and_planted_effects_are_found_as_often_as_stated() {
     let gate = nightly();
     let quiet_nights: Vec<Vec<Question>> = (0..200).map(|seed| quiet(seed, 0.05)).collect();
     let alarms = |level: f64, smallest: f64| {
@@ -420,10 +420,66 @@ fn two_hundred_quiet_nights_keep_the_stated_level() {
     // alarm: with a true rate of 5 %, 18 or fewer of 200 are alarms with 99 % probability.
     let found = alarms(0.05, 0.0);
     assert!(found <= 18, "{found} alarms in 200 nights");
+    // Planted effects of the stated size are found as often as stated.
+    let stated = decide(quiet_nights[0].clone(), gate.level)[0].smallest_effect();
+    let found = quiet_nights.iter().enumerate().filter(|(number, night)| {
+        let mut night = (*night).clone();
+        // Right answers turn wrong; as many as make the whole share `stated`.
+        let of_right = stated * night[0].old.len() as f64 / night[0].old.iter().sum::<f64>();
+        for (image, share) in night[0].new.iter_mut().enumerate() {
+            if *share == 1.0 && keyed(&["planted", &number.to_string()], image as u64) < of_right {
+                *share = 0.0;
+            }
+        }
+        decide(night, gate.level)[0].moved()
+    });
+    let found = found.count();
+    assert!(
+        (140..=190).contains(&found),
+        "{found} of 200 planted effects of {stated}"
+    );
     // A worse network does trip: the level is not kept by silence.
     let mut worse = quiet(0, 0.05);
     for share in worse[0].new.iter_mut().take(200) {
         *share = 0.0;
     }
     assert!(decide(worse, gate.level)[0].tripped());
+}
+
+#[test]
+fn an_evaluation_of_the_same_weights_that_makes_more_passes_trips_and_so_does_a_slower_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let plan = plan_of(SUITE, &[]);
+    for dir in [&old, &new] {
+        night(dir, &plan, &|_| {});
+    }
+    assert!(!compare(&old, &new, &nightly()).expect("a verdict").tripped());
+    let change = |name: &str, change: &dyn Fn(&mut rlnet_suites::Provenance)| {
+        let cell = plan.cells.iter().find(|cell| cell.name == name).expect(name);
+        let file = new.join("cells").join(&cell.id.0).join("cell.json");
+        let text = fs::read_to_string(&file).expect("a record");
+        let mut record: rlnet_suites::CellRecord = serde_json::from_str(&text).expect("a record");
+        change(&mut record.provenance);
+        fs::write(&file, serde_json::to_string(&record).expect("json")).expect("written");
+    };
+    for dir in [&old, &new] {
+        for cell in &plan.cells {
+            let file = dir.join("cells").join(&cell.id.0).join("cell.json");
+            let text = fs::read_to_string(&file).expect("a record");
+            let mut record: rlnet_suites::CellRecord = serde_json::from_str(&text).expect("a record");
+            (record.provenance.forwards, record.provenance.seconds) = (1000, 60.0);
+            fs::write(&file, serde_json::to_string(&record).expect("json")).expect("written");
+        }
+    }
+    change("net/clean", &|provenance| provenance.forwards = 1001);
+    change("net/fog", &|provenance| provenance.seconds = 130.0);
+    change("net/snow", &|provenance| provenance.seconds = 110.0);
+    let verdict = compare(&old, &new, &nightly()).expect("a verdict");
+    assert_eq!(verdict.reasons.len(), 2, "{:?}", verdict.reasons);
+    assert!(verdict.reasons[0].contains("net/clean: 1000 forward and backward passes before, 1001 now"));
+    assert!(
+        verdict.reasons[1]
+            .contains("net/fog: 60 seconds before, 130 now: 116.7 % more, the gate allows 100 %")
+    );
 }

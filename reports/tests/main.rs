@@ -14,3 +14,4 @@ mod sections;
 mod students;
 #[allow(dead_code)]
 mod synthetic;
+mod trainings;

@@ -91,6 +91,9 @@ pub struct Cell {
     pub spec: CellSpec,
     /// Version constants of the algorithms involved, bumped by hand when results change.
     pub versions: BTreeMap<String, u32>,
+    /// The training that this one repeats with another seed. A label, no part of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<String>,
 }
 
 impl Cell {

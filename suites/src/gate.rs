@@ -75,6 +75,13 @@ pub struct Gate {
     /// Share of clean images, percent, that the same weights may answer otherwise before the
     /// gate trips; never trips when absent.
     pub max_flips: Option<f64>,
+    /// Percent of passes that an evaluation of the same weights may cost more than before; passes repeat
+    /// exactly, so 0 is a sound limit. Never trips when absent.
+    pub max_passes: Option<f64>,
+    /// Percent of seconds that an evaluation may take longer on the same machine; never trips when absent.
+    pub max_time: Option<f64>,
+    /// Percent of memory that an evaluation may take more on the same machine; never trips when absent.
+    pub max_memory: Option<f64>,
     /// The rules.
     pub rule: Vec<Rule>,
 }
@@ -104,6 +111,16 @@ impl Gate {
         }
         if gate.rule.is_empty() {
             return Err(bad("a gate without a [[rule]] lets everything through".into()));
+        }
+        for (key, limit) in [
+            ("max_flips", gate.max_flips),
+            ("max_passes", gate.max_passes),
+            ("max_time", gate.max_time),
+            ("max_memory", gate.max_memory),
+        ] {
+            if let Some(limit) = limit.filter(|limit| !(*limit >= 0.0 && limit.is_finite())) {
+                return Err(bad(format!("{key} = {limit} must be a percentage of 0 or more")));
+            }
         }
         for rule in &gate.rule {
             let name = rule.metric.name();
@@ -148,6 +165,7 @@ mod tests {
             ("max_drop = 0.5", "max_dorp = 0.5", "max_dorp"),
             ("\"oracle\", \"each\"", "\"orakle\"", "did you mean `oracle`"),
             ("max_drop = 1.5", "max_drop = -1", "points"),
+            ("max_time = 100", "max_time = -1", "max_time"),
             ("\"CA\"", "\"accuracy\"", "accuracy"),
         ] {
             let error = Gate::parse(&NIGHTLY.replacen(from, to, 1), "g.toml").expect_err(to);

@@ -25,6 +25,7 @@ pub mod objective;
 pub mod outcome;
 pub mod plan;
 pub mod published;
+mod replicates;
 mod resolve;
 pub mod results;
 pub mod scale;

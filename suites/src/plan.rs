@@ -11,6 +11,7 @@ use crate::objective::Granularity;
 use crate::suite::{Suite, Train};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use toml::Spanned;
 
 /// Version of the training algorithm; bumped when the same configuration trains otherwise.
 pub const TRAIN_VERSION: u32 = 1;
@@ -117,7 +118,9 @@ impl Suite {
     pub fn plan(&self, context: &PlanContext) -> Result<Plan, SuiteError> {
         let data = self.images(&self.data.dataset, context)?;
         let mut cells: Vec<Cell> = Vec::new();
-        for train in &self.train {
+        let trainings = self.trainings()?;
+        for training in &trainings {
+            let train: &Train = &training.train;
             let parents = match (&train.teacher, &train.mask) {
                 (Some(teacher), _) => {
                     let mut parents = vec![find(&cells, teacher.get_ref())?.id.clone()];
@@ -136,7 +139,7 @@ impl Suite {
             };
             let spec = self
                 .resolve(train, &cells)
-                .map_err(|error| self.of_stage(train, error))?;
+                .map_err(|error| self.of_stage(training.written, error))?;
             let mut versions = BTreeMap::from([("train".to_owned(), TRAIN_VERSION)]);
             versions.extend(spec.attack.versions());
             if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) {
@@ -145,32 +148,45 @@ impl Suite {
             if spec.draws_mask() && spec.granularity == Granularity::Channel {
                 versions.insert("channel-counts".to_owned(), CHANNEL_COUNTS_VERSION);
             }
-            let name = train.name.get_ref();
+            let name = training.name();
             let spec = CellSpec::Train(spec);
-            let data = self.images(self.dataset_of(train), context)?;
-            cells.push(identify(name, name, parents, &data, spec, versions));
+            let data = self.images(self.dataset_of(training.written), context)?;
+            cells.push(Cell {
+                repeats: training.repeats(),
+                ..identify(name, name, parents, &data, spec, versions)
+            });
         }
-        let models: Vec<&str> = match &self.evaluation.models {
-            Some(models) => models.iter().map(|model| model.get_ref().as_str()).collect(),
-            None => self
-                .train
-                .iter()
-                .filter(|train| !train.stage.is_search() && self.dataset_of(train) == self.data.dataset)
-                .map(|train| train.name.get_ref().as_str())
-                .collect(),
+        let evaluated = self.evaluation.models.as_ref();
+        let is_evaluated = |train: &Train| match evaluated {
+            Some(models) => models.iter().any(|model| model.get_ref() == train.name.get_ref()),
+            None => !train.stage.is_search() && self.dataset_of(train) == self.data.dataset,
         };
         let request = self.eval_request();
         let trained = cells.clone();
-        let models = models.into_iter().map(|model| find(&trained, model));
+        let mut trainings: Vec<_> = trainings
+            .iter()
+            .filter(|training| is_evaluated(training.written))
+            .collect();
+        // In the order in which the suite names them.
+        trainings.sort_by_key(|training| {
+            let named = |model: &Spanned<String>| model.get_ref() == training.written.name.get_ref();
+            (
+                training.index,
+                evaluated.and_then(|models| models.iter().position(named)),
+            )
+        });
+        let models = trainings.iter().map(|training| find(&trained, training.name()));
         let models = models.collect::<Result<Vec<_>, _>>()?;
         self.check_attacks(&models, &trained, context.classes)?;
-        for cell in models {
+        for (cell, training) in models.into_iter().zip(trainings) {
             let other_budget = other_budget(cell, &trained);
             let request = request.for_model(cell, &trained, context.classes);
             let surrogate = |name: &str| match name {
                 TEACHER => cell.parents.first().cloned(),
                 OTHER_BUDGET => other_budget.map(|other| other.id.clone()),
-                name => find(&trained, name).ok().map(|cell| cell.id.clone()),
+                name => find(&trained, &self.replicate_name(name, training.index))
+                    .ok()
+                    .map(|cell| cell.id.clone()),
             };
             let evaluated = request.cells(&EvalSubject {
                 model: &cell.name,
@@ -318,6 +334,7 @@ pub(crate) fn identify(
         data: data.clone(),
         spec,
         versions,
+        repeats: None,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::branch::NormBanks;
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, STACKS, Stack};
 use crate::corruption::{self, GROUPS, check_corruption};
 use crate::error::SuiteError;
+use crate::replicates::MOST_REPLICATES;
 use crate::settings::Kind::{self, *};
 use crate::settings::{Section, section};
 use crate::slurm::Slurm;
@@ -74,6 +75,8 @@ section! {
             "settings all stages share, unless they say otherwise";
         train: Vec<Train>, List(Section::Train), (none "none: any model is measured"),
             "the stages to train, parents first";
+        replicates: u32, Whole(1, Some(MOST_REPLICATES)), (= 1),
+            "trainings of every stage, each with the next seed; reports then give means and one interval over trainings and images";
         evaluation: Evaluation, Inner(Section::Evaluation), (required), "what is measured";
         scale: BTreeMap<String, Table>, Changes, (none "none"),
             "what changes at a scale, by its name (--set scale=NAME): settings as in the suite, stages by \
@@ -147,6 +150,8 @@ section! {
             "a mask or snl stage above whose kept units a student with a teacher takes, with fresh weights";
         dataset: Option<String>, Text, (none "data.dataset"),
             "data set of a teacher and what builds on it, as many images as in [data]; such models are not measured";
+        replicates: Option<u32>, Whole(1, Some(MOST_REPLICATES)), (none "replicates of the suite"),
+            "trainings of this stage, each with the next seed";
         with: StageSettings, Inner(Section::Stage), (none "none"), "settings of this stage alone";
     }
 }

@@ -168,7 +168,7 @@ fn training<'a>(side: &'a Side, model: &Model) -> Option<&'a CellRecord> {
 }
 
 /// The weights of a model: the checksum of its file; of an imported model, its cell's parent.
-fn weights(old: &Side, new: &Side, before: &Model, after: &Model) -> Vec<Change> {
+pub(super) fn weights(old: &Side, new: &Side, before: &Model, after: &Model) -> Vec<Change> {
     let identity = |side: &Side, model: &Model| match training(side, model) {
         Some(record) => {
             let file = record.provenance.files.get("model.safetensors");

@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::metrics::branch_policy::BranchPolicy;
-use crate::metrics::paired_tests::Difference;
+use crate::metrics::paired_tests::{Difference, normal_quantile};
 use rlnet_suites::Condition;
 use serde::Serialize;
 
@@ -78,6 +78,8 @@ pub struct Check {
     pub adjusted: f64,
     /// The gate's level.
     pub level: f64,
+    /// How many questions share the level.
+    pub tests: usize,
     /// What may have moved it, most likely first.
     pub causes: Vec<(Cause, String)>,
 }
@@ -116,6 +118,30 @@ impl Check {
             }
         }
         (worse, better)
+    }
+
+    /// The smallest change of this number, a share, on which the gate would have tripped with probability 0.8, had it been
+    /// there. A change by `d` flips at least a share `d` of the images, which adds to the variance of the images' own changes
+    /// (normal approximation; Holm's first step, as if nothing else had changed).
+    pub fn smallest_effect(&self) -> f64 {
+        let n = self.question.images.len() as f64;
+        let steps = self
+            .question
+            .new
+            .iter()
+            .zip(&self.question.old)
+            .map(|(new, old)| new - old);
+        let variance = steps
+            .map(|step| (step - self.difference.value).powi(2))
+            .sum::<f64>()
+            / n;
+        let power = normal_quantile(0.8);
+        let reach = (normal_quantile(1.0 - self.level / (2.0 * self.tests as f64)) + power).powi(2) / n;
+        let significant = f64::midpoint(reach, (reach * reach + 4.0 * reach * variance).sqrt());
+        let Limits { drop, rise } = self.question.limits;
+        let limit = [drop, rise].into_iter().flatten().fold(f64::INFINITY, f64::min) / 100.0;
+        let beyond = limit + power * ((variance + limit) / n).sqrt();
+        significant.max(beyond).min(1.0)
     }
 
     /// Why the gate tripped on it, in one line.

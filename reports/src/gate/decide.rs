@@ -14,13 +14,14 @@ pub fn decide(questions: Vec<Question>, level: f64) -> Vec<Check> {
                 question,
                 adjusted: 1.0,
                 level,
+                tests: 1,
                 causes: Vec::new(),
             })
         })
         .collect();
     let raw: Vec<f64> = checks.iter().map(|check| check.difference.p).collect();
     for (check, adjusted) in checks.iter_mut().zip(holm(&raw)) {
-        check.adjusted = adjusted;
+        (check.adjusted, check.tests) = (adjusted, raw.len());
     }
     checks
 }

@@ -1,10 +1,11 @@
 //! A gate between two runs: what got worse, beyond chance and by how much; which images
 //! flipped; and what the identities of weights, attacks, data and machines say of the cause.
 //!
-//! `check` is the nouns, `decide` the statistics, `pairs` the questions, `cause` the identities, `text` the words.
+//! `check` is the nouns, `decide` the statistics, `pairs` the questions, `cause` the identities, `cost` passes, time and memory, `text` the words.
 
 mod cause;
 mod check;
+mod cost;
 mod decide;
 mod pairs;
 mod text;
@@ -133,6 +134,7 @@ pub fn compare(base: &Path, current: &Path, gate: &Gate) -> Result<GateVerdict, 
         }
     }
     reasons.extend(cause::flips(&old, &new, gate));
+    reasons.extend(cost::rises(&old, &new, gate));
     Ok(GateVerdict {
         gate: gate.clone(),
         base: base.to_owned(),

@@ -41,14 +41,14 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
             plain(&named(&verdict.unfinished))
         ));
     }
-    text.push_str("\n| Model | Read through | Measure | Before (%) | Now (%) | Points | p (Holm) | Worse | Better | |\n");
-    text.push_str("| ----- | ------------ | ------- | ---------: | ------: | -----: | -------: | ----: | -----: | - |\n");
+    text.push_str("\n| Model | Read through | Measure | Before (%) | Now (%) | Points | p (Holm) | Would have seen | Worse | Better | |\n");
+    text.push_str("| ----- | ------------ | ------- | ---------: | ------: | -----: | -------: | --------------: | ----: | -----: | - |\n");
     for check in &verdict.checks {
         let (old, new) = check.means();
         let (worse, better) = check.flipped();
         let question = &check.question;
         text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {} [{}, {}] | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} [{}, {}] | {} | {} | {} | {} | {} |\n",
             plain(&question.model),
             question.policy.label(),
             plain(&question.measure),
@@ -58,11 +58,16 @@ pub(super) fn markdown(verdict: &GateVerdict) -> String {
             format::points(check.difference.low),
             format::points(check.difference.high),
             format::p_value(check.adjusted),
+            format::percent(check.smallest_effect()),
             worse.len(),
             better.len(),
             state(check)
         ));
     }
+    text.push_str(
+        "\nWould have seen: the smallest change, in points, on which this gate trips with probability 0.8, from these images and \
+         their noise.\n",
+    );
     for check in verdict.checks.iter().filter(|check| check.tripped()) {
         let (worse, better) = check.flipped();
         let question = &check.question;
@@ -174,6 +179,7 @@ pub(super) fn json(verdict: &GateVerdict) -> serde_json::Value {
                 "now": now,
                 "difference": check.difference,
                 "p_holm": check.adjusted,
+                "smallest_effect": check.smallest_effect(),
                 "tripped": check.tripped(),
                 "causes": check.causes.iter().map(|(cause, what)| json!({"cause": cause, "what": what})).collect::<Vec<_>>(),
                 "worse": worse,

@@ -6,6 +6,7 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::paired_tests::{Difference, McNemar, holm, paired_means};
 use crate::metrics::prediction_matrix::PredictionMatrix;
+use crate::metrics::trainings::difference;
 use crate::metrics::triple::Triple;
 use crate::model::Model;
 use crate::runs::Runs;
@@ -98,7 +99,7 @@ pub(crate) fn with_baseline(runs: &Runs) -> Vec<(usize, usize, BranchPolicy)> {
         all.into_iter()
             .take(if several(at) || several(base) { 2 } else { 1 })
     };
-    let others = (0..runs.models.len()).filter(|at| *at != base);
+    let others = (0..runs.models.len()).filter(|at| *at != base && runs.models[*at].repeats().is_none());
     others
         .flat_map(|at| policies(at).map(move |policy| (at, base, policy)))
         .collect()
@@ -109,7 +110,16 @@ pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple
     let of = |at: usize| (&runs.models[at], &matrices[at]);
     let pairs = with_baseline(runs).into_iter();
     let mut all: Vec<Comparison> = pairs
-        .flat_map(|(at, base, policy)| compare(runs, triples, policy, of(at), of(base)))
+        .flat_map(|(at, base, policy)| {
+            let mut found = compare(runs, triples, policy, of(at), of(base));
+            for comparison in &mut found {
+                let over = difference(runs, matrices, (at, base), policy, comparison.measure);
+                if let Some(over) = over {
+                    comparison.difference = over.difference();
+                }
+            }
+            found
+        })
         .collect();
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
     for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {

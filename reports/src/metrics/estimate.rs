@@ -19,6 +19,8 @@ pub enum Interval {
     Wilson,
     /// Wilson's for the effective number of images, images being clusters of answers.
     Clustered,
+    /// Over trainings and images ([`crate::metrics::trainings`]).
+    Trainings,
 }
 
 /// A share, with the counts it comes from.

@@ -29,6 +29,7 @@ pub mod reduction;
 pub mod smallest_perturbation;
 pub mod steps;
 pub mod stronger_attack;
+pub mod trainings;
 pub mod triple;
 
 pub use accuracy_count::AccuracyCount;
@@ -44,4 +45,5 @@ pub use natural::Natural;
 pub use paired_tests::{Difference, McNemar};
 pub use prediction_matrix::PredictionMatrix;
 pub use stronger_attack::Stronger;
+pub use trainings::OverTrainings;
 pub use triple::{Gap, Triple};

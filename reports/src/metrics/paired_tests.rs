@@ -4,6 +4,7 @@
 use crate::metrics::bits::Answers;
 use crate::metrics::estimate::Z95;
 use serde::Serialize;
+use statrs::function::erf::{erfc, erfc_inv};
 use std::collections::BTreeMap;
 
 /// A difference between two models, in shares, with its 95 % interval.
@@ -113,25 +114,14 @@ pub fn paired_means(this: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> Op
     })
 }
 
-/// Two-sided tail of the normal distribution, by the complementary error function of
-/// Numerical Recipes (Press et al., 6.2.2; relative error below 1.2e-7).
+/// Two-sided tail of the normal distribution.
 pub(crate) fn two_sided_normal(z: f64) -> f64 {
-    let x = z.abs() / std::f64::consts::SQRT_2;
-    let t = 1.0 / (1.0 + 0.5 * x);
-    const C: [f64; 10] = [
-        -1.265_512_23,
-        1.000_023_68,
-        0.374_091_96,
-        0.096_784_18,
-        -0.186_288_06,
-        0.278_868_07,
-        -1.135_203_98,
-        1.488_515_87,
-        -0.822_152_23,
-        0.170_872_77,
-    ];
-    let polynomial = C.iter().rev().fold(0.0, |sum, c| sum * t + c);
-    (t * (-x * x + polynomial).exp()).min(1.0)
+    erfc(z.abs() / std::f64::consts::SQRT_2)
+}
+
+/// A quantile of the standard normal distribution.
+pub(crate) fn normal_quantile(at: f64) -> f64 {
+    -std::f64::consts::SQRT_2 * erfc_inv(2.0 * at)
 }
 
 /// Holm's adjustment (Scandinavian Journal of Statistics 1979) of a family of p-values.

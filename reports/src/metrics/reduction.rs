@@ -141,7 +141,7 @@ struct Kind {
 impl Kind {
     fn of(runs: &Runs, model: &Model) -> Option<Self> {
         let cell = model.trained.as_ref()?;
-        if model.spec()?.stage != Stage::Student {
+        if model.spec()?.stage != Stage::Student || model.repeats().is_some() {
             return None;
         }
         // A student that draws its own units has no mask stage.

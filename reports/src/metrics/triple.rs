@@ -3,16 +3,18 @@
 
 use crate::metrics::accuracy_count::AccuracyCount;
 use crate::metrics::branch_policy::BranchPolicy;
+use crate::metrics::compare::Measure;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::measured_on::Columns;
 use crate::metrics::natural::Natural;
 use crate::metrics::prediction_matrix::PredictionMatrix;
+use crate::metrics::trainings::over_trainings;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::{Branch, Condition};
 use std::collections::BTreeMap;
 
-/// One reading of one model.
+/// One reading of one model; of a model that was trained several times, the means over its trainings.
 #[derive(Debug, Clone)]
 pub struct Triple {
     /// The model.
@@ -45,9 +47,19 @@ pub fn triples(
     columns: &Columns,
 ) -> Vec<Triple> {
     let mut all = Vec::new();
-    for (model, matrix) in runs.models.iter().zip(matrices) {
+    for (at, (model, matrix)) in runs.models.iter().zip(matrices).enumerate() {
         for policy in model.policies() {
-            all.push(triple(runs, (tally, columns), (model, matrix), policy));
+            let mut triple = triple(runs, (tally, columns), (model, matrix), policy);
+            let mean = |share: &mut Known<Estimate>, measure| {
+                let over = over_trainings(runs, matrices, at, policy, measure);
+                if let (Ok(share), Some(over)) = (share, over) {
+                    *share = over.estimate();
+                }
+            };
+            mean(&mut triple.ca, Measure::Ca);
+            mean(&mut triple.natural.npa, Measure::Npa);
+            mean(&mut triple.adva, Measure::AdvA);
+            all.push(triple);
         }
     }
     all

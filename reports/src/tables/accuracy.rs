@@ -5,6 +5,7 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
 use crate::glossary::{self, REDUCTION, RELUS, Term};
+use crate::metrics::trainings::trainings_of;
 use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Known, Stronger, Triple, Unknown};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
@@ -63,7 +64,11 @@ pub fn main(analysis: &Analysis) -> Table {
         Column::share("mce", "mCE"),
         Column::share("adva", "AdvA"),
     ];
-    let rows = views(analysis).filter_map(|view| {
+    let trained = trainings(analysis);
+    let several = trained.iter().any(|count| *count > 1);
+    let trainings_column = several.then(|| Column::integer("trainings", "Trainings"));
+    let main = views(analysis).filter(|view| view.model.repeats().is_none());
+    let rows = main.filter_map(|view| {
         let triple = analysis.triple(&view.model.name, view.policy)?;
         let (relus, reduction) = relus(view.model);
         let natural = format!("{}, {}", corruption_set(analysis), view.cells(is_benchmark));
@@ -82,21 +87,39 @@ pub fn main(analysis: &Analysis) -> Table {
             errors(&triple.natural.mce(), &natural),
             Cell::share(&triple.adva, &adva),
         ];
-        Some(view.row(cells.into_iter().chain(verdict)))
+        let trainings = several.then(|| Cell::integer(trained[view.at] as u64));
+        Some(view.row(cells.into_iter().chain(trainings).chain(verdict)))
     });
     Table::new(
         "main",
         "Accuracy on clean, corrupted and attacked images",
         format!(
-            "Percent of {} test images that are classified correctly, with 95 % intervals. NPA: {}; mCE is 100 minus NPA. AdvA: {}.{}",
+            "Percent of {} test images that are classified correctly, with 95 % intervals. NPA: {}; mCE is 100 minus NPA. AdvA: {}.{} {}",
             format::thousands(images(analysis)),
             corruption_set(analysis),
             headline(&analysis.runs).unwrap_or_else(|| "no attack".to_owned()),
             fewer_images(analysis),
+            said_of_trainings(&trained),
         ),
-        columns(READ, own.into_iter().chain(trust_column)),
+        columns(READ, own.into_iter().chain(trainings_column).chain(trust_column)),
         rows.collect(),
     )
+}
+
+/// How often each model was trained, in the order of the runs' models.
+fn trainings(analysis: &Analysis) -> Vec<usize> {
+    let models = 0..analysis.runs.models.len();
+    models.map(|at| trainings_of(&analysis.runs, at).len()).collect()
+}
+
+/// How many trainings the numbers of the main table stand on.
+fn said_of_trainings(trained: &[usize]) -> &'static str {
+    match trained.iter().max() {
+        Some(most) if *most > 1 => {
+            "A row of several trainings has their mean, and its interval covers other trainings as well as other images."
+        }
+        _ => "Each row is one training: its interval covers other images, not other trainings.",
+    }
 }
 
 /// The verdict on the AdvA of a branch policy, and what is lower where something is.

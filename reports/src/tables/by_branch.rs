@@ -11,6 +11,8 @@ use rlnet_suites::{CellId, Condition};
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub analysis: &'a Analysis,
+    /// Its place among the runs' models.
+    pub at: usize,
     pub model: &'a Model,
     pub matrix: &'a PredictionMatrix,
     pub policy: BranchPolicy,
@@ -18,10 +20,11 @@ pub(super) struct View<'a> {
 
 /// Every model under every branch policy, in the order of tables.
 pub(super) fn views(analysis: &Analysis) -> impl Iterator<Item = View<'_>> {
-    let models = analysis.runs.models.iter().zip(&analysis.matrices);
-    models.flat_map(move |(model, matrix)| {
+    let models = analysis.runs.models.iter().zip(&analysis.matrices).enumerate();
+    models.flat_map(move |(at, (model, matrix))| {
         model.policies().into_iter().map(move |policy| View {
             analysis,
+            at,
             model,
             matrix,
             policy,

@@ -23,6 +23,7 @@ pub mod reduction;
 pub mod robust;
 pub mod searches;
 pub mod similarity;
+pub mod trainings;
 
 use crate::error::ReportError;
 use crate::format;

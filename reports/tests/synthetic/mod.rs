@@ -217,6 +217,7 @@ fn times(name: &str) -> Option<f64> {
 
 /// How far above the average image's difficulty a network is.
 fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
+    let model = model.split(".seed").next().unwrap_or(model);
     // Few ReLUs cost little up to 8x, and much beyond.
     if let Some(times) = times(model) {
         return skill("rlnet", branch, condition) + 0.4 - 0.1 * (times - 8.0).max(0.0);

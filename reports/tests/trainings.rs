@@ -1,0 +1,82 @@
+//! Networks that were trained with several seeds.
+
+use crate::synthetic::{plan, write_run};
+use rlnet_reports::metrics::{BranchPolicy, Measure};
+use rlnet_reports::tables::{Value, accuracy, trainings};
+use rlnet_reports::{Analysis, Runs};
+use rlnet_suites::Plan;
+
+const SMALL: [&str; 3] = [
+    "evaluation.corruptions=[\"fog\"]",
+    "evaluation.attacks=[\"fgsm\"]",
+    "evaluation.headline=fgsm",
+];
+
+fn analysis(plan: &Plan) -> Analysis {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_run(folder.path(), plan, |_| true);
+    Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis")
+}
+
+#[test]
+fn the_main_table_has_means_over_trainings_and_says_how_many() {
+    let found = analysis(&plan(&[&SMALL[..], &["replicates=3"]].concat()));
+    let table = accuracy::main(&found);
+    let names = |column: usize| table.rows.iter().map(move |row| row[column].value.clone());
+    assert!(names(0).all(|name| !matches!(&name, Value::Text(name) if name.contains("seed"))));
+    let column = table
+        .columns
+        .iter()
+        .position(|column| column.key == "trainings")
+        .expect("a column");
+    assert!(names(column).all(|count| count == Value::Integer(3)));
+    assert!(
+        table.caption.contains("other trainings as well"),
+        "{}",
+        table.caption
+    );
+    let ca = |model: &str| {
+        found
+            .triple(model, BranchPolicy::Oracle)
+            .expect("a triple")
+            .ca
+            .clone()
+            .expect("CA")
+    };
+    let (mean, one) = (ca("rlnet"), ca("rlnet.seed1"));
+    let all = ["rlnet.seed1", "rlnet.seed2"].map(|name| ca(name).value);
+    let own = mean.value * 3.0 - all.iter().sum::<f64>();
+    // Three trainings of 500 images: the first one's share is a multiple of 1 / 500.
+    assert!((own * 500.0 - (own * 500.0).round()).abs() < 1e-9, "{own}");
+    assert_eq!((mean.answers, mean.images, one.answers), (1500, 500, 500));
+    let spread = trainings::SECTION.show;
+    let rlnet_reports::sections::Show::Table(table) = spread else {
+        panic!("a table")
+    };
+    // CA, NPA and AdvA of the teacher and RLNet read in four ways, and of the baseline, which has one branch.
+    assert_eq!(table(&found).rows.len(), 3 * (4 + 4 + 1));
+    // Differences are paired by seed and by image.
+    let compared = found
+        .comparisons
+        .iter()
+        .find(|found| found.model == "rlnet" && found.measure == Measure::Ca);
+    let test = &compared.expect("a comparison").difference.test;
+    assert!(test.starts_with("3 trainings of each, paired by seed"), "{test}");
+    assert!(
+        found
+            .comparisons
+            .iter()
+            .all(|found| !found.model.contains("seed"))
+    );
+}
+
+#[test]
+fn a_number_of_one_training_says_so() {
+    let table = accuracy::main(&analysis(&plan(&SMALL)));
+    assert!(
+        table.caption.contains("Each row is one training"),
+        "{}",
+        table.caption
+    );
+    assert!(table.columns.iter().all(|column| column.key != "trainings"));
+}
