@@ -5,6 +5,7 @@ use rlnet_suites::io;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::path::Path;
+use tempfile::TempDir;
 
 pub use rlnet_suites::io::sync_folder;
 
@@ -64,6 +65,18 @@ pub fn open_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path)
         .and_then(|()| probe(path))
         .map_err(|error| Error::unusable(path, &error))
+}
+
+/// A folder for files that nobody needs after this command.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn scratch() -> Result<TempDir> {
+    tempfile::tempdir().map_err(|error| {
+        Error::External(format!(
+            "a temporary folder cannot be made: {error}; name a writable one with TMPDIR"
+        ))
+    })
 }
 
 /// Makes a file in a folder and removes it: permissions alone do not tell whether that can be done.

@@ -20,6 +20,8 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
+/// What pages share: their head with its style, and the macros of tables and figures.
+const PARTS: &str = include_str!("../templates/parts.html");
 /// Sorting and filtering of tables: the page's only script, inlined.
 const SCRIPT: &str = include_str!("../templates/report.js");
 
@@ -28,8 +30,9 @@ const MANY: usize = 8;
 /// A table with more columns than this has its intervals in tooltips only.
 const DENSE: usize = 13;
 
+/// A table as templates have it.
 #[derive(Serialize)]
-struct PageTable {
+pub(crate) struct PageTable {
     id: &'static str,
     title: String,
     caption: String,
@@ -59,8 +62,9 @@ struct PageCell {
     again: bool,
 }
 
+/// A figure as templates have it.
 #[derive(Serialize)]
-struct PageFigure {
+pub(crate) struct PageFigure {
     id: &'static str,
     title: String,
     caption: String,
@@ -68,7 +72,8 @@ struct PageFigure {
     /// The drawing as SVG markup, made by this program; rows of pictures have none.
     drawing: Option<String>,
     strips: Vec<PageStrip>,
-    files: Vec<String>,
+    /// Names of its files, where it has some.
+    pub(crate) files: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -122,15 +127,22 @@ pub fn page(
     shown: &[(&Section, Content)],
     formats: &[Format],
 ) -> Result<String, ReportError> {
-    let failed = |error: minijinja::Error| ReportError::make("the page", format!("{error:#}"));
     let page = Page::of(analysis, shown, formats);
+    rendered(TEMPLATE, context! { page => Value::from(Serde(&page)) })
+}
+
+/// A page of a template, which may use the parts that pages share, and has the script of their tables.
+///
+/// # Errors
+/// When the template fails: a defect of this program.
+pub(crate) fn rendered(template: &str, values: Value) -> Result<String, ReportError> {
+    let failed = |error: minijinja::Error| ReportError::make("the page", format!("{error:#}"));
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("report", TEMPLATE).map_err(failed)?;
+    environment.add_template("parts", PARTS).map_err(failed)?;
     let script = Value::from_safe_string(SCRIPT.to_owned());
     environment
-        .get_template("report")
-        .and_then(|template| template.render(context! { page => Value::from(Serde(&page)), script }))
+        .render_str(template, context! { script, ..values })
         .map_err(failed)
 }
 
@@ -166,7 +178,13 @@ impl Page {
             }
             let item = match content {
                 Content::Table(table) => {
-                    Item::Table(page_table(section, &for_page(analysis, table), formats))
+                    let unfolded = matches!(section.place, Place::FirstScreen | Place::Grid);
+                    Item::Table(page_table(
+                        &for_page(analysis, table),
+                        section.terms,
+                        unfolded,
+                        formats,
+                    ))
                 }
                 Content::Figure(figure) => Item::Figure(page_figure(figure)),
             };
@@ -223,9 +241,10 @@ fn remove_column(table: &mut Table, key: &str) {
     }
 }
 
-fn page_table(section: &Section, table: &Table, formats: &[Format]) -> PageTable {
+/// A table for a page. Of one that is not folded, terms that name rows are explained below it.
+pub(crate) fn page_table(table: &Table, terms: &[Term], unfolded: bool, formats: &[Format]) -> PageTable {
     let meaning = |name: &str| {
-        let term = section.terms.iter().find(|term| term.name == name);
+        let term = terms.iter().find(|term| term.name == name);
         term.map_or("", |term| term.meaning)
     };
     let mut above = String::new();
@@ -255,11 +274,10 @@ fn page_table(section: &Section, table: &Table, formats: &[Format]) -> PageTable
     }
     let names_a_row = |term: &&Term| {
         let mut cells = table.rows.iter().flatten();
-        let unfolded = matches!(section.place, Place::FirstScreen | Place::Grid);
         unfolded && cells.any(|cell| matches!(&cell.value, CellValue::Text(text) if text == term.name))
     };
     PageTable {
-        id: section.id,
+        id: table.id,
         title: table.title.clone(),
         caption: table.caption.clone(),
         dense: table.columns.len() > DENSE,
@@ -272,16 +290,17 @@ fn page_table(section: &Section, table: &Table, formats: &[Format]) -> PageTable
             })
             .collect(),
         rows,
-        legend: section.terms.iter().filter(names_a_row).copied().collect(),
+        legend: terms.iter().filter(names_a_row).copied().collect(),
         files: formats
             .iter()
             .filter_map(|format| format.extension())
-            .map(|extension| format!("tables/{}.{extension}", section.id))
+            .map(|extension| format!("tables/{}.{extension}", table.id))
             .collect(),
     }
 }
 
-fn page_figure(figure: &Figure) -> PageFigure {
+/// A figure for a page.
+pub(crate) fn page_figure(figure: &Figure) -> PageFigure {
     let svg = figure.svg.as_ref().map(|_| format!("figures/{}.svg", figure.id));
     let png = format!("figures/{}.png", figure.id);
     PageFigure {

@@ -4,6 +4,7 @@
 //! Every number is a function of outcome rows, so nothing is ever re-run to get another one.
 
 pub mod analysis;
+pub mod bundle;
 pub mod columns;
 pub mod error;
 pub mod figures;

@@ -105,6 +105,20 @@ impl Cell {
         }
     }
 
+    /// Whether its identity is that of its settings, parents, images and versions.
+    pub fn is_itself(&self) -> bool {
+        let (parents, spec) = (self.parents.clone(), self.spec.clone());
+        crate::plan::identify(
+            &self.name,
+            &self.model,
+            parents,
+            &self.data,
+            spec,
+            self.versions.clone(),
+        )
+        .id == self.id
+    }
+
     /// How a student is trained; nothing for other cells.
     pub fn student(&self) -> Option<&TrainSpec> {
         self.trained().filter(|spec| spec.stage == Stage::Student)

@@ -15,6 +15,7 @@ pub mod corrupted;
 pub mod corruption;
 pub mod dataset;
 pub mod dialect;
+pub mod division;
 pub mod epsilon;
 pub mod error;
 pub mod eval_request;

@@ -199,10 +199,11 @@ fn replay(cell: &Path, other: Option<&Path>, global: &Global) -> Result<()> {
             networks.branches()[0]
         };
         let (mut right, mut right_rounded) = (0, 0);
-        for (row, verdict) in verdict::replay(&networks, branch, &images, saved.labels(), passes)?
+        let said = verdict::predictions(&networks, branch, &images, saved.labels(), passes)?;
+        let classes = said
             .into_iter()
-            .enumerate()
-        {
+            .map(|(whole, rounded)| (whole.prediction, rounded.prediction));
+        for (row, verdict) in classes.enumerate() {
             let label = saved.labels()[row];
             right += u32::from(verdict.0 == label);
             right_rounded += u32::from(verdict.1 == label);

@@ -1,6 +1,9 @@
 //! The command line: one file a subcommand, which parses, calls and prints.
 
 mod attack;
+mod audit;
+mod board;
+mod bundle;
 mod compare;
 mod corrupt;
 mod data;
@@ -68,6 +71,9 @@ commands! {
     Report(report::Report),
     Compare(compare::Compare),
     History(history::History),
+    Bundle(bundle::Bundle),
+    Audit(audit::Audit),
+    Board(board::Board),
     Suite(suite::SuiteCommand),
     Model(model::ModelCommand),
     Export(export::Export),

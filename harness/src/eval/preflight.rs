@@ -8,7 +8,9 @@ mod logits;
 #[cfg(test)]
 mod tests;
 
+use super::networks::Networks;
 use crate::attack::{Classifier, Objective};
+use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, SuiteError};
 use std::fmt;
@@ -313,6 +315,43 @@ impl Examinee<'_> {
             (2 * zero > largest.len()).then_some(Finding::ZeroGradient)
         })
     }
+}
+
+/// Examines one of some networks on test images, through each of its branches: the model, or the one of this name
+/// beside it.
+///
+/// # Errors
+/// As [`Examinee::examine`].
+pub fn examine(networks: &Networks, name: Option<&str>, test: &Split, classes: usize) -> Result<Vec<Found>> {
+    let mut findings = Vec::new();
+    let Some(model) = name.map_or(Some(networks.model()), |name| networks.other(name)) else {
+        return Ok(findings);
+    };
+    // A folder's images come class by class: the first are of one class.
+    let places = spread(test.len(), IMAGES.min(test.len()));
+    let places: Vec<usize> = places.into_iter().map(|place| place as usize).collect();
+    let test = test.select(&places);
+    let device = networks.device();
+    let images = images_to_tensor(&test.images, test.len(), test.size, device);
+    let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
+    let labels = Tensor::from_slice(&labels).to_device(device);
+    for &branch in model.branches() {
+        let examinee = Examinee {
+            model,
+            branch,
+            images: &images,
+            labels: &labels,
+            classes,
+            own: networks.is_own(name),
+        };
+        for found in examinee.examine()? {
+            let found = found.about(name);
+            if !findings.contains(&found) {
+                findings.push(found);
+            }
+        }
+    }
+    Ok(findings)
 }
 
 /// `count` places spread over `n` images, at irregular distances: classes may come in turns. Fewer images

@@ -119,6 +119,29 @@ impl Saved {
         }
     }
 
+    /// Some of the images, in this order, by their positions in the test set, without what they cost; nothing where
+    /// one is not there.
+    #[must_use]
+    pub fn select(self, images: &[u32]) -> Option<Self> {
+        let place = |image: &u32| self.indices.iter().position(|known| known == image);
+        let places: Vec<usize> = images.iter().map(place).collect::<Option<_>>()?;
+        let rows: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+        let made = self.made.iter().map(|(branch, made)| {
+            let chosen = Tensor::cat(&made.pieces, 0).index_select(0, &Tensor::from_slice(&rows));
+            let chosen = BranchImages {
+                pieces: vec![chosen],
+                ..BranchImages::default()
+            };
+            (*branch, chosen)
+        });
+        Some(Self {
+            condition: self.condition.clone(),
+            made: made.collect(),
+            indices: images.to_vec(),
+            labels: places.iter().map(|&place| self.labels[place]).collect(),
+        })
+    }
+
     /// Writes a file, whole or not at all.
     ///
     /// # Errors
@@ -154,6 +177,15 @@ impl Saved {
     /// When it is absent, truncated or not a file of adversarial images.
     pub fn read(path: &Path) -> Result<Self> {
         let (tensors, mut header): (Tensors, Header) = Tensors::load(path)?;
+        let images = header.indices.len();
+        let whole =
+            matches!(header.shape[..], [n, 3, _, _] if n == images as i64) && header.labels.len() == images;
+        if header.kind != "adversarial" || !whole {
+            return Err(Error::reading(
+                path,
+                "its header does not describe adversarial images with their labels",
+            ));
+        }
         let mut made = BTreeMap::new();
         for branch in &header.branches {
             let branches_own = BranchImages {
@@ -169,6 +201,11 @@ impl Saved {
             indices: header.indices,
             labels: header.labels,
         })
+    }
+
+    /// What they were made by.
+    pub fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
     }
 
     /// The attacked branches with their images.

@@ -1,6 +1,6 @@
 //! What a model says of images: the mean of as many passes as the condition asks for.
 
-use super::judge::judge;
+use super::judge::{Prediction, judge};
 use super::networks::Networks;
 use crate::attack::Classifier;
 use crate::attack::target::whole_lanes;
@@ -16,18 +16,18 @@ pub fn passes(condition: &Condition) -> u32 {
     }
 }
 
-/// What a model says of stored images `[N, 3, H, W]`: each image's class as it is and
-/// rounded to 8 bits, by the mean of so many passes.
+/// What a model says of stored images `[N, 3, H, W]`: of each image as it is and rounded to 8 bits, by the mean of so
+/// many passes.
 ///
 /// # Errors
 /// When the model cannot take the images.
-pub fn replay(
+pub fn predictions(
     networks: &Networks,
     branch: Branch,
     images: &Tensor,
     labels: &[u16],
     passes: u32,
-) -> Result<Vec<(u16, u16)>> {
+) -> Result<Vec<(Prediction, Prediction)>> {
     const BATCH: i64 = 128;
     let _guard = no_grad_guard();
     let mut said = Vec::with_capacity(labels.len());
@@ -44,7 +44,7 @@ pub fn replay(
                     "the model gives {width} logits, but an image has label {label}"
                 )));
             }
-            let said_of = |all: &[f32]| judge(&all[row * width..][..width], label).prediction;
+            let said_of = |all: &[f32]| judge(&all[row * width..][..width], label);
             said.push((said_of(&whole), said_of(&rounded)));
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn eight_bits(images: &Tensor) -> Tensor {
 }
 
 /// A tensor's values as they lie.
-pub(super) fn floats(tensor: &Tensor) -> Vec<f32> {
+pub fn floats(tensor: &Tensor) -> Vec<f32> {
     let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
     let mut values = vec![0.0; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());

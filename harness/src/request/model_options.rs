@@ -126,7 +126,10 @@ fn model_name(text: &str) -> std::result::Result<String, String> {
 }
 
 /// One value for every channel, or three.
-fn channels(text: &str) -> std::result::Result<[f64; 3], String> {
+///
+/// # Errors
+/// When it is neither.
+pub fn channels(text: &str) -> std::result::Result<[f64; 3], String> {
     let values: Vec<f64> = text
         .split(',')
         .map(|part| part.trim().parse::<f64>().ok().filter(|value| value.is_finite()))

@@ -4,7 +4,6 @@
 use super::execute::{Executor, Visit};
 use super::shard::{self, Shard, ShardHeader, ShardResult, ShardResults};
 use super::{heartbeat, provenance};
-use crate::data::images_to_tensor;
 use crate::device;
 use crate::error::Result;
 use crate::eval::evaluate::count;
@@ -21,7 +20,6 @@ use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tch::Tensor;
 
 /// A piece is written at least this often: a killed process loses no more.
 const PIECE: Duration = Duration::from_secs(30);
@@ -323,7 +321,8 @@ impl Executor<'_> {
         let mut findings: Vec<preflight::Found> = Vec::new();
         for name in std::iter::once(None).chain(brought) {
             if !opened.findings.contains_key(&name) {
-                let found = self.examine_network(&opened.networks, name.as_deref())?;
+                let classes = self.data.classes.len();
+                let found = preflight::examine(&opened.networks, name.as_deref(), &self.data.test, classes)?;
                 opened.findings.insert(name.clone(), found);
             }
             let found = opened.findings[&name].iter().cloned();
@@ -333,41 +332,6 @@ impl Executor<'_> {
             }
         }
         preflight::judge(&findings, &self.allowed)
-    }
-
-    /// Examines one network on test images, through each of its branches.
-    fn examine_network(&self, networks: &Networks, name: Option<&str>) -> Result<Vec<preflight::Found>> {
-        let mut findings = Vec::new();
-        let Some(model) = name.map_or(Some(networks.model()), |name| networks.other(name)) else {
-            return Ok(findings);
-        };
-        // A folder's images come class by class: the first are of one class.
-        let n = self.data.test.len();
-        let places: Vec<usize> = preflight::spread(n, preflight::IMAGES.min(n))
-            .into_iter()
-            .map(|place| place as usize)
-            .collect();
-        let test = self.data.test.select(&places);
-        let images = images_to_tensor(&test.images, test.len(), test.size, self.device);
-        let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();
-        let labels = Tensor::from_slice(&labels).to_device(self.device);
-        for &branch in model.branches() {
-            let examinee = preflight::Examinee {
-                model,
-                branch,
-                images: &images,
-                labels: &labels,
-                classes: self.data.classes.len(),
-                own: networks.is_own(name),
-            };
-            for found in examinee.examine()? {
-                let found = found.about(name);
-                if !findings.contains(&found) {
-                    findings.push(found);
-                }
-            }
-        }
-        Ok(findings)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A plan of cells becomes files: content-addressed, atomic, resumable.
 
+pub mod audit;
+pub mod bundle;
 pub mod check;
 pub mod claim;
 pub mod compatibility;

@@ -9,6 +9,7 @@ pub(crate) mod confusion;
 pub(crate) mod corruptions;
 mod dashes;
 pub(crate) mod examples;
+pub(crate) mod fronts;
 mod history;
 pub(crate) mod layers;
 pub(crate) mod masks;

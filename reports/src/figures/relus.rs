@@ -222,7 +222,7 @@ fn entries(groups: &[Group<'_>], published: &[Series]) -> Vec<Entry> {
 }
 
 /// The logarithm of the ReLUs that a network keeps.
-fn relus(analysis: &Analysis, model: usize) -> Option<f64> {
+pub(super) fn relus(analysis: &Analysis, model: usize) -> Option<f64> {
     let record = analysis.runs.models[model].record.as_ref()?;
     Some((record.kept().max(1) as f64).log10())
 }
@@ -271,7 +271,7 @@ fn knee(sweep: &Sweep, shown: &Shown) -> Option<(usize, (usize, usize))> {
 }
 
 /// Clean accuracy published for the data set, a grey line a method.
-fn published(analysis: &Analysis) -> Result<Vec<Series>, ReportError> {
+pub(super) fn published(analysis: &Analysis) -> Result<Vec<Series>, ReportError> {
     let literature = Literature::load().map_err(|error| ReportError::make("the published numbers", error))?;
     let strokes = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
     let lines = METHODS
@@ -300,7 +300,7 @@ fn published(analysis: &Analysis) -> Result<Vec<Series>, ReportError> {
 }
 
 /// Ticks at 1, 2 and 5 times powers of ten, thinned to what fits.
-fn decades(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn decades(low: f64, high: f64) -> Vec<f64> {
     let all = |steps: &[f64]| -> Vec<f64> {
         let powers = low.floor() as i32..=high.ceil() as i32;
         powers
@@ -312,7 +312,7 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
     if fine.len() <= 8 { fine } else { all(&[1.0]) }
 }
 
-fn short(relus: f64) -> String {
+pub(super) fn short(relus: f64) -> String {
     if relus >= 999_999.0 {
         format!("{}M", plain(relus / 1e6))
     } else if relus >= 999.0 {

@@ -7,6 +7,7 @@ mod archives;
 mod batches;
 mod branches;
 mod browser;
+mod bundles;
 mod commands;
 mod corrupt;
 mod errors;
