@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
 
 use crate::{Error, Image, Result};
 
@@ -18,7 +18,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Image> {
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Image> {
-    let picture = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    // No file can hold more: deflate makes a byte of 1,032 at most, and of a palette's bit three bytes.
+    let most = 1_032 * 8 * 3 * bytes.len() as u64 + (1 << 20);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(limits.max_alloc.map_or(most, |usual| usual.min(most)));
+    reader.limits(limits);
+    let picture = reader
         .decode()
         .map_err(|error| Error::Decode(error.to_string()))?
         .to_rgba8();
@@ -69,6 +75,12 @@ mod jpeg {
             };
             let mut decoder = decoder.to_colorspace(space)?;
             let (width, height) = (decoder.width(), decoder.height());
+            // A block of 64 pixels takes a bit at least, and pixels become three bytes.
+            if (width as u64) * (height as u64) > 64 * 8 * bytes.len() as u64 + (1 << 16) {
+                return Err(std::io::Error::other(
+                    "the file is too short for its size in pixels",
+                ));
+            }
             let values = decoder.read_scanlines::<u8>()?;
             decoder.finish()?;
             let rgb = if inks { rgb_of_inks(&values) } else { values };

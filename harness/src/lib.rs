@@ -11,6 +11,8 @@ pub mod device;
 pub mod error;
 pub mod eval;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod nn;
 pub mod progress;
 pub mod pytorch;

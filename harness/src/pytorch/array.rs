@@ -3,9 +3,9 @@
 use crate::error::Problem;
 use std::rc::Rc;
 
-/// No network and no mask of ours comes near so many values; a view that repeats its numbers
-/// (stride 0) could otherwise ask for any amount of memory.
-const MOST: usize = 1 << 31;
+/// A view that repeats its numbers (stride 0) could otherwise ask for any amount of memory: it has so many
+/// times the numbers of its storage at most, and so many whatever it has.
+const MOST: (usize, usize) = (64, 1 << 16);
 
 /// The type of the stored numbers, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,12 +128,13 @@ impl Array {
             return Err(beyond());
         }
         if !shape.contains(&0) {
+            let most = storage.length.saturating_mul(MOST.0).saturating_add(MOST.1);
             let mut count = 1_usize;
             let mut last = offset;
             for (&side, &stride) in shape.iter().zip(&strides) {
                 count = count
                     .checked_mul(side)
-                    .filter(|&n| n <= MOST)
+                    .filter(|&n| n <= most)
                     .ok_or_else(beyond)?;
                 last = (side - 1)
                     .checked_mul(stride)

@@ -2,7 +2,7 @@
 
 use super::archive;
 use super::array::{Array, Storage};
-use super::pickle::{self, Graph, Value};
+use super::pickle::{self, Graph, Of, Value};
 use crate::error::{Error, Problem, Result};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -188,7 +188,7 @@ fn zipped(bytes: &[u8]) -> Parsed {
     if bytes_of("byteorder").is_some_and(|order| order != b"little") {
         return Err("it was written on a big-endian machine; save it again on a usual one".into());
     }
-    let graph = pickle::read(bytes_of("data.pkl").unwrap_or_default())?;
+    let graph = pickle::read(bytes_of("data.pkl").unwrap_or_default(), Of::Tensors)?;
     let prefix = format!("{root}data/");
     let storages = records
         .iter()
@@ -203,7 +203,7 @@ fn legacy(bytes: &[u8]) -> Parsed {
     let short = || Problem::from("it is cut short: copy or download the file again");
     let mut at = LEGACY.len();
     let mut next = || -> std::result::Result<Graph, Problem> {
-        let graph = pickle::read(&bytes[at..])?;
+        let graph = pickle::read(&bytes[at..], Of::Tensors)?;
         at += graph.length;
         Ok(graph)
     };

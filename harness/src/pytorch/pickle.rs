@@ -1,6 +1,6 @@
-//! A reader of the pickles that `torch.save` writes, and of nothing else.
+//! A reader of the pickles that `torch.save` writes, and of those of dictionaries of NumPy arrays, and of nothing else.
 //!
-//! The virtual machine is that of Python's `pickle` (protocols 2 to 5, as documented in
+//! The virtual machine is that of Python's `pickle` (protocols 0 to 5, as documented in
 //! `pickletools`), with one difference: a global is looked up in the list below and stands for
 //! itself. Nothing is imported, nothing is called. What a pickle builds lies in one list of
 //! nodes that refer to each other by number, so a pickle that nests or refers to itself without
@@ -25,6 +25,8 @@ pub enum Value {
     Float(f64),
     /// Text.
     Text(Rc<str>),
+    /// Bytes; of Python 2, text that is not UTF-8.
+    Bytes(Rc<[u8]>),
     /// A tuple, list or dictionary.
     Node(usize),
     /// A tensor.
@@ -63,6 +65,19 @@ pub enum Global {
     Kind,
     /// `torch.FloatStorage` and its like.
     Storage(Element),
+    /// A function or class of NumPy: what it would make is its arguments, and then its state.
+    Numpy,
+    /// `_codecs.encode`: bytes as Python 3 writes them for Python 2.
+    Encode,
+}
+
+/// What a pickle is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Tensors, by `torch.save`.
+    Tensors,
+    /// NumPy arrays. An array is the sequence of its state, or of the arguments it is made of.
+    Arrays,
 }
 
 impl Global {
@@ -131,9 +146,10 @@ impl Graph {
 ///
 /// # Errors
 /// When it is cut short, or does anything but describe tensors, numbers, texts and containers.
-pub fn read(bytes: &[u8]) -> Result<Graph, Problem> {
+pub fn read(bytes: &[u8], of: Of) -> Result<Graph, Problem> {
     let mut machine = Machine {
         bytes,
+        of,
         at: 0,
         nodes: Vec::new(),
         storages: Vec::new(),
@@ -156,6 +172,7 @@ pub fn read(bytes: &[u8]) -> Result<Graph, Problem> {
 
 struct Machine<'a> {
     bytes: &'a [u8],
+    of: Of,
     at: usize,
     nodes: Vec<Node>,
     storages: Vec<Storage>,
@@ -174,15 +191,23 @@ impl Machine<'_> {
         let at = self.at;
         let code = self.take(1)?[0];
         match code {
-            b'\x80' | b'\x95' => {
-                // Protocol, or a frame's length: nothing to do.
-                self.take(if code == b'\x80' { 1 } else { 8 })?;
+            b'\x80' | b'\x95' | b'\x98' => {
+                // Protocol, a frame's length, that a buffer is not to be written: nothing to do.
+                self.take(match code {
+                    b'\x80' => 1,
+                    b'\x95' => 8,
+                    _ => 0,
+                })?;
             }
             b'.' if self.marks.is_empty() => return self.pop().map(Some),
             b'.' => return Err(damaged()),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
+            b'2' => {
+                let value = self.stack.last().ok_or_else(damaged)?.clone();
+                self.stack.push(value);
+            }
             b'N' => self.stack.push(Value::Nothing),
             b'\x88' | b'\x89' => self.stack.push(Value::Bool(code == b'\x88')),
             b'K' | b'M' => {
@@ -193,8 +218,22 @@ impl Machine<'_> {
                 let value = self.number(4)? as u32 as i32;
                 self.stack.push(Value::Int(i64::from(value)));
             }
-            b'\x8a' => {
-                let length = self.number(1)? as usize;
+            b'I' | b'L' => {
+                let line = self.line()?;
+                // Protocol 0 has no other booleans than these integers.
+                let value = match line.as_str() {
+                    "00" => Value::Bool(false),
+                    "01" => Value::Bool(true),
+                    number => Value::Int(number.trim_end_matches('L').parse().map_err(|_| damaged())?),
+                };
+                self.stack.push(value);
+            }
+            b'F' => {
+                let value = self.line()?.parse().map_err(|_| damaged())?;
+                self.stack.push(Value::Float(value));
+            }
+            b'\x8a' | b'\x8b' => {
+                let length = self.number(if code == b'\x8a' { 1 } else { 4 })? as usize;
                 let value = integer(self.take(length)?)?;
                 self.stack.push(value);
             }
@@ -203,16 +242,43 @@ impl Machine<'_> {
                 word.copy_from_slice(self.take(8)?);
                 self.stack.push(Value::Float(f64::from_be_bytes(word)));
             }
-            b'X' | b'\x8c' | b'\x8d' | b'U' => self.text(match code {
-                b'X' => 4,
-                b'\x8d' => 8,
-                _ => 1,
-            })?,
+            b'X' | b'\x8c' | b'\x8d' => {
+                let bytes = self.counted(match code {
+                    b'X' => 4,
+                    b'\x8d' => 8,
+                    _ => 1,
+                })?;
+                let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
+                self.stack.push(Value::Text(text.into()));
+            }
+            b'U' | b'T' => {
+                let bytes = self.counted(if code == b'U' { 1 } else { 4 })?;
+                let value = std::str::from_utf8(bytes);
+                let value =
+                    value.map_or_else(|_| Value::Bytes(bytes.into()), |text| Value::Text(text.into()));
+                self.stack.push(value);
+            }
+            b'C' | b'B' | b'\x8e' | b'\x96' => {
+                let bytes = self.counted(match code {
+                    b'C' => 1,
+                    b'B' => 4,
+                    _ => 8,
+                })?;
+                self.stack.push(Value::Bytes(bytes.into()));
+            }
+            b'S' | b'V' => {
+                let value = written(self.raw_line()?, code == b'S')?;
+                self.stack.push(value);
+            }
             b'}' => self.push_node(Node::Dict(Vec::new())),
             b']' | b')' => self.push_node(Node::Sequence(Vec::new())),
-            b't' => {
+            b't' | b'l' => {
                 let items = self.since_mark()?;
                 self.push_node(Node::Sequence(items));
+            }
+            b'd' => {
+                let pairs = pairs(self.since_mark()?)?;
+                self.push_node(Node::Dict(pairs));
             }
             b'\x85'..=b'\x87' => {
                 let items = self.top(usize::from(code - b'\x84'))?;
@@ -241,37 +307,43 @@ impl Machine<'_> {
                     Node::Sequence(_) => return Err(damaged()),
                 }
             }
-            b'q' | b'r' | b'\x94' => {
+            b'q' | b'r' | b'p' | b'\x94' => {
                 let place = match code {
                     b'q' => self.number(1)?,
                     b'r' => self.number(4)?,
+                    b'p' => self.line()?.parse().map_err(|_| damaged())?,
                     _ => self.memo.len() as u64,
                 };
                 let value = self.stack.last().ok_or_else(damaged)?.clone();
                 self.memo.insert(place, value);
             }
-            b'h' | b'j' => {
-                let place = self.number(if code == b'h' { 1 } else { 4 })?;
+            b'h' | b'j' | b'g' => {
+                let place = match code {
+                    b'h' => self.number(1)?,
+                    b'j' => self.number(4)?,
+                    _ => self.line()?.parse().map_err(|_| damaged())?,
+                };
                 let value = self.memo.get(&place).ok_or_else(damaged)?.clone();
                 self.stack.push(value);
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let global = known(&module, &name)?;
+                let global = known(self.of, &module, &name)?;
                 self.stack.push(Value::Global(global));
             }
             b'\x93' => match &self.top(2)?[..] {
                 [Value::Text(module), Value::Text(name)] => {
-                    let global = known(module, name)?;
+                    let global = known(self.of, module, name)?;
                     self.stack.push(Value::Global(global));
                 }
                 _ => return Err(damaged()),
             },
             b'R' | b'\x81' => self.build()?,
             b'b' => {
-                // State set on an object: PyTorch's `_metadata`, or a Namespace's options.
+                // State set on an object: PyTorch's `_metadata`, or a Namespace's options; or all of an array.
                 let objects = self.top(2)?;
-                self.stack.push(objects[0].clone());
+                self.stack
+                    .push(objects[usize::from(self.of == Of::Arrays)].clone());
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -279,10 +351,15 @@ impl Machine<'_> {
                 self.storages.push(storage.clone());
                 self.stack.push(Value::Storage(storage));
             }
-            other => {
+            other if self.of == Of::Tensors => {
                 return Err(Problem::from(format!(
                     "byte {at} of its pickle is the instruction {other:#04x}, which torch.save never writes for \
                      tensors: {SAVE_AGAIN}"
+                )));
+            }
+            other => {
+                return Err(Problem::from(format!(
+                    "byte {at} of its pickle is the instruction {other:#04x}, which no dictionary of arrays needs"
                 )));
             }
         }
@@ -335,6 +412,19 @@ impl Machine<'_> {
             }
             Global::RebuildParameter | Global::Size => arguments.first().ok_or_else(damaged)?.clone(),
             Global::Device => Value::Nothing,
+            Global::Numpy => {
+                self.nodes.push(Node::Sequence(arguments));
+                Value::Node(self.nodes.len() - 1)
+            }
+            Global::Encode => match &arguments[..] {
+                [Value::Text(text), Value::Text(code)] if code.starts_with("latin") => {
+                    let bytes = text
+                        .chars()
+                        .map(|c| u8::try_from(u32::from(c)).map_err(|_| damaged()));
+                    Value::Bytes(bytes.collect::<Result<_, _>>()?)
+                }
+                _ => return Err(damaged()),
+            },
             Global::Kind | Global::Storage(_) => return Err(damaged()),
         };
         self.stack.push(value);
@@ -415,19 +505,8 @@ impl Machine<'_> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn text(&mut self, width: usize) -> Result<(), Problem> {
-        let length = usize::try_from(self.number(width)?).map_err(|_| damaged())?;
-        let text = std::str::from_utf8(self.take(length)?).map_err(|_| damaged())?;
-        let text = Value::Text(text.into());
-        self.stack.push(text);
-        Ok(())
-    }
-
     fn line(&mut self) -> Result<String, Problem> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|&byte| byte == b'\n').ok_or_else(damaged)?;
-        self.at += length + 1;
-        Ok(String::from_utf8_lossy(&rest[..length]).into_owned())
+        Ok(String::from_utf8_lossy(self.raw_line()?).into_owned())
     }
 
     fn number(&mut self, width: usize) -> Result<u64, Problem> {
@@ -437,8 +516,23 @@ impl Machine<'_> {
             .rev()
             .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
+}
 
-    fn take(&mut self, n: usize) -> Result<&[u8], Problem> {
+impl<'a> Machine<'a> {
+    /// As many bytes as a number of this width before them says.
+    fn counted(&mut self, width: usize) -> Result<&'a [u8], Problem> {
+        let length = usize::try_from(self.number(width)?).map_err(|_| damaged())?;
+        self.take(length)
+    }
+
+    fn raw_line(&mut self) -> Result<&'a [u8], Problem> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or_else(damaged)?;
+        self.at += length + 1;
+        Ok(&rest[..length])
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8], Problem> {
         let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(damaged)?;
         let taken = &self.bytes[self.at..end];
@@ -456,12 +550,23 @@ const DIMENSIONS: usize = 16;
 const SAVE_AGAIN: &str = "nothing in a checkpoint is executed here. If you trust the file, open it in Python and \
                           save its tensors alone: torch.save(model.state_dict(), \"weights.pth\")";
 
-fn known(module: &str, name: &str) -> Result<Global, Problem> {
+fn known(of: Of, module: &str, name: &str) -> Result<Global, Problem> {
+    if of == Of::Arrays {
+        return match (module.split('.').next(), name) {
+            (Some("numpy"), _) => Ok(Global::Numpy),
+            (Some("_codecs"), "encode") => Ok(Global::Encode),
+            _ => Err(format!(
+                "it asks for `{}.{}`, which no array needs; nothing in a file is executed here",
+                shorter(module),
+                shorter(name)
+            )
+            .into()),
+        };
+    }
     if let Some(global) = Global::find(module, name) {
         return Ok(global);
     }
-    let short = |text: &str| text.chars().take(100).collect::<String>();
-    let (module, name) = (short(module), short(name));
+    let (module, name) = (shorter(module), shorter(name));
     let what = match &*module {
         "numpy" | "numpy.core.multiarray" | "numpy._core.multiarray" => "it holds a NumPy value, made by",
         _ if module.starts_with("torch.nn") => "it holds a whole module, not its weights; its class is",
@@ -470,6 +575,49 @@ fn known(module: &str, name: &str) -> Result<Global, Problem> {
     Err(Problem::from(format!(
         "{what} `{module}.{name}`: reading that would execute code, and {SAVE_AGAIN}"
     )))
+}
+
+/// A name for a message.
+fn shorter(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// A text as protocol 0 writes it: quoted, with escapes for bytes (`S`), or with escapes for letters beyond Latin-1.
+fn written(line: &[u8], quoted: bool) -> Result<Value, Problem> {
+    let line = match line {
+        [b'\'' | b'"', inside @ .., b'\'' | b'"'] if quoted => inside,
+        _ if quoted => return Err(damaged()),
+        line => line,
+    };
+    let code = |at: usize, digits: usize| {
+        let text = std::str::from_utf8(line.get(at..at + digits)?).ok()?;
+        u32::from_str_radix(text, 16).ok()
+    };
+    let (mut text, mut at) = (String::new(), 0);
+    while let Some(&byte) = line.get(at) {
+        let (letter, length) = match (byte, line.get(at + 1), quoted) {
+            (b'\\', Some(b'x'), true) => (code(at + 2, 2), 4),
+            (b'\\', Some(b'n'), true) => (Some(10), 2),
+            (b'\\', Some(b'r'), true) => (Some(13), 2),
+            (b'\\', Some(b't'), true) => (Some(9), 2),
+            (b'\\', Some(&other), true) => (Some(u32::from(other)), 2),
+            (b'\\', Some(b'u'), false) => (code(at + 2, 4), 6),
+            (b'\\', Some(b'U'), false) => (code(at + 2, 8), 10),
+            _ => (Some(u32::from(byte)), 1),
+        };
+        text.push(letter.and_then(char::from_u32).ok_or_else(damaged)?);
+        at += length;
+    }
+    if !quoted {
+        return Ok(Value::Text(text.into()));
+    }
+    // Each letter was a byte.
+    let bytes: Vec<u8> = text.chars().map(|letter| u32::from(letter) as u8).collect();
+    let plain = String::from_utf8(bytes);
+    Ok(plain.map_or_else(
+        |error| Value::Bytes(error.into_bytes().into()),
+        |text| Value::Text(text.into()),
+    ))
 }
 
 fn damaged() -> Problem {

@@ -75,16 +75,16 @@ impl Served {
         request["shape"] = json!(array.size());
         let reply = connection.ask(&request)?;
         let shape = reply.shape.clone().unwrap_or_default();
-        if shape.len() != expected.len()
-            || shape[0] != expected[0]
-            || shape.iter().product::<i64>().unsigned_abs() > values
-        {
+        let mut sides = shape.iter().map(|&side| u64::try_from(side).ok());
+        let count = sides.try_fold(1_u64, |count, side| count.checked_mul(side?));
+        let fits = shape.len() == expected.len() && shape[0] == expected[0];
+        let Some(count) = count.filter(|&count| fits && count <= values) else {
             return Err(Error::Model(format!(
                 "{}: the server answers {} with an array {shape:?}, not {expected:?}",
                 self.description.name, request["op"]
             )));
-        }
-        let data = connection.fetch(out, 4 * shape.iter().product::<i64>().unsigned_abs())?;
+        };
+        let data = connection.fetch(out, 4 * count)?;
         Ok((Tensor::f_from_data_size(&data, &shape, Kind::Float)?, reply))
     }
 

@@ -5,67 +5,66 @@
 //! A NumPy array pickles as a call of `_reconstruct` followed by a state tuple
 //! `(version, shape, dtype, fortran order, bytes)`, and from protocol 5 on as a call of `_frombuffer`
 //! with `(bytes, dtype, shape, order)`; a NumPy number as a call with `(dtype, bytes)`. The unpickler
-//! keeps such states and arguments and runs nothing, so no code in the file is ever executed. Files
+//! ([`crate::pytorch::pickle`]) keeps such states and arguments and runs nothing, so no code in the file is ever executed. Files
 //! that somebody read and saved again (other protocols, text keys, labels as an array, columns first)
 //! hold the same rows.
 
 use crate::error::Problem;
+use crate::pytorch::pickle::{Graph, Of, Value, read};
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
-
-use serde_pickle::value::{HashableValue, Value};
-use serde_pickle::{DeOptions, value_from_reader};
 
 use super::PLANE;
 use crate::data::DataError;
 
+/// Far more axes than an array of images has.
+const AXES: usize = 8;
+
 /// Reads `path` and returns its rows as binary-version records: label bytes, then pixels.
 /// With `coarse`, records carry the coarse label too, as in CIFAR-100.
 pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, DataError> {
-    let bad = |problem: Problem| DataError::Pickle {
-        file: path.to_path_buf(),
-        problem: problem.to_string(),
-    };
-    let file = File::open(path).map_err(|source| DataError::Io {
+    let bytes = std::fs::read(path).map_err(|source| DataError::Io {
         file: path.to_path_buf(),
         source,
     })?;
-    let options = DeOptions::new().keep_restore_state().replace_unresolved_globals();
-    let value = value_from_reader(BufReader::new(file), options).map_err(|e| bad(e.to_string().into()))?;
-    let Value::Dict(entries) = value else {
-        return Err(bad("it holds no dictionary".into()));
-    };
+    records(&bytes, coarse).map_err(|problem| DataError::Pickle {
+        file: path.to_path_buf(),
+        problem: problem.to_string(),
+    })
+}
+
+fn records(bytes: &[u8], coarse: bool) -> Result<Vec<u8>, Problem> {
+    let graph = read(bytes, Of::Arrays)?;
+    let entries = graph.dict(&graph.root);
+    if entries.is_empty() {
+        return Err("it holds no dictionary".into());
+    }
     // Python 2 strings arrive as bytes, Python 3 strings as text.
     let get = |wanted: &str| {
-        entries
+        let found = entries
             .iter()
-            .find(|(key, _)| match key {
-                HashableValue::String(key) => key == wanted,
-                HashableValue::Bytes(key) => key == wanted.as_bytes(),
-                _ => false,
-            })
+            .rev()
+            .find(|(key, _)| bytes_of(key) == Some(wanted.as_bytes()));
+        found
             .map(|(_, value)| value)
-            .ok_or_else(|| bad(format!("the key `{wanted}` is missing").into()))
+            .ok_or_else(|| Problem::from(format!("the key `{wanted}` is missing")))
     };
-    let pixels = pixels(get("data")?).map_err(bad)?;
-    let columns: Vec<Vec<u8>> = if coarse {
-        vec![
-            labels(get("coarse_labels")?).map_err(bad)?,
-            labels(get("fine_labels")?).map_err(bad)?,
-        ]
+    let pixels = pixels(&graph, get("data")?)?;
+    let names: &[&str] = if coarse {
+        &["coarse_labels", "fine_labels"]
     } else {
-        vec![labels(get("labels")?).map_err(bad)?]
+        &["labels"]
     };
+    let columns = names.iter().map(|name| labels(&graph, get(name)?));
+    let columns = columns.collect::<Result<Vec<Vec<u8>>, Problem>>()?;
     let rows = pixels.len() / (3 * PLANE);
-    if rows * 3 * PLANE != pixels.len() || columns.iter().any(|c| c.len() != rows) {
-        let problem = format!(
+    if rows * 3 * PLANE != pixels.len() || columns.iter().any(|column| column.len() != rows) {
+        return Err(format!(
             "{} pixel bytes and {} labels do not make whole images",
             pixels.len(),
             columns[0].len()
-        );
-        return Err(bad(problem.into()));
+        )
+        .into());
     }
     let mut records = Vec::with_capacity(pixels.len() + rows * columns.len());
     for (i, row) in pixels.chunks_exact(3 * PLANE).enumerate() {
@@ -73,6 +72,15 @@ pub(super) fn read_as_records(path: &Path, coarse: bool) -> Result<Vec<u8>, Data
         records.extend_from_slice(row);
     }
     Ok(records)
+}
+
+/// Bytes, or a text of Python 2, which is bytes as well.
+fn bytes_of(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    }
 }
 
 /// A NumPy array.
@@ -84,23 +92,20 @@ struct Array<'a> {
 }
 
 impl<'a> Array<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
-        let Value::Tuple(state) = value else { return None };
-        let (shape, by_column, bytes) = match state.as_slice() {
-            [_, Value::Tuple(shape), _, order, Value::Bytes(bytes)] => {
-                (shape, matches!(order, Value::Bool(true) | Value::I64(1)), bytes)
-            }
-            [Value::Bytes(bytes), _, Value::Tuple(shape), Value::String(order)] => {
-                (shape, order == "F", bytes)
-            }
+    fn of(graph: &'a Graph, value: &'a Value) -> Option<Self> {
+        let (shape, by_column, bytes) = match graph.sequence(value)? {
+            [_, shape, _, order, bytes] => (shape, matches!(order, Value::Bool(true) | Value::Int(1)), bytes),
+            [bytes, _, shape, Value::Text(order)] => (shape, **order == *"F", bytes),
             _ => return None,
         };
-        let sides = shape.iter().map(|side| match side {
-            Value::I64(side) => usize::try_from(*side).ok(),
+        let sides = graph.sequence(shape)?.iter().map(|side| match side {
+            Value::Int(side) => usize::try_from(*side).ok(),
             _ => None,
         });
-        Some(Self {
-            shape: sides.collect::<Option<_>>()?,
+        let shape: Vec<usize> = sides.collect::<Option<_>>()?;
+        let bytes = bytes_of(bytes)?;
+        (shape.len() <= AXES).then_some(Self {
+            shape,
             by_column,
             bytes,
         })
@@ -139,12 +144,16 @@ impl<'a> Array<'a> {
 }
 
 /// The bytes of a `uint8` array in row order, or plain bytes.
-fn pixels(value: &Value) -> Result<Cow<'_, [u8]>, Problem> {
-    if let Value::Bytes(bytes) = value {
+fn pixels<'a>(graph: &'a Graph, value: &'a Value) -> Result<Cow<'a, [u8]>, Problem> {
+    if let Some(bytes) = bytes_of(value) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let array = Array::of(value).ok_or("`data` is neither a NumPy array nor bytes")?;
-    if !array.by_column && array.shape.iter().product::<usize>() == array.bytes.len() {
+    let array = Array::of(graph, value).ok_or("`data` is neither a NumPy array nor bytes")?;
+    let count = array
+        .shape
+        .iter()
+        .try_fold(1_usize, |count, &side| count.checked_mul(side));
+    if !array.by_column && count == Some(array.bytes.len()) {
         return Ok(Cow::Borrowed(array.bytes));
     }
     let one = |value: &&[u8]| match value {
@@ -157,25 +166,22 @@ fn pixels(value: &Value) -> Result<Cow<'_, [u8]>, Problem> {
     array.values()?.iter().map(one).collect()
 }
 
-fn labels(value: &Value) -> Result<Vec<u8>, Problem> {
+fn labels(graph: &Graph, value: &Value) -> Result<Vec<u8>, Problem> {
     let no_label = || Problem::from("a label is not a number from 0 to 255");
     // Whole numbers as NumPy stores them, the lowest byte first.
     let little_endian = |bytes: &[u8]| match bytes {
         [label, rest @ ..] if rest.iter().all(|byte| *byte == 0) => Ok(*label),
         _ => Err(no_label()),
     };
-    if let Some(array) = Array::of(value) {
+    if let Some(array) = Array::of(graph, value) {
         return array.values()?.into_iter().map(little_endian).collect();
     }
-    let Value::List(items) = value else {
-        return Err("the labels are neither a list nor a NumPy array".into());
-    };
-    let one = |item: &Value| match item {
-        Value::I64(label) => u8::try_from(*label).map_err(|_| no_label()),
-        Value::Tuple(number) => match number.as_slice() {
-            [_, Value::Bytes(bytes)] => little_endian(bytes),
-            _ => Err(no_label()),
-        },
+    let items = graph
+        .sequence(value)
+        .ok_or("the labels are neither a list nor a NumPy array")?;
+    let one = |item: &Value| match (item, graph.sequence(item)) {
+        (Value::Int(label), _) => u8::try_from(*label).map_err(|_| no_label()),
+        (_, Some([_, bytes])) => little_endian(bytes_of(bytes).ok_or_else(no_label)?),
         _ => Err(no_label()),
     };
     items.iter().map(one).collect()

@@ -195,22 +195,21 @@ fn the_python_version_gives_the_binary_version_s_images_and_identity() {
 
 #[test]
 fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
-    use serde_pickle::value::{HashableValue, Value};
-    let labels = |values: [i64; 2]| Value::List(values.into_iter().map(Value::I64).collect());
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("train");
-    let entries = [
-        ("coarse_labels", labels([3, 19])),
-        ("fine_labels", labels([50, 99])),
-        ("data", Value::Bytes(pixels(&[50, 99]))),
-    ];
-    let key = |name: &str| HashableValue::String(name.to_owned());
-    let dict = Value::Dict(entries.into_iter().map(|(k, v)| (key(k), v)).collect());
-    let write = |value: &Value| {
-        let bytes = serde_pickle::value_to_vec(value, serde_pickle::SerOptions::new()).unwrap();
-        fs::write(&file, bytes).unwrap();
+    // `pickle.dumps({...}, 3)`.
+    let mut dict = b"\x80\x03}q\x00(".to_vec();
+    let text = |out: &mut Vec<u8>, text: &str| {
+        out.extend([b"X" as &[u8], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat());
     };
-    write(&dict);
+    for (key, labels) in [("coarse_labels", [3, 19]), ("fine_labels", [50, 99])] {
+        text(&mut dict, key);
+        dict.extend([b']', b'(', b'K', labels[0], b'K', labels[1], b'e']);
+    }
+    text(&mut dict, "data");
+    let data = pixels(&[50, 99]);
+    dict.extend([b"B" as &[u8], &(data.len() as u32).to_le_bytes(), &data, b"u."].concat());
+    fs::write(&file, dict).unwrap();
     let rows = pickle::read_as_records(&file, true).unwrap();
     assert_eq!(rows.len(), 2 * CIFAR100.record_bytes());
     assert_eq!(rows[..2], [3, 50]);
@@ -219,7 +218,7 @@ fn cifar100_pickles_carry_both_labels_and_may_come_from_python_3() {
     // CIFAR-10's key is not there; a list is no dictionary; half a pickle is none.
     let refused = || pickle::read_as_records(&file, false).unwrap_err().to_string();
     assert!(refused().contains("the key `labels` is missing"));
-    write(&Value::List(vec![]));
+    fs::write(&file, b"\x80\x03].").unwrap();
     assert!(refused().contains("no dictionary"));
     fs::write(&file, b"\x80\x02}q\x01(U").unwrap();
     assert!(refused().contains("not a CIFAR file of the python version"));

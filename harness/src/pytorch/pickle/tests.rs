@@ -1,6 +1,10 @@
 //! Pickles by hand: what is read, what is refused.
 
-use super::*;
+use super::{Element, Graph, Of, Problem, Value};
+
+fn read(bytes: &[u8]) -> Result<Graph, Problem> {
+    super::read(bytes, Of::Tensors)
+}
 
 /// `pickle.dumps(value, 2)` with opcodes as Python writes them.
 fn pickle(body: &[u8]) -> Vec<u8> {
@@ -145,5 +149,60 @@ fn integers_keep_their_sign() {
         (b"M\x01\x02", 513),
     ] {
         assert_eq!(read(&pickle(body)).expect("an integer").root, Value::Int(value));
+    }
+}
+
+/// The same list of a text, bytes and numbers in protocols 0, 2 and 3 (`pickle.dumps([...], n)`).
+#[test]
+fn old_and_new_protocols_say_the_same() {
+    let zero = b"(lp0\nS'a\\xff\\n'\np1\naV\\u20ac\np2\naI7\naI01\naL-2L\naF0.5\nag1\na.";
+    let two = b"\x80\x02]q\x00(U\x03a\xff\nq\x01X\x03\0\0\0\xe2\x82\xacq\x02K\x07\x88J\xfe\xff\xff\xffG\x3f\xe0\0\0\0\0\0\0h\x01e.";
+    let three = b"\x80\x03]q\x00(C\x03a\xff\nq\x01X\x03\0\0\0\xe2\x82\xacq\x02K\x07\x88\x8b\x01\0\0\0\xfeG\x3f\xe0\0\0\0\0\0\x32e.";
+    let bytes = || Value::Bytes(b"a\xff\n"[..].into());
+    let mut wanted = [
+        bytes(),
+        Value::Text("\u{20ac}".into()),
+        Value::Int(7),
+        Value::Bool(true),
+        Value::Int(-2),
+        Value::Float(0.5),
+        bytes(),
+    ];
+    for (number, pickle) in [(0, &zero[..]), (2, two), (3, three)] {
+        let graph = super::read(pickle, Of::Arrays).expect("a list");
+        if number == 3 {
+            // The last is a second look at the one before.
+            wanted[6] = Value::Float(0.5);
+        }
+        assert_eq!(
+            graph.sequence(&graph.root),
+            Some(&wanted[..]),
+            "protocol {number}"
+        );
+    }
+    // bytes(b"\xff") in protocol 2: encoded from text. Any other function is refused by its name.
+    let encoded = b"\x80\x02c_codecs\nencode\nX\x02\0\0\0\xc3\xbfX\x06\0\0\0latin1\x86R.";
+    let graph = super::read(encoded, Of::Arrays).expect("bytes");
+    assert_eq!(graph.root, Value::Bytes(b"\xff"[..].into()));
+    let error = super::read(b"cos\nsystem\n.", Of::Arrays)
+        .expect_err("a command")
+        .to_string();
+    assert!(
+        error.contains("os.system") && error.contains("executed"),
+        "{error}"
+    );
+}
+
+/// Lists of a list of a list ..., each twice in the next: 60 levels are 2^60 items for a reader that copies.
+#[test]
+fn a_small_pickle_that_stands_for_a_huge_value_costs_no_more_than_its_bytes() {
+    let mut bomb = b"\x80\x02]q\x00".to_vec();
+    for level in 1..=60_u8 {
+        bomb.extend([b']', b'q', level, b'(', b'h', level - 1, b'h', level - 1, b'e']);
+    }
+    bomb.push(b'.');
+    for of in [Of::Tensors, Of::Arrays] {
+        let graph = super::read(&bomb, of).expect("lists");
+        assert_eq!(graph.sequence(&graph.root).map(<[Value]>::len), Some(2));
     }
 }
