@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: setup demo test quick test-long lint deny sbom dist bench clean
+.PHONY: setup demo test quick test-long soak lint deny sbom dist bench clean
 
 # libtorch 2.11.0 into .libtorch/ (0.55 GB fetched on a CPU machine); does nothing when it is there.
 setup:
@@ -22,6 +22,11 @@ quick: setup
 # The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB.
 test-long: setup
 	cargo test -p rlnet --test oracles -- --ignored
+
+# Two minutes of faults (docs/reliability.md); MINUTES=120 is the whole soak.
+soak: setup
+	cargo build --workspace
+	@python3 tests/soak/soak.py --minutes $(or $(MINUTES),2)
 
 lint: setup
 	cargo fmt --all --check
