@@ -5,6 +5,7 @@
 //! out are outcome rows and curves; no metric is computed here (that is `rlnet_reports`).
 
 pub mod attack;
+pub mod certify;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -48,7 +49,9 @@ mod tests {
     #[test]
     fn the_library_does_not_use_the_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        for part in ["attack", "data", "device", "eval", "nn", "pytorch", "train"] {
+        for part in [
+            "attack", "certify", "data", "device", "eval", "nn", "pytorch", "train",
+        ] {
             let files = sources(&root.join(part));
             assert!(!files.is_empty(), "{part}");
             for file in files {

@@ -26,6 +26,12 @@ pub trait Record: Sized {
     /// Names and types of the columns, in their order.
     fn columns() -> Vec<(&'static str, DataType)>;
 
+    /// The frame of a file, with the columns that files of earlier versions do not have.
+    ///
+    /// # Errors
+    /// When polars refuses.
+    fn completed(frame: DataFrame) -> PolarsResult<DataFrame>;
+
     /// Records as a frame.
     ///
     /// # Errors
@@ -40,11 +46,19 @@ pub trait Record: Sized {
 }
 
 /// Implements [`Record`] from a table of a record's fields, their types, and the names of their
-/// columns where these are others.
+/// columns where these are others; and the number that stands for a column which files of earlier versions do
+/// not have.
 macro_rules! columns {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $column:literal) => { $column };
-    (impl $([$($generic:tt)+])? for $record:ty, $what:literal, $cure:expr; $($field:ident $(as $column:literal)?: $kind:ty),+ $(,)?) => {
+    (@complete $frame:ident, $name:expr, $kind:ty) => {};
+    (@complete $frame:ident, $name:expr, $kind:ty, $absent:literal) => {
+        if $frame.column($name).is_err() {
+            let values = vec![$absent; $frame.height()];
+            $frame.with_column(<$kind as $crate::columns::Value>::column($name, values.iter()))?;
+        }
+    };
+    (impl $([$($generic:tt)+])? for $record:ty, $what:literal, $cure:expr; $($field:ident $(as $column:literal)?: $kind:ty $(= $absent:literal)?),+ $(,)?) => {
         impl $(<$($generic)+>)? $crate::columns::Record for $record {
             const WHAT: &'static str = $what;
             const CURE: &'static str = $cure;
@@ -54,6 +68,16 @@ macro_rules! columns {
                     $crate::columns::columns!(@name $field $($column)?),
                     <$kind as $crate::columns::Value>::KIND,
                 )),+]
+            }
+
+            #[allow(unused_mut, reason = "most records have no such column")]
+            fn completed(
+                mut frame: polars::prelude::DataFrame,
+            ) -> polars::prelude::PolarsResult<polars::prelude::DataFrame> {
+                $($crate::columns::columns!(
+                    @complete frame, $crate::columns::columns!(@name $field $($column)?), $kind $(, $absent)?
+                );)+
+                Ok(frame)
             }
 
             fn frame(records: &[Self]) -> polars::prelude::PolarsResult<polars::prelude::DataFrame> {
@@ -280,6 +304,7 @@ fn to_frame<R: Record>(bytes: &[u8], path: &Path) -> Result<DataFrame, ReportErr
     let fault = |message: String| ReportError::file(path, message);
     let frame = ParquetReader::new(Cursor::new(bytes))
         .finish()
+        .and_then(R::completed)
         .map_err(|error| fault(format!("not a readable Parquet file ({error}); {}", R::CURE)))?;
     for (name, kind) in R::columns() {
         let column = frame.column(name).map_err(|_| {

@@ -34,6 +34,11 @@ pub const ADVA: Term = Term::new(
     "AdvA",
     "Adversarial accuracy: the share of test images that are still classified correctly under the main attack, which sees the whole network. It is an upper bound of the true robust accuracy.",
 );
+/// Certified accuracy.
+pub const CERTIFIED: Term = Term::new(
+    "Certified",
+    "Certified accuracy: the share of test images of which it is proven that no point of a ball around them is classified wrongly. It is a lower bound of the true robust accuracy, by the method that is named.",
+);
 /// Mean corruption error.
 pub const MCE: Term = Term::new(
     "mCE",

@@ -169,7 +169,7 @@ pub fn own_branch(banks: NormBanks, condition: &Condition) -> rlnet_suites::Bran
     banks.branch_of(match condition {
         Condition::Clean => View::Clean,
         Condition::AugMix | Condition::Corruption { .. } => View::Augmix,
-        Condition::Attack(_) => View::Adversarial,
+        Condition::Attack(_) | Condition::Certify(_) => View::Adversarial,
     })
 }
 

@@ -18,6 +18,7 @@ columns! { impl [C: Value] for Outcome<C>, "outcome rows", CURE;
     norm: f32,
     forwards: u32,
     backwards: u32,
+    unstable: u32 = 0,
 }
 
 columns! { impl for CurvePoint, "training curves", CURE;
@@ -48,7 +49,8 @@ columns! { impl for LayerSimilarity, "similarities of layers", CURE;
 
 #[cfg(test)]
 mod tests {
-    use crate::columns::{read_records, write_records};
+    use crate::columns::{Record, read_records, write_records};
+    use polars_io::parquet::write::ParquetWriter;
     use rlnet_suites::{Branch, Condition, CurvePoint, MaskShare, Outcome};
     use std::sync::Arc;
 
@@ -65,6 +67,7 @@ mod tests {
             norm: 8.0 / 255.0,
             forwards: 21,
             backwards: 20,
+            unstable: 0,
         };
         let texts = ["clean", "fog/3", "pgd:steps=3"].iter();
         texts
@@ -82,6 +85,22 @@ mod tests {
         assert_eq!(std::fs::read(&a).expect("a"), std::fs::read(&b).expect("b"));
         write_records::<Outcome>(&a, &[]).expect("no rows");
         assert!(read_records::<Outcome>(&a).expect("read").is_empty());
+    }
+
+    #[test]
+    fn rows_of_earlier_versions_have_no_unstable_units() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("outcomes.parquet");
+        let mut frame = <Outcome as Record>::frame(&rows())
+            .expect("a frame")
+            .drop("unstable")
+            .expect("a column");
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes)
+            .finish(&mut frame)
+            .expect("written");
+        std::fs::write(&path, bytes).expect("written");
+        assert_eq!(read_records::<Outcome>(&path).expect("read"), rows());
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn rows(cell: &Cell, conditions: &[Condition], images: u32) -> Vec<Outcome> {
             norm: 0.0,
             forwards: 1,
             backwards: 0,
+            unstable: 0,
         }
     };
     let conditions = conditions.iter();

@@ -79,6 +79,7 @@ fn measured(
                     norm: 0.0,
                     forwards: 11,
                     backwards: 10,
+                    unstable: 0,
                 }
             }));
         }
@@ -353,6 +354,7 @@ fn guessing(right: u32, classes: u32) -> (Vec<&'static str>, String, String) {
             norm: 0.0,
             forwards: 1,
             backwards: 1,
+            unstable: 0,
         });
         made.collect()
     };

@@ -37,7 +37,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
         let ease = match condition {
             Condition::Clean | Condition::AugMix => 0.85,
             Condition::Corruption { .. } => 0.7,
-            Condition::Attack(_) => 0.4,
+            Condition::Attack(_) | Condition::Certify(_) => 0.4,
         };
         for branch in [Branch::Clean, Branch::Adversarial] {
             for image in 0..IMAGES {
@@ -56,6 +56,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
                     norm: if attacked { 8.0 / 255.0 } else { 0.0 },
                     forwards: 1,
                     backwards: if attacked { 20 } else { 0 },
+                    unstable: 0,
                 };
                 plant(&mut row);
                 rows.push(row);

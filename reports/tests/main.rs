@@ -1,6 +1,7 @@
 //! The reports as their users meet them: metrics on rows small enough to count by hand, and
 //! whole reports of a synthetic run.
 
+mod bracket;
 mod comparable;
 mod diagnosis;
 mod end_to_end;

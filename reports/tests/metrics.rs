@@ -78,6 +78,7 @@ fn row(image: u32, branch: Branch, condition: &Condition, right: bool, norm: f32
         norm,
         forwards: 1,
         backwards: 0,
+        unstable: 0,
     }
 }
 

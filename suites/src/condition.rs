@@ -24,16 +24,34 @@ pub enum Condition {
     },
     /// An attack with all its parameters: `pgd:alpha=2/255,eps=8/255,...`.
     Attack(AttackSpec),
+    /// A certificate with all its parameters: `certify:eps=1/255,method=crown,...`.
+    Certify(AttackSpec),
+}
+
+impl From<AttackSpec> for Condition {
+    /// An attack, or a certificate.
+    fn from(spec: AttackSpec) -> Self {
+        if spec.is_certificate() {
+            Self::Certify(spec)
+        } else {
+            Self::Attack(spec)
+        }
+    }
 }
 
 impl Condition {
     /// The corruption the image goes through, alone or under an attack: name and severity.
     pub fn corruption(&self) -> Option<(&str, u8)> {
         match self {
-            Self::Clean | Self::AugMix => None,
+            Self::Clean | Self::AugMix | Self::Certify(_) => None,
             Self::Corruption { name, severity } => Some((name, *severity)),
             Self::Attack(spec) => spec.base(),
         }
+    }
+
+    /// Whether images are searched for that the model has wrong.
+    pub fn is_attacked(&self) -> bool {
+        matches!(self, Self::Attack(_) | Self::Certify(_))
     }
 
     /// Whether a corruption is involved.
@@ -48,7 +66,7 @@ impl fmt::Display for Condition {
             Self::Clean => f.write_str("clean"),
             Self::AugMix => f.write_str("augmix"),
             Self::Corruption { name, severity } => write!(f, "{name}/{severity}"),
-            Self::Attack(spec) => spec.fmt(f),
+            Self::Attack(spec) | Self::Certify(spec) => spec.fmt(f),
         }
     }
 }
@@ -75,7 +93,7 @@ impl FromStr for Condition {
                     severity,
                 })
             }
-            _ => AttackSpec::stored(text).map(Self::Attack),
+            _ => AttackSpec::stored(text).map(Self::from),
         }
     }
 }
@@ -104,10 +122,13 @@ mod tests {
             "augmix",
             "fog/5",
             "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=20",
+            "certify:eps=1/255,method=crown,nodes=1000,norm=linf,steps=20",
         ] {
             let condition: Condition = text.parse().expect(text);
             assert_eq!(condition.to_string(), text);
         }
+        let certificate: Condition = "certify".parse().expect("a certificate");
+        assert!(matches!(certificate, Condition::Certify(_)));
         assert!("fog/6".parse::<Condition>().is_err());
     }
 }

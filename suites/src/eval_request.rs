@@ -23,7 +23,7 @@ pub struct EvalRequest {
     pub severities: Vec<u8>,
     /// Whether AugMix views are a condition.
     pub augmix: bool,
-    /// Attacks.
+    /// Attacks and certificates.
     pub attacks: Vec<AttackSpec>,
     /// The number of test images, from the first, of attacks that do not run on all of them.
     pub limits: BTreeMap<AttackSpec, u32>,
@@ -126,7 +126,7 @@ impl EvalRequest {
                 versions.insert("augmix".to_owned(), AUGMIX_VERSION);
             }
             Condition::Corruption { .. } => {}
-            Condition::Attack(spec) => {
+            Condition::Attack(spec) | Condition::Certify(spec) => {
                 versions.extend(spec.versions());
                 versions.insert("verdict".to_owned(), VERDICT_VERSION);
                 for name in spec.networks() {
@@ -181,7 +181,7 @@ impl EvalRequest {
             }
         }
         for attack in &self.attacks {
-            families.push((attack.to_string(), vec![Condition::Attack(attack.clone())]));
+            families.push((attack.to_string(), vec![Condition::from(attack.clone())]));
         }
         families
     }
@@ -275,8 +275,11 @@ impl Suite {
             corruptions: self.evaluation.corruptions.0.clone(),
             severities: self.evaluation.severities.clone(),
             augmix: self.evaluation.augmix,
-            attacks: self.evaluation.attacks.specs(),
-            limits: self.evaluation.attacks.limits(),
+            attacks: [self.evaluation.attacks.specs(), self.evaluation.certify.specs()].concat(),
+            limits: [self.evaluation.attacks.limits(), self.evaluation.certify.limits()]
+                .into_iter()
+                .flatten()
+                .collect(),
             seed: self.evaluation.seed,
             branches: self.evaluation.branches.clone(),
             probe: self.evaluation.probe,

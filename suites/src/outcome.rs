@@ -31,8 +31,33 @@ pub struct Outcome<C = Condition> {
     pub norm: f32,
     /// Forward passes spent on this image under this condition.
     pub forwards: u32,
-    /// Backward passes spent on this image under this condition.
+    /// Backward passes spent on this image under this condition; under a certificate the branches bounded.
     pub backwards: u32,
+    /// Under a certificate the ReLUs whose sign the ball leaves open; else 0.
+    pub unstable: u32,
+}
+
+/// What a certificate says of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// No point of the ball is classified wrongly.
+    Certified,
+    /// A point of the ball is, and it was found.
+    Broken,
+    /// Neither is known.
+    Open,
+}
+
+impl Certainty {
+    /// Of a row under a certificate, whose margin is the proven lower bound of the margins in the whole ball, or of
+    /// a broken image the margin at the point that was found.
+    pub fn of(right: bool, margin: f32) -> Self {
+        match (right, margin > 0.0) {
+            (false, _) => Self::Broken,
+            (true, true) => Self::Certified,
+            (true, false) => Self::Open,
+        }
+    }
 }
 
 /// One value of a training curve.

@@ -130,14 +130,16 @@ impl Scale {
     }
 
     fn shrink_evaluation(&self, evaluation: &mut Table) -> Result<(), SuiteError> {
-        let attacks = evaluation.get("attacks").cloned();
-        let attacks = Attacks::try_from(attacks.unwrap_or(Value::Array(Vec::new())))?;
-        let shrunk = attacks.written(|attack, images| {
-            let attack = self.capped(attack)?;
-            let most = self.images.get(attack.name()).copied();
-            Ok((attack, images.into_iter().chain(most).min()))
-        })?;
-        evaluation.insert("attacks".into(), Value::Array(shrunk));
+        for list in ["attacks", "certify"] {
+            let attacks = evaluation.get(list).cloned();
+            let attacks = Attacks::try_from(attacks.unwrap_or(Value::Array(Vec::new())))?;
+            let shrunk = attacks.written(|attack, images| {
+                let attack = self.capped(attack)?;
+                let most = self.images.get(attack.name()).copied();
+                Ok((attack, images.into_iter().chain(most).min()))
+            })?;
+            evaluation.insert(list.into(), Value::Array(shrunk));
+        }
         self.shrink_attack(evaluation, "headline")?;
         if let (Some(left), Some(all)) = (&self.corruptions, evaluation.get("corruptions")) {
             let Corruptions(all) = Corruptions::try_from(all.clone())?;

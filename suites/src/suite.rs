@@ -176,6 +176,8 @@ section! {
         augmix: bool, Flag, (= false), "whether AugMix views of the test images are a condition";
         attacks: Attacks, Kind::Attacks, (required),
             "attacks, groups of them, or { attack, images } for the first so many images";
+        certify: Attacks, Kind::Attacks, (= Attacks::default()),
+            "certificates, as certify:eps=1/255,method=crown, or { attack, images } for the first so many images";
         headline: Option<AttackSpec>, Attack, (none "the strongest kind of attacks (docs/attacks)"),
             "the attack whose accuracy is called AdvA";
         baseline: Option<Spanned<String>>, Text, (none "none"), "the model others are compared with";

@@ -51,7 +51,7 @@ pub struct Eval {
     /// section is ignored
     #[arg(
         long,
-        conflicts_with_all = ["dataset", "attacks", "corruptions", "severity", "rng", "stack"],
+        conflicts_with_all = ["dataset", "attacks", "certificates", "corruptions", "severity", "rng", "stack"],
         help_heading = heading::DATA
     )]
     suite: Option<String>,
@@ -68,6 +68,11 @@ pub struct Eval {
     /// attacks on corrupted images and attacks without a radius are never AdvA.
     #[arg(long = "attack", value_name = "ATTACK", help_heading = heading::ATTACKS)]
     attacks: Vec<String>,
+    /// Certify images: prove that no point of a ball around them is classified wrongly
+    /// (eps=1/255,method=alpha-crown; methods: ibp, crown-ibp, crown, alpha-crown, beta-crown). Repeat the option for
+    /// more balls and methods
+    #[arg(long = "certify", value_name = "PARAMETERS", help_heading = heading::ATTACKS)]
+    certificates: Vec<String>,
     /// Also run the checklist of gradient masking: radii, steps, starts, black-box attacks,
     /// transfers, noise and gradients
     #[arg(long, help_heading = heading::ATTACKS)]
@@ -177,7 +182,11 @@ impl Eval {
                 return Err(Error::Usage(format!("--surrogate {text}: {name} is named twice")));
             }
         }
-        Ok(ModelFiles { model, surrogates })
+        Ok(ModelFiles {
+            model,
+            surrogates,
+            side: None,
+        })
     }
 
     /// What to evaluate: as a suite says, or as the options say.
@@ -236,7 +245,11 @@ impl Eval {
                 corruptions: corruptions(&self.corruptions)?,
                 severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,
                 augmix: false,
-                attacks: files.attacks(&self.attacks, branches.as_deref())?,
+                attacks: [
+                    files.attacks(&self.attacks, branches.as_deref())?,
+                    files.certificates(&self.certificates, branches.as_deref())?,
+                ]
+                .concat(),
                 limits: BTreeMap::new(),
                 seed: global.seed.unwrap_or(0),
                 branches,

@@ -3,6 +3,7 @@
 
 use super::attack_cache::AttackCache;
 use super::augmented::augmix_images;
+use super::certified::{self, Proof};
 use super::input::EvaluationInput;
 use super::judge::judge;
 use super::verdict::{averaged, eight_bits, floats, passes};
@@ -11,7 +12,7 @@ use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use rlnet_suites::attack::{BranchChoice, Norm};
 use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Tensor, no_grad_guard};
 
 /// A batch of test images, corrupted when the condition says so.
@@ -38,6 +39,8 @@ pub(super) struct AdversarialBatch {
     /// The norm its perturbations are measured in.
     norm: Norm,
     pub(super) spent: attack::PassCount,
+    /// What a certificate proved of the images at places.
+    pub(super) proofs: BTreeMap<usize, Proof>,
 }
 
 impl AdversarialBatch {
@@ -97,7 +100,7 @@ impl Batch {
             )));
         }
         let attacked = match condition {
-            Condition::Attack(_) => self.right(&floats(&logits), width),
+            condition if condition.is_attacked() => self.right(&floats(&logits), width),
             _ => Vec::new(),
         };
         Ok(Before { logits, attacked })
@@ -154,8 +157,41 @@ impl Batch {
                 let branches = input.networks.through(spec, branch)?;
                 self.attack(spec, &branches, &before.attacked, input)
             }
+            (Condition::Certify(spec), _) => self.certified(spec, branch, before, input),
             _ => Ok(self.untouched(Norm::Linf)),
         }
+    }
+
+    /// The images that a branch has right: attacked first, then bounded where they hold.
+    fn certified(
+        &self,
+        spec: &AttackSpec,
+        branch: Branch,
+        before: &Before,
+        input: &EvaluationInput<'_>,
+    ) -> Result<AdversarialBatch> {
+        let search = spec.before_proof()?;
+        let branches = input.networks.through(&search, branch)?;
+        let mut seen = self.attack(&search, &branches, &before.attacked, input)?;
+        let logits = {
+            let _guard = no_grad_guard();
+            averaged(input.networks.model(), &seen.images, branch, 1)?
+        };
+        let width = logits.size()[1] as usize;
+        let holding = self.right(&floats(&logits), width);
+        let places = before.attacked.iter().filter(|place| holding.contains(place));
+        for &place in places {
+            let image = self.images.narrow(0, place as i64, 1);
+            let (proof, point) =
+                certified::prove(spec, branch, (&image, self.classes[place]), input.networks)?;
+            seen.spent.backwards[place] += proof.nodes;
+            seen.proofs.insert(place, proof);
+            if let Some(point) = point {
+                let row = numbers(&[place], self.images.device());
+                seen.images = seen.images.index_copy(0, &row, &point);
+            }
+        }
+        Ok(seen)
     }
 
     /// The images as they are: wrong from the start, as far as an attack goes.
@@ -166,6 +202,7 @@ impl Batch {
             images: self.images.shallow_clone(),
             norm,
             spent,
+            proofs: BTreeMap::new(),
         }
     }
 
@@ -283,6 +320,8 @@ impl Batch {
         for (place, row) in logits.chunks_exact(width).enumerate() {
             let label = self.classes[place];
             let verdict = judge(row, label);
+            // What was proven of the ball, unless a point of it that was found is wrong.
+            let proof = seen.proofs.get(&place).filter(|_| verdict.prediction == label);
             rows.push(Outcome {
                 image: self.indices[place],
                 branch,
@@ -290,11 +329,12 @@ impl Batch {
                 label,
                 prediction: verdict.prediction,
                 rounded: judge(&rounded[place * width..][..width], label).prediction,
-                margin: verdict.margin,
+                margin: proof.map_or(verdict.margin, |proof| proof.margin),
                 loss: verdict.loss,
                 norm: norms[place],
                 forwards: forwards[place],
                 backwards: seen.spent.backwards[place],
+                unstable: seen.proofs.get(&place).map_or(0, |proof| proof.unstable),
             });
         }
         Ok(rows)
@@ -332,6 +372,7 @@ mod tests {
                 backwards: vec![5; 4],
                 broken_by: vec![None; 4],
             },
+            proofs: BTreeMap::new(),
         };
         let some = batch.only(&made, &[0, 3]);
         assert_eq!(floats(&some.images.select(1, 0)), [1.0, 0.0, 0.0, 1.0]);

@@ -4,6 +4,8 @@
 pub mod attack_cache;
 pub mod augmented;
 mod batch;
+pub mod bounded;
+mod certified;
 pub mod corrupted;
 pub mod evaluate;
 pub mod examples;

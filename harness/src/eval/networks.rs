@@ -1,14 +1,18 @@
 //! The model under evaluation, and the networks whose gradient an attack on it may follow.
 
+use super::bounded;
 use super::model_source::{ModelKind, ModelSource};
 use crate::attack::Classifier;
 use crate::attack::target::whole_lanes;
+use crate::certify::Graph;
 use crate::error::{Error, Result};
 use crate::nn::{ReluMask, model};
 use rlnet_suites::attack::{Arithmetic, BranchChoice, Loss, Surrogate};
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A model and its surrogates, by the names that attacks know them by.
@@ -17,6 +21,8 @@ pub struct Networks {
     model: Box<dyn Classifier>,
     record: Option<ModelRecord>,
     others: BTreeMap<String, Other>,
+    /// What certificates bound, by branch and side of the images.
+    graphs: RefCell<BTreeMap<(Branch, i64), Rc<Graph>>>,
     device: Device,
 }
 
@@ -55,6 +61,7 @@ impl Networks {
             model,
             record,
             others: BTreeMap::new(),
+            graphs: RefCell::default(),
             device,
         })
     }
@@ -109,6 +116,19 @@ impl Networks {
     /// The model under evaluation.
     pub fn model(&self) -> &dyn Classifier {
         self.model.as_ref()
+    }
+
+    /// A branch of the model as a graph that bounds go through, for images of a side.
+    ///
+    /// # Errors
+    /// When it cannot be bounded.
+    pub fn graph(&self, branch: Branch, side: i64) -> Result<Rc<Graph>> {
+        if let Some(known) = self.graphs.borrow().get(&(branch, side)) {
+            return Ok(Rc::clone(known));
+        }
+        let graph = Rc::new(bounded::graph(&self.source, branch, side, self.device)?);
+        self.graphs.borrow_mut().insert((branch, side), Rc::clone(&graph));
+        Ok(graph)
     }
 
     /// The network of this name beside it.

@@ -337,7 +337,13 @@ impl Linear {
 
     /// The same without tracking the parameters' gradients.
     pub fn forward_frozen(&self, xs: &Tensor) -> Tensor {
-        xs.linear(&self.weight.detach(), Some(&self.bias.detach()))
+        let (weight, bias) = self.weights();
+        xs.linear(&weight, Some(&bias))
+    }
+
+    /// Weight `[to, from]` and bias `[to]`, without their gradients.
+    pub fn weights(&self) -> (Tensor, Tensor) {
+        (self.weight.detach(), self.bias.detach())
     }
 
     /// Multiply-accumulates of one image; also its number of classes times inputs.

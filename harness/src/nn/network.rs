@@ -260,17 +260,45 @@ impl<N: Borrow<Network>> Frozen<N> {
         self.logits_under(activations, images, branch)
     }
 
+    /// What another kind of pass needs to go through a branch. A single-norm network answers every branch.
+    pub fn parts(&self, branch: Branch) -> Parts<'_> {
+        let position = self.folded.iter().position(|(known, _)| *known == branch);
+        let network = self.network.borrow();
+        Parts {
+            network,
+            body: &network.body,
+            folded: &self.folded[position.unwrap_or(0)].1,
+            activations: &network.activations,
+        }
+    }
+
     /// Logits under another mask's activations (see [`ReluMask::activations`]).
     pub fn logits_under(&self, activations: &[Activation], images: &Tensor, branch: Branch) -> Tensor {
-        let position = self.folded.iter().position(|(known, _)| *known == branch);
-        let folded = &self.folded[position.unwrap_or(0)].1;
-        let network = self.network.borrow();
+        let Parts {
+            network,
+            body,
+            folded,
+            ..
+        } = self.parts(branch);
         let mut pass = FoldedPass::new(folded, activations);
         let maps = network.normalise(images);
         let maps = match &self.other {
             Some((kind, _)) => maps.to_kind(*kind),
             None => maps,
         };
-        network.body.run(&mut pass, &laid_out(&maps))
+        body.run(&mut pass, &laid_out(&maps))
     }
+}
+
+/// A branch of a frozen network, taken apart.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Its description and its parameters.
+    pub network: &'a Network,
+    /// Its layers.
+    pub body: &'a Body,
+    /// The layers with the branch's norms folded in, in execution order.
+    pub folded: &'a [Folded],
+    /// The mask's activations, one a ReLU layer.
+    pub activations: &'a [Activation],
 }

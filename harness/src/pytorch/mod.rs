@@ -6,10 +6,12 @@
 
 pub mod archive;
 pub mod array;
+pub mod code;
 pub mod file;
 pub mod import;
 pub mod names;
 pub mod pickle;
+pub mod program;
 pub mod script;
 
 pub use file::TorchFile;

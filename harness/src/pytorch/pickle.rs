@@ -78,7 +78,13 @@ pub enum Of {
     Tensors,
     /// NumPy arrays. An array is the sequence of its state, or of the arguments it is made of.
     Arrays,
+    /// A TorchScript file. A module is a dictionary of its attributes, and of its class under [`CLASS`]: classes of
+    /// `__torch__` are known, because their code lies in the same file.
+    Script,
 }
+
+/// The key of a module's class.
+pub const CLASS: &str = "__class__";
 
 impl Global {
     fn find(module: &str, name: &str) -> Option<Self> {
@@ -328,8 +334,13 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let global = known(self.of, &module, &name)?;
-                self.stack.push(Value::Global(global));
+                let inside = module.split('.').next() == Some("__torch__");
+                let global = if self.of == Of::Script && inside {
+                    Value::Text(format!("{module}.{name}").into())
+                } else {
+                    Value::Global(known(self.of, &module, &name)?)
+                };
+                self.stack.push(global);
             }
             b'\x93' => match &self.top(2)?[..] {
                 [Value::Text(module), Value::Text(name)] => {
@@ -344,6 +355,9 @@ impl Machine<'_> {
                 let objects = self.top(2)?;
                 self.stack
                     .push(objects[usize::from(self.of == Of::Arrays)].clone());
+                if self.of == Of::Script {
+                    self.set_attributes(&objects[1])?;
+                }
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -366,9 +380,29 @@ impl Machine<'_> {
         Ok(None)
     }
 
+    /// A module's attributes, which come after its class.
+    fn set_attributes(&mut self, state: &Value) -> Result<(), Problem> {
+        let entries = match state {
+            Value::Node(node) => match &mut self.nodes[*node] {
+                Node::Dict(entries) => std::mem::take(entries),
+                Node::Sequence(_) => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        match self.last_node()? {
+            Node::Dict(module) => module.extend(entries),
+            Node::Sequence(_) => return Err(damaged()),
+        }
+        Ok(())
+    }
+
     /// The result of `function(*arguments)`, as data.
     fn build(&mut self) -> Result<(), Problem> {
         let call = self.top(2)?;
+        if let (Of::Script, [class @ Value::Text(_), _]) = (self.of, &call[..]) {
+            self.push_node(Node::Dict(vec![(Value::Text(CLASS.into()), class.clone())]));
+            return Ok(());
+        }
         let [Value::Global(function), arguments] = &call[..] else {
             return Err(damaged());
         };

@@ -3,6 +3,7 @@
 
 use crate::data::glance;
 use crate::error::{Error, Result};
+use crate::eval::bounded;
 use crate::eval::model_source::{Adaptation, ModelKind, ModelSource};
 use crate::nn::checkpoint::Tensors;
 use crate::nn::model::ModelHeader;
@@ -13,6 +14,7 @@ use rlnet_suites::compatibility::{NetworkFacts, misfit};
 use rlnet_suites::{AttackSpec, Branch, CellId, CellSpec, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tch::Device;
 
 /// A model's file or server, read once.
 #[derive(Debug, Clone)]
@@ -90,7 +92,15 @@ pub struct ModelFiles {
     pub model: ModelFile,
     /// Surrogates by the names that attacks have for them.
     pub surrogates: BTreeMap<String, ModelFile>,
+    /// Side of the images, where it is known.
+    pub side: Option<usize>,
 }
+
+/// What names a certificate among attacks.
+const CERTIFICATE: &str = "certify";
+
+/// Side of images that are not there yet.
+const USUAL_SIDE: usize = 32;
 
 impl ModelFiles {
     /// Where every model is, by its identity.
@@ -105,8 +115,10 @@ impl ModelFiles {
     /// those of the images.
     #[must_use]
     pub fn on(mut self, dataset: &str, data_dir: &Path) -> Self {
+        let seen = glance(dataset, data_dir);
         let classes = &mut self.model.facts.classes;
-        *classes = classes.or_else(|| Some(glance(dataset, data_dir)?.classes));
+        *classes = classes.or_else(|| Some(seen?.classes));
+        self.side = seen.map(|seen| seen.size);
         self
     }
 
@@ -119,6 +131,12 @@ impl ModelFiles {
         let mut fitting = Vec::new();
         for text in texts {
             let members = group(text)?;
+            if let Some(certificate) = members.iter().find(|attack| attack.is_certificate()) {
+                let why = format!(
+                    "--attack {certificate}: it proves and does not attack; write --certify PARAMETERS"
+                );
+                return Err(Error::Usage(why));
+            }
             if let [attack] = members.as_slice()
                 && let Some(why) = self.misfit(attack, requested)
             {
@@ -127,6 +145,29 @@ impl ModelFiles {
             fitting.extend(members);
         }
         Ok(self.fitting(fitting, requested))
+    }
+
+    /// The certificates of these parameters.
+    ///
+    /// # Errors
+    /// When a text is no list of them, or the model cannot be bounded.
+    pub fn certificates(&self, texts: &[String], requested: Option<&[Branch]>) -> Result<Vec<AttackSpec>> {
+        let named = |text: &String| match text.as_str() {
+            CERTIFICATE => text.clone(),
+            text if text.starts_with(CERTIFICATE) => text.to_owned(),
+            text => format!("{CERTIFICATE}:{text}"),
+        };
+        let mut all: Vec<AttackSpec> = Vec::new();
+        for text in texts {
+            let spec: AttackSpec = named(text).parse()?;
+            if let Some(why) = self.misfit(&spec, requested) {
+                return Err(Error::Usage(format!("--certify {text}: {why}")));
+            }
+            if !all.contains(&spec) {
+                all.push(spec);
+            }
+        }
+        Ok(all)
     }
 
     /// Those of some attacks that fit, each once; a message says which do not, and why.
@@ -158,6 +199,12 @@ impl ModelFiles {
             .other()
             .and_then(|name| self.surrogates.get(name));
         let evaluated = requested.unwrap_or(&model.branches);
+        if attack.is_certificate() {
+            let side = self.side.unwrap_or(USUAL_SIDE) as i64;
+            let refused =
+                |branch: &Branch| bounded::graph(&self.model.source, *branch, side, Device::Cpu).err();
+            return evaluated.first().and_then(refused).map(|error| error.to_string());
+        }
         misfit(attack, model, surrogate.map(|file| &file.facts), evaluated)
             .map(|why| format!("model {} {why}", model.name))
     }

@@ -17,7 +17,7 @@ use crate::stop;
 use rlnet_reports::write_records;
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
+use rlnet_suites::{Branch, Cell, CellId, CellRecord, Outcome, Plan, Provenance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,7 @@ impl Executor<'_> {
         (plan, ordinal): (&Plan, &str),
     ) -> Result<Visit> {
         let batch = plan.evaluation_batch;
-        let attacked = matches!(spec.conditions[0], Condition::Attack(_));
-        let save_images = plan.save_images && attacked;
+        let save_images = plan.save_images && spec.conditions[0].is_attacked();
         let claims = self.directory.claims();
         let images = {
             // The one stream of draws is written to files by one process.

@@ -4,6 +4,7 @@
 //! A process goes through the plan and takes what it can claim and nobody has done: a training
 //! cell, a shard of an evaluation. It waits only when all that is left is in other hands.
 
+use super::contradiction;
 use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
 use super::estimate::loads;
@@ -195,6 +196,7 @@ impl Executor<'_> {
             std::thread::sleep(LOOK);
         }
         failures.judge(plan)?;
+        contradiction::check(self.directory, plan)?;
         Ok(executed)
     }
 

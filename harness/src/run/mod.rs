@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod check;
 pub mod claim;
 pub mod compatibility;
+mod contradiction;
 pub mod corrupted;
 pub mod difference;
 pub mod directory;

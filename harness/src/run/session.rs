@@ -3,13 +3,14 @@
 use super::corrupted::{Folders, check_size};
 use super::heartbeat::Heartbeat;
 use super::{CorruptedSource, Executed, Executor, Participation, Prepared, RunDirectory};
+use crate::certify::trace;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::nn::budget::{allocate, whole_channels};
 use crate::nn::{Arch, mask_file};
 use crate::train::step::{fills_norms, too_small};
 use rlnet_suites::objective::Granularity;
-use rlnet_suites::{Cell, CellSpec, LayerRecord, Plan, Suite, SuiteError, TrainSpec, catalog};
+use rlnet_suites::{Cell, CellSpec, Condition, LayerRecord, Plan, Suite, SuiteError, TrainSpec, catalog};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::Device;
@@ -106,6 +107,7 @@ pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> Option<usi
             check_stage(suite, plan, (cell, spec), &size)?;
         }
     }
+    check_certificates(suite, plan, &|dataset| image_size(dataset).unwrap_or(USUAL_SIZE))?;
     let Some(size) = image_size(&suite.data.dataset) else {
         return Ok(());
     };
@@ -114,6 +116,41 @@ pub fn check(suite: &Suite, plan: &Plan, image_size: impl Fn(&str) -> Option<usi
             .wrong_at(&[&["evaluation", "corruptions"]], why.to_string())
             .into()
     })
+}
+
+/// Refuses certificates of networks that cannot be bounded.
+fn check_certificates(suite: &Suite, plan: &Plan, size: &impl Fn(&str) -> usize) -> Result<()> {
+    let mut seen: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    for cell in &plan.cells {
+        let CellSpec::Evaluate(spec) = &cell.spec else {
+            continue;
+        };
+        if !matches!(spec.conditions[0], Condition::Certify(_)) {
+            continue;
+        }
+        let trained = cell
+            .parents
+            .first()
+            .and_then(|id| plan.cells.iter().find(|cell| cell.id == *id));
+        let Some(CellSpec::Train(trained)) = trained.map(|trained| &trained.spec) else {
+            continue;
+        };
+        if !seen.contains_key(trained.arch.as_str()) {
+            let arch: Arch = trained.arch.parse()?;
+            seen.insert(
+                &trained.arch,
+                trace::refusal(&arch, size(&cell.data.dataset) as u64),
+            );
+        }
+        if let Some(Some(why)) = seen.get(trained.arch.as_str()) {
+            let why = format!(
+                "{}: {why}; leave certificates out, or evaluate other models",
+                cell.name
+            );
+            return Err(suite.wrong_at(&[&["evaluation", "certify"]], why).into());
+        }
+    }
+    Ok(())
 }
 
 fn check_stage(

@@ -38,9 +38,10 @@ impl Shard {
     pub fn all(conditions: &[Condition], counts: &[usize], batch: usize, attacked: usize) -> Vec<Self> {
         let mut shards = Vec::new();
         for (condition, (what, &count)) in conditions.iter().zip(counts).enumerate() {
-            let images = match what {
-                Condition::Attack(_) => attacked,
-                _ => PASSED.max(attacked),
+            let images = if what.is_attacked() {
+                attacked
+            } else {
+                PASSED.max(attacked)
             };
             let images = batch * (images / batch).max(1);
             shards.extend((0..count).step_by(images).map(|from| Self {
@@ -393,6 +394,7 @@ mod tests {
             norm: f32::MIN_POSITIVE,
             forwards: 21,
             backwards: 20,
+            unstable: 0,
         };
         ShardResult {
             outcomes: branches

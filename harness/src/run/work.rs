@@ -56,7 +56,7 @@ fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
 fn evaluation_passes(spec: &EvaluateSpec, branches: usize) -> f64 {
     let conditions = spec.conditions.iter().map(|condition| match condition {
         // The image as it is, and the verdict as floats and as 8 bits.
-        Condition::Attack(attack) => attack.passes() + 3.0,
+        Condition::Attack(attack) | Condition::Certify(attack) => attack.passes() + 3.0,
         _ => 1.0,
     });
     let gone_through = gone_through(spec, branches);
@@ -101,13 +101,12 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
             CellSpec::Evaluate(spec) => {
                 let (forward, branches) = models.get(cell.model.as_str()).copied().unwrap_or_default();
                 let kind = match &spec.conditions[0] {
-                    Condition::Attack(attack) => attack.name(),
+                    Condition::Attack(attack) | Condition::Certify(attack) => attack.name(),
                     Condition::Corruption { .. } => "corruptions",
                     Condition::Clean | Condition::AugMix => "clean",
                 };
                 let seen = spec.images.map_or(test, |images| test.min(images as usize));
-                let attacked = matches!(spec.conditions[0], Condition::Attack(_));
-                let kept = match attacked && plan.save_images {
+                let kept = match spec.conditions[0].is_attacked() && plan.save_images {
                     true => bytes_of_an_image(cell) * gone_through(spec, branches) * seen as f64,
                     false => 0.0,
                 };

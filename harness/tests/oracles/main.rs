@@ -3,6 +3,7 @@
 
 mod attacks;
 mod autoattack;
+mod certify;
 mod checkpoints;
 mod losses;
 mod masks;

@@ -2,6 +2,7 @@
 
 mod axes;
 mod bearing;
+pub mod bracket;
 mod canvas;
 mod chart;
 mod chosen;

@@ -257,7 +257,7 @@ fn cells(old: &Side, new: &Side, a: (&Model, &Condition), b: (&Model, &Condition
     }
     let of_images = matches!(a.1, Condition::Corruption { .. });
     let cause = match a.1 {
-        Condition::Attack(_) => Cause::Attack,
+        Condition::Attack(_) | Condition::Certify(_) => Cause::Attack,
         Condition::AugMix | Condition::Corruption { .. } => Cause::Data,
         Condition::Clean => Cause::Numerics,
     };
@@ -309,7 +309,7 @@ fn by_rows(old: &PredictionMatrix, new: &PredictionMatrix, check: &Check) -> Opt
     let steps = a.margin.iter().zip(&b.margin).map(|(a, b)| (a - b).abs());
     let moved = steps.fold(0.0_f32, f32::max);
     let condition = question.conditions.0.first()?;
-    let attacked = matches!(condition, Condition::Attack(_));
+    let attacked = condition.is_attacked();
     if moved <= ROUNDING && attacked {
         let (x, y) = (
             first(old, condition)?,

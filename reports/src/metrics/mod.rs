@@ -8,6 +8,7 @@ pub mod attack_pairs;
 pub mod bits;
 pub mod bootstrap;
 pub mod bootstrap_comparison;
+pub mod bracket;
 pub mod branch_policy;
 pub mod calibration;
 pub mod classes;

@@ -29,6 +29,8 @@ pub struct ConditionPredictions {
     pub margin: Vec<f32>,
     /// Cross entropy, nats.
     pub loss: Vec<f32>,
+    /// Under a certificate the ReLUs whose sign the ball leaves open.
+    pub unstable: Vec<u32>,
     /// Forward passes spent on all images.
     pub forwards: u64,
     /// Backward passes spent on all images.
@@ -181,6 +183,7 @@ impl ConditionPredictions {
         self.norm[place] = row.norm;
         self.margin[place] = row.margin;
         self.loss[place] = row.loss;
+        self.unstable[place] = row.unstable;
         self.forwards += u64::from(row.forwards);
         self.backwards += u64::from(row.backwards);
     }
@@ -191,6 +194,7 @@ impl ConditionPredictions {
             given: vec![0; images],
             rounded: vec![None; images],
             forwards: 0,
+            unstable: vec![0; images],
             confidence: vec![f32::NAN; images],
             norm: vec![0.0; images],
             margin: vec![f32::NAN; images],

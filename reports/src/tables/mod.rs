@@ -5,6 +5,7 @@ pub mod accuracy;
 pub mod attacks;
 mod by_branch;
 pub mod calibration;
+pub mod certified;
 pub mod classes;
 pub mod comparison;
 pub mod confusion;

@@ -184,7 +184,7 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
                 let margin = skill + 1.5 * bell(&["difficulty"], index) + own;
                 let label = (keyed(&["label"], index) * 10.0) as u16;
                 let (norm, forwards, backwards) = match condition {
-                    Condition::Attack(spec) => {
+                    Condition::Attack(spec) | Condition::Certify(spec) => {
                         let steps = spec.steps().unwrap_or(1) as u32;
                         (spec.eps().unwrap_or(0.0) as f32, steps + 1, steps)
                     }
@@ -202,6 +202,7 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
                     norm,
                     forwards,
                     backwards,
+                    unstable: 0,
                 });
             }
         }
@@ -238,7 +239,7 @@ fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
             let frailty = if model == "senet" { 1.5 } else { 0.8 };
             clean - harm * frailty * f64::from(*severity)
         }
-        Condition::Attack(spec) => {
+        Condition::Attack(spec) | Condition::Certify(spec) => {
             let slope = match (model, branch) {
                 ("teacher", Branch::Adversarial) => 0.2,
                 (_, Branch::Adversarial) => 0.22,

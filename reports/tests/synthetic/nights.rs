@@ -47,6 +47,7 @@ pub fn night(dir: &Path, number: u64, share: f64) {
                     norm: 0.0,
                     forwards: 1,
                     backwards: 0,
+                    unstable: 0,
                 }
             });
             rows.collect()

@@ -1,5 +1,6 @@
 //! What there is to say of an attack, in one place: its entry in the registry.
 
+use super::certify::CERTIFY;
 use super::param::{Param, Parameters};
 use super::shared::Loss;
 use super::{AttackSpec, CATALOGUE};
@@ -83,9 +84,10 @@ impl AttackEntry {
         }
     }
 
-    /// The entry of a name.
+    /// The entry of a name; the certificate's too, which is in no list of attacks.
     pub fn find(name: &str) -> Option<&'static Self> {
-        CATALOGUE.iter().find(|entry| entry.name == name).copied()
+        let known = CATALOGUE.iter().copied().chain([&CERTIFY]);
+        known.into_iter().find(|entry| entry.name == name)
     }
 }
 

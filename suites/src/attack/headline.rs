@@ -50,7 +50,7 @@ impl AttackSpec {
         let entry = self.entry();
         let eps = self.radius()?;
         let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
-        if entry.access == Access::Nothing || unbounded || self.base().is_some() {
+        if self.is_certificate() || entry.access == Access::Nothing || unbounded || self.base().is_some() {
             return None;
         }
         let efforts = [self.steps(), self.restarts(), self.targets(), self.queries()];

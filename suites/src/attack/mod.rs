@@ -7,6 +7,7 @@ pub mod adaptive;
 pub mod apgd;
 pub mod autoattack;
 mod catalogue;
+pub mod certify;
 pub mod cw;
 pub mod deepfool;
 pub mod diagnosis;
@@ -32,6 +33,11 @@ pub use shared::{Arithmetic, BranchChoice, Loss, Norm, Start, Surrogate};
 pub use spec::AttackSpec;
 
 use crate::error::SuiteError;
+
+/// An attack with some parameters, by their names and texts.
+fn attack_of(entry: &'static AttackEntry, params: &[(&str, &str)]) -> Result<AttackSpec, SuiteError> {
+    AttackSpec::of(entry, params.iter().copied())
+}
 
 /// The attacks of a group, each with its name and what it asks.
 pub fn members(group: &str) -> Option<&'static [adaptive::NamedAttack]> {

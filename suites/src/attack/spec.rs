@@ -1,5 +1,6 @@
 //! An attack with the values of its parameters, as text and parsed.
 
+use super::certify::CERTIFY;
 use super::entry::{Access, AttackEntry};
 use super::param::{FromValue, Param, ParamKind, Parameters, Role, Value};
 use super::shared::{Arithmetic, BranchChoice, Loss, Norm, Start, Surrogate};
@@ -63,6 +64,11 @@ impl AttackSpec {
     /// The attack's name.
     pub fn name(&self) -> &'static str {
         self.entry.name
+    }
+
+    /// Whether it proves, and does not attack.
+    pub fn is_certificate(&self) -> bool {
+        self.name() == CERTIFY.name
     }
 
     /// Its entry in the registry.

@@ -2,7 +2,8 @@
 
 use crate::attack::{self, AttackSpec};
 use crate::error::SuiteError;
-use serde::Deserialize;
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use toml::Value;
 
@@ -74,6 +75,13 @@ impl Attacks {
             }
         }
         Ok(list)
+    }
+}
+
+impl Serialize for Attacks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let list = self.written(|attack, images| Ok((attack.clone(), images)));
+        list.map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

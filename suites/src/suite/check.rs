@@ -190,6 +190,27 @@ impl Suite {
                     .into(),
             ));
         }
+        let lists = [
+            (
+                "evaluation.attacks",
+                &evaluation.attacks,
+                "a certificate",
+                "evaluation.certify",
+            ),
+            (
+                "evaluation.certify",
+                &evaluation.certify,
+                "an attack",
+                "evaluation.attacks",
+            ),
+        ];
+        for (key, list, what, place) in lists {
+            let certifies = key == "evaluation.certify";
+            if let Some((other, _)) = list.iter().find(|(spec, _)| spec.is_certificate() != certifies) {
+                let why = format!("{key}: `{}` is {what}; write it under {place}", other.short());
+                return Err(of(key, why));
+            }
+        }
         // Without any attack there is no AdvA.
         let known: Vec<String> = evaluation
             .attacks

@@ -8,6 +8,7 @@ mod batches;
 mod branches;
 mod browser;
 mod bundles;
+mod certify;
 mod commands;
 mod corrupt;
 mod errors;

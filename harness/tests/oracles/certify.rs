@@ -1,0 +1,228 @@
+//! Bounds and verdicts beside auto_LiRPA's and the verification competition's.
+
+use crate::reference::{cifar10_test, json, oracle};
+use rlnet::attack::{Classifier, TorchScript};
+use rlnet::certify::crown::margins;
+use rlnet::certify::search::Search;
+use rlnet::certify::verify::Effort;
+use rlnet::certify::{Graph, Region, crown, torchscript, verify};
+use rlnet_suites::Branch;
+use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::certify::Method;
+use serde_json::Value;
+use tch::{Device, Kind, no_grad_guard};
+
+const NETWORKS: [&str; 3] = ["resnet_2b", "cifar_base_kw", "cifar10_small"];
+
+fn graph(name: &str, kind: Kind) -> Graph {
+    let path = oracle(&format!("verification/{name}.pt"));
+    torchscript::graph(&path, Graph::of_images([3, 32, 32]), Device::Cpu)
+        .expect(name)
+        .to(kind, Device::Cpu)
+}
+
+fn others(label: i64) -> Vec<i64> {
+    (0..10).filter(|class| *class != label).collect()
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn networks_of_others_are_read_as_libtorch_runs_them() {
+    let (images, _) = cifar10_test(50);
+    let _guard = no_grad_guard();
+    let files = NETWORKS.map(|name| format!("verification/{name}.pt"));
+    let more = ["attacks/standard.pt", "attacks/robust.pt"].map(str::to_owned);
+    for file in files.iter().chain(&more) {
+        let model = TorchScript::load(&oracle(file), Device::Cpu).expect(file);
+        let wanted = model.logits(&images, Branch::Single).expect(file);
+        let graph =
+            torchscript::graph(&oracle(file), Graph::of_images([3, 32, 32]), Device::Cpu).expect(file);
+        let away = (graph.forward(&images).expect(file) - wanted)
+            .abs()
+            .max()
+            .double_value(&[]);
+        assert!(away < 1e-4, "{file}: {away}");
+    }
+}
+
+/// Every margin of 24 balls by three methods, in double precision as auto_LiRPA computed them.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn interval_and_linear_bounds_are_auto_lirpas() {
+    let fixture: Vec<Value> = serde_json::from_str(include_str!("../fixtures/lirpa.json")).expect("JSON");
+    let (images, _) = cifar10_test(50);
+    let images = images.to_kind(Kind::Double) * 0.5 + 0.25;
+    let _guard = no_grad_guard();
+    let mut compared = 0;
+    for name in NETWORKS {
+        let graph = graph(name, Kind::Double);
+        for entry in fixture.iter().filter(|entry| entry["net"] == name) {
+            let (place, label) = (
+                entry["image"].as_i64().expect("a place"),
+                entry["label"].as_i64().expect("a label"),
+            );
+            let norm: Norm = entry["norm"].as_str().expect("a norm").parse().expect("a norm");
+            let eps = entry["eps"].as_f64().expect("a radius");
+            let region = Region::new(&images.narrow(0, place, 1), eps, norm).expect("a region");
+            let rows = margins(10, label, &others(label), (Kind::Double, Device::Cpu));
+            let theirs =
+                |method: &str| -> Vec<f64> { serde_json::from_value(entry[method].clone()).expect(method) };
+            let close = |method: &str, ours: &[f64]| {
+                for (ours, theirs) in ours.iter().zip(theirs(method)) {
+                    // Intervals reach -3000: what is compared is relative to that.
+                    let away = (ours - theirs).abs() / theirs.abs().max(1.0);
+                    assert!(
+                        away < 1e-5,
+                        "{name} {place} {norm} {eps} {method}: {ours} and {theirs}"
+                    );
+                }
+            };
+            let interval =
+                crown::bounds(&graph, &region, &rows, crown::Intermediate::Interval).expect("bounds");
+            let ibp = Vec::<f64>::try_from(interval.margins.lower.flatten(0, -1)).expect("numbers");
+            close("ibp", &ibp);
+            close(
+                "crown-ibp",
+                &Search::new(&graph, &region, &interval, rows.copy())
+                    .crown()
+                    .expect("bounds"),
+            );
+            let linear = crown::bounds(&graph, &region, &rows, crown::Intermediate::Linear).expect("bounds");
+            close(
+                "crown",
+                &Search::new(&graph, &region, &linear, rows)
+                    .crown()
+                    .expect("bounds"),
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 24);
+}
+
+/// Radii that somebody else's linear bounds proved: ours prove them too, and little more.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn the_radii_that_linear_bounds_prove_are_the_oracles() {
+    let radii: std::collections::BTreeMap<String, f64> =
+        serde_json::from_value(json("verification/cifar_base_kw_crown_radius.json")).expect("radii");
+    let graph = graph("cifar_base_kw", Kind::Double);
+    let (images, labels) = cifar10_test(30);
+    let effort = Effort {
+        method: Method::Crown,
+        steps: 0,
+        nodes: 0,
+    };
+    for (image, radius) in radii {
+        let place: i64 = image.parse().expect("a place");
+        let (image, label) = (
+            images.narrow(0, place, 1).to_kind(Kind::Double),
+            labels[place as usize],
+        );
+        let proven = |factor: f64| {
+            let region = Region::new(&image, radius * factor, Norm::Linf).expect("a region");
+            verify(&graph, &region, (label, &others(label)), effort, &|| true)
+                .expect("a verdict")
+                .margin
+                > 0.0
+        };
+        assert!(proven(0.999), "image {place}: not proven within {radius}");
+        assert!(!proven(1.001), "image {place}: proven beyond {radius}");
+    }
+}
+
+/// An instance of the competition.
+pub struct Instance {
+    image: i64,
+    label: i64,
+    targets: Vec<i64>,
+    eps: f64,
+    verdict: String,
+}
+
+fn instances(net: &str) -> Vec<Instance> {
+    let all = json("verification/instances.json");
+    let of = |entry: &Value| Instance {
+        image: entry["image"].as_i64().expect("a place"),
+        label: entry["label"].as_i64().expect("a label"),
+        targets: serde_json::from_value(entry["targets"].clone()).expect("targets"),
+        eps: entry["eps"].as_f64().expect("a radius"),
+        verdict: entry["verdict"].as_str().expect("a verdict").to_owned(),
+    };
+    let own = all
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|entry| entry["net"] == net);
+    own.map(of).collect()
+}
+
+/// Tries some instances so hard; how many of each published verdict were certified, broken and left open. Whatever
+/// contradicts a published verdict fails.
+fn answers(net: &str, nodes: u64, take: usize, seconds: u64) -> Vec<(String, [usize; 3])> {
+    let (images, _) = cifar10_test(10_000);
+    let graph = graph(net, Kind::Float);
+    let mut table: Vec<(String, [usize; 3])> = Vec::new();
+    for instance in instances(net).into_iter().take(take) {
+        let image = images.narrow(0, instance.image, 1);
+        let region = Region::around(&image, instance.eps, Norm::Linf).expect("a region");
+        let effort = Effort {
+            method: Method::BetaCrown,
+            steps: 20,
+            nodes,
+        };
+        let started = std::time::Instant::now();
+        let go_on = || started.elapsed().as_secs() < seconds;
+        let found = verify(
+            &graph,
+            &region,
+            (instance.label, &instance.targets),
+            effort,
+            &go_on,
+        )
+        .expect("a verdict");
+        let place = match (found.margin > 0.0, found.counterexample.is_some()) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        assert!(
+            place != 0 || instance.verdict != "violated",
+            "{net} {}: certified",
+            instance.image
+        );
+        assert!(
+            place != 1 || !instance.verdict.starts_with("holds"),
+            "{net} {}: broken",
+            instance.image
+        );
+        match table.iter_mut().find(|(verdict, _)| *verdict == instance.verdict) {
+            Some((_, counts)) => counts[place] += 1,
+            None => {
+                let mut counts = [0; 3];
+                counts[place] = 1;
+                table.push((instance.verdict, counts));
+            }
+        }
+    }
+    table
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn no_verdict_contradicts_the_competitions() {
+    let table = answers("cifar_base_kw", 100, 10, 60);
+    let certified: usize = table.iter().map(|(_, counts)| counts[0]).sum();
+    assert!(certified > 0, "{table:?}");
+}
+
+/// `make test-long`: a minute of one core an instance, as the competition's tools had more of.
+#[test]
+#[ignore = "part of make test-long"]
+fn the_share_of_the_competitions_instances_that_is_decided() {
+    for net in NETWORKS {
+        for (verdict, [certified, broken, open]) in answers(net, u64::MAX, usize::MAX, 60) {
+            eprintln!("{net}, published as {verdict}: {certified} certified, {broken} broken, {open} open");
+        }
+    }
+}

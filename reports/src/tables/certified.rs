@@ -1,0 +1,62 @@
+//! What is proven, beside what attacks leave.
+
+use super::by_branch::{ATTACKED, View, columns, views};
+use super::{Cell, Column, Kind, Table};
+use crate::analysis::Analysis;
+use crate::glossary::{CERTIFIED, INTERVAL, WORST};
+use crate::metrics::bracket::brackets;
+use crate::sections::{Place, Section, Show};
+use rlnet_suites::Condition;
+
+/// The section.
+pub(crate) const SECTION: Section = Section {
+    id: "certified",
+    place: Place::Numbers,
+    show: Show::Table(certified),
+    terms: &[CERTIFIED, INTERVAL, WORST],
+};
+
+/// One row a model, branch policy and certificate.
+fn certified(analysis: &Analysis) -> Table {
+    let own = [
+        Column::text("norm", "Norm"),
+        Column::text("radius", "Radius"),
+        Column::text("method", "Method"),
+        Column::share("certified", "Certified"),
+        Column::share("attacked", "Not broken"),
+        Column::share("open", "Open"),
+        Column::integer("attacks", "Attacks"),
+        Column::new("unstable", "Unstable ReLUs", "an image", Kind::Number(0)),
+    ];
+    let rows = views(analysis).flat_map(|view| rows(&view)).collect();
+    Table::new(
+        "certified",
+        "Certified and attacked accuracy: the bracket around the robust accuracy",
+        "Robust accuracy lies between the first two shares, with 95 % Wilson intervals over images. Certified: it is proven, by the method named, that no point of the ball is classified wrongly, for the worst of branches through every branch. Not broken: no attack of the run, and no search for a proof, found such a point. Open: neither is known; a tighter method or a stronger attack may decide. A share belongs to its method: looser bounds prove less of the same network.",
+        columns(ATTACKED, own),
+        rows,
+    )
+}
+
+fn rows<'a>(view: &'a View<'a>) -> Vec<Vec<Cell>> {
+    let row = |bracket: crate::metrics::bracket::Bracket| {
+        let spec = &bracket.certificate;
+        let source = view.source(&Condition::Certify(spec.clone()));
+        let share = |estimate| Cell::share(&Ok(estimate), &source);
+        let norm = spec.norm();
+        view.row([
+            Cell::text(norm.symbol()),
+            Cell::text(norm.size(spec.eps().unwrap_or(0.0))),
+            Cell::text(&spec.params()["method"]),
+            share(bracket.certified.clone()),
+            share(bracket.attacked.clone()),
+            share(bracket.open.clone()),
+            Cell::integer(bracket.attacks.len() as u64),
+            Cell::number(
+                bracket.unstable,
+                "every image is wrong from the start or was broken",
+            ),
+        ])
+    };
+    brackets(view.matrix, view.policy).into_iter().map(row).collect()
+}
