@@ -468,7 +468,7 @@ impl<'a> Shown<'a> {
                 for &branch in &branches {
                     let images = match condition {
                         Condition::Clean => self.clean.shallow_clone(),
-                        Condition::Attack(_) => {
+                        Condition::Attack(_) | Condition::Certify(_) => {
                             let of = self
                                 .examples
                                 .iter()
