@@ -22,6 +22,7 @@ quick: setup
 # The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB.
 test-long: setup
 	cargo test -p rlnet --test oracles -- --ignored
+	cargo test --workspace --test program private_inference -- --ignored
 
 # Two minutes of faults (docs/reliability.md); MINUTES=120 is the whole soak.
 soak: setup

@@ -8,6 +8,7 @@ pub mod attack;
 pub mod certify;
 pub mod cli;
 pub mod data;
+pub mod deployed;
 pub mod device;
 pub mod error;
 pub mod eval;
@@ -50,7 +51,7 @@ mod tests {
     fn the_library_does_not_use_the_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         for part in [
-            "attack", "certify", "data", "device", "eval", "nn", "pytorch", "train",
+            "attack", "certify", "data", "deployed", "device", "eval", "nn", "pytorch", "train",
         ] {
             let files = sources(&root.join(part));
             assert!(!files.is_empty(), "{part}");

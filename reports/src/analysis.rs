@@ -2,12 +2,12 @@
 
 use crate::error::ReportError;
 use crate::format::AttackNames;
+use crate::measured_cost::PrivateInference;
 use crate::metrics::bootstrap::{self, Bootstrap};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
     AccuracyCount, BootstrapComparison, BranchPolicy, Columns, Comparison, Diagnosis, DiagnosisVerdict, Gap,
-    Link, Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction,
-    triple,
+    Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction, triple,
 };
 use crate::runs::Runs;
 
@@ -26,8 +26,8 @@ pub struct Analysis {
     pub measured: Vec<Measured>,
     /// Every model against the baseline, by bootstrap.
     pub resampled: Vec<BootstrapComparison>,
-    /// The network link that private inference is costed with.
-    pub link: Link,
+    /// What private inference is costed with.
+    pub private: PrivateInference,
     /// CA, NPA and AdvA per model and reading.
     pub triples: Vec<Triple>,
     /// What one branch cannot keep.
@@ -74,7 +74,7 @@ impl Analysis {
             flags: flags::flags(&runs, &matrices, &tally, &diagnoses),
             diagnoses,
             resampled: bootstrap_comparison::comparisons(&runs, &matrices, &measured, &bootstrap),
-            link: Link::default(),
+            private: PrivateInference::default(),
             matrices,
             columns,
             measured,

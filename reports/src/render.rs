@@ -6,7 +6,7 @@ use crate::error::ReportError;
 use crate::figures::Figure;
 use crate::files;
 use crate::html;
-use crate::metrics::Link;
+use crate::measured_cost::PrivateInference;
 use crate::model_card;
 use crate::report_format::Format;
 use crate::runs::Runs;
@@ -38,10 +38,10 @@ pub struct Rendered {
 /// When a folder is not a run, a file is damaged, the runs do not fit together, or a file
 /// cannot be written.
 pub fn render(dirs: &[PathBuf], out: &Path, formats: &[Format]) -> Result<Rendered, ReportError> {
-    render_over(dirs, out, formats, Link::default())
+    render_over(dirs, out, formats, PrivateInference::default())
 }
 
-/// As [`render`], with private inference costed over a network link.
+/// As [`render`], with private inference costed over a link, and beside measurements.
 ///
 /// # Errors
 /// As [`render`].
@@ -49,10 +49,10 @@ pub fn render_over(
     dirs: &[PathBuf],
     out: &Path,
     formats: &[Format],
-    link: Link,
+    private: PrivateInference,
 ) -> Result<Rendered, ReportError> {
     let mut analysis = Analysis::of(Runs::load(dirs)?)?;
-    analysis.link = link;
+    analysis.private = private;
     // An empty report would replace one that has numbers.
     if analysis.runs.records().is_empty() {
         let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();

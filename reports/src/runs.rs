@@ -72,6 +72,27 @@ impl Runs {
         self.models.iter().find(|model| model.name == name)
     }
 
+    /// Whether a model's file has this checksum (or the id that is its beginning).
+    pub fn is_file_of(&self, model: &Model, checksum: &str) -> bool {
+        let run = &self.runs[model.run];
+        let trained = run.records.iter().filter(|record| {
+            model
+                .trained
+                .as_ref()
+                .is_some_and(|cell| record.cell.id == cell.id)
+        });
+        let trained = trained.filter_map(|record| record.provenance.files.get("model.safetensors"));
+        let external = run.records.iter().filter(|record| {
+            model.trained.is_none() && model.planned.iter().any(|(_, id)| *id == record.cell.id)
+        });
+        let external = external
+            .filter_map(|record| record.cell.parents.first())
+            .map(|id| &id.0);
+        trained
+            .chain(external)
+            .any(|known| checksum.starts_with(known.as_str()))
+    }
+
     /// Every finished cell with its run, shared cells once.
     pub fn records(&self) -> Vec<(&Run, &CellRecord)> {
         let mut seen: Vec<&CellId> = Vec::new();

@@ -47,6 +47,7 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     figures::relus::SECTION,
     tables::accuracy::MAIN,
+    figures::cost::SECTION,
     figures::corruptions::SECTION,
     figures::radius::SECTION,
     figures::examples::SECTION,
@@ -82,6 +83,9 @@ pub const SECTIONS: &[Section] = &[
     tables::calibration::SECTION,
     tables::cost::MODELS,
     tables::cost::LAYERS,
+    tables::private::BUYS,
+    tables::private::MEASURED,
+    tables::deployed::SECTION,
     tables::similarity::SECTION,
     tables::provenance::IDENTITIES,
     tables::provenance::TRAINING,

@@ -3,6 +3,7 @@
 use crate::branch::{Branch, NormBanks};
 use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
+use crate::fixed_point::Deployed;
 use crate::train::{Stage, TrainSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,6 +144,33 @@ impl LayerRecord {
     }
 }
 
+/// One linear layer of a model, as the product of matrices `[rows, inner]` and `[inner, columns]`, `groups` times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinearRecord {
+    /// Places of the output; 1 for a head.
+    pub rows: u64,
+    /// Values that an output is a sum over.
+    pub inner: u64,
+    /// Output channels of a group.
+    pub columns: u64,
+    /// Groups of channels (or heads of attention).
+    pub groups: u64,
+    /// Values that enter.
+    pub input: u64,
+}
+
+impl LinearRecord {
+    /// Multiply-accumulates of one image.
+    pub fn macs(&self) -> u64 {
+        self.outputs() * self.inner
+    }
+
+    /// Values that leave.
+    pub fn outputs(&self) -> u64 {
+        self.rows * self.columns * self.groups
+    }
+}
+
 /// What a trained network is, for tables.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
@@ -160,11 +188,17 @@ pub struct ModelRecord {
     pub macs: u64,
     /// ReLU layers in execution order.
     pub layers: Vec<LayerRecord>,
+    /// Linear layers in execution order; none in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linear: Vec<LinearRecord>,
     /// The epoch whose weights were kept (1-based).
     pub epoch: u32,
     /// Whether its weights were imported, and what it takes for an image with them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// The arithmetic that it is computed in and its twin, where that is not floating point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Deployed>,
 }
 
 impl ModelRecord {

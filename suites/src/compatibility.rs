@@ -14,6 +14,8 @@ pub struct NetworkFacts {
     pub is_editable: bool,
     /// Whether gradients can be asked for: not those of a model that answers with logits only.
     pub has_gradients: bool,
+    /// Whether it computes in a ring, where large values wrap around.
+    pub wraps: bool,
     /// The number of classes it tells apart, where that is known.
     pub classes: Option<usize>,
 }
@@ -69,6 +71,11 @@ pub fn misfit(
             "answers with logits only, and the attack needs gradients; square and noise do not".to_owned(),
         );
     }
+    if attack.entry().overflows && !followed.wraps {
+        return Some(
+            "computes in floating point, where nothing wraps around; add --arithmetic fixed".to_owned(),
+        );
+    }
     let branches = match attack.branch() {
         BranchChoice::All if model.is_single() => return Some("has one branch".to_owned()),
         // A single-norm network answers for every branch.
@@ -98,8 +105,22 @@ mod tests {
             branches: branches.to_vec(),
             is_editable,
             has_gradients: true,
+            wraps: false,
             classes: None,
         }
+    }
+
+    #[test]
+    fn an_overflow_needs_a_ring() {
+        let overflow: AttackSpec = "overflow".parse().expect("overflow");
+        let floating = network("net", &[Branch::Single], true);
+        let ring = NetworkFacts {
+            wraps: true,
+            ..floating.clone()
+        };
+        let found = misfit(&overflow, &floating, None, &floating.branches).expect("a misfit");
+        assert!(found.contains("--arithmetic"), "{found}");
+        assert_eq!(misfit(&overflow, &ring, None, &ring.branches), None);
     }
 
     #[test]

@@ -194,6 +194,7 @@ fn facts(cell: &Cell, spec: &TrainSpec, classes: Option<usize>) -> NetworkFacts 
         branches: spec.norm.branches().to_vec(),
         is_editable: true,
         has_gradients: true,
+        wraps: false,
         classes,
     }
 }

@@ -20,11 +20,13 @@ pub mod epsilon;
 pub mod error;
 pub mod eval_request;
 pub mod explain;
+pub mod fixed_point;
 pub mod gate;
 pub mod io;
 pub mod objective;
 pub mod outcome;
 pub mod plan;
+pub mod protocol;
 pub mod published;
 mod replicates;
 mod resolve;
@@ -41,16 +43,20 @@ mod words;
 
 pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
-pub use cell::{Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, ModelRecord, Provenance};
+pub use cell::{
+    Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, LinearRecord, ModelRecord, Provenance,
+};
 pub use condition::Condition;
 pub use corrupted::{Corrupted, CorruptedFiles};
 pub use dialect::Quirk;
 pub use epsilon::Epsilon;
 pub use error::SuiteError;
 pub use eval_request::{EvalRequest, EvalSubject};
+pub use fixed_point::FixedPoint;
 pub use gate::Gate;
 pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome};
 pub use plan::Plan;
+pub use protocol::Profile;
 pub use results::Literature;
 pub use slurm::Slurm;
 pub use suite::Suite;

@@ -25,6 +25,14 @@ pub trait Classifier {
     fn has_gradients(&self) -> bool {
         true
     }
+    /// How much of its ring each layer's largest product fills, `[N, layers]`, 1 where it begins to wrap around;
+    /// differentiable with respect to the images. Nothing for a model in floating point.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    fn load(&self, _images: &Tensor, _branch: Branch) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
     /// Passes of these images `[N, 3, H, W]` whose gradients can be asked for.
     fn tape<'a>(&'a self, images: &Tensor) -> Box<dyn Tape + 'a> {
         Box::new(Autograd::new(self, images))

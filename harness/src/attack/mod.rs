@@ -19,6 +19,7 @@ mod mifgsm;
 mod nearest;
 mod noise;
 pub mod objective;
+mod overflow;
 pub mod pgd;
 mod radius;
 mod square;
@@ -93,6 +94,7 @@ static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
     (&suites::deepfool::DEEPFOOL, typed::<suites::deepfool::DeepFool>),
     (&suites::fmn::FMN, typed::<suites::fmn::Fmn>),
     (&suites::radius::RADIUS, typed::<suites::radius::Radius>),
+    (&suites::overflow::OVERFLOW, typed::<suites::overflow::Overflow>),
 ];
 
 fn typed<A: Attack>(spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {

@@ -1,6 +1,7 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
+use super::gradient::gradient;
 use super::objective::margin;
 use super::stream::TorchStream;
 use super::{Classifier, Objective, Tape};
@@ -300,6 +301,38 @@ impl<'a> Target<'a> {
             slope.gradient /= passes;
         }
         Ok(slope)
+    }
+
+    /// How much of its ring each point's largest product fills, `[N]`, the most of any branch, and the gradient
+    /// `[N, 3, H, W]` of that.
+    ///
+    /// # Errors
+    /// When the model computes in no ring, or libtorch refuses an operation.
+    pub(super) fn load_slope(&self, points: &Tensor) -> Result<(Tensor, Tensor)> {
+        let n = points.size()[0];
+        let variable = filled(points).detach().set_requires_grad(true);
+        let mut sum = Tensor::zeros([variable.size()[0]], (Kind::Float, points.device()));
+        for _ in 0..self.eot {
+            let mut most: Option<Tensor> = None;
+            for &branch in &self.branches {
+                let load = self.model.load(&variable, branch)?.ok_or_else(|| {
+                    Error::Incompatible(
+                        "an overflow attack needs a model in fixed-point arithmetic (--arithmetic)".into(),
+                    )
+                })?;
+                let load = load.amax([1_i64].as_slice(), false);
+                most = Some(match most {
+                    Some(most) => most.maximum(&load),
+                    None => load,
+                });
+            }
+            sum = sum
+                + most.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))?;
+        }
+        let load = sum / f64::from(self.eot);
+        let slope = gradient(&load.sum(Kind::Float), &variable, false)?;
+        self.charge(self.passes(), self.passes());
+        Ok((load.detach().narrow(0, 0, n), slope.narrow(0, 0, n)))
     }
 
     /// Several losses of the same logits, each one value an image, with their gradients:

@@ -1,7 +1,10 @@
 //! `rlnet export`: a trained model's mask or weights as plain safetensors, or one of its branches
-//! as TorchScript.
+//! as TorchScript, as ONNX, or as a plan for private inference.
 
+use crate::deployed::onnx;
+use crate::deployed::plan::{self, DeployedPlan};
 use crate::error::{Error, Result};
+use crate::files::checksum;
 use crate::nn::checkpoint::Tensors;
 use crate::nn::{Network, mask_file};
 use crate::pytorch::script;
@@ -12,7 +15,7 @@ use rlnet_suites::Branch;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Write a model's mask or weights as a plain safetensors file, or one branch as TorchScript
+/// Write a model's mask or weights as a plain safetensors file, or one branch as TorchScript, ONNX or a plan
 ///
 /// Example: rlnet export out/cells/ID/model.safetensors --format mask --out mask.safetensors
 ///
@@ -27,7 +30,7 @@ pub struct Export {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The norm branch of a TorchScript file; needed if the model has several
+    /// The norm branch of a TorchScript or ONNX file or a plan; needed if the model has several
     #[arg(long, value_name = "BRANCH")]
     branch: Option<Branch>,
 }
@@ -41,15 +44,30 @@ enum Format {
     /// A program for torch.jit.load that maps images in [0,1] to logits, at any batch size, with
     /// folded norms and a fixed mask
     Torchscript,
+    /// The same as ONNX, for onnxruntime, verifiers and converters; kept units are gathered before their ReLU
+    Onnx,
+    /// The operations of a branch for a private-inference engine: NAME.json, with weights and masks in
+    /// NAME.safetensors beside it; normalisation is left to the client
+    Plan,
+}
+
+impl Format {
+    /// Whether a file of it holds one branch only.
+    fn has_one_branch(self) -> bool {
+        matches!(self, Self::Torchscript | Self::Onnx | Self::Plan)
+    }
 }
 
 impl Export {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        if self.branch.is_some() && self.format != Format::Torchscript {
+        if self.branch.is_some() && !self.format.has_one_branch() {
             return Err(Error::Usage(
-                "--branch is only for --format torchscript: the other formats hold all branches".into(),
+                "--branch is only for --format torchscript, onnx and plan: the other formats hold all branches".into(),
             ));
+        }
+        if self.format == Format::Plan {
+            plan::check_path(&self.out)?;
         }
         let (file, network, _) = cells::load_model(&self.model)?;
         output_file::check("--out", &self.out, &[&file])?;
@@ -94,6 +112,32 @@ impl Export {
                     outln!("{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits");
                 }
             }
+            Format::Onnx => {
+                let branch = self.one_branch(&network)?;
+                let side = network.spec().image_size;
+                onnx::save(&DeployedPlan::of(&network, branch), &network, branch, &self.out)?;
+                if global.json {
+                    print_json(&json!({"file": out.to_string(), "branch": branch, "input": [3, side, side]}));
+                } else {
+                    outln!("{out}: branch {branch}, images [N, 3, {side}, {side}] in [0,1] to logits, ONNX");
+                }
+            }
+            Format::Plan => {
+                let branch = self.one_branch(&network)?;
+                let plan = DeployedPlan::of(&network, branch);
+                let weights = plan.path_of_weights(&self.out);
+                output_file::check("--out", &weights, &[&file])?;
+                plan.save(&network, branch, &checksum(&file)?, &self.out)?;
+                let (weights, operations) = (weights.display(), plan.steps.len());
+                if global.json {
+                    let weights = weights.to_string();
+                    print_json(&json!({
+                        "file": out.to_string(), "weights": weights, "branch": branch, "operations": operations,
+                    }));
+                } else {
+                    outln!("{out}: branch {branch}, {operations} operations; weights and masks in {weights}");
+                }
+            }
         }
         Ok(())
     }
@@ -103,11 +147,21 @@ impl Export {
     /// The branch that was named, or the only one.
     fn one_branch(&self, network: &Network) -> Result<Branch> {
         match (self.branch, network.spec().norm.branches()) {
+            (Some(branch), banks) if !branch.banks().all(|bank| banks.contains(&bank)) => {
+                let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
+                Err(Error::Usage(format!(
+                    "--branch {branch}: the model has only {}",
+                    names.join(", ")
+                )))
+            }
             (Some(branch), _) | (None, &[branch]) => Ok(branch),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
                 Err(Error::Usage(format!(
-                    "--format torchscript: the file holds one branch; choose it with --branch: {}",
+                    "--format {}: the file holds one branch; choose it with --branch: {}",
+                    self.format
+                        .to_possible_value()
+                        .map_or(String::new(), |value| value.get_name().to_owned()),
                     names.join(", ")
                 )))
             }

@@ -8,8 +8,8 @@ use crate::store::{OutputLocation, folder_only};
 use crate::terminal::render::show;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
-use rlnet_reports::metrics::Link;
-use rlnet_reports::{Format, render_over};
+use rlnet_reports::{Format, MeasuredCost, PrivateInference, render_over};
+use rlnet_suites::protocol::{Link, NamedLink};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -37,7 +37,14 @@ pub struct Report {
     /// html, md, latex, csv, json, with commas (default: all)
     #[arg(long, value_delimiter = ',', value_name = "FORMAT", help_heading = heading::OUTPUT)]
     format: Vec<Format>,
-    /// Bandwidth from server to client in Mbit/s, for the cost of private inference (default: no limit)
+    /// Link between client and server, for the cost of private inference: lan, wan or mobile (default: it does not limit)
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["downlink", "uplink"], help_heading = COST)]
+    link: Option<NamedLink>,
+    /// Measurements of a real engine (JSON of tests/peers/private_inference.py), shown beside the model. Repeat the option
+    /// for more files
+    #[arg(long, value_name = "FILE", help_heading = COST)]
+    measured: Vec<PathBuf>,
+    /// Bandwidth from server to client in Mbit/s, in place of a named link (default: no limit)
     #[arg(long, value_name = "RATE", value_parser = rate, help_heading = COST)]
     downlink: Option<f64>,
     /// Bandwidth from client to server in Mbit/s
@@ -120,11 +127,20 @@ impl Report {
         } else {
             &self.format[..]
         };
-        let link = Link {
-            down: self.downlink,
-            up: self.uplink,
-        };
-        let rendered = render_over(&runs, &out, formats, link).map_err(reporting)?;
+        let link = self.link.map_or(
+            Link {
+                down: self.downlink,
+                up: self.uplink,
+                delay: 0.0,
+            },
+            Link::from,
+        );
+        let mut measured = Vec::new();
+        for file in &self.measured {
+            measured.extend(MeasuredCost::read(file).map_err(reporting)?);
+        }
+        let rendered =
+            render_over(&runs, &out, formats, PrivateInference { link, measured }).map_err(reporting)?;
         show(&rendered, global.json);
         Ok(())
     }

@@ -2,10 +2,13 @@
 //! is done to its inputs and outputs.
 
 use crate::attack::{Classifier, Tape, TorchScript};
+use crate::deployed::FixedPointModel;
 use crate::error::{Error, Result};
+use crate::files::checksum;
 use crate::nn::model;
 use crate::served::Served;
-use rlnet_suites::{Branch, ModelRecord};
+use rlnet_suites::fixed_point::Deployed;
+use rlnet_suites::{Branch, FixedPoint, ModelRecord};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -53,6 +56,8 @@ pub struct ModelSource {
     pub path: PathBuf,
     /// What is done to images and logits.
     pub adaptation: Adaptation,
+    /// The arithmetic it is computed in, where that is not floating point.
+    pub arithmetic: Option<FixedPoint>,
 }
 
 impl From<PathBuf> for ModelSource {
@@ -60,6 +65,7 @@ impl From<PathBuf> for ModelSource {
         Self {
             path,
             adaptation: Adaptation::default(),
+            arithmetic: None,
         }
     }
 }
@@ -70,13 +76,31 @@ impl ModelSource {
     /// # Errors
     /// When it cannot be read or reached.
     pub fn open(&self, device: Device) -> Result<(Box<dyn Classifier>, Option<ModelRecord>)> {
-        let (model, record): (Box<dyn Classifier>, _) = match ModelKind::of(&self.path) {
-            ModelKind::Own => {
+        let (model, record): (Box<dyn Classifier>, _) = match (ModelKind::of(&self.path), self.arithmetic) {
+            (ModelKind::Own, None) => {
                 let (network, header) = model::load(&self.path, device)?;
                 (Box::new(network.into_frozen()), Some(header.record))
             }
-            ModelKind::TorchScript => (Box::new(TorchScript::load(&self.path, device)?), None),
-            ModelKind::Served => (Box::new(Served::connect(&self.path)?), None),
+            (ModelKind::Own, Some(fixed)) => {
+                let (network, header) = model::load(&self.path, device)?;
+                let record = ModelRecord {
+                    deployed: Some(Deployed {
+                        arithmetic: fixed.to_string(),
+                        twin: checksum(&self.path)?,
+                    }),
+                    ..header.record
+                };
+                (Box::new(FixedPointModel::new(network, fixed)), Some(record))
+            }
+            (_, Some(_)) => {
+                return Err(Error::Usage(format!(
+                    "--arithmetic: {} is no model of this program, so its layers cannot be computed in another \
+                     arithmetic; import it first (rlnet import), or evaluate a model.safetensors",
+                    self.path.display()
+                )));
+            }
+            (ModelKind::TorchScript, None) => (Box::new(TorchScript::load(&self.path, device)?), None),
+            (ModelKind::Served, None) => (Box::new(Served::connect(&self.path)?), None),
         };
         if self.adaptation == Adaptation::default() {
             return Ok((model, record));

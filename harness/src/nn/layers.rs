@@ -164,9 +164,9 @@ impl ConvShape {
         (side + 2 * (kernel / 2) - kernel) / stride + 1
     }
 
-    /// Multiply-accumulates of one output position.
-    pub fn macs(&self) -> u64 {
-        (self.to * (self.from / self.groups) * self.kernel * self.kernel) as u64
+    /// Products that one output is the sum of.
+    pub fn terms(&self) -> u64 {
+        ((self.from / self.groups) * self.kernel * self.kernel) as u64
     }
 }
 
@@ -250,7 +250,7 @@ impl Conv {
     }
 
     /// The same layer with a folded norm.
-    pub(super) fn forward_folded(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    pub(crate) fn forward_folded(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         self.convolve(xs, weight, bias)
     }
 }
@@ -277,14 +277,19 @@ pub enum Folded {
 impl Folded {
     /// The same layer in another kind.
     pub fn in_kind(self, kind: Kind) -> Self {
+        self.mapped(|tensor| tensor.to_kind(kind))
+    }
+
+    /// The same layer with other tensors.
+    pub fn mapped(self, f: impl Fn(Tensor) -> Tensor) -> Self {
         match self {
             Self::Conv { weight, bias } => Self::Conv {
-                weight: weight.to_kind(kind),
-                bias: bias.map(|bias| bias.to_kind(kind)),
+                weight: f(weight),
+                bias: bias.map(f),
             },
             Self::Affine { scale, shift } => Self::Affine {
-                scale: scale.to_kind(kind),
-                shift: shift.to_kind(kind),
+                scale: f(scale),
+                shift: f(shift),
             },
         }
     }
@@ -344,6 +349,11 @@ impl Linear {
     /// Weight `[to, from]` and bias `[to]`, without their gradients.
     pub fn weights(&self) -> (Tensor, Tensor) {
         (self.weight.detach(), self.bias.detach())
+    }
+
+    /// Weight `[to, from]` and bias `[to]`.
+    pub fn parts(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
     }
 
     /// Multiply-accumulates of one image; also its number of classes times inputs.

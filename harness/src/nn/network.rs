@@ -8,8 +8,8 @@ use super::layers::{Folded, Mode};
 use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
-use super::pass::{CountPass, FoldPass, FoldedPass, Seen, Taps, TrainPass};
-use rlnet_suites::{Branch, LayerRecord, NormBanks, SuiteError};
+use super::pass::{CountPass, FoldPass, FoldedPass, Pass, Seen, Taps, TrainPass};
+use rlnet_suites::{Branch, LayerRecord, LinearRecord, NormBanks, SuiteError};
 use std::borrow::Borrow;
 use tch::{Device, Kind, Tensor};
 
@@ -48,7 +48,7 @@ pub struct Network {
     params: Params,
     body: Body,
     layers: Vec<LayerRecord>,
-    macs: u64,
+    linear: Vec<LinearRecord>,
     mask: ReluMask,
     activations: Vec<Activation>,
     mean: Tensor,
@@ -67,7 +67,7 @@ impl Network {
             quirks: spec.quirks,
         };
         let body = Body::new(&spec.arch, &mut build);
-        let CountPass { layers, macs, .. } = body.survey(spec.image_size, &params);
+        let CountPass { layers, linear, .. } = body.survey(spec.image_size, &params);
         let sizes: Vec<u64> = layers.iter().map(LayerRecord::total).collect();
         let channel = |values: &[f64; 3]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
@@ -81,7 +81,7 @@ impl Network {
             params,
             body,
             layers,
-            macs,
+            linear,
             mask: ReluMask::full(&sizes),
             activations: Vec::new(),
             mean,
@@ -106,9 +106,19 @@ impl Network {
         &self.layers
     }
 
-    /// Multiply-accumulates of one image, convolutions and head (norms fold away).
+    /// Its linear layers (norms fold away).
+    pub fn linear(&self) -> &[LinearRecord] {
+        &self.linear
+    }
+
+    /// Multiply-accumulates of one image.
     pub fn macs(&self) -> u64 {
-        self.macs
+        self.linear.iter().map(LinearRecord::macs).sum()
+    }
+
+    /// Sends normalised images, or what stands for them, through its layers.
+    pub(crate) fn walk<P: Pass>(&self, pass: &mut P, images: &P::Map) -> P::Map {
+        self.body.run(pass, images)
     }
 
     /// Units of each ReLU layer.
@@ -197,7 +207,8 @@ impl Network {
         Frozen::of(self, &branches, kind)
     }
 
-    fn normalise(&self, images: &Tensor) -> Tensor {
+    /// Images in `[0, 1]` as the first layer takes them.
+    pub(crate) fn normalise(&self, images: &Tensor) -> Tensor {
         (images - &self.mean) / &self.std
     }
 }
@@ -234,6 +245,11 @@ impl<N: Borrow<Network>> Frozen<N> {
             folded,
             other,
         }
+    }
+
+    /// The network that it was made of.
+    pub fn network(&self) -> &Network {
+        self.network.borrow()
     }
 
     /// The branches.

@@ -6,7 +6,7 @@
 
 use super::layers::{BankedNorm, Conv, Folded, Linear, Mode};
 use super::mask::Activation;
-use rlnet_suites::{Branch, LayerRecord};
+use rlnet_suites::{Branch, LayerRecord, LinearRecord};
 use std::fmt::Arguments;
 use tch::{Kind, Tensor};
 
@@ -343,8 +343,8 @@ impl Pass for FoldPass {
 pub struct CountPass {
     /// The ReLU layers in execution order, every unit kept.
     pub layers: Vec<LayerRecord>,
-    /// Multiply-accumulates of one image: convolutions, attention and head (norms fold away).
-    pub macs: u64,
+    /// The linear layers in execution order: convolutions, attention and head (norms fold away).
+    pub linear: Vec<LinearRecord>,
     /// Trainable scalars.
     pub parameters: u64,
 }
@@ -353,10 +353,17 @@ impl Pass for CountPass {
     /// Channels, height, width.
     type Map = [u64; 3];
 
-    fn conv(&mut self, layer: &Conv, &[_, h, w]: &[u64; 3]) -> [u64; 3] {
+    fn conv(&mut self, layer: &Conv, xs: &[u64; 3]) -> [u64; 3] {
         let shape = layer.shape();
-        let (h, w) = (shape.side(h), shape.side(w));
-        self.macs += shape.macs() * h * w;
+        let (h, w) = (shape.side(xs[1]), shape.side(xs[2]));
+        let groups = shape.groups as u64;
+        self.linear.push(LinearRecord {
+            rows: h * w,
+            inner: shape.terms(),
+            columns: shape.to as u64 / groups,
+            groups,
+            input: xs.iter().product(),
+        });
         [shape.to as u64, h, w]
     }
 
@@ -375,18 +382,44 @@ impl Pass for CountPass {
 
     fn scores(&mut self, heads: u64, queries: &[u64; 3], keys: &[u64; 3]) -> [u64; 3] {
         let [c, h, w] = *queries;
-        self.macs += c * (h * w) * (h * w);
+        self.linear.push(LinearRecord {
+            rows: h * w,
+            inner: c / heads,
+            columns: h * w,
+            groups: heads,
+            input: 2 * c * h * w,
+        });
         FeatureMap::scores(heads, queries, keys)
     }
 
     fn mix(&mut self, scores: &[u64; 3], values: &[u64; 3]) -> [u64; 3] {
-        let places = scores[1];
-        self.macs += values[0] * places * places;
+        let [heads, places, _] = *scores;
+        self.linear.push(LinearRecord {
+            rows: places,
+            inner: places,
+            columns: values[0] / heads,
+            groups: heads,
+            input: (heads * places + values[0]) * places,
+        });
         FeatureMap::mix(scores, values)
     }
 
     fn head(&mut self, layer: &Linear, xs: &[u64; 3]) -> [u64; 3] {
-        self.macs += layer.macs();
-        [layer.macs() / xs[0], 1, 1]
+        let classes = layer.macs() / xs[0];
+        self.linear.push(LinearRecord {
+            rows: 1,
+            inner: xs[0],
+            columns: classes,
+            groups: 1,
+            input: xs[0],
+        });
+        [classes, 1, 1]
+    }
+}
+
+impl CountPass {
+    /// Multiply-accumulates of one image.
+    pub fn macs(&self) -> u64 {
+        self.linear.iter().map(LinearRecord::macs).sum()
     }
 }

@@ -200,7 +200,7 @@ fn layers_are_as_large_as_the_table_says_at_every_size() {
             assert_eq!(forward.seen.stages.len(), stages, "{arch} at {size}");
             let survey = network.spec().arch.survey(size, 7);
             assert_eq!(survey.layers, network.layers());
-            assert_eq!(survey.macs, network.macs());
+            assert_eq!(survey.macs(), network.macs());
             assert_eq!(survey.parameters, network.params().count());
         }
     }

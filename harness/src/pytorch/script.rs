@@ -9,21 +9,13 @@ use tch::{CModule, Device, Kind, Tensor, no_grad_guard};
 /// Images that the tracer watches; the file takes any number.
 const WATCHED: i64 = 2;
 
-/// Writes one branch of a network in eval mode: images `[N, 3, H, W]` in `[0, 1]` in, logits
+/// Writes one of a network's branches in eval mode: images `[N, 3, H, W]` in `[0, 1]` in, logits
 /// `[N, classes]` out. Norms are folded into the convolutions, the mask is fixed, normalisation
 /// is the first layer.
 ///
 /// # Errors
-/// When the network has no such branch, or the disk refuses.
+/// When the disk refuses.
 pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
-    let banks = network.spec().norm.branches();
-    if !branch.banks().all(|bank| banks.contains(&bank)) {
-        let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
-        return Err(Error::Usage(format!(
-            "--branch {branch}: the model has only {}",
-            names.join(", ")
-        )));
-    }
     let side = network.spec().image_size as i64;
     // The tracer takes weights for constants, which may not ask for gradients.
     for param in network.params().iter() {

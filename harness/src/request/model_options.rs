@@ -7,6 +7,7 @@ use crate::eval::model_source::{Adaptation, ModelSource};
 use crate::run::compatibility::ModelFile;
 use crate::served::{Launch, Server};
 use clap::Args;
+use rlnet_suites::FixedPoint;
 use std::path::{Path, PathBuf};
 
 /// A model, and how it is read.
@@ -31,6 +32,11 @@ pub struct ModelOptions {
     /// Use only the first N logits of a model that has more than the data set has classes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..), help_heading = heading::MODEL)]
     logits: Option<u32>,
+    /// Compute in the arithmetic of a private-inference protocol, a ring of integers:
+    /// fixed:bits=64,frac=18,trunc=nearest|floor|probabilistic|local,relu=exact|hummingbird:LOW..HIGH|circa:k=K
+    /// (and draws=N,seed=S where that is random)
+    #[arg(long, value_name = "ARITHMETIC", help_heading = heading::MODEL)]
+    arithmetic: Option<FixedPoint>,
     /// The Python that has the model's framework and the rlnet package
     #[arg(long, value_name = "PYTHON", env = "RLNET_PYTHON", default_value = "python3", help_heading = heading::MODEL)]
     python: PathBuf,
@@ -72,7 +78,11 @@ impl ModelOptions {
             server.as_ref()?;
             stem.map(|stem| stem.to_string_lossy().into_owned())
         });
-        let source = ModelSource { path, adaptation };
+        let source = ModelSource {
+            path,
+            adaptation,
+            arithmetic: self.arithmetic,
+        };
         let file = ModelFile::read(source, name.as_deref())?;
         Ok(OpenedModel { file, server })
     }

@@ -11,6 +11,7 @@ use crate::progress::announce;
 use crate::served::Served;
 use rlnet_suites::attack::group;
 use rlnet_suites::compatibility::{NetworkFacts, misfit};
+use rlnet_suites::fixed_point::FIXED_POINT_VERSION;
 use rlnet_suites::{AttackSpec, Branch, CellId, CellSpec, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,6 +42,7 @@ impl ModelFile {
             branches: vec![Branch::Single],
             is_editable: false,
             has_gradients: true,
+            wraps: false,
             classes: None,
         };
         let mut id = match ModelKind::of(path) {
@@ -63,6 +65,11 @@ impl ModelFile {
         };
         if source.adaptation != Adaptation::default() {
             id = identity(format!("{id} {:?}", source.adaptation).as_bytes());
+        }
+        if let Some(fixed) = source.arithmetic {
+            id = identity(format!("{id} {fixed} version {FIXED_POINT_VERSION}").as_bytes());
+            facts.name = format!("{}-{}", facts.name, fixed.short_name());
+            facts.wraps = true;
         }
         if let Some(name) = name {
             name.clone_into(&mut facts.name);

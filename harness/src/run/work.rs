@@ -89,7 +89,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
             CellSpec::Train(spec) => {
                 let arch: crate::nn::Arch = spec.arch.parse()?;
                 let size = image_size(&cell.data.dataset).unwrap_or(32) as u64;
-                let forward = arch.survey(size, 10).macs as f64;
+                let forward = arch.survey(size, 10).macs() as f64;
                 models.insert(cell.name.as_str(), (forward, spec.norm.branches().len()));
                 let passes = step_passes(spec, cell.data.validation) * f64::from(spec.epochs);
                 Work {

@@ -64,6 +64,11 @@ impl Classifier for Toy {
         Ok(values.matmul(&self.weights.tr()) + &self.bias)
     }
 
+    /// As of a ring in which a logit of one wraps around.
+    fn load(&self, images: &Tensor, branch: Branch) -> Result<Option<Tensor>> {
+        Ok(Some(self.logits(images, branch)?.abs()))
+    }
+
     fn branches(&self) -> &[Branch] {
         &[Branch::Single]
     }

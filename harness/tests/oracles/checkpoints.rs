@@ -11,15 +11,15 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures")).join(name)
 }
 
-fn said() -> Value {
+pub fn said() -> Value {
     serde_json::from_slice(&std::fs::read(fixture("checkpoints.json")).expect("a file")).expect("JSON")
 }
 
-fn request(said: &Value) -> ImportRequest {
+pub fn request(said: &Value) -> ImportRequest {
     let three = |key: &str| serde_json::from_value(said[key].clone()).expect(key);
     ImportRequest {
         arch: "resnet8-w2".parse().expect("known"),
@@ -31,7 +31,7 @@ fn request(said: &Value) -> ImportRequest {
     }
 }
 
-fn imported(name: &str, request: &ImportRequest) -> Imported {
+pub fn imported(name: &str, request: &ImportRequest) -> Imported {
     let file = TorchFile::open(&fixture(name)).expect(name);
     import(&file, None, request).expect(name)
 }

@@ -5,6 +5,7 @@ mod attacks;
 mod autoattack;
 mod certify;
 mod checkpoints;
+mod deployed;
 mod losses;
 mod masks;
 mod minimum_norm;

@@ -8,6 +8,7 @@ mod chart;
 mod chosen;
 pub(crate) mod confusion;
 pub(crate) mod corruptions;
+pub(crate) mod cost;
 mod dashes;
 pub(crate) mod examples;
 pub(crate) mod fronts;

@@ -24,14 +24,14 @@ const WIDTH: u32 = 620;
 const METHODS: [&str; 3] = ["SENet", "SNL", "DeepReDuce"];
 
 /// What a panel shows.
-struct Shown {
-    heading: &'static str,
+pub(super) struct Shown {
+    pub heading: &'static str,
     measure: Measure,
     policy: BranchPolicy,
 }
 
 impl Shown {
-    const fn new(heading: &'static str, measure: Measure, policy: BranchPolicy) -> Self {
+    pub const fn new(heading: &'static str, measure: Measure, policy: BranchPolicy) -> Self {
         Self {
             heading,
             measure,
@@ -52,10 +52,10 @@ const SHOWN: [Shown; 4] = [
 ];
 
 /// Networks that share a mark: those of a sweep, or one network.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     name: String,
-    models: Vec<usize>,
-    sweep: Option<&'a Sweep>,
+    pub models: Vec<usize>,
+    pub sweep: Option<&'a Sweep>,
 }
 
 /// The section.
@@ -183,7 +183,7 @@ fn dataset(analysis: &Analysis) -> &str {
 }
 
 /// Sweeps, each with its teacher, and every other network that figures draw.
-fn groups(analysis: &Analysis) -> Vec<Group<'_>> {
+pub(super) fn groups(analysis: &Analysis) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     for sweep in &analysis.sweeps {
         let students = &sweep.points[usize::from(sweep.from_teacher)..];
@@ -207,7 +207,7 @@ fn groups(analysis: &Analysis) -> Vec<Group<'_>> {
     all
 }
 
-fn entries(groups: &[Group<'_>], published: &[Series]) -> Vec<Entry> {
+pub(super) fn entries(groups: &[Group<'_>], published: &[Series]) -> Vec<Entry> {
     let own = groups.iter().enumerate().map(|(i, group)| Entry {
         name: group.name.clone(),
         look: Look::model(i, Stroke::Solid),
@@ -246,7 +246,7 @@ fn line(analysis: &Analysis, shown: &Shown, index: usize, group: &Group<'_>) -> 
     }
 }
 
-fn share<'a>(analysis: &'a Analysis, model: usize, shown: &Shown) -> Option<&'a Known<Estimate>> {
+pub(super) fn share<'a>(analysis: &'a Analysis, model: usize, shown: &Shown) -> Option<&'a Known<Estimate>> {
     let triple = analysis.triple(&analysis.runs.models[model].name, shown.policy)?;
     Some(match shown.measure {
         Measure::Ca => &triple.ca,

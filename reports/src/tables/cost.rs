@@ -1,10 +1,8 @@
-//! What the networks are: size, ReLUs, and what these would cost under private inference.
+//! What the networks are: size and ReLUs.
 
 use super::{Cell, Column, Kind, Table, Value, accuracy};
 use crate::analysis::Analysis;
-use crate::glossary::{MACS, PI, REDUCTION, RELUS};
-use crate::metrics::PrivateCost;
-use crate::metrics::cost::ASSUMPTIONS;
+use crate::glossary::{MACS, REDUCTION, RELUS};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 
@@ -13,7 +11,7 @@ pub(crate) const MODELS: Section = Section {
     id: "models",
     place: Place::Numbers,
     show: Show::Table(models),
-    terms: &[RELUS, REDUCTION, MACS, PI],
+    terms: &[RELUS, REDUCTION, MACS],
 };
 
 /// The section.
@@ -35,10 +33,6 @@ fn models(analysis: &Analysis) -> Table {
         Column::integer("relus", "ReLUs kept"),
         Column::integer("relus_all", "ReLUs in all"),
         Column::new("reduction", "Reduction", "\u{d7}", Kind::Number(1)),
-        Column::new("pi_seconds", "PI latency", "s", Kind::Number(2)),
-        Column::new("pi_online_mb", "PI online", "MB", Kind::Number(1)),
-        Column::new("pi_offline_gb", "PI offline", "GB", Kind::Number(2)),
-        Column::new("pi_storage_gb", "PI stored", "GB", Kind::Number(2)),
     ];
     let rows = analysis.runs.models.iter().map(|model| {
         let (kept, reduction) = accuracy::relus(model);
@@ -49,30 +43,22 @@ fn models(analysis: &Analysis) -> Table {
         ];
         match &model.record {
             Some(record) => {
-                let cost = PrivateCost::of(record.kept(), analysis.link);
                 row.extend([
                     Cell::integer(record.parameters),
                     Cell::integer(record.macs),
                     kept,
                     Cell::integer(record.total()),
                     reduction,
-                    Cell::of(Value::Number(cost.seconds)),
-                    Cell::of(Value::Number(cost.online_bytes as f64 / 1e6)),
-                    Cell::of(Value::Number(cost.offline_bytes as f64 / 1e9)),
-                    Cell::of(Value::Number(cost.storage_bytes as f64 / 1e9)),
                 ]);
             }
-            None => row.extend((0..9).map(|_| kept.clone())),
+            None => row.extend((0..5).map(|_| kept.clone())),
         }
         row
     });
     Table::new(
         "models",
-        "The networks, and their ReLUs under private inference (PI)",
-        format!(
-            "MACs: multiply-accumulates of one forward pass. {ASSUMPTIONS} Link: {}.",
-            analysis.link.said()
-        ),
+        "The networks and their ReLUs",
+        "MACs: multiply-accumulates of one forward pass.",
         columns,
         rows.collect(),
     )

@@ -120,6 +120,8 @@ mod tests {
             layers: vec![layer(2), layer(4)],
             epoch: 1,
             imported: false,
+            linear: Vec::new(),
+            deployed: None,
         };
         // Half of the first layer's four units, none of the second's.
         assert_eq!(chance(&model), 2.0 / 8.0);

@@ -325,6 +325,8 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
         layers: layers.collect(),
         epoch: spec.epochs,
         imported: false,
+        linear: Vec::new(),
+        deployed: None,
     }
 }
 

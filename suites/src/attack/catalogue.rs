@@ -1,7 +1,7 @@
 //! The registry: every attack that can be asked for, in the order in which they are listed.
 
 use super::entry::AttackEntry;
-use super::{apgd, autoattack, cw, deepfool, fab, fgsm, fmn, mifgsm, noise, pgd, radius, square};
+use super::{apgd, autoattack, cw, deepfool, fab, fgsm, fmn, mifgsm, noise, overflow, pgd, radius, square};
 
 /// Every attack.
 pub static CATALOGUE: &[&AttackEntry] = &[
@@ -23,4 +23,5 @@ pub static CATALOGUE: &[&AttackEntry] = &[
     &deepfool::DEEPFOOL,
     &fmn::FMN,
     &radius::RADIUS,
+    &overflow::OVERFLOW,
 ];

@@ -43,6 +43,8 @@ pub struct AttackEntry {
     /// Whether it looks for the smallest perturbation: its rows hold its size, and an image counts
     /// as broken at whatever size.
     pub minimum_norm: bool,
+    /// Whether it drives values out of the ring that the model computes in.
+    pub overflows: bool,
     /// Whether training can use it, with sign steps from one uniform start.
     pub trains: bool,
     /// The attack of which it is one step.
@@ -74,6 +76,7 @@ impl AttackEntry {
             rank: 0,
             loss: Loss::CrossEntropy,
             minimum_norm: false,
+            overflows: false,
             trains: false,
             one_step_of: None,
             classes: |_| (2, "a model with two classes or more"),

@@ -23,7 +23,7 @@ struct Rank {
 
 impl AttackSpec {
     /// Of some attacks the one whose accuracy stands for all. Nothing when none can: controls
-    /// (`noise`, a radius that allows any image), attacks on corrupted images and those without
+    /// (`noise`, a radius that allows any image), attacks on the arithmetic, on corrupted images and those without
     /// a radius, which break every image at some distance, have no accuracy under attack.
     pub fn headline(attacks: &[Self]) -> Option<&Self> {
         let ranked = attacks.iter().filter_map(|attack| Some((attack.rank()?, attack)));
@@ -38,7 +38,8 @@ impl AttackSpec {
     pub fn must_break_everything(&self) -> bool {
         let entry = self.entry();
         let one_step = entry.access == Access::Gradients && (entry.passes)(self) <= 2.0;
-        let searches = entry.access != Access::Nothing && !one_step && self.standing() > 0;
+        let searches =
+            entry.access != Access::Nothing && !entry.overflows && !one_step && self.standing() > 0;
         let Some(eps) = self.radius().filter(|_| searches && self.norm() == Norm::Linf) else {
             return false;
         };
@@ -50,7 +51,8 @@ impl AttackSpec {
         let entry = self.entry();
         let eps = self.radius()?;
         let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
-        if self.is_certificate() || entry.access == Access::Nothing || unbounded || self.base().is_some() {
+        let is_other = self.is_certificate() || entry.access == Access::Nothing || entry.overflows;
+        if is_other || unbounded || self.base().is_some() {
             return None;
         }
         let efforts = [self.steps(), self.restarts(), self.targets(), self.queries()];
@@ -177,7 +179,7 @@ mod tests {
     fn every_attack_of_the_catalogue_has_its_place() {
         for entry in CATALOGUE {
             let spec: AttackSpec = entry.name.parse().expect(entry.name);
-            let without = entry.minimum_norm || entry.access == Access::Nothing;
+            let without = entry.minimum_norm || entry.overflows || entry.access == Access::Nothing;
             assert_eq!(spec.rank().is_none(), without, "{}", entry.name);
             assert!(
                 without || entry.access == Access::Logits || entry.rank > 0,

@@ -19,6 +19,7 @@ pub mod headline;
 pub mod mifgsm;
 pub mod noise;
 pub(crate) mod old_words;
+pub mod overflow;
 mod param;
 pub mod pgd;
 pub mod radius;

@@ -22,7 +22,7 @@ struct Need {
     found: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need {
         name: "reference",
         what: "the reference data in $RLNET_SHARED (default: `shared` beside the repository), and xz",
@@ -81,11 +81,12 @@ const NEEDS: [Need; 8] = [
     Need {
         name: "s3",
         what: "an S3 server: `python3 tests/peers/s3_server.py </dev/null` installs moto",
-        found: || {
-            let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
-            let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-            cache.is_some_and(|cache| cache.join("rlnet/peers-moto/ready").exists())
-        },
+        found: || peer("moto"),
+    },
+    Need {
+        name: "spu",
+        what: "SPU, a two-party engine: `python3 tests/peers/private_inference.py --help` installs it",
+        found: || peer("spu"),
     },
     Need {
         name: "mount",
@@ -212,6 +213,13 @@ pub fn browser() -> Option<PathBuf> {
 #[must_use]
 pub fn python() -> String {
     env::var("RLNET_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+/// Whether the environment of a peer has been installed.
+fn peer(name: &str) -> bool {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    cache.is_some_and(|cache| cache.join(format!("rlnet/peers-{name}/ready")).exists())
 }
 
 fn is_root() -> bool {

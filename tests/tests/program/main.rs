@@ -20,6 +20,7 @@ mod masks;
 mod model_names;
 mod outputs;
 mod packaging;
+mod private_inference;
 mod pytorch;
 mod replay;
 mod resume;

@@ -1,5 +1,7 @@
 //! `rlnet model`: architectures, and what a network costs.
 
+mod arithmetic;
+mod private;
 mod sensitivity;
 
 use crate::error::{Error, Result};
@@ -7,10 +9,11 @@ use crate::nn::Arch;
 use crate::nn::budget::allocate;
 use crate::request::{Global, cells};
 use crate::terminal::{outln, print_json, print_line};
+use arithmetic::arithmetic;
 use clap::{Args, Subcommand};
-use rlnet_reports::metrics::cost::{Link, PrivateCost};
+use rlnet_suites::protocol::{self, Link, NamedLink};
 use rlnet_suites::train::{Allocation, Budget};
-use rlnet_suites::{ModelRecord, NormBanks, published};
+use rlnet_suites::{Branch, FixedPoint, ModelRecord, NormBanks, Profile, published};
 use sensitivity::sensitivity;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -50,6 +53,13 @@ enum Action {
         /// Number of classes
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=10000))]
         classes: u64,
+        /// The protocol whose cost is shown: delphi, half-gates, spu-cheetah, spu-semi2k or crypten
+        #[arg(long, value_name = "NAME", default_value = protocol::DEFAULT)]
+        protocol: String,
+        /// The link between client and server: lan (1 Gbit/s, 0.3 ms a round), wan (200 Mbit/s, 40 ms) or mobile (50 down, 10
+        /// up, 60 ms) (default: it does not limit)
+        #[arg(long, value_name = "LINK")]
+        link: Option<NamedLink>,
     },
     /// List the published numbers of ReLUs to keep in each layer
     ///
@@ -73,6 +83,28 @@ enum Action {
         /// Also show how the layers would share this many ReLUs: 50k, or 11.14x
         #[arg(long)]
         budget: Option<Budget>,
+    },
+    /// Show how wide a ring of integers a trained model needs, for a protocol that computes in one
+    ///
+    /// Example: rlnet model arithmetic out/small:rlnet --arithmetic fixed:frac=12,trunc=floor
+    ///
+    /// Rings from 64 bits down to narrower ones than every product fits into are tried on test images:
+    /// the classes that change, and the first layer whose products overflow.
+    Arithmetic {
+        /// A model.safetensors, its cell's folder, or RUN:NAME
+        model: PathBuf,
+        /// All but the size of the ring, as in rlnet eval --arithmetic
+        #[arg(long, default_value = "fixed")]
+        arithmetic: FixedPoint,
+        /// The data set (default: that of the model)
+        #[arg(long)]
+        dataset: Option<String>,
+        /// The norm branch (default: the first)
+        #[arg(long)]
+        branch: Option<Branch>,
+        /// Use the first N test images
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
 }
 
@@ -101,7 +133,10 @@ impl ModelCommand {
                 allocation,
                 image_size,
                 classes,
+                protocol,
+                link,
             } => {
+                let profile = Profile::find(protocol)?;
                 let mut record = read(model, *image_size, *classes)?;
                 let budget = budget.or(*reduction);
                 if budget.is_some() || allocation.has_counts() {
@@ -111,7 +146,12 @@ impl ModelCommand {
                         layer.kept = keep;
                     }
                 }
-                print(&record, global.json);
+                print(
+                    &record,
+                    &profile,
+                    link.map(Into::into).unwrap_or_default(),
+                    global.json,
+                );
                 Ok(())
             }
             Action::Budgets => {
@@ -123,6 +163,13 @@ impl ModelCommand {
                 dataset,
                 budget,
             } => sensitivity(model, dataset.as_deref(), *budget, global),
+            Action::Arithmetic {
+                model,
+                arithmetic: fixed,
+                dataset,
+                branch,
+                limit,
+            } => arithmetic(model, *fixed, dataset.as_deref(), (*branch, *limit), global),
         }
     }
 }
@@ -150,7 +197,14 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         (Err(error), path) if !path.exists() && path.extension().is_none() && !model.contains(['/', ':']) => {
             return Err(Error::from(error));
         }
-        (Err(_), path) => return Ok(cells::load_model(path)?.2.record),
+        (Err(_), path) => {
+            let (_, network, header) = cells::load_model(path)?;
+            // Files of earlier versions do not list their linear layers.
+            return Ok(ModelRecord {
+                linear: network.linear().to_vec(),
+                ..header.record
+            });
+        }
     };
     let survey = arch.survey(image_size, classes);
     Ok(ModelRecord {
@@ -159,28 +213,25 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         classes: (0..classes).map(|class| class.to_string()).collect(),
         norm: NormBanks::Single,
         parameters: survey.parameters,
-        macs: survey.macs,
+        macs: survey.macs(),
         layers: survey.layers,
+        linear: survey.linear,
         epoch: 0,
         imported: false,
+        deployed: None,
     })
 }
 
-fn print(record: &ModelRecord, as_json: bool) {
+fn print(record: &ModelRecord, profile: &Profile, link: Link, as_json: bool) {
     let (kept, total) = (record.kept(), record.total());
     let reduction = total as f64 / kept.max(1) as f64;
-    let cost = PrivateCost::of(kept, Link::default());
     if as_json {
         print_json(&json!({
             "model": record,
             "relus_kept": kept,
             "relus_total": total,
             "reduction": reduction,
-            "private_inference": {
-                "online_seconds": cost.seconds,
-                "online_bytes": cost.online_bytes,
-                "offline_bytes": cost.offline_bytes,
-            },
+            "private_inference": private::json(record, profile, link),
         }));
         return;
     }
@@ -209,10 +260,5 @@ fn print(record: &ModelRecord, as_json: bool) {
         record.parameters,
         record.macs
     );
-    outln!(
-        "private inference of the ReLUs (Delphi cost model): {:.2} s and {:.1} MB online, {:.2} GB offline",
-        cost.seconds,
-        cost.online_bytes as f64 / 1e6,
-        cost.offline_bytes as f64 / 1e9
-    );
+    private::print(record, profile, link);
 }
