@@ -147,14 +147,8 @@ impl Export {
     /// The branch that was named, or the only one.
     fn one_branch(&self, network: &Network) -> Result<Branch> {
         match (self.branch, network.spec().norm.branches()) {
-            (Some(branch), banks) if !branch.banks().all(|bank| banks.contains(&bank)) => {
-                let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
-                Err(Error::Usage(format!(
-                    "--branch {branch}: the model has only {}",
-                    names.join(", ")
-                )))
-            }
-            (Some(branch), _) | (None, &[branch]) => Ok(branch),
+            (Some(branch), _) => cells::check_branch(network, branch),
+            (None, &[branch]) => Ok(branch),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
                 Err(Error::Usage(format!(

@@ -5,7 +5,7 @@ use crate::eval::model_source::ModelKind;
 use crate::nn::Network;
 use crate::nn::model::{self, ModelHeader};
 use crate::run::difference::{in_run, open};
-use rlnet_suites::{CellRecord, CellSpec, TrainSpec};
+use rlnet_suites::{Branch, CellRecord, CellSpec, TrainSpec};
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -108,4 +108,20 @@ pub fn load_model(named: &Path) -> Result<(PathBuf, Network, ModelHeader)> {
         ))),
         Err(error) => Err(error),
     }
+}
+
+/// A branch that was named, when the network has it or the banks that it mixes.
+///
+/// # Errors
+/// When it has not.
+pub fn check_branch(network: &Network, branch: Branch) -> Result<Branch> {
+    let banks = network.spec().norm.branches();
+    if branch.banks().all(|bank| banks.contains(&bank)) {
+        return Ok(branch);
+    }
+    let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
+    Err(Error::Usage(format!(
+        "--branch {branch}: the model has only {}",
+        names.join(", ")
+    )))
 }

@@ -9,8 +9,8 @@ use rlnet_reports::write_records;
 use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{
-    Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, ModelRecord, NormBanks, Outcome,
-    Plan, Provenance, Suite, TrainSpec,
+    Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, LinearRecord, ModelRecord,
+    NormBanks, Outcome, Plan, Provenance, Suite, TrainSpec,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -325,9 +325,31 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
         layers: layers.collect(),
         epoch: spec.epochs,
         imported: false,
-        linear: Vec::new(),
+        linear: linear(),
         deployed: None,
     }
+}
+
+/// The linear layers of resnet8-w16, without its shortcuts.
+fn linear() -> Vec<LinearRecord> {
+    let layer = |(side, inner, columns, input): (u64, u64, u64, u64)| LinearRecord {
+        rows: side * side,
+        inner,
+        columns,
+        groups: 1,
+        input,
+    };
+    let layers = [
+        (32, 27, 16, 3_072),
+        (32, 144, 16, 16_384),
+        (32, 144, 16, 16_384),
+        (16, 144, 32, 16_384),
+        (16, 288, 32, 8_192),
+        (8, 288, 64, 8_192),
+        (8, 576, 64, 4_096),
+        (1, 64, 10, 64),
+    ];
+    layers.into_iter().map(layer).collect()
 }
 
 fn provenance(cell: &Cell, rows: u64) -> Provenance {

@@ -21,17 +21,9 @@ pub(super) fn arithmetic(
     global: &Global,
 ) -> Result<()> {
     let (file, network, header) = cells::load_model(named)?;
-    let banks = network.spec().norm.branches();
     let branch = match branch {
-        Some(branch) if !branch.banks().all(|bank| banks.contains(&bank)) => {
-            let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
-            return Err(Error::Usage(format!(
-                "--branch {branch}: the model has only {}",
-                names.join(", ")
-            )));
-        }
-        Some(branch) => branch,
-        None => banks[0],
+        Some(branch) => cells::check_branch(&network, branch)?,
+        None => network.spec().norm.branches()[0],
     };
     let dataset = dataset.unwrap_or(&header.dataset);
     let data = Prepared::load_test(dataset, &global.data_dir(), Some(limit))?;
