@@ -1,6 +1,6 @@
 //! The arithmetic that a two-party protocol computes in: fixed point in the ring of integers modulo 2^bits.
 //!
-//! Written `fixed:bits=64,frac=18,trunc=floor,relu=exact`. A value x is the integer round(x 2^frac), sums and
+//! Written `fixed:bits=64,frac=18,trunc=floor,relu=exact`. A value x is the integer x 2^frac towards zero, sums and
 //! products wrap, and each product, which has 2 frac fraction bits, is truncated to frac of them.
 
 use crate::error::{SuiteError, suggest};

@@ -3,7 +3,7 @@
 //! A cost is a sum over constants: a value for each unit of something that is counted in a network ([`Per`]). A
 //! profile is one file in `suites/published/protocols`; a link turns its bytes and rounds into time.
 
-use crate::cell::{LayerRecord, LinearRecord};
+use crate::cell::{LinearRecord, ModelRecord};
 use crate::error::{SuiteError, suggest};
 use crate::results::Source;
 use crate::words::words;
@@ -106,22 +106,20 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Of linear layers and ReLU layers.
-    pub fn of(linear: &[LinearRecord], layers: &[LayerRecord]) -> Self {
-        Self {
-            linear: linear.to_vec(),
-            relus: layers.iter().map(|layer| layer.kept).sum(),
+    /// Of a model as it is, and with every ReLU.
+    pub fn of(model: &ModelRecord) -> [Self; 2] {
+        let layers = &model.layers;
+        let own = Self {
+            linear: model.linear.clone(),
+            relus: model.kept(),
             relu_layers: layers.iter().filter(|layer| layer.kept > 0).count() as u64,
-        }
-    }
-
-    /// The same with every ReLU of these layers.
-    pub fn all_relus(&self, layers: &[LayerRecord]) -> Self {
-        Self {
-            linear: self.linear.clone(),
-            relus: layers.iter().map(LayerRecord::total).sum(),
+        };
+        let all = Self {
+            relus: model.total(),
             relu_layers: layers.len() as u64,
-        }
+            ..own.clone()
+        };
+        [own, all]
     }
 
     fn count(&self, per: Per) -> f64 {
@@ -138,7 +136,12 @@ impl Workload {
             Per::Output => layers(LinearRecord::outputs),
             Per::EncryptedFactor => layers(|layer| layer.groups * encrypted_factor(layer)),
             Per::EncryptedResult => {
-                layers(|layer| layer.groups * (layer.rows * layer.columns).div_ceil(SLOTS))
+                let results = |layer: &LinearRecord| match layer.rows {
+                    // A single row comes back unpacked, as half of a ciphertext (SPU's log of the head).
+                    1 => 0.5,
+                    rows => (layer.groups * (rows * layer.columns).div_ceil(SLOTS)) as f64,
+                };
+                self.linear.iter().map(results).sum()
             }
         }
     }

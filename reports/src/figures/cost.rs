@@ -11,8 +11,9 @@ use crate::error::ReportError;
 use crate::glossary::{ADVA, CA, PI, RELUS, WORST};
 use crate::metrics::{BranchPolicy, Measure};
 use crate::sections::{Place, Section, Show};
-use crate::tables::private::{end_to_end, profiles, workloads};
+use crate::tables::private::{end_to_end, profiles};
 use rlnet_suites::Profile;
+use rlnet_suites::protocol::Workload;
 
 const SHOWN: [Shown; 2] = [
     Shown::new("CA", Measure::Ca, BranchPolicy::Oracle),
@@ -100,7 +101,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
 
 /// The logarithm of what a network costs, seconds or MB.
 fn cost(analysis: &Analysis, profile: &Profile, by_seconds: bool, model: usize) -> Option<f64> {
-    let [own, _] = workloads(analysis.runs.models[model].record.as_ref()?);
+    let [own, _] = Workload::of(analysis.runs.models[model].record.as_ref()?);
     let (seconds, bytes) = end_to_end(profile, &own, analysis.private.link)?;
     Some(if by_seconds { seconds } else { bytes / 1e6 }.log10())
 }

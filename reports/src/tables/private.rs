@@ -6,8 +6,8 @@ use crate::error::ReportError;
 use crate::glossary::{PI, REDUCTION, RELUS};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
+use rlnet_suites::Profile;
 use rlnet_suites::protocol::{Link, Part, Phase, Workload};
-use rlnet_suites::{ModelRecord, Profile};
 
 /// The section.
 pub(crate) const BUYS: Section = Section {
@@ -28,13 +28,6 @@ pub(crate) const MEASURED: Section = Section {
 /// Why a profile's end is not there.
 const NO_LINEAR: &str =
     "the network's linear layers are not in its record (of an earlier version), or not in the profile";
-
-/// What a network asks of a protocol, and what it would ask with every ReLU.
-pub(crate) fn workloads(record: &ModelRecord) -> [Workload; 2] {
-    let own = Workload::of(&record.linear, &record.layers);
-    let all = own.all_relus(&record.layers);
-    [own, all]
-}
 
 /// Seconds and bytes of both phases, with linear layers: nothing where these are not known.
 pub(crate) fn end_to_end(profile: &Profile, work: &Workload, link: Link) -> Option<(f64, f64)> {
@@ -74,7 +67,7 @@ fn buys(analysis: &Analysis) -> Table {
     let models = analysis.runs.models.iter();
     let known = models.filter_map(|model| Some((model, model.record.as_ref()?)));
     let rows = known.flat_map(|(model, record)| {
-        let works = workloads(record);
+        let works = Workload::of(record);
         profiles
             .iter()
             .map(move |profile| row(model, profile, &works, link))
@@ -181,7 +174,7 @@ fn measured(analysis: &Analysis) -> Table {
             .iter()
             .find(|model| analysis.runs.is_file_of(model, &found.model))?;
         let modelled = Profile::find(&found.profile()).ok().and_then(|profile| {
-            let [own, all] = workloads(model.record.as_ref()?);
+            let [own, all] = Workload::of(model.record.as_ref()?);
             let work = found.computed(&own, &all);
             (!work.linear.is_empty()).then(|| profile.total(&work, Some(Phase::Online)).bytes())
         });

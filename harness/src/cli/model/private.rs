@@ -12,16 +12,9 @@ const PARTS: [(Phase, Part, &str); 4] = [
     (Phase::Online, Part::Relu, "online, ReLUs"),
 ];
 
-/// What a network asks for, and what it would ask for with every ReLU.
-fn workloads(record: &ModelRecord) -> [Workload; 2] {
-    let own = Workload::of(&record.linear, &record.layers);
-    let all = own.all_relus(&record.layers);
-    [own, all]
-}
-
 /// What a reduction divides: ReLUs, bytes online, bytes of both phases, and seconds of both where they are known.
 fn factors(record: &ModelRecord, profile: &Profile, link: Link) -> [(&'static str, f64); 4] {
-    let [own, all] = workloads(record);
+    let [own, all] = Workload::of(record);
     let ratio = |of: &dyn Fn(&Workload) -> f64| of(&all) / of(&own);
     let known = |known: bool, value: f64| if known { value } else { f64::NAN };
     let whole = profile.knows_linear_layers();
@@ -47,7 +40,7 @@ fn factors(record: &ModelRecord, profile: &Profile, link: Link) -> [(&'static st
 
 /// As JSON.
 pub(super) fn json(record: &ModelRecord, profile: &Profile, link: Link) -> Value {
-    let [own, _] = workloads(record);
+    let [own, _] = Workload::of(record);
     let said = |cost: Cost| json!({"cost": cost, "seconds_on_the_link": link.seconds(&cost)});
     let parts: Vec<Value> = PARTS
         .iter()
@@ -72,7 +65,7 @@ pub(super) fn json(record: &ModelRecord, profile: &Profile, link: Link) -> Value
 
 /// As text.
 pub(super) fn print(record: &ModelRecord, profile: &Profile, link: Link) {
-    let [own, _] = workloads(record);
+    let [own, _] = Workload::of(record);
     outln!(
         "private inference, modelled: {} ({}); {}",
         profile.title,
