@@ -2,5 +2,14 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    rlnet_test_support::declare(&["reference", "images", "slurm", "browser", "torch", "s3", "spu", "mount"]);
+    rlnet_test_support::declare(&[
+        "reference",
+        "images",
+        "slurm",
+        "browser",
+        "torch",
+        "s3",
+        "spu",
+        "mount",
+    ]);
 }
