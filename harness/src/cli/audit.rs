@@ -116,6 +116,16 @@ impl Audit {
             normalisation: self.mean.zip(self.std),
             logits: self.logits,
         };
-        Ok((name, ModelFile::read(ModelSource { path, adaptation }, None)?))
+        Ok((
+            name,
+            ModelFile::read(
+                ModelSource {
+                    path,
+                    adaptation,
+                    arithmetic: None,
+                },
+                None,
+            )?,
+        ))
     }
 }

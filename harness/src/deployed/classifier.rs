@@ -251,10 +251,10 @@ impl Pass for LoadPass<'_> {
     fn head(&mut self, layer: &Linear, xs: &Tensor) -> Tensor {
         let mean = xs.mean_dim([2_i64, 3].as_slice(), false, Kind::Float);
         self.seen(&mean);
-        let (weight, bias) = layer.parts();
-        let products = mean.matmul(&weight.detach().tr());
+        let (weight, bias) = layer.weights();
+        let products = mean.matmul(&weight.tr());
         self.seen(&products);
-        products + bias.detach()
+        products + bias
     }
 }
 
@@ -385,7 +385,7 @@ impl Pass for RingPass<'_> {
         let size = xs.size();
         let sum = xs.sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Int64);
         let mean = self.scale(&self.wrap(&sum), 1.0 / (size[2] * size[3]) as f64);
-        let (weight, bias) = layer.parts();
+        let (weight, bias) = layer.weights();
         let [weight, bias] = [weight, bias].map(|tensor| encoded(&tensor.to_device(Device::Cpu), self.fixed));
         let products = product(&mean, &weight.tr(), size[1], |a, b| a.matmul(b));
         let logits = self.truncate(products);

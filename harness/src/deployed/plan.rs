@@ -323,10 +323,10 @@ impl Pass for PlanPass<'_> {
 
     fn head(&mut self, layer: &Linear, xs: &Recorded) -> Recorded {
         let mean = xs.then(Operation::Mean, &[], [xs.shape[0], 1, 1]);
-        let (weight, bias) = layer.parts();
+        let (weight, bias) = layer.weights();
         let operation = Operation::Linear {
-            weight: mean.keep("weight", weight),
-            bias: mean.keep("bias", bias),
+            weight: mean.keep("weight", &weight),
+            bias: mean.keep("bias", &bias),
         };
         mean.then(operation, &[], [weight.size()[0] as u64, 1, 1])
     }

@@ -18,6 +18,12 @@ pub fn graph(source: &ModelSource, branch: Branch, side: i64, device: Device) ->
         Error::Incompatible(why) => Error::Incompatible(format!("{}: {why}", path.display())),
         other => other,
     };
+    if let Some(fixed) = source.arithmetic {
+        return Err(Error::Incompatible(format!(
+            "{}: bounds are of the network in floating point, not in {fixed}; leave --arithmetic out",
+            path.display()
+        )));
+    }
     match ModelKind::of(path) {
         ModelKind::Own => {
             let (network, _) = model::load(path, device)?;

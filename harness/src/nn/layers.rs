@@ -351,11 +351,6 @@ impl Linear {
         (self.weight.detach(), self.bias.detach())
     }
 
-    /// Weight `[to, from]` and bias `[to]`.
-    pub fn parts(&self) -> (&Tensor, &Tensor) {
-        (&self.weight, &self.bias)
-    }
-
     /// Multiply-accumulates of one image; also its number of classes times inputs.
     pub fn macs(&self) -> u64 {
         self.weight.numel() as u64
