@@ -10,12 +10,13 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::format;
+use crate::metrics::BranchPolicy;
 use crate::metrics::accuracy_count::by_image;
 use crate::metrics::compare::LEVEL;
 use crate::metrics::measured_on::Quantity;
 use crate::metrics::paired_tests::{McNemar, holm};
-use crate::metrics::{BranchPolicy, PrivateCost};
 use crate::runs::Runs;
+use crate::tables::private::online_bytes;
 use crate::tables::{Cell, Column, Kind, Table, Value};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{Condition, Literature};
@@ -237,13 +238,13 @@ fn row(analysis: &Analysis, at: usize, rank: &str, entry: &Entry) -> Vec<Cell> {
         _ => (0..4).map(|_| Cell::absent("no rows")).collect(),
     };
     let (relus, online) = match &model.record {
-        Some(record) => {
-            let cost = PrivateCost::of(record.kept(), analysis.link);
-            (
-                Cell::integer(record.kept()),
-                Cell::of(Value::Number(cost.online_bytes as f64 / 1e6)),
-            )
-        }
+        Some(record) => (
+            Cell::integer(record.kept()),
+            Cell::number(
+                online_bytes(record).map(|bytes| bytes / 1e6),
+                "the protocol's profile is damaged",
+            ),
+        ),
         None => (
             Cell::of(Value::Absent(model.without_record())),
             Cell::of(Value::Absent(model.without_record())),

@@ -6,8 +6,8 @@ use crate::error::ReportError;
 use crate::glossary::{PI, REDUCTION, RELUS};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
-use rlnet_suites::Profile;
-use rlnet_suites::protocol::{Link, Part, Phase, Workload};
+use rlnet_suites::protocol::{DEFAULT, Link, Part, Phase, Workload};
+use rlnet_suites::{ModelRecord, Profile};
 
 /// The section.
 pub(crate) const BUYS: Section = Section {
@@ -34,6 +34,13 @@ pub(crate) fn end_to_end(profile: &Profile, work: &Workload, link: Link) -> Opti
     let known = profile.knows_linear_layers() && !work.linear.is_empty();
     let total = profile.total(work, None);
     known.then(|| (link.seconds(&total), total.bytes()))
+}
+
+/// Bytes of the online phase under the protocol that is shown where none is named.
+pub(crate) fn online_bytes(record: &ModelRecord) -> Option<f64> {
+    let profile = Profile::find(DEFAULT).ok()?;
+    let [own, _] = Workload::of(record);
+    Some(profile.total(&own, Some(Phase::Online)).bytes())
 }
 
 /// The profiles that come with the program: sound, as a test says.
