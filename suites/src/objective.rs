@@ -79,6 +79,23 @@ words! {
         Steps = "steps",
         /// Along half a cosine, to zero.
         Cosine = "cosine",
+        /// In a line up to `lr` at the end of the warm-up, and down to zero, a rate a step (Smith and
+        /// Topin, 2018, in the form of Wong et al., ICLR 2020).
+        OneCycle = "one-cycle",
+    }
+}
+
+words! {
+    /// Which average of the weights a stage hands on.
+    #[derive(Default)]
+    pub enum Average, "average" {
+        /// None: the weights of the selected epoch.
+        #[default]
+        None = "none",
+        /// Exponential, after every step.
+        Ema = "ema",
+        /// Equal weights of the ends of epochs (stochastic weight averaging).
+        Swa = "swa",
     }
 }
 

@@ -365,7 +365,11 @@ impl Profile {
                 return Err(bad(format!("no source `{key}`")));
             }
         }
-        if let Some(constant) = profile.cost.iter().find(|constant| !(constant.value >= 0.0)) {
+        if let Some(constant) = profile
+            .cost
+            .iter()
+            .find(|constant| constant.value.is_nan() || constant.value < 0.0)
+        {
             return Err(bad(format!("a cost of {} is no cost", constant.value)));
         }
         Ok(profile)

@@ -4,7 +4,7 @@ use crate::branch::NormBanks;
 use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Inner};
+use crate::objective::{Augmentation, Average, Inner};
 use crate::plan::find;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
@@ -166,6 +166,17 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
     if spec.stage == Stage::Snl && spec.select != Select::Last {
         let why = format!("of `{name}`: an snl stage hands on its last epoch, the one that meets the budget");
         return refuse("select", &"clean or mean", why);
+    }
+    if spec.stage == Stage::Snl && spec.average != Average::None {
+        let why = format!("of `{name}`: an snl stage hands on its last weights, whose slopes are its mask");
+        return refuse("average", &spec.average.name(), why);
+    }
+    if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) && spec.average != Average::None {
+        let why = format!(
+            "of `{name}`: {} moves running statistics twice, so they cannot be estimated anew",
+            Quirk::NormedStages
+        );
+        return refuse("average", &spec.average.name(), why);
     }
     if spec.stage == Stage::Snl && (spec.granularity, spec.score) != Default::default() {
         let why = format!("of `{name}`: an snl stage chooses single units by their slopes");
@@ -352,6 +363,7 @@ mod tests {
             ("train.snl.with.select=clean", "last epoch"),
             ("train.snl.with.granularity=channel", "single units"),
             ("train.snl.with.lasso=-1", "from 0 to"),
+            ("train.snl.with.average=ema", "last weights"),
             ("train.snl-student.with.quirks=[\"B23\"]", "must agree"),
             ("train.senet-teacher.with.augmentation=pixmix", "no view"),
         ] {
@@ -382,6 +394,45 @@ mod tests {
         let set = "train.rlnet.imported={path=\"a\",blake3=\"b\"}";
         let error = trained(&[set], "rlnet").expect_err("a mask stage").to_string();
         assert!(error.contains("in place of mask"), "{error}");
+    }
+
+    #[test]
+    fn one_cycle_rises_and_falls_in_lines_and_a_warm_up_rises_to_the_schedule() {
+        let text = crate::catalog::find("demo").expect("the demo suite");
+        let of = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+            suite.resolve(&suite.train[0], &[]).expect("a stage")
+        };
+        let cycle = of(&[
+            "train.teacher.with.epochs=10",
+            "training.lr=0.2",
+            "training.schedule=one-cycle",
+            "training.warmup=0.4",
+        ]);
+        for (epoch, done, lr) in [
+            (1, 0.0, 0.0),
+            (3, 0.0, 0.1),
+            (5, 0.0, 0.2),
+            (8, 0.0, 0.1),
+            (10, 1.0, 0.0),
+        ] {
+            assert!((cycle.lr_in(epoch, done) - lr).abs() < 1e-12, "{epoch} {done}");
+        }
+        let warm = of(&[
+            "train.teacher.with.epochs=10",
+            "training.lr=0.2",
+            "training.warmup=0.2",
+        ]);
+        for (epoch, done, lr) in [
+            (1, 0.5, 0.05),
+            (2, 0.5, 0.15),
+            (3, 0.0, 0.2),
+            (6, 0.9, 0.2),
+            (8, 0.0, 0.02),
+        ] {
+            assert!((warm.lr_in(epoch, done) - lr).abs() < 1e-12, "{epoch} {done}");
+        }
     }
 
     #[test]

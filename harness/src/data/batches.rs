@@ -39,6 +39,8 @@ pub struct ViewSpec {
     /// How many leading images of a batch get an AugMix view, given the batch's length (half of
     /// them in dual-norm training). Values above the length mean all.
     pub augmix_count: fn(usize) -> usize,
+    /// Side in pixels of the square that is set to zero in every view, 0 for none.
+    pub cutout: usize,
 }
 
 /// One batch of views, un-normalised, in `[0, 1]`.
@@ -143,6 +145,48 @@ fn prepare(split: &Split, places: &[usize], spec: &ViewSpec) -> Batch {
     }
 }
 
+/// The square of an image that cutout sets to zero: its centre is any pixel, what is beyond the image is cut off
+/// (DeVries and Taylor, 2017).
+#[derive(Clone, Copy)]
+struct Square {
+    size: usize,
+    rows: (usize, usize),
+    columns: (usize, usize),
+}
+
+impl Square {
+    fn draw(spec: &ViewSpec, size: usize, index: u32) -> Self {
+        let mut rng = KeyedRng::new(spec.seed, "cutout", &[u64::from(spec.epoch), u64::from(index)]);
+        let mut span = || {
+            let centre = rng.below(size as u64) as usize;
+            let from = centre.saturating_sub(spec.cutout / 2);
+            (from, (centre + spec.cutout.div_ceil(2)).min(size))
+        };
+        Self {
+            size,
+            rows: span(),
+            columns: span(),
+        }
+        .or_nothing(spec.cutout)
+    }
+
+    fn or_nothing(self, side: usize) -> Self {
+        if side == 0 {
+            Self { rows: (0, 0), ..self }
+        } else {
+            self
+        }
+    }
+
+    /// Sets it to zero in a picture, `[size, size, 3]`.
+    fn clear(self, view: &mut [u8]) {
+        for y in self.rows.0..self.rows.1 {
+            let row = y * self.size;
+            view[(row + self.columns.0) * 3..(row + self.columns.1) * 3].fill(0);
+        }
+    }
+}
+
 /// Writes the views of one image.
 fn views(split: &Split, place: usize, spec: &ViewSpec, clean: &mut [f32], mixed: Option<&mut [f32]>) {
     let (image, index) = (split.image(place), split.indices[place]);
@@ -153,11 +197,14 @@ fn views(split: &Split, place: usize, spec: &ViewSpec, clean: &mut [f32], mixed:
     let shared = crop("crop");
     let mut view = vec![0; image.len()];
     shared.apply(image, split.size, &mut view);
+    let square = Square::draw(spec, split.size, index);
+    square.clear(&mut view);
     to_chw(&view, clean);
     if let Some(out) = mixed {
         // With the same crop a second clean view would be the first.
         if !spec.shared_crop || spec.augmentation == Augmentation::None {
             crop("crop.augmix").apply(image, split.size, &mut view);
+            square.clear(&mut view);
         }
         let key = [u64::from(spec.epoch), u64::from(index)];
         let rng = |purpose| KeyedRng::new(spec.seed, purpose, &key);
@@ -186,7 +233,23 @@ mod tests {
         augmentation: Augmentation::Augmix,
         shared_crop: true,
         augmix_count: |n| n,
+        cutout: 0,
     };
+
+    #[test]
+    fn cutout_clears_one_square_of_every_view_and_nothing_else() {
+        let whole = by_index(SPEC);
+        let mut cleared = 0;
+        for (index, (_, clean, _)) in by_index(ViewSpec { cutout: 8, ..SPEC }) {
+            let before = &whole[&index].1;
+            let changed = clean.iter().zip(before).filter(|(now, was)| now != was);
+            assert!(changed.clone().all(|(now, _)| *now == 0.0), "image {index}");
+            // A square of 8 x 8 on three channels, less what lies beyond the image.
+            assert!(changed.count() <= 3 * 64, "image {index}");
+            cleared += clean.iter().zip(before).filter(|(now, was)| now != was).count();
+        }
+        assert!(cleared > 60 * 3 * 16, "{cleared}");
+    }
 
     fn images() -> Arc<Split> {
         // Official positions that are not places, as after a holdout.

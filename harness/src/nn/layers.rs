@@ -7,7 +7,8 @@ use tch::{Kind, Tensor, no_grad_guard};
 
 /// Batch norm's constants in every network of the method (PyTorch's defaults).
 const EPS: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
+/// Share of a batch's statistics in the running ones after its pass.
+pub const MOMENTUM: f64 = 0.1;
 
 /// How a forward pass treats batch norm.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,17 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.log_softmax(-1, logits.kind()).nll_loss(labels)
 }
 
+/// Cross entropy to labels of which a share `smoothing` is spread evenly over all classes (PyTorch's
+/// `label_smoothing`).
+pub fn smooth_cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
+    let hard = cross_entropy(logits, labels);
+    if smoothing == 0.0 {
+        return hard;
+    }
+    let even = -logits.log_softmax(-1, logits.kind()).mean(logits.kind());
+    hard * (1.0 - smoothing) + even * smoothing
+}
+
 /// `T² / N * Σ p_t (log p_t - log p_s)`, both softened by the temperature `T`
 /// (Hinton et al., 2015). The teacher is the target and a constant.
 pub fn distillation(student: &Tensor, teacher: &Tensor, temperature: f64) -> Tensor {
@@ -114,6 +125,17 @@ fn mean_or_sum(terms: Vec<Tensor>, mean: bool) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn smooth_labels_worked_by_hand() {
+        // log p = ln 1/2, ln 1/4, ln 1/4: 0.7 * ln 2 + 0.3 * (ln 2 + 2 ln 4) / 3.
+        let logits = Tensor::from_slice(&[0.5_f64, 0.25, 0.25]).log().reshape([1, 3]);
+        let label = Tensor::from_slice(&[0_i64]);
+        let ln2 = std::f64::consts::LN_2;
+        let want = 0.7 * ln2 + 0.3 * (ln2 + 4.0 * ln2) / 3.0;
+        let got = smooth_cross_entropy(&logits, &label, 0.3).double_value(&[]);
+        assert!((got - want).abs() < 1e-12, "{got} against {want}");
+    }
 
     #[test]
     fn jensen_shannon_of_predictions_worked_by_hand() {

@@ -1,6 +1,7 @@
 //! The three stages of the method, and the baselines, through one loop.
 
 pub mod adam;
+mod average;
 pub mod curves;
 pub mod dialect;
 pub mod loss;

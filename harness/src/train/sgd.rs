@@ -9,7 +9,8 @@ use crate::nn::params::Params;
 use std::ops::Range;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// `v <- momentum * v + (g + decay * p)`, `p <- p - lr * v` (PyTorch's SGD without Nesterov).
+/// `v <- momentum * v + (g + decay * p)`, `p <- p - lr * v`, with Nesterov's momentum
+/// `p <- p - lr * (g + decay * p + momentum * v)` (PyTorch's SGD).
 #[derive(Debug)]
 pub struct Sgd {
     slots: Vec<Slot>,
@@ -19,6 +20,8 @@ pub struct Sgd {
     velocities: Tensor,
     momentum: f64,
     decay: f64,
+    /// Nesterov's form of momentum.
+    pub nesterov: bool,
 }
 
 /// One trainable tensor and its place in the whole.
@@ -83,6 +86,7 @@ impl Sgd {
             velocities,
             momentum,
             decay,
+            nesterov: false,
         }
     }
 
@@ -101,7 +105,11 @@ impl Sgd {
             let total = of(&self.gradients) + &params * self.decay;
             let _ = velocities.g_mul_scalar_(self.momentum);
             let _ = velocities.g_add_(&total);
-            let _ = params.g_sub_(&(&velocities * lr));
+            if self.nesterov {
+                let _ = params.g_sub_(&((total + &velocities * self.momentum) * lr));
+            } else {
+                let _ = params.g_sub_(&(&velocities * lr));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A stage from its first epoch, or from where it was cut off, to its last.
 
 use super::adam::Adam;
+use super::average::{WeightAverage, with_average};
 use super::dialect;
 use super::mask_update::{fewer_slopes, first_mask, next_mask, slopes_of, units_to_keep};
 use super::optimizer::Optimizer;
@@ -217,7 +218,9 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         let slopes = slopes.insert(slopes_of(input.spec, &mut network)?);
         Optimizer::Adam(Adam::new(network.params(), &slopes.named(), decay))
     } else {
-        Optimizer::Sgd(Sgd::new(network.params(), input.spec.momentum, decay))
+        let mut sgd = Sgd::new(network.params(), input.spec.momentum, decay);
+        sgd.nesterov = input.spec.nesterov;
+        Optimizer::Sgd(sgd)
     };
     Ok(StageState {
         header: StageHeader {
@@ -227,6 +230,7 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         },
         network,
         optimizer,
+        average: WeightAverage::default(),
         slopes,
         best: Vec::new(),
         best_mask: None,
@@ -276,7 +280,16 @@ fn one_epoch(
     let mut measured = vec![("lr".to_owned(), spec.lr_at(number))];
     measured.extend(next_mask(spec, state, &scores, keep)?);
     measured.extend(fewer_slopes(input, state, progress)?);
-    let accuracies = validated(input, state)?;
+    state.average.after_epoch(spec, &state.network, number);
+    let accuracies = with_average(input, state, |state| {
+        let accuracies = validated(input, state)?;
+        let score = score(spec, &accuracies, input.network.norm);
+        // Ties go to the later epoch, as in the reference.
+        if spec.select == Select::Last || score >= state.header.best_score {
+            state.keep_best(number, score);
+        }
+        Ok(accuracies)
+    })?;
     for accuracy in &accuracies {
         measured.push((format!("validation/clean/{}", accuracy.branch), accuracy.clean));
         if let Some(adversarial) = accuracy.adversarial {
@@ -297,11 +310,6 @@ fn one_epoch(
     ));
     state.header.epoch = number;
     state.header.seconds += seconds;
-    let score = score(spec, &accuracies, input.network.norm);
-    // Ties go to the later epoch, as in the reference.
-    if spec.select == Select::Last || score >= state.header.best_score {
-        state.keep_best(score);
-    }
     let mut points = means.points(number);
     points.extend(measured.into_iter().map(|(metric, value)| CurvePoint {
         epoch: number,
@@ -322,6 +330,7 @@ pub fn views(spec: &TrainSpec, epoch: u32) -> ViewSpec {
         augmentation: spec.augmentation,
         shared_crop: !spec.has(Quirk::OwnAugmixCrop),
         augmix_count: dialect::augmix_count(spec),
+        cutout: spec.cutout,
     }
 }
 
@@ -332,7 +341,7 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
     let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
     let uncounted = Passes::default();
-    let step = Step {
+    let mut step = Step {
         spec,
         network: &state.network,
         teacher: input.teacher,
@@ -341,10 +350,14 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
         lr: spec.lr_at(number),
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
+    let in_epoch = input.train.len().div_ceil(spec.batch).max(1) as f64;
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for batch in epoch(Arc::clone(&input.train), views(spec, number)).skip(at.steps) {
+        step.lr = spec.lr_in(number, (at.steps as f64 + 0.5) / in_epoch);
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
         at.steps += 1;
+        let place = (f64::from(number - 1) + at.steps as f64 / in_epoch) / f64::from(spec.epochs);
+        state.average.after_step(spec, &state.network, place);
         progress.advance(batch.len() as u64, || {
             let loss = at.means.mean("loss/total").unwrap_or_default();
             format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)

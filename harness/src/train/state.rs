@@ -1,6 +1,7 @@
 //! The state of a stage between epochs, or between two steps of one: all that a resume needs
 //! to go on exactly.
 
+use super::average::WeightAverage;
 use super::curves::EpochMeans;
 use super::optimizer::Optimizer;
 use super::passes::Passes;
@@ -43,6 +44,9 @@ pub struct StageHeader {
     /// Updates made by the optimiser, where the next one depends on their number.
     #[serde(default)]
     pub updates: u64,
+    /// Updates of the average of weights.
+    #[serde(default)]
+    pub averaged: u64,
     /// The lasso's weight of a stage `snl`, its bits, and the fewest ReLUs it left so far.
     #[serde(default)]
     pub lasso: (u64, u64),
@@ -123,6 +127,8 @@ pub struct StageState {
     pub network: Network,
     /// The optimiser.
     pub optimizer: Optimizer,
+    /// The average of the weights, where the stage hands one on.
+    pub average: WeightAverage,
     /// The units' slopes, of a stage `snl`.
     pub slopes: Option<Slopes>,
     /// Weights of the best epoch, in the order of the network's tensors.
@@ -138,10 +144,10 @@ pub struct StageState {
 }
 
 impl StageState {
-    /// Remembers the network's present weights as the best.
-    pub fn keep_best(&mut self, score: f64) {
+    /// Remembers the network's present weights as the best, of an epoch that ends.
+    pub fn keep_best(&mut self, epoch: u32, score: f64) {
         let _guard = no_grad_guard();
-        self.header.best_epoch = self.header.epoch;
+        self.header.best_epoch = epoch;
         self.header.best_score = score;
         self.best = self
             .network
@@ -176,6 +182,7 @@ impl StageState {
         let mut tensors = Tensors::default();
         tensors.put_network("param/", &self.network);
         self.optimizer.save(&mut tensors);
+        self.average.save(&mut tensors, &self.network);
         if let Some(slopes) = &self.slopes {
             slopes.save(&mut tensors);
         }
@@ -195,6 +202,7 @@ impl StageState {
         let mut header = self.header.clone();
         (header.steps, header.means) = (0, BTreeMap::new());
         header.updates = self.optimizer.steps();
+        header.averaged = self.average.updates;
         if let Some(slopes) = &self.slopes {
             header.lasso = (slopes.lasso.to_bits(), slopes.fewest);
         }
@@ -230,6 +238,7 @@ impl StageState {
         let _guard = no_grad_guard();
         tensors.get_network("param/", &self.network)?;
         self.optimizer.load(&tensors, header.updates)?;
+        self.average.load(&tensors, &self.network, header.averaged)?;
         let layers = self.network.layers().len();
         if header.best_epoch > 0 {
             self.best = self

@@ -2,7 +2,7 @@
 
 use super::curves::EpochMeans;
 use super::dialect;
-use super::loss::{self, cross_entropy, distillation, jensen_shannon, mean, pram};
+use super::loss::{self, distillation, jensen_shannon, mean, pram, smooth_cross_entropy};
 use super::optimizer::Optimizer;
 use super::passes::{Counted, Passes};
 use super::score::Scores;
@@ -107,7 +107,8 @@ impl Step<'_> {
         let ce = if self.spec.trades > 0.0 {
             self.trades(&roles)
         } else {
-            let term = |role: &Role| cross_entropy(&role.output.logits, &role.labels);
+            let smoothing = self.spec.label_smoothing;
+            let term = |role: &Role| smooth_cross_entropy(&role.output.logits, &role.labels, smoothing);
             mean(self.judged(&roles).map(term).collect())
         };
         let mut total = &ce * self.spec.gamma;
@@ -160,6 +161,17 @@ impl Step<'_> {
             means.add(&format!("train/accuracy/{}", role.view.name()), &accuracy, n);
         }
         Ok(())
+    }
+
+    /// The roles' forward passes alone, which move the running statistics of their banks.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    pub fn pass(&self, batch: &Batch) -> Result<()> {
+        let device = self.network.params().device();
+        let (clean, labels) = (batch.clean_tensor(device), batch.labels_tensor(device));
+        let taught = self.teach(&clean);
+        self.roles(batch, &clean, &labels, taught.as_ref()).map(drop)
     }
 
     /// The roles that cross entropy and distillation see.

@@ -85,8 +85,26 @@ section! {
 impl TrainSpec {
     /// The learning rate of a 1-based epoch: divided by 10 for every milestone strictly
     /// passed (reference: 150, 180 and 210 of 240 epochs), or along a cosine that would be zero
-    /// after the last epoch.
+    /// after the last epoch. Where it changes within an epoch, that of the middle.
     pub fn lr_at(&self, epoch: u32) -> f64 {
+        self.lr_in(epoch, 0.5)
+    }
+
+    /// The learning rate inside a 1-based epoch, of which a share is done.
+    pub fn lr_in(&self, epoch: u32, done: f64) -> f64 {
+        let place = (f64::from(epoch.saturating_sub(1)) + done) / f64::from(self.epochs.max(1));
+        let rises = place < self.warmup;
+        match self.schedule {
+            _ if rises => self.lr_of_epoch(epoch) * place / self.warmup,
+            Schedule::OneCycle => self.lr * (1.0 - place) / (1.0 - self.warmup),
+            _ => self.lr_of_epoch(epoch),
+        }
+    }
+
+    fn lr_of_epoch(&self, epoch: u32) -> f64 {
+        if self.schedule == Schedule::OneCycle {
+            return self.lr;
+        }
         if self.schedule == Schedule::Cosine {
             let done = f64::from(epoch.saturating_sub(1)) / f64::from(self.epochs.max(1));
             return self.lr * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;

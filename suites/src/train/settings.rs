@@ -8,7 +8,7 @@ use crate::branch::NormBanks;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{
-    Augmentation, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score, is_default,
+    Augmentation, Average, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score, is_default,
 };
 use crate::settings::{Fallback, Kind::*, Setting, written};
 use crate::view::View;
@@ -27,6 +27,9 @@ const ATTENTION: [View; 2] = [View::Clean, View::Augmix];
 
 /// The inner attack of a stage that names none: the paper's.
 pub(crate) const INNER_ATTACK: &str = "pgd:steps=7";
+
+/// Share of the past in an exponential average of weights.
+const AVERAGE_DECAY: f64 = 0.999;
 
 /// Temperature of distillation, also in the inner attack (the reference).
 pub const TEMPERATURE: f64 = 4.0;
@@ -217,13 +220,19 @@ stage_settings! {
             "learning rate before any milestone (the reference's README; SNL's code)";
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: Schedule, Words(Schedule::WORDS), [AfterSnl => Schedule::Cosine, Always => Schedule::Steps],
-            "how the rate falls: at milestones, or along half a cosine to zero";
+            "how the rate falls: at milestones, along half a cosine to zero, or up and down in lines";
+        #[serde(default, skip_serializing_if = "is_default")]
+        warmup: f64, Number(Bounds::under(1.0)), [Always => 0.0],
+            "share of the training in which the rate rises from zero in a line (Goyal et al., 2017); the reference has none";
         // Milestones 150, 180, 210 of 240 epochs; the mask stage's 150 epochs never pass one.
         milestones: Vec<f64>, Numbers(Bounds::from_to(0.0, 1.0)),
             [Teacher | Student => vec![0.625, 0.75, 0.875], Always => Vec::new()],
             "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)";
         momentum: f64, Number(Bounds::under(1.0)), [Always => 0.9],
-            "momentum of SGD, no Nesterov (the reference)";
+            "momentum of SGD (the reference)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        nesterov: bool, Flag, [Always => false],
+            "Nesterov's momentum (PyTorch's form); the reference has none";
         weight_decay: f64, Number(Bounds::from_to(0.0, 1.0)), [Snl => 0.0, Always => 5e-4],
             "L2 penalty on every parameter, norms and biases too (the reference)";
         // SENet's natural fine-tuning weighs the labels less (README: 0.1 on CIFAR-10).
@@ -256,6 +265,21 @@ stage_settings! {
         #[serde(default, skip_serializing_if = "is_default")]
         augmentation: Augmentation, Words(Augmentation::WORDS), [Always => Augmentation::Augmix],
             "what makes the images of the role augmix (docs/method/augmentation.md)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        cutout: usize, Whole(0, Some(1024)), [Always => 0],
+            "side in pixels of a square that is set to zero in each training image, 0 is off (DeVries and Taylor, 2017)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        label_smoothing: f64, Number(Bounds::under(1.0)), [Always => 0.0],
+            "share of a label that is spread over all classes (Szegedy et al., CVPR 2016), not in inner attacks";
+        #[serde(default, skip_serializing_if = "is_default")]
+        average: Average, Words(Average::WORDS), [Always => Average::None],
+            "average of the weights that is validated and handed on, its batch-norm statistics estimated anew";
+        #[serde(default = "average_decay", skip_serializing_if = "is_usual_decay")]
+        average_decay: f64, Number(Bounds::under(1.0)), [Always => AVERAGE_DECAY],
+            "share of the past in an exponential average (Gowal et al., 2020: 0.995; FastAT Benchmark: 0.999)";
+        #[serde(default, skip_serializing_if = "is_default")]
+        average_from: f64, Number(Bounds::under(1.0)), [Always => 0.0],
+            "share of the training after which averaging begins";
         #[serde(default, skip_serializing_if = "is_default")]
         score: Score, Words(Score::WORDS), [Always => Score::Own],
             "how the mask stage scores units; `own` is the reference's";
@@ -326,6 +350,14 @@ impl TrainSpec {
 /// Every setting ends its rows with one that holds for any stage, which a test sees to.
 fn without_default(key: &str) -> SuiteError {
     SuiteError::value("setting", key, "it has no default in this stage; write it")
+}
+
+fn average_decay() -> f64 {
+    AVERAGE_DECAY
+}
+
+fn is_usual_decay(decay: &f64) -> bool {
+    *decay == AVERAGE_DECAY
 }
 
 fn attention() -> Vec<View> {

@@ -59,6 +59,17 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
             &["train.mask.with.score=averaged", "train.mask.allocation=measured"],
         ),
         ("rlnet", &[]),
+        (
+            "teacher",
+            &[
+                "training.average=ema",
+                "training.nesterov=true",
+                "training.schedule=one-cycle",
+                "training.warmup=0.3",
+                "training.label_smoothing=0.2",
+                "training.cutout=8",
+            ],
+        ),
     ]
     .into_iter()
     .enumerate()
