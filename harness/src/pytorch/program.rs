@@ -171,7 +171,7 @@ impl Program {
                 }
                 _ => Constant::Nothing,
             },
-            Value::Nothing | Value::Storage(_) | Value::Global(_) => Constant::Nothing,
+            Value::Nothing | Value::Bytes(_) | Value::Storage(_) | Value::Global(_) => Constant::Nothing,
         })
     }
 
