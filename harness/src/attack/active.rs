@@ -5,6 +5,7 @@
 //! attack sees the images that stand as one [`Target`].
 
 use super::{Objective, Target};
+use crate::error::Result;
 use std::ops::Deref;
 use tch::{Device, Kind, Tensor};
 
@@ -117,6 +118,29 @@ impl<'a> ActiveRows<'a> {
     /// Puts values `[M, ...]` in their places among the batch's `[N, ...]`.
     pub(super) fn scatter(&self, values: &Tensor, batch: &Tensor) {
         let _ = batch.shallow_clone().index_copy_(0, &self.rows, values);
+    }
+
+    /// Values `[M, ...]` in their places among the batch's, the others zero: `[N, ...]`.
+    pub(super) fn spread(&self, values: &Tensor) -> Tensor {
+        let mut shape = values.size();
+        shape[0] = self.points.size()[0];
+        let batch = Tensor::zeros(shape, (values.kind(), values.device()));
+        self.scatter(values, &batch);
+        batch
+    }
+
+    /// A search of the flagged images (`[M]` bool) alone; who leaves it leaves here.
+    pub(super) fn only(&mut self, flags: &Tensor, run: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let mut part = self.again();
+        part.leave(&flags.logical_not(), &mut []);
+        if part.is_empty() {
+            return Ok(());
+        }
+        let before = part.flags();
+        run(&mut part)?;
+        let gone = before.logical_and(&part.flags().logical_not());
+        self.leave(&self.gather(&gone), &mut []);
+        Ok(())
     }
 
     /// Hands these points `[M, 3, H, W]` on.

@@ -6,10 +6,16 @@ use super::target::Target;
 use super::{Attack, Objective, dispatch};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::autoattack::AutoAttack;
+use rlnet_suites::attack::autoattack::{AutoAttack, AutoAttackPlus};
 use tch::{Tensor, no_grad_guard};
 
 impl Attack for AutoAttack {
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
+        union(&spec.parts()?, target)
+    }
+}
+
+impl Attack for AutoAttackPlus {
     fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
         union(&spec.parts()?, target)
     }
@@ -27,7 +33,7 @@ fn union(stages: &[AttackSpec], target: &Target<'_>) -> Result<Tensor> {
         }
         let made = dispatch(stage, &active, None)?;
         let _guard = no_grad_guard();
-        let fooled = active.fooled(&active.logits(&made)?);
+        let fooled = active.verdict(&made)?;
         active.broken(&fooled, stage.name());
         active.settle(&fooled, &made);
     }
@@ -125,9 +131,43 @@ mod tests {
         let spec: AttackSpec = "autoattack".parse().expect("a name");
         let error = run(&spec, &target(&model, &x, &labels, 0, 2), None).expect_err("three classes");
         assert!(error.to_string().contains("4 classes"), "{error}");
-        let error = "autoattack:norm=l1"
-            .parse::<AttackSpec>()
-            .expect_err("no Square there");
-        assert!(error.to_string().contains("no L1 form"), "{error}");
+    }
+
+    /// Each of AutoAttack's runs is one of AutoAttack+'s, whatever the number of classes is.
+    #[test]
+    fn autoattack_plus_breaks_what_autoattack_breaks() {
+        const N: i64 = 16;
+        for (classes, norm, eps) in [
+            (5, "linf", 0.012),
+            (13, "linf", 0.01),
+            (12, "l2", 0.06),
+            (5, "l1", 0.2),
+        ] {
+            let model = Linear::random(classes, 3 * 3 * 4);
+            let (x, labels) = images(&model, N, 3, 4);
+            let flags = |text: String| -> Vec<bool> {
+                let spec: AttackSpec = text.parse().expect("an attack");
+                let mut parts = spec.parts().expect("parts");
+                for part in &mut parts {
+                    for few in [("steps", "12"), ("queries", "30")] {
+                        *part = part.with(few.0, few.1).unwrap_or_else(|_| part.clone());
+                    }
+                }
+                let target = target(&model, &x, &labels, 0, N);
+                let made = union(&parts, &target).expect("points");
+                Vec::try_from(target.fooled(&target.logits(&made).expect("logits"))).expect("flags")
+            };
+            let plain = flags(format!("autoattack:norm={norm},eps={eps}"));
+            let plus = flags(format!("autoattack+:norm={norm},eps={eps}"));
+            assert!(
+                plain.iter().zip(&plus).all(|(plain, plus)| *plus || !*plain),
+                "{plain:?} {plus:?}"
+            );
+            let broken = plain.iter().filter(|broken| **broken).count();
+            assert!(
+                (2..16).contains(&broken),
+                "{classes} {norm}: {broken} of 16 broken shows nothing"
+            );
+        }
     }
 }

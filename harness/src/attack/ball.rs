@@ -27,6 +27,18 @@ pub fn length(delta: &Tensor, norm: Norm) -> Tensor {
             .sum_dim_intlist(over.as_slice(), false, Kind::Float)
             .sqrt(),
         Norm::L1 => flat.abs().sum_dim_intlist(over.as_slice(), false, Kind::Float),
+        Norm::L0 => flat
+            .not_equal(0.0)
+            .sum_dim_intlist(over.as_slice(), false, Kind::Float),
+    }
+}
+
+/// The norm in which a gradient's length says how far a linear function moves for a step of unit length.
+pub fn dual(norm: Norm) -> Norm {
+    match norm {
+        Norm::Linf => Norm::L1,
+        Norm::L2 => Norm::L2,
+        Norm::L1 | Norm::L0 => Norm::Linf,
     }
 }
 
@@ -112,7 +124,7 @@ pub fn ascent(gradient: &Tensor, norm: Norm) -> Tensor {
     match norm {
         Norm::Linf => gradient.sign(),
         Norm::L2 => gradient / (per_image(&length(gradient, Norm::L2)) + TINY),
-        Norm::L1 => {
+        Norm::L1 | Norm::L0 => {
             let flat = gradient.flatten(1, -1);
             let count = ((flat.size()[1] as f64 * L1_SHARE).ceil() as i64).max(1);
             let least = flat.abs().topk(count, 1, true, true).0.narrow(1, count - 1, 1);
@@ -136,30 +148,37 @@ fn l1_ball_and_box(delta: &Tensor, images: &Tensor, eps: &Tensor) -> Tensor {
     let size = u.abs();
     let room = u.gt(0.0).to_kind(Kind::Double) - &x;
     let room = room.abs().minimum(&size);
+    let threshold = soft_threshold(&size, &room, eps);
+    let shrunk = (&size - &threshold).clamp_min(0.0).minimum(&room);
+    (u.sign() * shrunk).to_kind(delta.kind()).reshape(delta.size())
+}
+
+/// The smallest `t >= 0` `[N, 1]` with `sum min(max(size_i - t, 0), room_i) <= eps`, in double precision:
+/// sizes and rooms `[N, values]`, no room larger than its size.
+pub(super) fn soft_threshold(size: &Tensor, room: &Tensor, eps: &Tensor) -> Tensor {
     let sum = |d: &Tensor| d.sum_dim_intlist([1_i64].as_slice(), true, Kind::Double);
-    let mut low = Tensor::zeros([u.size()[0], 1], (Kind::Double, u.device()));
+    let mut low = Tensor::zeros([size.size()[0], 1], (Kind::Double, size.device()));
     let mut high = size.amax([1_i64].as_slice(), true);
     let mut threshold = low.copy();
     // Inside already, or found: such an image's threshold stays, whatever the others need.
-    let mut found = sum(&room).le_tensor(eps);
+    let mut found = sum(room).le_tensor(eps);
     for _ in 0..ROUNDS {
         if found.all().int64_value(&[]) == 1 {
             break;
         }
-        let left = &size - &threshold;
-        let excess = sum(&left.clamp_min(0.0).minimum(&room)) - eps;
+        let left = size - &threshold;
+        let excess = sum(&left.clamp_min(0.0).minimum(room)) - eps;
         found = found.logical_or(&excess.abs().le_tensor(&(eps * CLOSE)));
         let over = excess.gt(0.0);
         low = threshold.where_self(&over, &low);
         high = high.where_self(&over, &threshold);
-        let sloping = left.gt(0.0).logical_and(&left.lt_tensor(&room));
+        let sloping = left.gt(0.0).logical_and(&left.lt_tensor(room));
         let newton = &threshold + excess / sum(&sloping.to_kind(Kind::Double));
         let inside = newton.gt_tensor(&low).logical_and(&newton.lt_tensor(&high));
         let next = newton.where_self(&inside, &((&low + &high) * 0.5));
         threshold = threshold.where_self(&found, &next);
     }
-    let shrunk = (&size - &threshold).clamp_min(0.0).minimum(&room);
-    (u.sign() * shrunk).to_kind(delta.kind()).reshape(delta.size())
+    threshold
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! hinge of the logit margin, in a space where the box needs no constraint; `c` is searched
 //! for each image.
 
-use super::active::{ActiveRows, per_row};
+use super::active::ActiveRows;
+use super::adam::Adam;
 use super::nearest::Nearest;
 use super::objective::margin;
 use super::target::Target;
@@ -16,10 +17,6 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 /// Pixels are drawn this much towards grey, so that black and white have a finite tanh
 /// argument (the authors' constant).
 const INSIDE: f64 = 0.999999;
-
-/// Adam's decays and its guard against a division by zero (Kingma and Ba, ICLR 2015).
-const BETAS: (f64, f64) = (0.9, 0.999);
-const ADAM_TINY: f64 = 1e-8;
 
 /// Progress is looked at this many times in a run of Adam, and an image whose loss is not
 /// below this share of what it was leaves the run (the authors' constants; they look at the
@@ -68,21 +65,22 @@ fn minimise(
     let found = nearest.distance.isnan();
     let mut active = rows.again();
     let mut constant = constants.to_kind(Kind::Float);
-    let origin = inverse(&active.images);
-    let mut space = Space::new(origin);
+    let mut w = inverse(&active.images);
+    let (mut start, mut adam) = (image_of(&w), Adam::new(&w));
     let mut before = constant.full_like(f64::INFINITY);
     let look = settings.steps.div_ceil(LOOKS);
     for step in 0..settings.steps {
-        let points = space.points();
+        let points = image_of(&w);
         let slope = active.slope_of(&points, |logits| {
             (settings.kappa - margin(logits, &active.labels)).clamp_min(0.0) * &constant
         })?;
         let _guard = no_grad_guard();
-        let away = &points - &space.start;
+        let away = &points - &start;
         let fooled = active.fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
         let _ = nearest.offer(&active, &points, &fooled);
         active.scatter(&active.gather(&found).logical_or(&fooled), &found);
-        space.step(&(slope.gradient + &away * 2.0), settings.lr, step);
+        let gradient = slope_in_space(&(slope.gradient + &away * 2.0), &w);
+        w = w - adam.step(&gradient).0 * settings.lr;
         if step % look == 0 {
             let loss = slope.loss
                 + away
@@ -90,7 +88,10 @@ fn minimise(
                     .sum_dim_intlist([1_i64, 2, 3].as_slice(), false, Kind::Float);
             let stalled = loss.le_tensor(&(&before * PROGRESS)).logical_not();
             before = loss;
-            active.leave(&stalled, &mut [&mut space, &mut constant, &mut before]);
+            active.leave(
+                &stalled,
+                &mut [&mut w, &mut start, &mut adam, &mut constant, &mut before],
+            );
             if active.is_empty() {
                 break;
             }
@@ -130,7 +131,7 @@ fn tanh(w: &Tensor) -> Tensor {
 }
 
 /// The `w` of images, value by value for the same reason.
-fn inverse(images: &Tensor) -> Tensor {
+pub(super) fn inverse(images: &Tensor) -> Tensor {
     let flat = images.to_device(Device::Cpu).contiguous();
     let mut values = vec![0.0_f32; flat.numel()];
     flat.copy_data(&mut values, flat.numel());
@@ -142,45 +143,17 @@ fn inverse(images: &Tensor) -> Tensor {
         .to_device(images.device())
 }
 
-/// Images as `(1 + tanh w) / 2`, and Adam's memory of `w`.
-struct Space {
-    w: Tensor,
-    /// The images as this space can hold them.
-    start: Tensor,
-    mean: Tensor,
-    square: Tensor,
+/// The images `(1 + tanh w) / 2`.
+pub(super) fn image_of(w: &Tensor) -> Tensor {
+    (tanh(w) + 1.0) * 0.5
 }
 
-impl Space {
-    fn new(w: Tensor) -> Self {
-        Self {
-            start: (tanh(&w) + 1.0) * 0.5,
-            mean: w.zeros_like(),
-            square: w.zeros_like(),
-            w,
-        }
-    }
-
-    fn points(&self) -> Tensor {
-        (tanh(&self.w) + 1.0) * 0.5
-    }
-
-    /// One step of Adam along a loss's gradient with respect to the images.
-    fn step(&mut self, gradient: &Tensor, lr: f64, step: usize) {
-        let inner = (1.0 - tanh(&self.w).square()) * 0.5;
-        let gradient: Tensor = gradient * inner;
-        let gradient = gradient.nan_to_num(0.0, 0.0, 0.0);
-        let (b1, b2) = BETAS;
-        self.mean = &self.mean * b1 + &gradient * (1.0 - b1);
-        self.square = &self.square * b2 + gradient.square() * (1.0 - b2);
-        let time = step as i32 + 1;
-        let mean = &self.mean / (1.0 - b1.powi(time));
-        let square = &self.square / (1.0 - b2.powi(time));
-        self.w = &self.w - mean / (square.sqrt() + ADAM_TINY) * lr;
-    }
+/// A gradient with respect to images as one with respect to their `w`.
+pub(super) fn slope_in_space(gradient: &Tensor, w: &Tensor) -> Tensor {
+    let inner = (1.0 - tanh(w).square()) * 0.5;
+    let gradient: Tensor = gradient * inner;
+    gradient.nan_to_num(0.0, 0.0, 0.0)
 }
-
-per_row!(Space: w, start, mean, square);
 
 #[cfg(test)]
 mod tests {

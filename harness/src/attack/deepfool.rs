@@ -2,7 +2,7 @@
 //! linearised model, again and again until the class changes.
 
 use super::active::ActiveRows;
-use super::ball::{length, per_image};
+use super::ball::{dual, length, per_image};
 use super::nearest::Nearest;
 use super::objective::true_class_last;
 use super::target::Target;
@@ -85,8 +85,7 @@ fn step(losses: &Tensor, gradients: &Tensor, norm: Norm) -> Tensor {
     let shape = gradients.size();
     let (n, k) = (shape[0], shape[1]);
     let gradients = gradients.nan_to_num(0.0, 0.0, 0.0);
-    let dual = if norm == Norm::Linf { Norm::L1 } else { Norm::L2 };
-    let sizes = length(&gradients.flatten(0, 1), dual).reshape([n, k]) + TINY;
+    let sizes = length(&gradients.flatten(0, 1), dual(norm)).reshape([n, k]) + TINY;
     let distances = losses.abs() / &sizes;
     let (distance, best) = distances.min_dim(1, true);
     let values = shape[2..].iter().product::<i64>() as f64;

@@ -20,8 +20,13 @@ impl Target<'_> {
     /// Values uniform in `[-scale, scale)` of the images' shape. `key` tells apart what would
     /// otherwise be the same draw (restart, target class, iteration).
     pub fn uniform(&self, scale: f64, purpose: &str, key: &[u64]) -> Tensor {
+        self.uniform_each(scale, purpose, &|_| key.to_vec())
+    }
+
+    /// As [`Target::uniform`], with a key for each row.
+    pub(super) fn uniform_each(&self, scale: f64, purpose: &str, key: RowKey<'_>) -> Tensor {
         match self.draws {
-            Draws::Keyed(seed) => uniform(&self.images, scale, seed, purpose, key, &self.indices),
+            Draws::Keyed(seed) => uniform_each(&self.images, scale, seed, purpose, key, &self.indices),
             Draws::Stream(_) => {
                 let drawn = Tensor::rand(self.images.size(), (Kind::Float, Device::Cpu));
                 ((drawn * 2.0 - 1.0) * scale).to_device(self.images.device())
@@ -31,12 +36,17 @@ impl Target<'_> {
 
     /// Standard normal values of the images' shape.
     pub fn normal(&self, purpose: &str, key: &[u64]) -> Tensor {
+        self.normal_each(purpose, &|_| key.to_vec())
+    }
+
+    /// As [`Target::normal`], with a key for each row.
+    pub(super) fn normal_each(&self, purpose: &str, key: RowKey<'_>) -> Tensor {
         match self.draws {
             Draws::Keyed(_) => {
                 let each = self.images.numel() / self.len().max(1);
                 let mut values = Vec::with_capacity(self.images.numel());
                 for row in 0..self.len() {
-                    let mut rng = self.rng(purpose, key, row);
+                    let mut rng = self.rng(purpose, &key(row), row);
                     values.extend((0..each).map(|_| rng.normal() as f32));
                 }
                 let host = Tensor::from_slice(&values).reshape(self.images.size());
@@ -49,6 +59,9 @@ impl Target<'_> {
     }
 }
 
+/// What tells apart a row's draws beside purpose and image.
+pub(super) type RowKey<'a> = &'a (dyn Fn(usize) -> Vec<u64> + Sync);
+
 /// Values uniform in `[-scale, scale)` in the shape of `images`, keyed by
 /// `(seed, purpose, key..., image)`.
 pub fn uniform(
@@ -59,11 +72,26 @@ pub fn uniform(
     key: &[u64],
     indices: &[u32],
 ) -> Tensor {
+    uniform_each(images, scale, seed, purpose, &|_| key.to_vec(), indices)
+}
+
+fn uniform_each(
+    images: &Tensor,
+    scale: f64,
+    seed: u64,
+    purpose: &str,
+    key: RowKey<'_>,
+    indices: &[u32],
+) -> Tensor {
     let per_image = images.numel() / indices.len().max(1);
     let mut values = vec![0.0_f32; images.numel()];
-    let rows = values.par_chunks_exact_mut(per_image.max(1)).zip(indices);
-    rows.for_each(|(row, &index)| {
-        let full_key: Vec<u64> = key.iter().copied().chain([u64::from(index)]).collect();
+    let rows = values
+        .par_chunks_exact_mut(per_image.max(1))
+        .zip(indices)
+        .enumerate();
+    rows.for_each(|(place, (row, &index))| {
+        let mut full_key = key(place);
+        full_key.push(u64::from(index));
         let mut rng = KeyedRng::new(seed, purpose, &full_key);
         // Two 32-bit draws a word: 24 bits are all an f32 can hold.
         for pair in row.chunks_mut(2) {

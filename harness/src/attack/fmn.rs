@@ -3,7 +3,7 @@
 //! grows while it is not.
 
 use super::active::ActiveRows;
-use super::ball::{Ball, length, per_image};
+use super::ball::{Ball, dual, length, per_image};
 use super::nearest::Nearest;
 use super::target::{Slope, Target};
 use super::{Attack, Objective};
@@ -75,12 +75,7 @@ fn adapted(
     gamma: f64,
     norm: Norm,
 ) -> Tensor {
-    let dual = match norm {
-        Norm::Linf => Norm::L1,
-        Norm::L2 => Norm::L2,
-        Norm::L1 => Norm::Linf,
-    };
-    let steepness = length(&slope.gradient, dual).clamp_min(TINY);
+    let steepness = length(&slope.gradient, dual(norm)).clamp_min(TINY);
     let guessed = (distance + slope.loss.abs() / steepness).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
     let grown = radius.where_self(&best.isfinite(), &guessed) * (1.0 + gamma);
     (radius * (1.0 - gamma)).minimum(best).where_self(fooled, &grown)

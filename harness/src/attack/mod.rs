@@ -4,11 +4,16 @@
 //! parameter gradient.
 
 mod active;
+mod adam;
+mod allowance;
+mod alma;
 mod apgd;
 pub mod autoattack;
 pub mod ball;
 pub mod classifier;
 mod cw;
+mod cw_linf;
+mod ddn;
 mod deepfool;
 mod draws;
 mod fab;
@@ -20,12 +25,19 @@ mod nearest;
 mod noise;
 pub mod objective;
 mod overflow;
+mod pdgd;
 pub mod pgd;
+mod pma;
 mod radius;
+#[cfg(test)]
+mod reference_models;
+mod sigma_zero;
 mod square;
 mod stream;
+mod superdeepfool;
 pub mod tape;
 pub mod target;
+mod targets;
 #[cfg(test)]
 mod toy;
 
@@ -36,7 +48,7 @@ pub use target::{Draws, PassCount, Target};
 
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::{self as suites, AttackEntry, Parameters};
+use rlnet_suites::attack::{self as suites, AttackEntry, Goal, Parameters};
 use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
 
@@ -59,7 +71,38 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
     };
     let replays = matches!(draws, Draws::Stream(_));
     let _turn = replays.then(|| STREAM.lock().unwrap_or_else(PoisonError::into_inner));
-    dispatch(spec, &target.drawing(draws, spec.eot() as u32), teacher)
+    let target = target
+        .drawing(draws, spec.eot() as u32)
+        .at_most(spec.most_passes());
+    let Some(goals) = goals(spec.goal(), &target)? else {
+        return dispatch(spec, &target, teacher);
+    };
+    let target = target.towards(goals);
+    let points = dispatch(spec, &target, teacher)?;
+    // What is taken for a third class is not handed on: it would count as a success.
+    let reached = target.verdict(&points)?;
+    Ok(points.where_self(&ball::per_image(&reached), &target.images))
+}
+
+/// The class that each image is to be taken for, `[N]`; nothing where any wrong one will do.
+fn goals(goal: Goal, target: &Target<'_>) -> Result<Option<Tensor>> {
+    Ok(match goal {
+        Goal::Any => None,
+        Goal::Class(class) => {
+            let classes = target.classes()?;
+            if class as i64 >= classes {
+                return Err(Error::Incompatible(format!(
+                    "target={class}: the model has {classes} classes, the last is {}",
+                    classes - 1
+                )));
+            }
+            Some(target.labels.full_like(class as i64))
+        }
+        Goal::Second => {
+            let logits = target.logits(&target.images)?;
+            Some(objective::true_class_last(&logits, &target.labels).argmax(1, false))
+        }
+    })
 }
 
 /// An attack's computation, on its typed parameters.
@@ -82,7 +125,9 @@ static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
     (&suites::noise::NOISE, typed::<suites::noise::Noise>),
     (&suites::apgd::APGD_CE, typed::<suites::apgd::Apgd>),
     (&suites::apgd::APGD_DLR, typed::<suites::apgd::Apgd>),
+    (&suites::apgd::APGD_PM, typed::<suites::apgd::Apgd>),
     (&suites::apgd::APGD_T, typed::<suites::apgd::ApgdTargeted>),
+    (&suites::pma::PMA, typed::<suites::pma::Pma>),
     (&suites::fab::FAB, typed::<suites::fab::Fab>),
     (&suites::fab::FAB_T, typed::<suites::fab::FabTargeted>),
     (&suites::square::SQUARE, typed::<suites::square::Square>),
@@ -90,9 +135,26 @@ static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
         &suites::autoattack::AUTOATTACK,
         typed::<suites::autoattack::AutoAttack>,
     ),
+    (
+        &suites::autoattack::AUTOATTACK_PLUS,
+        typed::<suites::autoattack::AutoAttackPlus>,
+    ),
     (&suites::cw::CW, typed::<suites::cw::Cw>),
+    (&suites::cw_linf::CW_LINF, typed::<suites::cw_linf::CwLinf>),
     (&suites::deepfool::DEEPFOOL, typed::<suites::deepfool::DeepFool>),
+    (
+        &suites::superdeepfool::SUPERDEEPFOOL,
+        typed::<suites::superdeepfool::SuperDeepFool>,
+    ),
+    (&suites::ddn::DDN, typed::<suites::ddn::Ddn>),
+    (&suites::pdgd::PDGD, typed::<suites::pdgd::Pdgd>),
+    (&suites::pdgd::PDPGD, typed::<suites::pdgd::Pdpgd>),
+    (&suites::alma::ALMA, typed::<suites::alma::Alma>),
     (&suites::fmn::FMN, typed::<suites::fmn::Fmn>),
+    (
+        &suites::sigma_zero::SIGMA_ZERO,
+        typed::<suites::sigma_zero::SigmaZero>,
+    ),
     (&suites::radius::RADIUS, typed::<suites::radius::Radius>),
     (&suites::overflow::OVERFLOW, typed::<suites::overflow::Overflow>),
 ];
@@ -120,7 +182,7 @@ fn dispatch(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) ->
     if let Draws::Stream(seed) = target.draws {
         tch::manual_seed(seed as i64);
     }
-    run(spec, target, &Objective::named(spec, &target.labels, teacher)?)
+    run(spec, target, &Objective::named(spec, target, teacher)?)
 }
 
 #[cfg(test)]

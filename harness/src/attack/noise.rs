@@ -41,7 +41,8 @@ fn noise(attack: &Noise, purpose: &str, target: &Target<'_>) -> Result<Tensor> {
             NoiseKind::Uniform => start_in_ball(&active, &settings, &[draw]),
         };
         active.write(&points);
-        active.leave(&active.fooled(&active.logits(&points)?), &mut []);
+        let fooled = active.fooled(&active.logits(&points)?);
+        active.leave(&fooled, &mut []);
     }
     Ok(active.into_points())
 }

@@ -1,5 +1,6 @@
 //! What an attack maximises, per image.
 
+use super::Target;
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Loss;
@@ -32,6 +33,11 @@ pub enum Objective {
     },
     /// Largest wrong logit minus the true one, labels `[N]` (Carlini and Wagner, S&P 2017).
     Margin(Tensor),
+    /// Largest wrong probability minus the true one, labels `[N]` (arXiv 2411.15210): a mixture of the
+    /// cross entropies of both classes, weighted by their probabilities.
+    ProbabilityMargin(Tensor),
+    /// The same loss with the sign turned: towards the classes that it holds.
+    Towards(Box<Self>),
     /// `KL(teacher || model)` at a temperature, teacher logits `[N, classes]`: the inner
     /// attack of robust soft-label distillation (Zi et al., RSLAD, ICCV 2021). The factor T²
     /// is left out: a sign step does not see it.
@@ -44,16 +50,36 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// The objective that a specification's `loss` names, against labels `[N]`; `teacher`
-    /// gives the teacher's logits of the clean images when they are asked for.
+    /// The objective that a specification's `loss` names, against the target's labels, or towards the
+    /// classes that its images are to be taken for; `teacher` gives the teacher's logits of the clean
+    /// images when they are asked for.
     ///
     /// # Errors
-    /// When the loss needs a teacher and there is none.
-    pub fn named(spec: &AttackSpec, labels: &Tensor, teacher: Option<&Tensor>) -> Result<Self> {
-        let labels = labels.shallow_clone();
+    /// When the loss needs a teacher and there is none, or has no class to go to.
+    pub(super) fn named(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> Result<Self> {
+        if let Some(goals) = target.goals() {
+            let goals = goals.shallow_clone();
+            return Ok(match spec.loss() {
+                Loss::CrossEntropy => Self::Towards(Box::new(Self::CrossEntropy(goals))),
+                Loss::Margin => Self::Towards(Box::new(Self::Margin(goals))),
+                Loss::ProbabilityMargin => Self::Towards(Box::new(Self::ProbabilityMargin(goals))),
+                Loss::Dlr => Self::TargetedDlr {
+                    labels: target.labels.shallow_clone(),
+                    targets: goals,
+                },
+                Loss::KlTeacher => {
+                    return Err(Error::Incompatible(format!(
+                        "{spec}: loss=kl-teacher goes away from the teacher's answer, to no class; use \
+                         loss=ce with target"
+                    )));
+                }
+            });
+        }
+        let labels = target.labels.shallow_clone();
         Ok(match spec.loss() {
             Loss::Dlr => Self::Dlr(labels),
             Loss::Margin => Self::Margin(labels),
+            Loss::ProbabilityMargin => Self::ProbabilityMargin(labels),
             Loss::KlTeacher => Self::Distillation {
                 teacher: teacher
                     .ok_or_else(|| {
@@ -71,20 +97,22 @@ impl Objective {
 
     /// The objective of some of the images, `rows` `[M]` int64.
     pub fn select(&self, rows: &Tensor) -> Self {
-        self.each(|tensor| tensor.index_select(0, rows))
+        self.each(&|tensor| tensor.index_select(0, rows))
     }
 
     /// The same objective.
     pub fn shallow_clone(&self) -> Self {
-        self.each(Tensor::shallow_clone)
+        self.each(&Tensor::shallow_clone)
     }
 
     /// With each of its tensors changed.
-    fn each(&self, take: impl Fn(&Tensor) -> Tensor) -> Self {
+    fn each(&self, take: &dyn Fn(&Tensor) -> Tensor) -> Self {
         match self {
             Self::CrossEntropy(labels) => Self::CrossEntropy(take(labels)),
             Self::Dlr(labels) => Self::Dlr(take(labels)),
             Self::Margin(labels) => Self::Margin(take(labels)),
+            Self::ProbabilityMargin(labels) => Self::ProbabilityMargin(take(labels)),
+            Self::Towards(loss) => Self::Towards(Box::new(loss.each(take))),
             Self::TargetedDlr { labels, targets } => Self::TargetedDlr {
                 labels: take(labels),
                 targets: take(targets),
@@ -118,6 +146,11 @@ impl Objective {
                 (class(logits, targets) - class(logits, labels)) / spread
             }
             Self::Margin(labels) => margin(logits, labels),
+            Self::ProbabilityMargin(labels) => {
+                let [own, wrong] = probabilities(logits, labels);
+                wrong - own
+            }
+            Self::Towards(loss) => -loss.per_image(logits),
             Self::Distillation { teacher, temperature } => {
                 let target = (teacher / *temperature).log_softmax(1, Kind::Float);
                 let log_p = (logits / *temperature).log_softmax(1, Kind::Float);
@@ -156,6 +189,13 @@ pub(super) fn class(logits: &Tensor, classes: &Tensor) -> Tensor {
 pub(super) fn true_class_last(logits: &Tensor, labels: &Tensor) -> Tensor {
     let finite = logits.clamp_min(f64::from(f32::MIN));
     finite.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY)
+}
+
+/// The probability of each image's class and the largest of the others, each `[N]`.
+pub(super) fn probabilities(logits: &Tensor, labels: &Tensor) -> [Tensor; 2] {
+    let all = logits.softmax(1, Kind::Float);
+    let wrong = all.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+    [class(&all, labels), wrong.amax([1_i64].as_slice(), false)]
 }
 
 /// Largest wrong logit minus the true one, `[N]`: positive when the image is misclassified.

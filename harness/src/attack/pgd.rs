@@ -145,8 +145,7 @@ fn restarts(attack: &Pgd, target: &Target<'_>, objective: &Objective) -> Result<
         };
         active.write(&points);
         if restart + 1 < restarts as u64 {
-            let fooled = active.fooled(&active.logits(&points)?);
-            active.leave(&fooled, &mut []);
+            active.leave(&active.verdict(&points)?, &mut []);
         }
     }
     Ok(active.into_points())

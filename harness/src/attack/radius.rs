@@ -10,12 +10,12 @@ use super::apgd;
 use super::ball::length;
 use super::nearest::Nearest;
 use super::target::Target;
-use super::{Attack, Objective, fab, fmn};
+use super::{Attack, Objective, fab, fmn, superdeepfool};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::fmn::Fmn;
 use rlnet_suites::attack::radius::Radius;
+use rlnet_suites::attack::{Norm, TargetOrder};
 use tch::Tensor;
 
 /// FMN's pace inside this attack: its authors' defaults.
@@ -25,6 +25,9 @@ const GAMMA: f64 = 0.05;
 /// FAB-T's target classes, as in AutoAttack: where the nearest boundary is not the one with the
 /// likeliest wrong class, a search that follows the margin ends at the wrong one.
 const TARGETS: usize = 9;
+
+/// SuperDeepFool's way back to the image (its authors' number).
+const BISECTIONS: usize = 10;
 
 /// An attack inside balls of given radii `[N]`, one an image, told the nearest adversarials
 /// known (`[N, 3, H, W]`; the clean image where there is none) and the round (the key of its
@@ -53,10 +56,14 @@ impl Attack for Radius {
                 norm,
                 steps,
                 restarts: 1,
-                targets: Some(TARGETS),
+                targets: Some((TARGETS, TargetOrder::Logits)),
                 enough: None,
             };
-            fab::search(active, &active.logits(&active.images)?, settings, nearest)?;
+            let clean = active.spread(&active.logits(&active.images)?);
+            fab::search(active, &clean, settings, nearest)?;
+            if norm == Norm::L2 {
+                superdeepfool::search(active, nearest, steps, BISECTIONS)?;
+            }
             let within = |target: &Target<'_>, radii: &Tensor, guides: &Tensor, round: u64| {
                 auto_pgd(target, radii, guides, norm, steps, round)
             };
@@ -88,14 +95,14 @@ pub(super) fn narrow(
         let radii = middle.maximum(&(&high * SHORTER)).where_self(&found, &middle);
         let guides = active.gather(&nearest.points);
         let points = within(&active, &radii, &guides, round)?;
-        let fooled = active.fooled(&active.logits(&points)?);
+        let fooled = active.verdict(&points)?;
         let _ = nearest.offer(&active, &points, &fooled);
         low = low.where_self(&fooled, &radii);
     }
     Ok(())
 }
 
-/// Auto-PGD on cross entropy, and where it fails on targeted DLR: the target is the likeliest
+/// Auto-PGD on the probability margin, and where it fails on targeted DLR: the target is the likeliest
 /// wrong class at the nearest adversarial known (`guides`), the boundary to be approached.
 /// With fewer than four classes DLR is not defined, and the logit margin takes its place.
 fn auto_pgd(
@@ -107,9 +114,9 @@ fn auto_pgd(
     round: u64,
 ) -> Result<Tensor> {
     let mut active = ActiveRows::all(target);
-    let cross_entropy = Objective::CrossEntropy(target.labels.shallow_clone());
-    let key = [round];
-    apgd::within("radius ce", &mut active, &cross_entropy, norm, radii, steps, &key)?;
+    let first = Objective::ProbabilityMargin(target.labels.shallow_clone());
+    let key = |_: usize| vec![round];
+    apgd::within("radius pm", &mut active, &first, norm, radii, steps, &key)?;
     if active.is_empty() {
         return Ok(active.into_points());
     }

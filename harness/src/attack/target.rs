@@ -1,13 +1,14 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
+use super::allowance::Granted;
 use super::gradient::gradient;
 use super::objective::margin;
 use super::stream::TorchStream;
 use super::{Classifier, Objective, Tape};
 use crate::error::{Error, Result};
 use rlnet_suites::Branch;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -81,9 +82,15 @@ pub struct Target<'a> {
     pub draws: Draws,
     /// Passes averaged for a verdict or a gradient.
     eot: u32,
+    /// The class that each image is to be taken for, `[N]`; without, any wrong one will do.
+    goals: Option<Tensor>,
+    /// Passes that an image may cost.
+    most: Option<usize>,
     /// Each image's place in the account.
     rows: Vec<usize>,
     spent: Rc<RefCell<PassCount>>,
+    /// The number of classes, once it was seen.
+    classes: Rc<Cell<Option<i64>>>,
 }
 
 impl<'a> Target<'a> {
@@ -106,8 +113,11 @@ impl<'a> Target<'a> {
             indices: indices.to_vec(),
             draws: Draws::Keyed(seed),
             eot: 1,
+            goals: None,
+            most: None,
             rows: (0..n).collect(),
             spent: Rc::new(RefCell::new(PassCount::none(n))),
+            classes: Rc::default(),
         }
     }
 
@@ -131,9 +141,30 @@ impl<'a> Target<'a> {
             indices: self.indices.clone(),
             draws,
             eot: self.eot.max(passes),
+            goals: self.goals.as_ref().map(Tensor::shallow_clone),
+            most: self.most,
             rows: self.rows.clone(),
             spent: Rc::clone(&self.spent),
+            classes: Rc::clone(&self.classes),
         }
+    }
+
+    /// The same target, each image of which may cost so many passes in all (see [`super::allowance`]).
+    pub(super) fn at_most(self, most: Option<usize>) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The same target, whose images count as fooled when they are taken for these classes `[N]`.
+    pub(super) fn towards(self, goals: Tensor) -> Self {
+        Self {
+            goals: Some(goals),
+            ..self
+        }
+    }
+
+    /// The classes that the images are to be taken for, where not any will do.
+    pub(super) fn goals(&self) -> Option<&Tensor> {
+        self.goals.as_ref()
     }
 
     /// Whether the reference is replayed: its random stream, its batches and its slips.
@@ -178,8 +209,11 @@ impl<'a> Target<'a> {
             indices,
             draws: self.draws,
             eot: self.eot,
+            goals: self.goals.as_ref().map(|goals| goals.index_select(0, rows)),
+            most: self.most,
             rows: kept,
             spent: Rc::clone(&self.spent),
+            classes: Rc::clone(&self.classes),
         }
     }
 
@@ -193,11 +227,41 @@ impl<'a> Target<'a> {
         Ok(whole_lanes(self.model, &one, self.branches[0])?.size()[1])
     }
 
+    /// The number of classes, asked for once.
+    pub(super) fn known_classes(&self) -> Result<i64> {
+        match self.classes.get() {
+            Some(classes) => Ok(classes),
+            None => {
+                self.classes.set(Some(self.classes()?));
+                self.known_classes()
+            }
+        }
+    }
+
+    /// Which of some points `[N, 3, H, W]` fool, `[N]` bool: what an attack of several parts or starts asks
+    /// about a finished one. It is answered whatever the images have cost.
+    ///
+    /// # Errors
+    /// When libtorch refuses an operation.
+    pub(super) fn verdict(&self, points: &Tensor) -> Result<Tensor> {
+        let _ = self.charge(self.passes(), 0);
+        Ok(self.fooled(&self.answer(points)?))
+    }
+
     /// Logits `[N, classes]` of points `[N, 3, H, W]`, one point an image.
     ///
     /// # Errors
     /// When libtorch refuses an operation.
     pub fn logits(&self, points: &Tensor) -> Result<Tensor> {
+        let [granted, _] = self.charge(self.passes(), 0);
+        if granted.nothing() {
+            return Ok(self.unseen()?.logits);
+        }
+        Ok(granted.logits(self.answer(points)?, &self.labels))
+    }
+
+    /// The same without a charge.
+    fn answer(&self, points: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let mut best: Option<Tensor> = None;
         for &branch in &self.branches {
@@ -208,7 +272,6 @@ impl<'a> Target<'a> {
             let logits = sum / f64::from(self.eot);
             best = Some(self.holding_out(best, logits));
         }
-        self.charge(self.passes(), 0);
         best.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))
     }
 
@@ -237,10 +300,14 @@ impl<'a> Target<'a> {
         self.eot * self.branches.len() as u32
     }
 
-    /// For each image the logits with the larger margin of the true class.
+    /// For each image the logits with the larger margin of the true class, or farther from the goal.
     fn holding_out(&self, before: Option<Tensor>, logits: Tensor) -> Tensor {
         let Some(before) = before else { return logits };
-        let better = margin(&logits, &self.labels).lt_tensor(&margin(&before, &self.labels));
+        let weakness = |logits: &Tensor| match &self.goals {
+            Some(goals) => -margin(logits, goals),
+            None => margin(logits, &self.labels),
+        };
+        let better = weakness(&logits).lt_tensor(&weakness(&before));
         logits.where_self(&better.unsqueeze(1), &before)
     }
 
@@ -257,6 +324,10 @@ impl<'a> Target<'a> {
     /// # Errors
     /// When libtorch refuses an operation.
     pub fn slope_of(&self, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
+        let [seen, followed] = self.charge(self.passes(), self.passes());
+        if seen.nothing() {
+            return self.unseen();
+        }
         let mut total: Option<Slope> = None;
         for &branch in &self.branches {
             let slope = self.slope_in(branch, points, &loss)?;
@@ -269,8 +340,13 @@ impl<'a> Target<'a> {
                 },
             });
         }
-        self.charge(self.passes(), self.passes());
-        total.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))
+        let slope =
+            total.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))?;
+        Ok(Slope {
+            loss: seen.or_zero(slope.loss),
+            logits: seen.logits(slope.logits, &self.labels),
+            gradient: followed.or_zero(slope.gradient),
+        })
     }
 
     /// The mean over the passes through one branch.
@@ -331,8 +407,11 @@ impl<'a> Target<'a> {
         }
         let load = sum / f64::from(self.eot);
         let slope = gradient(&load.sum(Kind::Float), &variable, false)?;
-        self.charge(self.passes(), self.passes());
-        Ok((load.detach().narrow(0, 0, n), slope.narrow(0, 0, n)))
+        let [_, followed] = self.charge(self.passes(), self.passes());
+        Ok((
+            load.detach().narrow(0, 0, n),
+            followed.or_zero(slope.narrow(0, 0, n)),
+        ))
     }
 
     /// Several losses of the same logits, each one value an image, with their gradients:
@@ -348,6 +427,7 @@ impl<'a> Target<'a> {
         losses: impl Fn(&Tensor) -> Vec<Tensor>,
         mut visit: impl FnMut(Tensor, Tensor),
     ) -> Result<()> {
+        let [seen, _] = self.charge(self.passes(), 0);
         let mut tape = self.tape(points);
         let mut sums: Vec<Tensor> = Vec::new();
         for &branch in &self.branches {
@@ -363,21 +443,29 @@ impl<'a> Target<'a> {
             let loss = sum / f64::from(self.eot);
             let total = loss.sum(Kind::Float);
             let again = place + 1 < sums.len();
-            let gradient = tape.gradient(&total, again)?;
-            visit(loss.detach(), gradient);
+            let [_, followed] = self.charge(0, self.passes());
+            let gradient = if followed.nothing() {
+                self.images.zeros_like()
+            } else {
+                followed.or_zero(tape.gradient(&total, again)?)
+            };
+            visit(seen.or_zero(loss.detach()), gradient);
         }
-        self.charge(self.passes(), self.passes() * sums.len() as u32);
         Ok(())
     }
 
-    /// Which images (`[N]` bool) these logits get wrong. A NaN counts as wrong; of equal
-    /// logits the lower class wins, as in every verdict of this program.
+    /// Which images (`[N]` bool) these logits get wrong, or take for what they are to be taken for. A NaN
+    /// counts as wrong, and as no such class; of equal logits the lower class wins, as in every verdict of
+    /// this program.
     pub fn fooled(&self, logits: &Tensor) -> Tensor {
         let largest = logits.amax([1_i64].as_slice(), true);
         // argmax promises no order among equals: the first maximum is looked for.
         let first = logits.ge_tensor(&largest).to_kind(Kind::Int64).argmax(1, false);
         let nan = logits.isnan().any_dim(1, false);
-        first.not_equal_tensor(&self.labels).logical_or(&nan)
+        match &self.goals {
+            Some(goals) => first.eq_tensor(goals).logical_and(&nan.logical_not()),
+            None => first.not_equal_tensor(&self.labels).logical_or(&nan),
+        }
     }
 
     /// Passes spent so far, per image of the first target of this account.
@@ -395,12 +483,29 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn charge(&self, forwards: u32, backwards: u32) {
-        let mut spent = self.spent.borrow_mut();
-        for &row in &self.rows {
-            spent.forwards[row] += forwards;
-            spent.backwards[row] += backwards;
+    /// Charges each image for these passes, as far as it may still pay: who may see the forward ones, and
+    /// who may follow the backward ones.
+    fn charge(&self, forwards: u32, backwards: u32) -> [Granted; 2] {
+        let mut account = self.spent.borrow_mut();
+        let spent = &mut *account;
+        let mut granted = [vec![true; self.len()], vec![true; self.len()]];
+        for (place, &row) in self.rows.iter().enumerate() {
+            let mut left = self.most.unwrap_or(usize::MAX);
+            left = left.saturating_sub((spent.forwards[row] + spent.backwards[row]) as usize);
+            for (granted, (passes, account)) in granted
+                .iter_mut()
+                .zip([(forwards, &mut spent.forwards), (backwards, &mut spent.backwards)])
+            {
+                if passes as usize <= left {
+                    account[row] += passes;
+                    left -= passes as usize;
+                } else {
+                    granted[place] = false;
+                    left = 0;
+                }
+            }
         }
+        granted.map(|flags| Granted::of(&flags, self))
     }
 }
 

@@ -11,7 +11,10 @@ use tch::{Device, Kind, Tensor};
 fn attacks() -> Vec<AttackSpec> {
     let mut all = Vec::new();
     // AutoAttack's parts are here; whole it has no small setting.
-    for entry in CATALOGUE.iter().filter(|entry| entry.name != "autoattack") {
+    for entry in CATALOGUE
+        .iter()
+        .filter(|entry| !entry.name.starts_with("autoattack"))
+    {
         let norm = entry.params.iter().find(|param| param.name == "norm");
         let Some(ParamKind::Word(norms)) = norm.map(|norm| norm.kind) else {
             panic!("{} has no norm", entry.name);
@@ -40,6 +43,8 @@ fn radius(norm: Norm) -> &'static str {
         Norm::Linf => "0.02",
         Norm::L2 => "0.1",
         Norm::L1 => "0.5",
+        // No attack has a ball there.
+        Norm::L0 => "1",
     }
 }
 
@@ -113,6 +118,41 @@ fn every_attack_averages_its_passes() {
         let doubled = |passes: Vec<u32>| -> Vec<u32> { passes.iter().map(|passes| 2 * passes).collect() };
         assert_eq!(two.spent().forwards, doubled(one.spent().forwards), "{spec}");
         assert_eq!(two.spent().backwards, doubled(one.spent().backwards), "{spec}");
+    }
+}
+
+/// No image costs more than the limit, and a limit that is never reached changes nothing.
+#[test]
+fn passes_are_limited_for_every_attack() {
+    const N: i64 = 6;
+    let model = Toy::rectified(2, 5, 3 * 4 * 4);
+    let (images, labels) = images(&model, 2, [N, 3, 4, 4], 0.3);
+    let unions = ["autoattack", "autoattack+"].map(|text| text.parse().expect(text));
+    for spec in attacks().into_iter().chain(unions) {
+        let spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
+        let made = |limit: &str| {
+            let spec = spec.with("passes", limit).expect("every attack has a limit");
+            let target = target(&model, &images, &labels, 0, N);
+            let points = run(&spec, &target, None).expect("points");
+            (points, target.spent())
+        };
+        let limits: &[u32] = if spec.is_union() { &[40] } else { &[1, 7, 40] };
+        for &limit in limits {
+            let (points, spent) = made(&limit.to_string());
+            assert!(
+                points.min().double_value(&[]) >= 0.0 && points.max().double_value(&[]) <= 1.0,
+                "{spec}"
+            );
+            for (forwards, backwards) in spent.forwards.iter().zip(&spent.backwards) {
+                assert!(
+                    forwards + backwards <= limit,
+                    "{spec}: {forwards} and {backwards} of {limit}"
+                );
+            }
+        }
+        if !spec.is_union() {
+            assert_eq!(made("1000000"), made("unlimited"), "{spec}");
+        }
     }
 }
 

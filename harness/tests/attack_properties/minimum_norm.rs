@@ -6,7 +6,14 @@ use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use tch::{Device, Kind, Tensor};
 
-const CHEAP: [&str; 9] = [
+const CHEAP: [&str; 16] = [
+    "cw-linf:steps=5,c=0.1",
+    "superdeepfool:steps=3",
+    "ddn:steps=20",
+    "pdgd:steps=20",
+    "pdpgd:steps=20",
+    "pdpgd:steps=20,norm=l1",
+    "sigma-zero:steps=30",
     "cw:search=3,steps=20,c=0.1",
     "deepfool:steps=5",
     "deepfool:steps=5,norm=linf",
@@ -41,7 +48,7 @@ fn exact(model: &Toy, image: &[f64], label: usize, norm: Norm) -> f64 {
         let distance = match norm {
             Norm::Linf => gap / slope.iter().map(|w| w.abs()).sum::<f64>(),
             Norm::L2 => gap / slope.iter().map(|w| w * w).sum::<f64>().sqrt(),
-            Norm::L1 => {
+            Norm::L1 | Norm::L0 => {
                 // The steepest values first, each as far as the box lets it go.
                 let mut moves: Vec<(f64, f64)> = slope
                     .iter()
@@ -81,6 +88,7 @@ fn on_a_linear_model_every_attack_finds_the_nearest_adversarial() {
             ("deepfool:norm=linf", 1.0201, 1.021e-4 / 60_f64.sqrt()),
             ("radius:steps=50", 1.01, 0.0),
             ("radius:steps=50,norm=l2", 1.01, 0.0),
+            ("superdeepfool", 1.0201, 1.021e-4),
         ],
     );
     near_the_truth(
@@ -90,6 +98,10 @@ fn on_a_linear_model_every_attack_finds_the_nearest_adversarial() {
             ("fmn", 1.01, 0.0),
             ("fmn:norm=l2", 1.01, 0.0),
             ("fmn:norm=l1", 1.02, 0.0),
+            ("ddn:steps=300,quantise=false", 1.03, 0.0),
+            ("pdgd", 1.02, 1e-3),
+            ("pdpgd:norm=l2", 1.05, 1e-3),
+            ("pdpgd:norm=linf", 1.1, 1e-3),
         ],
     );
 }

@@ -3,8 +3,8 @@
 use super::entry::{AttackEntry, figure};
 use super::param::parameters;
 use super::shared::{
-    APGD_STEPS, BASE, BRANCH, EOT, EPS, Loss, NORM, Norm, PRECISION, REFERENCE_RNG, RESTARTS, SURROGATE,
-    TARGETS,
+    APGD_STEPS, BASE, BRANCH, EOT, EPS, Loss, NORM, Norm, ORDER, PRECISION, REFERENCE_RNG, RESTARTS,
+    SURROGATE, TARGET, TARGETS, TargetOrder,
 };
 
 parameters! {
@@ -18,7 +18,7 @@ parameters! {
         steps: usize = APGD_STEPS,
         /// Number of starts.
         restarts: usize = RESTARTS,
-    } and [EOT, REFERENCE_RNG, BRANCH, SURROGATE, PRECISION, BASE]
+    } and [EOT, REFERENCE_RNG, BRANCH, SURROGATE, PRECISION, BASE, TARGET]
 }
 
 parameters! {
@@ -34,6 +34,8 @@ parameters! {
         restarts: usize = RESTARTS,
         /// Number of target classes.
         targets: usize = TARGETS,
+        /// Which they are, and in which order.
+        order: TargetOrder = ORDER,
     } and [REFERENCE_RNG, EOT, BRANCH, SURROGATE, PRECISION, BASE]
 }
 
@@ -59,6 +61,18 @@ pub static APGD_DLR: AttackEntry = AttackEntry {
     rank: 6,
     loss: Loss::Dlr,
     classes: |_| (3, INSTEAD),
+    passes: |spec| figure(spec, |own: &Apgd| 2.0 * (own.steps * own.restarts) as f64),
+    ..AttackEntry::of::<Apgd>()
+};
+
+/// On the margin of probabilities.
+pub static APGD_PM: AttackEntry = AttackEntry {
+    name: "apgd-pm",
+    display: "APGD-PM",
+    title: "Auto-PGD on the probability margin: largest wrong probability minus the true one",
+    source: "Croce and Hein, ICML 2020, arXiv 2003.01690; loss: arXiv 2411.15210",
+    rank: 6,
+    loss: Loss::ProbabilityMargin,
     passes: |spec| figure(spec, |own: &Apgd| 2.0 * (own.steps * own.restarts) as f64),
     ..AttackEntry::of::<Apgd>()
 };

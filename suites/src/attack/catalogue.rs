@@ -1,7 +1,10 @@
 //! The registry: every attack that can be asked for, in the order in which they are listed.
 
 use super::entry::AttackEntry;
-use super::{apgd, autoattack, cw, deepfool, fab, fgsm, fmn, mifgsm, noise, overflow, pgd, radius, square};
+use super::{
+    alma, apgd, autoattack, cw, cw_linf, ddn, deepfool, fab, fgsm, fmn, mifgsm, noise, overflow, pdgd, pgd,
+    pma, radius, sigma_zero, square, superdeepfool,
+};
 
 /// Every attack.
 pub static CATALOGUE: &[&AttackEntry] = &[
@@ -14,14 +17,24 @@ pub static CATALOGUE: &[&AttackEntry] = &[
     &noise::NOISE,
     &apgd::APGD_CE,
     &apgd::APGD_DLR,
+    &apgd::APGD_PM,
     &apgd::APGD_T,
+    &pma::PMA,
     &fab::FAB,
     &fab::FAB_T,
     &square::SQUARE,
     &autoattack::AUTOATTACK,
+    &autoattack::AUTOATTACK_PLUS,
     &cw::CW,
+    &cw_linf::CW_LINF,
     &deepfool::DEEPFOOL,
+    &superdeepfool::SUPERDEEPFOOL,
+    &ddn::DDN,
+    &pdgd::PDGD,
+    &pdgd::PDPGD,
+    &alma::ALMA,
     &fmn::FMN,
+    &sigma_zero::SIGMA_ZERO,
     &radius::RADIUS,
     &overflow::OVERFLOW,
 ];

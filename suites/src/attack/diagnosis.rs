@@ -19,7 +19,7 @@ pub fn group_in(norm: Norm) -> Option<&'static str> {
     match norm {
         Norm::Linf => Some(GROUP),
         Norm::L2 => Some(GROUP_L2),
-        Norm::L1 => None,
+        Norm::L1 | Norm::L0 => None,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::entry::{AttackEntry, figure};
 use super::param::parameters;
-use super::shared::{APGD_STEPS, BASE, EOT, EPS, NORM, Norm, REFERENCE_RNG, RESTARTS, TARGETS};
+use super::shared::{
+    APGD_STEPS, BASE, EOT, EPS, NORM, Norm, ORDER, REFERENCE_RNG, RESTARTS, TARGETS, TargetOrder,
+};
 
 parameters! {
     /// Towards the nearest boundary.
@@ -31,6 +33,8 @@ parameters! {
         restarts: usize = RESTARTS,
         /// Number of target classes.
         targets: usize = TARGETS,
+        /// Which they are, and in which order.
+        order: TargetOrder = ORDER,
     } and [REFERENCE_RNG, EOT, BASE]
 }
 

@@ -3,7 +3,7 @@
 //! the order of `docs/attacks/README.md`: a headline picked by its result would be the least of
 //! several numbers, and another attack from one model to the next.
 
-use super::{Access, AttackSpec, BranchChoice, Loss, Norm, Surrogate};
+use super::{Access, AttackSpec, BranchChoice, Goal, Loss, Norm, Surrogate};
 
 /// From this Linf radius on any image can be turned into the same grey one: an attack so large
 /// is a control, and leaves nothing of an honest network.
@@ -52,7 +52,8 @@ impl AttackSpec {
         let eps = self.radius()?;
         let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
         let is_other = self.is_certificate() || entry.access == Access::Nothing || entry.overflows;
-        if is_other || unbounded || self.base().is_some() {
+        let aimed = self.goal() != Goal::Any;
+        if is_other || unbounded || aimed || self.base().is_some() {
             return None;
         }
         let efforts = [self.steps(), self.restarts(), self.targets(), self.queries()];
@@ -66,13 +67,13 @@ impl AttackSpec {
             effort,
             loss: match self.loss() {
                 Loss::KlTeacher => 0,
-                Loss::Dlr | Loss::Margin => 1,
+                Loss::Dlr | Loss::Margin | Loss::ProbabilityMargin => 1,
                 Loss::CrossEntropy => 2,
             },
             norm: match self.norm() {
                 Norm::Linf => 2,
                 Norm::L2 => 1,
-                Norm::L1 => 0,
+                Norm::L1 | Norm::L0 => 0,
             },
             eps: eps.to_bits(),
         })

@@ -4,11 +4,14 @@
 //! said of an attack anywhere (rank, cost, names, tables, help) derives from that entry.
 
 pub mod adaptive;
+pub mod alma;
 pub mod apgd;
 pub mod autoattack;
 mod catalogue;
 pub mod certify;
 pub mod cw;
+pub mod cw_linf;
+pub mod ddn;
 pub mod deepfool;
 pub mod diagnosis;
 mod entry;
@@ -21,16 +24,21 @@ pub mod noise;
 pub(crate) mod old_words;
 pub mod overflow;
 mod param;
+pub mod pdgd;
 pub mod pgd;
+pub mod pma;
 pub mod radius;
 mod shared;
+pub mod sigma_zero;
 mod spec;
 pub mod square;
+pub mod superdeepfool;
 
 pub use catalogue::CATALOGUE;
 pub use entry::{Access, AttackEntry};
 pub use param::{FromValue, Param, ParamKind, Parameters, Preset, Role, Value};
-pub use shared::{Arithmetic, BranchChoice, Loss, Norm, Start, Surrogate};
+pub(crate) use shared::PASSES;
+pub use shared::{Arithmetic, BranchChoice, Goal, Loss, Norm, Start, Surrogate, TargetOrder, usual_radius};
 pub use spec::AttackSpec;
 
 use crate::error::SuiteError;

@@ -1,6 +1,6 @@
 //! Parameters of attacks: what they are called, what they may be, and their parsed values.
 
-use super::{Norm, Surrogate, entry::AttackEntry};
+use super::{Goal, Norm, Surrogate, entry::AttackEntry};
 use crate::corruption::check_corruption;
 use crate::epsilon::Epsilon;
 use crate::error::{SuiteError, suggest};
@@ -42,6 +42,10 @@ pub enum Role {
     Base,
     /// Whether the reference's random stream is replayed.
     ReferenceRng,
+    /// The class to be taken for.
+    Target,
+    /// Forward and backward passes an image, at most.
+    Passes,
 }
 
 impl Role {
@@ -69,6 +73,10 @@ pub enum ParamKind {
     Base,
     /// `self`, `all-relu`, `linear`, `teacher`, `other-budget`, or a model's name.
     Model,
+    /// `any`, `second` or a class.
+    Goal,
+    /// `unlimited`, or a whole number, 1 or more.
+    Limit,
 }
 
 /// A parameter's value when none is written.
@@ -76,7 +84,7 @@ pub enum ParamKind {
 pub enum Preset {
     /// The same for every norm.
     Always(&'static str),
-    /// For Linf, L2 and L1.
+    /// For Linf, L2 and L1; other norms have Linf's.
     ByNorm([&'static str; 3]),
 }
 
@@ -85,7 +93,7 @@ impl Preset {
     pub fn under(self, norm: Norm) -> &'static str {
         match self {
             Self::Always(value) => value,
-            Self::ByNorm(values) => values[norm as usize],
+            Self::ByNorm(values) => values.get(norm as usize).unwrap_or(&values[0]),
         }
     }
 }
@@ -122,6 +130,10 @@ pub enum Value {
     Base(Option<(String, u8)>),
     /// Of [`ParamKind::Model`].
     Model(Surrogate),
+    /// Of [`ParamKind::Goal`].
+    Goal(Goal),
+    /// Of [`ParamKind::Limit`]: nothing where there is none.
+    Limit(Option<usize>),
 }
 
 impl Value {
@@ -135,6 +147,9 @@ impl Value {
             Self::Base(None) => "clean".to_owned(),
             Self::Base(Some((name, severity))) => format!("{name}/{severity}"),
             Self::Model(surrogate) => surrogate.to_string(),
+            Self::Goal(goal) => goal.to_string(),
+            Self::Limit(None) => "unlimited".to_owned(),
+            Self::Limit(Some(count)) => count.to_string(),
         }
     }
 }
@@ -159,6 +174,12 @@ impl ParamKind {
                 }
             },
             Self::Model => (!text.is_empty()).then(|| Value::Model(Surrogate::named(text))),
+            Self::Goal => Goal::parse(text).map(Value::Goal),
+            Self::Limit if text == "unlimited" => Some(Value::Limit(None)),
+            Self::Limit => {
+                let count = text.parse().ok().filter(|n| *n >= 1);
+                count.map(|count| Value::Limit(Some(count)))
+            }
         })
     }
 
@@ -170,6 +191,8 @@ impl ParamKind {
             Self::Word(words) => format!("one of: {}", words.join(", ")),
             Self::Base => "clean, or a corruption and its severity such as fog/3".to_owned(),
             Self::Model => "self, all-relu, linear, teacher, other-budget or the name of a model".to_owned(),
+            Self::Goal => "any, second or the number of a class".to_owned(),
+            Self::Limit => "unlimited or a whole number, 1 or more".to_owned(),
         }
     }
 }
@@ -230,6 +253,15 @@ impl FromValue for usize {
     }
 }
 
+impl FromValue for Option<usize> {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Limit(limit) => Some(*limit),
+            _ => None,
+        }
+    }
+}
+
 impl FromValue for f64 {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
@@ -285,6 +317,7 @@ macro_rules! parameters {
             const PARAMS: &'static [$crate::attack::Param] = &[
                 $($crate::attack::Param { name: stringify!($field), ..$param },)*
                 $($more,)*
+                $crate::attack::PASSES,
             ];
 
             fn from_values(values: &[$crate::attack::Value]) -> Option<Self> {

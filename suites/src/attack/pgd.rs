@@ -4,7 +4,7 @@ use super::entry::{AttackEntry, figure};
 use super::param::parameters;
 use super::shared::{
     ALPHA, BASE, BRANCH, EARLY_STOP, EOT, EPS, LOSS, NORM, NORM_LINF, Norm, PRECISION, RESTARTS, START,
-    SURROGATE, Start, steps,
+    SURROGATE, Start, TARGET, steps,
 };
 
 parameters! {
@@ -24,7 +24,7 @@ parameters! {
         start: Start = START,
         /// Whether an image leaves at the first iterate that fools.
         early_stop: bool = EARLY_STOP,
-    } and [LOSS, EOT, BRANCH, SURROGATE, PRECISION, BASE]
+    } and [LOSS, EOT, BRANCH, SURROGATE, PRECISION, BASE, TARGET]
 }
 
 parameters! {

@@ -1,11 +1,12 @@
 //! The smallest radius that breaks each image.
 
-use super::apgd::{APGD_CE, APGD_T};
+use super::apgd::{APGD_PM, APGD_T};
 use super::entry::{AttackEntry, figure};
 use super::fab::FAB_T;
 use super::fmn::FMN;
 use super::param::parameters;
 use super::shared::{BASE, EOT, NORM_2, Norm, count, steps};
+use super::superdeepfool::SUPERDEEPFOOL;
 
 parameters! {
     /// Minimum-norm attacks, then bisections of the radius.
@@ -25,9 +26,10 @@ pub static RADIUS: AttackEntry = AttackEntry {
     display: "smallest radius",
     title: "The smallest radius that breaks each image: minimum-norm attacks bracketed by Auto-PGD",
     source: "this project; see docs/attacks/radius.md",
-    uses: &[&FAB_T, &FMN, &APGD_CE, &APGD_T],
+    version: 2,
+    uses: &[&FAB_T, &FMN, &SUPERDEEPFOOL, &APGD_PM, &APGD_T],
     minimum_norm: true,
-    // FMN and FAB-T, then Auto-PGD in each bracket.
+    // FMN and FAB-T (in L2 SuperDeepFool, which is cheap), then Auto-PGD in each bracket.
     passes: |spec| figure(spec, |own: &Radius| ((29 + own.brackets * 20) * own.steps) as f64),
     ..AttackEntry::of::<Radius>()
 };

@@ -2,6 +2,7 @@
 
 use super::param::{FromValue, Param, ParamKind, Preset, Role, Value, from_word};
 use crate::branch::Branch;
+use crate::epsilon::Epsilon;
 use crate::plan::{OTHER_BUDGET, TEACHER};
 use crate::words::words;
 use std::fmt;
@@ -15,6 +16,8 @@ words! {
         L2 = "l2",
         /// Sum of absolute changes.
         L1 = "l1",
+        /// Number of changed values.
+        L0 = "l0",
     }
 }
 
@@ -30,6 +33,7 @@ impl Norm {
             Self::Linf => "L\u{221e}",
             Self::L2 => "L2",
             Self::L1 => "L1",
+            Self::L0 => "L0",
         }
     }
 
@@ -66,6 +70,8 @@ words! {
         Dlr = "dlr",
         /// Largest wrong logit minus the true one.
         Margin = "margin",
+        /// The same of probabilities (arXiv 2411.15210).
+        ProbabilityMargin = "pm",
         /// KL divergence to the teacher's logits.
         KlTeacher = "kl-teacher",
     }
@@ -76,7 +82,7 @@ impl Loss {
     pub fn fewest_classes(self) -> usize {
         match self {
             Self::Dlr => 3,
-            Self::CrossEntropy | Self::Margin | Self::KlTeacher => 2,
+            Self::CrossEntropy | Self::Margin | Self::ProbabilityMargin | Self::KlTeacher => 2,
         }
     }
 }
@@ -91,7 +97,60 @@ words! {
     }
 }
 
-from_word!(Norm, Start, Loss, Arithmetic);
+words! {
+    /// The order in which target classes are tried.
+    pub enum TargetOrder, "order" {
+        /// By the clean logits, the largest first.
+        Logits = "logits",
+        /// By linearised distance, the smallest first (MALT, arXiv 2407.02240).
+        Malt = "malt",
+        /// MALT's, then those of the logits' order that are not among them.
+        Both = "both",
+    }
+}
+
+from_word!(Norm, Start, Loss, Arithmetic, TargetOrder);
+
+/// What an image is to be taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Any wrong class.
+    Any,
+    /// The likeliest wrong class of the clean image.
+    Second,
+    /// This class.
+    Class(usize),
+}
+
+impl Goal {
+    /// What a text means.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "any" => Some(Self::Any),
+            "second" => Some(Self::Second),
+            class => class.parse().ok().map(Self::Class),
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.pad("any"),
+            Self::Second => f.pad("second"),
+            Self::Class(class) => write!(f, "{class}"),
+        }
+    }
+}
+
+impl FromValue for Goal {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Goal(goal) => Some(*goal),
+            _ => None,
+        }
+    }
+}
 
 /// The branches whose gradient an attack follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,11 +245,19 @@ const fn norm(words: &'static [&'static str]) -> Param {
     }
 }
 
-pub(super) const NORM: Param = norm(Norm::WORDS);
+pub(super) const NORM: Param = norm(&["linf", "l2", "l1"]);
 pub(super) const NORM_2: Param = norm(&["linf", "l2"]);
 pub(super) const NORM_L2_FIRST: Param = norm(&["l2", "linf"]);
 pub(super) const NORM_LINF: Param = norm(&["linf"]);
 pub(super) const NORM_L2: Param = norm(&["l2"]);
+pub(super) const NORM_L2_L1: Param = norm(&["l2", "l1"]);
+pub(super) const NORM_L0: Param = norm(&["l0"]);
+
+/// The radius of the usual ball in a norm; none in L0, in which no attack has a ball.
+pub fn usual_radius(norm: Norm) -> Option<f64> {
+    let text = EPS.preset.under(norm);
+    (norm != Norm::L0).then(|| text.parse::<Epsilon>().ok().map(|eps| eps.value()))?
+}
 
 /// Radii of the standard threat models on CIFAR (RobustBench; L1: Croce and Hein, ICML 2021).
 pub(super) const EPS: Param = Param {
@@ -297,7 +364,8 @@ pub(super) const LOSS: Param = neutral(
     "loss",
     Role::Loss,
     Loss::WORDS,
-    "what is maximised: cross entropy, DLR (Croce and Hein 2020), logit margin, or KL to the teacher",
+    "what is maximised: cross entropy, DLR (Croce and Hein 2020), logit margin, probability margin, or KL to \
+     the teacher",
 );
 
 pub(super) const EARLY_STOP: Param = neutral(
@@ -359,6 +427,35 @@ pub(super) const PRECISION: Param = neutral(
     Arithmetic::WORDS,
     "arithmetic of the network that is followed; the prediction is always fp32's",
 );
+
+pub(super) const ORDER: Param = neutral(
+    "order",
+    Role::Own,
+    TargetOrder::WORDS,
+    "the order of the targets: by clean logits, by linearised distance (MALT), or both lists",
+);
+
+pub(super) const TARGET: Param = Param {
+    kind: ParamKind::Goal,
+    ..neutral(
+        "target",
+        Role::Target,
+        &["any"],
+        "the class to be taken for: any, second (the likeliest wrong one) or its number; what is taken for \
+         another class does not count",
+    )
+};
+
+/// Every attack has it: the macro that declares parameters adds it.
+pub(crate) const PASSES: Param = Param {
+    kind: ParamKind::Limit,
+    ..neutral(
+        "passes",
+        Role::Passes,
+        &["unlimited"],
+        "forward and backward passes an image, together, at most; beyond them the attack learns nothing",
+    )
+};
 
 pub(super) const REFERENCE_RNG: Param = neutral(
     "reference_rng",

@@ -3,7 +3,7 @@
 use super::certify::CERTIFY;
 use super::entry::{Access, AttackEntry};
 use super::param::{FromValue, Param, ParamKind, Parameters, Role, Value};
-use super::shared::{Arithmetic, BranchChoice, Loss, Norm, Start, Surrogate};
+use super::shared::{Arithmetic, BranchChoice, Goal, Loss, Norm, Start, Surrogate};
 use super::{CATALOGUE, adaptive, old_words};
 use crate::error::{SuiteError, suggest};
 use crate::plan::TEACHER;
@@ -243,7 +243,18 @@ impl AttackSpec {
     /// Passes, forward and backward, for an image that nothing breaks early.
     pub fn passes(&self) -> f64 {
         let averaged = self.value::<usize>(Role::Eot).unwrap_or(1);
-        (self.entry.passes)(self) * averaged as f64
+        let all = (self.entry.passes)(self) * averaged as f64;
+        self.most_passes().map_or(all, |most| all.min(most as f64))
+    }
+
+    /// Passes, forward and backward together, that an image may cost at most, where that is limited.
+    pub fn most_passes(&self) -> Option<usize> {
+        self.value::<Option<usize>>(Role::Passes).flatten()
+    }
+
+    /// What an image is to be taken for.
+    pub fn goal(&self) -> Goal {
+        self.value(Role::Target).unwrap_or(Goal::Any)
     }
 
     /// The fewest classes that it is defined for.
@@ -360,7 +371,7 @@ impl AttackSpec {
         let most = match self.norm() {
             Norm::Linf => 1.0,
             Norm::L2 => values.sqrt(),
-            Norm::L1 => values,
+            Norm::L1 | Norm::L0 => values,
         };
         for (param, value) in self.entry.params.iter().zip(&self.values) {
             let (ParamKind::Size, Value::Size(size)) = (param.kind, value) else {

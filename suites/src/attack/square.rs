@@ -2,13 +2,13 @@
 
 use super::entry::{Access, AttackEntry, figure};
 use super::param::parameters;
-use super::shared::{BASE, EOT, EPS, NORM_2, Norm, QUERIES, REFERENCE_RNG, RESTARTS, number};
+use super::shared::{BASE, EOT, EPS, NORM, Norm, QUERIES, REFERENCE_RNG, RESTARTS, number};
 
 parameters! {
     /// Random search over square patches.
     Square {
         /// Norm of the ball.
-        norm: Norm = NORM_2,
+        norm: Norm = NORM,
         /// Radius of the ball.
         eps: f64 = EPS,
         /// Forward passes an image and restart, at most.

@@ -7,6 +7,7 @@ use super::search::search;
 use crate::attack::Objective;
 use crate::attack::active::ActiveRows;
 use crate::attack::ball::Ball;
+use crate::attack::draws::RowKey;
 use crate::attack::target::Target;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
@@ -20,11 +21,15 @@ pub(super) fn shrinking(
     objective: &Objective,
     eps: f64,
     steps: usize,
-    key: &[u64],
+    key: RowKey<'_>,
 ) -> Result<()> {
     let mut points = start(purpose, active, 3.0 * eps, key);
     let part = ((0.3 * steps as f64).ceil() as usize).min((steps - 1) / 2);
     for (radius, steps) in [(3.0, part), (2.0, part), (1.0, steps - 2 * part)] {
+        if active.replays() {
+            // The reference draws a start for each phase and throws it away.
+            let _ = active.normal_each(purpose, key);
+        }
         let inside = inside(active, radius * eps, &points);
         let radii = alike(active, radius * eps);
         points = search(active, objective, Norm::L1, &radii, steps, &inside, radius == 1.0)?;
@@ -41,10 +46,10 @@ fn inside(target: &Target<'_>, radius: f64, points: &Tensor) -> Tensor {
 
 /// A normal perturbation, projected. The reference takes the image for a part of the
 /// perturbation and then the projected perturbation for the point, which its replay repeats.
-fn start(purpose: &str, target: &Target<'_>, radius: f64, key: &[u64]) -> Tensor {
+fn start(purpose: &str, target: &Target<'_>, radius: f64, key: RowKey<'_>) -> Tensor {
     let _guard = no_grad_guard();
     let images = &target.images;
-    let noisy = images + target.normal(purpose, key);
+    let noisy = images + target.normal_each(purpose, key);
     if target.replays() {
         inside(target, radius, &(images + noisy)) - images
     } else {

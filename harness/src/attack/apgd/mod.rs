@@ -11,23 +11,19 @@ mod tests;
 
 use super::active::ActiveRows;
 use super::ball::{Ball, length, per_image};
+use super::draws::RowKey;
 use super::target::Target;
+use super::targets::Targets;
 use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::apgd::{Apgd, ApgdTargeted};
 use search::search;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Keeps a division by a length finite (the constant of the AutoAttack reference).
 const TINY: f64 = 1e-12;
-
-impl Attack for Apgd {
-    fn run(&self, spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
-        auto_pgd(self, spec.name(), target, Aim::Loss(objective))
-    }
-}
 
 impl Attack for ApgdTargeted {
     fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -37,57 +33,65 @@ impl Attack for ApgdTargeted {
             steps: self.steps,
             restarts: self.restarts,
         };
-        auto_pgd(&one_class, spec.name(), target, Aim::Targets(self.targets))
+        let clean = target.logits(&target.images)?;
+        let mut active = ActiveRows::right(target, &clean);
+        if active.is_empty() {
+            return Ok(active.into_points());
+        }
+        let aims = Targets::of(&active, &clean, self.norm, self.order, self.targets)?;
+        for place in 0..aims.classes.size()[1] {
+            let [classes, ranks, fresh] = aims.at(place);
+            for restart in 0..self.restarts as u64 {
+                let new = active.gather(&fresh);
+                active.only(&new, |active| {
+                    let objective = Objective::TargetedDlr {
+                        labels: active.labels.shallow_clone(),
+                        targets: active.gather(&classes),
+                    };
+                    let ranks = whole(&active.gather(&ranks));
+                    // A class has the same draws in every order.
+                    one_run(&one_class, spec.name(), active, &objective, &|row| {
+                        vec![restart, ranks[row]]
+                    })
+                })?;
+            }
+        }
+        Ok(active.into_points())
     }
 }
 
-/// What the runs of Auto-PGD maximise.
-enum Aim<'a> {
-    /// A loss.
-    Loss(&'a Objective),
-    /// The targeted DLR loss, for so many of the likeliest wrong classes in turn.
-    Targets(usize),
-}
-
-/// An image that is wrong already, or that a run fooled, takes no part in the next runs; each keeps
-/// its first adversarial, the others come back as they were.
-fn auto_pgd(attack: &Apgd, name: &str, target: &Target<'_>, aim: Aim<'_>) -> Result<Tensor> {
-    let clean = target.logits(&target.images)?;
-    let classes = clean.size()[1];
-    let mut active = ActiveRows::right(target, &clean);
-    // Likeliest first; equal logits in the order of the classes, as in every prediction.
-    let ranking = clean.sort_stable(true, 1, true).1;
-    let ranks: Vec<Option<i64>> = match aim {
-        Aim::Targets(targets) => (1..=(targets as i64).min(classes - 1)).map(Some).collect(),
-        Aim::Loss(_) => vec![None],
-    };
-    for rank in ranks {
-        for restart in 0..attack.restarts as u64 {
+impl Attack for Apgd {
+    /// An image that is wrong already, or that a run fooled, takes no part in the next runs; each keeps
+    /// its first adversarial, the others come back as they were.
+    fn run(&self, spec: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
+        let mut active = ActiveRows::right(target, &target.logits(&target.images)?);
+        for restart in 0..self.restarts as u64 {
             if active.is_empty() {
                 break;
             }
-            let objective = match (&aim, rank) {
-                (Aim::Loss(objective), _) => objective.select(active.rows()),
-                (Aim::Targets(_), rank) => Objective::TargetedDlr {
-                    labels: active.labels.shallow_clone(),
-                    targets: active.gather(&ranking).select(1, rank.unwrap_or(1)),
-                },
-            };
-            let mut key = vec![restart];
-            key.extend(rank.map(|rank| rank as u64));
-            one_run(attack, name, &mut active, &objective, &key)?;
+            let objective = objective.select(active.rows());
+            one_run(self, spec.name(), &mut active, &objective, &|_| vec![restart])?;
         }
+        Ok(active.into_points())
     }
-    Ok(active.into_points())
 }
 
-/// One random start and its search.
+/// Whole numbers `[N]` as a list.
+fn whole(numbers: &Tensor) -> Vec<u64> {
+    let mut values = vec![0_i64; numbers.numel()];
+    numbers
+        .to_device(Device::Cpu)
+        .copy_data(&mut values, numbers.numel());
+    values.into_iter().map(|value| value as u64).collect()
+}
+
+/// One random start and its search: images that it fools leave.
 fn one_run(
     attack: &Apgd,
     name: &str,
     active: &mut ActiveRows<'_>,
     objective: &Objective,
-    key: &[u64],
+    key: RowKey<'_>,
 ) -> Result<()> {
     let Apgd { norm, eps, steps, .. } = *attack;
     if norm == Norm::L1 {
@@ -97,8 +101,7 @@ fn one_run(
     within(name, active, objective, norm, &eps, steps, key)
 }
 
-/// One random start and its search in balls of radii `eps` `[N]`, one an image (not for L1): images that
-/// it fools leave.
+/// The same in balls of radii `eps` `[N]`, one an image (not for L1).
 pub(super) fn within(
     purpose: &str,
     active: &mut ActiveRows<'_>,
@@ -106,7 +109,7 @@ pub(super) fn within(
     norm: Norm,
     eps: &Tensor,
     steps: usize,
-    key: &[u64],
+    key: RowKey<'_>,
 ) -> Result<()> {
     let start = on_the_sphere(purpose, active, norm, eps, key);
     let _ = search(active, objective, norm, eps, steps, &start, true)?;
@@ -123,11 +126,11 @@ fn alike(target: &Target<'_>, radius: f64) -> Tensor {
 }
 
 /// A random direction scaled to the sphere of radius eps, then the box.
-fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: &Tensor, key: &[u64]) -> Tensor {
+fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: &Tensor, key: RowKey<'_>) -> Tensor {
     let _guard = no_grad_guard();
     let drawn = match norm {
-        Norm::Linf => target.uniform(1.0, purpose, key),
-        _ => target.normal(purpose, key),
+        Norm::Linf => target.uniform_each(1.0, purpose, key),
+        _ => target.normal_each(purpose, key),
     };
     let unit = &drawn / per_image(&(length(&drawn, norm) + TINY));
     (&target.images + unit * per_image(eps)).clamp(0.0, 1.0)

@@ -149,3 +149,19 @@ fn losses_without_enough_classes_are_refused() {
         }
     }
 }
+
+/// One restart of the shrinking radius with the reference's stream: which images it fools.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn in_l1_one_restart_fools_what_the_reference_does() {
+    use crate::attack::reference_models::{ReferenceModel, list};
+    let key = "apgd_ce_l1_one_restart";
+    let bench = ReferenceModel::open("robust", ReferenceModel::positions("robust", key));
+    let target = bench.target();
+    let made = run(&spec("apgd-ce:norm=l1,reference_rng=true"), &target, None).expect("points");
+    let right: Vec<f64> = verdict(&target, &made)
+        .into_iter()
+        .map(|fooled| f64::from(u8::from(!fooled)))
+        .collect();
+    assert_eq!(right, list(&bench.numbers[key]["still_correct"]));
+}

@@ -7,16 +7,17 @@
 mod plane;
 
 use super::active::ActiveRows;
-use super::ball::{length, per_image};
+use super::ball::{dual, length, per_image};
 use super::nearest::Nearest;
-use super::objective::{class, true_class_last};
+use super::objective::class;
 use super::stream::TorchStream;
 use super::target::Target;
+use super::targets::Targets;
 use super::{Attack, Objective};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::fab::{Fab, FabTargeted};
+use rlnet_suites::attack::{Norm, TargetOrder};
 use tch::{Kind, Tensor};
 
 /// Share of the step that starts at the image, at most (the reference's alpha_max).
@@ -35,8 +36,8 @@ pub(super) struct Settings {
     pub(super) steps: usize,
     /// Runs; the first starts at the image, others at half the radius known so far.
     pub(super) restarts: usize,
-    /// Target classes, the likeliest wrong ones first; none for the untargeted attack.
-    pub(super) targets: Option<usize>,
+    /// Target classes and their order; none for the untargeted attack.
+    pub(super) targets: Option<(usize, TargetOrder)>,
     /// An image is done, and leaves, when its perturbation is no longer than this.
     pub(super) enough: Option<f64>,
 }
@@ -60,7 +61,7 @@ impl Attack for FabTargeted {
             norm: self.norm,
             steps: self.steps,
             restarts: self.restarts,
-            targets: Some(self.targets),
+            targets: Some((self.targets, self.order)),
             enough: Some(self.eps),
         };
         within(target, settings, self.eps)
@@ -80,11 +81,14 @@ fn within(target: &Target<'_>, settings: Settings, eps: f64) -> Result<Tensor> {
 /// When the model has one class only, or libtorch refuses an operation.
 fn nearest(target: &Target<'_>, settings: Settings) -> Result<Nearest> {
     let (mut best, active, clean) = Nearest::of_clean(target, settings.norm)?;
-    search(&active, &active.gather(&clean), settings, &mut best)?;
+    if !active.is_empty() {
+        search(&active, &clean, settings, &mut best)?;
+    }
     Ok(best)
 }
 
-/// Offers `best` what the runs find, from images that are classified rightly with these logits `[M, classes]`.
+/// Offers `best` what the runs find, from images that are classified rightly; `clean` are the batch's logits
+/// `[N, classes]`.
 pub(super) fn search(
     rows: &ActiveRows<'_>,
     clean: &Tensor,
@@ -92,37 +96,36 @@ pub(super) fn search(
     best: &mut Nearest,
 ) -> Result<()> {
     let mut active = rows.again();
-    let mut ranked = likeliest_wrong(clean, &active.labels);
-    let wrong = ranked.size()[1];
-    let runs = settings.targets.map_or(1, |targets| wrong.min(targets as i64));
     let mut stream = rows.stream();
-    for rank in 0..runs {
+    let aims = match settings.targets {
+        Some((count, order)) => Some(Targets::of(rows, clean, settings.norm, order, count)?),
+        None => None,
+    };
+    for place in 0..aims.as_ref().map_or(1, |aims| aims.classes.size()[1]) {
+        let aims = aims.as_ref().map(|aims| aims.at(place));
         for restart in 0..settings.restarts {
-            if active.is_empty() {
-                return Ok(());
+            let mut part = active.again();
+            if let Some([_, _, fresh]) = &aims {
+                part.leave(&active.gather(fresh).logical_not(), &mut []);
             }
-            let aims = settings.targets.map(|_| ranked.select(1, rank));
+            if part.is_empty() {
+                break;
+            }
             let start = match restart {
-                0 => active.images.shallow_clone(),
+                0 => part.images.shallow_clone(),
                 _ => {
-                    let key = [rank as u64, restart as u64];
-                    random_start(&active, &settings, &best.known(&active), key, &mut stream)
+                    let key = [place as u64, restart as u64];
+                    random_start(&part, &settings, &best.known(&part), key, &mut stream)
                 }
             };
-            run(&active, aims, start, &settings, best)?;
+            let classes = aims.as_ref().map(|[classes, ..]| part.gather(classes));
+            run(&part, classes, start, &settings, best)?;
             if let Some(enough) = settings.enough {
-                active.leave(&best.known(&active).le(enough), &mut [&mut ranked]);
+                active.leave(&best.known(&active).le(enough), &mut []);
             }
         }
     }
     Ok(())
-}
-
-/// The wrong classes of each image, the likeliest first: `[N, classes - 1]`.
-fn likeliest_wrong(logits: &Tensor, labels: &Tensor) -> Tensor {
-    let wrong = true_class_last(logits, labels);
-    let order = wrong.argsort_stable(true, 1, true);
-    order.narrow(1, 0, logits.size()[1] - 1)
 }
 
 /// A random point at half the distance known so far, or at half of eps where that is less.
@@ -144,7 +147,7 @@ fn random_start(
     let most = settings.enough.unwrap_or(match settings.norm {
         Norm::Linf => 0.3,
         Norm::L2 => 1.0,
-        Norm::L1 => 5.0,
+        Norm::L1 | Norm::L0 => 5.0,
     });
     let radius = known.clamp_max(most) * 0.5 / length(&direction, settings.norm);
     (&target.images + direction * per_image(&radius)).clamp(0.0, 1.0)
@@ -207,11 +210,6 @@ fn step(target: &Target<'_>, aims: Option<&Tensor>, points: &Tensor, norm: Norm)
 /// Of the linearised boundaries with the other classes the nearest one: logit difference
 /// `[N]` and its gradient `[N, 3, H, W]`.
 fn nearest_boundary(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<(Tensor, Tensor)> {
-    let dual = match norm {
-        Norm::Linf => Norm::L1,
-        Norm::L2 => Norm::L2,
-        Norm::L1 => Norm::Linf,
-    };
     let mut nearest: Option<(Tensor, Tensor, Tensor)> = None;
     target.slopes_of(
         points,
@@ -224,7 +222,7 @@ fn nearest_boundary(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<
             others.collect()
         },
         |gap, gradient| {
-            let distance = gap.abs() / (length(&gradient, dual) + 1e-12);
+            let distance = gap.abs() / (length(&gradient, dual(norm)) + 1e-12);
             nearest = Some(match nearest.take() {
                 None => (distance, gap, gradient),
                 Some((least, old_gap, old_gradient)) => {

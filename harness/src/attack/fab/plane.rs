@@ -35,7 +35,7 @@ pub(super) fn onto(points: &Tensor, w: &Tensor, gap: &Tensor, norm: Norm) -> Ten
             let step = least_step(&size, &size, &room, &need);
             room.minimum(&(step * &size))
         }
-        Norm::L1 => greedy(&size, &room, &need),
+        Norm::L1 | Norm::L0 => greedy(&size, &room, &need),
     };
     -down * moves
 }

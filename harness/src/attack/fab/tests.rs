@@ -10,7 +10,7 @@ fn settings(norm: Norm, targets: Option<usize>) -> Settings {
         norm,
         steps: 30,
         restarts: 1,
-        targets,
+        targets: targets.map(|count| (count, TargetOrder::Logits)),
         enough: None,
     }
 }
@@ -33,7 +33,7 @@ fn the_nearest_adversarial_of_a_linear_model_is_found() {
                 let dual = match norm {
                     Norm::Linf => normal.abs().sum(Kind::Float),
                     Norm::L2 => normal.square().sum(Kind::Float).sqrt(),
-                    Norm::L1 => normal.abs().max(),
+                    Norm::L1 | Norm::L0 => normal.abs().max(),
                 };
                 let gap =
                     logits.double_value(&[row as i64, label]) - logits.double_value(&[row as i64, other]);

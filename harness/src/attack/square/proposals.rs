@@ -11,6 +11,9 @@ use tch::{Kind, Tensor};
 /// Keeps a division by a length finite (the constant of the reference).
 const TINY: f64 = 1e-12;
 
+/// An L1 projection may end beyond its radius by a rounding; the reference's room for it, as a share.
+const L1_ROOM: f64 = 1e-6;
+
 /// The images, their balls, and the proposal of points in them.
 pub(super) struct Proposals {
     images: Tensor,
@@ -20,7 +23,7 @@ pub(super) struct Proposals {
     channels: i64,
     height: i64,
     width: i64,
-    /// The L2 pattern of the last side asked for.
+    /// The L2 or L1 pattern of the last side asked for.
     pattern: Option<(i64, Tensor)>,
 }
 
@@ -29,7 +32,7 @@ impl Proposals {
         let size = target.images.size();
         Self {
             images: target.images.shallow_clone(),
-            ball: Ball::new(&target.images, eps, norm),
+            ball: ball(&target.images, eps, norm),
             norm,
             eps,
             channels: size[1],
@@ -39,7 +42,7 @@ impl Proposals {
         }
     }
 
-    /// The first points. Linf: vertical stripes of width 1, a sign a channel and column. L2:
+    /// The first points. Linf: vertical stripes of width 1, a sign a channel and column. L2 and L1:
     /// a grid of patterns, a sign a channel and patch.
     pub(super) fn start(&mut self, sampler: &mut PatchSampler) -> Tensor {
         let (n, c, device) = (self.images.size()[0], self.channels, self.images.device());
@@ -64,7 +67,7 @@ impl Proposals {
                         place.copy_(&patch);
                     }
                 }
-                self.on_the_sphere(&delta)
+                self.fitted(&delta)
             }
         }
     }
@@ -80,7 +83,7 @@ impl Proposals {
                 // Odd, so that a pattern has a middle, and inside the image.
                 let side = side.max(3) | 1;
                 let most = shorter - (1 - shorter % 2);
-                self.next_l2(points, side.min(most), sampler)
+                self.next_pattern(points, side.min(most), sampler)
             }
         }
     }
@@ -100,10 +103,11 @@ impl Proposals {
             .project(&(points + rows * (signs * (2.0 * self.eps)) * columns))
     }
 
-    /// One window gets a new pattern and, channel by channel, the squared length that it and a
+    /// One window gets a new pattern and, channel by channel, the (in L2 squared) length that it and a
     /// second window had, with a share of what the ball still has room for (the paper's
-    /// algorithm 3).
-    fn next_l2(&mut self, points: &Tensor, side: i64, sampler: &mut PatchSampler) -> Tensor {
+    /// algorithm 3). In L1 the reference gives a channel its share of the whole, all channels' number of
+    /// times: what is too long the projection makes shorter, and sparser.
+    fn next_pattern(&mut self, points: &Tensor, side: i64, sampler: &mut PatchSampler) -> Tensor {
         let (n, c, device) = (points.size()[0], self.channels, points.device());
         let delta = points - &self.images;
         let rooms = [self.height - side, self.width - side];
@@ -111,26 +115,31 @@ impl Proposals {
             .map(|corners| self.window(&corners, side, n));
         let flat = delta.flatten(2, 3);
         let old = flat.gather(2, &gaining, false);
+        let l1 = self.norm == Norm::L1;
         let size = |window: &Tensor| {
-            let squares = window.square();
-            squares
-                .sum_dim_intlist([2_i64].as_slice(), true, Kind::Float)
-                .sqrt()
+            let terms = if l1 { window.abs() } else { window.square() };
+            let sum = terms.sum_dim_intlist([2_i64].as_slice(), true, Kind::Float);
+            if l1 { sum } else { sum.sqrt() }
         };
         let mask = flat
             .zeros_like()
             .scatter_value(2, &gaining, 1.0)
             .scatter_value(2, &losing, 1.0);
-        let whole = length(&flat, Norm::L2).reshape([-1, 1, 1]);
+        let whole = length(&flat, self.norm).reshape([-1, 1, 1]);
         let windows = size(&(&flat * mask));
         let patch = self.patch(side, sampler).flatten(2, 3) + &old / (size(&old) + TINY);
-        let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
-        let new = &patch / (size(&patch) + TINY) * (room + windows.square()).sqrt();
+        let length = if l1 {
+            ((self.eps - whole).clamp_min(0.0) / c as f64 + windows) * c
+        } else {
+            let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
+            (room + windows.square()).sqrt()
+        };
+        let new = &patch / (size(&patch) + TINY) * length;
         let moved = flat
             .scatter_value(2, &losing, 0.0)
             .scatter(2, &gaining, &new)
             .reshape(points.size());
-        self.on_the_sphere(&moved)
+        self.fitted(&moved)
     }
 
     /// The places of a window's pixels in a flattened channel, `[images, channels, side^2]`.
@@ -143,8 +152,12 @@ impl Proposals {
             .expand([images, self.channels, side * side], false)
     }
 
-    /// The points at distance eps in these directions, then the box.
-    fn on_the_sphere(&self, delta: &Tensor) -> Tensor {
+    /// L2: the points at distance eps in these directions, then the box. L1: the nearest points of ball and
+    /// box.
+    fn fitted(&self, delta: &Tensor) -> Tensor {
+        if self.norm == Norm::L1 {
+            return self.ball.project(&(&self.images + delta));
+        }
         let unit = delta / (per_image(&length(delta, Norm::L2)) + TINY);
         (&self.images + unit * self.eps).clamp(0.0, 1.0)
     }
@@ -154,7 +167,7 @@ impl Proposals {
     fn patch(&mut self, side: i64, sampler: &mut PatchSampler) -> Tensor {
         let (n, device) = (self.images.size()[0], self.images.device());
         if self.pattern.as_ref().is_none_or(|(known, _)| *known != side) {
-            self.pattern = Some((side, pattern(side).to_device(device)));
+            self.pattern = Some((side, pattern(side, self.norm).to_device(device)));
         }
         let upright = self.pattern.as_ref().map(|(_, pattern)| pattern.shallow_clone());
         let upright = upright.unwrap_or_else(|| unreachable!("made above"));
@@ -167,32 +180,45 @@ impl Proposals {
 impl PerRow for Proposals {
     fn keep(&mut self, rows: &Tensor) {
         self.images.keep(rows);
-        self.ball = Ball::new(&self.images, self.eps, self.norm);
+        self.ball = ball(&self.images, self.eps, self.norm);
     }
 }
 
 /// Two opposite pyramids, one above the other, of unit length: `[1, 1, side, side]`.
-pub(super) fn pattern(side: i64) -> Tensor {
-    let upper = pyramid(side / 2, side);
-    let lower = pyramid(side - side / 2, side);
+pub(super) fn pattern(side: i64, norm: Norm) -> Tensor {
+    let upper = pyramid(side / 2, side, norm);
+    let lower = pyramid(side - side / 2, side, norm);
     let both = Tensor::cat(&[upper, -lower], 0);
-    unit(&both).reshape([1, 1, side, side])
+    unit(&both, norm).reshape([1, 1, side, side])
 }
 
-/// Nested rectangles around the middle, the k-th adding `1 / k^2`; of unit length.
-fn pyramid(height: i64, width: i64) -> Tensor {
+/// Nested rectangles around the middle, the k-th adding `1 / k^2`, in L1 `1 / k^4`; of unit length.
+fn pyramid(height: i64, width: i64, norm: Norm) -> Tensor {
+    let power = if norm == Norm::L1 { 4 } else { 2 };
     let layers = (height / 2).max(width / 2) + 1;
     let mut values = Vec::with_capacity((height * width) as usize);
     for row in 0..height {
         for column in 0..width {
             let ring = (row - height / 2).abs().max((column - width / 2).abs());
-            let added = (ring..layers).map(|k| 1.0 / ((k + 1) as f32).powi(2));
+            let added = (ring..layers).map(|k| 1.0 / ((k + 1) as f32).powi(power));
             values.push(added.fold(0.0_f32, |sum, layer| sum + layer));
         }
     }
-    unit(&Tensor::from_slice(&values).reshape([height, width]))
+    unit(&Tensor::from_slice(&values).reshape([height, width]), norm)
 }
 
-fn unit(values: &Tensor) -> Tensor {
-    values / values.square().sum(Kind::Float).sqrt()
+fn unit(values: &Tensor, norm: Norm) -> Tensor {
+    match norm {
+        Norm::L1 => values / values.abs().sum(Kind::Float),
+        _ => values / values.square().sum(Kind::Float).sqrt(),
+    }
+}
+
+fn ball(images: &Tensor, eps: f64, norm: Norm) -> Ball {
+    let eps = if norm == Norm::L1 {
+        eps * (1.0 - L1_ROOM)
+    } else {
+        eps
+    };
+    Ball::new(images, eps, norm)
 }

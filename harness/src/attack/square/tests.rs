@@ -6,6 +6,7 @@ use crate::attack::ball::length;
 use crate::attack::run;
 use crate::attack::toy::{Linear, images, target};
 use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
 use tch::Kind;
 
 fn spec(text: &str) -> AttackSpec {
@@ -35,7 +36,7 @@ fn the_pattern_of_side_three_worked_by_hand() {
         [-0.25 / b, -1.25 / b, -0.25 / b],
     ];
     let want = Tensor::from_slice2(&rows) / 2.0_f64.sqrt();
-    let away = (pattern(3).reshape([3, 3]) - want).abs().max();
+    let away = (pattern(3, Norm::L2).reshape([3, 3]) - want).abs().max();
     assert!(away.double_value(&[]) < 1e-6);
 }
 
@@ -45,7 +46,11 @@ fn the_pattern_of_side_three_worked_by_hand() {
 fn the_loss_never_rises_and_queries_are_counted() {
     let model = Linear::random(5, 3 * 10 * 14);
     let (x, y) = images(&model, 6, 10, 14);
-    for text in ["square:eps=0.001", "square:norm=l2,eps=0.01"] {
+    for text in [
+        "square:eps=0.001",
+        "square:norm=l2,eps=0.01",
+        "square:norm=l1,eps=0.05",
+    ] {
         let spec = spec(text);
         let mut before = Tensor::full([6], f64::INFINITY, tch::kind::FLOAT_CPU);
         for budget in [1, 2, 5, 20, 60, 120] {
@@ -72,8 +77,13 @@ fn the_loss_never_rises_and_queries_are_counted() {
                 "{loss} after {before}"
             );
             let away = length(&(&points - &x), spec.norm()).max().double_value(&[]);
-            // The rounding of the pixels comes on top.
-            assert!(away <= spec.eps().expect("a radius") + 1e-6, "{away}");
+            // The rounding of the pixels comes on top; in L1 that of all 420 values.
+            let rounding = if spec.norm() == Norm::L1 {
+                420.0 * 6e-8
+            } else {
+                1e-6
+            };
+            assert!(away <= spec.eps().expect("a radius") + rounding, "{away}");
             before = loss;
         }
     }
@@ -109,6 +119,7 @@ fn an_image_gets_the_same_points_in_every_batch() {
     for text in [
         "square:eps=0.03,queries=30",
         "square:norm=l2,eps=0.8,queries=30,restarts=2",
+        "square:norm=l1,eps=4,queries=30",
     ] {
         let spec = spec(text);
         let whole = run(&spec, &target(&model, &x, &y, 0, 23), None).expect(text);
@@ -143,5 +154,36 @@ fn the_replayed_stream_repeats_itself() {
         let once = run(&spec(text), &target(&model, &x, &y, 0, 9), None).expect(text);
         let again = run(&spec(text), &target(&model, &x, &y, 0, 9), None).expect(text);
         assert!(once.equal(&again), "{text}");
+    }
+}
+
+/// The reference's margins after some queries of the same stream, the start included.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn in_l1_the_search_is_the_references() {
+    use crate::attack::reference_models::{ReferenceModel, list};
+    let positions = ReferenceModel::positions("robust", "square_l1_trace");
+    let bench = ReferenceModel::open("robust", positions);
+    let trace = bench.numbers["square_l1_trace"]["trace"]
+        .as_array()
+        .expect("a trace");
+    for entry in trace {
+        let queries = entry["queries"].as_u64().expect("a number") as usize;
+        let target = bench.target().drawing(crate::attack::Draws::Stream(0), 1);
+        let mut sampler = PatchSampler::Stream(target.stream().expect("a stream"));
+        let mut proposals = Proposals::new(&target, Norm::L1, 12.0);
+        let mut active = ActiveRows::all(&target);
+        let held = search(&mut active, &mut proposals, &mut sampler, 0.8, queries + 1).expect("search");
+        active.write(&held);
+        let points = active.into_points();
+        let margins = -margin(&target.logits(&points).expect("logits"), &target.labels);
+        for (row, want) in list(&entry["margin"]).into_iter().enumerate() {
+            let ours = margins.double_value(&[row as i64]);
+            // Images that are fooled leave; the reference's trace goes on with the batch.
+            assert!(
+                (ours - want).abs() < 2e-5,
+                "{queries} queries, image {row}: {ours} for {want}"
+            );
+        }
     }
 }

@@ -1,0 +1,34 @@
+//! ALMA.
+
+use super::entry::{AttackEntry, figure};
+use super::param::parameters;
+use super::shared::{BASE, EOT, NORM_L2_L1, Norm, number, steps};
+
+parameters! {
+    /// An augmented Lagrangian of distance and class.
+    Alma {
+        /// The norm that is made small.
+        norm: Norm = NORM_L2_L1,
+        /// Number of steps.
+        steps: usize = steps("1000", "iterations"),
+        /// First learning rate.
+        lr: f64 = number("0.1", "first learning rate"),
+        /// The distance that the first step is to reach.
+        first_distance: f64 = number(
+            "0",
+            "distance that the first step is to reach, by which the learning rate is chosen; 0: lr as it is",
+        ),
+    } and [EOT, BASE]
+}
+
+/// ALMA.
+pub static ALMA: AttackEntry = AttackEntry {
+    name: "alma",
+    display: "ALMA",
+    title: "Augmented Lagrangian method for adversarial attacks",
+    source: "Rony et al., ICCV 2021, arXiv 2011.11857",
+    minimum_norm: true,
+    classes: |_| (3, "use pdgd or fmn"),
+    passes: |spec| figure(spec, |own: &Alma| 2.0 * own.steps as f64),
+    ..AttackEntry::of::<Alma>()
+};
