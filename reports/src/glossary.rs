@@ -104,6 +104,16 @@ pub const PI: Term = Term::new(
     "PI",
     "Private inference: the server does not see the image and the client does not see the weights. Each kept ReLU runs an interactive protocol. Linear layers cost little in the online phase of Delphi-style protocols only: their encryption is moved to an offline phase, or is most of the cost.",
 );
+/// The smallest distances.
+pub const ENVELOPE: Term = Term::new(
+    "envelope",
+    "Of each image the smallest perturbation that any attack of the run found in a norm.",
+);
+/// How near an attack is to it.
+pub const OPTIMALITY: Term = Term::new(
+    "Local optimality",
+    "How near an attack's smallest perturbations come to the envelope: 1 minus the share of the area between the envelope's curve of accuracy against radius and no attack at all that the attack leaves (AttackBench, AAAI 2025).",
+);
 /// Multiply-accumulates.
 pub const MACS: Term = Term::new("MACs", "Multiply-accumulate operations of one forward pass.");
 

@@ -6,8 +6,9 @@ use crate::columns::{self, Record};
 use crate::error::ReportError;
 use crate::files;
 use polars::prelude::*;
+use rlnet_suites::external::{ExternalEvaluation, ExternalRow, FOLDER};
 use rlnet_suites::{Cell, CellRecord, CellSpec, Condition, NormBanks, Outcome, Plan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A run directory.
@@ -23,7 +24,9 @@ pub struct Run {
     pub missing: Vec<Cell>,
     /// Every planned condition, in the plan's order.
     pub conditions: Vec<Condition>,
-    /// All outcome rows, with the columns `model` and `cell`.
+    /// Evaluations of images from elsewhere, beside cells of attacks.
+    pub external: Vec<ExternalEvaluation>,
+    /// All outcome rows, with the columns `model` and `cell`. What images from elsewhere broke is broken.
     pub outcomes: DataFrame,
 }
 
@@ -75,6 +78,7 @@ impl Run {
             records,
             missing,
             conditions,
+            external: external(dir)?,
             outcomes: DataFrame::empty(),
         };
         run.outcomes = run.read_rows()?;
@@ -127,7 +131,7 @@ impl Run {
                 continue;
             }
             let file = self.folder(&record.cell).join("outcomes.parquet");
-            let frame = columns::read_frame::<Outcome>(&file)?;
+            let mut frame = columns::read_frame::<Outcome>(&file)?;
             let rows = frame.height();
             if rows as u64 != record.rows {
                 return Err(ReportError::file(
@@ -148,11 +152,43 @@ impl Run {
                     ),
                 ));
             }
+            let beside = self.external.iter().filter(|found| found.cell == record.cell.id);
+            let broken: Vec<&ExternalRow> = beside.flat_map(|found| &found.broken).collect();
+            if !broken.is_empty() {
+                let mut rows: Vec<Outcome> = columns::read_records(&file)?;
+                lower(&mut rows, &broken);
+                frame = Outcome::frame(&rows).map_err(failed)?;
+            }
             frames.push(labelled(frame, &record.cell.model, &record.cell.id.0));
         }
         concat(&frames, UnionArgs::default())
             .and_then(LazyFrame::collect)
             .map_err(failed)
+    }
+}
+
+/// The evaluations of images from elsewhere that a run keeps, in the order of their files' names.
+fn external(run: &Path) -> Result<Vec<ExternalEvaluation>, ReportError> {
+    let Ok(entries) = std::fs::read_dir(run.join(FOLDER)) else {
+        return Ok(Vec::new());
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "json"));
+    files.sort();
+    files.iter().map(|file| json(file)).collect()
+}
+
+/// Writes over the rows of images that fell to images from elsewhere and not to the attack.
+fn lower(rows: &mut [Outcome], broken: &[&ExternalRow]) {
+    let by_image: BTreeMap<_, _> = (broken.iter())
+        .map(|row| ((row.image, row.branch), row))
+        .collect();
+    for row in rows {
+        if let Some(found) = by_image.get(&(row.image, row.branch))
+            && row.prediction == row.label
+        {
+            (row.prediction, row.rounded, row.norm) = (found.prediction, found.rounded, found.norm);
+        }
     }
 }
 

@@ -431,3 +431,128 @@ fn a_new_metric_is_one_function_of_the_predictions() {
     let one = analysis.matrix("one").expect("a matrix");
     assert_eq!(agreement(one, branches, &Condition::Clean), None);
 }
+
+/// Attacks in two norms and two that look for the smallest perturbation, on four images.
+#[test]
+fn unions_and_envelopes_counted_by_hand() {
+    use rlnet_reports::metrics::optimality::envelopes;
+    use rlnet_reports::metrics::unions::union;
+    use rlnet_reports::sections::{Content, SECTIONS, shown};
+    use rlnet_suites::external::{ExternalEvaluation, ExternalRow, FOLDER};
+    const ATTACKED: &str = r#"
+schema = 1
+name = "balls"
+title = "Two norms"
+description = "Counted by hand."
+[data]
+dataset = "shapes"
+[[train]]
+name = "one"
+stage = "teacher"
+norm = "single"
+views = ["clean"]
+[network]
+arch = "resnet8-w8"
+[evaluation]
+corruptions = "none"
+attacks = ["pgd", "fmn", "pdpgd", "ddn"]
+"#;
+    // Image 0 is wrong when clean. Sizes at which each attack breaks the others; none where it does not.
+    let size = |condition: &str, image: u32| -> Option<f32> {
+        let all = match condition.split(':').next() {
+            Some("clean") => [Some(0.0), None, None, None],
+            Some("pgd") => [Some(0.0), Some(8.0 / 255.0), None, None],
+            Some("fmn") => [Some(0.0), Some(4.0 / 255.0), Some(10.0 / 255.0), None],
+            Some("pdpgd") => [Some(0.0), Some(2.0 / 255.0), Some(20.0 / 255.0), None],
+            _ => [Some(0.0), Some(0.6), Some(0.4), Some(0.8)],
+        };
+        all[image as usize]
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = plan_of(ATTACKED, &[]);
+    write_run_of(
+        folder.path(),
+        &plan,
+        |_| true,
+        |_, conditions| {
+            let rows = conditions.iter().flat_map(|condition| {
+                let text = condition.to_string();
+                (0..4).map(move |image| {
+                    let broken = size(&text, image);
+                    row(
+                        image,
+                        Branch::Single,
+                        condition,
+                        broken.is_none(),
+                        broken.unwrap_or(1.0),
+                    )
+                })
+            });
+            rows.collect()
+        },
+    );
+    let analysis =
+        Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis");
+    let policy = BranchPolicy::Fixed(Branch::Single);
+    let all = union(&analysis.matrices[0], policy).expect("two norms");
+    let counts: Vec<u64> = all
+        .balls
+        .iter()
+        .map(|(.., share)| share.images - (share.value * 4.0).round() as u64)
+        .collect();
+    // In Linf at 8/255 images 0 and 1 are broken, in L2 at 0.5 images 0 and 2; image 3 is in neither ball.
+    assert_eq!(counts, [2, 2]);
+    assert_eq!((all.all.value * 4.0).round() as u64, 1);
+    let linf = &envelopes(&analysis.matrices[0], policy)[0];
+    let sizes: Vec<f64> = linf
+        .distances
+        .iter()
+        .map(|size| (size * 255.0 * 1000.0).round() / 1000.0)
+        .collect();
+    assert_eq!((sizes, linf.held), (vec![0.0, 2.0, 10.0], 1));
+    let names: Vec<&str> = linf.attacks.iter().map(|found| found.attack.name()).collect();
+    // FMN: (0 + 4 + 10) / 3 against 12 / 3; PDPGD is clipped at 10: it is the envelope.
+    assert_eq!(names, ["pdpgd", "fmn"]);
+    assert!((linf.attacks[0].local - 1.0).abs() < 1e-6);
+    assert!((linf.attacks[1].local - (1.0 - (14.0 / 3.0 - 4.0) / (20.0 / 3.0 - 4.0))).abs() < 1e-6);
+
+    // Images from elsewhere break image 3 in PGD's ball: the numbers fall, and a table says whose they are.
+    let pgd = plan
+        .cells
+        .iter()
+        .find(|cell| cell.name.contains("pgd"))
+        .expect("a cell");
+    let found = ExternalEvaluation {
+        cell: pgd.id.clone(),
+        source: "somebody's attack".into(),
+        checksum: "0123456789abcdef".into(),
+        images: 4,
+        broken: vec![ExternalRow {
+            image: 3,
+            branch: Branch::Single,
+            prediction: 4,
+            rounded: 4,
+            norm: 0.03,
+        }],
+    };
+    std::fs::create_dir(folder.path().join(FOLDER)).expect("a folder");
+    let text = serde_json::to_string(&found).expect("JSON");
+    std::fs::write(folder.path().join(FOLDER).join("one.json"), text).expect("a file");
+    let analysis =
+        Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis");
+    let all = union(&analysis.matrices[0], policy).expect("two norms");
+    assert_eq!(all.all.value, 0.0);
+    let shown = shown(&analysis, SECTIONS, false).expect("sections");
+    let table = shown
+        .iter()
+        .find(|(section, _)| section.id == "external")
+        .expect("a table");
+    let Content::Table(table) = &table.1 else {
+        panic!("no table")
+    };
+    assert!(
+        table.markdown().contains("somebody's attack"),
+        "{}",
+        table.markdown()
+    );
+}

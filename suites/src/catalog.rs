@@ -28,6 +28,7 @@ pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "nightly"
     "robustbench-linf"
     "robustbench-corruptions"
+    "attackbench"
     "official"
     "official-parity"
     "baselines"

@@ -21,6 +21,7 @@ pub mod error;
 pub mod eval_request;
 pub mod explain;
 pub mod fixed_point;
+pub mod external;
 pub mod gate;
 pub mod io;
 pub mod objective;

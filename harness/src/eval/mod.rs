@@ -9,6 +9,7 @@ mod certified;
 pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
+pub mod external;
 pub mod input;
 pub mod judge;
 pub mod model_source;

@@ -91,6 +91,14 @@ impl TorchFile {
             })
     }
 
+    /// The file itself, where it is a tensor.
+    pub fn tensor(&self) -> Option<Rc<Array>> {
+        match &self.graph.root {
+            Value::Tensor(array) => Some(Rc::clone(array)),
+            _ => None,
+        }
+    }
+
     /// The list of tensors under a key, if there is one.
     pub fn list(&self, key: &str) -> Option<Vec<Rc<Array>>> {
         let items = self.graph.sequence(self.graph.get(&self.graph.root, key)?)?;

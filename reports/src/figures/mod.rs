@@ -15,6 +15,7 @@ pub(crate) mod fronts;
 mod history;
 pub(crate) mod layers;
 pub(crate) mod masks;
+pub(crate) mod optimality;
 pub(crate) mod radius;
 pub(crate) mod relus;
 pub(crate) mod severity;

@@ -21,6 +21,7 @@ pub mod joint;
 pub mod mce;
 pub mod measured_on;
 pub mod natural;
+pub mod optimality;
 pub mod overlap;
 pub mod paired_tests;
 pub mod prediction_matrix;
@@ -31,6 +32,7 @@ pub mod steps;
 pub mod stronger_attack;
 pub mod trainings;
 pub mod triple;
+pub mod unions;
 
 pub use accuracy_count::AccuracyCount;
 pub use bootstrap_comparison::BootstrapComparison;

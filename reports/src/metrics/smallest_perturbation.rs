@@ -11,11 +11,17 @@ use crate::metrics::estimate::Estimate;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::quantile::quantile;
 use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::radius::RADIUS;
 use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeMap;
 
-/// Single-precision pixels may leave a ball by this much.
+/// Single-precision pixels may leave a ball by this much, and by this share of a radius beyond 1.
 const ROUNDING: f64 = 1e-6;
+
+/// Whether a perturbation is longer than a radius.
+pub(super) fn beyond(size: f64, radius: f64) -> bool {
+    size > radius + ROUNDING * radius.max(1.0)
+}
 
 /// Per image, the smallest breaking perturbation found: 0 when the clean image is wrong,
 /// infinite when nothing broke it, absent when a row is missing.
@@ -49,7 +55,7 @@ pub fn distances(
 /// The share of images that nothing of at most this size broke.
 pub fn accuracy_at(distances: &Distances, radius: f64) -> Estimate {
     let known: Vec<f64> = distances.iter().copied().flatten().collect();
-    let right = known.iter().filter(|size| **size > radius + ROUNDING).count();
+    let right = known.iter().filter(|size| beyond(**size, radius)).count();
     Estimate::of_images(right as u64, known.len() as u64)
 }
 
@@ -126,9 +132,16 @@ pub fn minima(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Minimum> {
             Condition::Attack(attack) if attack.is_minimum_norm() => Some(attack.clone()),
             _ => None,
         });
+    let curves = curves(matrix, policy);
     attacks
         .filter_map(|attack| {
-            let sizes: Vec<f64> = distances(matrix, policy, std::slice::from_ref(&attack))?
+            // No radius above one at which another attack of the run broke the image.
+            let all = curves.iter().find(|curve| curve.norm == attack.norm());
+            let taking_part = match all {
+                Some(all) if attack.name() == RADIUS.name => &all.attacks[..],
+                _ => std::slice::from_ref(&attack),
+            };
+            let sizes: Vec<f64> = distances(matrix, policy, taking_part)?
                 .into_iter()
                 .flatten()
                 .collect();

@@ -1,0 +1,144 @@
+//! How near minimum-norm attacks come to the best of all, and what is left when the norm may be chosen.
+
+use super::by_branch::{ATTACKED, columns, views};
+use super::{Cell, Column, Kind, Table};
+use crate::analysis::Analysis;
+use crate::glossary::{ENVELOPE, INTERVAL, OPTIMALITY};
+use crate::metrics::optimality::envelopes;
+use crate::metrics::unions::union;
+use crate::sections::{Place, Section, Show};
+use rlnet_suites::AttackSpec;
+use rlnet_suites::attack::Norm;
+use std::collections::BTreeMap;
+
+/// Each attack beside the envelope.
+pub(crate) const SECTION: Section = Section {
+    id: "optimality",
+    place: Place::Numbers,
+    show: Show::Table(local),
+    terms: &[ENVELOPE, OPTIMALITY, INTERVAL],
+};
+
+/// The mean over models.
+pub(crate) const GLOBAL: Section = Section {
+    id: "global_optimality",
+    place: Place::Numbers,
+    show: Show::Table(global),
+    terms: &[ENVELOPE, OPTIMALITY],
+};
+
+/// Accuracy under unions of balls.
+pub(crate) const UNIONS: Section = Section {
+    id: "unions",
+    place: Place::Numbers,
+    show: Show::Table(unions),
+    terms: &[INTERVAL],
+};
+
+/// One row a model, branch policy and minimum-norm attack.
+fn local(analysis: &Analysis) -> Table {
+    let own = [
+        Column::text("norm", "Norm"),
+        Column::text("attack", "Attack"),
+        Column::new("local", "Local optimality", "", Kind::Number(3)),
+        Column::new("trapezoid", "AttackBench's sum", "", Kind::Number(3)),
+        Column::share("gain", "Gain over the best"),
+        Column::integer("images", "Images"),
+        Column::integer("held", "Left out"),
+    ];
+    let mut rows = Vec::new();
+    for view in views(analysis) {
+        for envelope in envelopes(view.matrix, view.policy) {
+            for attack in &envelope.attacks {
+                rows.push(view.row([
+                    Cell::text(envelope.norm.symbol()),
+                    Cell::text(analysis.names.get(&attack.attack)),
+                    Cell::number(Some(attack.local), ""),
+                    Cell::number(Some(attack.trapezoid), ""),
+                    Cell::share(&Ok(attack.gain.clone()), &format!("condition {}", attack.attack)),
+                    Cell::integer(envelope.distances.len() as u64),
+                    Cell::integer(envelope.held as u64),
+                ]));
+            }
+        }
+    }
+    Table::new(
+        "optimality",
+        "Minimum-norm attacks beside the best of all",
+        "1: the attack found the envelope itself; 0: it found nothing. AttackBench's sum is the same by the trapezoid rule of its code, for comparison with its tables. Gain over the best: images that the attack breaks at any size and the first attack of the norm does not. Left out: images that nothing broke, for which the measure is not defined. Both numbers change when an attack is added to the run.",
+        columns(ATTACKED, own),
+        rows,
+    )
+}
+
+/// One row a norm and attack: the mean over the models and branch policies that have it.
+fn global(analysis: &Analysis) -> Table {
+    let mut found: BTreeMap<(Norm, AttackSpec), Vec<f64>> = BTreeMap::new();
+    for view in views(analysis) {
+        for envelope in envelopes(view.matrix, view.policy) {
+            for attack in envelope.attacks {
+                found
+                    .entry((envelope.norm, attack.attack))
+                    .or_default()
+                    .push(attack.local);
+            }
+        }
+    }
+    let mut ranked: Vec<_> = found.into_iter().filter(|(_, each)| each.len() > 1).collect();
+    let mean = |each: &[f64]| each.iter().sum::<f64>() / each.len() as f64;
+    ranked.sort_by(|((a, _), one), ((b, _), two)| a.cmp(b).then(mean(two).total_cmp(&mean(one))));
+    let rows = ranked.iter().map(|((norm, attack), each)| {
+        vec![
+            Cell::text(norm.symbol()),
+            Cell::text(analysis.names.get(attack)),
+            Cell::number(Some(mean(each)), ""),
+            Cell::integer(each.len() as u64),
+        ]
+    });
+    Table::new(
+        "global_optimality",
+        "Minimum-norm attacks over all models",
+        "The mean of the local optimality over models and readings.",
+        vec![
+            Column::text("norm", "Norm"),
+            Column::text("attack", "Attack"),
+            Column::new("global", "Global optimality", "", Kind::Number(3)),
+            Column::integer("readings", "Readings"),
+        ],
+        rows.collect(),
+    )
+}
+
+/// One row a model and branch policy with attacks in two norms or more.
+fn unions(analysis: &Analysis) -> Table {
+    let found: Vec<_> = views(analysis)
+        .filter_map(|view| Some((view, union(view.matrix, view.policy)?)))
+        .collect();
+    let balls: BTreeMap<Norm, f64> = (found.iter())
+        .flat_map(|(_, union)| union.balls.iter().map(|(norm, radius, _)| (*norm, *radius)))
+        .collect();
+    let heads = balls.iter().map(|(norm, radius)| {
+        Column::share(
+            norm.name(),
+            format!("{} at {}", norm.symbol(), norm.size(*radius)),
+        )
+    });
+    let rows = found.iter().map(|(view, union)| {
+        let source = |what: &str| format!("no attack within {what}, {}", view.policy.label());
+        let each =
+            balls.iter().map(
+                |(norm, radius)| match union.balls.iter().find(|(own, ..)| own == norm) {
+                    Some((.., share)) => Cell::share(&Ok(share.clone()), &source(&norm.size(*radius))),
+                    None => Cell::absent("not attacked in this norm"),
+                },
+            );
+        view.row(each.chain([Cell::share(&Ok(union.all.clone()), &source("any of the balls"))]))
+    });
+    Table::new(
+        "unions",
+        "Correct in every ball of several norms",
+        "An image counts when no attack of the run broke it inside the ball; in the last column inside none of the balls.",
+        columns(ATTACKED, heads.chain([Column::share("union", "In all of them")])),
+        rows.collect(),
+    )
+}
