@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::print_stderr, clippy::unwrap_used)]
 
 mod attacks;
+mod attacks_2;
 mod autoattack;
 mod certify;
 mod checkpoints;
@@ -13,6 +14,7 @@ mod networks;
 mod reference;
 mod square_fab;
 mod tiny_net;
+mod verification;
 
 #[test]
 fn nothing_is_ignored_that_could_run() {

@@ -1,0 +1,202 @@
+//! Truth from elsewhere: instances of the verification competition. What is proven no attack breaks; what
+//! was broken AutoAttack breaks.
+
+use crate::reference::{json, oracle};
+use rlnet::attack::{Classifier, Target, TorchScript, ball, run};
+use rlnet_suites::attack::{CATALOGUE, Norm};
+use rlnet_suites::{AttackSpec, Branch};
+use rlnet_test_support::cifar10_test;
+use serde::Deserialize;
+use tch::{CModule, Device, IValue, Kind, Tensor, no_grad_guard};
+
+#[derive(Deserialize)]
+struct Instance {
+    net: String,
+    image: usize,
+    label: i64,
+    targets: Vec<i64>,
+    eps: f64,
+    verdict: String,
+}
+
+/// A network's instances of one verdict and radius.
+struct Group {
+    model: TorchScript,
+    exact: CModule,
+    images: Tensor,
+    labels: Tensor,
+    indices: Vec<u32>,
+    instances: Vec<Instance>,
+}
+
+impl Group {
+    fn target(&self) -> Target<'_> {
+        Target::new(
+            &self.model,
+            Branch::Single,
+            &self.images,
+            &self.labels,
+            &self.indices,
+            0,
+        )
+    }
+
+    /// In double precision: whether each point has a target class that is at least the true one.
+    fn counterexamples(&self, points: &Tensor) -> Vec<bool> {
+        let _guard = no_grad_guard();
+        let input = IValue::Tensor(points.to_kind(Kind::Double));
+        let IValue::Tensor(logits) = self.exact.forward_is(&[input]).expect("logits") else {
+            panic!("no tensor");
+        };
+        let at = |row: usize, class: i64| logits.double_value(&[row as i64, class]);
+        (self.instances.iter().enumerate())
+            .map(|(row, instance)| {
+                let own = at(row, instance.label);
+                instance.targets.iter().any(|class| at(row, *class) >= own)
+            })
+            .collect()
+    }
+}
+
+/// The instances with a verdict, by network and radius.
+fn groups(verdict: &str) -> Vec<Group> {
+    let all: Vec<Instance> = serde_json::from_value(json("verification/instances.json")).expect("instances");
+    let mut wanted: Vec<Instance> = all.into_iter().filter(|one| one.verdict == verdict).collect();
+    wanted.sort_by(|a, b| {
+        (&a.net, a.image)
+            .cmp(&(&b.net, b.image))
+            .then(a.eps.total_cmp(&b.eps))
+    });
+    wanted.sort_by(|a, b| a.net.cmp(&b.net).then(a.eps.total_cmp(&b.eps)));
+    let bytes = cifar10_test();
+    let records: Vec<&[u8]> = bytes.chunks_exact(3073).collect();
+    let mut groups: Vec<Vec<Instance>> = Vec::new();
+    for instance in wanted {
+        match groups.last_mut() {
+            Some(group) if group[0].net == instance.net && group[0].eps == instance.eps => {
+                group.push(instance)
+            }
+            _ => groups.push(vec![instance]),
+        }
+    }
+    let group = |instances: Vec<Instance>| {
+        let name = instances[0].net.trim_end_matches(".pt").to_owned();
+        let file = oracle(&format!("verification/{name}.pt"));
+        let mut exact = CModule::load_on_device(&file, Device::Cpu).expect("a model");
+        exact.to(Device::Cpu, Kind::Double, false);
+        let pixels: Vec<f32> = (instances.iter())
+            .flat_map(|one| {
+                records[one.image][1..]
+                    .iter()
+                    .map(|byte| f32::from(*byte) / 255.0)
+            })
+            .collect();
+        let labels: Vec<i64> = instances.iter().map(|one| one.label).collect();
+        Group {
+            model: TorchScript::load(&file, Device::Cpu).expect("a model"),
+            exact,
+            images: Tensor::from_slice(&pixels).reshape([labels.len() as i64, 3, 32, 32]),
+            labels: Tensor::from_slice(&labels),
+            indices: instances.iter().map(|one| one.image as u32).collect(),
+            instances,
+        }
+    };
+    groups.into_iter().map(group).collect()
+}
+
+/// Every Linf attack of the registry; `few` makes them short.
+fn attacks(few: &[(&str, &str)]) -> Vec<AttackSpec> {
+    let linf = |entry: &&&'static rlnet_suites::attack::AttackEntry| {
+        format!("{}:norm=linf", entry.name).parse::<AttackSpec>().is_ok()
+    };
+    let entries = CATALOGUE.iter().filter(linf);
+    let short = |entry: &&'static rlnet_suites::attack::AttackEntry| {
+        let mut spec: AttackSpec = format!("{}:norm=linf", entry.name).parse().expect(entry.name);
+        for (name, value) in few {
+            spec = spec.with(name, value).unwrap_or(spec);
+        }
+        spec
+    };
+    entries.map(short).collect()
+}
+
+fn hold(attacks: &[AttackSpec]) {
+    let (mut instances, mut pairs) = (0, 0);
+    for group in groups("holds") {
+        let eps = group.instances[0].eps;
+        instances += group.instances.len();
+        for spec in attacks {
+            let spec = spec.with("eps", &eps.to_string()).unwrap_or(spec.clone());
+            let target = group.target();
+            let made = run(&spec, &target, None).unwrap_or_else(|error| panic!("{spec}: {error}"));
+            let away = ball::length(&(&made - &group.images), Norm::Linf);
+            for (row, broken) in group.counterexamples(&made).into_iter().enumerate() {
+                let size = away.double_value(&[row as i64]);
+                let one = &group.instances[row];
+                assert!(
+                    !broken || size > eps * (1.0 + 1e-6),
+                    "{spec} breaks image {} of {} within {size}, proven at {eps}",
+                    one.image,
+                    one.net
+                );
+                pairs += 1;
+            }
+        }
+    }
+    assert!(
+        instances >= 46 && pairs == instances * attacks.len(),
+        "{instances} instances, {pairs} pairs"
+    );
+}
+
+/// A loop over the registry, each attack with few passes.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn no_attack_breaks_what_is_proven() {
+    let few = [
+        ("steps", "3"),
+        ("queries", "20"),
+        ("targets", "2"),
+        ("search", "2"),
+        ("brackets", "1"),
+        ("draws", "1"),
+    ];
+    let single: Vec<AttackSpec> = attacks(&few)
+        .into_iter()
+        .filter(|spec| !spec.is_union())
+        .collect();
+    hold(&single);
+}
+
+#[test]
+#[ignore = "many minutes of one core"]
+fn no_attack_in_full_breaks_what_is_proven() {
+    hold(&attacks(&[("steps", "100"), ("queries", "1000")]));
+}
+
+/// Every falsified instance falls to AutoAttack at its radius, in double precision as well.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn autoattack_breaks_what_was_broken() {
+    let mut broken = 0;
+    for group in groups("violated") {
+        let eps = group.instances[0].eps;
+        let spec: AttackSpec = format!("autoattack:eps={eps}").parse().expect("autoattack");
+        let target = group.target();
+        let made = run(&spec, &target, None).expect("autoattack");
+        let away = ball::length(&(&made - &group.images), Norm::Linf)
+            .max()
+            .double_value(&[]);
+        assert!(away <= eps * (1.0 + 1e-6), "{away}");
+        for (instance, exact) in group.instances.iter().zip(group.counterexamples(&made)) {
+            assert!(
+                exact,
+                "image {} of {} at {eps} holds",
+                instance.image, instance.net
+            );
+            broken += 1;
+        }
+        let _ = group.model.branches();
+    }
+    assert!(broken >= 16, "{broken}");
+}
