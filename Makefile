@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-.PHONY: setup demo test quick test-long soak lint deny sbom dist bench clean
+.PHONY: setup demo test python-env quick test-long soak lint deny sbom dist bench clean
 
 # libtorch 2.11.0 into .libtorch/ (0.55 GB fetched on a CPU machine); does nothing when it is there.
 setup:
@@ -15,14 +15,20 @@ demo: setup
 test: setup
 	cargo test --workspace
 
+# A Python with PyTorch for the tests that need one (2.7 GB fetched, once, into the user's cache folder).
+python-env:
+	@python3 tests/peers/python_env.py
+
 # Format, lints and tests of what changed since main.
 quick: setup
 	@python3 harness/setup/quick.py
 
-# The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB.
+# The reference numbers that take minutes each: AutoAttack as a whole, Square, FAB; and models of JAX and an older PyTorch.
 test-long: setup
 	cargo test -p rlnet --test oracles -- --ignored
 	cargo test --workspace --test program private_inference -- --ignored
+	@python3 tests/peers/python_env.py torch torch-old jax
+	cargo test --workspace --test program -- --ignored other_frameworks
 
 # Two minutes of faults (docs/reliability.md); MINUTES=120 is the whole soak.
 soak: setup

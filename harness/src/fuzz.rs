@@ -8,7 +8,7 @@ use crate::data::{LoadOptions, tiny};
 use crate::eval::Saved;
 use crate::nn::{Network, NetworkSpec, Quirks, mask_file, model};
 use crate::pytorch::TorchFile;
-use crate::served::Served;
+use crate::served::{self, Served};
 use rlnet_corruptions::Image;
 use rlnet_corruptions::archive::{NpyReader, read_labels};
 use rlnet_reports::bundle;
@@ -260,7 +260,7 @@ fn protocol(data: &[u8]) {
         // Until the other side goes.
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    if let Ok(served) = Served::connect(&socket) {
+    if let Ok(served) = Served::connect(&socket, served::PATIENCE) {
         let images = Tensor::zeros([2, 3, 4, 4], (Kind::Float, Device::Cpu));
         let _ = served.logits(&images, Branch::Single);
     }

@@ -292,6 +292,10 @@ def _function_hash(function: Callable[[Any], Any], scale: Scale | None) -> str:
     return digest.hexdigest()
 
 
+#: The version of ONNX's operators that others are converted to.
+_OPERATORS = 17
+
+
 def _from_file(path: Path) -> Any:
     kind = path.suffix.lower()
     if not path.is_file():
@@ -302,11 +306,21 @@ def _from_file(path: Path) -> Any:
         return torch.export.load(path).module()
     if kind == ".onnx":
         try:
-            import onnx
+            import onnx.version_converter
             import onnx2torch
         except ImportError:
             raise ModelError(f"{path} is an ONNX file, which needs: pip install onnx onnx2torch") from None
-        return onnx2torch.convert(onnx.load(path))
+        graph = onnx.load(path)
+        try:
+            return onnx2torch.convert(graph)
+        except NotImplementedError:
+            with contextlib.suppress(Exception):
+                # Operators of this set are all known to the converter; those of later ones in part.
+                return onnx2torch.convert(onnx.version_converter.convert_version(graph, _OPERATORS))
+            raise ModelError(
+                f"{path}: {sys.exc_info()[1]} in onnx2torch; export it with opset_version={_OPERATORS}, or serve the "
+                "original model (rlnet eval python:FILE.py:factory)"
+            ) from None
     if kind in (".pth", ".pt", ".ckpt"):
         raise ModelError(
             f"{path} holds weights or a pickled module, not a model that can be run: give the code as well "

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,11 +36,13 @@ def program() -> Path:
 
 def environment() -> dict[str, str]:
     """The program's environment: with the libtorch of the installed PyTorch where its release fits."""
+    # Models in Python are served from the environment that has this package.
+    variables = {"RLNET_PYTHON": sys.executable, **os.environ}
     libraries = _libraries()
-    if libraries is None:
-        return dict(os.environ)
-    before = os.environ.get("LD_LIBRARY_PATH")
-    return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join([str(libraries), *([before] if before else [])])}
+    if libraries is not None:
+        before = os.environ.get("LD_LIBRARY_PATH")
+        variables["LD_LIBRARY_PATH"] = os.pathsep.join([str(libraries), *([before] if before else [])])
+    return variables
 
 
 def libtorch() -> str:
@@ -52,7 +55,7 @@ def libtorch() -> str:
     except importlib.metadata.PackageNotFoundError:
         found = None
     here = f"PyTorch {found} is installed here, which does not fit" if found else "no PyTorch is installed here"
-    return f"the libtorch {LIBTORCH} that the program was built with ({here}; pip install torch=={LIBTORCH} would)"
+    return f"the libtorch {LIBTORCH} that the program was built with ({here}; pip install torch=={LIBTORCH})"
 
 
 def _libraries() -> Path | None:
@@ -74,9 +77,19 @@ def main() -> int:
     """The command ``rlnet``: the program in place of this process."""
     try:
         found = program()
+        if _libraries() is None:
+            _check(found)
         os.execve(found, [str(found), *sys.argv[1:]], environment())
     except ProgramError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"error: starting {found}: {error}; it runs with {libtorch()}", file=sys.stderr)
+        print(f"error: starting {found}: {error}", file=sys.stderr)
     return 2
+
+
+def _check(found: Path) -> None:
+    """Says what to do where the program does not find the libtorch that it was built with."""
+    tried = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise ProgramError(f"{found} does not start: {tried.stderr.strip()}; it looks for {libtorch()}")
+

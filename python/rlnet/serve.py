@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
 
 from .models import Model, ModelError, as_model, load, load_state
 from .server import listen, serve
+
+
+#: From <sys/prctl.h>.
+_PR_SET_PDEATHSIG = 1
 
 
 def _floats(text: str) -> list[float]:
@@ -26,6 +33,12 @@ def _model(options: argparse.Namespace) -> Model:
     return as_model(found, mean=options.mean, std=options.std, name=options.name, device=options.device)
 
 
+def _end_with_parent() -> None:
+    """On Linux, the kernel ends this process with the one that started it, even where the model's code hangs."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> int:
     """Serves until standard input is closed: the program that started it has ended, whatever ended it."""
     parser = argparse.ArgumentParser(prog="rlnet.serve", description=__doc__)
@@ -38,6 +51,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, help="CPU threads of a torch model")
     parser.add_argument("--device", help="where to put the model (torch)")
     options = parser.parse_args()
+    _end_with_parent()
     try:
         model = _model(options)
     except ModelError as error:

@@ -7,8 +7,8 @@ use crate::files;
 use polars::prelude::*;
 use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
-use polars_io::parquet::write::{ParquetCompression, ParquetWriter};
-use rlnet_suites::{Branch, Condition};
+use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter};
+use rlnet_suites::{Branch, Condition, Outcome};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
@@ -256,15 +256,41 @@ fn parsed<T: FromStr<Err: ToString> + Clone>(column: &Column) -> PolarsResult<Ve
 /// # Errors
 /// When polars refuses: a defect of this program.
 pub fn to_parquet<R: Record>(records: &[R]) -> Result<Vec<u8>, ReportError> {
-    let write = || {
-        let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes)
-            .with_compression(ParquetCompression::Zstd(None))
-            .set_parallel(false)
-            .finish(&mut R::frame(records)?)?;
-        PolarsResult::Ok(bytes)
-    };
-    write().map_err(|error| ReportError::make(R::WHAT, error))
+    R::frame(records)
+        .and_then(|frame| parquet(frame, Vec::new()))
+        .map_err(|error| ReportError::make(R::WHAT, error))
+}
+
+/// A frame as the bytes of a Parquet file with these entries in its key-value metadata.
+fn parquet(mut frame: DataFrame, metadata: Vec<(String, String)>) -> PolarsResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let metadata = (!metadata.is_empty()).then(|| KeyValueMetadata::from_static(metadata));
+    ParquetWriter::new(&mut bytes)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_key_value_metadata(metadata)
+        .set_parallel(false)
+        .finish(&mut frame)?;
+    Ok(bytes)
+}
+
+/// Writes a cell's `outcomes.parquet`, for readers who have nothing but the file: with the model's name in a column,
+/// and entries `rlnet.KEY` in the file's metadata.
+///
+/// # Errors
+/// As [`write_records`].
+pub fn write_outcomes(
+    path: &Path,
+    rows: &[Outcome],
+    model: &str,
+    metadata: &[(&str, String)],
+) -> Result<(), ReportError> {
+    let named = |frame: DataFrame| frame.lazy().with_column(lit(model).alias("model")).collect();
+    let entry = |(key, value): &(&str, String)| (format!("rlnet.{key}"), value.clone());
+    let bytes = Outcome::<Condition>::frame(rows)
+        .and_then(named)
+        .and_then(|frame| parquet(frame, metadata.iter().map(entry).collect()))
+        .map_err(|error| ReportError::make(Outcome::<Condition>::WHAT, error))?;
+    files::write_atomic(path, &bytes)
 }
 
 /// Writes records, in their order, whole or not at all.

@@ -30,7 +30,7 @@ pub mod summary;
 pub mod tables;
 
 pub use analysis::Analysis;
-pub use columns::{read_records, write_records};
+pub use columns::{read_records, write_outcomes, write_records};
 pub use error::ReportError;
 pub use measured_cost::{MeasuredCost, PrivateInference};
 pub use render::{Rendered, main_table_json, render, render_over};

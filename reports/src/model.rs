@@ -5,7 +5,7 @@ use crate::metrics::estimate::Unknown;
 use polars::prelude::*;
 use rlnet_suites::{
     Branch, Cell, CellId, CellSpec, Condition, GradientProbe, LayerSimilarity, ModelRecord, NormBanks,
-    TrainSpec,
+    ReluCount, TrainSpec,
 };
 
 /// A model that is evaluated, with all of its rows.
@@ -19,6 +19,8 @@ pub struct Model {
     pub trained: Option<Cell>,
     /// What it is, when its training cell is finished.
     pub record: Option<ModelRecord>,
+    /// Its ReLUs: as its layers have them, else as its user states them.
+    pub relus: Option<ReluCount>,
     /// Its branches, in bank order.
     pub branches: Vec<Branch>,
     /// Branches that mix the banks of two others, as far as they were gone through: readings of

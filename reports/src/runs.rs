@@ -6,7 +6,9 @@ use crate::run::Run;
 use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::cell::DataSpec;
-use rlnet_suites::{AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, Provenance};
+use rlnet_suites::{
+    AttackSpec, Branch, Cell, CellId, CellRecord, CellSpec, Condition, Provenance, ReluCount,
+};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -222,6 +224,13 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         },
         run: index,
         trained: trained.cloned(),
+        relus: match &record {
+            Some(record) => Some(ReluCount {
+                kept: record.kept(),
+                total: Some(record.total()),
+            }),
+            None => run.plan.relus.get(name).copied(),
+        },
         record,
         branches,
         mixed,

@@ -136,11 +136,15 @@ fn datasets(analysis: &Analysis) -> Vec<String> {
             if measured { "" } else { "for other stages, " },
             data.dataset,
             count(data.train, "training"),
-            count(data.test, "test"),
+            match &data.images {
+                Some(images) => format!("test images {images}"),
+                None => count(data.test, "test"),
+            },
             data.checksum
         );
         // One data set may have been named in several ways.
-        if seen.insert((&data.checksum, data.train, data.test)) {
+        let images = data.images.as_ref().map(ToString::to_string);
+        if seen.insert((&data.checksum, data.train, data.test, images)) {
             all.push(text);
         }
     }

@@ -4,6 +4,7 @@ use crate::branch::{Branch, NormBanks};
 use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
 use crate::fixed_point::Deployed;
+use crate::images::ImageRanges;
 use crate::train::{Stage, TrainSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ pub struct DataSpec {
     pub train: Option<u32>,
     /// Test images used, from the front of the official order; all when absent.
     pub test: Option<u32>,
+    /// The test images used where they are not the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageRanges>,
     /// Share of the training images held out for selecting epochs.
     pub validation: f64,
     /// Seed of the held-out split.
@@ -199,6 +203,16 @@ pub struct ModelRecord {
     /// The arithmetic that it is computed in and its twin, where that is not floating point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed: Option<Deployed>,
+}
+
+/// The ReLUs of a network that does not describe its layers, as its user states them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReluCount {
+    /// ReLUs kept.
+    pub kept: u64,
+    /// ReLUs of the network with all of them, where that is stated too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 impl ModelRecord {

@@ -23,6 +23,7 @@ pub mod explain;
 pub mod external;
 pub mod fixed_point;
 pub mod gate;
+pub mod images;
 pub mod io;
 pub mod objective;
 pub mod outcome;
@@ -46,6 +47,7 @@ pub use attack::AttackSpec;
 pub use branch::{Branch, NormBanks};
 pub use cell::{
     Cell, CellId, CellRecord, CellSpec, EvaluateSpec, LayerRecord, LinearRecord, ModelRecord, Provenance,
+    ReluCount,
 };
 pub use condition::Condition;
 pub use corrupted::{Corrupted, CorruptedFiles};
@@ -55,6 +57,7 @@ pub use error::SuiteError;
 pub use eval_request::{EvalRequest, EvalSubject};
 pub use fixed_point::FixedPoint;
 pub use gate::Gate;
+pub use images::ImageRanges;
 pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome};
 pub use plan::Plan;
 pub use protocol::Profile;

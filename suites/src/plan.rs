@@ -1,7 +1,7 @@
 //! A resolved suite: its cells, in an order in which parents come first.
 
 use crate::attack::AttackSpec;
-use crate::cell::{Cell, CellId, CellSpec, DataSpec};
+use crate::cell::{Cell, CellId, CellSpec, DataSpec, ReluCount};
 use crate::corrupted::{CorruptedFiles, Origin};
 use crate::dataset::{self, PICTURES};
 use crate::dialect::Quirk;
@@ -57,6 +57,9 @@ pub struct Plan {
     pub headline: Option<AttackSpec>,
     /// The model that others are compared with.
     pub baseline: Option<String>,
+    /// ReLUs of foreign models, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relus: BTreeMap<String, ReluCount>,
     /// Images a batch at evaluation; results do not depend on it.
     pub evaluation_batch: usize,
     /// Whether adversarial images are kept beside the outcomes; no outcome depends on it.
@@ -215,6 +218,7 @@ impl Suite {
                 .baseline
                 .as_ref()
                 .map(|name| name.get_ref().clone()),
+            relus: BTreeMap::new(),
             evaluation_batch: self.evaluation.batch,
             save_images: self.evaluation.save_images,
             cells,
@@ -249,6 +253,7 @@ impl Suite {
             dataset: dataset.to_owned(),
             train: self.data.train,
             test: self.data.test,
+            images: None,
             validation: self.data.validation,
             seed: 0,
             checksum: checksum.ok_or_else(unread)?.clone(),
@@ -408,6 +413,7 @@ mod tests {
                 dataset: dataset.to_owned(),
                 train: None,
                 test: None,
+                images: None,
                 validation: 0.1,
                 seed: 0,
                 checksum: checksum.to_owned(),

@@ -3,6 +3,7 @@
 use super::tape::{Autograd, Tape};
 use crate::error::{Error, Result};
 use crate::nn::{Frozen, Network};
+use crate::pytorch::kind::instead_of_torchscript;
 use crate::trace::first_line;
 use rlnet_suites::Branch;
 use std::borrow::Borrow;
@@ -76,13 +77,13 @@ impl TorchScript {
             }
         };
         let mut module = read.map_err(|error| {
-            Error::reading(
-                path,
+            let why = instead_of_torchscript(path).unwrap_or_else(|| {
                 format!(
-                    "not a TorchScript file ({}); save the model with torch.jit.save",
+                    "{}; save the model with torch.jit.save",
                     damage(&error.to_string())
-                ),
-            )
+                )
+            });
+            Error::reading(path, format!("not a TorchScript file: {why}"))
         })?;
         // A frozen module has no training flag to set, and needs none.
         let _ = module.f_set_eval();

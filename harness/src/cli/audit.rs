@@ -112,20 +112,13 @@ impl Audit {
             Some(socket) => PathBuf::from(socket),
             None => cells::model_file(Path::new(file))?,
         };
-        let adaptation = Adaptation {
-            normalisation: self.mean.zip(self.std),
-            logits: self.logits,
+        let source = ModelSource {
+            adaptation: Adaptation {
+                normalisation: self.mean.zip(self.std),
+                logits: self.logits,
+            },
+            ..ModelSource::from(path)
         };
-        Ok((
-            name,
-            ModelFile::read(
-                ModelSource {
-                    path,
-                    adaptation,
-                    arithmetic: None,
-                },
-                None,
-            )?,
-        ))
+        Ok((name, ModelFile::read(source, None)?))
     }
 }

@@ -1,26 +1,26 @@
-//! `rlnet eval`: one model under any conditions.
+//! `rlnet eval`: models under any conditions.
 
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::request::conditions::{branches, corruptions, severities};
 use crate::request::execution_options::{summary, with_resume_hint};
-use crate::request::{CorruptedFolders, ExecutionOptions, Global, ModelOptions, cells, heading};
+use crate::request::{CorruptedFolders, ExecutionOptions, Global, ModelOptions, OpenedModel, cells, heading};
 use crate::run::RunDirectory;
 use crate::run::compatibility::{ModelFile, ModelFiles};
-use crate::run::evaluation::{Evaluation, Execution};
+use crate::run::evaluation::{Evaluation, Execution, Subject};
 use crate::run::session::read_suite;
 use crate::store::folder_only;
 use crate::terminal::render::finish;
 use clap::Args;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{AttackSpec, Corrupted, EvalRequest};
+use rlnet_suites::{Corrupted, EvalRequest, ImageRanges, SuiteError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Evaluate a model: clean, corrupted and attacked images, through every norm branch
+/// Evaluate models: clean, corrupted and attacked images, through every norm branch
 ///
 /// Example: rlnet eval model.pt --dataset cifar10 --attack pgd:steps=20 --corruptions all --limit 500
 ///
@@ -28,9 +28,11 @@ use std::time::Instant;
 ///
 /// Example: rlnet eval python:net.py:make --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --dataset cifar10
 ///
+/// Example: rlnet eval mine.pt theirs.onnx --baseline theirs --dataset cifar10 --attack autoattack
+///
 /// MODEL is a model.safetensors of this program (or the cell that trained it: OUT/cells/ID or
 /// RUN:NAME), or any model that maps images in [0,1] to logits: a TorchScript file, a function of a Python
-/// file, an ONNX file.
+/// file, an ONNX file. A later eval of the same model on the same images adds to the report that is there.
 #[derive(Debug, Args)]
 pub struct Eval {
     #[command(flatten)]
@@ -47,6 +49,9 @@ pub struct Eval {
     /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = heading::DATA)]
     limit: Option<u32>,
+    /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
+    #[arg(long, value_name = "LIST", value_parser = images, conflicts_with_all = ["limit", "suite"], help_heading = heading::DATA)]
+    images: Option<ImageRanges>,
     /// Run the evaluation of this suite (of the catalogue, or a TOML file) on MODEL. Its training
     /// section is ignored
     #[arg(
@@ -123,20 +128,21 @@ impl Eval {
         let started = Instant::now();
         self.execution.listen()?;
         self.refuse_unused()?;
-        // Its server, if it has one, is there until the end.
+        // Servers, where there are some, are there until the end.
         let opened = self.model.open(global.threads.map(usize::from))?;
-        let evaluation = self.evaluation(self.files(opened.file.clone())?, global)?;
-        let name = evaluation.files.model.facts.name.clone();
-        let planned = evaluation.plan(&global.data_dir(), &self.corrupted.folders(), self.diagnose)?;
+        let evaluation = self.evaluation(&opened, global)?;
+        evaluation.check_names()?;
+        let mut planned = evaluation.plan(&global.data_dir(), &self.corrupted.folders(), self.diagnose)?;
         let default = || RunDirectory::default_root(&planned.plan);
         let out = self.out.clone().unwrap_or_else(default);
+        planned.add_finished(&out);
         let execution = Execution {
             device: global.open_device()?,
             allowed: self.allowed.clone(),
             part: self.execution.part(),
         };
         let executed = planned.run(&out, execution).map_err(with_resume_hint)?;
-        announce(&summary(&name, &executed, started.elapsed()));
+        announce(&summary(&planned.plan.suite, &executed, started.elapsed()));
         finish(&RunDirectory::at(&out), &planned.plan, global.json, &executed)
     }
 
@@ -190,76 +196,105 @@ impl Eval {
     }
 
     /// What to evaluate: as a suite says, or as the options say.
-    fn evaluation(&self, files: ModelFiles, global: &Global) -> Result<Evaluation> {
-        match &self.suite {
-            Some(name) => self.by_suite(name, files, global),
-            None => self.by_options(files, global),
-        }
+    fn evaluation(&self, opened: &[OpenedModel], global: &Global) -> Result<Evaluation> {
+        let files = opened.iter().map(|opened| self.files(opened.file.clone()));
+        let files: Vec<ModelFiles> = files.collect::<Result<_>>()?;
+        let name = |opened: &OpenedModel| opened.file.facts.name.clone();
+        let relus = opened
+            .iter()
+            .filter_map(|opened| Some((name(opened), opened.relus?)));
+        let evaluation = match &self.suite {
+            Some(name) => self.by_suite(name, files, global)?,
+            None => self.by_options(files, global)?,
+        };
+        Ok(Evaluation {
+            baseline: self.model.baseline.clone(),
+            relus: relus.collect(),
+            ..evaluation
+        })
     }
 
-    fn by_suite(&self, name: &str, files: ModelFiles, global: &Global) -> Result<Evaluation> {
+    fn by_suite(&self, name: &str, files: Vec<ModelFiles>, global: &Global) -> Result<Evaluation> {
         let mut sets = self.sets.clone();
         sets.extend(self.limit.map(|n| format!("data.test={n}")));
         sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
         let suite = read_suite(name, &sets)?;
-        let files = files.on(&suite.data.dataset, &global.data_dir());
-        let mut request = suite.eval_request();
-        request.branches = branches(&self.branch)?.or(request.branches);
-        // Activations are compared with a teacher's only where one is named.
-        request.similarity &= files.surrogates.contains_key(TEACHER);
-        // A suite requests its attacks for several networks; they need not fit each.
-        request.attacks = files.fitting(request.attacks, request.branches.as_deref());
+        let branches = branches(&self.branch)?;
         let headline = suite.evaluation.headline.clone();
-        if let Some(headline) = headline
-            .as_ref()
-            .filter(|headline| !request.attacks.contains(headline))
-        {
-            return Err(Error::Usage(format!(
-                "--suite {name}: its main attack {headline} cannot run on this model (the reason is above); name another \
-                 with --set evaluation.headline=ATTACK"
-            )));
-        }
+        let subject = |files: ModelFiles| {
+            let files = files.on(&suite.data.dataset, &global.data_dir());
+            let mut request = suite.eval_request();
+            request.branches = branches.clone().or(request.branches);
+            // Activations are compared with a teacher's only where one is named.
+            request.similarity &= files.surrogates.contains_key(TEACHER);
+            // A suite requests its attacks for several networks; they need not fit each.
+            request.attacks = files.fitting(request.attacks, request.branches.as_deref());
+            match headline
+                .as_ref()
+                .filter(|headline| !request.attacks.contains(headline))
+            {
+                Some(headline) => Err(Error::Usage(format!(
+                    "--suite {name}: its main attack {headline} cannot run on {} (the reason is above); name another \
+                     with --set evaluation.headline=ATTACK",
+                    files.model.facts.name
+                ))),
+                None => Ok(Subject { files, request }),
+            }
+        };
         Ok(Evaluation {
-            files,
+            subjects: files.into_iter().map(subject).collect::<Result<_>>()?,
             dataset: suite.data.dataset.clone(),
             limit: suite.data.test,
+            images: None,
             corrupted: suite.evaluation.corrupted(),
-            headline,
-            request,
+            headline: suite.evaluation.headline.clone(),
             save_images: suite.evaluation.save_images && !self.discard_images,
             batch: self.batch as usize,
-            description: format!("Evaluation of one model by suite {}.", suite.name),
+            description: format!("Evaluation by suite {}.", suite.name),
+            baseline: None,
+            relus: BTreeMap::new(),
         })
     }
 
-    fn by_options(&self, files: ModelFiles, global: &Global) -> Result<Evaluation> {
+    fn by_options(&self, files: Vec<ModelFiles>, global: &Global) -> Result<Evaluation> {
         let branches = branches(&self.branch)?;
         let dataset = self.dataset.clone().unwrap_or_default();
-        let files = files.on(&dataset, &global.data_dir());
-        Ok(Evaluation {
-            dataset,
-            limit: self.limit,
-            corrupted: self.corrupted()?,
-            headline: None::<AttackSpec>,
-            request: EvalRequest {
-                corruptions: corruptions(&self.corruptions)?,
-                severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,
-                augmix: false,
+        let request = EvalRequest {
+            corruptions: corruptions(&self.corruptions)?,
+            severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,
+            augmix: false,
+            attacks: Vec::new(),
+            limits: BTreeMap::new(),
+            seed: global.seed.unwrap_or(0),
+            branches,
+            probe: false,
+            similarity: false,
+        };
+        let subject = |files: ModelFiles| {
+            let files = files.on(&dataset, &global.data_dir());
+            let branches = request.branches.as_deref();
+            let request = EvalRequest {
                 attacks: [
-                    files.attacks(&self.attacks, branches.as_deref())?,
-                    files.certificates(&self.certificates, branches.as_deref())?,
+                    files.attacks(&self.attacks, branches)?,
+                    files.certificates(&self.certificates, branches)?,
                 ]
                 .concat(),
-                limits: BTreeMap::new(),
-                seed: global.seed.unwrap_or(0),
-                branches,
-                probe: false,
-                similarity: false,
-            },
-            files,
+                ..request.clone()
+            };
+            Ok(Subject { files, request })
+        };
+        Ok(Evaluation {
+            subjects: files.into_iter().map(subject).collect::<Result<_>>()?,
+            dataset: dataset.clone(),
+            limit: self.limit,
+            images: self.images.clone(),
+            corrupted: self.corrupted()?,
+            headline: None,
             save_images: !self.discard_images,
             batch: self.batch as usize,
-            description: "Evaluation of one model.".to_owned(),
+            description: "Evaluation of given models.".to_owned(),
+            baseline: None,
+            relus: BTreeMap::new(),
         })
     }
 
@@ -283,4 +318,13 @@ impl Eval {
             ..Corrupted::default()
         })
     }
+}
+
+/// Positions of images, or the file that has them.
+fn images(text: &str) -> std::result::Result<ImageRanges, String> {
+    let listed = match Path::new(text).is_file() {
+        true => std::fs::read_to_string(text).map_err(|error| format!("reading {text}: {error}"))?,
+        false => text.to_owned(),
+    };
+    listed.parse().map_err(|error: SuiteError| error.to_string())
 }

@@ -15,10 +15,9 @@ pub enum DataError {
     },
     /// None of the folders that could hold the data set is there.
     #[error(
-        "data set `{dataset}`: not found; looked for {}. Unpack the official archive into one \
-         folder and name that folder with --data-dir or RLNET_DATA (or use `shapes`, which needs \
-         no files)",
-        list(.looked_for)
+        "data set `{dataset}`: not found; looked for {}. {}, or name the folder that has it with --data-dir or \
+         RLNET_DATA (or use `shapes`, which needs no files)",
+        list(.looked_for), fetch_hint(.dataset, .looked_for)
     )]
     MissingFolder {
         /// Name of the data set.
@@ -129,6 +128,23 @@ pub enum DataError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// How to get a data set.
+fn fetch_hint(dataset: &str, looked_for: &[PathBuf]) -> String {
+    let folders = looked_for
+        .iter()
+        .flat_map(|place| [Some(place.as_path()), place.parent()]);
+    let lying = folders
+        .flatten()
+        .find_map(|folder| super::fetch::lying(dataset, folder));
+    match lying {
+        Some(file) => format!(
+            "`rlnet data fetch {dataset}` checks and unpacks {}",
+            file.display()
+        ),
+        None => format!("`rlnet data fetch {dataset}` gets it from its publisher"),
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {

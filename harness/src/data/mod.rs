@@ -16,6 +16,7 @@ pub mod batches;
 pub mod cifar;
 pub mod dataset;
 pub mod error;
+pub mod fetch;
 pub mod fractal;
 pub mod imagefolder;
 pub mod installed;

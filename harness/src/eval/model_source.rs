@@ -6,11 +6,12 @@ use crate::deployed::FixedPointModel;
 use crate::error::{Error, Result};
 use crate::files::checksum;
 use crate::nn::model;
-use crate::served::Served;
+use crate::served::{self, Served};
 use rlnet_suites::fixed_point::Deployed;
 use rlnet_suites::{Branch, FixedPoint, ModelRecord};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 /// What a model's path is.
@@ -58,6 +59,8 @@ pub struct ModelSource {
     pub adaptation: Adaptation,
     /// The arithmetic it is computed in, where that is not floating point.
     pub arithmetic: Option<FixedPoint>,
+    /// How long a server may take for one answer.
+    pub patience: Duration,
 }
 
 impl From<PathBuf> for ModelSource {
@@ -66,6 +69,7 @@ impl From<PathBuf> for ModelSource {
             path,
             adaptation: Adaptation::default(),
             arithmetic: None,
+            patience: served::PATIENCE,
         }
     }
 }
@@ -100,7 +104,7 @@ impl ModelSource {
                 )));
             }
             (ModelKind::TorchScript, None) => (Box::new(TorchScript::load(&self.path, device)?), None),
-            (ModelKind::Served, None) => (Box::new(Served::connect(&self.path)?), None),
+            (ModelKind::Served, None) => (Box::new(Served::connect(&self.path, self.patience)?), None),
         };
         if self.adaptation == Adaptation::default() {
             return Ok((model, record));

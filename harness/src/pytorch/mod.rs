@@ -9,6 +9,7 @@ pub mod array;
 pub mod code;
 pub mod file;
 pub mod import;
+pub mod kind;
 pub mod names;
 pub mod pickle;
 pub mod program;

@@ -14,7 +14,7 @@ pub mod stage_options;
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;
 pub use global::Global;
-pub use model_options::{ModelOptions, channels};
+pub use model_options::{ModelOptions, OpenedModel, channels};
 
 /// Headings of options in `--help`.
 pub mod heading {

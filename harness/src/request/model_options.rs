@@ -3,23 +3,34 @@
 
 use super::{cells, heading};
 use crate::error::{Error, Result};
-use crate::eval::model_source::{Adaptation, ModelSource};
+use crate::eval::model_source::{Adaptation, ModelKind, ModelSource};
 use crate::run::compatibility::ModelFile;
-use crate::served::{Launch, Server};
+use crate::served::{self, Launch, Server};
+use crate::trace::first_line;
 use clap::Args;
-use rlnet_suites::FixedPoint;
+use rlnet_suites::{FixedPoint, ReluCount};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tch::{Kind, Tensor};
 
-/// A model, and how it is read.
+/// Models, and how they are read.
 #[derive(Debug, Args)]
 pub struct ModelOptions {
-    /// A model.safetensors, its cell's folder, RUN:NAME, a TorchScript file, python:FILE.py:factory, an ONNX or
+    /// One model or several, on the same images: each a model.safetensors, its cell's folder, RUN:NAME, a TorchScript file, python:FILE.py:factory, an ONNX or
     /// .pt2 file, or a .pth file with --factory. Python and TorchScript models are code that runs: use only files
     /// from people you trust
-    model: PathBuf,
-    /// Name of the model in reports (default: from its file)
-    #[arg(long, value_name = "NAME", value_parser = model_name, help_heading = heading::MODEL)]
-    name: Option<String>,
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    /// Name of the model in reports (default: from its file); of several, once a model in their order
+    #[arg(long = "name", value_name = "NAME", value_parser = model_name, help_heading = heading::MODEL)]
+    names: Vec<String>,
+    /// The model that the others are compared with, image by image
+    #[arg(long, value_name = "NAME", help_heading = heading::MODEL)]
+    pub baseline: Option<String>,
+    /// ReLUs of a model that does not describe its layers: 50000, 50000/557056 (of how many), or a mask
+    /// file; of several, once a model in their order
+    #[arg(long, value_name = "N", value_parser = relu_count, help_heading = heading::MODEL)]
+    relus: Vec<ReluCount>,
     /// Function of a Python file that makes the torch module that MODEL's weights (.pth) belong to
     #[arg(long, value_name = "FILE.py:make", help_heading = heading::MODEL)]
     factory: Option<String>,
@@ -40,28 +51,70 @@ pub struct ModelOptions {
     /// The Python that has the model's framework and the rlnet package
     #[arg(long, value_name = "PYTHON", env = "RLNET_PYTHON", default_value = "python3", help_heading = heading::MODEL)]
     python: PathBuf,
+    /// Seconds that a model in another process may take to start, and for an answer
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = served::PATIENCE.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = heading::MODEL
+    )]
+    answer_within: u64,
 }
 
 /// A model that was found; its server, if one was started for it, ends with this.
 pub struct OpenedModel {
     /// What plans know of it.
     pub file: ModelFile,
+    /// Its ReLUs, as stated.
+    pub relus: Option<ReluCount>,
     /// Held while the model is used.
     pub server: Option<Server>,
 }
 
 impl ModelOptions {
-    /// Finds the model; starts a server for one that lives in Python.
+    /// Finds the models; starts a server for each that lives in Python.
     ///
     /// # Errors
-    /// When there is no such file, or the server cannot be started.
-    pub fn open(&self, threads: Option<usize>) -> Result<OpenedModel> {
-        let text = self.model.to_string_lossy();
+    /// When there is no such file, a server cannot be started, or names and models do not pair up.
+    pub fn open(&self, threads: Option<usize>) -> Result<Vec<OpenedModel>> {
+        let models = self.models.len();
+        for (option, given) in [("--name", self.names.len()), ("--relus", self.relus.len())] {
+            if given != 0 && given != models {
+                return Err(Error::Usage(format!(
+                    "{option}: it is given {given} times for {models} models; give it once a model, in their order"
+                )));
+            }
+        }
+        let models = self.models.iter().enumerate();
+        models
+            .map(|(place, model)| {
+                let mut opened = self.open_one(model, self.names.get(place), threads)?;
+                opened.relus = self.relus.get(place).copied();
+                match opened.relus.filter(|_| opened.file.facts.is_editable) {
+                    Some(_) => Err(Error::Usage(format!(
+                        "--relus: {} describes its layers itself; leave the option out",
+                        opened.file.facts.name
+                    ))),
+                    None => Ok(opened),
+                }
+            })
+            .collect()
+    }
+
+    fn open_one(&self, model: &Path, name: Option<&String>, threads: Option<usize>) -> Result<OpenedModel> {
+        let text = model.to_string_lossy();
         let mut adaptation = Adaptation {
             normalisation: self.mean.zip(self.std),
             logits: self.logits,
         };
         let (path, server) = match text.strip_prefix("socket:") {
+            Some(socket) if ModelKind::of(Path::new(socket)) != ModelKind::Served => {
+                return Err(Error::Model(format!(
+                    "{socket}: nobody listens there; start the model's server first (rlnet.evaluate does, and so does \
+                     python:FILE.py:factory)"
+                )));
+            }
             Some(socket) => (PathBuf::from(socket), None),
             None => match self.launch(&text, threads)? {
                 Some(launch) => {
@@ -70,11 +123,11 @@ impl ModelOptions {
                     let server = Server::start(&launch)?;
                     (server.socket(), Some(server))
                 }
-                None => (cells::model_file(&self.model)?, None),
+                None => (cells::model_file(model)?, None),
             },
         };
         let stem = Path::new(text.split(':').next_back().unwrap_or_default()).file_stem();
-        let name = self.name.clone().or_else(|| {
+        let name = name.cloned().or_else(|| {
             server.as_ref()?;
             stem.map(|stem| stem.to_string_lossy().into_owned())
         });
@@ -82,9 +135,18 @@ impl ModelOptions {
             path,
             adaptation,
             arithmetic: self.arithmetic,
+            patience: self.patience(),
         };
         let file = ModelFile::read(source, name.as_deref())?;
-        Ok(OpenedModel { file, server })
+        Ok(OpenedModel {
+            file,
+            relus: None,
+            server,
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.answer_within)
     }
 
     /// How to start a server, for a model that needs one.
@@ -97,13 +159,6 @@ impl ModelOptions {
         let model = match (text.strip_prefix("python:"), ending.as_str()) {
             (Some(code), _) => code,
             (None, "onnx" | "pt2") => text,
-            (None, "pth" | "ckpt") if self.factory.is_none() => {
-                return Err(Error::Model(format!(
-                    "{text}: such a file holds the weights of a PyTorch module or the pickled module, not a model that \
-                     can be run; write the function that makes the module into a file, and name it with --factory \
-                     FILE.py:make"
-                )));
-            }
             _ if self.factory.is_some() => text,
             _ => return Ok(None),
         };
@@ -117,6 +172,7 @@ impl ModelOptions {
         Ok(Some(Launch {
             python: self.python.clone(),
             model: model.to_owned(),
+            patience: self.patience(),
             options: options
                 .into_iter()
                 .filter_map(|(option, value)| value.map(|value| [option.to_owned(), value]))
@@ -133,6 +189,33 @@ fn model_name(text: &str) -> std::result::Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("use letters, digits, and - _ . + (not first)".to_owned())
+}
+
+/// A number of ReLUs, with or without that of all, or a mask file with a value for each unit.
+fn relu_count(text: &str) -> std::result::Result<ReluCount, String> {
+    const WRITE: &str =
+        "write a number (50000), kept/all (50000/557056), or the path of a mask (.safetensors)";
+    if text.ends_with(".safetensors") {
+        let layers =
+            Tensor::read_safetensors(text).map_err(|error| first_line(&error.to_string()).to_owned())?;
+        if layers.is_empty() || layers.iter().any(|(_, layer)| layer.dim() < 3) {
+            return Err("a mask has a tensor [C, H, W] of zeros and ones for each ReLU layer".to_owned());
+        }
+        let kept = |layer: &Tensor| layer.ne(0.0).sum(Kind::Int64).int64_value(&[]);
+        return Ok(ReluCount {
+            kept: layers.iter().map(|(_, layer)| kept(layer).unsigned_abs()).sum(),
+            total: Some(layers.iter().map(|(_, layer)| layer.numel() as u64).sum()),
+        });
+    }
+    let (kept, total) = match text.split_once('/') {
+        Some((kept, total)) => (kept, Some(total.parse().map_err(|_| WRITE)?)),
+        None => (text, None),
+    };
+    let kept = kept.parse().map_err(|_| WRITE)?;
+    if total.is_some_and(|total| total < kept) {
+        return Err("it keeps more than it has".to_owned());
+    }
+    Ok(ReluCount { kept, total })
 }
 
 /// One value for every channel, or three.
@@ -164,6 +247,23 @@ mod tests {
         for bad in ["", "a/b", "a b", "..", "a:b"] {
             assert!(model_name(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn relus_are_stated_as_a_number_or_by_a_mask() {
+        let count = |kept, total| Ok(ReluCount { kept, total });
+        assert_eq!(relu_count("50000"), count(50_000, None));
+        assert_eq!(relu_count("5/20"), count(5, Some(20)));
+        for bad in ["", "x", "5/", "9/5", "-1", "no.safetensors"] {
+            assert!(relu_count(bad).is_err(), "{bad:?}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("mask.safetensors");
+        let write = |layer: Tensor| Tensor::write_safetensors(&[("layer", layer)], &file).expect("written");
+        write(Tensor::from_slice(&[1_u8, 0, 1, 0]).reshape([1, 2, 2]));
+        assert_eq!(relu_count(&file.display().to_string()), count(2, Some(4)));
+        write(Tensor::from_slice(&[1_u8, 0, 1, 0]));
+        assert!(relu_count(&file.display().to_string()).is_err());
     }
 
     #[test]

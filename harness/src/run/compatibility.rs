@@ -56,7 +56,7 @@ impl ModelFile {
             }
             ModelKind::TorchScript => identity(&bytes(path)?),
             ModelKind::Served => {
-                let served = Served::connect(path)?;
+                let served = Served::connect(path, source.patience)?;
                 let described = served.description();
                 facts.name.clone_from(&described.name);
                 facts.has_gradients = described.gradients;

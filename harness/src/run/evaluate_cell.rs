@@ -5,7 +5,7 @@ use super::execute::{Executor, Visit};
 use super::shard::{self, Shard, ShardHeader, ShardResult, ShardResults};
 use super::{heartbeat, provenance};
 use crate::device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
 use crate::eval::{
     AttackCache, EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved,
@@ -14,7 +14,7 @@ use crate::eval::{
 use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_reports::write_records;
+use rlnet_reports::{write_outcomes, write_records};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Outcome, Plan, Provenance};
@@ -263,7 +263,16 @@ impl Executor<'_> {
             .transpose()?;
         let outcomes = in_order(all, spec.conditions.len(), &opened.branches);
         let work = self.directory.work(&cell.id)?;
-        write_records(&work.join("outcomes.parquet"), &outcomes)?;
+        let versions = serde_json::to_string(&cell.versions).map_err(Error::internal)?;
+        let labels = [
+            ("model", cell.model.clone()),
+            ("cell", cell.id.0.clone()),
+            ("dataset", cell.data.dataset.clone()),
+            ("dataset.checksum", cell.data.checksum.clone()),
+            ("versions", versions),
+            ("program", provenance.program.clone()),
+        ];
+        write_outcomes(&work.join("outcomes.parquet"), &outcomes, &cell.model, &labels)?;
         if let Some(saved) = saved {
             saved.write(&work.join(saved::FILE))?;
         }

@@ -2,8 +2,8 @@
 
 use crate::data::{Dataset, LoadOptions, Split, Tree, holdout, load_with};
 use crate::error::{Error, Result};
-use rlnet_suites::Suite;
 use rlnet_suites::dataset::NAMED;
+use rlnet_suites::{ImageRanges, Suite};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,13 +76,30 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_test(dataset: &str, data_dir: &Path, test: Option<u32>) -> Result<Self> {
+    pub fn load_test(
+        dataset: &str,
+        data_dir: &Path,
+        test: Option<u32>,
+        images: Option<&ImageRanges>,
+    ) -> Result<Self> {
         let options = LoadOptions {
             test_only: true,
-            test: test.map(|n| n as usize),
+            test: test
+                .or(images.map(|images| images.last() + 1))
+                .map(|n| n as usize),
             ..LoadOptions::default()
         };
-        let all = load_with(dataset, data_dir, options)?;
+        let mut all = load_with(dataset, data_dir, options)?;
+        if let Some(images) = images {
+            if images.last() as usize >= all.test.len() {
+                return Err(Error::Usage(format!(
+                    "--images {images}: {dataset} has test images 0 to {}",
+                    all.test.len().saturating_sub(1)
+                )));
+            }
+            let places: Vec<usize> = images.iter().map(|image| image as usize).collect();
+            all.test = all.test.select(&places);
+        }
         Self::of(all, dataset, test, Split::default(), Split::default())
     }
 

@@ -17,9 +17,6 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const MOST_CLASSES: i64 = 65_536;
 /// No message is longer.
 const LONGEST_MESSAGE: u32 = 1 << 20;
-/// How long one answer may take: a batch of a large network on a slow machine takes minutes, a server that
-/// hangs takes for ever.
-const PATIENCE: Duration = Duration::from_secs(900);
 /// Arrays begin at multiples of so many bytes.
 const ALIGNMENT: u64 = 64;
 
@@ -42,10 +39,12 @@ pub(super) struct Connection {
     path: Option<PathBuf>,
     length: u64,
     name: String,
+    /// How long one answer may take.
+    patience: Duration,
 }
 
 impl Connection {
-    pub(super) fn open(socket: &Path) -> Result<Self> {
+    pub(super) fn open(socket: &Path, patience: Duration) -> Result<Self> {
         let refused = |what: &str, error: std::io::Error| {
             Error::Model(format!(
                 "{}: {what}: {error}; start the model's server first (rlnet.evaluate does, and so does python:FILE.py:factory)",
@@ -64,6 +63,7 @@ impl Connection {
             path: Some(path),
             length: 0,
             name: socket.display().to_string(),
+            patience,
         })
     }
 
@@ -130,7 +130,7 @@ impl Connection {
         self.stream
             .write_all(&message)
             .map_err(|error| self.gone(&error.to_string()))?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut head = [0; 4];
         self.read(&mut head, deadline)?;
         let length = u32::from_le_bytes(head);
@@ -173,7 +173,10 @@ impl Connection {
                 Ok(count) => filled += count,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     if Instant::now() > deadline {
-                        return Err(self.gone(&format!("no answer for {} minutes", PATIENCE.as_secs() / 60)));
+                        return Err(self.gone(&format!(
+                            "no answer for {} s (--answer-within says how long to wait)",
+                            self.patience.as_secs()
+                        )));
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -15,8 +15,14 @@ use connection::{Connection, Reply};
 use rlnet_suites::Branch;
 use serde_json::json;
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 use tch::{Device, Kind, Tensor};
+
+/// How long one answer may take where nobody says: a batch of a large network on a slow machine takes minutes, a
+/// server that hangs takes for ever.
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What a server says of its model.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -39,12 +45,12 @@ pub struct Served {
 }
 
 impl Served {
-    /// Connects to a server that listens at `socket`.
+    /// Connects to a server that listens at `socket`, and may take so long for an answer.
     ///
     /// # Errors
     /// When nobody listens there, or the server speaks another version of the protocol.
-    pub fn connect(socket: &Path) -> Result<Self> {
-        let mut connection = Connection::open(socket)?;
+    pub fn connect(socket: &Path, patience: Duration) -> Result<Self> {
+        let mut connection = Connection::open(socket, patience)?;
         let description = connection.hello()?;
         Ok(Self {
             connection: RefCell::new(connection),
@@ -57,46 +63,44 @@ impl Served {
         &self.description
     }
 
-    /// Sends an array with a request, and gives back the array of the reply.
+    /// Sends an array with a request, and gives back the array of the reply, whose sides lie in these ranges.
     fn exchange(
         &self,
         mut request: serde_json::Value,
         array: &Tensor,
-        expected: &[i64],
+        sides: &[RangeInclusive<i64>],
     ) -> Result<(Tensor, Reply)> {
         let mut connection = self.connection.borrow_mut();
         let array = array.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
         let mut bytes = vec![0; 4 * array.numel()];
         array.f_copy_data_u8(&mut bytes, array.numel())?;
-        let values = expected.iter().product::<i64>().unsigned_abs();
-        let out = connection.place(&bytes, 4 * values)?;
+        let most: i64 = sides.iter().map(RangeInclusive::end).product();
+        let out = connection.place(&bytes, 4 * most.unsigned_abs())?;
         request["at"] = json!(0);
         request["out"] = json!(out);
         request["shape"] = json!(array.size());
         let reply = connection.ask(&request)?;
         let shape = reply.shape.clone().unwrap_or_default();
-        let mut sides = shape.iter().map(|&side| u64::try_from(side).ok());
-        let count = sides.try_fold(1_u64, |count, side| count.checked_mul(side?));
-        let fits = shape.len() == expected.len() && shape[0] == expected[0];
-        let Some(count) = count.filter(|&count| fits && count <= values) else {
+        if shape.len() != sides.len() || !sides.iter().zip(&shape).all(|(range, side)| range.contains(side)) {
             return Err(Error::Model(format!(
-                "{}: the server answers {} with an array {shape:?}, not {expected:?}",
+                "{}: the server answers {} with an array {shape:?} where the sides must be {sides:?}",
                 self.description.name, request["op"]
             )));
-        };
-        let data = connection.fetch(out, 4 * count)?;
+        }
+        let data = connection.fetch(out, 4 * shape.iter().product::<i64>().unsigned_abs())?;
         Ok((Tensor::f_from_data_size(&data, &shape, Kind::Float)?, reply))
     }
 
-    /// Room for the logits of a batch: their number is known once they are there.
-    fn logits_shape(images: &Tensor) -> [i64; 2] {
-        [images.size()[0], connection::MOST_CLASSES]
+    /// The sides of logits: how many classes there are is known once they are there.
+    fn logits_sides(images: &Tensor) -> [RangeInclusive<i64>; 2] {
+        let n = images.size()[0];
+        [n..=n, 1..=connection::MOST_CLASSES]
     }
 }
 
 impl Classifier for Served {
     fn logits(&self, images: &Tensor, _branch: Branch) -> Result<Tensor> {
-        let (logits, _) = self.exchange(json!({"op": "logits"}), images, &Self::logits_shape(images))?;
+        let (logits, _) = self.exchange(json!({"op": "logits"}), images, &Self::logits_sides(images))?;
         Ok(logits)
     }
 
@@ -131,10 +135,10 @@ struct ServedTape<'a> {
 
 impl Tape for ServedTape<'_> {
     fn logits(&mut self, _branch: Branch) -> Result<Tensor> {
-        let shape = Served::logits_shape(&self.images);
+        let sides = Served::logits_sides(&self.images);
         let (logits, reply) = self
             .model
-            .exchange(json!({"op": "forward"}), &self.images, &shape)?;
+            .exchange(json!({"op": "forward"}), &self.images, &sides)?;
         let number = reply.pass.ok_or_else(|| {
             Error::Model(format!(
                 "{}: the server answers `forward` without the number of the pass",
@@ -149,10 +153,11 @@ impl Tape for ServedTape<'_> {
     fn gradient(&self, loss: &Tensor, keep: bool) -> Result<Tensor> {
         let leaves: Vec<&Tensor> = self.passes.iter().map(|(_, leaf)| leaf).collect();
         let cotangents = Tensor::f_run_backward(&[loss], &leaves, keep, false)?;
+        let sides: Vec<_> = self.images.size().into_iter().map(|side| side..=side).collect();
         let mut sum: Option<Tensor> = None;
         for ((number, _), cotangent) in self.passes.iter().zip(cotangents) {
             let request = json!({"op": "backward", "pass": number});
-            let (gradient, _) = self.model.exchange(request, &cotangent, &self.images.size())?;
+            let (gradient, _) = self.model.exchange(request, &cotangent, &sides)?;
             sum = Some(match sum {
                 Some(sum) => sum + gradient,
                 None => gradient,

@@ -223,8 +223,8 @@ pub(super) fn entries(groups: &[Group<'_>], published: &[Series]) -> Vec<Entry> 
 
 /// The logarithm of the ReLUs that a network keeps.
 pub(super) fn relus(analysis: &Analysis, model: usize) -> Option<f64> {
-    let record = analysis.runs.models[model].record.as_ref()?;
-    Some((record.kept().max(1) as f64).log10())
+    let relus = analysis.runs.models[model].relus?;
+    Some((relus.kept.max(1) as f64).log10())
 }
 
 fn line(analysis: &Analysis, shown: &Shown, index: usize, group: &Group<'_>) -> Series {

@@ -10,8 +10,8 @@ use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Known, Stronger, 
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 use crate::setup::{corruption_set, fewer_images, headline, images};
-use rlnet_suites::Condition;
 use rlnet_suites::corruption::{self, BENCHMARK};
+use rlnet_suites::{Condition, ReluCount};
 use std::collections::BTreeSet;
 
 /// Terms of the main table.
@@ -208,20 +208,20 @@ fn severities(analysis: &Analysis) -> Table {
 
 /// ReLUs kept, and how many times fewer these are than all.
 pub(super) fn relus(model: &Model) -> (Cell, Cell) {
-    let Some(record) = &model.record else {
-        let why = || Cell::of(Value::Absent(model.without_record()));
+    let why = || Cell::of(Value::Absent(model.without_record()));
+    let Some(ReluCount { kept, total }) = model.relus else {
         return (why(), why());
     };
-    let kept = Cell {
-        value: Value::Integer(record.kept()),
-        trace: format!(
-            "{} of {} ReLUs",
-            format::thousands(record.kept()),
-            format::thousands(record.total())
-        ),
+    let said = total.map_or_else(
+        || "as stated with --relus".to_owned(),
+        |total| format!("of {}", format::thousands(total)),
+    );
+    let cell = Cell {
+        value: Value::Integer(kept),
+        trace: format!("{} ReLUs, {said}", format::thousands(kept)),
     };
-    let reduction = record.total() as f64 / record.kept().max(1) as f64;
-    (kept, Cell::of(Value::Number(reduction)))
+    let reduction = |total| Cell::of(Value::Number(total as f64 / kept.max(1) as f64));
+    (cell, total.map_or_else(why, reduction))
 }
 
 fn is_corruption(condition: &Condition, wanted: &str) -> bool {

@@ -72,7 +72,7 @@ const NEEDS: [Need; 9] = [
     },
     Need {
         name: "torch",
-        what: "a Python with PyTorch: $RLNET_PYTHON, else python3",
+        what: "a Python with PyTorch: `make python-env` makes one; or $RLNET_PYTHON, else python3",
         found: || {
             let find = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)";
             succeeds(&python(), &["-c", find])
@@ -209,17 +209,31 @@ pub fn browser() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The Python that may have PyTorch.
+/// The Python that may have PyTorch: the one that is named, else that of `make python-env`, else the system's.
 #[must_use]
 pub fn python() -> String {
-    env::var("RLNET_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+    let made = || environment("torch").map(|python| python.display().to_string());
+    let named = env::var("RLNET_PYTHON").ok();
+    named.or_else(made).unwrap_or_else(|| "python3".to_owned())
+}
+
+/// The Python of a virtual environment that `tests/peers/python_env.py` has made.
+#[must_use]
+pub fn environment(name: &str) -> Option<PathBuf> {
+    let folder = cache()?.join(format!("rlnet/python-{name}"));
+    folder.join("ready").exists().then(|| folder.join("bin/python"))
+}
+
+/// The user's cache folder.
+#[must_use]
+pub fn cache() -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+    env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
 }
 
 /// Whether the environment of a peer has been installed.
 fn peer(name: &str) -> bool {
-    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    cache.is_some_and(|cache| cache.join(format!("rlnet/peers-{name}/ready")).exists())
+    cache().is_some_and(|cache| cache.join(format!("rlnet/peers-{name}/ready")).exists())
 }
 
 fn is_root() -> bool {
