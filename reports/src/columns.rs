@@ -10,7 +10,9 @@ use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter};
 use rlnet_suites::{Branch, Condition, Outcome};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -328,10 +330,13 @@ pub fn read_frame<R: Record>(path: &Path) -> Result<DataFrame, ReportError> {
 
 fn to_frame<R: Record>(bytes: &[u8], path: &Path) -> Result<DataFrame, ReportError> {
     let fault = |message: String| ReportError::file(path, message);
-    let frame = ParquetReader::new(Cursor::new(bytes))
-        .finish()
+    let unreadable = |why: &dyn Display| fault(format!("not a readable Parquet file ({why}); {}", R::CURE));
+    // Where a file's own description is damaged, polars panics.
+    let read = AssertUnwindSafe(|| ParquetReader::new(Cursor::new(bytes)).finish());
+    let frame = catch_unwind(read)
+        .map_err(|_| unreadable(&"its description is damaged"))?
         .and_then(R::completed)
-        .map_err(|error| fault(format!("not a readable Parquet file ({error}); {}", R::CURE)))?;
+        .map_err(|error| unreadable(&error))?;
     for (name, kind) in R::columns() {
         let column = frame.column(name).map_err(|_| {
             fault(format!(
