@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use rlnet_corruptions::{Corruption, Generator, KeyedRng, Severity};
+use rlnet_corruptions::{Corruption, Generator, KeyedRng, Sequence, Severity};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -47,8 +47,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (wall, cpu) = (each(seconds), each(cpu_seconds() - before));
         println!("{corruption:<18} {seconds:7.2} s  {wall:7.1} us an image, {cpu:7.1} us of a core");
     }
+    if size == (32, 32) && only.is_none() {
+        total += sequences(&generator, &images)?;
+    }
     println!("{:<18} {total:7.2} s", "total");
     Ok(())
+}
+
+/// Seconds for whole sequences of a tenth of the images, part by part.
+fn sequences(generator: &Generator, images: &[u8]) -> rlnet_corruptions::Result<f64> {
+    let part = 64 * 3072;
+    let images = &images[..(images.len() / 10)
+        .max(3072)
+        .next_multiple_of(3072)
+        .min(images.len())];
+    let mut total = 0.0;
+    for &sequence in Sequence::published() {
+        let mut out = vec![0; sequence.frames() * part];
+        let batch = generator.sequences(sequence);
+        batch.run(&images[..3072], (32, 32), &mut out[..sequence.frames() * 3072])?;
+        let (start, before) = (Instant::now(), cpu_seconds());
+        for images in images.chunks(part) {
+            batch.run(images, (32, 32), &mut out[..sequence.frames() * images.len()])?;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        total += seconds;
+        let each = |seconds: f64| 1e6 * seconds / (images.len() / 3072) as f64;
+        let (wall, cpu) = (each(seconds), each(cpu_seconds() - before));
+        let name = format!("p/{sequence}");
+        println!("{name:<18} {seconds:7.2} s  {wall:7.1} us a sequence, {cpu:7.1} us of a core");
+    }
+    Ok(total)
 }
 
 /// Smooth images with some noise, so that no path is idle.

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
 
 use crate::{Error, Image, Result};
 
@@ -26,11 +26,33 @@ fn decode_png(bytes: &[u8]) -> Result<Image> {
     reader.limits(limits);
     let picture = reader
         .decode()
-        .map_err(|error| Error::Decode(error.to_string()))?
-        .to_rgba8();
-    let rgb = picture.pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]);
+        .map_err(|error| Error::Decode(error.to_string()))?;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    Image::from_raw(width, height, rgb.collect())
+    // Of sixteen bits Pillow takes the upper eight.
+    let upper = |value: &u16| (value >> 8) as u8;
+    let rgb: Vec<u8> = match &picture {
+        DynamicImage::ImageLuma16(_) => {
+            return Err(Error::Decode(
+                "a grey PNG of 16 bits, which Python's usual readers turn into white; store it with 8 bits"
+                    .to_owned(),
+            ));
+        }
+        DynamicImage::ImageLumaA16(deep) => deep.pixels().flat_map(|p| [upper(&p.0[0]); 3]).collect(),
+        DynamicImage::ImageRgb16(deep) => deep
+            .pixels()
+            .flat_map(|p| p.0.map(|value| upper(&value)))
+            .collect(),
+        DynamicImage::ImageRgba16(deep) => deep
+            .pixels()
+            .flat_map(|p| [0, 1, 2].map(|channel| upper(&p.0[channel])))
+            .collect(),
+        _ => picture
+            .to_rgba8()
+            .pixels()
+            .flat_map(|p| [p.0[0], p.0[1], p.0[2]])
+            .collect(),
+    };
+    Image::from_raw(width, height, rgb)
 }
 
 /// The bytes of a PNG file; an error is a text.

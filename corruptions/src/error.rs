@@ -77,6 +77,16 @@ pub enum Error {
         /// The condition that fails.
         why: String,
     },
+    /// A picture smaller than what is to be cut out of it.
+    #[error("it has {width} x {height} pixels, too few for a crop of {side} x {side}; resize it first")]
+    Crop {
+        /// Width after resizing, if it is resized.
+        width: usize,
+        /// Height.
+        height: usize,
+        /// Side of the crop.
+        side: usize,
+    },
     /// Buffers of a batch that do not agree.
     #[error("the buffers of the batch do not agree: {0}")]
     Batch(String),

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::corruptions::entry;
+use crate::entry::Entry;
 use crate::image::bytes;
 use crate::job::{Job, Scratch};
 use crate::{
@@ -125,7 +126,7 @@ impl Generator {
         let size = (image.width(), image.height());
         let mut data = vec![0; image.data().len()];
         let job = self.job(image.data(), size, corruption, severity)?;
-        apply(&job, rng, &mut Scratch::default(), &mut data)?;
+        apply(entry(corruption), &job, rng, &mut Scratch::default(), &mut data)?;
         Image::from_raw(size.0, size.1, data)
     }
 
@@ -180,7 +181,7 @@ impl Generator {
             None => ParameterSet::for_size(width, height)?,
         };
         Ok(Job {
-            entry: entry(corruption),
+            name: corruption.name(),
             pixels,
             width,
             height,
@@ -248,20 +249,32 @@ impl<'a> Batch<'a> {
                 for (position, (pixels, out)) in (chunk * run..).zip(pairs) {
                     let index = self.indices.map_or(position as u64, |indices| indices[position]);
                     let mut rng = keyed(self.seed, self.corruption, self.severity, index);
-                    apply(&Job { pixels, ..job }, &mut rng, scratch, out)?;
+                    apply(
+                        entry(self.corruption),
+                        &Job { pixels, ..job },
+                        &mut rng,
+                        scratch,
+                        out,
+                    )?;
                 }
                 Ok(())
             })
     }
 }
 
-fn apply(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    match (job.entry.noise_table, rng.as_keyed()) {
+fn apply(
+    entry: &Entry,
+    job: &Job<'_>,
+    rng: &mut dyn RandomSource,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    match (entry.noise_table, rng.as_keyed()) {
         (Some(table), Some(rng)) => {
             table(job).draw(job.pixels, rng, out);
             Ok(())
         }
-        _ => (job.entry.run)(job, rng, scratch, out),
+        _ => (entry.run)(job, rng, scratch, out),
     }
 }
 

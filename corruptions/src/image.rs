@@ -77,6 +77,10 @@ impl Image {
         &self.data
     }
 
+    pub(crate) fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
     /// The bytes, without a copy.
     pub fn into_raw(self) -> Vec<u8> {
         self.data

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use crate::entry::Entry;
+use crate::corruptions::weather::spatter::Relief;
 use crate::{Error, ParameterSet, Severity, Stack, Textures};
 
 /// One image to corrupt.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
-    pub entry: &'static Entry,
+    /// Name of the corruption or of the sequence.
+    pub name: &'static str,
     /// `width * height * 3` bytes.
     pub pixels: &'a [u8],
     pub width: usize,
@@ -33,7 +34,7 @@ impl Job<'_> {
 
     pub fn refuse(&self, why: impl Into<String>) -> Error {
         Error::Unsupported {
-            corruption: self.entry.name,
+            corruption: self.name,
             width: self.width,
             height: self.height,
             why: why.into(),
@@ -47,12 +48,12 @@ impl Job<'_> {
 pub(crate) struct Scratch {
     pub doubles: Pool<f64>,
     pub singles: Pool<f32>,
-    pub distances: Pool<f32>,
     pub bytes: Pool<u8>,
-    pub shorts: Pool<i16>,
     pub words: Pool<i32>,
     pub counts: Pool<u32>,
     pub flags: Pool<bool>,
+    /// For the edges of water.
+    pub relief: Relief,
     /// For the kernels themselves, so that a corruption can hold slices of the others.
     pub kernel: Pool<f64>,
     plan: Option<(Cell, Rc<dyn Any>)>,
@@ -65,14 +66,7 @@ impl Scratch {
     /// What is the same for every image of one corruption, severity and size: kernels, maps,
     /// tables. Computed for the first image, kept until a plan for something else is needed.
     pub fn plan<T: 'static>(&mut self, job: &Job<'_>, make: impl FnOnce() -> T) -> Rc<T> {
-        let cell = (
-            job.entry.name,
-            job.width,
-            job.height,
-            job.severity,
-            job.set,
-            job.stack,
-        );
+        let cell = (job.name, job.width, job.height, job.severity, job.set, job.stack);
         if let Some((of, plan)) = &self.plan
             && *of == cell
             && let Ok(plan) = Rc::clone(plan).downcast()

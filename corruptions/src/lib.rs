@@ -2,7 +2,8 @@
 //!
 //! The fifteen corruptions of CIFAR-10-C, CIFAR-100-C, Tiny-ImageNet-C and ImageNet-C
 //! (Hendrycks and Dietterich, ICLR 2019), their four extras, and the ten of CIFAR-10-C-bar
-//! (Mintun, Kirillov and Xie, NeurIPS 2021), at five severities each, with the published
+//! (Mintun, Kirillov and Xie, NeurIPS 2021), at five severities each, and the sequences of
+//! CIFAR-10-P, with the published
 //! parameters for 32x32, 64x64 and 224x224 images. The 32 and 64 sets reproduce the reference
 //! scripts exactly, including what their libraries (SciPy, OpenCV, ImageMagick, libjpeg, Pillow)
 //! compute, in plain arithmetic; the 224 set is checked by properties only.
@@ -39,7 +40,9 @@ mod job;
 mod jpeg;
 mod kernels;
 mod parameters;
+pub mod picture;
 pub mod random;
+mod sequences;
 mod severity;
 pub mod textures;
 
@@ -49,6 +52,7 @@ pub use generator::{Batch, Description, Generator, Options, VERSION, corrupt};
 pub use image::Image;
 pub use parameters::{ParameterSet, Stack};
 pub use random::{KeyedRng, NumpyRng, RandomSource};
+pub use sequences::{Sequence, SequenceBatch};
 pub use severity::Severity;
 pub use textures::Textures;
 

@@ -231,12 +231,12 @@ fn a_tree_of_png_files_and_a_sheet() {
     let item = FolderImage {
         class: "n01443537",
         name: "val_0",
-        image: &image,
         index: 5,
     };
     let generator = Generator::default();
     let content = TreeContent {
         images: &[item],
+        load: &|_| Ok(image.clone()),
         corruptions: &[Corruption::Pixelate, Corruption::Frost],
         severities: &Severity::ALL,
         seed: 8,

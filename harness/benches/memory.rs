@@ -52,6 +52,7 @@ fn main() {
     model::save(&file, &network, &ModelHeader::of(&network, &classes, "noise", 1)).expect("a model");
     let test = Split {
         size: 32,
+        files: None,
         images: (0..IMAGES * 3072)
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
             .collect(),

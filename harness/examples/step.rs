@@ -84,6 +84,7 @@ fn noise(n: usize) -> Arc<Split> {
     let mut rng = KeyedRng::new(0, "step example", &[]);
     Arc::new(Split {
         size: 32,
+        files: None,
         images: (0..n * 32 * 32 * 3).map(|_| rng.below(256) as u8).collect(),
         labels: (0..n).map(|_| rng.below(10) as u16).collect(),
         indices: (0..n as u32).collect(),
@@ -162,7 +163,7 @@ impl Bench {
                 self.wait();
                 started = Instant::now();
             }
-            step.run(&batch, &mut optimizer, &mut scores, &mut means)?;
+            step.run(&batch?, &mut optimizer, &mut scores, &mut means)?;
         }
         self.wait();
         Ok((self.steps * self.batch) as f64 / started.elapsed().as_secs_f64())
@@ -172,9 +173,8 @@ impl Bench {
     fn batch_rate(&self, split: &Arc<Split>) -> Result<f64> {
         let spec = self.stage("teacher", "fp32")?;
         let started = Instant::now();
-        let images: usize = epoch(Arc::clone(split), views(&spec, 1))
-            .map(|batch| batch.len())
-            .sum();
+        let images = epoch(Arc::clone(split), views(&spec, 1)).map(|batch| batch.map(|batch| batch.len()));
+        let images = images.sum::<std::result::Result<usize, _>>()?;
         Ok(images as f64 / started.elapsed().as_secs_f64())
     }
 

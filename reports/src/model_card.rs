@@ -8,7 +8,6 @@ use crate::metrics::estimate::Estimate;
 use crate::metrics::mce::{Base, Definition};
 use crate::model::Model;
 use rlnet_suites::attack::autoattack::AUTOATTACK;
-use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{AttackSpec, Condition};
 use serde_json::{Map, Value, json};
 
@@ -105,7 +104,7 @@ fn card(analysis: &Analysis, model: &Model, policy: BranchPolicy) -> Option<Valu
         put("corruptions_acc_interval", interval(natural));
         let definition = Definition {
             base: Base::Anchor(&crate::metrics::anchors::ALEXNET),
-            over: BENCHMARK.len(),
+            over: crate::metrics::mce::Over::Benchmark,
             relative: false,
         };
         let measured = analysis.errors(&model.name, policy);

@@ -204,7 +204,7 @@ pub fn own_branch(banks: NormBanks, condition: &Condition) -> rlnet_suites::Bran
     use rlnet_suites::view::View;
     banks.branch_of(match condition {
         Condition::Clean => View::Clean,
-        Condition::AugMix | Condition::Corruption { .. } => View::Augmix,
+        Condition::AugMix | Condition::Corruption { .. } | Condition::Frame { .. } => View::Augmix,
         Condition::Attack(_) | Condition::Certify(_) => View::Adversarial,
     })
 }

@@ -3,7 +3,7 @@
 
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::gate::{GateVerdict, compare};
-use rlnet_reports::metrics::mce::{Base, Definition};
+use rlnet_reports::metrics::mce::{Base, Definition, Over};
 use rlnet_reports::metrics::{BranchPolicy, Estimate, Known, Quantity};
 use rlnet_reports::{Analysis, Runs, tables};
 use rlnet_suites::corruption::BENCHMARK;
@@ -343,7 +343,7 @@ fn a_ratio_whose_denominator_is_noise_is_no_number_and_names_the_corruption() {
         let baseline = found.errors("base", BranchPolicy::Oracle);
         let of = |relative| Definition {
             base: Base::Baseline,
-            over: BENCHMARK.len(),
+            over: Over::Benchmark,
             relative,
         };
         assert_eq!(errors.mce(&of(true), baseline).is_ok(), told, "{lost}");

@@ -36,7 +36,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
     for condition in conditions {
         let ease = match condition {
             Condition::Clean | Condition::AugMix => 0.85,
-            Condition::Corruption { .. } => 0.7,
+            Condition::Corruption { .. } | Condition::Frame { .. } => 0.7,
             Condition::Attack(_) | Condition::Certify(_) => 0.4,
         };
         for branch in [Branch::Clean, Branch::Adversarial] {

@@ -324,7 +324,7 @@ fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
 
 #[test]
 fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
-    use rlnet_reports::metrics::mce::{Base, Definition};
+    use rlnet_reports::metrics::mce::{Base, Definition, Over};
     let analysis = analysis(rows);
     let classes = rlnet_reports::metrics::classes::by_class(
         analysis.matrix("two").expect("measured"),
@@ -339,7 +339,7 @@ fn classes_and_every_definition_of_mce_agree_with_hand_counts() {
     // Fog and snow: errors 3/8 and 6/8 against 4/8 and 8/8; clean 1/4 against 2/4.
     let of = |relative| Definition {
         base: Base::Baseline,
-        over: 15,
+        over: Over::Benchmark,
         relative,
     };
     let fog = 9;

@@ -2,9 +2,7 @@
 
 use rlnet_reports::format;
 use rlnet_suites::AttackSpec;
-use rlnet_suites::attack::{
-    AttackEntry, FromValue, Norm, Param, ParamKind, Parameters, Preset, Role, Value,
-};
+use rlnet_suites::attack::{AttackEntry, FromValue, Norm, Param, ParamKind, Parameters, Preset, Role, Value};
 
 struct Nearest {
     steps: usize,
@@ -62,10 +60,7 @@ fn one_entry_is_all_there_is_to_say_of_an_attack() {
     assert_eq!(spec.passes(), 21.0);
     // Reported: a minimum-norm attack, under its display name.
     assert!(spec.is_minimum_norm() && spec.radius().is_none() && !spec.can_train());
-    assert_eq!(
-        format::attack(&spec, std::slice::from_ref(&spec)),
-        "Nearest-7"
-    );
+    assert_eq!(format::attack(&spec, std::slice::from_ref(&spec)), "Nearest-7");
     // Refused with what it would take.
     let error = AttackSpec::of(&NEAREST, [("step", "7")].into_iter()).expect_err("a typo");
     assert!(error.to_string().contains("did you mean `steps`"), "{error}");

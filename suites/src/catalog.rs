@@ -37,6 +37,8 @@ pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "study-b23"
     "study-b24"
     "study-b28"
+    "imagenet-c"
+    "imagenet-small"
 ];
 
 /// The text of a suite of the catalogue.

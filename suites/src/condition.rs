@@ -1,8 +1,9 @@
 //! What an image went through before it was classified.
 
 use crate::attack::AttackSpec;
-use crate::corruption::check_corruption;
+use crate::corruption::{check_corruption, sequence, sequence_name};
 use crate::error::SuiteError;
+use rlnet_corruptions::Sequence;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +22,13 @@ pub enum Condition {
         name: String,
         /// 1 to 5.
         severity: u8,
+    },
+    /// A frame of a perturbation sequence: `p/rotate/12`.
+    Frame {
+        /// The sequence.
+        sequence: Sequence,
+        /// Which of its frames, from 0.
+        frame: u8,
     },
     /// An attack with all its parameters: `pgd:alpha=2/255,eps=8/255,...`.
     Attack(AttackSpec),
@@ -43,7 +51,7 @@ impl Condition {
     /// The corruption the image goes through, alone or under an attack: name and severity.
     pub fn corruption(&self) -> Option<(&str, u8)> {
         match self {
-            Self::Clean | Self::AugMix | Self::Certify(_) => None,
+            Self::Clean | Self::AugMix | Self::Frame { .. } | Self::Certify(_) => None,
             Self::Corruption { name, severity } => Some((name, *severity)),
             Self::Attack(spec) => spec.base(),
         }
@@ -54,9 +62,22 @@ impl Condition {
         matches!(self, Self::Attack(_) | Self::Certify(_))
     }
 
-    /// Whether a corruption is involved.
+    /// What made the image, by its name among the corruptions of a suite: a corruption, or `p/rotate`.
+    pub fn made_by(&self) -> Option<String> {
+        match self {
+            Self::Frame { sequence, .. } => Some(sequence_name(*sequence)),
+            other => other.corruption().map(|(name, _)| name.to_owned()),
+        }
+    }
+
+    /// Whether a corruption or a sequence is involved.
     pub fn is_corrupted(&self) -> bool {
-        self.corruption().is_some()
+        self.made_by().is_some()
+    }
+
+    /// All frames of a sequence.
+    pub fn frames(sequence: Sequence) -> impl Iterator<Item = Self> {
+        (0..sequence.frames() as u8).map(move |frame| Self::Frame { sequence, frame })
     }
 }
 
@@ -66,6 +87,7 @@ impl fmt::Display for Condition {
             Self::Clean => f.write_str("clean"),
             Self::AugMix => f.write_str("augmix"),
             Self::Corruption { name, severity } => write!(f, "{name}/{severity}"),
+            Self::Frame { sequence, frame } => write!(f, "{}/{frame}", sequence_name(*sequence)),
             Self::Attack(spec) | Self::Certify(spec) => spec.fmt(f),
         }
     }
@@ -79,6 +101,17 @@ impl FromStr for Condition {
         }
         if text == "augmix" {
             return Ok(Self::AugMix);
+        }
+        if let Some((name, frame)) = text.rsplit_once('/')
+            && let Some(sequence) = sequence(name)
+        {
+            let last = sequence.frames() - 1;
+            let frame = frame.parse().ok().filter(|frame| usize::from(*frame) <= last);
+            let wanted = || SuiteError::value("frame", text, format!("{name} has the frames 0 to {last}"));
+            return Ok(Self::Frame {
+                sequence,
+                frame: frame.ok_or_else(wanted)?,
+            });
         }
         match text.split_once('/') {
             Some((name, severity)) if !name.contains(':') => {
@@ -121,6 +154,8 @@ mod tests {
             "clean",
             "augmix",
             "fog/5",
+            "p/translate/15",
+            "p/gaussian_noise_2/0",
             "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=20",
             "certify:eps=1/255,method=crown,nodes=1000,norm=linf,steps=20",
         ] {
@@ -129,6 +164,8 @@ mod tests {
         }
         let certificate: Condition = "certify".parse().expect("a certificate");
         assert!(matches!(certificate, Condition::Certify(_)));
-        assert!("fog/6".parse::<Condition>().is_err());
+        for text in ["fog/6", "p/translate/16", "p/fog/1", "p/rotate"] {
+            assert!(text.parse::<Condition>().is_err(), "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Corruptions in suites: their names are those of `rlnet-corruptions`.
+//! Corruptions and sequences in suites: their names are those of `rlnet-corruptions`.
 
 use crate::error::SuiteError;
-use rlnet_corruptions::{Corruption, Family};
+use rlnet_corruptions::{Corruption, Family, Sequence};
 
 /// The 15 corruptions of the benchmark, in the paper's order (Hendrycks and Dietterich, ICLR 2019).
 pub const BENCHMARK: [&str; Family::C.corruptions().len()] = names(Family::C.corruptions());
@@ -27,31 +27,54 @@ pub fn all() -> impl Iterator<Item = &'static str> + Clone {
     BENCHMARK.into_iter().chain(EXTRA).chain(C_BAR)
 }
 
-/// The words for several of them at once.
-pub const GROUPS: [&str; 5] = ["benchmark", "extra", "all", "c-bar", "none"];
+/// What stands before the name of a sequence among corruptions: `p/rotate`.
+const SEQUENCE: &str = "p/";
 
-/// The corruptions of a group, by its word.
-pub fn group(word: &str) -> Option<Vec<&'static str>> {
-    match word {
-        "benchmark" => Some(BENCHMARK.to_vec()),
-        "extra" => Some(EXTRA.to_vec()),
-        "all" => Some([&BENCHMARK[..], &EXTRA[..]].concat()),
-        "c-bar" => Some(C_BAR.to_vec()),
-        "none" => Some(Vec::new()),
-        _ => None,
-    }
+/// The sequence that a name among corruptions means, if it means one.
+pub fn sequence(name: &str) -> Option<Sequence> {
+    name.strip_prefix(SEQUENCE)?.parse().ok()
+}
+
+/// The name of a sequence among corruptions.
+pub fn sequence_name(sequence: Sequence) -> String {
+    format!("{SEQUENCE}{sequence}")
+}
+
+/// Every name, those of sequences last.
+pub(crate) fn names_and_sequences() -> Vec<String> {
+    let sequences = Sequence::ALL.into_iter().map(sequence_name);
+    all().map(str::to_owned).chain(sequences).collect()
+}
+
+/// The words for several of them at once.
+pub const GROUPS: [&str; 7] = ["benchmark", "extra", "all", "c-bar", "p", "p-cifar", "none"];
+
+/// The corruptions of a group, by its word: `p` has the fourteen sequences of CIFAR-10-P, `p-cifar` the
+/// ten that CIFAR papers average.
+pub fn group(word: &str) -> Option<Vec<String>> {
+    let names: Vec<&str> = match word {
+        "benchmark" => BENCHMARK.to_vec(),
+        "extra" => EXTRA.to_vec(),
+        "all" => [&BENCHMARK[..], &EXTRA[..]].concat(),
+        "c-bar" => C_BAR.to_vec(),
+        "p" => return Some(Sequence::published().iter().copied().map(sequence_name).collect()),
+        "p-cifar" => return Some(Sequence::CIFAR_TEN.into_iter().map(sequence_name).collect()),
+        "none" => Vec::new(),
+        _ => return None,
+    };
+    Some(names.into_iter().map(str::to_owned).collect())
 }
 
 /// Checks a name.
 ///
 /// # Errors
-/// When no corruption has it, with the nearest name.
+/// When no corruption and no sequence has it, with the nearest name.
 pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
-    let mut all = all();
-    if all.clone().any(|known| known == name) {
+    let known = names_and_sequences();
+    if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    let hint = crate::error::suggest(name, &mut all);
+    let hint = crate::error::suggest(name, known.iter().map(String::as_str));
     Err(SuiteError::value(
         "corruption",
         name,

@@ -5,6 +5,7 @@ use crate::branch::Branch;
 use crate::cell::{Cell, CellId, CellSpec, DataSpec, EvaluateSpec};
 use crate::compatibility::{NetworkFacts, misfit};
 use crate::condition::Condition;
+use crate::corruption::sequence;
 use crate::error::SuiteError;
 use crate::plan::{
     ARCHIVE_VERSION, AUGMIX_VERSION, EVALUATE_VERSION, PROBE_VERSION, PlanContext, SIMILARITY_VERSION,
@@ -17,9 +18,9 @@ use std::collections::BTreeMap;
 /// What to evaluate of a model.
 #[derive(Debug, Clone)]
 pub struct EvalRequest {
-    /// Names of corruptions.
+    /// Names of corruptions, and of sequences (`p/rotate`).
     pub corruptions: Vec<String>,
-    /// Severities of each.
+    /// Severities of each corruption.
     pub severities: Vec<u8>,
     /// Whether AugMix views are a condition.
     pub augmix: bool,
@@ -100,8 +101,8 @@ impl EvalRequest {
         let is_clean = conditions[0] == Condition::Clean;
         let mut versions = BTreeMap::from([("evaluate".to_owned(), EVALUATE_VERSION)]);
         let (mut images, mut files, mut surrogates) = (None, None, BTreeMap::new());
-        if let Some((name, _)) = conditions[0].corruption() {
-            files = context.corrupted_files.get(name).cloned();
+        if let Some(name) = conditions[0].made_by() {
+            files = context.corrupted_files.get(&name).cloned();
             let (of, version) = match files {
                 Some(_) => ("corrupted-files".to_owned(), ARCHIVE_VERSION),
                 None => (
@@ -125,7 +126,7 @@ impl EvalRequest {
             Condition::AugMix => {
                 versions.insert("augmix".to_owned(), AUGMIX_VERSION);
             }
-            Condition::Corruption { .. } => {}
+            Condition::Corruption { .. } | Condition::Frame { .. } => {}
             Condition::Attack(spec) | Condition::Certify(spec) => {
                 versions.extend(spec.versions());
                 versions.insert("verdict".to_owned(), VERDICT_VERSION);
@@ -168,14 +169,14 @@ impl EvalRequest {
             families.push(("augmix".to_owned(), vec![Condition::AugMix]));
         }
         for name in &self.corruptions {
-            let conditions: Vec<Condition> = self
-                .severities
-                .iter()
-                .map(|&severity| Condition::Corruption {
-                    name: name.clone(),
-                    severity,
-                })
-                .collect();
+            let corrupted = |&severity: &u8| Condition::Corruption {
+                name: name.clone(),
+                severity,
+            };
+            let conditions: Vec<Condition> = match sequence(name) {
+                Some(sequence) => Condition::frames(sequence).collect(),
+                None => self.severities.iter().map(corrupted).collect(),
+            };
             if !conditions.is_empty() {
                 families.push((name.clone(), conditions));
             }

@@ -62,6 +62,7 @@ pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome
 pub use plan::Plan;
 pub use protocol::Profile;
 pub use results::Literature;
+pub use rlnet_corruptions::Sequence;
 pub use slurm::Slurm;
 pub use suite::Suite;
 pub use train::TrainSpec;

@@ -110,6 +110,8 @@ words! {
         Gaussian = "gaussian",
         /// PixMix (Hendrycks et al., CVPR 2022), with fractals drawn by formula.
         Pixmix = "pixmix",
+        /// One of the four extra corruptions at a random severity, which no benchmark averages.
+        Corruption = "corruption",
         /// Nothing beyond crop and flip: a second clean view, cropped and flipped on its own.
         None = "none",
     }

@@ -79,6 +79,10 @@ impl Scale {
         let data = section(suite, "data")?;
         if let Some(dataset) = &self.dataset {
             data.insert("dataset".into(), dataset.as_str().into());
+            // Its images are squares already.
+            for key in ["resize", "crop", "filter"] {
+                data.remove(key);
+            }
         }
         at_most(data, "train", self.train);
         at_most(data, "test", self.test);

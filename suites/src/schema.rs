@@ -67,7 +67,8 @@ fn shape(kind: Kind) -> Value {
             },
         ]}}),
         Corruptions => {
-            let names: Vec<&str> = crate::corruption::all().collect();
+            let names = crate::corruption::names_and_sequences();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
             json!({"anyOf": [
                 words(&crate::corruption::GROUPS),
                 {"type": "array", "items": words(&names)},

@@ -26,6 +26,7 @@ use crate::settings::{Section, section};
 use crate::slurm::Slurm;
 use crate::train::{Allocation, Budget, ImportedMask, LARGEST_BATCH, Stage, StageSettings};
 use crate::view::View;
+use rlnet_corruptions::picture::Filter;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -54,6 +55,13 @@ pub const VALIDATION: f64 = 0.1;
 
 /// The severities of a corruption.
 pub const SEVERITIES: [u8; 5] = [1, 2, 3, 4, 5];
+
+/// The words of `data.filter`.
+const FILTERS: &[&str] = &[
+    Filter::Bilinear.name(),
+    Filter::Bicubic.name(),
+    Filter::Lanczos.name(),
+];
 
 /// More images than any data set has.
 const MOST_IMAGES: u64 = 100_000_000;
@@ -93,6 +101,11 @@ section! {
     #[derive(Debug, Clone)]
     pub struct Data {
         dataset: String, Text, (required), "as in `rlnet data list`, or imagefolder:PATH";
+        resize: Option<usize>, Whole(1, Some(4096)), (none "not resized"),
+            "side that the shorter side of pictures of one's own becomes, as torchvision's Resize";
+        crop: Option<usize>, Whole(1, Some(4096)), (none "not cropped"),
+            "side of the square that is cut from their centre; training crops at random";
+        filter: Filter, Words(FILTERS), (= Filter::default()), "how they are resized";
         train: Option<u32>, Whole(2, Some(MOST_IMAGES)), (none "all"),
             "training images used, from the front of the official order";
         test: Option<u32>, Whole(1, Some(MOST_IMAGES)), (none "all"),
@@ -163,7 +176,8 @@ section! {
         models: Option<Vec<Spanned<String>>>, Names, (none "every teacher and student"),
             "stages whose models are evaluated";
         corruptions: Corruptions, Kind::Corruptions, (required),
-            "benchmark (15), extra (4), all (19), none, or a list of names";
+            "benchmark (15), extra (4), all (these 19), c-bar (10), p (14 sequences), p-cifar (10 of them), none, or \
+             a list of names";
         severities: Vec<u8>, Wholes(1, 5), (= SEVERITIES.to_vec()), "severities of each corruption";
         corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
             "whether corrupted images are generated, or read from --corrupted-dir";
@@ -237,13 +251,13 @@ impl FromStr for Corruptions {
     fn from_str(text: &str) -> Result<Self, SuiteError> {
         let names = match corruption::group(text) {
             Some(group) => group,
-            None => text.split(',').map(str::trim).collect(),
+            None => text.split(',').map(|name| name.trim().to_owned()).collect(),
         };
         let mut list: Vec<String> = Vec::new();
         for name in names {
-            check_corruption(name)?;
-            if !list.iter().any(|known| known == name) {
-                list.push(name.to_owned());
+            check_corruption(&name)?;
+            if !list.contains(&name) {
+                list.push(name);
             }
         }
         Ok(Self(list))
@@ -260,7 +274,7 @@ impl TryFrom<Value> for Corruptions {
         match &value {
             Value::String(word) => {
                 let group = corruption::group(word).ok_or_else(|| wrong(word))?;
-                Ok(Self(group.into_iter().map(str::to_owned).collect()))
+                Ok(Self(group))
             }
             Value::Array(items) => {
                 let names = items.iter().map(|item| {

@@ -5,7 +5,8 @@
 
 Installs NumPy, SciPy, scikit-image, OpenCV, Pillow and Wand in a virtual environment under the
 user's cache folder (--venv to choose), states the nineteen 32x32 corruptions the way the public
-scripts do, with the library calls they make, and times both sides on the same images in turn:
+scripts do, with the library calls they make, and those of C-bar and the sequences of CIFAR-10-P (c_bar.py), and
+times both sides on the same images in turn:
 Python, ours, Python, ours ... What counts is processor time, the least of all rounds: it does not
 depend on what else the machine does. Motion blur and snow need
 ImageMagick's library; frost needs the five photographs. What is absent is skipped, and said.
@@ -20,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import c_bar
 from venv_of import inside_venv
 
 PACKAGES = ["numpy", "scipy", "scikit-image", "opencv-python-headless", "Pillow", "Wand"]
@@ -282,12 +284,22 @@ def peers(frost):
 
 
 def time_python(function, images):
+    """Milliseconds an image, over five severities."""
     start = time.process_time()
     for severity in range(5):
         for image in images:
             made = function(image, severity)
             assert made.shape == image.shape and made.dtype == image.dtype, function.__name__
     return 1e3 * (time.process_time() - start) / (5 * len(images))
+
+
+def time_sequence(function, images):
+    """Milliseconds a sequence."""
+    start = time.process_time()
+    for image in images:
+        frames = function(image)
+        assert len(frames) in (16, 21, 31) and all(frame.shape == image.shape for frame in frames)
+    return 1e3 * (time.process_time() - start) / len(images)
 
 
 def time_ours(images_file, count):
@@ -311,7 +323,11 @@ def main():
     planes = np.frombuffer((options.data / "test_batch.bin").read_bytes(), np.uint8).reshape(-1, record)
     images = planes[:options.images, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     images = np.ascontiguousarray(images)
-    table = peers(options.frost)
+    table = peers(options.frost) | c_bar.c_bar()
+    films = c_bar.sequences()
+    if not table["motion_blur"]:
+        films |= {"p/motion_blur": None, "p/snow": None}
+    table |= films
     python, ours = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         # Ours would finish so few images in microseconds: the same ones over and over.
@@ -321,19 +337,19 @@ def main():
         for _ in range(options.rounds):
             for name, function in table.items():
                 if function:
-                    took = time_python(function, images)
+                    took = (time_sequence if name in films else time_python)(function, images)
                     python[name] = min(took, python.get(name, took))
             for name, took in time_ours(file, len(images) * repeats).items():
                 ours[name] = min(took, ours.get(name, took))
-    print(f"{len(images)} CIFAR-10 images, 5 severities, least of {options.rounds} rounds, one thread")
-    print(f"{'corruption':<18} {'Python ms':>10} {'ours ms':>10} {'ratio':>8}")
+    print(f"{len(images)} CIFAR-10 images, 5 severities (p/...: whole sequences), least of {options.rounds} rounds, one thread")
+    print(f"{'corruption':<31} {'Python ms':>10} {'ours ms':>10} {'ratio':>8}")
     for name, function in table.items():
         if function:
-            print(f"{name:<18} {python[name]:>10.3f} {ours[name]:>10.4f} {python[name] / ours[name]:>7.1f}x")
+            print(f"{name:<31} {python[name]:>10.3f} {ours[name]:>10.4f} {python[name] / ours[name]:>7.1f}x")
         else:
-            print(f"{name:<18} {'skipped':>10} {ours[name]:>10.4f}")
+            print(f"{name:<31} {'skipped':>10} {ours[name]:>10.4f}")
     both = sum(python.values()), sum(ours[name] for name in python)
-    print(f"{f'sum of {len(python)}':<18} {both[0]:>10.3f} {both[1]:>10.4f} {both[0] / both[1]:>7.1f}x")
+    print(f"{f'sum of {len(python)}':<31} {both[0]:>10.3f} {both[1]:>10.4f} {both[0] / both[1]:>7.1f}x")
 
 
 if __name__ == "__main__":

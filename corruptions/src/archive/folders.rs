@@ -26,8 +26,6 @@ pub struct FolderImage<'a> {
     pub class: &'a str,
     /// File name without extension.
     pub name: &'a str,
-    /// The clean image.
-    pub image: &'a Image,
     /// Position in the data set, the key of its random draws.
     pub index: u64,
 }
@@ -59,10 +57,12 @@ impl TreeFormat {
 }
 
 /// What goes into a tree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct TreeContent<'a> {
     /// The images.
     pub images: &'a [FolderImage<'a>],
+    /// Gives the clean image at a place of `images`, from any thread: pictures need not be in memory.
+    pub load: &'a (dyn Fn(usize) -> Result<Image> + Sync),
     /// Under which corruptions.
     pub corruptions: &'a [Corruption],
     /// At which severities.
@@ -103,7 +103,8 @@ pub struct Level {
 /// # let folder = folder.path();
 /// let image = Image::from_raw(64, 64, vec![99; 64 * 64 * 3])?;
 /// let content = TreeContent {
-///     images: &[FolderImage { class: "n02124075", name: "val_0", image: &image, index: 0 }],
+///     images: &[FolderImage { class: "n02124075", name: "val_0", index: 0 }],
+///     load: &|_| Ok(image.clone()),
 ///     corruptions: &[Corruption::Fog],
 ///     severities: &[Severity::new(3)?],
 ///     seed: 0,
@@ -142,7 +143,7 @@ pub fn generate_folders(
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let mut provenance = Provenance::open(
         folder,
-        setup(generator, content),
+        setup(generator, content)?,
         levels.iter().map(|level| level.2.as_str()),
     )?;
     let done = AtomicU64::new(0);
@@ -198,8 +199,14 @@ fn write_level(
         let class = temporary.join(class);
         fs::create_dir_all(&class).map_err(Error::io(&class))?;
     }
-    content.images.par_iter().try_for_each(|item| {
-        let made = generator.corrupt_keyed(item.image, corruption, severity, content.seed, item.index)?;
+    content.images.par_iter().enumerate().try_for_each(|(at, item)| {
+        let made = generator.corrupt_keyed(
+            &(content.load)(at)?,
+            corruption,
+            severity,
+            content.seed,
+            item.index,
+        )?;
         let name = format!("{}.{}", item.name, content.format.extension());
         let file = temporary.join(item.class).join(name);
         match content.format {
@@ -212,23 +219,31 @@ fn write_level(
     fs::rename(&temporary, path).map_err(Error::io(path))
 }
 
-fn setup(generator: &Generator, content: &TreeContent<'_>) -> Setup {
+/// Reads every image once, a few dozen at a time.
+fn setup(generator: &Generator, content: &TreeContent<'_>) -> Result<Setup> {
     let (mut pixels, mut names) = (Md5::new(), Md5::new());
     for item in content.images {
-        pixels.update(item.image.data());
         names.update(format!("{}/{} {}\n", item.class, item.name, item.index));
     }
-    let size = content.images.first();
-    Setup {
+    let (count, mut size) = (content.images.len(), (0, 0));
+    for first in (0..count).step_by(64) {
+        let part = first..count.min(first + 64);
+        let images: Vec<Image> = part.into_par_iter().map(content.load).collect::<Result<_>>()?;
+        for image in images {
+            pixels.update(image.data());
+            size = (image.width(), image.height());
+        }
+    }
+    Ok(Setup {
         generator: generator.describe(),
         source: Source::Keyed { seed: content.seed },
         images: content.images.len(),
-        width: size.map_or(0, |item| item.image.width()),
-        height: size.map_or(0, |item| item.image.height()),
+        width: size.0,
+        height: size.1,
         images_md5: format!("{:x}", pixels.finalize()),
         labels_md5: format!("{:x}", names.finalize()),
         stream: None,
         label_type: None,
         format: Some(content.format.name().to_owned()),
-    }
+    })
 }

@@ -10,7 +10,7 @@ use super::npy::Element;
 use super::provenance::{Provenance, Setup};
 use super::source::Source;
 use crate::image::bytes;
-use crate::{Corruption, Error, Family, Generator, Image, NumpyRng, Result, Severity};
+use crate::{Corruption, Error, Family, Generator, Image, NumpyRng, Result, Sequence, Severity};
 
 /// Images in memory, with their labels.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,6 @@ pub fn generate_archive(
     let folder = folder.as_ref();
     let count = dataset.count()?;
     let (width, height) = dataset.size;
-    fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let streamed = matches!(source, Source::Numpy { .. });
     // Each benchmark's own: its readers expect them.
     let bar = |corruption: &Corruption| corruption.family() == Family::CBar;
@@ -117,39 +116,24 @@ pub fn generate_archive(
         Element::Byte
     };
     let setup = Setup {
-        generator: generator.describe(),
-        source,
-        images: count,
-        width,
-        height,
-        images_md5: format!("{:x}", Md5::digest(dataset.images)),
-        labels_md5: format!("{:x}", Md5::digest(dataset.labels)),
         stream: streamed.then(|| corruptions.to_vec()),
         label_type: (labels_as == Element::Long).then(|| "int64".to_owned()),
-        format: None,
+        ..setup(generator, dataset, source)
     };
-    let names = corruptions.iter().map(|corruption| corruption.name());
-    let mut provenance = Provenance::open(folder, setup, names.clone().chain(["labels"]))?;
-    let mut found = names
-        .map(|name| provenance.finished(name))
-        .collect::<Result<Vec<_>>>()?;
-    if streamed && found.contains(&None) {
-        found.fill(None);
+    let names: Vec<&'static str> = corruptions.iter().map(|corruption| corruption.name()).collect();
+    let mut arrays = Arrays::open(folder, setup, &names, &["labels"])?;
+    if streamed && arrays.found.contains(&None) {
+        arrays.found.fill(None);
     }
     let each = 5 * count as u64;
-    let kept = each * found.iter().flatten().count() as u64;
+    let kept = each * arrays.found.iter().flatten().count() as u64;
     let (mut done, total) = (kept, each * corruptions.len() as u64);
 
     let mut draws = Draws::from(source);
     let mut files = Vec::new();
-    for (&corruption, found) in corruptions.iter().zip(found) {
-        let name = corruption.name();
-        let path = folder.join(format!("{name}.npy"));
-        let made = found.is_none();
-        let md5 = match found {
-            Some(md5) => md5,
-            None => {
-                let mut writer = NpyWriter::create(&path, &[5 * count, height, width, 3])?;
+    for (at, &corruption) in corruptions.iter().enumerate() {
+        files.push(
+            arrays.file(at, names[at], &[5 * count, height, width, 3], &mut |writer| {
                 for severity in Severity::ALL {
                     let mut visit = |part: &[u8], images: usize| {
                         done += images as u64;
@@ -164,20 +148,127 @@ pub fn generate_archive(
                     };
                     each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
                 }
+                Ok(())
+            })?,
+        );
+    }
+    files.push(labels(dataset, folder, labels_as, &mut arrays.provenance)?);
+    Ok(files)
+}
+
+/// Writes `<sequence>.npy` for every one of `sequences`, of shape (N, frames, 32, 32, 3), and
+/// `provenance.json` into `folder`, as [`generate_archive`] does: whole or not at all, kept where an
+/// earlier call finished them. A NumPy stream starts anew with every file, as the published script was
+/// run once for each; it has no seed there. There are no labels: the metrics need none. `progress` is
+/// called with (sequence, images done, images to do).
+///
+/// # Errors
+/// As [`generate_archive`], and when the images are not 32x32.
+///
+/// ```
+/// use rlnet_corruptions::archive::{Dataset, NpyReader, Source, generate_sequences};
+/// use rlnet_corruptions::{Generator, Sequence};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let (images, labels) = (vec![99; 2 * 3072], [3, 8]);
+/// let dataset = Dataset { images: &images, labels: &labels, size: (32, 32) };
+/// let source = Source::Keyed { seed: 0 };
+/// generate_sequences(&Generator::default(), &dataset, folder, &[Sequence::Translate], source, &mut |_, _, _| {})?;
+/// assert_eq!(NpyReader::open(folder.join("translate.npy"))?.shape(), [2, 16, 32, 32, 3]);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
+pub fn generate_sequences(
+    generator: &Generator,
+    dataset: &Dataset<'_>,
+    folder: impl AsRef<Path>,
+    sequences: &[Sequence],
+    source: Source,
+    progress: &mut dyn FnMut(Sequence, u64, u64),
+) -> Result<Vec<Written>> {
+    let count = dataset.count()?;
+    let (width, height) = dataset.size;
+    let names: Vec<&'static str> = sequences.iter().map(|sequence| sequence.name()).collect();
+    let setup = setup(generator, dataset, source);
+    let mut arrays = Arrays::open(folder.as_ref(), setup, &names, &[])?;
+    let kept = count * arrays.found.iter().flatten().count();
+    let (mut done, total) = (kept as u64, (count * sequences.len()) as u64);
+    let mut files = Vec::new();
+    for (at, &sequence) in sequences.iter().enumerate() {
+        let shape = [count, sequence.frames(), height, width, 3];
+        files.push(arrays.file(at, names[at], &shape, &mut |writer| {
+            each_sequence(generator, dataset, sequence, source, &mut |part, images| {
+                done += images as u64;
+                progress(sequence, done, total);
+                writer.write(part)
+            })
+        })?);
+    }
+    Ok(files)
+}
+
+/// What every archive of these images says of itself.
+fn setup(generator: &Generator, dataset: &Dataset<'_>, source: Source) -> Setup {
+    Setup {
+        generator: generator.describe(),
+        source,
+        images: dataset.labels.len(),
+        width: dataset.size.0,
+        height: dataset.size.1,
+        images_md5: format!("{:x}", Md5::digest(dataset.images)),
+        labels_md5: format!("{:x}", Md5::digest(dataset.labels)),
+        stream: None,
+        label_type: None,
+        format: None,
+    }
+}
+
+/// A folder of arrays that is being written, and the MD5 of those that are finished.
+struct Arrays<'a> {
+    folder: &'a Path,
+    provenance: Provenance,
+    found: Vec<Option<String>>,
+}
+
+impl<'a> Arrays<'a> {
+    fn open(folder: &'a Path, setup: Setup, names: &[&'static str], others: &[&'static str]) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let provenance = Provenance::open(folder, setup, names.iter().chain(others).copied())?;
+        let found = names.iter().map(|name| provenance.finished(name));
+        Ok(Self {
+            folder,
+            found: found.collect::<Result<_>>()?,
+            provenance,
+        })
+    }
+
+    /// The file at this place of the names, made by `make` unless it was found.
+    fn file(
+        &mut self,
+        at: usize,
+        name: &'static str,
+        shape: &[usize],
+        make: &mut dyn FnMut(&mut NpyWriter) -> Result<()>,
+    ) -> Result<Written> {
+        let path = self.folder.join(format!("{name}.npy"));
+        let found = self.found[at].take();
+        let made = found.is_none();
+        let md5 = match found {
+            Some(md5) => md5,
+            None => {
+                let mut writer = NpyWriter::create(&path, shape)?;
+                make(&mut writer)?;
                 let md5 = writer.finish()?;
-                provenance.add(name, &md5)?;
+                self.provenance.add(name, &md5)?;
                 md5
             }
         };
-        files.push(Written {
+        Ok(Written {
             name,
             path,
             md5,
             made,
-        });
+        })
     }
-    files.push(labels(dataset, folder, labels_as, &mut provenance)?);
-    Ok(files)
 }
 
 /// The labels, once for every severity.
@@ -268,6 +359,44 @@ pub(super) fn each_part(
         }
         visit(out, count)?;
         first += count as u64;
+    }
+    Ok(())
+}
+
+/// Makes one sequence of all images and hands it over part by part, in order, with the number of images
+/// in each part.
+pub(super) fn each_sequence(
+    generator: &Generator,
+    dataset: &Dataset<'_>,
+    sequence: Sequence,
+    source: Source,
+    visit: &mut dyn FnMut(&[u8], usize) -> Result<()>,
+) -> Result<()> {
+    let (width, height) = dataset.size;
+    let stride = bytes(width, height)?;
+    let each = stride * sequence.frames();
+    let run = (3_145_728 / each).max(1);
+    let mut draws = Draws::from(source);
+    let mut out = Vec::new();
+    for (part, images) in dataset.images.chunks(stride * run).enumerate() {
+        let count = images.len() / stride;
+        match &mut draws {
+            Draws::Stream(rng) => {
+                out.clear();
+                for image in images.chunks_exact(stride) {
+                    let image = Image::from_raw(width, height, image.to_vec())?;
+                    out.extend(generator.sequence(&image, sequence, rng.as_mut())?);
+                }
+            }
+            Draws::Keyed(seed) => {
+                out.resize(count * each, 0);
+                let first = (part * run) as u64;
+                let indices: Vec<u64> = (first..first + count as u64).collect();
+                let batch = generator.sequences(sequence).seed(*seed);
+                batch.indices(&indices).run(images, dataset.size, &mut out)?;
+            }
+        }
+        visit(&out, count)?;
     }
     Ok(())
 }

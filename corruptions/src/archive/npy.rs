@@ -250,6 +250,27 @@ impl NpyReader {
         Err(Error::archive(&self.path, why))
     }
 
+    /// Fills `out` with bytes of row `row` (an entry of the first axis), from byte `from` of it on.
+    ///
+    /// # Errors
+    /// When the row does not hold them, or the file cannot be read.
+    pub fn read_within(&mut self, row: usize, from: usize, out: &mut [u8]) -> Result<()> {
+        let stride: usize = self.shape.iter().skip(1).product();
+        let inside = row < self.shape.first().copied().unwrap_or(0) && from + out.len() <= stride;
+        if !inside {
+            let why = format!("{} bytes from byte {from} of row {row} are not in it", out.len());
+            return Err(Error::archive(&self.path, why));
+        }
+        self.read_at(row as u64 * stride as u64 + from as u64, out)
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<()> {
+        self.file
+            .seek(SeekFrom::Start(self.start + at))
+            .and_then(|_| self.file.read_exact(out))
+            .map_err(Error::io(&self.path))
+    }
+
     /// Fills `out` with whole rows (entries of the first axis) from row `first` on.
     ///
     /// # Errors
@@ -262,11 +283,7 @@ impl NpyReader {
             let why = format!("{} bytes from row {first} are not whole rows of it", out.len());
             return Err(Error::archive(&self.path, why));
         }
-        let at = self.start + first as u64 * row as u64;
-        self.file
-            .seek(SeekFrom::Start(at))
-            .and_then(|_| self.file.read_exact(out))
-            .map_err(Error::io(&self.path))
+        self.read_at(first as u64 * row as u64, out)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use crate::{Error, Family, Result};
+use crate::{Corruption, Error, Family, Result, Sequence};
 
 /// A known archive of `.npy` files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,13 +16,15 @@ pub enum Published {
     Cifar100C,
     /// CIFAR-10-C-bar, which everybody generates: only the checksum of its labels is known.
     Cifar10CBar,
+    /// CIFAR-10-P, of which no checksum is published.
+    Cifar10P,
 }
 
 impl Published {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Cifar10C, Self::Cifar100C, Self::Cifar10CBar];
+    pub const ALL: [Self; 4] = [Self::Cifar10C, Self::Cifar100C, Self::Cifar10CBar, Self::Cifar10P];
 
-    /// The file names without `.npy`: the corruptions, then `labels`.
+    /// The file names without `.npy`: the corruptions, then `labels`; for CIFAR-10-P the sequences.
     pub fn names(self) -> Vec<&'static str> {
         match self {
             Self::Cifar10C | Self::Cifar100C => TABLE.iter().map(|row| row.0).collect(),
@@ -30,13 +32,34 @@ impl Published {
                 let corruptions = Family::CBar.corruptions().iter();
                 corruptions.map(|c| c.name()).chain(["labels"]).collect()
             }
+            Self::Cifar10P => Sequence::published()
+                .iter()
+                .map(|sequence| sequence.name())
+                .collect(),
+        }
+    }
+
+    /// The shape of `<name>.npy`.
+    pub(super) fn shape(self, name: &str) -> Vec<usize> {
+        match (self, name.parse::<Sequence>()) {
+            (Self::Cifar10P, Ok(sequence)) => vec![10_000, sequence.frames(), 32, 32, 3],
+            _ if name == "labels" => vec![50_000],
+            _ => vec![50_000, 32, 32, 3],
+        }
+    }
+
+    /// Whether `<name>.npy` draws no random number, so that it can be made again from the test images.
+    pub fn can_be_made(self, name: &str) -> bool {
+        match self {
+            Self::Cifar10P => name.parse().is_ok_and(Sequence::is_deterministic),
+            _ => name.parse().is_ok_and(Corruption::is_deterministic),
         }
     }
 
     /// The data set whose test images it holds: `cifar10` or `cifar100`.
     pub fn dataset(self) -> &'static str {
         match self {
-            Self::Cifar10C | Self::Cifar10CBar => "cifar10",
+            Self::Cifar10C | Self::Cifar10CBar | Self::Cifar10P => "cifar10",
             Self::Cifar100C => "cifar100",
         }
     }
@@ -55,15 +78,17 @@ impl Published {
             Self::Cifar100C => Some(row()?.2),
             // Of the labels of the test images as 64-bit integers.
             Self::Cifar10CBar => (name == "labels").then_some("59789ab260073c4da81e4d033fd1bea7"),
+            Self::Cifar10P => None,
         }
     }
 
-    /// `cifar10-c`, `cifar100-c` or `cifar10-c-bar`.
+    /// `cifar10-c`, `cifar100-c`, `cifar10-c-bar` or `cifar10-p`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cifar10C => "cifar10-c",
             Self::Cifar100C => "cifar100-c",
             Self::Cifar10CBar => "cifar10-c-bar",
+            Self::Cifar10P => "cifar10-p",
         }
     }
 }
@@ -78,7 +103,7 @@ impl FromStr for Published {
             .ok_or_else(|| Error::UnknownName {
                 what: "published archive",
                 name: name.to_owned(),
-                known: "cifar10-c, cifar100-c, cifar10-c-bar",
+                known: "cifar10-c, cifar100-c, cifar10-c-bar, cifar10-p",
             })
     }
 }

@@ -1,10 +1,10 @@
-//! A picture of all corruptions of a family at all severities; picture files.
+//! Pictures of all corruptions of a family at all severities, and of sequences; picture files.
 
 use std::fs;
 use std::path::Path;
 
 use crate::codec::{encode_jpeg, encode_png};
-use crate::{Corruption, Error, Generator, Image, Result, Severity};
+use crate::{Corruption, Error, Generator, Image, Result, Sequence, Severity};
 
 /// Pixels between tiles.
 const GAP: usize = 2;
@@ -29,12 +29,64 @@ pub fn contact_sheet(
     corruptions: &[Corruption],
     seed: u64,
 ) -> Result<Image> {
+    let columns = corruptions.iter().map(|&corruption| {
+        let tile = |severity| generator.corrupt_keyed(image, corruption, severity, seed, 0);
+        Severity::ALL.into_iter().map(tile).collect()
+    });
+    tiled(image, 5, &columns.collect::<Result<Vec<Vec<Image>>>>()?)
+}
+
+/// Frames of a row of [`sequence_sheet`].
+const SHOWN: usize = 11;
+
+/// Eleven frames of every one of `sequences`, from the first to the last (rows), on white, drawn with the
+/// keyed source under `seed` at index 0.
+///
+/// # Errors
+/// When the image is not 32x32.
+///
+/// ```
+/// use rlnet_corruptions::archive::sequence_sheet;
+/// use rlnet_corruptions::{Generator, Image, Sequence};
+/// let image = Image::from_raw(32, 32, vec![128; 3072])?;
+/// let sheet = sequence_sheet(&Generator::default(), &image, Sequence::published(), 0)?;
+/// assert_eq!((sheet.width(), sheet.height()), (11 * 34 + 2, 14 * 34 + 2));
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
+pub fn sequence_sheet(
+    generator: &Generator,
+    image: &Image,
+    sequences: &[Sequence],
+    seed: u64,
+) -> Result<Image> {
+    let frame = |sequence: Sequence, column: usize| {
+        let at = column * (sequence.frames() - 1) / (SHOWN - 1);
+        let mut data = vec![0; image.data().len()];
+        let size = (image.width(), image.height());
+        let batch = generator.sequences(sequence).seed(seed).frames(at..at + 1);
+        batch.run(image.data(), size, &mut data)?;
+        Image::from_raw(size.0, size.1, data)
+    };
+    let columns = (0..SHOWN).map(|column| {
+        sequences
+            .iter()
+            .map(|&sequence| frame(sequence, column))
+            .collect()
+    });
+    tiled(
+        image,
+        sequences.len(),
+        &columns.collect::<Result<Vec<Vec<Image>>>>()?,
+    )
+}
+
+/// Columns of `rows` tiles, each of the size of `image`.
+fn tiled(image: &Image, rows: usize, columns: &[Vec<Image>]) -> Result<Image> {
     let (wide, tall) = (image.width() + GAP, image.height() + GAP);
-    let (width, height) = (corruptions.len() * wide + GAP, 5 * tall + GAP);
+    let (width, height) = (columns.len() * wide + GAP, rows * tall + GAP);
     let mut sheet = vec![255; crate::image::bytes(width, height)?];
-    for (column, &corruption) in corruptions.iter().enumerate() {
-        for (row, severity) in Severity::ALL.into_iter().enumerate() {
-            let tile = generator.corrupt_keyed(image, corruption, severity, seed, 0)?;
+    for (column, tiles) in columns.iter().enumerate() {
+        for (row, tile) in tiles.iter().enumerate() {
             for (y, line) in tile.data().chunks_exact(3 * image.width()).enumerate() {
                 let at = (GAP + row * tall + y) * width + GAP + column * wide;
                 sheet[3 * at..][..line.len()].copy_from_slice(line);

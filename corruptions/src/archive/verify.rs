@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::digest::md5_of;
-use super::generate::{Draws, each_part};
+use super::generate::{Draws, each_part, each_sequence};
 use super::{Dataset, NpyReader, Published, Source, read_labels};
-use crate::{Corruption, Error, Generator, Result, Severity};
+use crate::{Corruption, Error, Generator, Result, Sequence, Severity};
 
 /// The result of [`verify_dir`] for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn verify_dir(
             progress(name);
             let expected = published.md5(name);
             let path = folder.join(format!("{name}.npy"));
-            let status = verify_file(&path, name, expected)?;
+            let status = verify_file(&path, &published.shape(name), expected)?;
             Ok(FileStatus {
                 name,
                 expected,
@@ -93,8 +93,17 @@ pub fn verify_dir(
 }
 
 impl Published {
-    /// The archive whose labels `folder` has, if any.
+    /// The archive whose labels `folder` has, if any; CIFAR-10-P if it has none, but sequences that no other
+    /// archive has.
     pub fn of_folder(folder: impl AsRef<Path>) -> Option<Self> {
+        let has = |name: &str| folder.as_ref().join(format!("{name}.npy")).is_file();
+        if !has("labels")
+            && ["rotate", "tilt", "scale", "translate", "shear"]
+                .into_iter()
+                .any(has)
+        {
+            return Some(Self::Cifar10P);
+        }
         let labels = md5_of(&folder.as_ref().join("labels.npy")).ok()?;
         Self::ALL
             .into_iter()
@@ -102,7 +111,7 @@ impl Published {
     }
 }
 
-fn verify_file(path: &Path, name: &str, expected: Option<&str>) -> Result<Status> {
+fn verify_file(path: &Path, shape: &[usize], expected: Option<&str>) -> Result<Status> {
     if !path.exists() {
         return Ok(Status::Missing);
     }
@@ -110,16 +119,17 @@ fn verify_file(path: &Path, name: &str, expected: Option<&str>) -> Result<Status
     if expected == Some(md5.as_str()) {
         return Ok(Status::Equal);
     }
-    let form = if name == "labels" {
-        read_labels(path).and_then(|labels| match labels.len() {
-            50_000 => Ok(()),
-            other => Err(Error::archive(path, format!("it has {other} labels, not 50000"))),
-        })
-    } else {
-        let reader = NpyReader::open(path);
-        reader
-            .and_then(|reader| reader.expect(&[50_000, 32, 32, 3]))
-            .map(drop)
+    let form = match *shape {
+        [count] => read_labels(path).and_then(|labels| match labels.len() {
+            found if found == count => Ok(()),
+            other => Err(Error::archive(
+                path,
+                format!("it has {other} labels, not {count}"),
+            )),
+        }),
+        _ => NpyReader::open(path)
+            .and_then(|reader| reader.expect(shape))
+            .map(drop),
     };
     match form {
         Ok(()) if expected.is_none() => Ok(Status::Unpublished { md5 }),
@@ -225,19 +235,83 @@ pub fn compare_regenerated(
 ) -> Result<Difference> {
     let count = dataset.count()?;
     let (width, height) = dataset.size;
-    let mut reader = NpyReader::open(path)?.expect(&[5 * count, height, width, 3])?;
+    let mut compared = Compared::new(path, &[5 * count, height, width, 3])?;
     let mut draws = Draws::from(source);
-    let mut difference = Difference::default();
-    let (mut first, mut file) = (0, Vec::new());
     for severity in Severity::ALL {
-        let mut visit = |part: &[u8], images: usize| {
-            file.resize(part.len(), 0);
-            reader.read_rows(first, &mut file)?;
-            difference.add(part, &file);
-            first += images;
-            Ok(())
-        };
-        each_part(generator, dataset, corruption, severity, &mut draws, &mut visit)?;
+        each_part(
+            generator,
+            dataset,
+            corruption,
+            severity,
+            &mut draws,
+            &mut |part, images| compared.part(part, images),
+        )?;
     }
-    Ok(difference)
+    Ok(compared.difference)
+}
+
+/// The same for the file of a sequence.
+///
+/// # Errors
+/// As [`compare_regenerated`].
+///
+/// ```
+/// use rlnet_corruptions::archive::{Dataset, Source, compare_sequence, generate_sequences};
+/// use rlnet_corruptions::{Generator, Options, Sequence, Stack};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// let (images, labels) = ((0..2 * 3072).map(|i| i as u8).collect::<Vec<u8>>(), [3, 8]);
+/// let dataset = Dataset { images: &images, labels: &labels, size: (32, 32) };
+/// let source = Source::Keyed { seed: 0 };
+/// generate_sequences(&Generator::default(), &dataset, folder, &[Sequence::Rotate], source, &mut |_, _, _| {})?;
+/// let path = folder.join("rotate.npy");
+/// let under = |stack| {
+///     let generator = Generator::new(Options { stack, ..Options::default() });
+///     compare_sequence(&generator, &dataset, Sequence::Rotate, source, &path)
+/// };
+/// assert_eq!(under(Stack::Release)?.differing, 0);
+/// assert!(under(Stack::Modern)?.fraction() > 0.3);
+/// # Ok::<(), rlnet_corruptions::Error>(())
+/// ```
+pub fn compare_sequence(
+    generator: &Generator,
+    dataset: &Dataset<'_>,
+    sequence: Sequence,
+    source: Source,
+    path: impl AsRef<Path>,
+) -> Result<Difference> {
+    let (width, height) = dataset.size;
+    let shape = [dataset.count()?, sequence.frames(), height, width, 3];
+    let mut compared = Compared::new(path, &shape)?;
+    each_sequence(generator, dataset, sequence, source, &mut |part, images| {
+        compared.part(part, images)
+    })?;
+    Ok(compared.difference)
+}
+
+/// A file beside what is made anew, part by part.
+struct Compared {
+    reader: NpyReader,
+    rows: usize,
+    file: Vec<u8>,
+    difference: Difference,
+}
+
+impl Compared {
+    fn new(path: impl AsRef<Path>, shape: &[usize]) -> Result<Self> {
+        Ok(Self {
+            reader: NpyReader::open(path)?.expect(shape)?,
+            rows: 0,
+            file: Vec::new(),
+            difference: Difference::default(),
+        })
+    }
+
+    fn part(&mut self, made: &[u8], rows: usize) -> Result<()> {
+        self.file.resize(made.len(), 0);
+        self.reader.read_rows(self.rows, &mut self.file)?;
+        self.difference.add(made, &self.file);
+        self.rows += rows;
+        Ok(())
+    }
 }

@@ -5,8 +5,8 @@
 mod bar;
 mod blur;
 mod digital;
-mod noise;
-mod weather;
+pub(crate) mod noise;
+pub(crate) mod weather;
 
 use crate::entry::Entry;
 

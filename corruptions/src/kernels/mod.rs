@@ -12,6 +12,7 @@ pub(crate) mod hsv;
 pub(crate) mod motion;
 pub(crate) mod noise_table;
 pub(crate) mod phase_noise;
+pub(crate) mod pillow_affine;
 pub(crate) mod rays;
 pub(crate) mod spline;
 pub(crate) mod unit;

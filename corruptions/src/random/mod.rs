@@ -77,6 +77,14 @@ pub trait RandomSource {
         }
     }
 
+    /// The same in single precision. A source that replays a stream gives PyTorch's, in whole blocks of
+    /// sixteen.
+    fn fill_normal_single(&mut self, out: &mut [f32]) {
+        for value in out {
+            *value = self.normal() as f32;
+        }
+    }
+
     /// As many whole numbers in `[0, n)` as `out` has room for; `n` is at least 1.
     fn fill_below(&mut self, n: u32, out: &mut [u32]) {
         for value in out {

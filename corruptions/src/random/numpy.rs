@@ -116,6 +116,24 @@ impl RandomSource for NumpyRng {
             }
         }
     }
+
+    /// `torch.manual_seed(seed)`, then `torch.randn` of this many values (a multiple of 16; others are
+    /// left as they are): PyTorch's generator on the CPU has the words of NumPy's. All uniforms are drawn
+    /// first, 24 bits each; then Box and Muller's transform takes eight pairs at a time.
+    fn fill_normal_single(&mut self, out: &mut [f32]) {
+        for value in out.iter_mut() {
+            *value = (self.next_u32() & 0xff_ffff) as f32 / 16_777_216.0;
+        }
+        // In double precision, rounded: PyTorch's vector functions differ in last bits only.
+        let exact = |f: fn(f64) -> f64, x: f32| f(f64::from(x)) as f32;
+        for block in out.as_chunks_mut::<16>().0 {
+            for j in 0..8 {
+                let radius = (-2.0 * exact(f64::ln, 1.0 - block[j])).sqrt();
+                let turn = std::f32::consts::TAU * block[j + 8];
+                (block[j], block[j + 8]) = (radius * exact(f64::cos, turn), radius * exact(f64::sin, turn));
+            }
+        }
+    }
 }
 
 impl TryRng for NumpyRng {

@@ -5,7 +5,9 @@ use crate::eval::preflight::Finding;
 use crate::progress::announce;
 use crate::request::conditions::{branches, corruptions, severities};
 use crate::request::execution_options::{summary, with_resume_hint};
-use crate::request::{CorruptedFolders, ExecutionOptions, Global, ModelOptions, OpenedModel, cells, heading};
+use crate::request::{
+    CorruptedFolders, ExecutionOptions, Global, ModelOptions, OpenedModel, PictureOptions, cells, heading,
+};
 use crate::run::RunDirectory;
 use crate::run::compatibility::{ModelFile, ModelFiles};
 use crate::run::evaluation::{Evaluation, Execution, Subject};
@@ -46,6 +48,8 @@ pub struct Eval {
     /// shapes, textures, cifar10, cifar100, tiny-imagenet or imagefolder:PATH
     #[arg(long, required_unless_present = "suite", help_heading = heading::DATA)]
     dataset: Option<String>,
+    #[command(flatten)]
+    pictures: PictureOptions,
     /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = heading::DATA)]
     limit: Option<u32>,
@@ -56,7 +60,7 @@ pub struct Eval {
     /// section is ignored
     #[arg(
         long,
-        conflicts_with_all = ["dataset", "attacks", "certificates", "corruptions", "severity", "rng", "stack"],
+        conflicts_with_all = ["dataset", "resize", "crop", "filter", "attacks", "certificates", "corruptions", "severity", "rng", "stack"],
         help_heading = heading::DATA
     )]
     suite: Option<String>,
@@ -89,7 +93,8 @@ pub struct Eval {
     /// reads them)
     #[arg(long, help_heading = heading::ATTACKS)]
     discard_images: bool,
-    /// benchmark (15), extra (4), all (these 19), c-bar (10), none, or names with commas
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), p (the 14 sequences of CIFAR-10-P), p-cifar
+    /// (10 of them), none, or names with commas (a sequence is p/NAME)
     #[arg(long, default_value = "none", help_heading = heading::CORRUPTIONS)]
     corruptions: String,
     /// Severities, with commas or as a range (default: 1-5)
@@ -258,7 +263,7 @@ impl Eval {
 
     fn by_options(&self, files: Vec<ModelFiles>, global: &Global) -> Result<Evaluation> {
         let branches = branches(&self.branch)?;
-        let dataset = self.dataset.clone().unwrap_or_default();
+        let dataset = self.pictures.on(self.dataset.as_deref().unwrap_or_default())?;
         let request = EvalRequest {
             corruptions: corruptions(&self.corruptions)?,
             severities: severities(self.severity.as_deref().unwrap_or("1-5"))?,

@@ -67,7 +67,8 @@ commands! {
     Demo(demo::Demo),
     Run(run::Run),
     Train(train::TrainCommand),
-    Eval(eval::Eval),
+    // Its options are many.
+    Eval(Box<eval::Eval>),
     Report(report::Report),
     Compare(compare::Compare),
     History(history::History),

@@ -12,11 +12,12 @@ use std::thread::JoinHandle;
 
 use rayon::prelude::*;
 use rlnet_corruptions::random::KeyedRng;
+use rlnet_corruptions::{Family, Generator, Image, Options, ParameterSet, Severity};
 
-use super::Split;
 use super::augment::{CropFlip, to_chw};
 use super::augmix::augmix;
 use super::pixmix::{gaussian, pixmix};
+use super::{DataError, Split};
 use rlnet_suites::objective::Augmentation;
 
 /// Which views of which images an epoch hands out.
@@ -73,11 +74,12 @@ impl Batch {
 /// The batches of one epoch over `split`, in an order keyed by (seed, epoch), every image once.
 ///
 /// One batch is prepared ahead, on a background thread that spreads the images over rayon's pool.
-/// Dropping the iterator stops the thread. A panic of the thread goes on in the caller.
+/// Dropping the iterator stops the thread. A panic of the thread goes on in the caller. A batch with a
+/// file that cannot be read is an error, and the last one.
 ///
 /// # Panics
 /// If `spec.batch` is 0.
-pub fn epoch(split: Arc<Split>, spec: ViewSpec) -> impl Iterator<Item = Batch> {
+pub fn epoch(split: Arc<Split>, spec: ViewSpec) -> impl Iterator<Item = Result<Batch, DataError>> {
     assert!(spec.batch > 0, "a batch needs at least one image");
     // Capacity 0: the thread holds one finished batch until it is taken, then makes the next.
     let (sender, receiver) = sync_channel(0);
@@ -85,8 +87,10 @@ pub fn epoch(split: Arc<Split>, spec: ViewSpec) -> impl Iterator<Item = Batch> {
         let key = [u64::from(spec.epoch)];
         let order = KeyedRng::new(spec.seed, "order", &key).permutation(split.len());
         for places in order.chunks(spec.batch) {
-            if sender.send(prepare(&split, places, &spec)).is_err() {
-                return; // The iterator was dropped.
+            let batch = prepare(&split, places, &spec);
+            let failed = batch.is_err();
+            if sender.send(batch).is_err() || failed {
+                return; // The iterator was dropped, or there is nothing to go on with.
             }
         }
     });
@@ -97,14 +101,14 @@ pub fn epoch(split: Arc<Split>, spec: ViewSpec) -> impl Iterator<Item = Batch> {
 }
 
 struct Ahead {
-    receiver: Receiver<Batch>,
+    receiver: Receiver<Result<Batch, DataError>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Iterator for Ahead {
-    type Item = Batch;
+    type Item = Result<Batch, DataError>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
         if let Ok(batch) = self.receiver.recv() {
             return Some(batch);
         }
@@ -117,7 +121,7 @@ impl Iterator for Ahead {
 }
 
 /// Makes the views of the images at `places`.
-fn prepare(split: &Split, places: &[usize], spec: &ViewSpec) -> Batch {
+fn prepare(split: &Split, places: &[usize], spec: &ViewSpec) -> Result<Batch, DataError> {
     let bytes = split.image_bytes();
     let mixed = match spec.augmix {
         true => (spec.augmix_count)(places.len()).min(places.len()),
@@ -135,14 +139,14 @@ fn prepare(split: &Split, places: &[usize], spec: &ViewSpec) -> Batch {
         .par_chunks_exact_mut(bytes)
         .zip(slots)
         .zip(places)
-        .for_each(|((clean, mixed), &place)| views(split, place, spec, clean, mixed));
-    Batch {
+        .try_for_each(|((clean, mixed), &place)| views(split, place, spec, clean, mixed))?;
+    Ok(Batch {
         size: split.size,
         clean,
         augmix: augmixed,
         labels: places.iter().map(|&p| i64::from(split.labels[p])).collect(),
         indices: places.iter().map(|&p| split.indices[p]).collect(),
-    }
+    })
 }
 
 /// The square of an image that cutout sets to zero: its centre is any pixel, what is beyond the image is cut off
@@ -187,34 +191,91 @@ impl Square {
     }
 }
 
-/// Writes the views of one image.
-fn views(split: &Split, place: usize, spec: &ViewSpec, clean: &mut [f32], mixed: Option<&mut [f32]>) {
-    let (image, index) = (split.image(place), split.indices[place]);
-    let crop = |view| match spec.augment {
+/// An image as it is trained on, with the crop and flip that `view` names: whole pictures by a random
+/// part of random shape, squares by a shift of a few pixels.
+fn cropped(split: &Split, place: usize, spec: &ViewSpec, view: &str) -> Result<Vec<u8>, DataError> {
+    let index = split.indices[place];
+    if let Some(files) = split.files.as_ref().filter(|_| spec.augment) {
+        let mut rng = KeyedRng::new(spec.seed, view, &[u64::from(spec.epoch), u64::from(index)]);
+        if let Some(part) = files.part(place, &mut rng)? {
+            return Ok(part.into_raw());
+        }
+    }
+    let image = split.image(place)?;
+    let crop = match spec.augment {
         true => CropFlip::draw(spec.seed, view, spec.epoch, index),
         false => CropFlip::IDENTITY,
     };
-    let shared = crop("crop");
-    let mut view = vec![0; image.len()];
-    shared.apply(image, split.size, &mut view);
-    let square = Square::draw(spec, split.size, index);
+    let mut cropped = vec![0; image.len()];
+    crop.apply(&image, split.size, &mut cropped);
+    Ok(cropped)
+}
+
+/// Writes the views of one image.
+fn views(
+    split: &Split,
+    place: usize,
+    spec: &ViewSpec,
+    clean: &mut [f32],
+    mixed: Option<&mut [f32]>,
+) -> Result<(), DataError> {
+    let mut view = cropped(split, place, spec, "crop")?;
+    let square = Square::draw(spec, split.size, split.indices[place]);
     square.clear(&mut view);
     to_chw(&view, clean);
     if let Some(out) = mixed {
         // With the same crop a second clean view would be the first.
         if !spec.shared_crop || spec.augmentation == Augmentation::None {
-            crop("crop.augmix").apply(image, split.size, &mut view);
+            view = cropped(split, place, spec, "crop.augmix")?;
             square.clear(&mut view);
         }
+        let index = split.indices[place];
         let key = [u64::from(spec.epoch), u64::from(index)];
         let rng = |purpose| KeyedRng::new(spec.seed, purpose, &key);
         match spec.augmentation {
             Augmentation::Augmix => augmix(&view, split.size, &mut rng("augmix"), out),
             Augmentation::Gaussian => gaussian(&view, split.size, &mut rng("gaussian"), out),
             Augmentation::Pixmix => pixmix(&view, split.size, &mut rng("pixmix"), out),
+            Augmentation::Corruption => {
+                let refused = |why: rlnet_corruptions::Error| DataError::Augment {
+                    image: index,
+                    problem: why.to_string(),
+                };
+                to_chw(
+                    corrupted(&view, split.size, spec.seed, &key)
+                        .map_err(refused)?
+                        .data(),
+                    out,
+                );
+            }
             Augmentation::None => to_chw(&view, out),
         }
     }
+    Ok(())
+}
+
+/// One of the four extra corruptions, which no benchmark's mean has, at a random severity, with the
+/// parameters of the nearest published size.
+fn corrupted(view: &[u8], size: usize, seed: u64, key: &[u64]) -> rlnet_corruptions::Result<Image> {
+    let extra = Family::CExtra.corruptions();
+    let mut rng = KeyedRng::new(seed, "corruption", key);
+    let corruption = extra[rng.below(extra.len() as u64) as usize];
+    let severity = Severity::ALL[rng.below(5) as usize];
+    let nearest = match size {
+        0..48 => ParameterSet::Cifar,
+        48..144 => ParameterSet::TinyImagenet,
+        _ => ParameterSet::Imagenet,
+    };
+    let generator = Generator::new(Options {
+        parameters: Some(nearest),
+        ..Options::default()
+    });
+    generator.corrupt(
+        &Image::from_raw(size, size, view.to_vec())?,
+        corruption,
+        severity,
+        &mut rng,
+    )
 }
 
 #[cfg(test)]
@@ -235,6 +296,11 @@ mod tests {
         augmix_count: |n| n,
         cutout: 0,
     };
+
+    /// Images in memory always make batches.
+    fn epoch(split: Arc<Split>, spec: ViewSpec) -> impl Iterator<Item = Batch> {
+        super::epoch(split, spec).map(|batch| batch.expect("a batch"))
+    }
 
     #[test]
     fn cutout_clears_one_square_of_every_view_and_nothing_else() {
@@ -336,7 +402,10 @@ mod tests {
             let bytes = 3 * batch.size * batch.size;
             for (view, index) in batch.clean.chunks_exact(bytes).zip(&batch.indices) {
                 let mut expected = vec![0.0; bytes];
-                to_chw(split.image(*index as usize / 2), &mut expected);
+                to_chw(
+                    &split.image(*index as usize / 2).expect("in memory"),
+                    &mut expected,
+                );
                 assert_eq!(view, expected);
             }
         }
@@ -362,13 +431,14 @@ mod tests {
             Augmentation::Augmix,
             Augmentation::Gaussian,
             Augmentation::Pixmix,
+            Augmentation::Corruption,
             Augmentation::None,
         ];
         let views = kinds.map(of);
         for (kind, view) in kinds.iter().zip(&views) {
             assert!(view.iter().all(|(i, v)| v.1 == views[0][i].1), "{kind:?}");
             let others = views.iter().filter(|other| *other != view);
-            assert_eq!(others.count(), 3, "{kind:?}");
+            assert_eq!(others.count(), 4, "{kind:?}");
             let values = view.values().flat_map(|v| &v.2);
             assert!(
                 values.copied().all(|value| (0.0..=1.0).contains(&value)),
@@ -382,7 +452,7 @@ mod tests {
             ..SPEC
         });
         assert!(still.values().all(|v| v.1 == v.2));
-        assert!(views[3].values().filter(|v| v.1 == v.2).count() < 10);
+        assert!(views[4].values().filter(|v| v.1 == v.2).count() < 10);
     }
 
     #[test]

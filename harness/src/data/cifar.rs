@@ -291,6 +291,7 @@ fn split(official: &Official, files: &[Records]) -> Result<Split, DataError> {
         });
     Ok(Split {
         size: SIDE,
+        files: None,
         images,
         indices: (0..labels.len() as u32).collect(),
         labels,

@@ -1,17 +1,24 @@
 //! The two nouns of the room: a [`Split`] of images and the [`Dataset`] it belongs to.
 
+use std::borrow::Cow;
+
+use rayon::prelude::*;
 use rlnet_corruptions::random::KeyedRng;
 
-use super::Tree;
+use super::pictures::PictureFiles;
+use super::{DataError, Tree};
 
 /// Images of one split: `u8` RGB, N x H x W x 3 contiguous, with labels and positions in the
-/// official order.
+/// official order. Pictures that are too many for the memory stay files, and are read when they are
+/// needed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Split {
     /// Side of the square images, in pixels.
     pub size: usize,
-    /// Pixels, N x size x size x 3.
+    /// Pixels, N x size x size x 3; none while the images are `files`.
     pub images: Vec<u8>,
+    /// The images as files, in the same order.
+    pub files: Option<PictureFiles>,
     /// Class of each image, below the data set's number of classes.
     pub labels: Vec<u16>,
     /// Position of each image in the official order of its split. It keys the image's
@@ -37,46 +44,83 @@ impl Split {
 
     /// Image at place `i` (not official position `i`), H x W x 3.
     ///
+    /// # Errors
+    /// When it is a file that cannot be read.
+    ///
     /// # Panics
     /// If `i` is not below [`len`](Self::len).
-    pub fn image(&self, i: usize) -> &[u8] {
-        &self.images[i * self.image_bytes()..(i + 1) * self.image_bytes()]
+    pub fn image(&self, i: usize) -> Result<Cow<'_, [u8]>, DataError> {
+        match &self.files {
+            Some(files) => Ok(files.square(i, self.size)?.into_raw().into()),
+            None => Ok(self.images[i * self.image_bytes()..(i + 1) * self.image_bytes()].into()),
+        }
     }
 
     /// The first `n` images, or all of them when there are fewer.
     #[must_use]
     pub fn take(&self, n: usize) -> Self {
-        self.slice(0, n.min(self.len()))
+        self.select(&(0..n.min(self.len())).collect::<Vec<_>>())
     }
 
-    /// The `n` images from place `from` on.
+    /// The `n` images from place `from` on, in memory.
+    ///
+    /// # Errors
+    /// When one of them is a file that cannot be read.
     ///
     /// # Panics
     /// If there are not so many.
-    #[must_use]
-    pub fn slice(&self, from: usize, n: usize) -> Self {
+    pub fn slice(&self, from: usize, n: usize) -> Result<Self, DataError> {
         let bytes = self.image_bytes();
-        Self {
+        let images = match &self.files {
+            None => self.images[from * bytes..(from + n) * bytes].to_vec(),
+            Some(files) => {
+                let mut images = vec![0; n * bytes];
+                let places = images.par_chunks_exact_mut(bytes.max(1)).enumerate();
+                places.try_for_each(|(i, out)| {
+                    out.copy_from_slice(files.square(from + i, self.size)?.data());
+                    Ok(())
+                })?;
+                images
+            }
+        };
+        Ok(Self {
             size: self.size,
-            images: self.images[from * bytes..(from + n) * bytes].to_vec(),
+            images,
+            files: None,
             labels: self.labels[from..from + n].to_vec(),
             indices: self.indices[from..from + n].to_vec(),
+        })
+    }
+
+    /// All images, in memory.
+    ///
+    /// # Errors
+    /// As [`Self::slice`].
+    pub fn loaded(self) -> Result<Self, DataError> {
+        match self.files {
+            None => Ok(self),
+            Some(_) => self.slice(0, self.len()),
         }
     }
 
-    /// The images at the given places, in the order given.
+    /// The images at the given places, in the order given; files stay files.
     ///
     /// # Panics
     /// If a place is not below [`len`](Self::len).
     #[must_use]
     pub fn select(&self, places: &[usize]) -> Self {
-        let mut images = Vec::with_capacity(places.len() * self.image_bytes());
-        for &i in places {
-            images.extend_from_slice(self.image(i));
+        let bytes = self.image_bytes();
+        let mut images = Vec::new();
+        if self.files.is_none() {
+            images.reserve_exact(places.len() * bytes);
+            for &i in places {
+                images.extend_from_slice(&self.images[i * bytes..(i + 1) * bytes]);
+            }
         }
         Self {
             size: self.size,
             images,
+            files: self.files.as_ref().map(|files| files.select(places)),
             labels: places.iter().map(|&i| self.labels[i]).collect(),
             indices: places.iter().map(|&i| self.indices[i]).collect(),
         }
@@ -166,6 +210,7 @@ mod tests {
         Split {
             size: 1,
             images: (0..n).flat_map(|i| [i as u8, 1, 2]).collect(),
+            files: None,
             labels: (0..n).map(|i| (i % 3) as u16).collect(),
             indices: (0..n as u32).collect(),
         }
@@ -181,7 +226,7 @@ mod tests {
         assert_eq!(all, numbered(100).indices);
         // Pixels and labels went along.
         for (place, &index) in validation.indices.iter().enumerate() {
-            assert_eq!(validation.image(place), [index as u8, 1, 2]);
+            assert_eq!(*validation.image(place).expect("in memory"), [index as u8, 1, 2]);
             assert_eq!(u32::from(validation.labels[place]), index % 3);
         }
         assert_eq!(holdout(&numbered(100), 0.1, 3).1, validation);

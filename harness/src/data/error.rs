@@ -110,6 +110,14 @@ pub enum DataError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// A corruption that training images cannot be put through.
+    #[error("training image {image} cannot be augmented by a corruption: {problem}")]
+    Augment {
+        /// Its position in the official order.
+        image: u32,
+        /// What refuses it.
+        problem: String,
+    },
     /// A folder of pictures is not laid out as it should be.
     #[error("reading {}: {problem}", .folder.display())]
     Folder {

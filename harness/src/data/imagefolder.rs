@@ -2,24 +2,32 @@
 //!
 //! `PATH/test/<class>/*.png|jpg` (or `PATH/val/...`, or the class folders right in `PATH`) are
 //! the test images, `PATH/train/<class>/...`, where it is there, the training images. A class's
-//! number is the rank of its folder's name. Grey pictures, and JPEG files in four inks, become RGB. Files
+//! number is the rank of its folder's name, or the line of `PATH/classes.txt` that names it. Grey pictures, and JPEG files in four inks, become RGB. Files
 //! of other kinds, and those in sub-folders of a class, are left out, counted and named.
+//!
+//! `PATH?resize=256&crop=224` prepares pictures of any shape as torchvision does. More than half a gigabyte
+//! of pixels stays on disk and is read batch by batch.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::pictures::{self, Picture, Tree};
+use super::pictures::{self, Picture, Reading, Tree};
 use super::{DataError, Dataset, Glance, LoadOptions};
 use crate::progress::announce;
+use rlnet_suites::dataset::{Pictures, pictures as pictures_of};
 
 /// What comes before the path in the data set's name.
 pub const PREFIX: &str = rlnet_suites::dataset::PICTURES;
 
-/// Loads the pictures under `root`.
+/// Loads the pictures that a name means, prepared as it says. Prepared training images stay files: their crops
+/// are drawn from whole pictures.
 ///
 /// # Errors
 /// No class folders, none with pictures, pictures of different sizes or unreadable ones, other
 /// classes in training than in testing: see [`DataError`].
-pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
+pub fn load(name: &str, options: LoadOptions) -> Result<Dataset, DataError> {
+    let Pictures { path, preparation } = named(name)?;
+    let root = Path::new(path);
     if !root.is_dir() {
         return Err(DataError::Folder {
             folder: root.to_path_buf(),
@@ -27,11 +35,12 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
         });
     }
     let folder = test_folder(root);
-    let (classes, test) = classes_in(&folder)?;
+    let listed = listed(root)?;
+    let (classes, test) = classes_in(&folder, listed.as_deref())?;
     let train_folder = part(root, "train").filter(|_| folder != *root);
     let train = match &train_folder {
         Some(folder) => {
-            let (found, pictures) = classes_in(folder)?;
+            let (found, pictures) = classes_in(folder, listed.as_deref())?;
             if found != classes {
                 let other = found.iter().find(|name| !classes.contains(name));
                 let other = other.or_else(|| classes.iter().find(|name| !found.contains(name)));
@@ -57,14 +66,35 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
     for line in &left_out {
         announce(line);
     }
-    let read = pictures::read(&test, None, true)?;
-    let trained = pictures::read(&train, Some(read.split.size), !options.test_only)?;
+    let reading = Reading {
+        decode: true,
+        preparation: preparation.unwrap_or_default(),
+        ..Reading::default()
+    };
+    let read = pictures::read(&test, reading)?;
+    let training = Reading {
+        side: Some(read.split.size),
+        decode: !options.test_only,
+        as_files: preparation.is_some(),
+        ..reading
+    };
+    let trained = pictures::read(&train, training)?;
+    // What is prepared otherwise is another data set.
+    let made = preparation.map(|how| format!("resize {:?}, crop {:?}, {}", how.resize, how.crop, how.filter));
+    let joined = classes.join("\n");
+    let listings = [
+        Some(joined.as_str()),
+        Some(&read.listing),
+        Some(&trained.listing),
+        made.as_deref(),
+    ];
+    let listings: Vec<&str> = listings.into_iter().flatten().collect();
     let stem = |picture: &Picture| {
         let stem = picture.file.file_stem().unwrap_or_default();
         stem.to_string_lossy().into_owned()
     };
     Ok(Dataset {
-        name: format!("{PREFIX}{}", root.display()),
+        name: name.to_owned(),
         classes: classes.clone(),
         size: read.split.size,
         test: read.split,
@@ -72,7 +102,7 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
         train: trained.split,
         mean: [0.0; 3],
         std: [1.0; 3],
-        checksum: pictures::checksum(&[&classes.join("\n"), &read.listing, &trained.listing]),
+        checksum: pictures::checksum(&listings),
         provenance: std::iter::once(format!("pictures under {}", folder.display()))
             .chain(left_out)
             .collect::<Vec<_>>()
@@ -82,6 +112,16 @@ pub fn load(root: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
             names: test.iter().map(stem).collect(),
         }),
     })
+}
+
+/// The folder that a name means, and how its pictures are prepared.
+fn named(name: &str) -> Result<Pictures<'_>, DataError> {
+    let unknown = |why: String| DataError::UnknownName {
+        name: name.to_owned(),
+        suggestion: why,
+    };
+    let pictures = pictures_of(name).ok_or_else(|| unknown("write imagefolder:PATH".to_owned()))?;
+    pictures.map_err(|why| unknown(why.to_string()))
 }
 
 fn part(root: &Path, name: &str) -> Option<PathBuf> {
@@ -96,36 +136,75 @@ fn test_folder(root: &Path) -> PathBuf {
 }
 
 /// Classes and size, from the folders and the first picture.
-pub(super) fn glance(root: &Path) -> Option<Glance> {
-    let (classes, test) = classes_in(&test_folder(root)).ok()?;
+pub(super) fn glance(name: &str) -> Option<Glance> {
+    let Pictures { path, preparation } = named(name).ok()?;
+    let root = Path::new(path);
+    let listed = listed(root).ok()?;
+    let (classes, test) = classes_in(&test_folder(root), listed.as_deref()).ok()?;
+    let side = preparation.and_then(|preparation| preparation.side());
     Some(Glance {
         classes: classes.len(),
-        size: pictures::width(test.first()?).ok()?,
+        size: side.or_else(|| pictures::width(test.first()?).ok())?,
     })
 }
 
-/// The class folders of a folder, and their pictures.
-fn classes_in(folder: &Path) -> Result<(Vec<String>, Vec<Picture>), DataError> {
-    let mut classes = pictures::names_in(folder)?;
-    classes.retain(|name| folder.join(name).is_dir());
-    classes.sort_unstable();
+/// The classes that `classes.txt` lists, a line each, in the order of their numbers; nothing where it is
+/// not there. So a folder may hold some of a network's classes only.
+fn listed(root: &Path) -> Result<Option<Vec<String>>, DataError> {
+    let file = root.join("classes.txt");
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&pictures::bytes_of(&file)?).into_owned();
+    let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(DataError::Folder {
+            folder: file,
+            problem: format!("{twice} is there twice; a class has one line"),
+        }),
+        None => Ok(Some(names)),
+    }
+}
+
+/// The class folders of a folder, in the order of `listed` or of their names, and their pictures.
+fn classes_in(folder: &Path, listed: Option<&[String]>) -> Result<(Vec<String>, Vec<Picture>), DataError> {
+    let mut found = pictures::names_in(folder)?;
+    found.retain(|name| folder.join(name).is_dir());
+    found.sort_unstable();
     let refuse = |folder: PathBuf, problem: &str| {
         Err(DataError::Folder {
             folder,
             problem: problem.to_owned(),
         })
     };
+    if let Some(other) = found
+        .iter()
+        .find(|name| listed.is_some_and(|all| !all.contains(name)))
+    {
+        let problem = "classes.txt lists no class of this name; add it, or move the folder away";
+        return refuse(folder.join(other), problem);
+    }
+    let classes = listed.map_or_else(|| found.clone(), <[String]>::to_vec);
     if classes.len() < 2 || classes.len() > usize::from(u16::MAX) {
         let problem = "a folder for each of two classes or more is needed: PATH/test/CLASS/*.png, \
                        or PATH/CLASS/*.png";
         return refuse(folder.to_path_buf(), problem);
     }
-    let files = pictures::class_pictures(folder, &classes, "")?;
+    let mut files = pictures::class_pictures(folder, &found, "")?;
     if let Some(empty) = files.iter().position(Vec::is_empty) {
-        let others = pictures::left_out(folder, &classes[empty..=empty])?;
+        let others = pictures::left_out(folder, &found[empty..=empty])?;
         let others = others.map_or(String::new(), |others| format!("; {others}"));
         let problem = format!("it has no PNG or JPEG pictures{others}");
-        return refuse(folder.join(&classes[empty]), &problem);
+        return refuse(folder.join(&found[empty]), &problem);
+    }
+    if let Some(all) = listed {
+        let mut by_name: BTreeMap<String, Vec<PathBuf>> = found.into_iter().zip(files).collect();
+        files = all
+            .iter()
+            .map(|name| by_name.remove(name).unwrap_or_default())
+            .collect();
     }
     Ok((classes, pictures::interleave(files)))
 }

@@ -63,13 +63,11 @@ pub fn load_with(name: &str, data_dir: &Path, options: LoadOptions) -> Result<Da
         "cifar10" => cifar::load(&cifar::CIFAR10, data_dir, options),
         "cifar100" => cifar::load(&cifar::CIFAR100, data_dir, options),
         tiny::NAME => tiny::load(data_dir, options),
-        _ => match name.strip_prefix(imagefolder::PREFIX) {
-            Some(path) => imagefolder::load(Path::new(path), options),
-            None => Err(DataError::UnknownName {
-                name: name.to_owned(),
-                suggestion: hint(name),
-            }),
-        },
+        _ if name.starts_with(imagefolder::PREFIX) => imagefolder::load(name, options),
+        _ => Err(DataError::UnknownName {
+            name: name.to_owned(),
+            suggestion: hint(name),
+        }),
     }
 }
 
@@ -85,8 +83,8 @@ pub struct Glance {
 /// Classes and size of a data set, from its name, its list of classes, or its folders and first
 /// picture; nothing where it is not there or not in order, which [`load`] says better.
 pub fn glance(name: &str, data_dir: &Path) -> Option<Glance> {
-    if let Some(path) = name.strip_prefix(imagefolder::PREFIX) {
-        return imagefolder::glance(Path::new(path));
+    if name.starts_with(imagefolder::PREFIX) {
+        return imagefolder::glance(name);
     }
     let known = NAMED.iter().find(|known| known.name == name)?;
     let whole = Glance {
@@ -103,8 +101,11 @@ pub fn glance(name: &str, data_dir: &Path) -> Option<Glance> {
 }
 
 /// Side of a data set's images in pixels, known before it is read; `None` for pictures of
-/// one's own and unknown names.
+/// one's own that nothing prepares, and unknown names.
 pub fn image_size(name: &str) -> Option<usize> {
+    if let Some(pictures) = rlnet_suites::dataset::pictures(name) {
+        return pictures.ok()?.preparation?.side();
+    }
     let known = NAMED.iter().find(|known| known.name == name);
     known.map(|known| known.side as usize)
 }

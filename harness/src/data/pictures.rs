@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use rlnet_corruptions::Image;
+use rlnet_corruptions::picture::Preparation;
+use rlnet_corruptions::{Image, KeyedRng};
 use sha1::{Digest, Sha1};
 
 use super::{DataError, Split};
@@ -27,6 +29,44 @@ pub struct Tree {
     pub names: Vec<String>,
 }
 
+/// Picture files, and what a picture goes through before a network sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFiles {
+    files: Vec<Arc<Path>>,
+    preparation: Preparation,
+}
+
+impl PictureFiles {
+    /// Those at the given places.
+    pub(super) fn select(&self, places: &[usize]) -> Self {
+        Self {
+            files: places.iter().map(|&i| Arc::clone(&self.files[i])).collect(),
+            preparation: self.preparation,
+        }
+    }
+
+    /// The picture at place `i`, as it is in its file.
+    fn picture(&self, i: usize) -> Result<Image, DataError> {
+        let file = &self.files[i];
+        decoded(file, &bytes_of(file)?)
+    }
+
+    /// The picture at place `i` as it is tested on: a square of this size.
+    pub(super) fn square(&self, i: usize, size: usize) -> Result<Image, DataError> {
+        squared(&self.files[i], &self.picture(i)?, self.preparation, size)
+    }
+
+    /// The picture at place `i` as it is trained on: a random part of random shape, resized, mirrored half
+    /// the time; nothing for pictures that are squares already, which are cropped otherwise.
+    pub(super) fn part(&self, i: usize, rng: &mut KeyedRng) -> Result<Option<Image>, DataError> {
+        if self.preparation.side().is_none() {
+            return Ok(None);
+        }
+        let made = self.preparation.augment(&self.picture(i)?, rng);
+        made.map(Some).map_err(|why| refused(&self.files[i], why))
+    }
+}
+
 /// What reading pictures gives.
 pub(super) struct Read {
     /// The split; without pixels, labels and positions when nothing was to be decoded.
@@ -35,44 +75,53 @@ pub(super) struct Read {
     pub listing: String,
 }
 
-/// Reads pictures: their pixels if `decode`, in any case the hash of their bytes. `side` is the
-/// side they must have; without it, that of the first.
-pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> Result<Read, DataError> {
+/// How pictures are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reading {
+    /// The side they must have in the end; without it, that of the first.
+    pub side: Option<usize>,
+    /// Whether pixels are wanted at all; if not, files are only hashed.
+    pub decode: bool,
+    /// What they go through.
+    pub preparation: Preparation,
+    /// Whether they stay files, however few they are.
+    pub as_files: bool,
+}
+
+/// More pixels than these stay files.
+const IN_MEMORY: usize = 1 << 29;
+
+/// Reads pictures: their pixels if they are wanted, in any case the hash of their bytes.
+pub(super) fn read(pictures: &[Picture], reading: Reading) -> Result<Read, DataError> {
+    let Reading {
+        decode, preparation, ..
+    } = reading;
     let Some(first) = pictures.first() else {
         return Ok(Read {
             split: Split::default(),
             listing: String::new(),
         });
     };
-    let size = match (side, decode) {
+    let size = match (reading.side.or(preparation.side()), decode) {
         (Some(side), _) => side,
         (None, true) => width(first)?,
         (None, false) => 0,
     };
     let stride = 3 * size * size;
+    let stream = reading.as_files || pictures.len().saturating_mul(stride) > IN_MEMORY;
     let one = |picture: &Picture, out: Option<&mut [u8]>| {
         let bytes = bytes_of(&picture.file)?;
         if let Some(out) = out {
             let image = decoded(&picture.file, &bytes)?;
-            if (image.width(), image.height()) != (size, size) {
-                return Err(DataError::Picture {
-                    file: picture.file.clone(),
-                    problem: format!(
-                        "it has {} x {} pixels, not {size} x {size} as {}; all images of a set must \
-                         be square and of one size",
-                        image.width(),
-                        image.height(),
-                        side.map_or_else(|| first.file.display().to_string(), |_| "the data set".into())
-                    ),
-                });
-            }
-            out.copy_from_slice(image.data());
+            let square = squared(&picture.file, &image, preparation, size)?;
+            out.copy_from_slice(square.data());
         }
         let name = picture.file.file_name().unwrap_or_default().to_string_lossy();
         Ok(format!("{name} {} {:x}\n", picture.label, Sha1::digest(&bytes)))
     };
-    let mut images = vec![0; if decode { pictures.len() * stride } else { 0 }];
-    let lines: Vec<String> = if decode {
+    let in_memory = decode && !stream;
+    let mut images = vec![0; if in_memory { pictures.len() * stride } else { 0 }];
+    let lines: Vec<String> = if in_memory {
         images
             .par_chunks_exact_mut(stride.max(1))
             .zip(pictures)
@@ -84,10 +133,18 @@ pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> R
             .map(|picture| one(picture, None))
             .collect::<Result<_, _>>()?
     };
+    let files = || PictureFiles {
+        files: pictures
+            .iter()
+            .map(|picture| Arc::from(picture.file.as_path()))
+            .collect(),
+        preparation,
+    };
     let split = match decode {
         true => Split {
             size,
             images,
+            files: stream.then(files),
             labels: pictures.iter().map(|picture| picture.label).collect(),
             indices: (0..pictures.len() as u32).collect(),
         },
@@ -97,6 +154,30 @@ pub(super) fn read(pictures: &[Picture], side: Option<usize>, decode: bool) -> R
         split,
         listing: lines.concat(),
     })
+}
+
+/// A picture as it is tested on; refused unless it is a square of this size.
+fn squared(file: &Path, image: &Image, preparation: Preparation, size: usize) -> Result<Image, DataError> {
+    let made = preparation.apply(image).map_err(|why| refused(file, why))?;
+    if (made.width(), made.height()) == (size, size) {
+        return Ok(made);
+    }
+    Err(DataError::Picture {
+        file: file.to_path_buf(),
+        problem: format!(
+            "it has {} x {} pixels, not {size} x {size} as the others; images of a set must be square and of one \
+             size: --resize 256 --crop 224 makes them so (in a suite: data.resize, data.crop)",
+            made.width(),
+            made.height()
+        ),
+    })
+}
+
+fn refused(file: &Path, why: rlnet_corruptions::Error) -> DataError {
+    DataError::Picture {
+        file: file.to_path_buf(),
+        problem: why.to_string(),
+    }
 }
 
 /// The width of a picture.
@@ -122,10 +203,7 @@ pub(super) fn bytes_of(file: &Path) -> Result<Vec<u8>, DataError> {
 }
 
 fn decoded(file: &Path, bytes: &[u8]) -> Result<Image, DataError> {
-    Image::decode(bytes).map_err(|why| DataError::Picture {
-        file: file.to_path_buf(),
-        problem: why.to_string(),
-    })
+    Image::decode(bytes).map_err(|why| refused(file, why))
 }
 
 /// Names inside a folder, sorted so that numbers count: `n_9` before `n_10`. Hidden ones are
@@ -237,12 +315,15 @@ pub(super) fn left_out(folder: &Path, classes: &[String]) -> Result<Option<Strin
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut count = |kind: String, n: usize| *kinds.entry(kind).or_default() += n;
     for name in names_in(folder)? {
-        if folder.join(&name).is_file() {
+        if folder.join(&name).is_file() && name != "classes.txt" {
             count("beside the class folders".to_owned(), 1);
         }
     }
     for class in classes {
         let place = folder.join(class);
+        if !place.is_dir() {
+            continue;
+        }
         for name in names_in(&place)? {
             let path = place.join(&name);
             if path.is_dir() {
@@ -314,6 +395,59 @@ mod tests {
         let counts = "(2 .bmp, 1 .tif, 1 .webp, 1 beside the class folders, 2 in sub-folders of class folders, 1 \
                       without an ending)";
         assert!(text.contains(counts), "{text}");
+    }
+
+    /// Whether pictures are in memory or stay files, images and their order are the same.
+    #[test]
+    fn files_give_the_images_that_memory_would() {
+        let root = tempfile::tempdir().expect("a folder");
+        let pictures: Vec<Picture> = (0..5_usize)
+            .map(|i| {
+                let (width, height) = (20 + 7 * i, 31 - 3 * i);
+                let data = (0..3 * width * height)
+                    .map(|k| (k * (i + 3) % 256) as u8)
+                    .collect();
+                let image = Image::from_raw(width, height, data).expect("an image");
+                let file = root.path().join(format!("{i}.png"));
+                rlnet_corruptions::archive::write_png(&image, &file).expect("a file");
+                Picture {
+                    file,
+                    label: i as u16,
+                }
+            })
+            .collect();
+        let reading = Reading {
+            decode: true,
+            preparation: Preparation {
+                resize: Some(18),
+                crop: Some(16),
+                ..Preparation::default()
+            },
+            ..Reading::default()
+        };
+        let memory = read(&pictures, reading).expect("read");
+        let files = Reading {
+            as_files: true,
+            ..reading
+        };
+        let files = read(&pictures, files).expect("read");
+        assert_eq!(memory.listing, files.listing);
+        assert!(files.split.images.is_empty() && memory.split.files.is_none());
+        let (some, chosen) = ([3, 0, 4], files.split.select(&[3, 0, 4]));
+        assert_eq!(chosen.clone().loaded().expect("read"), memory.split.select(&some));
+        for (place, &i) in some.iter().enumerate() {
+            assert_eq!(
+                chosen.image(place).expect("read"),
+                memory.split.image(i).expect("in memory")
+            );
+        }
+        assert_eq!(
+            files.split.slice(1, 3).expect("read"),
+            memory.split.slice(1, 3).expect("in memory")
+        );
+        fs::remove_file(&pictures[3].file).expect("a file");
+        let error = files.split.slice(1, 3).expect_err("gone").to_string();
+        assert!(error.contains("3.png"), "{error}");
     }
 
     #[test]

@@ -131,6 +131,7 @@ fn split(class: Class, name: &str, n: usize, seed: u64) -> Split {
         });
     Split {
         size: SIDE,
+        files: None,
         images,
         labels: (0..n).map(|i| (i % classes) as u16).collect(),
         indices: (0..n as u32).collect(),
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(large.test.take(10), small.test);
         assert_eq!(generate(Class::Form, 20, 10, 0).checksum, small.checksum);
         assert_ne!(generate(Class::Form, 20, 10, 1).checksum, small.checksum);
-        assert_ne!(small.train.image(0), small.test.image(0));
+        assert_ne!(small.train.images[..3072], small.test.images[..3072]);
     }
 
     #[test]
@@ -270,7 +271,8 @@ mod tests {
         assert_eq!((whole.train.len(), whole.test.len()), (TRAIN, TEST));
         assert_eq!(whole.train.labels[..7], [0, 1, 2, 3, 4, 0, 1]);
         let shapes = generate(Class::Form, 20, 0, 0).train;
-        assert!((0..20).all(|i| whole.train.image(i) != shapes.image(i)));
+        let image = |split: &Split, i: usize| split.images[i * 3072..][..3072].to_vec();
+        assert!((0..20).all(|i| image(&whole.train, i) != image(&shapes, i)));
     }
 
     #[test]

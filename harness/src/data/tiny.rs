@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rlnet_suites::dataset::TINY_IMAGENET;
 
-use super::pictures::{self, Picture, Tree};
+use super::pictures::{self, Picture, Reading, Tree};
 use super::{DataError, Dataset, LoadOptions};
 
 /// Name of the data set.
@@ -42,8 +42,14 @@ pub fn load(data_dir: &Path, options: LoadOptions) -> Result<Dataset, DataError>
         });
     }
     let train = pictures::interleave(train);
-    let test = pictures::read(&validation, Some(SIDE), true)?;
-    let read = pictures::read(&train, Some(SIDE), !options.test_only)?;
+    let reading = Reading {
+        side: Some(SIDE),
+        decode: true,
+        ..Reading::default()
+    };
+    let test = pictures::read(&validation, reading)?;
+    let decode = !options.test_only;
+    let read = pictures::read(&train, Reading { decode, ..reading })?;
     let stem = |picture: &Picture| {
         let stem = picture.file.file_stem().unwrap_or_default();
         stem.to_string_lossy().into_owned()

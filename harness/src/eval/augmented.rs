@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_view_is_the_images_own_whatever_is_beside_it_and_has_8_bits() {
         let test = load("shapes", Path::new("")).expect("the embedded images").test;
-        let (some, one) = (test.take(6), test.slice(4, 1));
+        let (some, one) = (test.take(6), test.slice(4, 1).expect("in memory"));
         let views = augmix_images(&some, 3, Device::Cpu);
         assert_eq!(views.size(), [6, 3, test.size as i64, test.size as i64]);
         assert_eq!(augmix_images(&one, 3, Device::Cpu), views.narrow(0, 4, 1));

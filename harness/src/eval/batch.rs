@@ -63,9 +63,12 @@ impl Batch {
         from: usize,
         n: usize,
     ) -> Result<Self> {
-        let part = match condition.corruption() {
-            Some((name, severity)) => input.corrupted.batch(input.test, name, severity, from, n)?,
-            None => input.test.slice(from, n),
+        let part = match (condition, condition.corruption()) {
+            (Condition::Frame { sequence, frame }, _) => {
+                input.corrupted.frames(input.test, *sequence, *frame, from, n)?
+            }
+            (_, Some((name, severity))) => input.corrupted.batch(input.test, name, severity, from, n)?,
+            (_, None) => input.test.slice(from, n)?,
         };
         let device = input.networks.device();
         let labels: Vec<i64> = part.labels.iter().map(|&label| i64::from(label)).collect();

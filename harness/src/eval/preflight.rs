@@ -330,7 +330,7 @@ pub fn examine(networks: &Networks, name: Option<&str>, test: &Split, classes: u
     // A folder's images come class by class: the first are of one class.
     let places = spread(test.len(), IMAGES.min(test.len()));
     let places: Vec<usize> = places.into_iter().map(|place| place as usize).collect();
-    let test = test.select(&places);
+    let test = test.select(&places).loaded()?;
     let device = networks.device();
     let images = images_to_tensor(&test.images, test.len(), test.size, device);
     let labels: Vec<i64> = test.labels.iter().map(|&label| i64::from(label)).collect();

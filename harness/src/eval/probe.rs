@@ -47,7 +47,7 @@ pub fn probe(
             loss: vec![0.0; settings.steps + 1],
         };
         for from in (0..test.len()).step_by(batch.max(1)) {
-            let part = test.slice(from, batch.min(test.len() - from));
+            let part = test.slice(from, batch.min(test.len() - from))?;
             add(&mut sums, networks, &part, branch, settings, seed)?;
         }
         let n = test.len().max(1) as f64;

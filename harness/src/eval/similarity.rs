@@ -35,7 +35,7 @@ pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<
     for &branch in student.spec().norm.branches() {
         let mut sums = vec![(0.0, 0.0); student.layers().len()];
         for from in (0..test.len()).step_by(BATCH) {
-            let part = test.slice(from, BATCH.min(test.len() - from));
+            let part = test.slice(from, BATCH.min(test.len() - from))?;
             let images = images_to_tensor(&part.images, part.len(), part.size, device);
             let outputs = |network: &Network| {
                 let forward = network.forward(&images, Mode::Eval(branch), Taps::Activations);

@@ -8,6 +8,7 @@ pub mod execution_options;
 mod global;
 mod model_options;
 pub mod output_file;
+mod picture_options;
 pub mod stage;
 pub mod stage_options;
 
@@ -15,6 +16,7 @@ pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;
 pub use global::Global;
 pub use model_options::{ModelOptions, OpenedModel, channels};
+pub use picture_options::PictureOptions;
 
 /// Headings of options in `--help`.
 pub mod heading {

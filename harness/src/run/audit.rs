@@ -238,7 +238,8 @@ fn same_images(spec: &DataSpec, data: &Prepared, originals: &Split) -> Check {
     for (place, image) in originals.indices.iter().enumerate() {
         let own = data.test.indices.iter().position(|known| known == image);
         let same = own.is_some_and(|own| {
-            data.test.image(own) == originals.image(place) && data.test.labels[own] == originals.labels[place]
+            let both = (data.test.image(own), originals.image(place));
+            matches!(both, (Ok(a), Ok(b)) if a == b) && data.test.labels[own] == originals.labels[place]
         });
         if !same {
             found.push(format!(
@@ -357,6 +358,7 @@ impl<'a> Shown<'a> {
         let originals = Split {
             size,
             images,
+            files: None,
             labels: classes.collect::<Option<_>>().ok_or_else(|| {
                 Error::Missing(format!(
                     "{}: rows of the images shown are not there",
@@ -478,10 +480,18 @@ impl<'a> Shown<'a> {
                             let Some(made) = made else { continue };
                             made.images.shallow_clone()
                         }
-                        Condition::Corruption { name, severity } => match &corrupted {
+                        Condition::Corruption { .. } | Condition::Frame { .. } => match &corrupted {
                             Some(corrupted) => {
-                                let n = self.originals.len();
-                                let part = corrupted.batch(&self.originals, name, *severity, 0, n)?;
+                                let (all, n) = (&self.originals, self.originals.len());
+                                let part = match condition {
+                                    Condition::Frame { sequence, frame } => {
+                                        corrupted.frames(all, *sequence, *frame, 0, n)?
+                                    }
+                                    other => {
+                                        let (name, severity) = other.corruption().unwrap_or_default();
+                                        corrupted.batch(all, name, severity, 0, n)?
+                                    }
+                                };
                                 images_to_tensor(&part.images, n, part.size, Device::Cpu)
                             }
                             None => {

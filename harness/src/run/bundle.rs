@@ -80,7 +80,7 @@ impl Request<'_> {
         create_folder(&folder.join("sample"))?;
         examples::write_strip(
             &folder.join(ORIGINALS),
-            &loaded.test.select(&places).images,
+            &loaded.test.select(&places).loaded()?.images,
             loaded.size,
         )?;
         for record in bundle::attacked(&run) {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use rlnet_corruptions::archive::{Dataset, Source, generate_archive, made_by};
 use rlnet_corruptions::{Generator, Image, Options, Severity, Textures};
 use rlnet_suites::corrupted::{Draws, Frost, Origin};
+use rlnet_suites::corruption::sequence;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{AttackSpec, Condition, Corrupted, EvalRequest, EvaluateSpec};
 use serde_json::json;
@@ -127,6 +128,16 @@ impl CorruptedSource {
                 }
             }
         }
+        if let Some(name) = asked.corruptions.iter().find(|name| sequence(name).is_some())
+            && settings.origin == Origin::Generated
+            && settings.draws == Draws::Numpy
+        {
+            return Err(Error::Usage(format!(
+                "evaluation.rng is \"numpy\", and {name} is a sequence: make an archive (rlnet corrupt DATASET \
+                 --family p --rng numpy --out DIR) and read it (evaluation.corrupted = \"official\"), or use keyed \
+                 draws"
+            )));
+        }
         if settings.draws == Draws::Numpy && u32::try_from(asked.seed).is_err() {
             return Err(Error::Usage(format!(
                 "seed {}: a NumPy stream takes 0 to {}",
@@ -200,7 +211,14 @@ impl CorruptedSource {
     }
 
     fn write_stream(&self, folder: &Path, data: &Prepared) -> Result<CorruptedImages> {
-        let test = &data.test;
+        let loaded;
+        let test = match data.test.files {
+            Some(_) => {
+                loaded = data.test.clone().loaded()?;
+                &loaded
+            }
+            None => &data.test,
+        };
         let corruptions = self.asked.corruptions.iter().map(|name| name.parse());
         let corruptions: Vec<_> = corruptions
             .collect::<rlnet_corruptions::Result<_>>()
@@ -300,6 +318,12 @@ pub fn check_size(
     });
     let blank = Image::from_raw(side, side, vec![0; 3 * side * side]).map_err(|why| why.to_string())?;
     let refused = |name: &str, severity: u8| {
+        if let Some(sequence) = sequence(name) {
+            let first = generator.sequences(sequence).frames(0..1);
+            return first
+                .run(blank.data(), (side, side), &mut vec![0; blank.data().len()])
+                .err();
+        }
         let (corruption, level) = (name.parse().ok()?, Severity::new(severity).ok()?);
         generator.corrupt_keyed(&blank, corruption, level, 0, 0).err()
     };

@@ -172,6 +172,11 @@ fn kinds<'a>(cell: &Cell, trained: impl Fn(&CellId) -> Option<&'a TrainSpec>) ->
                 Some(Condition::Corruption { name, .. }) => {
                     vec![format!("{name} {of}"), format!("corrupted {of}")]
                 }
+                // One cell a sequence, whatever its first frame.
+                Some(condition @ Condition::Frame { .. }) => {
+                    let name = condition.made_by().unwrap_or_default();
+                    vec![format!("{name} {of}"), format!("frames {of}")]
+                }
                 Some(condition) => vec![format!("{condition} {of}")],
                 None => Vec::new(),
             }

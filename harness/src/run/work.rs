@@ -102,7 +102,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                 let (forward, branches) = models.get(cell.model.as_str()).copied().unwrap_or_default();
                 let kind = match &spec.conditions[0] {
                     Condition::Attack(attack) | Condition::Certify(attack) => attack.name(),
-                    Condition::Corruption { .. } => "corruptions",
+                    Condition::Corruption { .. } | Condition::Frame { .. } => "corruptions",
                     Condition::Clean | Condition::AugMix => "clean",
                 };
                 let seen = spec.images.map_or(test, |images| test.min(images as usize));

@@ -18,7 +18,7 @@ use rlnet_suites::{Quirk, TrainSpec};
 pub(super) fn units_to_keep(input: &StageInput<'_>, network: &Network) -> Result<Vec<u64>> {
     let spec = input.spec;
     let measured = match (spec.allocation, input.teacher) {
-        (Allocation::Measured, Some(teacher)) => Some(sensitivities(teacher, input.validation)),
+        (Allocation::Measured, Some(teacher)) => Some(sensitivities(teacher, input.validation)?),
         _ => None,
     };
     let sizes = network.layer_sizes();

@@ -6,7 +6,7 @@
 //! sensitivities from a sparsely trained proxy instead; judging a layer by leaving it out is
 //! DeepReDuce's (Jha et al., ICML 2021) and, for filters, Li et al.'s (ICLR 2017).
 
-use crate::data::{Split, images_to_tensor};
+use crate::data::{DataError, Split, images_to_tensor};
 use crate::nn::Network;
 use rlnet_suites::view::View;
 use tch::{Kind, no_grad_guard};
@@ -23,7 +23,10 @@ pub fn passes(images: usize, layers: usize) -> i64 {
 
 /// The sensitivity of every ReLU layer, in execution order: eval mode, clean branch. Kept
 /// ReLUs of the present mask are what is dropped; the network is left as it is.
-pub fn sensitivities(network: &Network, split: &Split) -> Vec<f64> {
+///
+/// # Errors
+/// When an image is a file that cannot be read.
+pub fn sensitivities(network: &Network, split: &Split) -> Result<Vec<f64>, DataError> {
     let _guard = no_grad_guard();
     let frozen = network.freeze();
     let branch = network.spec().norm.branch_of(View::Clean);
@@ -32,9 +35,8 @@ pub fn sensitivities(network: &Network, split: &Split) -> Vec<f64> {
     let mut sums = vec![0.0; shapes.len()];
     for from in (0..images.len()).step_by(BATCH) {
         let n = BATCH.min(images.len() - from);
-        let bytes = images.image_bytes();
-        let pixels = &images.images[from * bytes..(from + n) * bytes];
-        let xs = images_to_tensor(pixels, n, images.size, frozen.device());
+        let part = images.slice(from, n)?;
+        let xs = images_to_tensor(&part.images, n, images.size, frozen.device());
         let log_p = frozen.logits(&xs, branch).log_softmax(1, Kind::Double);
         for (layer, sum) in sums.iter_mut().enumerate() {
             let mask = network.mask().without_layer(layer);
@@ -46,5 +48,5 @@ pub fn sensitivities(network: &Network, split: &Split) -> Vec<f64> {
             *sum += divergence.double_value(&[]).max(0.0);
         }
     }
-    sums.iter().map(|sum| sum / images.len().max(1) as f64).collect()
+    Ok(sums.iter().map(|sum| sum / images.len().max(1) as f64).collect())
 }

@@ -353,6 +353,7 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
     let in_epoch = input.train.len().div_ceil(spec.batch).max(1) as f64;
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for batch in epoch(Arc::clone(&input.train), views(spec, number)).skip(at.steps) {
+        let batch = batch?;
         step.lr = spec.lr_in(number, (at.steps as f64 + 0.5) / in_epoch);
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
         at.steps += 1;

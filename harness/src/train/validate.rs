@@ -58,18 +58,13 @@ fn accuracy(
     let mut right = 0;
     for from in (0..images).step_by(BATCH) {
         let n = BATCH.min(images - from);
-        let bytes = split.size * split.size * 3;
-        let slice = &split.images[from * bytes..(from + n) * bytes];
-        let mut xs = images_to_tensor(slice, n, split.size, model.device());
-        let labels: Vec<i64> = split.labels[from..from + n]
-            .iter()
-            .map(|&y| i64::from(y))
-            .collect();
+        let part = split.slice(from, n)?;
+        let mut xs = images_to_tensor(&part.images, n, split.size, model.device());
+        let labels: Vec<i64> = part.labels.iter().map(|&y| i64::from(y)).collect();
         let labels = Tensor::from_slice(&labels).to_device(model.device());
         if let Some(spec) = attack {
             let settings = Settings::of(&spec.attack);
-            let indices = &split.indices[from..from + n];
-            let start = pgd::uniform_start(&xs, settings.eps, spec.seed, "validation", &[], indices);
+            let start = pgd::uniform_start(&xs, settings.eps, spec.seed, "validation", &[], &part.indices);
             let objective = Objective::CrossEntropy(labels.shallow_clone());
             xs = descend(model, branch, &xs, &start, &objective, settings)?;
         }

@@ -4,6 +4,7 @@ mod axes;
 mod bearing;
 pub mod bracket;
 mod canvas;
+pub(crate) mod carried;
 mod chart;
 mod chosen;
 pub(crate) mod confusion;

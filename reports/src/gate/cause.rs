@@ -255,10 +255,10 @@ fn cells(old: &Side, new: &Side, a: (&Model, &Condition), b: (&Model, &Condition
         differ(Cause::Data, "data set", &x.dataset, &y.dataset);
         differ(Cause::Data, "checksum of the data", &x.checksum, &y.checksum);
     }
-    let of_images = matches!(a.1, Condition::Corruption { .. });
+    let of_images = matches!(a.1, Condition::Corruption { .. } | Condition::Frame { .. });
     let cause = match a.1 {
         Condition::Attack(_) | Condition::Certify(_) => Cause::Attack,
-        Condition::AugMix | Condition::Corruption { .. } => Cause::Data,
+        Condition::AugMix | Condition::Corruption { .. } | Condition::Frame { .. } => Cause::Data,
         Condition::Clean => Cause::Numerics,
     };
     let versions = |record: &CellRecord| format!("{:?}", record.cell.versions);

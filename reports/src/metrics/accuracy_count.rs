@@ -12,13 +12,14 @@ use rlnet_suites::Condition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// For every condition that is no corruption, the answer to every image.
+/// For every condition that is no corruption and no frame of a sequence, the answer to every image.
 pub type ByImage = BTreeMap<Condition, Answers>;
 
 /// The answers to clean and attacked images, one by one, for paired tests.
 pub fn by_image(matrix: &PredictionMatrix, policy: BranchPolicy) -> ByImage {
     let conditions = matrix.conditions().into_iter();
-    let plain = conditions.filter(|condition| !matches!(condition, Condition::Corruption { .. }));
+    let plain = conditions
+        .filter(|condition| !matches!(condition, Condition::Corruption { .. } | Condition::Frame { .. }));
     let images: Arc<[u32]> = matrix.images.as_slice().into();
     plain
         .filter_map(|condition| {

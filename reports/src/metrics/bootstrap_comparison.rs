@@ -5,12 +5,11 @@
 use crate::metrics::bootstrap::{Bootstrap, interval, p_value};
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::compare::{LEVEL, with_baseline};
-use crate::metrics::mce::{Base, Definition, Measured, Ratio};
+use crate::metrics::mce::{Base, Definition, Measured, Over, Ratio};
 use crate::metrics::paired_tests::holm;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
-use rlnet_suites::corruption::BENCHMARK;
 
 /// One comparison by bootstrap.
 #[derive(Debug, Clone)]
@@ -91,7 +90,7 @@ pub fn comparisons(
 fn definitions() -> [Definition; 3] {
     let of = |base, relative| Definition {
         base,
-        over: BENCHMARK.len(),
+        over: Over::Benchmark,
         relative,
     };
     [

@@ -5,7 +5,7 @@
 //! AlexNet as base). AugMix and most CIFAR papers do not divide; AugMax and RLNet divide by a
 //! ResNet18; the benchmark's own script averages 19 corruptions. The relative form first
 //! subtracts each network's clean error. All are shown side by side, by name: numbers under
-//! two definitions cannot be compared.
+//! two definitions cannot be compared. The ten of C-bar have a mean of their own.
 
 use crate::metrics::anchors::{ANCHORS, Anchor};
 use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
@@ -16,11 +16,44 @@ use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::Condition;
-use rlnet_suites::corruption::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption::{self, BENCHMARK, C_BAR, EXTRA};
 use serde::Serialize;
+use std::ops::Range;
 
-/// All corruptions: the benchmark's 15, then the four extra ones.
-pub const ALL: usize = BENCHMARK.len() + EXTRA.len();
+/// All corruptions: the benchmark's 15, the four extra ones, then the ten of C-bar.
+pub const ALL: usize = BENCHMARK.len() + EXTRA.len() + C_BAR.len();
+
+/// Which corruptions a mean is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The 15 of the benchmark.
+    Benchmark,
+    /// These and the four extra ones.
+    Nineteen,
+    /// The ten of C-bar, which no network was anchored on.
+    Bar,
+}
+
+impl Over {
+    /// Their places in the list of all.
+    pub fn places(self) -> Range<usize> {
+        let nineteen = BENCHMARK.len() + EXTRA.len();
+        match self {
+            Self::Benchmark => 0..BENCHMARK.len(),
+            Self::Nineteen => 0..nineteen,
+            Self::Bar => nineteen..ALL,
+        }
+    }
+
+    /// In names of columns, and in headings.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Benchmark => ("15", "15"),
+            Self::Nineteen => ("19", "19"),
+            Self::Bar => ("10_c_bar", "the 10 of C-bar"),
+        }
+    }
+}
 
 /// Error rates of a network: absent where not measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +89,8 @@ pub enum Base {
 pub struct Definition {
     /// What is divided by.
     pub base: Base,
-    /// Corruptions averaged: the first 15, or all 19.
-    pub over: usize,
+    /// Corruptions averaged.
+    pub over: Over,
     /// Whether clean errors are subtracted first.
     pub relative: bool,
 }
@@ -66,12 +99,12 @@ impl Definition {
     /// Every definition, the plainest first.
     pub fn all() -> Vec<Self> {
         let of = |base, over, relative| Self { base, over, relative };
-        let anchors = |relative| ANCHORS.map(|anchor| of(Base::Anchor(anchor), BENCHMARK.len(), relative));
-        let mut all = vec![of(Base::None, BENCHMARK.len(), false), of(Base::None, ALL, false)];
-        all.push(of(Base::Baseline, BENCHMARK.len(), false));
-        all.push(of(Base::Baseline, ALL, false));
+        let anchors = |relative| ANCHORS.map(|anchor| of(Base::Anchor(anchor), Over::Benchmark, relative));
+        let each = [Over::Benchmark, Over::Nineteen, Over::Bar];
+        let mut all: Vec<Self> = each.map(|over| of(Base::None, over, false)).to_vec();
+        all.extend(each.map(|over| of(Base::Baseline, over, false)));
         all.extend(anchors(false));
-        all.push(of(Base::Baseline, BENCHMARK.len(), true));
+        all.push(of(Base::Baseline, Over::Benchmark, true));
         all.extend(anchors(true));
         all
     }
@@ -84,7 +117,7 @@ impl Definition {
             Base::Baseline => "baseline".to_owned(),
         };
         let kind = if self.relative { "relative_mce" } else { "mce" };
-        format!("{kind}{}_{base}", self.over)
+        format!("{kind}{}_{base}", self.over.names().0)
     }
 
     /// Name in headings.
@@ -95,7 +128,7 @@ impl Definition {
             Base::Baseline => format!("by {}", baseline.unwrap_or("the baseline")),
         };
         let kind = if self.relative { "relative mCE" } else { "mCE" };
-        format!("{kind} over {}, {base}", self.over)
+        format!("{kind} over {}, {base}", self.over.names().1)
     }
 
     /// CE of one corruption (its place in the list of all), as a ratio: 1 is the base's own.
@@ -133,10 +166,10 @@ impl Definition {
     /// As [`Self::ce`].
     pub fn mce(&self, own: &Profile, baseline: Option<&Profile>) -> Known<f64> {
         let mut sum = 0.0;
-        for at in 0..self.over {
+        for at in self.over.places() {
             sum += self.ce(at, own, baseline)?;
         }
-        Ok(sum / self.over as f64)
+        Ok(sum / self.over.places().len() as f64)
     }
 }
 
@@ -175,7 +208,7 @@ impl Measured {
         self.comparable(definition)?;
         let base = baseline.map(|other| &other.profile);
         let value = definition.mce(&self.profile, base)?;
-        (0..definition.over).try_for_each(|at| has_denominator(definition, at, baseline))?;
+        (definition.over.places()).try_for_each(|at| has_denominator(definition, at, baseline))?;
         let (low, high) = interval(&self.resampled_mce(definition, baseline));
         Ok(Ratio { value, low, high })
     }
@@ -245,8 +278,7 @@ fn has_denominator(definition: &Definition, at: usize, baseline: Option<&Measure
 
 /// Name of a corruption by its place in the list of all.
 fn corruption_at(at: usize) -> &'static str {
-    let mut names = BENCHMARK.iter().chain(&EXTRA).skip(at);
-    names.next().copied().unwrap_or_default()
+    corruption::all().nth(at).unwrap_or_default()
 }
 
 /// Measures every reading of every model; what is missing is absent.
@@ -278,11 +310,7 @@ fn of(
 ) -> Measured {
     let mut severities: Vec<u8> = Vec::new();
     let errors: [Option<Vec<f32>>; ALL] = std::array::from_fn(|at| {
-        let name = BENCHMARK
-            .iter()
-            .chain(&EXTRA)
-            .nth(at)
-            .filter(|name| admit(name))?;
+        let name = corruption::all().nth(at).filter(|name| admit(name))?;
         let planned: Vec<&Condition> = model
             .planned
             .iter()
@@ -346,7 +374,7 @@ mod tests {
     fn definition(base: Base, relative: bool) -> Definition {
         Definition {
             base,
-            over: BENCHMARK.len(),
+            over: Over::Benchmark,
             relative,
         }
     }
@@ -382,7 +410,7 @@ mod tests {
         assert!((100.0 * (1.0 - error) - 73.46).abs() < 0.01, "{error}");
         // Four extra corruptions have no anchor.
         let nineteen = Definition {
-            over: ALL,
+            over: Over::Nineteen,
             ..definition(Base::None, false)
         };
         assert!(nineteen.mce(&own, None).is_err());

@@ -6,8 +6,8 @@ use crate::metrics::estimate::{Known, Unknown};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
-use rlnet_suites::Condition;
-use rlnet_suites::corruption::BENCHMARK;
+use rlnet_suites::corruption::{BENCHMARK, C_BAR};
+use rlnet_suites::{Condition, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -16,8 +16,12 @@ use std::fmt;
 pub enum Quantity {
     /// The mean over the benchmark's corruptions.
     Npa,
+    /// The mean over the ten of C-bar.
+    Bar,
     /// The mean over the severities of one corruption.
     Corruption(String),
+    /// The frames of one sequence.
+    Sequence(Sequence),
     /// Accuracy under one condition.
     Accuracy(Condition),
 }
@@ -27,7 +31,9 @@ impl Quantity {
     pub fn includes(&self, condition: &Condition) -> bool {
         match (self, condition) {
             (Self::Npa, Condition::Corruption { name, .. }) => BENCHMARK.contains(&name.as_str()),
+            (Self::Bar, Condition::Corruption { name, .. }) => C_BAR.contains(&name.as_str()),
             (Self::Corruption(own), Condition::Corruption { name, .. }) => own == name,
+            (Self::Sequence(own), Condition::Frame { sequence, .. }) => own == sequence,
             (Self::Accuracy(own), condition) => own == condition,
             _ => false,
         }
@@ -35,12 +41,17 @@ impl Quantity {
 
     /// All quantities that a condition takes part in.
     fn all_of(condition: &Condition) -> Vec<Self> {
+        if let Condition::Frame { sequence, .. } = condition {
+            return vec![Self::Sequence(*sequence)];
+        }
         let mut all = vec![Self::Accuracy(condition.clone())];
         if let Condition::Corruption { name, .. } = condition {
             all.push(Self::Corruption(name.clone()));
-            if Self::Npa.includes(condition) {
-                all.push(Self::Npa);
-            }
+            all.extend(
+                [Self::Npa, Self::Bar]
+                    .into_iter()
+                    .filter(|mean| mean.includes(condition)),
+            );
         }
         all
     }
@@ -86,14 +97,23 @@ impl fmt::Display for MeasuredOn {
 pub fn said<'a>(conditions: impl IntoIterator<Item = &'a Condition>) -> String {
     let mut severities: BTreeMap<&str, BTreeSet<u8>> = BTreeMap::new();
     let mut parts: Vec<String> = Vec::new();
+    let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
     for condition in conditions {
         match condition {
             Condition::Corruption { name, severity } => {
                 severities.entry(name).or_default().insert(*severity);
             }
+            Condition::Frame { sequence, .. } => {
+                sequences.insert(*sequence);
+            }
             other => parts.push(other.to_string()),
         }
     }
+    parts.extend(
+        sequences
+            .into_iter()
+            .map(|sequence| format!("the sequence {sequence}")),
+    );
     let mut groups: BTreeMap<BTreeSet<u8>, Vec<&str>> = BTreeMap::new();
     for (name, levels) in severities {
         groups.entry(levels).or_default().push(name);
@@ -103,6 +123,10 @@ pub fn said<'a>(conditions: impl IntoIterator<Item = &'a Condition>) -> String {
         if BENCHMARK.iter().all(|name| names.contains(name)) {
             names.retain(|name| !BENCHMARK.contains(name));
             of.push("the 15 corruptions of the benchmark".to_owned());
+        }
+        if C_BAR.iter().all(|name| names.contains(name)) {
+            names.retain(|name| !C_BAR.contains(name));
+            of.push("the 10 of C-bar".to_owned());
         }
         of.extend(names.into_iter().map(str::to_owned));
         let word = if levels.len() == 1 {

@@ -27,6 +27,7 @@ pub mod paired_tests;
 pub mod prediction_matrix;
 pub mod quantile;
 pub mod reduction;
+pub mod sequences;
 pub mod smallest_perturbation;
 pub mod steps;
 pub mod stronger_attack;

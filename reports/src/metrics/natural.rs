@@ -3,7 +3,7 @@
 //! NPA (RLNet, arXiv 2402.05521) and the unnormalised mCE (AugMix, arXiv 1912.02781, and
 //! most CIFAR papers) are the two sides of one number: the mean, over the 15 corruptions of
 //! the benchmark, of the mean over severities of accuracy, or of error. The four extra
-//! corruptions never take part.
+//! corruptions never take part, and the ten of C-bar have a mean of their own.
 
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
@@ -11,7 +11,7 @@ use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use rlnet_suites::Condition;
-use rlnet_suites::corruption::BENCHMARK;
+use rlnet_suites::corruption::{BENCHMARK, C_BAR};
 use std::collections::BTreeMap;
 
 /// What a model, read in one way, makes of corrupted images.
@@ -19,7 +19,9 @@ use std::collections::BTreeMap;
 pub struct Natural {
     /// Mean accuracy over the benchmark's corruptions; absent until all are finished.
     pub npa: Known<Estimate>,
-    /// Accuracy per corruption (extras too), over its severities.
+    /// Mean accuracy over the ten of C-bar, likewise.
+    pub bar: Known<Estimate>,
+    /// Accuracy per corruption (extras and C-bar too), over its severities.
     pub corruptions: BTreeMap<String, Estimate>,
     /// Accuracy per severity, over the benchmark's corruptions.
     pub severities: BTreeMap<u32, Estimate>,
@@ -42,15 +44,18 @@ impl Natural {
             .iter()
             .map(|(name, shares)| (name.clone(), mean(&[shares])))
             .collect();
-        let benchmark: Vec<&BTreeMap<u32, Share>> =
-            BENCHMARK.iter().filter_map(|name| by_name.get(*name)).collect();
-        let npa = complete(model, &benchmark);
+        let of = |names: &[&str]| -> Vec<&BTreeMap<u32, Share>> {
+            names.iter().filter_map(|name| by_name.get(*name)).collect()
+        };
+        let (benchmark, bar) = (of(&BENCHMARK), of(&C_BAR));
+        let npa = complete(model, &benchmark, &BENCHMARK, "the benchmark");
         let per_image = match npa {
             Ok(()) => own_means(&benchmark),
             Err(_) => BTreeMap::new(),
         };
         Self {
             npa: npa.map(|()| mean(&benchmark)),
+            bar: complete(model, &bar, &C_BAR, "C-bar").map(|()| mean(&bar)),
             corruptions,
             severities: by_severity
                 .into_iter()
@@ -68,6 +73,9 @@ impl Natural {
             self.npa = self.npa.and(Err(why));
             self.severities.clear();
             self.per_image.clear();
+        }
+        if let Err(why) = columns.admit(model, matrix, &Quantity::Bar) {
+            self.bar = self.bar.and(Err(why));
         }
         for name in self.corruptions.keys() {
             let quantity = Quantity::Corruption(name.clone());
@@ -122,28 +130,28 @@ impl Natural {
     }
 }
 
-/// Whether every planned corruption of the benchmark is measured, on the same images.
-fn complete(model: &Model, benchmark: &[&BTreeMap<u32, Share>]) -> Known<()> {
-    let counts = |condition: &&Condition| matches!(condition, Condition::Corruption { name, .. } if BENCHMARK.contains(&name.as_str()));
+/// Whether every planned corruption of a benchmark, with these `names`, is measured, on the same images.
+fn complete(model: &Model, measured: &[&BTreeMap<u32, Share>], names: &[&str], of: &str) -> Known<()> {
+    let counts = |condition: &&Condition| matches!(condition, Condition::Corruption { name, .. } if names.contains(&name.as_str()));
     let planned = model
         .planned
         .iter()
         .map(|(condition, _)| condition)
         .filter(counts)
         .count();
-    let measured = model.measured.iter().filter(counts).count();
+    let finished = model.measured.iter().filter(counts).count();
     if planned == 0 {
-        return Err(Unknown::because(
-            "no corruption of the benchmark is part of the suite",
-        ));
-    }
-    if measured < planned {
-        return Err(Unknown::Unfinished(format!(
-            "{measured} of {planned} corrupted conditions"
+        return Err(Unknown::because(format!(
+            "no corruption of {of} is part of the suite"
         )));
     }
-    let same = |shares: &&BTreeMap<u32, Share>| shares.keys().eq(benchmark[0].keys());
-    if !benchmark.iter().all(same) {
+    if finished < planned {
+        return Err(Unknown::Unfinished(format!(
+            "{finished} of {planned} corrupted conditions"
+        )));
+    }
+    let same = |shares: &&BTreeMap<u32, Share>| shares.keys().eq(measured[0].keys());
+    if !measured.iter().all(same) {
         return Err(Unknown::because(
             "the corruptions were not measured on the same images",
         ));

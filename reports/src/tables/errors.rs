@@ -7,9 +7,9 @@ use crate::format;
 use crate::glossary::{self, ACCURACY};
 use crate::metrics::BranchPolicy;
 use crate::metrics::anchors::ANCHORS;
-use crate::metrics::mce::{ALL, Definition, Measured};
+use crate::metrics::mce::{Definition, Measured, Over};
 use crate::sections::{Place, Section, Show};
-use rlnet_suites::corruption::{BENCHMARK, EXTRA};
+use rlnet_suites::corruption;
 
 /// The section.
 pub(crate) const MCE: Section = Section {
@@ -64,7 +64,7 @@ fn mce(analysis: &Analysis) -> Table {
 /// One row a model and corruption, one column a definition of CE.
 fn ce(analysis: &Analysis) -> Table {
     let name = analysis.runs.baseline.as_deref();
-    let plain = |definition: &Definition| definition.over == BENCHMARK.len();
+    let plain = |definition: &Definition| definition.over == Over::Benchmark;
     let definitions: Vec<Definition> = Definition::all().into_iter().filter(plain).collect();
     let mut columns = vec![
         Column::text("model", "Model"),
@@ -85,7 +85,7 @@ fn ce(analysis: &Analysis) -> Table {
             continue;
         };
         let baseline = theirs(analysis, found);
-        for (at, corruption) in BENCHMARK.iter().chain(&EXTRA).enumerate().take(ALL) {
+        for (at, corruption) in corruption::all().enumerate() {
             if found.profile.errors[at].is_none() {
                 continue;
             }

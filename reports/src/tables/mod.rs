@@ -5,6 +5,7 @@ pub mod accuracy;
 pub mod attacks;
 mod by_branch;
 pub mod calibration;
+pub mod carried;
 pub mod certified;
 pub mod classes;
 pub mod comparison;
@@ -27,6 +28,7 @@ pub mod published;
 pub mod reduction;
 pub mod robust;
 pub mod searches;
+pub mod sequences;
 pub mod similarity;
 pub mod trainings;
 

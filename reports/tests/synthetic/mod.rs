@@ -239,6 +239,7 @@ fn skill(model: &str, branch: Branch, condition: &Condition) -> f64 {
             let frailty = if model == "senet" { 1.5 } else { 0.8 };
             clean - harm * frailty * f64::from(*severity)
         }
+        Condition::Frame { frame, .. } => clean - 0.05 * f64::from(*frame),
         Condition::Attack(spec) | Condition::Certify(spec) => {
             let slope = match (model, branch) {
                 ("teacher", Branch::Adversarial) => 0.2,

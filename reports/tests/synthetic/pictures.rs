@@ -21,7 +21,7 @@ pub fn write(path: &Path, cell: &Cell, conditions: &[Condition]) {
         };
         let noise = match &conditions[0] {
             Condition::Clean | Condition::AugMix => 0.0,
-            Condition::Corruption { .. } => 60.0,
+            Condition::Corruption { .. } | Condition::Frame { .. } => 60.0,
             Condition::Attack(spec) | Condition::Certify(spec) => 255.0 * spec.eps().unwrap_or(0.0),
         };
         let shift = noise * (2.0 * keyed(&[&cell.name], u64::from(x * 1000 + y)) - 1.0);

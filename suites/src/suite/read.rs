@@ -2,8 +2,10 @@
 
 use super::source::{SCALE, Source};
 use super::{ConfigError, Span, Suite, keys, span};
+use crate::dataset::{PICTURES, prepared};
 use crate::error::SuiteError;
 use crate::scale;
+use rlnet_corruptions::picture::Preparation;
 use std::collections::BTreeSet;
 use std::num::{IntErrorKind, ParseIntError};
 use toml::{Table, Value};
@@ -73,8 +75,33 @@ impl Suite {
             },
         })?;
         suite.check()?;
+        suite.prepare_pictures()?;
         suite.without_repeats();
         Ok(suite)
+    }
+
+    /// From here on the name of the data set says how its pictures are prepared, and so do those of
+    /// stages.
+    fn prepare_pictures(&mut self) -> Result<(), ConfigError> {
+        let data = &mut self.data;
+        let preparation = Preparation {
+            resize: data.resize,
+            crop: data.crop,
+            filter: data.filter,
+        };
+        let wrong = |error: SuiteError, path: &[&str]| ConfigError {
+            message: error.to_string(),
+            span: Span::Key(path.iter().map(|&key| key.to_owned()).collect()),
+        };
+        data.dataset =
+            prepared(&data.dataset, preparation).map_err(|why| wrong(why, &["data", "dataset"]))?;
+        for train in &mut self.train {
+            if let Some(name) = train.dataset.as_mut().filter(|name| name.starts_with(PICTURES)) {
+                let path = ["train", train.name.get_ref(), "dataset"];
+                *name = prepared(name, preparation).map_err(|why| wrong(why, &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Lists are sets: a name that is written twice counts once.

@@ -4,7 +4,9 @@
 
 mod frost;
 mod outputs;
+mod photographs;
 mod published;
+mod sequences;
 #[path = "../../../corruptions/tests/support/mod.rs"]
 mod support;
 

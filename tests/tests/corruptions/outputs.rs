@@ -17,7 +17,7 @@ use crate::original_textures;
 
 /// The elements of one array of a `.npz` file, a zip archive of `.npy` files of version 1.0.
 /// `kind` is their type as NumPy writes it.
-fn load(file: &str, array: &str, kind: &str) -> Vec<u8> {
+pub fn load(file: &str, array: &str, kind: &str) -> Vec<u8> {
     let path = reference("oracles").join(file);
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let mut bytes = Vec::new();

@@ -106,6 +106,50 @@ fn c_bar_has_its_own_layout_and_is_verified() {
 }
 
 #[test]
+fn sequences_have_the_layout_of_cifar_10_p_and_are_verified_and_read() {
+    let sandbox = Sandbox::new();
+    let make = [
+        "corrupt", "shapes", "--limit", "20", "--out", "p", "--family", "p",
+    ];
+    sandbox.ok(&make);
+    let made = files(&sandbox, "p");
+    assert_eq!(made.len(), 15, "14 sequences, provenance.json");
+    for (name, frames) in [("translate", 16), ("motion_blur", 21), ("tilt", 31)] {
+        let file = fs::read(sandbox.path(&format!("p/{name}.npy"))).expect("a file");
+        assert_eq!(file.len(), HEADER + 20 * frames * IMAGE, "{name}");
+    }
+    assert!(
+        sandbox
+            .ok(&make)
+            .stdout
+            .contains("0 files made, 14 found finished")
+    );
+    let verified = sandbox.ok(&["corrupt", "verify", "p"]).stdout;
+    assert!(verified.contains("14 equal, 0 differ, 0 missing"), "{verified}");
+    let against = sandbox.run(&["corrupt", "verify", "p", "--against", "cifar10-p"]);
+    assert!(
+        against.stdout.contains("not [10000, 31, 32, 32, 3]"),
+        "{}",
+        against.stdout
+    );
+
+    // As the script draws, from one seed for each file; other names and other options.
+    let hard = [
+        "corrupt", "shapes", "--limit", "3", "--out", "hard", "--family", "p", "--rng", "numpy",
+    ];
+    sandbox.ok(&[&hard[..], &["--names", "gaussian_noise_3,snow"]].concat());
+    assert_eq!(files(&sandbox, "hard").len(), 3);
+    for wrong in [
+        &["--names", "fog"][..],
+        &["--severity", "3"],
+        &["--format", "png"],
+    ] {
+        let refused = sandbox.run(&[&hard[..5], &["x", "--family", "p"], wrong].concat());
+        assert_eq!(refused.code, 2, "{wrong:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
 fn an_image_does_not_depend_on_how_many_there_are() {
     let sandbox = Sandbox::new();
     let make = |limit: &str, out: &str, more: &[&str]| {

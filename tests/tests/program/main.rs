@@ -23,6 +23,7 @@ mod masks;
 mod model_names;
 mod outputs;
 mod packaging;
+mod pictures;
 mod private_inference;
 mod pytorch;
 mod replay;

@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
-use crate::kernels::noise_table::{NoiseTable, NoiseTables, normal_below};
+use crate::kernels::noise_table::{Law, NoiseTable, NoiseTables, normal_below};
 use crate::kernels::unit::{byte, unit};
 use crate::{RandomSource, Result};
 
@@ -27,9 +27,12 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
 
 fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
     static TABLES: NoiseTables = NoiseTables::new();
-    let scale = 255.0 * job.pick(&SIGMA);
+    TABLES.get(job, law(job.pick(&SIGMA)))
+}
+
+/// The distribution of a byte under noise of this standard deviation.
+pub(crate) fn law(sigma: f64) -> impl Fn(u8) -> Law {
+    let scale = 255.0 * sigma;
     // Truncation gives at most k as long as 255 Y stays below k + 1.
-    TABLES.get(job, |x| {
-        std::array::from_fn(|k| normal_below((k as f64 + 1.0 - f64::from(x)) / scale))
-    })
+    move |x| std::array::from_fn(|k| normal_below((k as f64 + 1.0 - f64::from(x)) / scale))
 }

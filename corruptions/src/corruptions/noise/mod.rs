@@ -1,6 +1,6 @@
 //! Noise: every value changed on its own.
 
-pub(super) mod gaussian;
-pub(super) mod impulse;
-pub(super) mod shot;
-pub(super) mod speckle;
+pub(crate) mod gaussian;
+pub(crate) mod impulse;
+pub(crate) mod shot;
+pub(crate) mod speckle;

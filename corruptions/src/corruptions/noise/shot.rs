@@ -1,8 +1,8 @@
 //! shot_noise: Y = Poisson(c X) / c, as if every value counted c photons at full white.
 
 use crate::entry::Entry;
-use crate::job::{Job, Scratch};
-use crate::kernels::noise_table::{NoiseTable, NoiseTables};
+use crate::job::{Job, Pool, Scratch};
+use crate::kernels::noise_table::{Law, NoiseTable, NoiseTables};
 use crate::kernels::unit::{UNIT, byte};
 use crate::{RandomSource, Result};
 
@@ -16,19 +16,33 @@ const PHOTONS: [[f64; 5]; 3] = [
 ];
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let photons = job.pick(&PHOTONS);
-    let [counts] = scratch.doubles.take([out.len()]);
-    rng.fill_poisson(job.pixels, &UNIT.map(|x| x * photons), counts);
+    count(job.pixels, job.pick(&PHOTONS), rng, &mut scratch.doubles, out);
+    Ok(())
+}
+
+/// Counts the photons of every value of `pixels`.
+pub(crate) fn count(
+    pixels: &[u8],
+    photons: f64,
+    rng: &mut dyn RandomSource,
+    memory: &mut Pool<f64>,
+    out: &mut [u8],
+) {
+    let [counts] = memory.take([out.len()]);
+    rng.fill_poisson(pixels, &UNIT.map(|x| x * photons), counts);
     for (out, count) in out.iter_mut().zip(counts) {
         *out = byte(*count / photons);
     }
-    Ok(())
 }
 
 fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
     static TABLES: NoiseTables = NoiseTables::new();
-    let photons = job.pick(&PHOTONS);
-    TABLES.get(job, |x| {
+    TABLES.get(job, law(job.pick(&PHOTONS)))
+}
+
+/// The distribution of a byte when full white is this many photons.
+pub(crate) fn law(photons: f64) -> impl Fn(u8) -> Law {
+    move |x| {
         let mean = UNIT[usize::from(x)] * photons;
         // P(count = 0), then P(count) = P(count - 1) mean / count; counts above `photons`
         // are all white.
@@ -46,5 +60,5 @@ fn noise_table(job: &Job<'_>) -> &'static NoiseTable {
             law[k] = law[k].max(law[k - 1]);
         }
         law
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! Weather: something between the camera and the scene.
 
-pub(super) mod brightness;
-pub(super) mod fog;
-pub(super) mod frost;
-pub(super) mod snow;
-pub(super) mod spatter;
+pub(crate) mod brightness;
+pub(crate) mod fog;
+pub(crate) mod frost;
+pub(crate) mod snow;
+pub(crate) mod spatter;

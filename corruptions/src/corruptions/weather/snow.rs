@@ -109,7 +109,7 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
 /// OpenCV's single-precision grey value. The fused form reproduces all stored outputs of the
 /// modern stack. The release stack has the order of OpenCV 3 and 4.0 (`RGB2Gray<float>`, SSE2),
 /// which starts from blue and rounds every product; its stored images are the same bytes.
-fn grey([r, g, b]: [f32; 3], stack: Stack) -> f32 {
+pub(crate) fn grey([r, g, b]: [f32; 3], stack: Stack) -> f32 {
     match stack {
         Stack::Release => (b * 0.114 + g * 0.587) + r * 0.299,
         Stack::Modern => b.mul_add(0.114, g.mul_add(0.587, r * 0.299)),

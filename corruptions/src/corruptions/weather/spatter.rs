@@ -5,7 +5,7 @@
 //! distance to them, equalises it and embosses the result.
 
 use crate::entry::Entry;
-use crate::job::{Job, Scratch};
+use crate::job::{Job, Pool, Scratch};
 use crate::kernels::edges::{Gradients, SIDE, canny, chamfer};
 use crate::kernels::frame::Frame;
 use crate::kernels::gaussian::{Gaussian, Storage};
@@ -111,32 +111,15 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
             } else {
                 0.0
             };
-            let frame = Frame {
-                width: job.width,
-                height: job.height,
-            };
-            let [water, relief, spare, edges] = scratch.bytes.take([frame.area(); 4]);
-            for (y, row) in layer.chunks_exact(job.width).enumerate() {
-                for (out, &value) in water[frame.row(y)..].iter_mut().zip(row) {
-                    // A cast as in C: levels above 255 wrap around.
-                    let level = if value < threshold { 0.0 } else { value };
-                    *out = (level * 255.0) as i32 as u8;
+            for value in layer.iter_mut() {
+                if *value < threshold {
+                    *value = 0.0;
                 }
             }
-            let [x, y, magnitude] = scratch.shorts.take([frame.area(); 3]);
-            let [pending] = scratch.counts.take([frame.area()]);
-            let gradients = Gradients {
-                x,
-                y,
-                magnitude,
-                pending,
-            };
-            canny(frame, water, (50, 150), gradients, edges);
-            let [distance] = scratch.distances.take([frame.area()]);
-            chamfer(frame, edges, distance);
-            shade(frame, distance, relief, spare);
             keep.fill(1.0);
-            wet(frame, water, relief, strength as f32, tint);
+            // Without any liquid the reference divides 0 by 0 and returns black; this returns the
+            // image. It never occurred in thousands of draws.
+            soak(size, layer, strength as f32, &mut scratch.relief, tint);
         }
     }
     let values = out.iter_mut().zip(job.pixels).zip(keep.iter().zip(&*tint));
@@ -164,8 +147,50 @@ impl Plan {
     }
 }
 
-/// The tint of water: in proportion to liquid times relief, scaled to a largest value of 1.
-fn wet(frame: Frame, water: &[u8], relief: &[u8], strength: f32, tint: &mut [f32]) {
+/// Working memory of [`soak`].
+#[derive(Default)]
+pub(crate) struct Relief {
+    bytes: Pool<u8>,
+    shorts: Pool<i16>,
+    pending: Pool<u32>,
+    distances: Pool<f32>,
+}
+
+/// The tint of a layer of water, brighter along the lit side of its edges, for an image of `size` in
+/// `[0, 1]`; the wettest pixel gets `strength`. False, and no tint, if there is no water.
+pub(crate) fn soak(
+    (width, height): (usize, usize),
+    layer: &[f64],
+    strength: f32,
+    memory: &mut Relief,
+    tint: &mut [f32],
+) -> bool {
+    let frame = Frame { width, height };
+    let [water, relief, spare, edges] = memory.bytes.take([frame.area(); 4]);
+    for (y, row) in layer.chunks_exact(width).enumerate() {
+        for (out, &value) in water[frame.row(y)..].iter_mut().zip(row) {
+            // A cast as in C: levels above 255 wrap around.
+            *out = (value * 255.0) as i32 as u8;
+        }
+    }
+    let [x, y, magnitude] = memory.shorts.take([frame.area(); 3]);
+    let [pending] = memory.pending.take([frame.area()]);
+    let gradients = Gradients {
+        x,
+        y,
+        magnitude,
+        pending,
+    };
+    canny(frame, water, (50, 150), gradients, edges);
+    let [distance] = memory.distances.take([frame.area()]);
+    chamfer(frame, edges, distance);
+    shade(frame, distance, relief, spare);
+    wet(frame, water, relief, strength, tint)
+}
+
+/// The tint in proportion to liquid times relief, scaled to a largest value of `strength`; whether there
+/// is any.
+fn wet(frame: Frame, water: &[u8], relief: &[u8], strength: f32, tint: &mut [f32]) -> bool {
     let colour = WATER.map(|c| (f64::from(c) / 255.0) as f32);
     let rows = |y: usize| {
         let row = |plane| &<[u8]>::split_at(plane, frame.row(y)).1[..frame.width];
@@ -173,15 +198,14 @@ fn wet(frame: Frame, water: &[u8], relief: &[u8], strength: f32, tint: &mut [f32
         row(water).iter().zip(row(relief)).map(amount)
     };
     let largest = (0..frame.height).flat_map(rows).max().unwrap_or(0);
-    // Without any liquid the reference divides 0 by 0 and returns black; this returns the
-    // image. It never occurred in thousands of draws.
-    let largest = f32::from(largest.max(1));
+    let scale = f32::from(largest.max(1));
     for (y, line) in tint.chunks_exact_mut(3 * frame.width).enumerate() {
         for (tint, amount) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows(y)) {
-            let amount = f32::from(amount) / largest * strength;
+            let amount = f32::from(amount) / scale * strength;
             *tint = colour.map(|c| amount * c);
         }
     }
+    largest > 0
 }
 
 /// From the distance to an edge to the relief of the drops: smoothed, equalised, embossed

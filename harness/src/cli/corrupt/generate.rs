@@ -1,20 +1,21 @@
 //! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
 
-use super::{GeneratorOptions, byte_labels, dataset, names, test_images, while_writing};
+use super::{GeneratorOptions, byte_labels, dataset, input, names, test_images, while_writing};
 use crate::data::{Dataset, Tree};
 use crate::error::{Error, Result};
 use crate::files::open_folder;
 use crate::progress::Progress;
-use crate::request::Global;
 use crate::request::conditions::severities;
+use crate::request::{Global, PictureOptions};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
-    FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders,
+    FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders, generate_sequences,
 };
-use rlnet_corruptions::{Corruption, Family, Generator, Image, Severity};
+use rlnet_corruptions::{Corruption, Error as Refused, Family, Generator, Image, Sequence, Severity};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -23,15 +24,19 @@ pub struct Generate {
     /// cifar10, cifar100, shapes, tiny-imagenet or imagefolder:PATH
     #[arg(required = true)]
     dataset: Option<String>,
+    #[command(flatten)]
+    pictures: PictureOptions,
     /// Folder to write to
     #[arg(long, value_name = "DIR", required = true)]
     out: Option<PathBuf>,
-    /// benchmark (15), extra (4), all (these 19), c-bar (10), or names with commas
-    #[arg(long, default_value = "all")]
-    names: String,
-    /// Every corruption of one family: c (15), c-extra (4) or c-bar (the 10 of CIFAR-10-C-bar)
-    #[arg(long, conflicts_with = "names")]
-    family: Option<Family>,
+    /// benchmark (15), extra (4), all (these 19, the default), c-bar (10), or names with commas; with
+    /// --family p names of sequences
+    #[arg(long)]
+    names: Option<String>,
+    /// Every member of one family: c (15), c-extra (4), c-bar (the 10 of CIFAR-10-C-bar) or p (the 14
+    /// sequences of CIFAR-10-P)
+    #[arg(long)]
+    family: Option<Kin>,
     /// Severities, with commas or as a range. A .npy file always holds all five; a tree of image files
     /// may have any
     #[arg(long, default_value = "1-5")]
@@ -47,6 +52,27 @@ pub struct Generate {
     limit: Option<u32>,
     #[command(flatten)]
     options: GeneratorOptions,
+}
+
+/// A family of corruptions, or the sequences.
+#[derive(Debug, Clone, Copy)]
+enum Kin {
+    Corruptions(Family),
+    Sequences,
+}
+
+impl FromStr for Kin {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "p" => Ok(Self::Sequences),
+            _ => name
+                .parse()
+                .map(Self::Corruptions)
+                .map_err(|why: Refused| format!("{why}, p")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,6 +97,21 @@ struct Written {
     kind: &'static str,
     parts: Vec<Part>,
     json: Value,
+}
+
+impl Written {
+    fn files(written: &[rlnet_corruptions::archive::Written]) -> Self {
+        let parts = written.iter().map(|file| Part {
+            name: file.name.to_owned(),
+            is_new: file.made,
+            md5: file.md5.clone(),
+        });
+        Self {
+            kind: "files",
+            parts: parts.collect(),
+            json: serde_json::to_value(written).unwrap_or_default(),
+        }
+    }
 }
 
 /// A file, or a folder of one severity.
@@ -99,9 +140,15 @@ impl Generate {
                 "name a data set and --out, see rlnet corrupt --help".into(),
             ));
         };
-        let corruptions = match self.family {
-            Some(family) => family.corruptions().to_vec(),
-            None => names(&self.names)?,
+        let corruptions = match (self.family, &self.names) {
+            (Some(Kin::Sequences), _) => Vec::new(),
+            (Some(Kin::Corruptions(family)), None) => family.corruptions().to_vec(),
+            (Some(Kin::Corruptions(family)), Some(names)) => {
+                return Err(Error::Usage(format!(
+                    "--family {family} and --names {names}: name a family or its members, not both"
+                )));
+            }
+            (None, chosen) => names(chosen.as_deref().unwrap_or("all"))?,
         };
         let seed = global.seed.unwrap_or(0);
         let selection = Selection {
@@ -117,8 +164,12 @@ impl Generate {
             },
         };
         let generator = self.options.generator(None)?;
+        let name = &self.pictures.on(name)?;
         let data = test_images(name, global, self.limit)?;
         let written = match &data.tree {
+            _ if matches!(self.family, Some(Kin::Sequences)) => {
+                self.sequences(&generator, &data, source, out)?
+            }
             Some(tree) => self.tree(&generator, &data, tree, selection, out)?,
             None => self.arrays(&generator, &data, selection, source, out)?,
         };
@@ -143,13 +194,69 @@ impl Generate {
         }
         let found = written.parts.len() - new;
         outln!(
-            "{}: {new} {kind} made, {found} found finished, {} images a severity, {seconds:.1} s\n\
+            "{}: {new} {kind} made, {found} found finished, {} images{}, {seconds:.1} s\n\
              This is a generated set, not the official archive: state this where you use it.",
             out.display(),
             data.test.len(),
+            if corruptions.is_empty() { "" } else { " a severity" },
             kind = written.kind,
         );
         Ok(())
+    }
+
+    /// The layout of CIFAR-10-P.
+    fn sequences(
+        &self,
+        generator: &Generator,
+        data: &Dataset,
+        source: Source,
+        out: &Path,
+    ) -> Result<Written> {
+        let text = self.names.as_deref().unwrap_or("all");
+        let chosen: Vec<Sequence> = match text {
+            "all" => Sequence::published().to_vec(),
+            _ => {
+                let names = text.split(',').map(|name| name.trim().parse());
+                names
+                    .collect::<rlnet_corruptions::Result<_>>()
+                    .map_err(|why| input("--names", why))?
+            }
+        };
+        if self.severity != "1-5" || self.format.is_some() {
+            return Err(Error::Usage(
+                "--family p: a sequence has frames, not severities, and is a .npy file; leave --severity and \
+                 --format out"
+                    .into(),
+            ));
+        }
+        if (data.test.size, data.test.size) != (32, 32) {
+            return Err(Error::Usage(format!(
+                "--family p: the sequences of CIFAR-10-P are defined for images of 32 x 32 pixels, not of {0} x {0}",
+                data.test.size
+            )));
+        }
+        open_folder(out)?;
+        // Labels are not written; only their number matters.
+        let labels = vec![0; data.test.len()];
+        let mut bar: Option<(Progress, u64)> = None;
+        let written = generate_sequences(
+            generator,
+            &dataset(&data.test, &labels),
+            out,
+            &chosen,
+            source,
+            &mut |sequence, done, total| {
+                let (bar, before) =
+                    bar.get_or_insert_with(|| (Progress::new("corrupt", "sequences", total, 0), 0));
+                bar.advance(done - *before, || sequence);
+                *before = done;
+            },
+        )
+        .map_err(while_writing)?;
+        if let Some((bar, _)) = bar {
+            bar.finish();
+        }
+        Ok(Written::files(&written))
     }
 
     /// The layout of CIFAR-10-C.
@@ -198,16 +305,7 @@ impl Generate {
         if let Some(bar) = bar {
             bar.finish();
         }
-        let parts = written.iter().map(|file| Part {
-            name: file.name.to_owned(),
-            is_new: file.made,
-            md5: file.md5.clone(),
-        });
-        Ok(Written {
-            kind: "files",
-            parts: parts.collect(),
-            json: serde_json::to_value(&written).unwrap_or_default(),
-        })
+        Ok(Written::files(&written))
     }
 
     /// The layout of Tiny-ImageNet-C.
@@ -233,22 +331,21 @@ impl Generate {
             .filter_map(|&s| Severity::new(s).ok())
             .collect();
         let test = &data.test;
-        let pictures: Vec<Image> = (0..test.len())
-            .map(|at| Image::from_raw(test.size, test.size, test.image(at).to_vec()))
-            .collect::<rlnet_corruptions::Result<_>>()
-            .map_err(while_writing)?;
-        let images: Vec<FolderImage<'_>> = pictures
-            .iter()
-            .enumerate()
-            .map(|(at, image)| FolderImage {
+        // Pictures that are files are read for every corruption: the work is more than the reading.
+        let load = |at: usize| {
+            let pixels = test.image(at).map_err(|why| Refused::Decode(why.to_string()))?;
+            Image::from_raw(test.size, test.size, pixels.into_owned())
+        };
+        let images: Vec<FolderImage<'_>> = (0..test.len())
+            .map(|at| FolderImage {
                 class: &tree.folders[usize::from(test.labels[at])],
                 name: &tree.names[test.indices[at] as usize],
-                image,
                 index: u64::from(test.indices[at]),
             })
             .collect();
         let content = TreeContent {
             images: &images,
+            load: &load,
             corruptions: selection.corruptions,
             severities: &severities,
             seed: selection.seed,

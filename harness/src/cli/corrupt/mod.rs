@@ -19,6 +19,8 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet corrupt cifar10 --out CIFAR-10-C-Bar --family c-bar
 ///
+/// Example: rlnet corrupt cifar10 --out CIFAR-10-P --family p
+///
 /// Example: rlnet corrupt tiny-imagenet --out tiny-generated --names benchmark
 ///
 /// For cifar10, cifar100 and shapes it writes one NAME.npy for each corruption (uint8, 5N x 32 x 32 x
@@ -33,6 +35,10 @@ use std::path::PathBuf;
 ///
 /// CIFAR-10-C-bar (--family c-bar) has no official archive: everybody generates it. Its labels.npy
 /// holds 64-bit integers, as its script writes them.
+///
+/// CIFAR-10-P (--family p) is one NAME.npy for each sequence, N x frames x 32 x 32 x 3, without labels. Its
+/// script had no seed. With --rng numpy every file starts from --seed anew (gaussian_noise: PyTorch's
+/// generator). Stronger noise, which is not part of it, is gaussian_noise_2 and so on in --names.
 ///
 /// Tiny-ImageNet-C itself cannot be generated, for three reasons. Its files were stored as JPEG
 /// (quality 85, halved chroma) after the corruption, which is a second corruption that other decoders
@@ -102,6 +108,11 @@ impl GeneratorOptions {
 fn names(text: &str) -> Result<Vec<Corruption>> {
     let mut names = Vec::new();
     for name in corruptions(text)? {
+        if let Some(sequence) = rlnet_suites::corruption::sequence(&name) {
+            return Err(Error::Usage(format!(
+                "--names {text}: {sequence} is a sequence; write --family p --names {sequence}"
+            )));
+        }
         let corruption: Corruption = name.parse().map_err(|why| input("--names", why))?;
         if !names.contains(&corruption) {
             names.push(corruption);

@@ -5,14 +5,16 @@ use crate::error::{Error, Result};
 use crate::request::{Global, output_file};
 use crate::terminal::{outln, print_json};
 use clap::{ArgGroup, Args};
-use rlnet_corruptions::archive::{contact_sheet, write_png};
-use rlnet_corruptions::{Image, ParameterSet};
+use rlnet_corruptions::archive::{contact_sheet, sequence_sheet, write_png};
+use rlnet_corruptions::{Image, ParameterSet, Sequence};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Draw an image under many corruptions (columns) at all 5 severities (rows)
+/// Draw an image under many corruptions (columns) at all 5 severities (rows), or its sequences (rows)
 ///
 /// Example: rlnet corrupt preview --dataset shapes --index 3 --out sheet.png
+///
+/// Example: rlnet corrupt preview --dataset shapes --names p --out sequences.png
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("input").required(true)))]
 pub struct Preview {
@@ -25,7 +27,8 @@ pub struct Preview {
     /// The number of the test image, from 0
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
-    /// benchmark (15), extra (4), all (these 19), c-bar (10), or names with commas
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), p (eleven frames of each of the 14 sequences of
+    /// CIFAR-10-P), or names with commas
     #[arg(long, default_value = "all")]
     names: String,
     /// The PNG file to write
@@ -54,7 +57,11 @@ impl Preview {
             &self.image.iter().map(PathBuf::as_path).collect::<Vec<_>>(),
         )?;
         let generator = self.options.generator(self.parameters)?;
-        let corruptions = names(&self.names)?;
+        let sequences = (self.names == "p").then(Sequence::published);
+        let corruptions = match sequences {
+            Some(_) => Vec::new(),
+            None => names(&self.names)?,
+        };
         let image = match (&self.image, &self.dataset) {
             (Some(path), _) => {
                 let bytes = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
@@ -67,22 +74,26 @@ impl Preview {
                     let why = format!("--index {}: {name} has {} test images", self.index, test.len());
                     return Err(Error::Usage(why));
                 }
-                Image::from_raw(test.size, test.size, test.image(self.index).to_vec())
+                Image::from_raw(test.size, test.size, test.image(self.index)?.into_owned())
                     .map_err(|why| input(name, why))?
             }
         };
-        let sheet = contact_sheet(&generator, &image, &corruptions, global.seed.unwrap_or(0))
-            .map_err(|why| input("preview", why))?;
+        let seed = global.seed.unwrap_or(0);
+        let sheet = match sequences {
+            Some(sequences) => sequence_sheet(&generator, &image, sequences, seed),
+            None => contact_sheet(&generator, &image, &corruptions, seed),
+        };
+        let sheet = sheet.map_err(|why| input("preview", why))?;
         write_png(&sheet, &self.out).map_err(while_writing)?;
         let (width, height) = (sheet.width(), sheet.height());
         if global.json {
             print_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
         } else {
-            outln!(
-                "{}: {width} x {height} pixels, {} corruptions by 5 severities",
-                self.out.display(),
-                corruptions.len()
-            );
+            let shown = match sequences {
+                Some(sequences) => format!("{} sequences", sequences.len()),
+                None => format!("{} corruptions by 5 severities", corruptions.len()),
+            };
+            outln!("{}: {width} x {height} pixels, {shown}", self.out.display());
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ use crate::request::Global;
 use crate::terminal::{outln, print_json, print_line};
 use clap::Args;
 use rlnet_corruptions::archive::{
-    Difference, FileStatus, PUBLISHED_TARS, Published, Source, Status, compare_regenerated, made_by, md5_of,
-    verify_dir, verify_own,
+    Difference, FileStatus, PUBLISHED_TARS, Published, Source, Status, compare_regenerated, compare_sequence,
+    made_by, md5_of, verify_dir, verify_own,
 };
-use rlnet_corruptions::{Corruption, Generator};
+use rlnet_corruptions::{Generator, Options, Stack};
 use serde_json::{Value, json};
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 /// Compare a folder with the published checksums, file by file
@@ -27,14 +28,16 @@ use std::path::{Path, PathBuf};
 /// images, shapes) is compared with the checksums in its own provenance.json, because none are
 /// published. So is a CIFAR-10-C-bar that it wrote; for another one, it checks the labels, the form
 /// of the files, and circular_motion_blur, the only one of the ten without random numbers.
+/// Of CIFAR-10-P no checksum is published: its nine sequences without random numbers are made again, in
+/// both stacks, and the other five are checked in form.
 /// For Tiny-ImageNet-C only checksums of the packed archives are published: name the
 /// .tar file.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Folder of .npy files or of image files, or a published .tar file
     folder: PathBuf,
-    /// cifar10-c, cifar100-c or cifar10-c-bar (default: the one with the same labels.npy, else
-    /// cifar10-c)
+    /// cifar10-c, cifar100-c, cifar10-c-bar or cifar10-p (default: the one with the same labels.npy or
+    /// sequences, else cifar10-c)
     #[arg(long, value_name = "ARCHIVE")]
     against: Option<Published>,
 }
@@ -46,7 +49,10 @@ impl Verify {
             return self.packed(global);
         }
         let published = self.against.or_else(|| Published::of_folder(&self.folder));
-        let no_checksums = matches!(published, None | Some(Published::Cifar10CBar));
+        let no_checksums = matches!(
+            published,
+            None | Some(Published::Cifar10CBar | Published::Cifar10P)
+        );
         if self.against.is_none() && no_checksums && made_by(&self.folder).is_some() {
             return self.own(global);
         }
@@ -67,16 +73,10 @@ impl Verify {
 
         let compared =
             |file: &FileStatus| matches!(file.status, Status::Differs { .. } | Status::Unpublished { .. });
-        let regenerable = |file: &FileStatus| {
-            file.name
-                .parse()
-                .ok()
-                .filter(|corruption: &Corruption| corruption.is_deterministic())
-        };
+        let regenerable = |file: &FileStatus| published.can_be_made(file.name);
         let source = report
             .iter()
-            .filter(|file| compared(file))
-            .find_map(regenerable)
+            .find(|file| compared(file) && regenerable(file))
             .and_then(|_| {
                 test_images(published.dataset(), global, None)
                     .inspect_err(|why| announce(&format!("not compared with a regeneration: {why}")))
@@ -84,13 +84,17 @@ impl Verify {
             });
         let mut rows = Vec::new();
         for file in &report {
-            let difference = match (&source, regenerable(file)) {
-                (Some(test), Some(corruption)) if compared(file) => {
-                    Some(compare(&test.test, corruption, &self.folder)?)
+            let difference = match &source {
+                Some(test) if compared(file) && regenerable(file) => {
+                    Some(compare(&test.test, published, file.name, &self.folder)?)
                 }
                 _ => None,
             };
-            rows.push(describe(file, difference));
+            rows.push(describe(
+                file,
+                difference,
+                !regenerable(file) && file.name != "labels",
+            ));
         }
         let count = |status: &str| rows.iter().filter(|row| row["status"] == status).count();
         let (equal, differ, missing) = (count("equal"), count("differs"), count("missing"));
@@ -190,21 +194,41 @@ impl Verify {
     }
 }
 
-/// A corruption's file against a regeneration in the manner of the published files.
-fn compare(test: &Split, corruption: Corruption, folder: &Path) -> Result<Difference> {
+/// A file against a regeneration in the manner of the published files; of a sequence, against that of
+/// the stack that is nearer, with its name where the stacks differ.
+fn compare(
+    test: &Split,
+    published: Published,
+    name: &str,
+    folder: &Path,
+) -> Result<(Difference, Option<Stack>)> {
     let labels = byte_labels(test)?;
-    let path = folder.join(format!("{corruption}.npy"));
-    let (generator, source) = (Generator::default(), Source::Keyed { seed: 0 });
-    compare_regenerated(&generator, &dataset(test, &labels), corruption, source, path)
-        .map_err(|why| input("verify", why))
+    let path = folder.join(format!("{name}.npy"));
+    let (images, source) = (dataset(test, &labels), Source::Keyed { seed: 0 });
+    let failed = |why| input("verify", why);
+    if published != Published::Cifar10P {
+        let corruption = name.parse().map_err(failed)?;
+        let found = compare_regenerated(&Generator::default(), &images, corruption, source, path);
+        return Ok((found.map_err(failed)?, None));
+    }
+    let sequence = name.parse().map_err(failed)?;
+    let under = |stack| {
+        let generator = Generator::new(Options {
+            stack,
+            ..Options::default()
+        });
+        compare_sequence(&generator, &images, sequence, source, &path).map_err(failed)
+    };
+    let (release, modern) = (under(Stack::Release)?, under(Stack::Modern)?);
+    Ok(match release.differing.cmp(&modern.differing) {
+        Ordering::Less => (release, Some(Stack::Release)),
+        Ordering::Equal => (release, None),
+        Ordering::Greater => (modern, Some(Stack::Modern)),
+    })
 }
 
 /// A verdict as a row: name, status, MD5s, and a note for people.
-fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
-    let random = file
-        .name
-        .parse::<Corruption>()
-        .is_ok_and(|corruption| !corruption.is_deterministic());
+fn describe(file: &FileStatus, difference: Option<(Difference, Option<Stack>)>, random: bool) -> Value {
     let (status, md5, mut note) = match &file.status {
         Status::Equal => ("equal", file.expected, String::new()),
         Status::Missing => ("missing", None, String::new()),
@@ -216,7 +240,7 @@ fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
         Status::Unpublished { md5 } => {
             let status = match difference {
                 None => "unpublished",
-                Some(found) if found.differing == 0 => "equal",
+                Some((found, _)) if found.differing == 0 => "equal",
                 Some(_) => "differs",
             };
             (
@@ -227,9 +251,10 @@ fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
         }
         Status::Malformed { why } => ("differs", None, why.clone()),
     };
-    if let Some(difference) = difference {
+    if let Some((difference, stack)) = difference {
+        let stack = stack.map_or_else(String::new, |stack| format!(" in the {} stack", stack.name()));
         note += &format!(
-            "; {:.4} % of its bytes ({}) differ from a regeneration, by {} at most",
+            "; {:.4} % of its bytes ({}) differ from a regeneration{stack}, by {} at most",
             100.0 * difference.fraction(),
             difference.differing,
             difference.largest
@@ -243,6 +268,7 @@ fn describe(file: &FileStatus, difference: Option<Difference>) -> Value {
         "md5": md5,
         "published": file.expected,
         "note": note,
-        "differing_fraction": difference.map(|difference| difference.fraction()),
+        "differing_fraction": difference.map(|(difference, _)| difference.fraction()),
+        "stack": difference.and_then(|(_, stack)| stack).map(Stack::name),
     })
 }

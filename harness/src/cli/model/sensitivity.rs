@@ -50,7 +50,7 @@ pub fn sensitivity(
             network.spec().image_size
         )));
     }
-    let measured = sensitivities(&network, &data.validation);
+    let measured = sensitivities(&network, &data.validation)?;
     let units = network.layer_sizes();
     let keep = budget
         .map(|budget| allocate(&units, Some(budget), Allocation::Measured, Some(&measured)))

@@ -47,7 +47,7 @@ fn records_become_interleaved_images_in_file_order() {
     assert_eq!(data.test.labels, [5, 9]);
     assert_eq!(data.train.indices, (0..10).collect::<Vec<u32>>());
     // Pixel p of record i is (p + i, p + 50 + i, p + 100 + i).
-    assert_eq!(data.train.image(1)[7 * 3..8 * 3], [8, 58, 108]);
+    assert_eq!(data.train.slice(1, 1).unwrap().images[7 * 3..8 * 3], [8, 58, 108]);
     assert!(
         data.provenance.contains("NOT the official bytes"),
         "{}",

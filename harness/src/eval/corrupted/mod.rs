@@ -1,16 +1,18 @@
 //! Corrupted test images: made on the fly, or read from a folder in an official layout.
 
+mod frames;
 mod npy;
 mod tree;
 
 use crate::data::{Split, Tree};
 use crate::error::{Error, Result};
-use rlnet_corruptions::{Corruption, Generator, Severity};
+use rlnet_corruptions::{Corruption, Generator, Sequence, Severity};
 use rlnet_suites::CorruptedFiles;
-use rlnet_suites::corruption::C_BAR;
+use rlnet_suites::corruption::{C_BAR, sequence};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use frames::FrameArchive;
 pub use npy::NpyArchive;
 pub use tree::TreeArchive;
 
@@ -25,6 +27,8 @@ pub enum CorruptedImages {
     },
     /// Rows of `.npy` files, as CIFAR-10-C has them.
     Npy(NpyArchive),
+    /// Frames in `.npy` files, as CIFAR-10-P has them.
+    Frames(FrameArchive),
     /// Image files by corruption, severity and class, as Tiny-ImageNet-C has them.
     Tree(TreeArchive),
 }
@@ -54,6 +58,21 @@ impl CorruptedImages {
     /// # Errors
     /// When it does not, with the file, what is wrong, and what to do.
     pub fn open(folder: &Path, wanted: &Wanted<'_>) -> Result<(Self, Files)> {
+        let sequences = wanted.corruptions.iter().filter(|name| sequence(name).is_some());
+        match sequences.count() {
+            0 => {}
+            all if all == wanted.corruptions.len() => {
+                let (archive, files) = FrameArchive::open(folder, wanted)?;
+                return Ok((Self::Frames(archive), files));
+            }
+            _ => {
+                return Err(Error::Usage(
+                    "--corrupted-dir: a folder holds either corruptions or sequences (p/...); measure one kind \
+                     after the other"
+                        .into(),
+                ));
+            }
+        }
         let folder = locate(folder, wanted)?;
         if folder.join("labels.npy").is_file() || wanted.tree.is_none() {
             let (archive, files) = NpyArchive::open(&folder, wanted)?;
@@ -82,7 +101,7 @@ impl CorruptedImages {
         let level = Severity::new(severity).map_err(|why| failed(&why))?;
         match self {
             Self::Generated { generator, seed } => {
-                let mut split = test.slice(from, n);
+                let mut split = test.slice(from, n)?;
                 let source = split.images.clone();
                 let keys: Vec<u64> = split.indices.iter().map(|&index| u64::from(index)).collect();
                 generator
@@ -95,6 +114,40 @@ impl CorruptedImages {
             }
             Self::Npy(archive) => archive.batch(test, corruption, severity, from, n),
             Self::Tree(archive) => archive.batch(test.size, name, severity, from, n),
+            Self::Frames(_) => Err(failed(&"the folder holds sequences, not corruptions")),
+        }
+    }
+
+    /// A frame of the sequences of images `from..from + n` of those in use, with labels and positions.
+    ///
+    /// # Errors
+    /// When images of this size have no sequences, or a file cannot be read.
+    pub fn frames(
+        &self,
+        test: &Split,
+        sequence: Sequence,
+        frame: u8,
+        from: usize,
+        n: usize,
+    ) -> Result<Split> {
+        let failed = |why: &dyn std::fmt::Display| Error::Corrupted(format!("p/{sequence}: {why}"));
+        match self {
+            Self::Generated { generator, seed } => {
+                let mut split = test.slice(from, n)?;
+                let source = split.images.clone();
+                let keys: Vec<u64> = split.indices.iter().map(|&index| u64::from(index)).collect();
+                let frame = usize::from(frame);
+                generator
+                    .sequences(sequence)
+                    .seed(*seed)
+                    .indices(&keys)
+                    .frames(frame..frame + 1)
+                    .run(&source, (test.size, test.size), &mut split.images)
+                    .map_err(|why| failed(&why))?;
+                Ok(split)
+            }
+            Self::Frames(archive) => archive.batch(test, sequence, frame, from, n),
+            Self::Npy(_) | Self::Tree(_) => Err(failed(&"the folder holds corruptions, not sequences")),
         }
     }
 }

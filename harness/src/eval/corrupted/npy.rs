@@ -90,7 +90,7 @@ impl NpyArchive {
             _ => self.reader(corruption, test.size)?,
         };
         let reader = &mut open.insert((corruption, reader)).1;
-        let mut split = test.slice(from, n);
+        let mut split = test.slice(from, n)?;
         let first = usize::from(severity - 1) * self.block;
         let stride = split.image_bytes();
         // Positions in the test set are rows of the block; neighbours are read at once.

@@ -114,6 +114,7 @@ impl TreeArchive {
             })?;
         Ok(Split {
             size,
+            files: None,
             images,
             labels: entries.iter().map(|entry| entry.label).collect(),
             indices: entries.iter().map(|entry| entry.index).collect(),

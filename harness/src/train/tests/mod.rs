@@ -129,6 +129,7 @@ fn every_mode_trains_and_its_total_is_the_sum_of_its_parts() {
 fn a_batch_that_leaves_a_norm_one_value_a_channel_is_left_out() {
     let small = |n: usize| Split {
         size: 8,
+        files: None,
         images: (0..n * 192).map(|at| (at * 89 % 251) as u8).collect(),
         labels: (0..n).map(|at| (at % 10) as u16).collect(),
         indices: (0..n as u32).collect(),

@@ -42,7 +42,10 @@ fn network(spec: &TrainSpec, seed: u64) -> Network {
 }
 
 fn batch(spec: &TrainSpec) -> Batch {
-    epoch(images().0, views(spec, 1)).next().expect("a batch")
+    epoch(images().0, views(spec, 1))
+        .next()
+        .expect("a batch")
+        .expect("in memory")
 }
 
 /// `T^2 / N * sum p log(p / q)`, both softened by `T` (the paper's L_KL).

@@ -1,0 +1,147 @@
+//! tilt: a plane turned about its horizontal and its vertical axis, as OpenCV 4 warps it.
+
+use std::ops::Range;
+
+use super::entry::{Draws, Entry, each, from_middle};
+use crate::Result;
+use crate::job::{Job, Scratch};
+
+pub(super) static ENTRY: Entry = Entry::deterministic("tilt", 31, run);
+
+fn run(
+    job: &Job<'_>,
+    frames: Range<usize>,
+    _: &mut Draws<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<()> {
+    let n = job.width;
+    let plan = scratch.plan(job, || {
+        let frames = (0..ENTRY.frames).map(|frame| (0.75 * from_middle(frame, 15)).to_radians());
+        frames
+            .map(|angle| taps(n, &inverse(&matrix(n, angle))))
+            .collect::<Vec<_>>()
+    });
+    let pixels = job.pixels.as_chunks::<3>().0;
+    // Zero outside.
+    let at = |y: i16, x: i16| {
+        let inside = (0..n as i16).contains(&y) && (0..n as i16).contains(&x);
+        if inside {
+            pixels[y as usize * n + x as usize]
+        } else {
+            [0; 3]
+        }
+    };
+    for (frame, out) in each(frames, out) {
+        for (out, tap) in out.as_chunks_mut::<3>().0.iter_mut().zip(&plan[frame]) {
+            let [y, x] = tap.at;
+            let corners = [at(y, x), at(y, x + 1), at(y + 1, x), at(y + 1, x + 1)];
+            *out = std::array::from_fn(|c| {
+                let products = corners
+                    .iter()
+                    .zip(tap.weight)
+                    .map(|(pixel, weight)| i32::from(pixel[c]) * weight);
+                ((products.sum::<i32>() + (1 << 14)) >> 15) as u8
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where a pixel is read, and the weights of the four samples there, in units of 2^-15.
+struct Tap {
+    at: [i16; 2],
+    weight: [i32; 4],
+}
+
+type Matrix = [[f64; 3]; 3];
+
+/// The projection of the plane turned by `angle` about both axes, seen from as far away as its diagonal
+/// is long. The third row of the scripts' first matrix is not what it should be, so the plane is a little
+/// farther away and the frame in the middle shrinks.
+fn matrix(n: usize, angle: f64) -> Matrix {
+    let half = n as f64 / 2.0;
+    let away = ((n * n + n * n) as f64).sqrt();
+    let (sin, cos) = angle.sin_cos();
+    let plane = [
+        [1.0, 0.0, -half],
+        [0.0, 1.0, -half],
+        [0.0, 0.0, 1.0],
+        [0.0, 0.0, 1.0],
+    ];
+    let about_x = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, cos, -sin, 0.0],
+        [0.0, sin, cos, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let about_y = [
+        [cos, 0.0, -sin, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [sin, 0.0, cos, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let back = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, away],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let view = [
+        [away, 0.0, half, 0.0],
+        [0.0, away, half, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ];
+    product(
+        &view,
+        &product(&back, &product(&product(&about_x, &about_y), &plane)),
+    )
+}
+
+fn product<const R: usize, const K: usize, const C: usize>(
+    a: &[[f64; K]; R],
+    b: &[[f64; C]; K],
+) -> [[f64; C]; R] {
+    std::array::from_fn(|i| std::array::from_fn(|j| (0..K).map(|k| a[i][k] * b[k][j]).sum()))
+}
+
+/// By cofactors, times one over the determinant.
+fn inverse(m: &Matrix) -> Matrix {
+    let minor = |a: usize, b: usize, c: usize, d: usize| m[a][b] * m[c][d] - m[a][d] * m[c][b];
+    let determinant = m[0][0] * minor(1, 1, 2, 2) - m[0][1] * minor(1, 0, 2, 2) + m[0][2] * minor(1, 0, 2, 1);
+    let d = 1.0 / determinant;
+    [
+        [
+            minor(1, 1, 2, 2) * d,
+            -minor(0, 1, 2, 2) * d,
+            minor(0, 1, 1, 2) * d,
+        ],
+        [
+            -minor(1, 0, 2, 2) * d,
+            minor(0, 0, 2, 2) * d,
+            -minor(0, 0, 1, 2) * d,
+        ],
+        [
+            minor(1, 0, 2, 1) * d,
+            -minor(0, 0, 2, 1) * d,
+            minor(0, 0, 1, 1) * d,
+        ],
+    ]
+}
+
+/// Positions in units of 1/32 pixel, rounded half to even.
+fn taps(n: usize, m: &Matrix) -> Vec<Tap> {
+    let of = |at: usize| {
+        let (y, x) = ((at / n) as f64, (at % n) as f64);
+        let row = m.map(|[_, down, constant]| down * y + constant);
+        let depth = row[2] + m[2][0] * x;
+        let scale = if depth == 0.0 { 0.0 } else { 32.0 / depth };
+        let [x, y] = [0, 1].map(|k| ((row[k] + m[k][0] * x) * scale).round_ties_even() as i32);
+        let (across, down) = ([32 - (x & 31), x & 31], [32 - (y & 31), y & 31]);
+        Tap {
+            at: [(y >> 5) as i16, (x >> 5) as i16],
+            weight: std::array::from_fn(|k| 32 * down[k / 2] * across[k % 2]),
+        }
+    };
+    (0..n * n).map(of).collect()
+}
