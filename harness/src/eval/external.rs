@@ -105,6 +105,7 @@ impl ExternalImages {
         let clean = places.map(|places| request.test.select(&places)).ok_or_else(|| {
             refused("the cell has images that this data set has not; name the cell's with --dataset".into())
         })?;
+        let clean = clean.loaded()?;
         let (n, size) = (indices.len() as i64, clean.size as i64);
         if self.images.size() != [n, 3, size, size] {
             return Err(refused(format!(

@@ -157,6 +157,7 @@ fn estimate_statistics(input: &StageInput<'_>, state: &StageState) -> Result<()>
     let batches = ESTIMATED_FROM.div_ceil(spec.batch);
     let mut seen = 0.0;
     for batch in epoch(Arc::clone(&input.train), views(spec, step.epoch)).take(batches) {
+        let batch = batch?;
         if !fills_norms(spec, &network.layer_shapes(), batch.len()) {
             continue;
         }
