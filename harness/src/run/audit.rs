@@ -62,10 +62,12 @@ pub fn audit(
         ),
     ));
     checks.extend(shown.balls());
-    let whole = run
-        .plan
-        .images()
-        .map(|data| (data, Prepared::load_test(&data.dataset, data_dir, data.test)));
+    let whole = run.plan.images().map(|data| {
+        (
+            data,
+            Prepared::load_test(&data.dataset, data_dir, data.test, data.images.as_ref()),
+        )
+    });
     let (check, data) = match whole {
         Some((spec, Ok(data))) => (same_images(spec, &data, originals), Some(data)),
         Some((spec, Err(error))) => {

@@ -56,7 +56,7 @@ impl Request<'_> {
                 self.run.display()
             ))
         })?;
-        let loaded = Prepared::load_test(&data.dataset, data_dir, data.test)?;
+        let loaded = Prepared::load_test(&data.dataset, data_dir, data.test, data.images.as_ref())?;
         if loaded.checksum != data.checksum {
             return Err(Error::Usage(format!(
                 "{}: it was measured on other images of {} than are found now (--data-dir); a bundle shows some of them",

@@ -146,7 +146,7 @@ fn audited(bundle: &Bundle) -> Result<String, String> {
 /// What bundles must have in common to stand in one table.
 fn key(analysis: &Analysis) -> String {
     let data = analysis.runs.runs[0].plan.images();
-    let images = |data: &DataSpec| format!("{} {:?}", data.checksum, data.test);
+    let images = |data: &DataSpec| format!("{} {:?} {:?}", data.checksum, data.test, data.images);
     let attack = analysis.runs.headline.as_ref().map(ToString::to_string);
     format!(
         "{} {}",

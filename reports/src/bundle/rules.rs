@@ -42,7 +42,7 @@ pub(super) fn broken(division: &Division, bundle: &Bundle, run: &Run) -> Vec<Str
             .find(|named| named.name == data.dataset)
             .map(|named| named.test);
         let wanted = division.images.or(whole);
-        if data.test.or(whole) != wanted {
+        if data.images.is_some() || data.test.or(whole) != wanted {
             let number = |images: Option<u32>| images.map_or("all".to_owned(), |images| images.to_string());
             found.push(format!(
                 "{} test images, and the rule is {}",

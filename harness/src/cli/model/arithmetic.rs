@@ -26,7 +26,7 @@ pub(super) fn arithmetic(
         None => network.spec().norm.branches()[0],
     };
     let dataset = dataset.unwrap_or(&header.dataset);
-    let data = Prepared::load_test(dataset, &global.data_dir(), Some(limit))?;
+    let data = Prepared::load_test(dataset, &global.data_dir(), Some(limit), None)?;
     if data.size as u64 != network.spec().image_size {
         return Err(Error::Incompatible(format!(
             "{}: the model takes images of side {}, those of {dataset} have {}; name another --dataset",
