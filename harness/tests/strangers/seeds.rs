@@ -311,6 +311,7 @@ fn rows() -> Vec<Outcome> {
         norm: 8.0 / 255.0,
         forwards: 3,
         backwards: 1,
+        unstable: 0,
     };
     (0..20).map(row).collect()
 }
