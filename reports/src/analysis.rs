@@ -7,9 +7,13 @@ use crate::metrics::bootstrap::{self, Bootstrap};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
     AccuracyCount, BootstrapComparison, BranchPolicy, Columns, Comparison, Diagnosis, DiagnosisVerdict, Gap,
-    Measured, PredictionMatrix, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction, triple,
+    Measured, PredictionMatrix, Quantity, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction,
+    triple,
 };
+use crate::model::Model;
 use crate::runs::Runs;
+use rlnet_suites::Condition;
+use std::collections::BTreeMap;
 
 /// Everything a report says of some runs.
 #[derive(Debug, Clone)]
@@ -22,6 +26,8 @@ pub struct Analysis {
     pub tally: AccuracyCount,
     /// Every model's answers as plain columns, in the runs' order of models.
     pub matrices: Vec<PredictionMatrix>,
+    /// Those of models that answered a condition on other images than its column is about, without it.
+    narrowed: BTreeMap<String, PredictionMatrix>,
     /// Error rates per model and reading, for every definition of mCE.
     pub measured: Vec<Measured>,
     /// Every model against the baseline, by bootstrap.
@@ -67,6 +73,7 @@ impl Analysis {
         let measured = mce::measure(&runs, &matrices, &columns, &bootstrap);
         let diagnoses = diagnosis::diagnoses(&runs, &matrices);
         Ok(Self {
+            narrowed: narrowed(&runs, &matrices, &columns),
             names: AttackNames::of(&runs.attacks()),
             gaps: triple::gaps(&triples),
             sweeps: reduction::sweeps(&runs, &matrices, &triples),
@@ -90,6 +97,13 @@ impl Analysis {
         self.matrices.get(at)
     }
 
+    /// Every model with the answers that may stand beside the other models': under each condition on the
+    /// images that its column is about.
+    pub fn comparable(&self) -> impl Iterator<Item = (&Model, &PredictionMatrix)> {
+        let models = self.runs.models.iter().zip(&self.matrices);
+        models.map(|(model, matrix)| (model, self.narrowed.get(&model.name).unwrap_or(matrix)))
+    }
+
     /// Error rates of one reading of one model.
     pub fn errors(&self, model: &str, policy: BranchPolicy) -> Option<&Measured> {
         let policy = policy.on(&self.runs.model(model)?.branches);
@@ -103,7 +117,7 @@ impl Analysis {
     pub fn verdict(&self, model: &str, policy: BranchPolicy) -> Option<DiagnosisVerdict> {
         let known = self.runs.model(model)?;
         let own = self.matrix(model)?;
-        let headline = self.runs.headline.clone().map(rlnet_suites::Condition::Attack);
+        let headline = self.runs.headline.clone().map(Condition::Attack);
         let of = |diagnosis: &&Diagnosis| {
             diagnosis.model == model
                 && match policy.on(&known.branches) {
@@ -126,4 +140,22 @@ impl Analysis {
             .iter()
             .find(|triple| triple.model == model && triple.policy == policy)
     }
+}
+
+/// The answers of each model that has some on other images than those of their column, without these.
+fn narrowed(
+    runs: &Runs,
+    matrices: &[PredictionMatrix],
+    columns: &Columns,
+) -> BTreeMap<String, PredictionMatrix> {
+    let models = runs.models.iter().zip(matrices);
+    let narrow = models.filter_map(|(model, matrix)| {
+        let refused = |condition: &&Condition| {
+            let quantity = Quantity::Accuracy(Condition::clone(condition));
+            columns.admit(model, matrix, &quantity).is_err()
+        };
+        let refused: Vec<&Condition> = matrix.conditions().into_iter().filter(refused).collect();
+        (!refused.is_empty()).then(|| (model.name.clone(), matrix.without(&refused)))
+    });
+    narrow.collect()
 }

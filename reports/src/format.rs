@@ -115,6 +115,9 @@ fn attack_name(spec: &AttackSpec) -> String {
     if let Some(steps) = spec.steps() {
         name.push_str(&format!("-{steps}"));
     }
+    if let Some(reach) = spec.reach().filter(|_| spec.falls_short()) {
+        name.push_str(&format!(" (steps reach {})", spec.norm().size(reach)));
+    }
     if let Some(restarts) = spec.restarts().filter(|restarts| *restarts > 1) {
         name.push_str(&format!(" \u{d7} {restarts} starts"));
     }
@@ -192,6 +195,8 @@ mod tests {
         assert_eq!(name("square"), "Square, 8/255");
         assert_eq!(name("noise:norm=l2"), "noise L2, 0.5");
         assert_eq!(name("deepfool"), "DeepFool-50");
+        assert_eq!(name("pgd:alpha=0.01/255"), "PGD-20 (steps reach 0.2/255), 8/255");
+        assert_eq!(name("bim:steps=3"), "BIM-3 (steps reach 6/255), 8/255");
     }
 
     #[test]

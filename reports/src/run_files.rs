@@ -19,6 +19,7 @@ columns! { impl [C: Value] for Outcome<C>, "outcome rows", CURE;
     forwards: u32,
     backwards: u32,
     unstable: u32 = 0,
+    unusable: u32 = 0,
 }
 
 columns! { impl for CurvePoint, "training curves", CURE;
@@ -68,6 +69,7 @@ mod tests {
             forwards: 21,
             backwards: 20,
             unstable: 0,
+            unusable: 0,
         };
         let texts = ["clean", "fog/3", "pgd:steps=3"].iter();
         texts

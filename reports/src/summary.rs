@@ -5,7 +5,7 @@ use crate::format;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};
 use crate::metrics::flags::{AT_CHANCE, BELOW_CHANCE};
 use crate::metrics::reduction::{Knee, Sweep};
-use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Measure, Stronger};
+use crate::metrics::{Blind, BranchPolicy, DiagnosisVerdict, Estimate, Measure, Stronger};
 use crate::model::Model;
 use crate::runs::each_once;
 use crate::setup::headline;
@@ -54,8 +54,26 @@ pub fn notices(analysis: &Analysis) -> Vec<String> {
         notices.extend(overridden(model));
         let warnings = model.warnings.iter();
         notices.extend(warnings.map(|found| format!("The preflight of {} found {found}.", model.name)));
+        notices.extend(blind(analysis, model));
     }
     notices
+}
+
+/// The images on which attacks of the model had no gradient to follow: AdvA's first, else the most.
+fn blind(analysis: &Analysis, model: &Model) -> Option<String> {
+    let matrix = analysis.matrix(&model.name)?;
+    let attacks = analysis.runs.attacks();
+    let found = attacks.iter().filter_map(|attack| {
+        let blind = Blind::of(matrix, BranchPolicy::Worst, attack)?;
+        let rank = (
+            analysis.runs.headline.as_ref() == Some(attack),
+            blind.images.len(),
+        );
+        (!blind.images.is_empty()).then_some((rank, blind))
+    });
+    let (_, worst) = found.max_by_key(|(rank, _)| *rank)?;
+    let said = worst.said(&analysis.names);
+    Some(format!("Of {}, {said}.", model.name))
 }
 
 /// The summary: the verdict first, at most four sentences.

@@ -5,6 +5,7 @@ use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::gate::{GateVerdict, compare};
 use rlnet_reports::metrics::mce::{Base, Definition, Over};
 use rlnet_reports::metrics::{BranchPolicy, Estimate, Known, Quantity};
+use rlnet_reports::sections::{SECTIONS, Show};
 use rlnet_reports::{Analysis, Runs, tables};
 use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
@@ -50,6 +51,7 @@ fn rows(cell: &Cell, conditions: &[Condition], images: u32) -> Vec<Outcome> {
             forwards: 1,
             backwards: 0,
             unstable: 0,
+            unusable: 0,
         }
     };
     let conditions = conditions.iter();
@@ -204,6 +206,17 @@ fn a_mean_over_fewer_conditions_stands_in_no_column_of_a_report() {
     // mCE of every definition is refused with it.
     let errors = both.errors("b", BranchPolicy::Oracle).expect("measured");
     assert!(errors.profile.errors.iter().all(Option::is_none));
+    // No other table has the smaller set's number either.
+    for section in SECTIONS {
+        let Show::Table(table) = section.show else {
+            continue;
+        };
+        let text = table(&both).markdown();
+        let of_fgsm = text
+            .lines()
+            .filter(|line| line.contains("FGSM") && line.contains("| a "));
+        assert_eq!(of_fgsm.count(), 0, "{text}");
+    }
     let caption = tables::accuracy::main(&both).caption;
     assert!(
         caption.contains("NPA: the 15 corruptions of the benchmark at severities 1, 2 and 3;"),

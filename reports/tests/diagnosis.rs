@@ -80,6 +80,7 @@ fn measured(
                     forwards: 11,
                     backwards: 10,
                     unstable: 0,
+                    unusable: 0,
                 }
             }));
         }
@@ -355,6 +356,7 @@ fn guessing(right: u32, classes: u32) -> (Vec<&'static str>, String, String) {
             forwards: 1,
             backwards: 1,
             unstable: 0,
+            unusable: 0,
         });
         made.collect()
     };

@@ -57,6 +57,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
                     forwards: 1,
                     backwards: if attacked { 20 } else { 0 },
                     unstable: 0,
+                    unusable: 0,
                 };
                 plant(&mut row);
                 rows.push(row);

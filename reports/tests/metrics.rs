@@ -79,6 +79,7 @@ fn row(image: u32, branch: Branch, condition: &Condition, right: bool, norm: f32
         forwards: 1,
         backwards: 0,
         unstable: 0,
+        unusable: 0,
     }
 }
 

@@ -33,8 +33,19 @@ pub struct Outcome<C = Condition> {
     pub forwards: u32,
     /// Backward passes spent on this image under this condition; under a certificate the branches bounded.
     pub backwards: u32,
+    /// Of the backward passes those whose gradient was zero, not finite or lost to underflow. All of them: the attack had
+    /// nothing to follow (see [`Self::is_blind`]). None where it broke the image by itself all the same.
+    pub unusable: u32,
     /// Under a certificate the ReLUs whose sign the ball leaves open; else 0.
     pub unstable: u32,
+}
+
+impl<C> Outcome<C> {
+    /// Whether the attack that followed gradients never got one that it could follow, and did not break the
+    /// image: what is said of the image rests on the search without gradients that came after it, if any.
+    pub fn is_blind(&self) -> bool {
+        self.backwards > 0 && self.unusable >= self.backwards
+    }
 }
 
 /// What a certificate says of an image.

@@ -23,8 +23,9 @@ pub const CHANNEL_COUNTS_VERSION: u32 = 2;
 pub const EVALUATE_VERSION: u32 = 1;
 
 /// Version of the verdict under an attack: since 2 robust is what is right before and after, by the
-/// mean of as many passes as the attack averages; since 3 what is wrong before is not attacked.
-pub const VERDICT_VERSION: u32 = 3;
+/// mean of as many passes as the attack averages; since 3 what is wrong before is not attacked; since 4
+/// gradients are followed whatever their scale, counted where they cannot be, and done without there.
+pub const VERDICT_VERSION: u32 = 4;
 /// Version of the probe of gradients.
 pub const PROBE_VERSION: u32 = 1;
 /// Version of the comparison of activations.

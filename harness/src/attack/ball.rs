@@ -1,5 +1,6 @@
 //! Balls around images: lengths, projections, directions of steepest ascent.
 
+use super::scale;
 use rlnet_suites::attack::Norm;
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -119,12 +120,17 @@ impl Ball {
     }
 }
 
-/// The direction of unit length along which the loss grows fastest.
+/// The direction of unit length along which the loss grows fastest, whatever the gradient's scale; none
+/// where the gradient is zero or no number.
 pub fn ascent(gradient: &Tensor, norm: Norm) -> Tensor {
     match norm {
-        Norm::Linf => gradient.sign(),
-        Norm::L2 => gradient / (per_image(&length(gradient, Norm::L2)) + TINY),
+        Norm::Linf => scale::finite(gradient).sign(),
+        Norm::L2 => {
+            let gradient = scale::unit(gradient);
+            &gradient / (per_image(&length(&gradient, Norm::L2)) + TINY)
+        }
         Norm::L1 | Norm::L0 => {
+            let gradient = scale::finite(gradient);
             let flat = gradient.flatten(1, -1);
             let count = ((flat.size()[1] as f64 * L1_SHARE).ceil() as i64).max(1);
             let least = flat.abs().topk(count, 1, true, true).0.narrow(1, count - 1, 1);

@@ -51,7 +51,18 @@ fn cw(attack: &Cw, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result<()>
         let middle = (&low + &high) * 0.5;
         constant = middle.where_self(&high.isfinite(), &(&constant * 10.0));
     }
-    Ok(())
+    // Logits so small that no constant weighed enough: on, until one does.
+    let mut left = active.again();
+    loop {
+        let done = high.isfinite().logical_or(&constant.gt(LARGEST));
+        left.leave(&done, &mut [&mut high, &mut constant]);
+        if left.is_empty() {
+            return Ok(());
+        }
+        let found = minimise(&left, &constant, attack, nearest)?;
+        high = constant.where_self(&found, &high);
+        constant *= 10.0;
+    }
 }
 
 /// One run of Adam with constants `[M]` from the standing images: which of them were adversarial at some
@@ -76,7 +87,7 @@ fn minimise(
         })?;
         let _guard = no_grad_guard();
         let away = &points - &start;
-        let fooled = active.fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
+        let fooled = active.surely_fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
         let _ = nearest.offer(&active, &points, &fooled);
         active.scatter(&active.gather(&found).logical_or(&fooled), &found);
         let gradient = slope_in_space(&(slope.gradient + &away * 2.0), &w);

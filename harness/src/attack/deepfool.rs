@@ -5,6 +5,7 @@ use super::active::ActiveRows;
 use super::ball::{dual, length, per_image};
 use super::nearest::Nearest;
 use super::objective::true_class_last;
+use super::scale;
 use super::target::Target;
 use super::{Attack, Objective};
 use crate::error::Result;
@@ -13,13 +14,13 @@ use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::deepfool::DeepFool;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// Keeps a division by a gradient's length finite (Foolbox's constant).
-const TINY: f64 = 1e-8;
-
 /// Every step goes this much further (L2 length; the authors' code). Without it the path can
 /// end on the boundary itself, with steps that f32 rounds away, and never cross it. A Linf
 /// step is lengthened by the sign vector of the same L2 length.
 const NUDGE: f64 = 1e-4;
+
+/// No image is so far from another: such a boundary is no boundary.
+const FAR: f64 = 1e30;
 
 impl Attack for DeepFool {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -61,7 +62,7 @@ pub(super) fn path(attack: &DeepFool, rows: &Target<'_>, start: &Tensor) -> Resu
         let _guard = no_grad_guard();
         sum += step(&Tensor::stack(&losses, 1), &Tensor::stack(&gradients, 1), norm);
         points = (&start + &sum * reach).clamp(0.0, 1.0);
-        let fooled = active.fooled(&active.logits(&points)?);
+        let fooled = active.surely_fooled(&active.logits(&points)?);
         active.write(&points);
         active.leave(&fooled, &mut [&mut start, &mut sum, &mut points, &mut candidates]);
     }
@@ -84,16 +85,21 @@ fn ranked(target: &Target<'_>, points: &Tensor, candidates: usize) -> Result<Ten
 fn step(losses: &Tensor, gradients: &Tensor, norm: Norm) -> Tensor {
     let shape = gradients.size();
     let (n, k) = (shape[0], shape[1]);
-    let gradients = gradients.nan_to_num(0.0, 0.0, 0.0);
-    let sizes = length(&gradients.flatten(0, 1), dual(norm)).reshape([n, k]) + TINY;
-    let distances = losses.abs() / &sizes;
+    let gradients = scale::finite(gradients).flatten(0, 1);
+    let by = scale::of(&gradients);
+    let gradients = gradients / per_image(&by);
+    let sizes = length(&gradients, dual(norm)).reshape([n, k]);
+    let gradients = gradients.reshape(&shape);
+    // A boundary without a slope, or at no distance that is a number, is nowhere.
+    let distances = (losses.abs() / by.reshape([n, k]) / &sizes).nan_to_num(f64::INFINITY, None, None);
     let (distance, best) = distances.min_dim(1, true);
     let values = shape[2..].iter().product::<i64>() as f64;
-    let distance = match norm {
-        Norm::Linf => distance + NUDGE / values.sqrt(),
-        _ => distance + NUDGE,
+    let nudged = match norm {
+        Norm::Linf => &distance + NUDGE / values.sqrt(),
+        _ => &distance + NUDGE,
     };
-    let size = sizes.gather(1, &best, false);
+    let distance = nudged.where_self(&distance.lt(FAR), &distance.zeros_like());
+    let size = scale::nonzero(&sizes.gather(1, &best, false));
     let place = best.reshape([n, 1, 1, 1, 1]);
     let mut one = shape.clone();
     one[1] = 1;

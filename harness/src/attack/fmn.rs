@@ -5,6 +5,7 @@
 use super::active::ActiveRows;
 use super::ball::{Ball, dual, length, per_image};
 use super::nearest::Nearest;
+use super::scale;
 use super::target::{Slope, Target};
 use super::{Attack, Objective};
 use crate::error::Result;
@@ -19,9 +20,6 @@ const LAST_STEP: f64 = 0.01;
 
 /// Last share by which the radius changes (the authors' default).
 const LAST_GAMMA: f64 = 0.001;
-
-/// Keeps a division by a gradient's length finite.
-const TINY: f64 = 1e-12;
 
 impl Attack for Fmn {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -40,22 +38,23 @@ pub(super) fn search(active: &ActiveRows<'_>, settings: &Fmn, nearest: &mut Near
     for step in 0..=settings.steps {
         if step == settings.steps {
             // The last step's verdict: a forward pass is enough.
-            let fooled = active.fooled(&active.logits(&points)?);
+            let fooled = active.surely_fooled(&active.logits(&points)?);
             let _ = nearest.offer(active, &points, &fooled);
             break;
         }
         let slope = active.slope(&points, &objective)?;
         let _guard = no_grad_guard();
         let fooled = active.fooled(&slope.logits);
-        let distance = nearest.offer(active, &points, &fooled);
+        let sure = active.surely_fooled(&slope.logits);
+        let distance = nearest.offer(active, &points, &sure);
         let best = nearest.known(active);
         let cosine = (1.0 + (PI * step as f64 / settings.steps as f64).cos()) / 2.0;
         let gamma = LAST_GAMMA + (settings.gamma - LAST_GAMMA) * cosine;
         let alpha = settings.alpha * (LAST_STEP + (1.0 - LAST_STEP) * cosine);
         radius = adapted(&radius, &slope, &fooled, &distance, &best, gamma, settings.norm).minimum(&farthest);
         // Where a model gives no usable gradient the point stays, and the radius goes on.
-        let gradient = slope.gradient.nan_to_num(0.0, 0.0, 0.0);
-        let size = length(&gradient, Norm::L2).clamp_min(TINY);
+        let gradient = scale::unit(&slope.gradient);
+        let size = scale::nonzero(&length(&gradient, Norm::L2));
         let stepped = &points + gradient * per_image(&(alpha / size));
         points = Ball::each(images, &radius, settings.norm).project(&stepped);
     }
@@ -75,8 +74,10 @@ fn adapted(
     gamma: f64,
     norm: Norm,
 ) -> Tensor {
-    let steepness = length(&slope.gradient, dual(norm)).clamp_min(TINY);
-    let guessed = (distance + slope.loss.abs() / steepness).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
+    let gradient = scale::finite(&slope.gradient);
+    let by = scale::of(&gradient);
+    let away = slope.loss.abs() / &by / length(&(gradient / per_image(&by)), dual(norm));
+    let guessed = (distance + away).nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
     let grown = radius.where_self(&best.isfinite(), &guessed) * (1.0 + gamma);
     (radius * (1.0 - gamma)).minimum(best).where_self(fooled, &grown)
 }

@@ -2,6 +2,7 @@
 
 use super::ball::Ball;
 use super::pgd::Settings;
+use super::scale;
 use super::target::Target;
 use super::{Attack, Objective};
 use crate::error::Result;
@@ -21,12 +22,11 @@ impl Attack for Mifgsm {
         let mut accumulated = points.zeros_like();
         let ball = Ball::new(&target.images, settings.eps, settings.norm);
         for _ in 0..settings.steps {
-            let gradient = target.slope(&points, objective)?.gradient;
+            let gradient = scale::unit(&target.slope(&points, objective)?.gradient);
             let size = gradient
                 .abs()
-                .mean_dim([1_i64, 2, 3].as_slice(), true, Kind::Float)
-                .clamp_min(1e-30);
-            accumulated = accumulated * self.momentum + gradient / size;
+                .mean_dim([1_i64, 2, 3].as_slice(), true, Kind::Float);
+            accumulated = accumulated * self.momentum + gradient / scale::nonzero(&size);
             points = settings.step(&points, &accumulated, &ball);
         }
         Ok(points)

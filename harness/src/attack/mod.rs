@@ -31,6 +31,7 @@ mod pma;
 mod radius;
 #[cfg(test)]
 mod reference_models;
+pub mod scale;
 mod sigma_zero;
 mod square;
 mod stream;
@@ -50,7 +51,7 @@ use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::{self as suites, AttackEntry, Goal, Parameters};
 use std::sync::{Mutex, PoisonError};
-use tch::Tensor;
+use tch::{Tensor, no_grad_guard};
 
 /// Held while libtorch's one random stream is replayed: two runs at once would draw from it
 /// in turns.
@@ -75,7 +76,9 @@ pub fn run(spec: &AttackSpec, target: &Target<'_>, teacher: Option<&Tensor>) -> 
         .drawing(draws, spec.eot() as u32)
         .at_most(spec.most_passes());
     let Some(goals) = goals(spec.goal(), &target)? else {
-        return dispatch(spec, &target, teacher);
+        let points = dispatch(spec, &target, teacher)?;
+        // No image is made of what is no number, whatever the model's gradients were.
+        return Ok(points.where_self(&points.isfinite(), &target.images));
     };
     let target = target.towards(goals);
     let points = dispatch(spec, &target, teacher)?;
@@ -103,6 +106,37 @@ fn goals(goal: Goal, target: &Target<'_>) -> Result<Option<Tensor>> {
             Some(objective::true_class_last(&logits, &target.labels).argmax(1, false))
         }
     })
+}
+
+/// Attacks without gradients the images that an attack has left right because no gradient of theirs could
+/// be followed, inside the same ball: `points` `[N, 3, H, W]` are the attack's, and come back with what was
+/// found. What it cost is on the account as well. (Nothing is done for attacks that
+/// [`AttackSpec::without_gradients`] has no other for.)
+///
+/// # Errors
+/// When libtorch refuses an operation.
+pub fn search_blind(spec: &AttackSpec, target: &Target<'_>, points: Tensor) -> Result<Tensor> {
+    let Some(search) = spec.without_gradients() else {
+        return Ok(points);
+    };
+    if spec.goal() != Goal::Any {
+        return Ok(points);
+    }
+    let rows = target.blind();
+    if rows.numel() == 0 {
+        return Ok(points);
+    }
+    let _guard = no_grad_guard();
+    let blind = target.drawing(target.draws, spec.eot() as u32).take(&rows);
+    let fooled =
+        |target: &Target<'_>, points: &Tensor| Ok::<_, Error>(target.fooled(&target.logits(points)?));
+    let broken = fooled(&blind, &points.index_select(0, &rows))?;
+    blind.take(&broken.nonzero().squeeze_dim(1)).broke_itself();
+    let rows = rows.index_select(0, &broken.logical_not().nonzero().squeeze_dim(1));
+    let left = target.take(&rows);
+    let found = run(&search, &left, None)?;
+    let broken = left.fooled(&left.logits(&found)?).nonzero().squeeze_dim(1);
+    Ok(points.index_copy(0, &rows.index_select(0, &broken), &found.index_select(0, &broken)))
 }
 
 /// An attack's computation, on its typed parameters.

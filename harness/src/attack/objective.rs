@@ -124,6 +124,21 @@ impl Objective {
         }
     }
 
+    /// The loss of each image, `[N]`, where f32 rounds the true class's probability to one and cross entropy
+    /// to zero as well: there `log(1 + e^x)` is `e^x` to the last bit, with `x` the logarithm of what the
+    /// other classes' exponentials are to the true one's. (Its slope would lack the true class's part.)
+    pub fn exact(&self, logits: &Tensor) -> Tensor {
+        let loss = self.per_image(logits);
+        match self {
+            Self::CrossEntropy(labels) => {
+                let others = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+                let odds = others.logsumexp([1_i64].as_slice(), false) - class(logits, labels);
+                odds.exp().where_self(&loss.eq(0.0), &loss)
+            }
+            _ => loss,
+        }
+    }
+
     /// The loss of each image, `[N]`.
     pub fn per_image(&self, logits: &Tensor) -> Tensor {
         match self {

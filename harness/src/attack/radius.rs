@@ -95,7 +95,7 @@ pub(super) fn narrow(
         let radii = middle.maximum(&(&high * SHORTER)).where_self(&found, &middle);
         let guides = active.gather(&nearest.points);
         let points = within(&active, &radii, &guides, round)?;
-        let fooled = active.verdict(&points)?;
+        let fooled = active.surely_fooled(&active.logits(&points)?);
         let _ = nearest.offer(&active, &points, &fooled);
         low = low.where_self(&fooled, &radii);
     }

@@ -4,6 +4,7 @@
 use super::allowance::Granted;
 use super::gradient::gradient;
 use super::objective::margin;
+use super::scale;
 use super::stream::TorchStream;
 use super::{Classifier, Objective, Tape};
 use crate::error::{Error, Result};
@@ -23,6 +24,11 @@ const LANE: i64 = 8;
 /// WideResNet, MobileNet and transformers have.
 const LEAST: i64 = 16;
 
+/// What the rounding of a network's layers may change of a difference of two logits, as a share of the
+/// largest logit: sixteen roundings (own choice; of networks of the verification competition logits were
+/// seen to move by 3e-7 of their size).
+const ROUNDING: f64 = 1.0 / (1 << 20) as f64;
+
 /// Passes spent on each image, and what broke it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PassCount {
@@ -30,6 +36,8 @@ pub struct PassCount {
     pub forwards: Vec<u32>,
     /// Backward passes.
     pub backwards: Vec<u32>,
+    /// Of these, passes whose gradient could not be followed: zero, not finite, or lost to underflow.
+    pub unusable: Vec<u32>,
     /// For an attack made of several: the one that broke the image, `clean` when the image was
     /// wrong from the start. Nothing for an image that held, and for other attacks.
     pub broken_by: Vec<Option<&'static str>>,
@@ -41,9 +49,48 @@ impl PassCount {
         Self {
             forwards: vec![0; n],
             backwards: vec![0; n],
+            unusable: vec![0; n],
             broken_by: vec![None; n],
         }
     }
+
+    /// What was spent on the images at some places.
+    #[must_use]
+    pub fn select(&self, places: &[usize]) -> Self {
+        let of = |all: &[u32]| places.iter().map(|&place| all[place]).collect();
+        Self {
+            forwards: of(&self.forwards),
+            backwards: of(&self.backwards),
+            unusable: of(&self.unusable),
+            broken_by: places.iter().map(|&place| self.broken_by[place]).collect(),
+        }
+    }
+
+    /// Puts what was spent on some images at their places.
+    pub fn put(&mut self, places: &[usize], spent: &Self) {
+        for (row, &place) in places.iter().enumerate() {
+            self.forwards[place] = spent.forwards[row];
+            self.backwards[place] = spent.backwards[row];
+            self.unusable[place] = spent.unusable[row];
+            self.broken_by[place] = spent.broken_by[row];
+        }
+    }
+
+    /// Adds what was spent on the images that come after these.
+    pub fn append(&mut self, after: Self) {
+        self.forwards.extend(after.forwards);
+        self.backwards.extend(after.backwards);
+        self.unusable.extend(after.unusable);
+        self.broken_by.extend(after.broken_by);
+    }
+}
+
+/// The account of a target and of all that are taken of it.
+#[derive(Debug)]
+struct Account {
+    count: PassCount,
+    /// [`PassCount::unusable`] as it grows on the model's device, `[N]`: a step need not wait for it.
+    unusable: Tensor,
 }
 
 /// Where a run's random draws come from.
@@ -86,9 +133,10 @@ pub struct Target<'a> {
     goals: Option<Tensor>,
     /// Passes that an image may cost.
     most: Option<usize>,
-    /// Each image's place in the account.
+    /// Each image's place in the account, here and (`[N]` int64) on the model's device.
     rows: Vec<usize>,
-    spent: Rc<RefCell<PassCount>>,
+    places: Tensor,
+    spent: Rc<RefCell<Account>>,
     /// The number of classes, once it was seen.
     classes: Rc<Cell<Option<i64>>>,
 }
@@ -105,6 +153,7 @@ impl<'a> Target<'a> {
         seed: u64,
     ) -> Self {
         let n = indices.len();
+        let places = Tensor::arange(n as i64, (Kind::Int64, images.device()));
         Self {
             model,
             branches: vec![branch],
@@ -116,7 +165,11 @@ impl<'a> Target<'a> {
             goals: None,
             most: None,
             rows: (0..n).collect(),
-            spent: Rc::new(RefCell::new(PassCount::none(n))),
+            spent: Rc::new(RefCell::new(Account {
+                count: PassCount::none(n),
+                unusable: places.zeros_like(),
+            })),
+            places,
             classes: Rc::default(),
         }
     }
@@ -144,6 +197,7 @@ impl<'a> Target<'a> {
             goals: self.goals.as_ref().map(Tensor::shallow_clone),
             most: self.most,
             rows: self.rows.clone(),
+            places: self.places.shallow_clone(),
             spent: Rc::clone(&self.spent),
             classes: Rc::clone(&self.classes),
         }
@@ -212,6 +266,7 @@ impl<'a> Target<'a> {
             goals: self.goals.as_ref().map(|goals| goals.index_select(0, rows)),
             most: self.most,
             rows: kept,
+            places: self.places.index_select(0, rows),
             spent: Rc::clone(&self.spent),
             classes: Rc::clone(&self.classes),
         }
@@ -316,7 +371,10 @@ impl<'a> Target<'a> {
     /// # Errors
     /// When libtorch refuses an operation.
     pub fn slope(&self, points: &Tensor, objective: &Objective) -> Result<Slope> {
-        self.slope_of(points, |logits| objective.per_image(logits))
+        match self.draws {
+            Draws::Keyed(_) => self.slope_of(points, |logits| objective.exact(logits)),
+            Draws::Stream(_) => self.slope_of(points, |logits| objective.per_image(logits)),
+        }
     }
 
     /// As [`Target::slope`], for any loss of the logits, one value an image.
@@ -342,11 +400,40 @@ impl<'a> Target<'a> {
         }
         let slope =
             total.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))?;
+        self.account(&scale::is_usable(&slope.gradient), self.passes());
         Ok(Slope {
             loss: seen.or_zero(slope.loss),
             logits: seen.logits(slope.logits, &self.labels),
             gradient: followed.or_zero(slope.gradient),
         })
+    }
+
+    /// Writes down backward passes whose gradients (`usable` `[N]` bool) could not be followed.
+    fn account(&self, usable: &Tensor, passes: u32) {
+        let _guard = no_grad_guard();
+        let lost = usable.logical_not().to_kind(Kind::Int64) * i64::from(passes);
+        let _ = self
+            .spent
+            .borrow_mut()
+            .unusable
+            .index_add_(0, &self.places, &lost);
+    }
+
+    /// The rows `[M]` int64 of the images on which every backward pass was of no use.
+    pub(super) fn blind(&self) -> Tensor {
+        let spent = self.spent();
+        let rows = self.rows.iter().zip(0_i64..);
+        let blind = rows
+            .filter(|(row, _)| spent.backwards[**row] > 0 && spent.unusable[**row] >= spent.backwards[**row]);
+        let blind: Vec<i64> = blind.map(|(_, place)| place).collect();
+        Tensor::from_slice(&blind)
+            .to_kind(Kind::Int64)
+            .to_device(self.images.device())
+    }
+
+    /// Takes back that the gradients of these images were of no use: the attack broke them all the same.
+    pub(super) fn broke_itself(&self) {
+        let _ = self.spent.borrow_mut().unusable.index_fill_(0, &self.places, 0);
     }
 
     /// The mean over the passes through one branch.
@@ -439,6 +526,7 @@ impl<'a> Target<'a> {
                 };
             }
         }
+        let mut usable: Option<Tensor> = None;
         for (place, sum) in sums.iter().enumerate() {
             let loss = sum / f64::from(self.eot);
             let total = loss.sum(Kind::Float);
@@ -447,9 +535,16 @@ impl<'a> Target<'a> {
             let gradient = if followed.nothing() {
                 self.images.zeros_like()
             } else {
-                followed.or_zero(tape.gradient(&total, again)?)
+                let gradient = tape.gradient(&total, again)?;
+                let own = scale::is_usable(&gradient);
+                usable = Some(usable.map_or_else(|| own.shallow_clone(), |any| any.logical_or(&own)));
+                followed.or_zero(gradient)
             };
             visit(seen.or_zero(loss.detach()), gradient);
+        }
+        // One of the gradients is enough to follow.
+        if let Some(usable) = &usable {
+            self.account(usable, self.passes() * sums.len() as u32);
         }
         Ok(())
     }
@@ -468,9 +563,27 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Which images (`[N]` bool) these logits get wrong by more than their rounding: the verdict on the nearest
+    /// point of a minimum-norm attack, which lies where two logits are equal, and must hold in exact
+    /// arithmetic too. A NaN counts as wrong.
+    pub fn surely_fooled(&self, logits: &Tensor) -> Tensor {
+        let size = logits
+            .nan_to_num(0.0, 0.0, 0.0)
+            .abs()
+            .amax([1_i64].as_slice(), false);
+        let in_doubt = margin(logits, &self.labels).le_tensor(&(size * ROUNDING));
+        self.fooled(logits).logical_and(&in_doubt.logical_not())
+    }
+
     /// Passes spent so far, per image of the first target of this account.
     pub fn spent(&self) -> PassCount {
-        self.spent.borrow().clone()
+        let spent = self.spent.borrow();
+        let mut count = spent.count.clone();
+        let mut unusable = vec![0_i64; count.unusable.len()];
+        let known = spent.unusable.to_device(tch::Device::Cpu);
+        known.copy_data(&mut unusable, count.unusable.len());
+        count.unusable = unusable.into_iter().map(|passes| passes as u32).collect();
+        count
     }
 
     /// Writes down which part of an attack broke some of the images (`which` `[N]` bool).
@@ -478,7 +591,7 @@ impl<'a> Target<'a> {
         let mut spent = self.spent.borrow_mut();
         for (&row, broken) in self.rows.iter().zip(flags(which)) {
             if broken {
-                spent.broken_by[row] = Some(by);
+                spent.count.broken_by[row] = Some(by);
             }
         }
     }
@@ -487,7 +600,7 @@ impl<'a> Target<'a> {
     /// who may follow the backward ones.
     fn charge(&self, forwards: u32, backwards: u32) -> [Granted; 2] {
         let mut account = self.spent.borrow_mut();
-        let spent = &mut *account;
+        let spent = &mut account.count;
         let mut granted = [vec![true; self.len()], vec![true; self.len()]];
         for (place, &row) in self.rows.iter().enumerate() {
             let mut left = self.most.unwrap_or(usize::MAX);

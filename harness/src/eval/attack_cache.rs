@@ -2,6 +2,7 @@
 //! follows a network through some branches makes the same image whoever is shown it.
 
 use super::saved::Saved;
+use crate::attack::PassCount;
 use rlnet_suites::{Branch, CellId};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -21,8 +22,7 @@ struct Set {
     images: Tensor,
     /// Rows by positions in the test set.
     rows: HashMap<u32, usize>,
-    forwards: Vec<u32>,
-    backwards: Vec<u32>,
+    spent: PassCount,
     used: Cell<bool>,
 }
 
@@ -33,10 +33,8 @@ pub struct Known {
     pub places: Vec<usize>,
     /// `[M, 3, H, W]`, one a place.
     pub images: Tensor,
-    /// Forward passes of making each.
-    pub forwards: Vec<u32>,
-    /// Backward passes.
-    pub backwards: Vec<u32>,
+    /// What making them cost.
+    pub spent: PassCount,
 }
 
 impl AttackCache {
@@ -53,7 +51,7 @@ impl AttackCache {
             };
             let (mut rows, mut taken) = (HashMap::new(), Vec::new());
             for (row, index) in saved.indices().iter().enumerate() {
-                let attacked = set.forwards.get(row).is_some_and(|&forwards| forwards > 0);
+                let attacked = set.spent.forwards.get(row).is_some_and(|&forwards| forwards > 0);
                 if attacked && !there(index) {
                     rows.insert(*index, taken.len());
                     taken.push(row);
@@ -64,12 +62,10 @@ impl AttackCache {
             }
             let places: Vec<i64> = taken.iter().map(|&row| row as i64).collect();
             let places = Tensor::from_slice(&places).to_kind(Kind::Int64);
-            let of = |all: &[u32]| taken.iter().map(|&row| all[row]).collect();
             self.sets.push(Set {
                 cell: cell.clone(),
                 images: set.images.index_select(0, &places),
-                forwards: of(&set.forwards),
-                backwards: of(&set.backwards),
+                spent: set.spent.select(&taken),
                 used: Cell::new(false),
                 rows,
                 followed,
@@ -92,11 +88,14 @@ impl AttackCache {
             set.images.narrow(0, *row as i64, 1)
         };
         let images: Vec<Tensor> = known.iter().map(image).collect();
+        let mut spent = PassCount::default();
+        for (_, set, row) in &known {
+            spent.append(set.spent.select(&[*row]));
+        }
         Some(Known {
+            spent,
             places: known.iter().map(|(place, ..)| *place).collect(),
             images: Tensor::cat(&images, 0).to_device(device),
-            forwards: known.iter().map(|(_, set, row)| set.forwards[*row]).collect(),
-            backwards: known.iter().map(|(_, set, row)| set.backwards[*row]).collect(),
         })
     }
 

@@ -48,11 +48,7 @@ impl AdversarialBatch {
     fn put(&mut self, places: &[usize], images: &Tensor, spent: &attack::PassCount) {
         let rows = numbers(places, self.images.device());
         self.images = self.images.index_copy(0, &rows, images);
-        for (row, &place) in places.iter().enumerate() {
-            self.spent.forwards[place] = spent.forwards[row];
-            self.spent.backwards[place] = spent.backwards[row];
-            self.spent.broken_by[place] = spent.broken_by[row];
-        }
+        self.spent.put(places, spent);
     }
 }
 
@@ -215,13 +211,7 @@ impl Batch {
         let images = seen
             .images
             .index_select(0, &numbers(places, self.images.device()));
-        let of = |all: &[u32]| places.iter().map(|&place| all[place]).collect();
-        let spent = attack::PassCount {
-            forwards: of(&seen.spent.forwards),
-            backwards: of(&seen.spent.backwards),
-            broken_by: places.iter().map(|&place| seen.spent.broken_by[place]).collect(),
-        };
-        some.put(places, &images, &spent);
+        some.put(places, &images, &seen.spent.select(places));
         some
     }
 
@@ -256,6 +246,7 @@ impl Batch {
             }
         }
         let made = attack::run(spec, &target, teacher.as_ref())?;
+        let made = attack::search_blind(spec, &target, made)?;
         seen.put(places, &made, &target.spent());
         Ok(seen)
     }
@@ -274,12 +265,7 @@ impl Batch {
             return places.to_vec();
         };
         let there: Vec<usize> = known.places.iter().map(|&place| places[place]).collect();
-        let spent = attack::PassCount {
-            broken_by: vec![None; there.len()],
-            forwards: known.forwards,
-            backwards: known.backwards,
-        };
-        seen.put(&there, &known.images, &spent);
+        seen.put(&there, &known.images, &known.spent);
         let missing = places.iter().filter(|place| !there.contains(place));
         missing.copied().collect()
     }
@@ -338,6 +324,7 @@ impl Batch {
                 forwards: forwards[place],
                 backwards: seen.spent.backwards[place],
                 unstable: seen.proofs.get(&place).map_or(0, |proof| proof.unstable),
+                unusable: seen.spent.unusable[place],
             });
         }
         Ok(rows)
@@ -373,6 +360,7 @@ mod tests {
             spent: attack::PassCount {
                 forwards: vec![7; 4],
                 backwards: vec![5; 4],
+                unusable: vec![3; 4],
                 broken_by: vec![None; 4],
             },
             proofs: BTreeMap::new(),
@@ -381,6 +369,7 @@ mod tests {
         assert_eq!(floats(&some.images.select(1, 0)), [1.0, 0.0, 0.0, 1.0]);
         assert_eq!(some.spent.forwards, [7, 0, 0, 7]);
         assert_eq!(some.spent.backwards, [5, 0, 0, 5]);
+        assert_eq!(some.spent.unusable, [3, 0, 0, 3]);
         assert_eq!(some.spent.broken_by, [None, Some("clean"), Some("clean"), None]);
         assert_eq!(floats(&batch.images.sum(Kind::Float)), [0.0]);
     }

@@ -36,9 +36,11 @@ pub enum Finding {
     ZeroGradient,
     /// More or fewer logits than the data has classes.
     Classes,
+    /// The last bits of an image's logits depend on its place in a batch, or on the batch's size.
+    BatchBits,
 }
 
-const ALL: [Finding; 8] = [
+const ALL: [Finding; 9] = [
     Finding::Softmax,
     Finding::InputRange,
     Finding::BatchDependent,
@@ -47,6 +49,7 @@ const ALL: [Finding; 8] = [
     Finding::NanGradient,
     Finding::ZeroGradient,
     Finding::Classes,
+    Finding::BatchBits,
 ];
 
 /// Images of a batch that most checks look at.
@@ -67,6 +70,7 @@ impl Finding {
             Self::NanGradient => "nan-gradient",
             Self::ZeroGradient => "zero-gradient",
             Self::Classes => "classes",
+            Self::BatchBits => "batch-bits",
         }
     }
 
@@ -92,6 +96,9 @@ impl Finding {
                 "the gradient is zero for most images: inputs outside [0,1], saturation or a quantised layer hide it"
             }
             Self::Classes => "it does not give one logit a class of this data set",
+            Self::BatchBits => {
+                "the last bits of an image's logits depend on its place in a batch, so rows may differ in their last bits between --batch, --shard and --limit (a last layer whose width is no multiple of 4 does that)"
+            }
         }
     }
 }
@@ -272,7 +279,7 @@ impl Examinee<'_> {
                 }
                 findings.extend(input_range::examine(self)?);
             }
-            findings.extend(self.unstable(images, &logits)?.map(Found::new));
+            findings.extend(self.unstable(images, &logits)?);
         }
         if self.model.has_gradients() {
             findings.extend(self.gradient(images, labels)?.map(Found::new));
@@ -281,9 +288,9 @@ impl Examinee<'_> {
     }
 
     /// Whether the logits of the same images change by themselves, or with the other images of a batch.
-    fn unstable(&self, images: &Tensor, logits: &Tensor) -> Result<Option<Finding>> {
+    fn unstable(&self, images: &Tensor, logits: &Tensor) -> Result<Option<Found>> {
         if logits::differ(logits, &self.model.logits(images, self.branch)?) {
-            return Ok(Some(Finding::Randomised));
+            return Ok(Some(Found::new(Finding::Randomised)));
         }
         // Each image between others, as far from it as images can be: statistics over the batch, over
         // groups of it or over its first images are all different ones.
@@ -291,7 +298,15 @@ impl Examinee<'_> {
         let mixed = Tensor::stack(&[&others, images], 1).flatten(0, 1);
         let among_others = self.model.logits(&mixed, self.branch)?;
         let own = among_others.reshape([-1, 2, logits.size()[1]]).select(1, 1);
-        Ok(logits::differ(logits, &own).then_some(Finding::BatchDependent))
+        if logits::differ(logits, &own) {
+            return Ok(Some(Found::new(Finding::BatchDependent)));
+        }
+        // Only on a CPU the same bits are promised for any batch.
+        let bits = logits.device() == Device::Cpu && !logits::are_equal(logits, &own);
+        Ok(bits.then(|| Found {
+            weight: Weight::Warns,
+            ..Found::new(Finding::BatchBits)
+        }))
     }
 
     /// What is wrong with the gradient of the loss with respect to the images.

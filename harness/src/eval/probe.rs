@@ -84,7 +84,7 @@ fn add(
     let labels = Tensor::from_slice(&labels).to_device(device);
     let objective = Objective::CrossEntropy(labels.shallow_clone());
     let target = Target::new(networks.model(), branch, &images, &labels, &part.indices, seed);
-    let slope = target.slope(&images, &objective)?;
+    let slope = target.slope_of(&images, |logits| objective.per_image(logits))?;
     for largest in floats(
         &slope
             .gradient

@@ -27,14 +27,17 @@ struct Header {
     forwards: BTreeMap<Branch, Vec<u32>>,
     #[serde(default)]
     backwards: BTreeMap<Branch, Vec<u32>>,
+    /// Of the backward passes those whose gradient could not be followed.
+    #[serde(default)]
+    unusable: BTreeMap<Branch, Vec<u32>>,
 }
 
 /// The images made against one branch, and what they cost.
 #[derive(Debug, Default)]
 struct BranchImages {
     pieces: Vec<Tensor>,
-    forwards: Vec<u32>,
-    backwards: Vec<u32>,
+    /// Without what broke each; empty in files that do not say.
+    spent: PassCount,
 }
 
 /// Adversarial images of one attack, by the branch that was attacked.
@@ -53,10 +56,8 @@ pub struct Images {
     pub branch: Branch,
     /// `[N, 3, H, W]`.
     pub images: Tensor,
-    /// Forward passes of making each.
-    pub forwards: Vec<u32>,
-    /// Backward passes.
-    pub backwards: Vec<u32>,
+    /// What making each cost; empty where the file does not say.
+    pub spent: PassCount,
 }
 
 impl Saved {
@@ -73,8 +74,7 @@ impl Saved {
         self.condition.get_or_insert_with(|| condition.clone());
         let made = self.made.entry(branch).or_default();
         made.pieces.push(images.detach().to_device(Device::Cpu));
-        made.forwards.extend(&spent.forwards);
-        made.backwards.extend(&spent.backwards);
+        made.spent.append(spent.clone());
         // The first branch to bring a batch brings its labels too.
         if self.indices.last() != indices.last() {
             self.indices.extend(indices);
@@ -90,8 +90,7 @@ impl Saved {
         for (branch, after) in after.made {
             let made = self.made.entry(branch).or_default();
             made.pieces.extend(after.pieces);
-            made.forwards.extend(after.forwards);
-            made.backwards.extend(after.backwards);
+            made.spent.append(after.spent);
         }
         self.indices.extend(after.indices);
         self.labels.extend(after.labels);
@@ -101,13 +100,15 @@ impl Saved {
     #[must_use]
     pub fn part(self, first: usize, count: usize) -> Self {
         let within = first..first + count;
-        let passes = |all: Vec<u32>| all.get(within.clone()).map(<[u32]>::to_vec).unwrap_or_default();
+        let places: Vec<usize> = within.clone().collect();
         let made = self.made.into_iter().map(|(branch, made)| {
             let images = Tensor::cat(&made.pieces, 0);
             let part = BranchImages {
                 pieces: vec![images.narrow(0, first as i64, count as i64)],
-                forwards: passes(made.forwards),
-                backwards: passes(made.backwards),
+                spent: match made.spent.forwards.len() < within.end {
+                    true => PassCount::default(),
+                    false => made.spent.select(&places),
+                },
             };
             (branch, part)
         });
@@ -158,13 +159,15 @@ impl Saved {
             labels: self.labels,
             forwards: BTreeMap::new(),
             backwards: BTreeMap::new(),
+            unusable: BTreeMap::new(),
         };
         // One branch after the other: all images lie in memory twice at most.
         for (branch, made) in self.made {
             let all = Tensor::cat(&made.pieces, 0);
             header.shape = all.size();
-            header.forwards.insert(branch, made.forwards);
-            header.backwards.insert(branch, made.backwards);
+            header.forwards.insert(branch, made.spent.forwards);
+            header.backwards.insert(branch, made.spent.backwards);
+            header.unusable.insert(branch, made.spent.unusable);
             drop(made.pieces);
             tensors.put(branch.name(), &all);
         }
@@ -188,10 +191,20 @@ impl Saved {
         }
         let mut made = BTreeMap::new();
         for branch in &header.branches {
+            let forwards = header.forwards.remove(branch).unwrap_or_default();
+            let mut spent = PassCount::none(forwards.len());
+            spent.forwards = forwards;
+            let counts = [
+                (&mut spent.backwards, &mut header.backwards),
+                (&mut spent.unusable, &mut header.unusable),
+            ];
+            for (own, known) in counts {
+                let known = known.remove(branch).filter(|known| known.len() == own.len());
+                *own = known.unwrap_or_else(|| std::mem::take(own));
+            }
             let branches_own = BranchImages {
                 pieces: vec![tensors.get(branch.name(), &header.shape)?],
-                forwards: header.forwards.remove(branch).unwrap_or_default(),
-                backwards: header.backwards.remove(branch).unwrap_or_default(),
+                spent,
             };
             made.insert(*branch, branches_own);
         }
@@ -213,8 +226,7 @@ impl Saved {
         self.made.iter().map(|(branch, made)| Images {
             branch: *branch,
             images: Tensor::cat(&made.pieces, 0),
-            forwards: made.forwards.clone(),
-            backwards: made.backwards.clone(),
+            spent: made.spent.clone(),
         })
     }
 

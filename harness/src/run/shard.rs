@@ -395,6 +395,7 @@ mod tests {
             forwards: 21,
             backwards: 20,
             unstable: 0,
+            unusable: 0,
         };
         ShardResult {
             outcomes: branches

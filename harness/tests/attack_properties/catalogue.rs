@@ -8,7 +8,7 @@ use rlnet_suites::{AttackSpec, Branch};
 use tch::{Device, Kind, Tensor};
 
 /// Each attack in each of its norms, with few steps.
-fn attacks() -> Vec<AttackSpec> {
+pub fn attacks() -> Vec<AttackSpec> {
     let mut all = Vec::new();
     // AutoAttack's parts are here; whole it has no small setting.
     for entry in CATALOGUE

@@ -2,5 +2,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod catalogue;
+mod gradients;
 mod minimum_norm;
 mod toys;

@@ -1,7 +1,7 @@
 //! Truth from elsewhere: instances of the verification competition. What is proven no attack breaks; what
 //! was broken AutoAttack breaks.
 
-use crate::reference::{json, oracle};
+use crate::reference::{self, json, oracle};
 use rlnet::attack::{Classifier, Target, TorchScript, ball, run};
 use rlnet_suites::attack::{CATALOGUE, Norm};
 use rlnet_suites::{AttackSpec, Branch};
@@ -202,4 +202,56 @@ fn autoattack_breaks_what_was_broken() {
         let _ = group.model.branches();
     }
     assert!(broken >= 16, "{broken}");
+}
+
+const IMAGES: usize = 28;
+
+/// On image 25 the nearest points of `fmn` and `radius` were right by 1.9e-7 in float64, and wrong by 1.2e-7 in
+/// f32: no adversarials at all.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn nearest_points_are_adversarial_in_float64_and_no_nearer_than_proven() {
+    let file = oracle("verification/cifar_base_kw.pt");
+    let model = TorchScript::load(&file, Device::Cpu).expect("a model");
+    let mut exact = CModule::load(&file).expect("a model");
+    exact.f_set_eval().expect("eval mode");
+    exact.to(Device::Cpu, Kind::Double, false);
+    let (images, labels) = reference::cifar10_test(IMAGES);
+    let labels = Tensor::from_slice(&labels);
+    // 25 is among those in doubt, and a few more.
+    let chosen = Tensor::from_slice(&[25_i64, 1, 3, 8, 27]);
+    let (images, labels) = (images.index_select(0, &chosen), labels.index_select(0, &chosen));
+    let indices = [25, 1, 3, 8, 27];
+    let proven = json("verification/cifar_base_kw_crown_radius.json");
+    for text in [
+        "fmn",
+        "deepfool:norm=linf",
+        "radius:steps=20,brackets=3",
+        "fmn:norm=l2",
+        "cw:steps=60,search=3,c=1",
+    ] {
+        let spec: AttackSpec = text.parse().expect(text);
+        let target = Target::new(&model, Branch::Single, &images, &labels, &indices, 0);
+        let made = run(&spec, &target, None).expect(text);
+        let _guard = no_grad_guard();
+        let logits = exact.forward_ts(&[made.to_kind(Kind::Double)]).expect("logits");
+        let own = logits.gather(1, &labels.unsqueeze(1), false).squeeze_dim(1);
+        let others = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+        let margins = own - others.amax([1_i64].as_slice(), false);
+        let away = ball::length(&(&made - &images), spec.norm());
+        for (row, image) in indices.iter().enumerate() {
+            let (margin, away) = (
+                margins.double_value(&[row as i64]),
+                away.double_value(&[row as i64]),
+            );
+            assert!(
+                away == 0.0 || margin < 0.0,
+                "{text}, image {image}: {margin:e} at {away}"
+            );
+            let radius = proven[image.to_string()].as_f64();
+            if let Some(radius) = radius.filter(|_| away > 0.0 && spec.norm().name() == "linf") {
+                assert!(away > radius, "{text}, image {image}: {away} inside {radius}");
+            }
+        }
+    }
 }

@@ -312,6 +312,7 @@ fn rows() -> Vec<Outcome> {
         forwards: 3,
         backwards: 1,
         unstable: 0,
+        unusable: 0,
     };
     (0..20).map(row).collect()
 }

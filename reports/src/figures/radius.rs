@@ -11,9 +11,9 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use crate::glossary::{INTERVAL, WORST};
-use crate::metrics::{BranchPolicy, smallest_perturbation};
+use crate::metrics::{BranchPolicy, PredictionMatrix, smallest_perturbation};
 use crate::sections::{Place, Section, Show};
-use rlnet_suites::attack::Norm;
+use rlnet_suites::attack::{Norm, is_same_radius};
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 /// Families of attacks that are drawn, a panel each (own choice: about three screens).
@@ -108,7 +108,7 @@ fn panel(family: Family) -> ChartPanel {
     let points = family.lines.iter().flat_map(|line| &line.points);
     let mut radii: Vec<f64> = points.map(|point| point.x).collect();
     radii.sort_by(f64::total_cmp);
-    radii.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+    radii.dedup_by(|a, b| is_same_radius(*a, *b));
     let largest = radii.last().copied().unwrap_or(1.0);
     let label = |radius: f64| {
         if radius == 0.0 {
@@ -147,8 +147,9 @@ fn readers<'a>(
 /// One panel a norm: what survives every attack of it, monotone by construction.
 fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
+    let matrices: Vec<&PredictionMatrix> = analysis.comparable().map(|(_, matrix)| matrix).collect();
     for (model, at, policy) in readers(analysis, chosen) {
-        for curve in smallest_perturbation::curves(&analysis.matrices[at], policy) {
+        for curve in smallest_perturbation::curves(matrices[at], policy) {
             let scale = scale(curve.norm);
             let points = curve
                 .points

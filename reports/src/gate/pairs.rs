@@ -7,6 +7,7 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::measured_on::said;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
+use rlnet_suites::attack::is_same_radius;
 use rlnet_suites::corruption::{BENCHMARK, EXTRA};
 use rlnet_suites::gate::{GateMetric, Rule};
 use rlnet_suites::{AttackSpec, Condition, Gate};
@@ -320,7 +321,7 @@ pub(super) fn attacks(model: &Model) -> Vec<AttackSpec> {
 /// Whether an attack took another's place: the same by name, norm and radius.
 fn stands_for(new: &AttackSpec, old: &AttackSpec) -> bool {
     let same_size = match (new.eps(), old.eps()) {
-        (Some(new), Some(old)) => (new - old).abs() < 1e-9,
+        (Some(new), Some(old)) => is_same_radius(new, old),
         (new, old) => new == old,
     };
     new.name() == old.name() && new.norm() == old.norm() && same_size

@@ -5,7 +5,7 @@
 use crate::metrics::accuracy_count::ByImage;
 use crate::metrics::bits::Answers;
 use crate::metrics::paired_tests::sign_test;
-use rlnet_suites::attack::{Access, BranchChoice, Norm, Surrogate};
+use rlnet_suites::attack::{Access, BranchChoice, Norm, Surrogate, is_same_radius};
 use rlnet_suites::{AttackSpec, Branch, Condition};
 
 /// A pair of conditions with its test.
@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
 
     fn same_ball(&self, other: &Self) -> bool {
         let bounded = self.radius.zip(other.radius);
-        let same = bounded.is_some_and(|(a, b)| (a - b).abs() < 1e-9);
+        let same = bounded.is_some_and(|(a, b)| is_same_radius(a, b));
         same && self.norm == other.norm && self.spec.base() == other.spec.base()
     }
 
@@ -91,7 +91,8 @@ impl<'a> Facts<'a> {
         if !self.no_less_effort(other) || self.spec.is_minimum_norm() || self.kind != other.kind {
             return None;
         }
-        if self.eps > other.eps.map(|eps| eps + 1e-9) {
+        let (own, others) = (self.eps.unwrap_or(0.0), other.eps.unwrap_or(0.0));
+        if own > others && !is_same_radius(own, others) {
             Some("radius-weakens")
         } else if !other.no_less_effort(self) && self.same_ball(other) {
             Some("effort-weakens")

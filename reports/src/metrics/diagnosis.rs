@@ -10,6 +10,7 @@ use crate::format::{self, AttackNames};
 use crate::metrics::accuracy_count::{ByImage, by_image};
 use crate::metrics::attack_pairs::{Tested, pairs};
 use crate::metrics::bits::Answers;
+use crate::metrics::blind::Blind;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::stronger_attack::Stronger;
@@ -23,7 +24,8 @@ use serde::Serialize;
 /// together (Bonferroni). Two-sided, so that with the sign of the difference it is 1 %.
 pub const BEYOND_CHANCE: f64 = 0.02;
 
-/// The share of clean images whose gradient may be exactly zero (own choice: one in a hundred).
+/// The share of images whose gradient may be exactly zero when clean, or never of use to an attack (own
+/// choice: one in a hundred).
 pub const ZERO_GRADIENTS: f64 = 0.01;
 
 /// How far the loss may end below its highest step, as a share of its rise (own choice): PGD's
@@ -35,8 +37,9 @@ pub const SLACK: f64 = 0.1;
 /// AutoAttack).
 pub const BEATEN: f64 = 0.05;
 
-/// The preflight's code for a model with other classes than the data.
-const CLASSES: &str = "classes";
+/// The preflight's codes that say nothing about gradients: other classes than the data's, and last bits
+/// that depend on the batch.
+const BESIDE: [&str; 2] = ["classes", "batch-bits"];
 
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -184,7 +187,7 @@ const PAIRED: [(&str, &str); 7] = [
 
 /// Items without which there is no verdict. Transfers need networks that not every model has,
 /// and the DLR loss needs three classes.
-const NEEDED: [&str; 10] = [
+const NEEDED: [&str; 11] = [
     "headline-beaten",
     "attack-helps",
     "radius-weakens",
@@ -193,6 +196,7 @@ const NEEDED: [&str; 10] = [
     "black-box-wins",
     "noise-wins",
     "unbounded-survives",
+    "gradients-unusable",
     "gradients-vanish",
     "loss-falls",
 ];
@@ -242,6 +246,7 @@ pub fn diagnoses(runs: &Runs, matrices: &[PredictionMatrix]) -> Vec<Diagnosis> {
                 paired(code, asks, &own, limit, policy).in_norm(norm, &own)
             }));
             items.push(unbounded(model, answers));
+            items.push(followed(matrix, policy, &names));
             items.extend(probed(model, *branch));
             Diagnosis {
                 model: model.name.clone(),
@@ -305,12 +310,12 @@ fn paired(
     }
 }
 
-/// What the preflight found of the model and its surrogates, refused or not. Other classes than the
-/// data's say nothing about gradients.
+/// What the preflight found of the model and its surrogates, refused or not, but for what says nothing
+/// about gradients.
 fn examined(model: &Model) -> Item {
-    let allowed = model.allowed.iter();
-    let allowed = allowed.filter(|finding| finding.rsplit(": ").next() != Some(CLASSES));
-    let found: Vec<&str> = allowed.chain(&model.warnings).map(String::as_str).collect();
+    let beside = |finding: &&String| finding.split(": ").any(|part| BESIDE.contains(&part));
+    let found = model.allowed.iter().chain(&model.warnings);
+    let found: Vec<&str> = found.filter(|found| !beside(found)).map(String::as_str).collect();
     let (state, figure) = match found.as_slice() {
         [] if model.measured.is_empty() => (ItemStatus::NotRun, "not evaluated yet".to_owned()),
         [] => (ItemStatus::Pass, "it found nothing".to_owned()),
@@ -391,6 +396,31 @@ fn unbounded(model: &Model, answers: &ByImage) -> Item {
     Item {
         code: "unbounded-survives",
         asks: "Does an attack that may make any image leave no more than guessing?",
+        state,
+        figure,
+        names: FigureNames::Nothing,
+    }
+}
+
+/// Whether attacks had gradients to follow, on all images: the worst of them.
+fn followed(matrix: &PredictionMatrix, policy: BranchPolicy, names: &AttackNames) -> Item {
+    let conditions = matrix.conditions().into_iter();
+    let all = conditions.filter_map(|condition| match condition {
+        Condition::Attack(spec) if spec.needs_gradients() => Blind::of(matrix, policy, spec),
+        _ => None,
+    });
+    let worst = all.max_by(|a, b| a.share().total_cmp(&b.share()));
+    let (state, figure) = match worst {
+        None => (ItemStatus::NotRun, "no attack asked for gradients".to_owned()),
+        Some(blind) if blind.images.is_empty() => {
+            (ItemStatus::Pass, "on every image of every attack".to_owned())
+        }
+        Some(blind) if blind.share() <= ZERO_GRADIENTS => (ItemStatus::Told, blind.said(names)),
+        Some(blind) => (ItemStatus::Fail, blind.said(names)),
+    };
+    Item {
+        code: "gradients-unusable",
+        asks: "Had the attacks gradients that they could follow?",
         state,
         figure,
         names: FigureNames::Nothing,

@@ -10,6 +10,7 @@ use crate::metrics::diagnosis::{Diagnosis, FigureNames, ItemStatus};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
+use rlnet_suites::attack::is_inside;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
 
@@ -113,15 +114,19 @@ fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
 
 /// A perturbation larger than the attack's radius.
 fn outside_the_ball(model: &Model, matrix: &PredictionMatrix, attack: &AttackSpec) -> Option<Flag> {
-    // One part in 10^5 for single-precision pixels.
-    let eps = (attack.radius()? + 1e-5) as f32;
+    let radius = attack.radius()?;
     let condition = Condition::Attack(attack.clone());
     let fixed = model.branches.iter().map(|branch| BranchPolicy::Fixed(*branch));
     let predictions = fixed
         .filter_map(|policy| matrix.predictions(policy, &condition))
         .flatten();
     let outside: usize = predictions
-        .map(|seen| seen.norm.iter().filter(|norm| **norm > eps).count())
+        .map(|seen| {
+            seen.norm
+                .iter()
+                .filter(|norm| !is_inside(f64::from(**norm), radius))
+                .count()
+        })
         .sum();
     (outside > 0).then(|| Flag {
         code: "outside-the-ball",

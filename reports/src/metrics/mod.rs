@@ -6,6 +6,7 @@ pub mod accuracy_count;
 pub mod anchors;
 pub mod attack_pairs;
 pub mod bits;
+pub mod blind;
 pub mod bootstrap;
 pub mod bootstrap_comparison;
 pub mod bracket;
@@ -36,6 +37,7 @@ pub mod triple;
 pub mod unions;
 
 pub use accuracy_count::AccuracyCount;
+pub use blind::Blind;
 pub use bootstrap_comparison::BootstrapComparison;
 pub use branch_policy::BranchPolicy;
 pub use compare::{Comparison, Measure};

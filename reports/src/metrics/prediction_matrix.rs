@@ -31,6 +31,9 @@ pub struct ConditionPredictions {
     pub loss: Vec<f32>,
     /// Under a certificate the ReLUs whose sign the ball leaves open.
     pub unstable: Vec<u32>,
+    /// Whether an attack that asked for the image's gradients never had one to follow; absent where no
+    /// gradient was asked for.
+    pub blind: Vec<Option<bool>>,
     /// Forward passes spent on all images.
     pub forwards: u64,
     /// Backward passes spent on all images.
@@ -115,6 +118,15 @@ impl PredictionMatrix {
         matrix
     }
 
+    /// The same without the answers under some conditions.
+    #[must_use]
+    pub fn without(&self, conditions: &[&Condition]) -> Self {
+        let mut rest = self.clone();
+        rest.predictions
+            .retain(|(condition, _), _| !conditions.contains(&condition));
+        rest
+    }
+
     /// The branch that was trained for a condition.
     pub fn own(&self, condition: &Condition) -> Option<Branch> {
         self.own.get(condition).copied()
@@ -184,6 +196,7 @@ impl ConditionPredictions {
         self.margin[place] = row.margin;
         self.loss[place] = row.loss;
         self.unstable[place] = row.unstable;
+        self.blind[place] = (row.backwards > 0).then(|| row.is_blind());
         self.forwards += u64::from(row.forwards);
         self.backwards += u64::from(row.backwards);
     }
@@ -199,6 +212,7 @@ impl ConditionPredictions {
             norm: vec![0.0; images],
             margin: vec![f32::NAN; images],
             loss: vec![f32::NAN; images],
+            blind: vec![None; images],
             backwards: 0,
         }
     }

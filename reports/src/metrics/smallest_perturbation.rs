@@ -10,17 +10,14 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::quantile::quantile;
-use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::radius::RADIUS;
+use rlnet_suites::attack::{Norm, is_inside, is_same_radius};
 use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeMap;
 
-/// Single-precision pixels may leave a ball by this much, and by this share of a radius beyond 1.
-const ROUNDING: f64 = 1e-6;
-
 /// Whether a perturbation is longer than a radius.
 pub(super) fn beyond(size: f64, radius: f64) -> bool {
-    size > radius + ROUNDING * radius.max(1.0)
+    !is_inside(size, radius)
 }
 
 /// Per image, the smallest breaking perturbation found: 0 when the clean image is wrong,
@@ -97,7 +94,7 @@ pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
         }
         radii.push(0.0);
         radii.sort_by(f64::total_cmp);
-        radii.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+        radii.dedup_by(|a, b| is_same_radius(*a, *b));
         Some(Curve {
             norm: attacks[0].norm(),
             attacks,

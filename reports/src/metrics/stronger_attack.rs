@@ -7,11 +7,9 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Estimate;
 use crate::metrics::paired_tests::sign_test;
 use crate::metrics::prediction_matrix::{PredictionMatrix, Right, both_right};
+use rlnet_suites::attack::is_inside;
 use rlnet_suites::{AttackSpec, Condition};
 use serde::Serialize;
-
-/// Single-precision pixels may leave a ball by this much.
-const ROUNDING: f64 = 1e-6;
 
 /// The attack that leaves fewest images right, where that is not the headline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +40,7 @@ impl Stronger {
                 continue;
             };
             let allowed =
-                attack.is_minimum_norm() || attack.radius().is_some_and(|size| size <= eps + ROUNDING);
+                attack.is_minimum_norm() || attack.radius().is_some_and(|size| is_inside(size, eps));
             let same_ball = attack.norm() == headline.norm() && attack.base() == headline.base();
             if attack == headline || !allowed || !same_ball {
                 continue;
@@ -77,7 +75,7 @@ impl Stronger {
             left: Estimate::of_images(left, n),
             headline: Estimate::of_images(right, n),
             on_some: n < seen,
-            smaller_radius: attack.radius().is_some_and(|size| size < eps - ROUNDING),
+            smaller_radius: attack.radius().is_some_and(|size| !is_inside(eps, size)),
             p: sign_test(only_own, only_other),
         }
     }
@@ -120,7 +118,7 @@ fn left_at(matrix: &PredictionMatrix, policy: BranchPolicy, attack: &AttackSpec,
     let bounded = !attack.is_minimum_norm();
     let each = matrix.predictions(policy, &Condition::Attack(attack.clone()))?;
     let each = each.into_iter().map(|seen| -> Right {
-        let outside = |norm: f32| !bounded && f64::from(norm) > eps + ROUNDING;
+        let outside = |norm: f32| !bounded && !is_inside(f64::from(norm), eps);
         let own = seen.right.iter().zip(&seen.norm);
         own.map(|(right, norm)| right.map(|right| right || outside(*norm)))
             .collect()

@@ -6,7 +6,7 @@ use super::{Cell, Column, Kind, Table, Whole};
 use crate::analysis::Analysis;
 use crate::glossary;
 use crate::metrics::joint::random_branch;
-use crate::metrics::{BranchPolicy, Estimate};
+use crate::metrics::{Blind, BranchPolicy, Estimate};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::attack::BranchChoice;
 use rlnet_suites::{AttackSpec, Condition};
@@ -140,6 +140,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
         Column::share("right_8bit", "Correct after rounding"),
         Column::new("forwards", "Forward passes an image", "", Kind::Number(1)),
         Column::new("backwards", "Backward passes an image", "", Kind::Number(1)),
+        Column::integer("unusable", "Images without a usable gradient"),
     ];
     let attacks = analysis.runs.attacks();
     let fixed = views(analysis).filter(|view| matches!(view.policy, BranchPolicy::Fixed(_)));
@@ -149,7 +150,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
             attacks.iter().filter_map(row).collect::<Vec<_>>()
         })
         .collect();
-    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+    for (model, matrix) in analysis.comparable() {
         for attack in &attacks {
             let against_all = attack.branch() == BranchChoice::All;
             if let (true, Some(mean)) = (against_all, random_branch(matrix, attack)) {
@@ -161,6 +162,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
                     Cell::absent("see the branches"),
                     Cell::absent("see the branches"),
                     Cell::absent("see the branches"),
+                    Cell::absent("see the branches"),
                 ]);
             }
         }
@@ -168,7 +170,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
     Table::new(
         "attacks_one_by_one",
         "What each attack left, and what it cost",
-        "Correct after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, including the pass that judges the result.",
+        "Correct after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, including the pass that judges the result. Images without a usable gradient: every gradient that the attack asked for there was zero, not finite or lost to underflow, and the attack alone did not break them; they were attacked with Square instead, where it is defined.",
         columns(READ, own),
         rows,
     )
@@ -194,6 +196,13 @@ fn attack_row(view: &View, attack: &AttackSpec) -> Option<Vec<Cell>> {
         after,
         per_image(found.forwards),
         per_image(found.backwards),
+        match Blind::of(view.matrix, view.policy, attack) {
+            Some(blind) => Cell {
+                trace: format!("{source}: {}", blind.count()),
+                ..Cell::integer(blind.images.len() as u64)
+            },
+            None => Cell::absent("it asks for no gradient"),
+        },
     ]))
 }
 

@@ -14,22 +14,25 @@ pub(super) struct View<'a> {
     /// Its place among the runs' models.
     pub at: usize,
     pub model: &'a Model,
+    /// What may stand beside other models' numbers.
     pub matrix: &'a PredictionMatrix,
     pub policy: BranchPolicy,
 }
 
 /// Every model under every branch policy, in the order of tables.
 pub(super) fn views(analysis: &Analysis) -> impl Iterator<Item = View<'_>> {
-    let models = analysis.runs.models.iter().zip(&analysis.matrices).enumerate();
-    models.flat_map(move |(at, (model, matrix))| {
-        model.policies().into_iter().map(move |policy| View {
-            analysis,
-            at,
-            model,
-            matrix,
-            policy,
+    analysis
+        .comparable()
+        .enumerate()
+        .flat_map(move |(at, (model, matrix))| {
+            model.policies().into_iter().map(move |policy| View {
+                analysis,
+                at,
+                model,
+                matrix,
+                policy,
+            })
         })
-    })
 }
 
 impl View<'_> {

@@ -63,7 +63,7 @@ fn classes(analysis: &Analysis) -> Table {
     let names = [Column::text("model", "Model"), Column::text("class", "Class")];
     let own = (kinds.iter()).map(|(kind, _)| Column::share(kind.measure().to_lowercase(), kind.measure()));
     let mut rows = Vec::new();
-    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+    for (model, matrix) in analysis.comparable() {
         let found: Vec<_> = (kinds.iter())
             .map(|(_, conditions)| classes::by_class(matrix, BranchPolicy::Oracle, conditions))
             .collect();

@@ -100,8 +100,10 @@ fn kinds(planned: &[Condition]) -> Vec<Survived> {
 fn survivors(view: &View, kind: &Survived) -> Cell {
     let all = [vec![Condition::Clean], kind.conditions.clone()].concat();
     let known = jointly(view.matrix, view.policy, &all).ok_or_else(|| {
-        let missing = all.iter().filter(|c| !view.model.measured.contains(c)).count();
-        Unknown::Unfinished(format!("{missing} of {} conditions", all.len()))
+        match all.iter().filter(|c| !view.model.measured.contains(c)).count() {
+            0 => Unknown::because("some of it was measured on other images than the others' of this column"),
+            missing => Unknown::Unfinished(format!("{missing} of {} conditions", all.len())),
+        }
     });
     let source = format!(
         "right when clean and under {}, {}",

@@ -203,6 +203,7 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
                     forwards,
                     backwards,
                     unstable: 0,
+                    unusable: 0,
                 });
             }
         }

@@ -48,6 +48,7 @@ pub fn night(dir: &Path, number: u64, share: f64) {
                     forwards: 1,
                     backwards: 0,
                     unstable: 0,
+                    unusable: 0,
                 }
             });
             rows.collect()

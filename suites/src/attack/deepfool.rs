@@ -24,6 +24,7 @@ pub static DEEPFOOL: AttackEntry = AttackEntry {
     display: "DeepFool",
     title: "DeepFool: steps to the nearest linearised boundary",
     source: "Moosavi-Dezfooli et al., CVPR 2016, arXiv 1511.04599",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &DeepFool| (own.steps * (1 + own.candidates)) as f64),
     ..AttackEntry::of::<DeepFool>()

@@ -1,7 +1,7 @@
 //! One step: FGSM, R-FGSM and the FGSM of "fast" training.
 
 use super::entry::AttackEntry;
-use super::param::parameters;
+use super::param::{Role, parameters};
 use super::pgd::PGD;
 use super::shared::{ALPHA, BASE, BRANCH, EOT, EPS, LOSS, NORM_2, NORM_LINF, Norm, PRECISION, SURROGATE};
 use crate::error::SuiteError;
@@ -23,8 +23,11 @@ parameters! {
         norm: Norm = NORM_LINF,
         /// Radius of the ball.
         eps: f64 = EPS,
-        /// Size of the random step.
-        alpha: f64 = ALPHA.or("4/255").saying("size of the random sign step, below eps"),
+        /// Size of the random step; the rest of eps is the gradient's.
+        alpha: f64 = ALPHA
+            .or("4/255")
+            .meaning(Role::Own)
+            .saying("size of the random sign step, below eps"),
     } and [EOT, BRANCH, SURROGATE, PRECISION, BASE]
 }
 

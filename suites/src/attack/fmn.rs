@@ -25,6 +25,7 @@ pub static FMN: AttackEntry = AttackEntry {
     display: "FMN",
     title: "Fast minimum-norm attack: gradient steps while the radius adapts",
     source: "Pintor et al., NeurIPS 2021, arXiv 2102.12827",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Fmn| 2.0 * own.steps as f64),
     ..AttackEntry::of::<Fmn>()

@@ -3,7 +3,7 @@
 //! the order of `docs/attacks/README.md`: a headline picked by its result would be the least of
 //! several numbers, and another attack from one model to the next.
 
-use super::{Access, AttackSpec, BranchChoice, Goal, Loss, Norm, Surrogate};
+use super::{Access, AttackSpec, BranchChoice, Goal, Loss, Norm, Start, Surrogate, is_inside};
 
 /// From this Linf radius on any image can be turned into the same grey one: an attack so large
 /// is a control, and leaves nothing of an honest network.
@@ -32,6 +32,25 @@ impl AttackSpec {
         best.map(|(_, attack)| attack)
     }
 
+    /// How far its steps carry a point together, in the ball's norm; nothing for an attack that chooses its
+    /// own steps.
+    pub fn reach(&self) -> Option<f64> {
+        Some(self.step_size()? * self.steps().unwrap_or(1) as f64)
+    }
+
+    /// Whether its steps are too few or too small to bring a point to its radius from where they begin: the
+    /// image, or a random point, from which it is half the way. Such an attack is little more than its start,
+    /// and its accuracy stands for no other.
+    pub fn falls_short(&self) -> bool {
+        let way = if self.start() == Some(Start::Uniform) {
+            0.5
+        } else {
+            1.0
+        };
+        let short = |(reach, radius): (f64, f64)| !is_inside(radius * way, reach);
+        self.reach().zip(self.radius()).is_some_and(short)
+    }
+
     /// Whether an honest network has to fall to it: a search that follows this network (or its logits)
     /// and reaches every image. `noise` searches nothing, and one step goes only where the first
     /// gradient points.
@@ -43,8 +62,7 @@ impl AttackSpec {
         let Some(eps) = self.radius().filter(|_| searches && self.norm() == Norm::Linf) else {
             return false;
         };
-        let way = self.step_size().zip(self.steps());
-        way.map_or(eps, |(step, steps)| eps.min(step * steps as f64)) >= UNBOUNDED
+        self.reach().map_or(eps, |reach| eps.min(reach)) >= UNBOUNDED
     }
 
     fn rank(&self) -> Option<Rank> {
@@ -53,7 +71,7 @@ impl AttackSpec {
         let unbounded = self.norm() == Norm::Linf && eps >= UNBOUNDED;
         let is_other = self.is_certificate() || entry.access == Access::Nothing || entry.overflows;
         let aimed = self.goal() != Goal::Any;
-        if is_other || unbounded || aimed || self.base().is_some() {
+        if is_other || unbounded || aimed || self.base().is_some() || self.falls_short() {
             return None;
         }
         let efforts = [self.steps(), self.restarts(), self.targets(), self.queries()];
@@ -143,6 +161,46 @@ mod tests {
         // Equals: the last named.
         let both = ["pgd:start=zero", "pgd:start=uniform"];
         assert!(chosen(&both).expect("one").contains("start=uniform"));
+    }
+
+    #[test]
+    fn what_cannot_reach_its_radius_is_never_chosen() {
+        let spec = |text: &str| text.parse::<AttackSpec>().expect(text);
+        for text in [
+            "pgd:alpha=0.01/255",
+            "pgd:alpha=2/255,steps=1",
+            "pgd:alpha=1/255,steps=7,start=zero",
+            "bim:steps=3",
+            "mifgsm:alpha=0.01/255,steps=700",
+            "mifgsm:alpha=1/255,steps=7,momentum=0",
+            "ffgsm:alpha=7/255",
+            "pgd:norm=l2,alpha=0.01,steps=20",
+            "pgd:norm=l1,alpha=0.1,steps=20",
+            "pgd:alpha=1e-30,steps=1000",
+        ] {
+            assert!(spec(text).falls_short(), "{text}");
+            // Beside the weakest of all that reach, and alone.
+            assert_eq!(chosen(&[text, "fgsm"]), Some(spec("fgsm").to_string()), "{text}");
+            assert_eq!(chosen(&[text]), None, "{text}");
+        }
+        for text in [
+            "fgsm",
+            "rfgsm",
+            "ffgsm",
+            "pgd",
+            "pgd:steps=2",
+            "pgd:alpha=0.2/255,steps=20",
+            "pgd:alpha=1/255,steps=8,start=zero",
+            "pgd:eps=0.1/255,alpha=0.01/255,steps=10,start=zero",
+            "mifgsm:alpha=0.8/255",
+            "apgd-ce:steps=1",
+            "square:queries=1",
+            "pgd:norm=l1",
+            "noise",
+            "fmn:alpha=0.001",
+        ] {
+            assert!(!spec(text).falls_short(), "{text}");
+        }
     }
 
     #[test]

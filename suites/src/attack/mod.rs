@@ -19,6 +19,7 @@ pub mod fab;
 pub mod fgsm;
 pub mod fmn;
 pub mod headline;
+mod inside;
 pub mod mifgsm;
 pub mod noise;
 pub(crate) mod old_words;
@@ -36,6 +37,7 @@ pub mod superdeepfool;
 
 pub use catalogue::CATALOGUE;
 pub use entry::{Access, AttackEntry};
+pub use inside::{is_inside, is_same_radius};
 pub use param::{FromValue, Param, ParamKind, Parameters, Preset, Role, Value};
 pub(crate) use shared::PASSES;
 pub use shared::{Arithmetic, BranchChoice, Goal, Loss, Norm, Start, Surrogate, TargetOrder, usual_radius};
@@ -161,6 +163,13 @@ mod tests {
             ("pgd:eps=300/255", "further apart than 1 in linf"),
             ("pgd:norm=l2,eps=1000", "further apart than 887 in l2"),
             ("pgd:norm=l1,eps=1e6", "further apart than 786432 in l1"),
+            ("pgd:alpha=0", "move nothing"),
+            ("bim:alpha=0/255", "move nothing"),
+            ("mifgsm:alpha=-0.0", "move nothing"),
+            ("ffgsm:alpha=0", "move nothing"),
+            ("fmn:alpha=0", "move nothing"),
+            ("cw:lr=0", "move nothing"),
+            ("cw:c=0", "no weight"),
         ] {
             let error = text.parse::<AttackSpec>().expect_err(text).to_string();
             assert!(error.contains(hint), "{text}: {error}");

@@ -4,6 +4,7 @@ use super::certify::CERTIFY;
 use super::entry::{Access, AttackEntry};
 use super::param::{FromValue, Param, ParamKind, Parameters, Role, Value};
 use super::shared::{Arithmetic, BranchChoice, Goal, Loss, Norm, Start, Surrogate};
+use super::square::SQUARE;
 use super::{CATALOGUE, adaptive, old_words};
 use crate::error::{SuiteError, suggest};
 use crate::plan::TEACHER;
@@ -199,6 +200,26 @@ impl AttackSpec {
         self.entry.trains && plain && one_start
     }
 
+    /// The attack that takes its place on an image none of whose gradients can be followed: Square in the
+    /// same ball. Nothing where it looks at no gradient, has Square among its parts or replays the reference;
+    /// and where there is no such ball: of attacks that look for the smallest perturbation, and in L1.
+    pub fn without_gradients(&self) -> Option<Self> {
+        let searches = |part: &Self| part.entry().access != Access::Gradients;
+        let parts = self.parts().unwrap_or_default();
+        self.radius()?;
+        if searches(self) || parts.iter().any(searches) || self.reference_rng() {
+            return None;
+        }
+        let mut search = Self::of(&SQUARE, std::iter::once(("norm", self.norm().name()))).ok()?;
+        for param in SQUARE.params {
+            let own = self.texts.get(param.name);
+            if let Some(own) = own.filter(|_| matches!(param.role, Role::Eps | Role::Base)) {
+                search = search.with(param.name, own).ok()?;
+            }
+        }
+        search.with("eot", &self.eot().to_string()).ok()
+    }
+
     /// Whether it needs gradients of the network that it follows: not what looks at logits only.
     pub fn needs_gradients(&self) -> bool {
         self.entry().access == Access::Gradients
@@ -374,6 +395,17 @@ impl AttackSpec {
             Norm::L1 | Norm::L0 => values,
         };
         for (param, value) in self.entry.params.iter().zip(&self.values) {
+            if param.role == Role::StepSize && f64::from_value(value) == Some(0.0) {
+                return Err(SuiteError::value(
+                    "attack parameter",
+                    format!("{}=0", param.name),
+                    format!(
+                        "steps of no size move nothing, and {} would be its start; leave it out for {}",
+                        self.name(),
+                        param.preset.under(self.norm())
+                    ),
+                ));
+            }
             let (ParamKind::Size, Value::Size(size)) = (param.kind, value) else {
                 continue;
             };

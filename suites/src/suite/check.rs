@@ -211,6 +211,20 @@ impl Suite {
                 return Err(of(key, why));
             }
         }
+        if let Some(headline) = evaluation
+            .headline
+            .as_ref()
+            .filter(|headline| headline.falls_short())
+        {
+            return Err(of(
+                "evaluation.headline",
+                format!(
+                    "evaluation.headline `{}` cannot reach its radius: its steps are too few or too small, and what it \
+                     leaves is no accuracy under attack; name more steps or a larger alpha",
+                    headline.short()
+                ),
+            ));
+        }
         // Without any attack there is no AdvA.
         let known: Vec<String> = evaluation
             .attacks

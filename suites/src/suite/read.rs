@@ -285,6 +285,10 @@ mod tests {
             ("training.attack=\"pgd:keep=first\"", "write early_stop=true"),
             ("evaluation.attacks=[\"pgd:on=fog/3\"]", "write base=fog/3"),
             ("evaluation.headline=\"pgd:through=all\"", "write branch=all"),
+            (
+                "evaluation.headline=\"pgd:alpha=0.01/255\"",
+                "cannot reach its radius",
+            ),
             ("training.dialect=fixed", "it is now called `paper`"),
             ("data.train=99999999999999999999", "too large a number"),
         ] {

@@ -17,6 +17,7 @@ mod documented;
 mod errors;
 mod eval;
 mod gate;
+mod gradients;
 mod identity;
 mod image_folders;
 mod masks;

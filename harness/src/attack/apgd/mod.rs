@@ -136,20 +136,6 @@ fn on_the_sphere(purpose: &str, target: &Target<'_>, norm: Norm, eps: &Tensor, k
     (&target.images + unit * per_image(eps)).clamp(0.0, 1.0)
 }
 
-/// The steepest direction of unit length. Each gradient is first divided by its largest
-/// value: a tiny gradient (a saturated softmax) must not be taken for none. A gradient that
-/// is not a number moves nothing.
-fn steepest(gradient: &Tensor, norm: Norm) -> Tensor {
-    let gradient = gradient.nan_to_num(0.0, None, None);
-    if norm == Norm::Linf {
-        return gradient.sign();
-    }
-    let largest = length(&gradient, Norm::Linf);
-    let divisor = largest.ones_like().where_self(&largest.eq(0.0), &largest);
-    let scaled = gradient / per_image(&divisor);
-    &scaled / per_image(&(length(&scaled, norm) + TINY))
-}
-
 /// Points of the search before the ball is applied: momentum 0.75, none at the first step.
 fn step(points: &Tensor, previous: &Tensor, along: &Tensor, ball: &Ball, first: bool) -> Tensor {
     let weight = if first { 1.0 } else { 0.75 };

@@ -2,10 +2,10 @@
 
 use super::schedule::{History, Windows};
 use super::sparsity::Sparsity;
-use super::{steepest, step};
+use super::step;
 use crate::attack::Objective;
 use crate::attack::active::{ActiveRows, per_row};
-use crate::attack::ball::{Ball, per_image};
+use crate::attack::ball::{Ball, ascent, per_image};
 use crate::attack::target::Target;
 use crate::error::Result;
 use rlnet_suites::attack::Norm;
@@ -99,7 +99,8 @@ impl State {
             gradient,
             size,
             history: History::new(&loss, target.replays()),
-            best_loss: loss,
+            // Whatever comes after what is no number is better.
+            best_loss: loss.nan_to_num(f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY),
             sparsity: None,
         }
     }
@@ -110,7 +111,7 @@ impl State {
         let next = match &self.sparsity {
             Some(sparsity) => ball.project(&(&self.points + sparsity.direction(&self.gradient) * size)),
             None => {
-                let along = steepest(&self.gradient, self.norm) * size;
+                let along = ascent(&self.gradient, self.norm) * size;
                 step(&self.points, &self.previous, &along, ball, first)
             }
         };

@@ -120,10 +120,22 @@ fn a_gradient_or_logit_that_is_no_number_makes_no_image_that_is_none() {
     let gradient = Tensor::from_slice(&[f32::NAN, 2.0, f32::INFINITY]).reshape([1, 3, 1, 1]);
     let tiny = Tensor::from_slice(&[3e-30_f32, -4e-30, 0.0]).reshape([1, 3, 1, 1]);
     for norm in [Norm::Linf, Norm::L2] {
-        assert!(steepest(&gradient, norm).isfinite().all().int64_value(&[]) == 1);
+        assert!(
+            crate::attack::ball::ascent(&gradient, norm)
+                .isfinite()
+                .all()
+                .int64_value(&[])
+                == 1
+        );
     }
     let want = Tensor::from_slice(&[0.6_f32, -0.8, 0.0]).reshape([1, 3, 1, 1]);
-    assert!((steepest(&tiny, Norm::L2) - want).abs().max().double_value(&[]) < 1e-6);
+    assert!(
+        (crate::attack::ball::ascent(&tiny, Norm::L2) - want)
+            .abs()
+            .max()
+            .double_value(&[])
+            < 1e-6
+    );
     let mut model = Linear::random(4, 3 * 2 * 2);
     let (x, labels) = images(&model, 5, 2, 2);
     model.bias = &model.bias + f64::NAN;

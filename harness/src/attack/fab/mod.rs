@@ -10,6 +10,7 @@ use super::active::ActiveRows;
 use super::ball::{dual, length, per_image};
 use super::nearest::Nearest;
 use super::objective::class;
+use super::scale;
 use super::stream::TorchStream;
 use super::target::Target;
 use super::targets::Targets;
@@ -169,8 +170,13 @@ fn run(
             break;
         }
         let next = step(&active, aims.as_ref(), &points, settings.norm)?;
-        let fooled = active.fooled(&active.logits(&next)?);
-        let _ = best.offer(&active, &next, &fooled);
+        let logits = active.logits(&next)?;
+        let fooled = active.fooled(&logits);
+        let sure = match settings.enough {
+            Some(_) => fooled.shallow_clone(),
+            None => active.surely_fooled(&logits),
+        };
+        let _ = best.offer(&active, &next, &sure);
         let back = &active.images + (&next - &active.images) * BACKWARD;
         points = back.where_self(&fooled.reshape([-1, 1, 1, 1]), &next);
         // A replay keeps the reference's batches as they are (see `Target::pass`).
@@ -194,8 +200,10 @@ fn step(target: &Target<'_>, aims: Option<&Tensor>, points: &Tensor, norm: Norm)
         None => nearest_boundary(target, points, norm)?,
     };
     // Where a model gives NaN the point stays: it counts as fooled already.
-    let gap = gap.nan_to_num(0.0, 0.0, 0.0);
-    let w = normal.nan_to_num(0.0, 0.0, 0.0).flatten(1, -1);
+    let normal = scale::finite(&normal);
+    let by = scale::of(&normal);
+    let gap = (gap / &by).nan_to_num(0.0, 0.0, 0.0);
+    let w = (normal / per_image(&by)).flatten(1, -1);
     let (origin, here) = (images.flatten(1, -1), points.flatten(1, -1));
     let from_origin = &gap + dot(&w, &(&origin - &here));
     let step = plane::onto(&here, &w, &gap, norm);
@@ -222,7 +230,10 @@ fn nearest_boundary(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<
             others.collect()
         },
         |gap, gradient| {
-            let distance = gap.abs() / (length(&gradient, dual(norm)) + 1e-12);
+            let gradient = scale::finite(&gradient);
+            let by = scale::of(&gradient);
+            let away = gap.abs() / &by / length(&(&gradient / per_image(&by)), dual(norm));
+            let distance = away.nan_to_num(f64::INFINITY, f64::INFINITY, 0.0);
             nearest = Some(match nearest.take() {
                 None => (distance, gap, gradient),
                 Some((least, old_gap, old_gradient)) => {

@@ -30,9 +30,7 @@ pub(super) fn are_probabilities(logits: &Tensor) -> bool {
 /// logits may be of any scale. Finite against not finite is a difference.
 pub(super) fn differ(one: &Tensor, other: &Tensor) -> bool {
     let (finite, as_well) = (one.isfinite(), other.isfinite());
-    let equal = one
-        .eq_tensor(other)
-        .logical_or(&one.isnan().logical_and(&other.isnan()));
+    let equal = equal(one, other);
     let both = finite.logical_and(&as_well);
     if any(&both.logical_or(&equal).logical_not()) {
         return true;
@@ -47,6 +45,16 @@ pub(super) fn differ(one: &Tensor, other: &Tensor) -> bool {
     let (one, other) = (one.masked_fill(&zero, 0.0), other.masked_fill(&zero, 0.0));
     let scale = one.abs().maximum(&row).maximum(&row.median());
     any(&(&one - other).abs().gt_tensor(&(scale * DIFFERENT)))
+}
+
+/// Whether two sets of logits are the same numbers.
+pub(super) fn are_equal(one: &Tensor, other: &Tensor) -> bool {
+    !any(&equal(one, other).logical_not())
+}
+
+fn equal(one: &Tensor, other: &Tensor) -> Tensor {
+    let neither = one.isnan().logical_and(&other.isnan());
+    one.eq_tensor(other).logical_or(&neither)
 }
 
 fn any(flags: &Tensor) -> bool {

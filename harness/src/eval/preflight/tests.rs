@@ -42,6 +42,10 @@ impl Vicious {
             Some(Finding::NanGradient) => logits + (images * 0.0).sqrt().flatten(1, -1).narrow(1, 0, 3),
             Some(Finding::ZeroGradient) => (logits * 0.1).round(),
             Some(Finding::Classes) => logits.narrow(1, 0, 2),
+            Some(Finding::BatchBits) => {
+                let places = Tensor::arange(flat.size()[0], (Kind::Float, Device::Cpu)).unsqueeze(1);
+                &logits + &logits * (places * 2e-7)
+            }
         }
     }
 }
@@ -210,6 +214,50 @@ fn what_depends_on_the_batch_is_found_with_any_number_of_images() {
             [],
             "{n}"
         );
+    }
+}
+
+/// A last layer of this width, as `torch.nn.Linear(width, 8)`.
+struct Last(i64);
+
+impl Classifier for Last {
+    fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
+        let weights =
+            (Tensor::arange(8 * self.0, (Kind::Float, Device::Cpu)).reshape([8, self.0]) * 0.37).sin();
+        let values = images.flatten(1, -1).narrow(1, 0, self.0).contiguous();
+        Ok(values.matmul(&weights.tr()))
+    }
+    fn branches(&self) -> &[Branch] {
+        &[Branch::Single]
+    }
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+#[test]
+fn bits_that_depend_on_the_place_in_a_batch_are_a_warning() {
+    let pixels = (Tensor::arange(24 * 192, (Kind::Float, Device::Cpu)) * 0.7).sin() * 0.5 + 0.5;
+    let images = pixels.reshape([24, 3, 8, 8]);
+    let labels = Tensor::arange(24, (Kind::Int64, Device::Cpu)).remainder(8);
+    for width in [50, 51, 52, 64] {
+        let model = Last(width);
+        let whole = model.logits(&images, Branch::Single).expect("logits");
+        let moved = model
+            .logits(&images.roll([1], [0]), Branch::Single)
+            .expect("logits");
+        // Which widths do it is the machine's affair; that it is said is ours.
+        let depends = !whole.equal(&moved.roll([-1], [0]));
+        let found = examine(&model, &images, &labels, 8);
+        let passed = judge(&found, &[]).expect("not refused");
+        let said = passed
+            .warnings
+            .iter()
+            .any(|warning| warning.starts_with("batch-bits: "));
+        assert!(said || !depends, "width {width}: {found:?}");
+        if width % 4 == 0 {
+            assert!(!said, "width {width}: {found:?}");
+        }
     }
 }
 
