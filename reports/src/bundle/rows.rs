@@ -4,6 +4,7 @@ use crate::columns::read_records;
 use crate::error::ReportError;
 use crate::files;
 use crate::run::Run;
+use rlnet_suites::attack::is_inside;
 use rlnet_suites::io::checksum;
 use rlnet_suites::{Branch, CellRecord, CellSpec, Condition, EvaluateSpec, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +22,6 @@ pub(super) struct Known {
     /// Rows looked at.
     pub(super) rows: usize,
 }
-
-/// Room for the arithmetic of lengths: a share of the radius, and an absolute one.
-pub(super) const SLACK: (f64, f64) = (1e-5, 1e-6);
 
 /// Everything that is wrong with the rows of a run, a sentence each, at most one a cell.
 ///
@@ -128,5 +126,5 @@ impl Known {
 
 /// Whether a length lies within a radius, but for the arithmetic.
 pub(super) fn within(length: f64, radius: f64) -> bool {
-    length >= 0.0 && length <= radius * (1.0 + SLACK.0) + SLACK.1
+    length >= 0.0 && is_inside(length, radius)
 }
