@@ -72,6 +72,10 @@ pub struct EvaluateSpec {
 /// What a cell computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a plan has few trainings, and a box would show in every match"
+)]
 pub enum CellSpec {
     /// Trains a network.
     Train(TrainSpec),

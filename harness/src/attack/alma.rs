@@ -73,7 +73,7 @@ fn alma(attack: &Alma, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result
         let weight = slope_of_penalty(&t, &penalty, &multiplier);
         let mut gradient = slope.gradient * per_image(&weight);
         if step > 0 {
-            gradient = gradient + slope_of_distance(&delta, norm);
+            gradient += slope_of_distance(&delta, norm);
         }
         let gradient = gradient.nan_to_num(0.0, 0.0, 0.0);
         if step == 0 && attack.first_distance > 0.0 {

@@ -91,7 +91,7 @@ fn minimise(
         let _ = nearest.offer(&active, &points, &fooled);
         active.scatter(&active.gather(&found).logical_or(&fooled), &found);
         let gradient = slope_in_space(&(slope.gradient + &away * 2.0), &w);
-        w = w - adam.step(&gradient).0 * settings.lr;
+        w -= adam.step(&gradient).0 * settings.lr;
         if step % look == 0 {
             let loss = slope.loss
                 + away

@@ -489,8 +489,8 @@ impl<'a> Target<'a> {
                     None => load,
                 });
             }
-            sum = sum
-                + most.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))?;
+            sum +=
+                most.ok_or_else(|| Error::Incompatible("an attack needs a branch to go through".into()))?;
         }
         let load = sum / f64::from(self.eot);
         let slope = gradient(&load.sum(Kind::Float), &variable, false)?;

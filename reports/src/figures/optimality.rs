@@ -28,8 +28,8 @@ pub(crate) const SECTION: Section = Section {
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut found: Option<(&str, Vec<Envelope>)> = None;
     for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
-        let policies = BranchPolicy::of(&model.branches).into_iter();
-        let policy = policies.filter(|policy| *policy != BranchPolicy::Oracle).last();
+        let mut policies = BranchPolicy::of(&model.branches).into_iter();
+        let policy = policies.rfind(|policy| *policy != BranchPolicy::Oracle);
         let mut all = policy.map_or_else(Vec::new, |policy| envelopes(matrix, policy));
         all.retain(|envelope| envelope.attacks.len() > 1);
         if !all.is_empty() {

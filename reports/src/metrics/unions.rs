@@ -39,7 +39,7 @@ pub fn union(matrix: &PredictionMatrix, policy: BranchPolicy) -> Option<Union> {
                 .is_some_and(|size| !beyond(size, radius) && !beyond(radius, size));
             attack.norm() == norm && (at || attack.is_minimum_norm())
         };
-        if !attacks().any(|attack| judges(attack)) {
+        if !attacks().any(judges) {
             continue;
         }
         let taking_part = attacks().filter(|attack| {

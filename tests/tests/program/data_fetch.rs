@@ -190,7 +190,7 @@ fn what_is_not_the_archive_is_refused_and_the_next_mirror_asked() {
     ] {
         let _ = fs::remove_dir_all(sandbox.path("data"));
         let (bad, _) = serve(file.clone(), vec![answer]);
-        list(&sandbox, &file, &[bad.clone()], 1 << 20);
+        list(&sandbox, &file, std::slice::from_ref(&bad), 1 << 20);
         let output = fetch(&sandbox);
         refused(
             &output,
