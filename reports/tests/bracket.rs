@@ -70,6 +70,7 @@ fn rows(_: &Cell, conditions: &[Condition]) -> Vec<Outcome> {
                     norm,
                     forwards: 1,
                     backwards: 0,
+                    unusable: 0,
                     unstable: 10 * image as u32,
                 });
             }

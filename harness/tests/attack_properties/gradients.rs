@@ -8,8 +8,11 @@ use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch};
 use tch::{Device, Kind, Tensor};
 
+/// What is made of a model's images and logits.
+type Change = dyn Fn(&Tensor, Tensor) -> Tensor;
+
 /// A model whose logits are those of another, changed.
-struct Changed<'a>(&'a dyn Classifier, Box<dyn Fn(&Tensor, Tensor) -> Tensor>);
+struct Changed<'a>(&'a dyn Classifier, Box<Change>);
 
 impl Classifier for Changed<'_> {
     fn logits(&self, images: &Tensor, branch: Branch) -> Result<Tensor> {
@@ -44,7 +47,7 @@ fn one_direction(norm: Norm) -> (Toy, Tensor, Tensor) {
     let radius: f64 = radius(norm).parse().expect("a radius");
     let speed = match norm {
         Norm::Linf => direction.abs().sum(Kind::Float).double_value(&[]),
-        Norm::L2 => 1.0,
+        Norm::L2 | Norm::L0 => 1.0,
         Norm::L1 => direction.abs().max().double_value(&[]),
     };
     let away: Vec<f32> = (0..IMAGES)
@@ -58,7 +61,7 @@ fn one_direction(norm: Norm) -> (Toy, Tensor, Tensor) {
 fn radius(norm: Norm) -> &'static str {
     match norm {
         Norm::Linf => "0.02",
-        Norm::L2 => "0.1",
+        Norm::L2 | Norm::L0 => "0.1",
         Norm::L1 => "0.3",
     }
 }
@@ -69,7 +72,7 @@ fn flags(tensor: &Tensor) -> Vec<bool> {
 
 /// What an attack makes of the images, which of them it fools, and on which it had nothing to follow.
 fn made(spec: &AttackSpec, target: &Target<'_>) -> (Tensor, Vec<bool>, Vec<bool>) {
-    let points = run(spec, target, None).expect(spec.name());
+    let points = run(spec, target, None).unwrap_or_else(|error| panic!("{}: {error}", spec.name()));
     let fooled = flags(&target.fooled(&target.logits(&points).expect("logits")));
     let spent = target.spent();
     let passes = spent.unusable.iter().zip(&spent.backwards);
@@ -134,7 +137,8 @@ fn what_cannot_be_followed_is_counted_and_enters_no_image() {
             logits.index_copy(0, &rows, &change(&both.index_select(0, &rows)))
         }
     };
-    let cases: [(&str, fn(&Tensor) -> Tensor); 4] = [
+    type OfBoth = fn(&Tensor) -> Tensor;
+    let cases: [(&str, OfBoth); 4] = [
         ("nan", |both| {
             let zero = (both.narrow(1, 0, 1) * 0.0).abs().sqrt();
             both.narrow(1, VALUES, 5).detach() + zero
