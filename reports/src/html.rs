@@ -179,12 +179,11 @@ impl Page {
             let item = match content {
                 Content::Table(table) => {
                     let unfolded = matches!(section.place, Place::FirstScreen | Place::Grid);
-                    Item::Table(page_table(
-                        &for_page(analysis, table),
-                        section.terms,
-                        unfolded,
-                        formats,
-                    ))
+                    let table = for_page(analysis, table);
+                    Item::Table(PageTable {
+                        id: section.id,
+                        ..page_table(&table, section.terms, unfolded, formats)
+                    })
                 }
                 Content::Figure(figure) => Item::Figure(page_figure(figure)),
             };
