@@ -201,23 +201,26 @@ impl AttackSpec {
     }
 
     /// The attack that takes its place on an image none of whose gradients can be followed: Square in the
-    /// same ball. Nothing where it looks at no gradient, has Square among its parts or replays the reference;
-    /// and where there is no such ball: of attacks that look for the smallest perturbation, and in L1.
+    /// same ball, for the same class. Nothing where it looks at no gradient, has Square among its parts, replays
+    /// the reference or has a budget of passes; and where there is no such search: of attacks that look for the
+    /// smallest perturbation, and in L1.
     pub fn without_gradients(&self) -> Option<Self> {
         let searches = |part: &Self| part.entry().access != Access::Gradients;
         let parts = self.parts().unwrap_or_default();
         self.radius()?;
-        if searches(self) || parts.iter().any(searches) || self.reference_rng() {
+        let bound = self.reference_rng() || self.most_passes().is_some();
+        if searches(self) || parts.iter().any(searches) || bound {
             return None;
         }
         let mut search = Self::of(&SQUARE, std::iter::once(("norm", self.norm().name()))).ok()?;
         for param in SQUARE.params {
             let own = self.texts.get(param.name);
-            if let Some(own) = own.filter(|_| matches!(param.role, Role::Eps | Role::Base)) {
+            if let Some(own) = own.filter(|_| matches!(param.role, Role::Eps | Role::Base | Role::Target)) {
                 search = search.with(param.name, own).ok()?;
             }
         }
-        search.with("eot", &self.eot().to_string()).ok()
+        let search = search.with("eot", &self.eot().to_string()).ok()?;
+        (search.goal() == self.goal()).then_some(search)
     }
 
     /// Whether it needs gradients of the network that it follows: not what looks at logits only.
