@@ -96,7 +96,7 @@ fn the_page_stands_on_its_own() {
     ] {
         assert!(made.page.contains(text), "{text}");
     }
-    assert_eq!(made.page.matches("<svg ").count(), 7);
+    assert_eq!(made.page.matches("<svg ").count(), 8);
     assert!(!made.page.contains("Unfinished"));
     assert!(made.page.contains("lang=\"en\""));
 }
@@ -181,7 +181,7 @@ fn tables_are_written_in_every_form() {
     let count = |ending: &str| forms.get(ending).copied().unwrap_or(0);
     assert_eq!(
         (count("csv"), count("tex"), count("md"), count("json")),
-        (23, 23, 23, 28)
+        (24, 24, 24, 29)
     );
     assert_eq!((count("svg"), count("png"), count("html")), (7, 8, 1));
     let left: Vec<PathBuf> = walk(&made.rendered.folder)

@@ -157,7 +157,7 @@ mod tests {
             "p/translate/15",
             "p/gaussian_noise_2/0",
             "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=20",
-            "certify:eps=1/255,method=crown,nodes=1000,norm=linf,steps=20",
+            "certify:eps=1/255,method=crown,nodes=1000,steps=20",
         ] {
             let condition: Condition = text.parse().expect(text);
             assert_eq!(condition.to_string(), text);

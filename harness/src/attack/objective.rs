@@ -163,7 +163,7 @@ impl Objective {
             Self::Margin(labels) => margin(logits, labels),
             Self::ProbabilityMargin(labels) => {
                 let [own, wrong] = probabilities(logits, labels);
-                wrong - own
+                (wrong - own).to_kind(logits.kind())
             }
             Self::Towards(loss) => -loss.per_image(logits),
             Self::Distillation { teacher, temperature } => {
@@ -208,7 +208,8 @@ pub(super) fn true_class_last(logits: &Tensor, labels: &Tensor) -> Tensor {
 
 /// The probability of each image's class and the largest of the others, each `[N]`.
 pub(super) fn probabilities(logits: &Tensor, labels: &Tensor) -> [Tensor; 2] {
-    let all = logits.softmax(1, Kind::Float);
+    // In double precision: small logits give probabilities that differ by less than single precision resolves.
+    let all = logits.softmax(1, Kind::Double);
     let wrong = all.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
     [class(&all, labels), wrong.amax([1_i64].as_slice(), false)]
 }

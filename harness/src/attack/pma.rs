@@ -39,12 +39,13 @@ fn ascend(active: &mut ActiveRows<'_>, start: Tensor, settings: &Settings, raise
     for step in 0..=steps {
         let loss = |logits: &Tensor| {
             let [own, wrong] = probabilities(logits, &active.labels);
-            match step {
+            let loss = match step {
                 0 => own,
                 _ if step >= half => wrong - own,
                 _ if raise => wrong,
                 _ => -own,
-            }
+            };
+            loss.to_kind(logits.kind())
         };
         let (logits, mut gradient) = if step == steps {
             (active.logits(&points)?, points.zeros_like())

@@ -337,10 +337,20 @@ impl Reader<'_> {
                     _ => mean,
                 }
             }
-            ("max_pool2d", [Image(x), List(kernel), List(stride), List(padding), List(dilation), Bool(false)]) if pair(dilation)? == [1, 1] => {
+            // Arguments at their defaults are left out of the code, from the last one on.
+            ("max_pool2d", [Image(x), List(kernel), rest @ ..]) => {
+                let of = |at: usize, absent: [i64; 2]| match rest.get(at) {
+                    None => Ok(absent),
+                    Some(List(list)) if at == 0 && list.is_empty() => Ok(absent),
+                    Some(List(list)) => pair(list),
+                    Some(_) => Err(refused("a pooling whose sizes are not lists")),
+                };
                 let kernel = pair(kernel)?;
-                let stride = if stride.is_empty() { kernel } else { pair(stride)? };
-                self.graph.max_pool(*x, kernel, stride, pair(padding)?)?
+                let (stride, padding, dilation) = (of(0, kernel)?, of(1, [0, 0])?, of(2, [1, 1])?);
+                if dilation != [1, 1] || !matches!(rest.get(3), None | Some(Bool(false))) {
+                    return Ok(Appended::Unknown);
+                }
+                self.graph.max_pool(*x, kernel, stride, padding)?
             }
             ("dropout", [Image(x), _, Bool(false)]) | ("detach" | "contiguous" | "clone" | "alias", [Image(x), ..]) => *x,
             // Its own kind and device: the graph has one of each.

@@ -323,11 +323,13 @@ impl Examinee<'_> {
             .amax([1_i64].as_slice(), false)
             .to_device(Device::Cpu);
         let largest = Vec::<f32>::try_from(largest)?;
-        let zero = largest.iter().filter(|value| **value == 0.0).count();
-        Ok(if largest.iter().any(|value| !value.is_finite()) {
+        // Of single images rows and reports give account.
+        let most =
+            |is: fn(&f32) -> bool| 2 * largest.iter().filter(|value| is(value)).count() > largest.len();
+        Ok(if most(|value| !value.is_finite()) {
             Some(Finding::NanGradient)
         } else {
-            (2 * zero > largest.len()).then_some(Finding::ZeroGradient)
+            most(|value| *value == 0.0).then_some(Finding::ZeroGradient)
         })
     }
 }

@@ -70,9 +70,12 @@ fn interval_and_linear_bounds_are_auto_lirpas() {
             let close = |method: &str, ours: &[f64]| {
                 for (ours, theirs) in ours.iter().zip(theirs(method)) {
                     // Intervals reach -3000: what is compared is relative to that.
-                    let away = (ours - theirs).abs() / theirs.abs().max(1.0);
+                    let more = (ours - theirs) / theirs.abs().max(1.0);
+                    // Ours takes the tighter of CROWN and intervals before each ReLU, auto_LiRPA CROWN's: a bound may
+                    // be tighter by a little, and is never looser.
+                    let tighter = if method == "crown" { 1e-3 } else { 1e-5 };
                     assert!(
-                        away < 1e-5,
+                        (-1e-5..tighter).contains(&more),
                         "{name} {place} {norm} {eps} {method}: {ours} and {theirs}"
                     );
                 }
@@ -127,7 +130,8 @@ fn the_radii_that_linear_bounds_prove_are_the_oracles() {
                 > 0.0
         };
         assert!(proven(0.999), "image {place}: not proven within {radius}");
-        assert!(!proven(1.001), "image {place}: proven beyond {radius}");
+        // A little more, as above.
+        assert!(!proven(1.02), "image {place}: proven beyond {radius}");
     }
 }
 

@@ -110,7 +110,8 @@ fn groups(verdict: &str) -> Vec<Group> {
 /// Every Linf attack of the registry; `few` makes them short.
 fn attacks(few: &[(&str, &str)]) -> Vec<AttackSpec> {
     let linf = |entry: &&&'static rlnet_suites::attack::AttackEntry| {
-        format!("{}:norm=linf", entry.name).parse::<AttackSpec>().is_ok()
+        // (What drives sums out of a ring has nothing to do in floating point.)
+        !entry.overflows && format!("{}:norm=linf", entry.name).parse::<AttackSpec>().is_ok()
     };
     let entries = CATALOGUE.iter().filter(linf);
     let short = |entry: &&'static rlnet_suites::attack::AttackEntry| {

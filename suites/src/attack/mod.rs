@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_not_in_the_catalogue_is_refused_with_a_suggestion() {
         for (text, hint) in [
-            ("pdg", "did you mean `pgd`"),
+            ("pgdx", "did you mean `pgd`"),
             ("pgd:step=3", "did you mean `steps`"),
             ("pgd:steps=0", "1 or more"),
             ("pgd:start=middle", "uniform, zero"),

@@ -22,7 +22,7 @@ fn attacked(sandbox: &Sandbox, out: &str) -> Vec<(String, Vec<Outcome>)> {
 
 #[test]
 fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
-    const N: usize = 12;
+    const N: usize = 40;
     let sandbox = Sandbox::new();
     // Epochs enough that some images are right: only those are attacked.
     let suite = TINY
@@ -39,7 +39,7 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         path.display().to_string()
     };
     let ask = |out: &str, attack: &str, more: &[&str]| {
-        let question = ["--dataset", "shapes", "--limit", "12", "--attack", attack];
+        let question = ["--dataset", "shapes", "--limit", "40", "--attack", attack];
         eval(&sandbox, &file("rlnet"), out, &[&question[..], more].concat())
     };
     let teacher = format!("teacher={}", file("teacher"));

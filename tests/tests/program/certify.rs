@@ -33,7 +33,7 @@ fn certificates_are_conditions_whose_bracket_is_in_the_report() {
         "evaluation.corruptions=[]",
     ];
     sandbox.ok(&command);
-    let small = "plain/certify:eps=0.02/255,method=crown,nodes=1000,norm=linf,steps=20";
+    let small = "plain/certify:eps=0.02/255,method=crown,nodes=1000,steps=20";
     let proven = rows(&sandbox, "out", small);
     let attacked = rows(
         &sandbox,
@@ -55,7 +55,7 @@ fn certificates_are_conditions_whose_bracket_is_in_the_report() {
     let branched = rows(
         &sandbox,
         "out",
-        "teacher/certify:eps=1/255,method=beta-crown,nodes=4,norm=linf,steps=5",
+        "teacher/certify:eps=1/255,method=beta-crown,nodes=4,steps=5",
     );
     assert_eq!(branched.len(), 60);
     assert!(
@@ -91,7 +91,7 @@ fn a_certified_image_that_an_attack_breaks_fails_the_run_and_is_named() {
         "eval {model} --dataset shapes --limit 40 --attack pgd:eps=32/255,alpha=8/255 --certify eps=32/255,method=ibp --out eval"
     );
     sandbox.run(&command);
-    let cell = "net/certify:eps=32/255,method=ibp,nodes=1000,norm=linf,steps=20";
+    let cell = "net/certify:eps=32/255,method=ibp,nodes=1000,steps=20";
     let forged: Vec<Outcome> = rows(&sandbox, "eval", cell)
         .into_iter()
         .map(|row| Outcome {

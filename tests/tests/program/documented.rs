@@ -102,10 +102,7 @@ fn the_python_of_the_documents_runs() {
             .replace("pgd:steps=20", "pgd:steps=2")
             .replace("\"autoattack\"", "\"square:queries=5\"")
             .replace("limit=1000", "limit=12")
-            .replace(
-                "corruptions=\"benchmark\",\n    ",
-                "corruptions=\"benchmark\", limit=12,\n    ",
-            );
+            .replace("std=[0.25, 0.24, 0.26])", "std=[0.25, 0.24, 0.26], limit=12)");
         assert!(
             short.contains("limit=12") || call == blocks(&readme, "python")[0],
             "{short}"

@@ -157,7 +157,7 @@ fn integers_keep_their_sign() {
 fn old_and_new_protocols_say_the_same() {
     let zero = b"(lp0\nS'a\\xff\\n'\np1\naV\\u20ac\np2\naI7\naI01\naL-2L\naF0.5\nag1\na.";
     let two = b"\x80\x02]q\x00(U\x03a\xff\nq\x01X\x03\0\0\0\xe2\x82\xacq\x02K\x07\x88J\xfe\xff\xff\xffG\x3f\xe0\0\0\0\0\0\0h\x01e.";
-    let three = b"\x80\x03]q\x00(C\x03a\xff\nq\x01X\x03\0\0\0\xe2\x82\xacq\x02K\x07\x88\x8b\x01\0\0\0\xfeG\x3f\xe0\0\0\0\0\0\x32e.";
+    let three = b"\x80\x03]q\x00(C\x03a\xff\nq\x01X\x03\0\0\0\xe2\x82\xacq\x02K\x07\x88\x8b\x01\0\0\0\xfeG\x3f\xe0\0\0\0\0\0\0\x32e.";
     let bytes = || Value::Bytes(b"a\xff\n"[..].into());
     let mut wanted = [
         bytes(),
