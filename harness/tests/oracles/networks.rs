@@ -202,7 +202,14 @@ fn check(model: &str, quirks: Quirks) {
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Sum, -100, 0.0);
         let gradient = Tensor::run_backward(&[&loss], &[&variable], false, false).remove(0);
         close(l2(&gradient), &want["l2"], l2(&gradient), "input gradient");
-        close(sum(&gradient), &want["sum"], l2(&gradient), "input gradient");
+        // On some processors a ReLU of the wide student opens that is closed on others: 2.3e-4 of the length were seen
+        // on one without AVX-512, with the same program.
+        close(
+            sum(&gradient),
+            &want["sum"],
+            5.0 * l2(&gradient),
+            "input gradient",
+        );
     }
 }
 
