@@ -81,7 +81,7 @@ fn made(spec: &AttackSpec, target: &Target<'_>) -> (Tensor, Vec<bool>, Vec<bool>
 }
 
 #[test]
-#[ignore = "`cw-linf` depends on the scale of the logits at 1e-6, which is not mended yet"]
+#[ignore = "`cw-linf` at logits x 1e-6 and `pma` at x 1000 depend on the scale, which is not mended yet"]
 fn no_verdict_of_any_attack_depends_on_the_scale_of_the_logits() {
     for spec in attacks() {
         let mut spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
@@ -107,9 +107,7 @@ fn no_verdict_of_any_attack_depends_on_the_scale_of_the_logits() {
             let (points, fooled, blind) = made(&spec, &target);
             assert!(points.isfinite().all().int64_value(&[]) != 0, "{spec} at {scale}");
             for image in 0..IMAGES as usize {
-                // PMA's probabilities leave it no slope where logits are saturated, and a few where they are not.
-                let saturated = scale > 100.0 && spec.name() == "pma";
-                let same = fooled[image] == plain[image] || blind[image] || saturated;
+                let same = fooled[image] == plain[image] || blind[image];
                 assert!(same, "{spec} at {scale}, image {image}: {fooled:?}, {plain:?}");
             }
             if scale < 100.0 {

@@ -202,12 +202,17 @@ fn check(model: &str, quirks: Quirks) {
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Sum, -100, 0.0);
         let gradient = Tensor::run_backward(&[&loss], &[&variable], false, false).remove(0);
         close(l2(&gradient), &want["l2"], l2(&gradient), "input gradient");
-        // On some processors a ReLU of the wide student opens that is closed on others: 2.3e-4 of the length were seen
-        // on one without AVX-512, with the same program.
+        // Without AVX-512 a ReLU of the wide student opens that is closed on the reference's processor: 2.3e-4 of the
+        // length were seen there, with earlier versions of this program as well.
+        let slack = if is_x86_feature_detected!("avx512f") {
+            1.0
+        } else {
+            5.0
+        };
         close(
             sum(&gradient),
             &want["sum"],
-            5.0 * l2(&gradient),
+            slack * l2(&gradient),
             "input gradient",
         );
     }
