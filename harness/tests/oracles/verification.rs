@@ -3,6 +3,7 @@
 
 use crate::reference::{self, json, oracle};
 use rlnet::attack::{Classifier, Target, TorchScript, ball, run};
+use rlnet::error::Result;
 use rlnet_suites::attack::{CATALOGUE, Norm};
 use rlnet_suites::{AttackSpec, Branch};
 use rlnet_test_support::cifar10_test;
@@ -33,26 +34,27 @@ struct Group {
 }
 
 impl Group {
-    fn target(&self) -> Target<'_> {
+    fn target<'a>(&self, model: &'a dyn Classifier, seed: u64) -> Target<'a> {
         Target::new(
-            &self.model,
+            model,
             Branch::Single,
             &self.images,
             &self.labels,
             &self.indices,
-            0,
+            seed,
         )
     }
 
-    /// In double precision: whether each point has a target class that is at least the true one.
-    fn counterexamples(&self, points: &Tensor) -> Vec<bool> {
+    /// In double precision: whether each point, of the instances at `rows`, has a target class that is at least
+    /// the true one.
+    fn counterexamples(&self, rows: &[usize], points: &Tensor) -> Vec<bool> {
         let _guard = no_grad_guard();
         let input = IValue::Tensor(points.to_kind(Kind::Double));
         let IValue::Tensor(logits) = self.exact.forward_is(&[input]).expect("logits") else {
             panic!("no tensor");
         };
         let at = |row: usize, class: i64| logits.double_value(&[row as i64, class]);
-        (self.instances.iter().enumerate())
+        (rows.iter().map(|row| &self.instances[*row]).enumerate())
             .map(|(row, instance)| {
                 let own = at(row, instance.label);
                 instance.targets.iter().any(|class| at(row, *class) >= own)
@@ -128,13 +130,14 @@ fn hold(attacks: &[AttackSpec]) {
     let (mut instances, mut pairs) = (0, 0);
     for group in groups("holds") {
         let eps = group.instances[0].eps;
-        instances += group.instances.len();
+        let rows: Vec<usize> = (0..group.instances.len()).collect();
+        instances += rows.len();
         for spec in attacks {
             let spec = spec.with("eps", &eps.to_string()).unwrap_or(spec.clone());
-            let target = group.target();
+            let target = group.target(&group.model, 0);
             let made = run(&spec, &target, None).unwrap_or_else(|error| panic!("{spec}: {error}"));
             let away = ball::length(&(&made - &group.images), Norm::Linf);
-            for (row, broken) in group.counterexamples(&made).into_iter().enumerate() {
+            for (row, broken) in group.counterexamples(&rows, &made).into_iter().enumerate() {
                 let size = away.double_value(&[row as i64]);
                 let one = &group.instances[row];
                 assert!(
@@ -178,6 +181,45 @@ fn no_attack_in_full_breaks_what_is_proven() {
     hold(&attacks(&[("steps", "100"), ("queries", "1000")]));
 }
 
+/// A network that answers only with the classes that an instance asks about: AutoAttack stops at the first
+/// wrong class, and a counterexample is one of the target classes.
+struct Asked<'a> {
+    model: &'a dyn Classifier,
+    /// `[1, classes]` bool.
+    left_out: Tensor,
+}
+
+impl<'a> Asked<'a> {
+    fn new(model: &'a dyn Classifier, instance: &Instance) -> Self {
+        let asked = |class: i64| class == instance.label || instance.targets.contains(&class);
+        let left_out: Vec<bool> = (0..10).map(|class| !asked(class)).collect();
+        Self {
+            model,
+            left_out: Tensor::from_slice(&left_out).unsqueeze(0),
+        }
+    }
+}
+
+impl Classifier for Asked<'_> {
+    fn logits(&self, images: &Tensor, branch: Branch) -> Result<Tensor> {
+        let logits = self.model.logits(images, branch)?;
+        Ok(logits.masked_fill(&self.left_out, f64::NEG_INFINITY))
+    }
+
+    fn branches(&self) -> &[Branch] {
+        &[Branch::Single]
+    }
+
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+/// Runs of AutoAttack, each with draws of its own, within which every falsified instance falls. (Image 1598 lies
+/// at its radius: of one run in sixteen single precision takes a point that double precision does not, and last
+/// bits, which differ between processors, decide of which.)
+const SEEDS: u64 = 10;
+
 /// Every falsified instance falls to AutoAttack at its radius, in double precision as well.
 #[test]
 #[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
@@ -186,24 +228,23 @@ fn autoattack_breaks_what_was_broken() {
     for group in groups("violated") {
         let eps = group.instances[0].eps;
         let spec: AttackSpec = format!("autoattack:eps={eps}").parse().expect("autoattack");
-        let target = group.target();
-        let made = run(&spec, &target, None).expect("autoattack");
-        let away = ball::length(&(&made - &group.images), Norm::Linf)
-            .max()
-            .double_value(&[]);
-        assert!(away <= eps + ROUNDING, "{away}");
-        for (instance, exact) in group.instances.iter().zip(group.counterexamples(&made)) {
-            // One instance is decided by the last bits: it falls on some processors and holds on others.
-            let close = instance.net.starts_with("cifar10_small") && instance.image == 1189;
+        for (row, instance) in group.instances.iter().enumerate() {
+            let asked = Asked::new(&group.model, instance);
+            let falls = (0..SEEDS).any(|seed| {
+                let row_of = Tensor::from_slice(&[row as i64]);
+                let target = group.target(&asked, seed).take(&row_of);
+                let made = run(&spec, &target, None).expect("autoattack");
+                let away = ball::length(&(&made - &target.images), Norm::Linf).double_value(&[0]);
+                assert!(away <= eps + ROUNDING, "{away}");
+                group.counterexamples(&[row], &made)[0]
+            });
             assert!(
-                exact || close,
+                falls,
                 "image {} of {} at {eps} holds",
-                instance.image,
-                instance.net
+                instance.image, instance.net
             );
             broken += 1;
         }
-        let _ = group.model.branches();
     }
     assert!(broken >= 16, "{broken}");
 }
