@@ -185,10 +185,9 @@ impl Batch {
                 certified::prove(spec, branch, (&image, self.classes[place]), input.networks)?;
             seen.spent.backwards[place] += proof.nodes;
             seen.proofs.insert(place, proof);
-            if let Some(point) = point {
-                let row = numbers(&[place], self.images.device());
-                seen.images = seen.images.index_copy(0, &row, &point);
-            }
+            // Without a point that breaks it the row is of the image itself, not of where the attack ended.
+            let row = numbers(&[place], self.images.device());
+            seen.images = seen.images.index_copy(0, &row, &point.unwrap_or(image));
         }
         Ok(seen)
     }

@@ -146,7 +146,12 @@ fn only_right_images_are_attacked(sandbox: &Sandbox, name: &str) {
                 name.contains("apgd") || paid == (2 + 3 * followed, 3 * followed),
                 "{name}: {paid:?}"
             );
-            assert!(row.backwards > 0);
+            // (What the surrogate has wrong as it is takes no step.)
+            assert!(
+                row.backwards > 0 || name.contains("surrogate"),
+                "{name}, image {}",
+                row.image
+            );
             assert!(row.norm > 0.0 || name.contains("apgd"));
             right += 1;
         } else {

@@ -1,10 +1,9 @@
 //! Bundles: packed, audited, tampered with, and put on a board.
 
 use crate::archives::refused;
-use crate::support::{CommandOutput, Sandbox, TINY, id};
+use crate::support::{CommandOutput, Sandbox, TINY, edit_rows, id};
 use rlnet_reports::bundle::{self, MANIFEST, Manifest};
-use rlnet_reports::{read_records, write_records};
-use rlnet_suites::{CellRecord, Condition, Outcome};
+use rlnet_suites::Condition;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,18 +88,9 @@ fn put(path: &Path, value: &Value) {
     fs::write(path, serde_json::to_vec_pretty(value).expect("JSON")).expect("written");
 }
 
-/// Changes the rows of a cell, and the checksum that its record has of them.
-fn edit_rows(folder: &Path, cell: &str, change: impl FnOnce(&mut Vec<Outcome>)) {
-    let cell = folder.join("cells").join(id(whole(), "out", cell));
-    let path = cell.join("outcomes.parquet");
-    let mut rows = read_records::<Outcome>(&path).expect("rows");
-    change(&mut rows);
-    write_records(&path, &rows).expect("written");
-    let file = cell.join("cell.json");
-    let mut record: CellRecord = serde_json::from_slice(&fs::read(&file).expect("a record")).expect("JSON");
-    let sum = rlnet_suites::io::file_checksum(&path).expect("a checksum");
-    record.provenance.files.insert("outcomes.parquet".into(), sum);
-    put(&file, &json!(record));
+/// A cell of an unpacked bundle.
+fn cell_in(folder: &Path, name: &str) -> PathBuf {
+    folder.join("cells").join(id(whole(), "out", name))
 }
 
 #[test]
@@ -150,7 +140,7 @@ fn a_flipped_row_is_caught_however_careful_the_hand() {
     for (cell, careful) in [("plain/clean", false), ("plain/clean", true), (PGD, true)] {
         let sandbox = Sandbox::new();
         let file = tampered(&sandbox, careful, |folder| {
-            edit_rows(folder, cell, |rows| {
+            edit_rows(&cell_in(folder, cell), |rows| {
                 let row = rows
                     .iter_mut()
                     .find(|row| row.prediction != row.label)
@@ -202,7 +192,7 @@ fn another_radius_is_caught() {
     let file = tampered(&sandbox, true, |folder| {
         let mut texts = vec!["plan.json".to_owned()];
         for name in [PGD.to_owned(), PGD.replace("plain", "teacher")] {
-            edit_rows(folder, &name, |rows| {
+            edit_rows(&cell_in(folder, &name), |rows| {
                 let condition: Condition = rows[0]
                     .condition
                     .to_string()

@@ -1,7 +1,6 @@
 //! Certificates as a user asks for them: rows, the report, refusals, and the check that nothing certified is broken.
 
-use crate::support::{Sandbox, TINY, id, rows, untrained};
-use rlnet_reports::write_records;
+use crate::support::{Sandbox, TINY, edit_rows, id, rows, untrained};
 use rlnet_suites::outcome::Certainty;
 use rlnet_suites::{Branch, Outcome};
 
@@ -13,7 +12,6 @@ fn certainty(row: &Outcome) -> Certainty {
 }
 
 #[test]
-#[ignore = "fails since the branches were merged; the cause is not found yet"]
 fn certificates_are_conditions_whose_bracket_is_in_the_report() {
     let sandbox = Sandbox::new();
     sandbox.write(
@@ -85,7 +83,6 @@ fn certificates_are_conditions_whose_bracket_is_in_the_report() {
 }
 
 #[test]
-#[ignore = "fails since the branches were merged; the cause is not found yet"]
 fn a_certified_image_that_an_attack_breaks_fails_the_run_and_is_named() {
     let sandbox = Sandbox::new();
     let model = untrained(&sandbox, "net.safetensors");
@@ -94,19 +91,15 @@ fn a_certified_image_that_an_attack_breaks_fails_the_run_and_is_named() {
     );
     sandbox.run(&command);
     let cell = "net/certify:eps=32/255,method=ibp,nodes=1000,steps=20";
-    let forged: Vec<Outcome> = rows(&sandbox, "eval", cell)
-        .into_iter()
-        .map(|row| Outcome {
-            prediction: row.label,
-            margin: 1.0,
-            ..row
-        })
-        .collect();
-    let file = sandbox.path(&format!(
-        "eval/cells/{}/outcomes.parquet",
-        id(&sandbox, "eval", cell)
-    ));
-    write_records(&file, &forged).expect("written");
+    edit_rows(
+        &sandbox.path("eval/cells").join(id(&sandbox, "eval", cell)),
+        |rows| {
+            for row in rows {
+                row.prediction = row.label;
+                row.margin = 1.0;
+            }
+        },
+    );
     let refused = sandbox.run(&command);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     assert!(

@@ -1,9 +1,7 @@
 //! Two runs through the gate, and a series of them.
 
 use crate::archives::refused;
-use crate::support::{Sandbox, TINY, id, rows};
-use rlnet_reports::write_records;
-use rlnet_suites::Outcome;
+use crate::support::{Sandbox, TINY, edit_rows, id, rows};
 
 /// Two nights of the same suite, and a third where the same weights get every image wrong.
 fn nights(sandbox: &Sandbox) {
@@ -29,16 +27,13 @@ fn nights(sandbox: &Sandbox) {
     let clean = rows(sandbox, "nights/1-monday", "plain/clean");
     let right = clean.iter().filter(|row| row.prediction == row.label).count();
     assert!(right >= 15, "{right} right answers are too few to lose");
-    let wrong: Vec<Outcome> = clean
-        .into_iter()
-        .map(|row| Outcome {
-            prediction: (row.label + 1) % 10,
-            ..row
-        })
-        .collect();
     let cell = id(sandbox, "nights/3-wednesday", "plain/clean");
-    let file = sandbox.path(&format!("nights/3-wednesday/cells/{cell}/outcomes.parquet"));
-    write_records(&file, &wrong).expect("written");
+    let cell = sandbox.path("nights/3-wednesday/cells").join(cell);
+    edit_rows(&cell, |rows| {
+        for row in rows {
+            row.prediction = (row.label + 1) % 10;
+        }
+    });
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Stored adversarial images, shown to the model again.
 
 use crate::archives::{eval, refused};
-use crate::support::{Sandbox, TINY, id, rows};
-use rlnet_reports::write_records;
+use crate::support::{Sandbox, TINY, edit_rows, id, rows};
 
 const ATTACK: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3";
 
@@ -51,11 +50,12 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
     assert!(output.stdout.contains("\"differ\": null"), "{}", output.stdout);
 
     // A flag of one row turned round.
-    let outcomes = cell("plain").join("outcomes.parquet");
-    let true_rows = rlnet_reports::read_records::<rlnet_suites::Outcome>(&outcomes).expect("rows");
-    let mut rows = true_rows.clone();
-    rows[7].prediction = (rows[7].prediction + 1) % 10;
-    write_records(&outcomes, &rows).expect("written");
+    let turn = |by: u16| {
+        edit_rows(&cell("plain"), |rows| {
+            rows[7].prediction = (rows[7].prediction + by) % 10
+        })
+    };
+    turn(1);
     let output = replay("plain", &[]);
     assert_eq!(output.code, 1, "{}", output.stderr);
     assert!(
@@ -63,7 +63,7 @@ fn stored_images_give_every_flag_again_and_tampering_shows() {
         "{}",
         output.stderr
     );
-    write_records(&outcomes, &true_rows).expect("written");
+    turn(9);
     assert_eq!(replay("plain", &[]).code, 0);
 
     // Other weights in the model's place: every logit has the other sign.
@@ -131,12 +131,11 @@ fn an_evaluated_file_is_named_and_compared() {
     );
     let replay = ["attack", "replay", &text, "--model", &model, "--json"];
     assert!(sandbox.ok(&replay).stdout.contains("\"differ\": 0"));
-    let outcomes = cell.join("outcomes.parquet");
-    let mut rows = rlnet_reports::read_records::<rlnet_suites::Outcome>(&outcomes).expect("rows");
-    for row in &mut rows {
-        row.rounded = (row.rounded + 1) % 10;
-    }
-    write_records(&outcomes, &rows).expect("written");
+    edit_rows(&cell, |rows| {
+        for row in rows {
+            row.rounded = (row.rounded + 1) % 10;
+        }
+    });
     let output = sandbox.run(&replay);
     assert_eq!(output.code, 1);
     assert!(

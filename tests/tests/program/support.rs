@@ -190,6 +190,20 @@ pub fn rows(sandbox: &Sandbox, out: &str, cell: &str) -> Vec<Outcome> {
     rlnet_reports::read_records::<rlnet_suites::Outcome>(&folder.join("outcomes.parquet")).expect("rows")
 }
 
+/// Changes the rows in a cell's folder, and the checksum that its record has of them.
+pub fn edit_rows(cell: &Path, change: impl FnOnce(&mut Vec<Outcome>)) {
+    let path = cell.join("outcomes.parquet");
+    let mut rows = rlnet_reports::read_records::<Outcome>(&path).expect("rows");
+    change(&mut rows);
+    rlnet_reports::write_records(&path, &rows).expect("written");
+    let file = cell.join("cell.json");
+    let record = std::fs::read(&file).expect("a record");
+    let mut record: rlnet_suites::CellRecord = serde_json::from_slice(&record).expect("JSON");
+    let sum = rlnet_suites::io::file_checksum(&path).expect("a checksum");
+    record.provenance.files.insert("outcomes.parquet".into(), sum);
+    std::fs::write(&file, serde_json::to_vec_pretty(&record).expect("JSON")).expect("written");
+}
+
 /// The identity of a run's cell.
 pub fn id(sandbox: &Sandbox, out: &str, cell: &str) -> String {
     let plan = std::fs::read(sandbox.path(out).join("plan.json")).expect("a plan");
