@@ -319,7 +319,8 @@ pub fn adaptive(layer: &Layer) -> Choice {
     }
 }
 
-/// The box of a value with linear bounds in place of some units' (`[U]`) where they are tighter.
+/// The box of a value with linear bounds in place of some units' (`[U]`). They stand alone, as in auto_LiRPA: the
+/// tighter of both boxes can move a slope, and with it the bound of the margins, either way.
 fn tightened(
     graph: &Graph,
     region: &Region,
@@ -342,14 +343,12 @@ fn tightened(
         lower.push(found.narrow(0, 0, units.size()[0]));
         upper.push(-found.narrow(0, units.size()[0], units.size()[0]));
     }
-    let put = |old: &Tensor, new: &[Tensor], tighter: fn(&Tensor, &Tensor) -> Tensor| {
-        let flat = old.flatten(0, -1);
-        let new = tighter(&flat.index_select(0, units), &Tensor::cat(new, 0));
-        flat.index_copy(0, units, &new).reshape(old.size())
+    let put = |old: &Tensor, new: &[Tensor]| {
+        (old.flatten(0, -1).index_copy(0, units, &Tensor::cat(new, 0))).reshape(old.size())
     };
     Ok(Interval {
-        lower: put(&interval.lower, &lower, Tensor::maximum),
-        upper: put(&interval.upper, &upper, Tensor::minimum),
+        lower: put(&interval.lower, &lower),
+        upper: put(&interval.upper, &upper),
     })
 }
 

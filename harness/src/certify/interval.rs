@@ -81,21 +81,38 @@ pub fn propagate(
         };
         flows.push(flow);
     }
-    let last = graph.last();
-    let node = &graph.nodes()[last];
-    let (weight, bias, input) = match &node.op {
-        Op::Linear { weight, bias } => {
-            let bias = bias.as_ref().map(|bias| rows.matmul(bias));
-            (rows.matmul(weight), bias, node.inputs[0])
+    // Margins go back through the linear operations at the end, which are one matrix with them.
+    let (mut weight, mut at) = (rows.shallow_clone(), graph.last());
+    let mut bias = Tensor::zeros([rows.size()[0]], (rows.kind(), rows.device()));
+    loop {
+        let node = &graph.nodes()[at];
+        match &node.op {
+            Op::Linear {
+                weight: own,
+                bias: shift,
+            } => {
+                if let Some(shift) = shift {
+                    bias = bias + weight.matmul(shift);
+                }
+                weight = weight.matmul(own);
+            }
+            Op::Affine { scale, shift } if node.shape.len() == 1 => {
+                bias = bias + (&weight * shift).sum_dim_intlist([1_i64].as_slice(), false, rows.kind());
+                weight = weight * scale;
+            }
+            _ => break,
         }
-        _ => (rows.shallow_clone(), None, last),
-    };
+        at = node.inputs[0];
+    }
     let merged = Node {
-        op: Op::Linear { weight, bias },
-        inputs: vec![input],
+        op: Op::Linear {
+            weight,
+            bias: Some(bias),
+        },
+        inputs: vec![at],
         shape: vec![rows.size()[0]],
     };
-    let margins = linear(graph, region, (last, &merged), &flows)?;
+    let margins = linear(graph, region, (graph.last(), &merged), &flows)?;
     Ok((before, margins.interval))
 }
 

@@ -47,7 +47,7 @@ fn networks_of_others_are_read_as_libtorch_runs_them() {
 
 /// Every margin of 24 balls by three methods, in double precision as auto_LiRPA computed them.
 #[test]
-#[ignore = "equal in Linf; in L2 CROWN is looser by up to 2e-5 of the bound, and the cause is not found yet"]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn interval_and_linear_bounds_are_auto_lirpas() {
     let fixture: Vec<Value> = serde_json::from_str(include_str!("../fixtures/lirpa.json")).expect("JSON");
     let (images, _) = cifar10_test(50);
@@ -71,13 +71,11 @@ fn interval_and_linear_bounds_are_auto_lirpas() {
                 for (ours, theirs) in ours.iter().zip(theirs(method)) {
                     // Intervals reach -3000: what is compared is relative to that.
                     let more = (ours - theirs) / theirs.abs().max(1.0);
-                    // Ours takes the tighter of CROWN and intervals before each ReLU, auto_LiRPA CROWN's: a bound may
-                    // be tighter by a little, and is never looser.
-                    // In L2 its intervals begin with the box around the ball, ours with the ball.
-                    let tighter = match (method, norm) {
-                        (_, Norm::L2) => f64::INFINITY,
-                        ("crown", _) => 1e-3,
-                        _ => 1e-5,
+                    // In L2 its intervals begin with the box around the ball, ours with the ball: they may be tighter.
+                    let tighter = if norm == Norm::L2 && method != "crown" {
+                        f64::INFINITY
+                    } else {
+                        1e-5
                     };
                     assert!(
                         (-1e-5..tighter).contains(&more),
@@ -135,7 +133,7 @@ fn the_radii_that_linear_bounds_prove_are_the_oracles() {
                 > 0.0
         };
         assert!(proven(0.999), "image {place}: not proven within {radius}");
-        // A little more, as above.
+        // The oracle promises a radius that is proven, not the largest.
         assert!(!proven(1.02), "image {place}: proven beyond {radius}");
     }
 }
