@@ -28,7 +28,7 @@ fn whole() -> &'static Sandbox {
             "evaluation.corruptions=[\"contrast\"]",
         ];
         sandbox.ok(&small);
-        sandbox.ok("bundle out --images 6 --out whole.zip --submitter Somebody");
+        sandbox.ok("bundle out --images 20 --out whole.zip --submitter Somebody");
         sandbox
     })
 }
@@ -100,7 +100,7 @@ fn an_honest_bundle_is_clean_and_the_same_bytes_every_time() {
     let output = audit(&bundle, &[]);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert_eq!(those(&output, "ok").len(), 13, "{}", output.stdout);
-    sandbox.ok("bundle out --images 6 --out twice.zip --submitter Somebody");
+    sandbox.ok("bundle out --images 20 --out twice.zip --submitter Somebody");
     assert_eq!(
         fs::read(&bundle).expect("one"),
         fs::read(sandbox.path("twice.zip")).expect("two")
@@ -168,7 +168,7 @@ fn a_swapped_image_is_caught() {
     let file = tampered(&sandbox, true, |folder| {
         let path = folder.join(&examples);
         let mut bytes = fs::read(&path).expect("examples");
-        // The last two of the six images, which come last in the file.
+        // The last two of the images, which come last in the file.
         let image = 4 * 3 * 32 * 32;
         let at = bytes.len() - 2 * image;
         let (one, two) = bytes[at..].split_at_mut(image);
@@ -222,7 +222,7 @@ fn another_radius_is_caught() {
     let output = audit(&file, &[]);
     assert_eq!(output.code, 1, "{}", output.stderr);
     let found = those(&output, "finding");
-    for check in ["rows", "cells"] {
+    for check in ["rows", "cells", "ball"] {
         assert!(found.contains(&check.to_owned()), "{check}: {}", output.stdout);
     }
 }
@@ -386,7 +386,7 @@ fn the_manifest_names_every_file_with_its_checksum() {
     } = &bundle.manifest;
     assert_eq!(
         (*schema, sample.images.len(), statement.submitter.as_str()),
-        (1, 6, "Somebody")
+        (1, 20, "Somebody")
     );
     assert!(bundle.faults.is_empty());
     for name in [
