@@ -34,6 +34,11 @@ pub fn thousands(n: u64) -> String {
     text
 }
 
+/// How many of something whose plural ends in s: `1 cell`, `73,728 images`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(n as u64), if n == 1 { "" } else { "s" })
+}
+
 /// A p-value: `0.012`, `<0.001`.
 pub fn p_value(p: f64) -> String {
     if p < 0.001 {

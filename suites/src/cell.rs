@@ -41,6 +41,13 @@ pub struct DataSpec {
     pub checksum: String,
 }
 
+impl DataSpec {
+    /// Whether both show the same test images: of one checksum, wherever they lie and whatever they are called.
+    pub fn shows_the_images_of(&self, other: &Self) -> bool {
+        (&self.checksum, self.test, &self.images) == (&other.checksum, other.test, &other.images)
+    }
+}
+
 /// One evaluation: a model under a family of conditions, through its branches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluateSpec {

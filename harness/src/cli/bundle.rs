@@ -6,6 +6,7 @@ use crate::run::bundle::Request;
 use crate::terminal::{outln, print_json};
 use clap::Args;
 use rlnet_reports::bundle::Statement;
+use rlnet_reports::format::count;
 use rlnet_suites::division;
 use rlnet_suites::io::file_checksum;
 use serde_json::json;
@@ -102,10 +103,10 @@ impl Bundle {
             }));
         } else {
             outln!(
-                "{}: {} evaluations, {} drawn images, {}\nblake3 {checksum}",
+                "{}: {}, {}, {}\nblake3 {checksum}",
                 out.display(),
-                packed.cells,
-                packed.sample.images.len(),
+                count(packed.cells, "evaluation"),
+                count(packed.sample.images.len(), "drawn image"),
                 rlnet_reports::format::bytes(bytes)
             );
         }

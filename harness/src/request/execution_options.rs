@@ -7,6 +7,7 @@ use crate::run::shell::quoted;
 use crate::run::{Executed, Participation};
 use crate::stop;
 use clap::Args;
+use rlnet_reports::format::count;
 use std::time::Duration;
 
 /// How a process takes part in a run, and for how long.
@@ -63,8 +64,8 @@ pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
         left => format!(", {left} left to other processes"),
     };
     format!(
-        "{name}: {} cells computed{shared}, {} were done before{left} ({:.0} s)",
-        executed.computed,
+        "{name}: {} computed{shared}, {} done before{left} ({:.0} s)",
+        count(executed.computed, "cell"),
         executed.found,
         took.as_secs_f64()
     )

@@ -12,7 +12,7 @@ use crate::eval::saved::Images;
 use crate::eval::{CorruptedImages, Networks, Saved, examples, verdict};
 use rlnet_corruptions::{Generator, Options, Stack};
 use rlnet_reports::bundle::{self, Bundle, Check, ORIGINALS};
-use rlnet_reports::format::thousands;
+use rlnet_reports::format::{count, thousands};
 use rlnet_reports::{Run, read_records};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{Branch, CellId, CellRecord, CellSpec, Condition, EvaluateSpec, Outcome};
@@ -52,13 +52,14 @@ pub fn audit(
             return Ok(checks);
         }
     };
-    let (originals, count) = (&shown.originals, shown.examples.len());
+    let originals = &shown.originals;
     checks.push(Check::of(
         "labels",
         &shown.faults,
         format!(
-            "{} images, and {count} attacks on them, with the classes and branches of their rows",
-            originals.len()
+            "{}, and {} on them, with the classes and branches of their rows",
+            count(originals.len(), "image"),
+            count(shown.examples.len(), "attack"),
         ),
     ));
     checks.extend(shown.balls());
@@ -222,7 +223,7 @@ fn identities<'a>(
         false => Check::of(
             "model",
             &wrong,
-            format!("{} of {} models, by checksum", of.len(), models.len()),
+            format!("{} of {}, by checksum", of.len(), count(models.len(), "model")),
         ),
     };
     (check, of)

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::files::open_folder;
 use crate::progress::announce;
+use rlnet_reports::format::count;
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{
@@ -245,7 +246,9 @@ impl PlannedEvaluation {
                 .clone()
                 .any(|model| cell.parents.first() == Some(&model.id) && cell.model == model.facts.name);
             known
-                && Some(&cell.data) == images.as_ref()
+                && images
+                    .as_ref()
+                    .is_some_and(|images| cell.data.shows_the_images_of(images))
                 && !self.plan.cells.iter().any(|own| own.name == cell.name)
         };
         let finished = earlier
@@ -257,9 +260,9 @@ impl PlannedEvaluation {
             return;
         }
         announce(&format!(
-            "{} has {} more finished cells of this model: the report is of all",
+            "{} has {} more of this model: the report is of all",
             out.display(),
-            finished.len()
+            count(finished.len(), "finished cell"),
         ));
         self.plan.cells.extend(finished);
         // As one evaluation would have ordered them: clean images, corruptions, attacks.

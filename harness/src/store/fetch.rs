@@ -9,6 +9,7 @@ use crate::progress::announce;
 use crate::run::RunDirectory;
 use crate::run::check::record_of;
 use crate::stop;
+use rlnet_reports::format::count;
 use rlnet_suites::{Cell, CellId, CellSpec};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -67,7 +68,11 @@ impl Store {
         let _ = fs::remove_dir_all(&parent);
         let fetched = missing.iter().filter(|cell| directory.is_done(&cell.id)).count();
         if fetched > 0 {
-            announce(&format!("{fetched} finished cells fetched from {}", self.url()));
+            announce(&format!(
+                "{} fetched from {}",
+                count(fetched, "finished cell"),
+                self.url()
+            ));
         }
         Ok(damaged.into_iter().flatten().collect())
     }

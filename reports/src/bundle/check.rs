@@ -4,7 +4,7 @@ use super::{Bundle, MANIFEST, draw, examples, rows, rules, stated};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::files;
-use crate::format;
+use crate::format::{self, count};
 use crate::run::Run;
 use crate::runs::Runs;
 use rlnet_suites::division;
@@ -219,8 +219,9 @@ fn sample(bundle: &Bundle, run: &Run) -> Result<Check, ReportError> {
         "draw",
         &found,
         format!(
-            "{} images of {attacks} attacks, drawn by the rows' checksums",
-            shown.len()
+            "{} of {}, drawn by the rows' checksums",
+            count(shown.len(), "image"),
+            count(attacks, "attack"),
         ),
     ))
 }

@@ -73,6 +73,9 @@ fn a_data_set_is_the_same_however_its_folder_is_typed() {
         assert!(said.contains("are the same in both runs"), "{data}: {said}");
         sandbox.ok(&["report", "o", &out, "--out", "r", "--format", "md"]);
     }
+    // An evaluation that asks for less keeps what the report had.
+    sandbox.ok("eval m.safetensors --dataset imagefolder:linked --out o");
+    id(&sandbox, "o", "m/fgsm:eps=8/255");
     // Other pictures are another data set, and that is said.
     fs::remove_file(sandbox.path("copied/c3/1.png")).expect("removed");
     fs::copy(sandbox.path("flat/c3/0.png"), sandbox.path("copied/c3/1.png")).expect("a copy");

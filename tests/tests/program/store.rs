@@ -132,7 +132,7 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
     let second = fine("two", &["--only", "plain/clean"]);
     holds(
         &second.stderr,
-        &["1 finished cells fetched", "1 cells computed, 1 were done before"],
+        &["1 finished cell fetched", "1 cell computed, 1 done before"],
     );
     // Workers leave the store to the process that started them.
     fine("two", &["--jobs", "2"]);
@@ -150,7 +150,7 @@ fn a_store_gives_back_what_another_machine_finished_and_refuses_what_is_damaged(
     let fourth = fine("four", &[]);
     holds(
         &fourth.stderr,
-        &["model.safetensors", "it is refused", "1 cells computed"],
+        &["model.safetensors", "it is refused", "1 cell computed"],
     );
     assert_eq!(
         fs::read_dir(sandbox.path("four/damaged")).expect("kept").count(),

@@ -109,7 +109,7 @@ fn named_in_a_run_and_grown_into_a_suite(sandbox: &Sandbox, student: &[&str], rl
     );
     let grown = sandbox.ok("run grown.toml --out hand");
     assert!(
-        grown.stderr.contains("2 cells computed, 3 were done before"),
+        grown.stderr.contains("2 cells computed, 3 done before"),
         "{}",
         grown.stderr
     );

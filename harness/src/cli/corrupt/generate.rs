@@ -13,6 +13,7 @@ use rlnet_corruptions::archive::{
     FolderImage, Source, TreeContent, TreeFormat, generate_archive, generate_folders, generate_sequences,
 };
 use rlnet_corruptions::{Corruption, Error as Refused, Family, Generator, Image, Sequence, Severity};
+use rlnet_reports::format::count;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -107,7 +108,7 @@ impl Written {
             md5: file.md5.clone(),
         });
         Self {
-            kind: "files",
+            kind: "file",
             parts: parts.collect(),
             json: serde_json::to_value(written).unwrap_or_default(),
         }
@@ -194,12 +195,12 @@ impl Generate {
         }
         let found = written.parts.len() - new;
         outln!(
-            "{}: {new} {kind} made, {found} found finished, {} images{}, {seconds:.1} s\n\
+            "{}: {} made, {found} found finished, {}{}, {seconds:.1} s\n\
              This is a generated set, not the official archive: state this where you use it.",
             out.display(),
-            data.test.len(),
+            count(new, written.kind),
+            count(data.test.len(), "image"),
             if corruptions.is_empty() { "" } else { " a severity" },
-            kind = written.kind,
         );
         Ok(())
     }
@@ -376,7 +377,7 @@ impl Generate {
             md5: level.md5.clone(),
         });
         Ok(Written {
-            kind: "folders",
+            kind: "folder",
             parts: parts.collect(),
             json: serde_json::to_value(&levels).unwrap_or_default(),
         })

@@ -145,7 +145,9 @@ fn list(json: bool) -> Result<()> {
         print_json(&items.collect::<Vec<_>>());
     } else {
         for suite in &suites {
-            outln!("{:<26} {:<14} {}", suite.name, suite.data.dataset, suite.title);
+            // How pictures are prepared stands in the suite.
+            let dataset = suite.data.dataset.split('?').next().unwrap_or_default();
+            outln!("{:<26} {dataset:<20} {}", suite.name, suite.title);
         }
         print_line("\nEach suite exists at several scales (--set scale=NAME):");
         for (name, _) in SCALES {
