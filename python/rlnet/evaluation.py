@@ -38,6 +38,7 @@ def evaluate(
     device: str | None = None,
     gradients: bool | None = None,
     limit: int | None = None,
+    images: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -61,6 +62,7 @@ def evaluate(
         device: Where to put a torch module; by default it stays where it is.
         gradients: ``False`` for a function that gives logits only.
         limit: Evaluate the first ``limit`` test images only.
+        images: Evaluate these test images only: ``"5000-5511"``, ``"3,7,9-20"``, or a file of such lines.
         data_dir: Folder of the data set in its official layout; ``$RLNET_DATA`` by default.
         out: The run's folder; ``out/eval-NAME`` by default.
         threads: CPU threads of the program and of a torch model.
@@ -83,6 +85,7 @@ def evaluate(
         for option, value in [
             ("--severity", severity),
             ("--limit", limit),
+            ("--images", images),
             ("--data-dir", data_dir),
             ("--threads", threads),
         ]:

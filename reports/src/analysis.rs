@@ -91,6 +91,11 @@ impl Analysis {
         })
     }
 
+    /// Whether some network has several branches: else nothing need be said of branches.
+    pub fn has_branches(&self) -> bool {
+        self.runs.models.iter().any(|model| model.branches.len() > 1)
+    }
+
     /// The answers of a model.
     pub fn matrix(&self, model: &str) -> Option<&PredictionMatrix> {
         let at = self.runs.models.iter().position(|known| known.name == model)?;

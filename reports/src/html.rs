@@ -6,11 +6,12 @@ use crate::error::ReportError;
 use crate::figures::Figure;
 use crate::glossary::Term;
 use crate::metrics::BranchPolicy;
-use crate::metrics::flags::Flag;
+use crate::metrics::flags::{self, Flags};
 use crate::report_format::Format;
 use crate::sections::{Content, Place, Section};
 use crate::setup::{Fact, facts};
 use crate::summary;
+use crate::tables::for_people::{for_people, is_of_branches, remove_column};
 use crate::tables::{self, Cell, Kind, Table, Value as CellValue};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use minijinja::value::Serde;
@@ -101,6 +102,9 @@ struct Missing {
 struct Page {
     title: String,
     suites: Vec<String>,
+    /// What the scale of each run is and changed.
+    scales: Vec<String>,
+    branches: bool,
     descriptions: Vec<String>,
     verdict: String,
     /// What follows the verdict.
@@ -114,7 +118,7 @@ struct Page {
     terms: Vec<Term>,
     missing: Vec<Missing>,
     cells: usize,
-    flags: Vec<Flag>,
+    flags: Vec<Flags>,
     allowed: Vec<String>,
 }
 
@@ -154,11 +158,13 @@ impl Page {
             suites: runs.runs.iter().map(|run| run.plan.suite.clone()).collect(),
             verdict: summary.remove(0),
             summary,
+            scales: summary::scales(analysis),
+            branches: analysis.has_branches(),
             notices: summary::notices(analysis),
             facts: facts(analysis),
             cells: runs.runs.iter().map(|run| run.plan.cells.len()).sum(),
             missing: missing(analysis),
-            flags: analysis.flags.clone(),
+            flags: flags::together(&analysis.flags),
             allowed: allowed(analysis),
             ..Self::default()
         };
@@ -172,7 +178,7 @@ impl Page {
         page.title = titles.join("; ");
         for (section, content) in shown {
             for term in section.terms {
-                if !page.terms.contains(term) {
+                if !page.terms.contains(term) && (page.branches || !is_of_branches(term)) {
                     page.terms.push(*term);
                 }
             }
@@ -205,39 +211,28 @@ impl Page {
     }
 }
 
-/// A table as the page has it: without the column of branches where no network has several. The
-/// main table has no mCE, which is 100 minus NPA, and of many networks no rows of single branches.
+/// A table as the page has it: as [`for_people`]. The main table has no mCE, which is 100 minus NPA, and of
+/// many networks no rows of single branches.
 fn for_page<'a>(analysis: &Analysis, table: &'a Table) -> Cow<'a, Table> {
-    let mut shown = Cow::Borrowed(table);
+    let mut shown = for_people(table);
     let is_main = table.id == tables::accuracy::MAIN.id;
-    let single = BranchPolicy::Fixed(Branch::Single).label();
-    let policy = table.columns.iter().position(|column| column.key == "reading");
-    if let Some(policy) = policy {
-        let is =
-            |row: &[Cell], label: &str| matches!(&row[policy].value, CellValue::Text(text) if text == label);
-        if table.rows.iter().all(|row| is(row, &single)) {
-            remove_column(shown.to_mut(), "reading");
-        } else if is_main && analysis.runs.models.len() > MANY {
-            let whole = [single, BranchPolicy::Oracle.label(), BranchPolicy::Worst.label()];
-            let own = shown.to_mut();
-            own.rows.retain(|row| whole.iter().any(|label| is(row, label)));
-            own.caption
-                .push_str(" The rows of single branches are in this table's files.");
-        }
+    let at = shown.columns.iter().position(|column| column.key == "reading");
+    if let (Some(at), true) = (at, is_main && analysis.runs.models.len() > MANY) {
+        let whole = [
+            BranchPolicy::Fixed(Branch::Single),
+            BranchPolicy::Oracle,
+            BranchPolicy::Worst,
+        ];
+        let is = |row: &[Cell], policy: &BranchPolicy| matches!(&row[at].value, CellValue::Text(text) if *text == policy.label());
+        let own = shown.to_mut();
+        own.rows.retain(|row| whole.iter().any(|policy| is(row, policy)));
+        own.caption
+            .push_str(" The rows of single branches are in this table's files.");
     }
     if is_main {
         remove_column(shown.to_mut(), "mce");
     }
     shown
-}
-
-fn remove_column(table: &mut Table, key: &str) {
-    if let Some(at) = table.columns.iter().position(|column| column.key == key) {
-        table.columns.remove(at);
-        for row in &mut table.rows {
-            row.remove(at);
-        }
-    }
 }
 
 /// A table for a page. Of one that is not folded, terms that name rows are explained below it.

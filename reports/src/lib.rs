@@ -13,6 +13,7 @@ pub mod format;
 pub mod gate;
 pub mod glossary;
 pub mod history;
+pub mod hosted_images;
 pub mod html;
 pub mod measured_cost;
 pub mod metrics;

@@ -33,6 +33,8 @@ pub struct Model {
     /// Number of classes of the data set: as its cells say; of older runs, as the network or else the
     /// labels and answers of its rows say.
     pub classes: u32,
+    /// Their names, where the network or the data set has them.
+    pub class_names: Vec<String>,
     /// What was probed of its gradients.
     pub probe: Vec<GradientProbe>,
     /// How alike its activations are to its teacher's.
@@ -48,6 +50,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// The name of a class.
+    pub fn class(&self, label: usize) -> String {
+        let name = self.class_names.get(label).cloned();
+        name.unwrap_or_else(|| format!("class {label}"))
+    }
+
     /// Why nothing is known of its layers, where nothing is.
     pub fn without_record(&self) -> Unknown {
         match self.trained {

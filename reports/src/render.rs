@@ -10,8 +10,9 @@ use crate::measured_cost::PrivateInference;
 use crate::model_card;
 use crate::report_format::Format;
 use crate::runs::Runs;
-use crate::sections::{self, Content, SECTIONS};
+use crate::sections::{self, Content, SECTIONS, Section};
 use crate::summary;
+use crate::tables::for_people::{for_people, turned};
 use crate::tables::{self, Table};
 use std::path::{Path, PathBuf};
 
@@ -119,6 +120,11 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     }
     let main = tables::accuracy::main(analysis);
     let mut json = main.json();
+    let tables = shown.iter().filter_map(|(section, content)| match content {
+        Content::Table(table) => Some((section.id.to_owned(), table.json())),
+        Content::Figure(_) => None,
+    });
+    json["tables"] = tables.collect::<serde_json::Map<_, _>>().into();
     let diagnosis = tables::diagnosis::diagnosis(analysis);
     if let (false, Some(fields)) = (diagnosis.rows.is_empty(), json.as_object_mut()) {
         fields.insert("diagnosis".to_owned(), diagnosis.json());
@@ -136,10 +142,40 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
         index,
         folder,
         files: written,
-        markdown: main.markdown(),
-        answer: [summary::notices(analysis), summary::sentences(analysis)].concat(),
+        markdown: terminal(&main, &shown),
+        answer: [
+            summary::scales(analysis),
+            summary::notices(analysis),
+            summary::sentences(analysis),
+        ]
+        .concat(),
         json,
     })
+}
+
+/// Columns of accuracies per corruption that a terminal has room for.
+const ROOM: usize = 4;
+
+/// What a terminal shows: the main table with the terms that name its rows, and of few models the accuracy per
+/// corruption.
+fn terminal(main: &Table, shown: &[(&Section, Content)]) -> String {
+    let main = for_people(main);
+    let mut text = main.markdown();
+    for term in tables::accuracy::MAIN.terms {
+        let named =
+            |cell: &tables::Cell| matches!(&cell.value, tables::Value::Text(text) if text == term.name);
+        if main.rows.iter().flatten().any(named) {
+            text.push_str(&format!("{}: {}\n", term.name, term.meaning));
+        }
+    }
+    let corruptions = shown.iter().find_map(|(section, content)| match content {
+        Content::Table(table) if section.id == tables::accuracy::CORRUPTIONS.id => Some(for_people(table)),
+        _ => None,
+    });
+    if let Some(table) = corruptions.filter(|table| table.rows.len() <= ROOM) {
+        text.push_str(&format!("\n{}", turned(&table, "Corruption").markdown()));
+    }
+    text
 }
 
 /// The main table with all its counts, for `--json`, without writing anything.
@@ -154,8 +190,8 @@ pub fn main_table_json(dirs: &[PathBuf]) -> Result<serde_json::Value, ReportErro
 fn table_text(table: &Table, format: Format) -> Result<Option<(&'static str, String)>, ReportError> {
     let text = match format {
         Format::Html => return Ok(None),
-        Format::Markdown => table.markdown(),
-        Format::Latex => table.latex(),
+        Format::Markdown => for_people(table).markdown(),
+        Format::Latex => for_people(table).latex(),
         Format::Csv => table.csv()?,
         Format::Json => table.json_text()?,
     };

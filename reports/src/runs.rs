@@ -203,6 +203,13 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         let seen = |branch: &&Branch| branches.is_empty() || branches.contains(branch);
         branches = banks.branches().iter().filter(seen).copied().collect();
     }
+    let class_names = match &record {
+        Some(record) => record.classes.clone(),
+        None => {
+            let named = own.iter().map(|record| &record.provenance.class_names);
+            named.max_by_key(|names| names.len()).cloned().unwrap_or_default()
+        }
+    };
     let (mut probe, mut similarity) = (Vec::new(), Vec::new());
     for record in &own {
         let CellSpec::Evaluate(spec) = &record.cell.spec else {
@@ -237,6 +244,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         allowed: findings(|from| &from.allowed),
         warnings: findings(|from| &from.warnings),
         classes,
+        class_names,
         probe,
         similarity,
         planned,

@@ -6,6 +6,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::figures::{self, Figure};
 use crate::glossary::Term;
+use crate::tables::for_people::unmarked;
 use crate::tables::{self, Table};
 
 /// Where a section stands on the page.
@@ -110,6 +111,20 @@ pub enum Content {
     Figure(Figure),
 }
 
+impl Content {
+    /// With what is said of branches only where there are some.
+    fn unmarked(mut self, branches: bool) -> Self {
+        let texts = match &mut self {
+            Self::Table(table) => vec![&mut table.title, &mut table.caption],
+            Self::Figure(figure) => vec![&mut figure.caption, &mut figure.alt],
+        };
+        for text in texts {
+            *text = unmarked(text, branches);
+        }
+        self
+    }
+}
+
 /// The sections that have something to show, each with it. Figures are drawn on request only.
 ///
 /// # Errors
@@ -128,7 +143,7 @@ pub fn shown<'a>(
             Show::Figure(figure) if draw => figure(analysis)?.map(Content::Figure),
             Show::Figure(_) => None,
         };
-        all.extend(content.map(|content| (section, content)));
+        all.extend(content.map(|content| (section, content.unmarked(analysis.has_branches()))));
     }
     Ok(all)
 }

@@ -10,8 +10,8 @@ use crate::model::Model;
 use crate::runs::each_once;
 use crate::setup::headline;
 use crate::tables::reduction::knee_with_range;
-use rlnet_suites::Branch;
 use rlnet_suites::train::Stage;
+use rlnet_suites::{AtScale, Branch};
 use std::cmp::Ordering;
 
 /// The model that the report is about: of networks that differ only in their ReLUs the one at the
@@ -44,6 +44,16 @@ fn at_knee(sweep: &Sweep) -> Option<&str> {
         Knee::BeforeFirst(_) | Knee::Unknown => return None,
     };
     Some(&sweep.points.get(at)?.name)
+}
+
+/// What the scale of each run is for and what it changed in its suite.
+pub fn scales(analysis: &Analysis) -> Vec<String> {
+    let scales = analysis
+        .runs
+        .runs
+        .iter()
+        .filter_map(|run| run.plan.scale.as_ref());
+    each_once(&scales.map(AtScale::said).collect::<Vec<_>>())
 }
 
 /// What must be known before the summary is read: warnings of the runs, and findings of the

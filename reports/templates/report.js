@@ -49,6 +49,12 @@
     document.querySelectorAll("details").forEach(function (fold) { fold.open = true; });
   });
   unfold();
+  // On a telephone a drawing fits its width, and is shown large when it is tapped.
+  document.querySelectorAll("figure .scroll").forEach(function (box) {
+    function turn() { box.classList.toggle("large"); }
+    box.addEventListener("click", turn);
+    box.addEventListener("keydown", function (event) { if (event.key === "Enter") { turn(); } });
+  });
   document.querySelectorAll(".table table").forEach(function (table) {
     var rows = Array.from(table.tBodies[0].rows);
     if (rows.length < 2) { return; }

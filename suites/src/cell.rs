@@ -275,6 +275,9 @@ pub struct Provenance {
     /// Number of classes of the data set, for an evaluation; 0 when unknown.
     #[serde(default)]
     pub classes: u32,
+    /// Their names, with the clean images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// Whether the program was built from a checkout with changes of its own.
     #[serde(default)]
     pub dirty: bool,

@@ -8,6 +8,7 @@ use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::eval_request::EvalSubject;
 use crate::objective::Granularity;
+use crate::scale_changes::AtScale;
 use crate::suite::{Suite, Train};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ pub struct Plan {
     pub title: String,
     /// What it measures and why.
     pub description: String,
+    /// The scale that the suite was brought to, and what that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<AtScale>,
     /// The attack whose accuracy is called AdvA.
     #[serde(deserialize_with = "crate::attack::old_words::optional")]
     pub headline: Option<AttackSpec>,
@@ -208,11 +212,13 @@ impl Suite {
             .headline
             .clone()
             .or_else(|| AttackSpec::headline(&request.attacks).cloned());
+        let scale = self.at_scale()?;
         Ok(Plan {
             schema: self.schema,
             suite: self.name.clone(),
-            title: self.title.clone(),
+            title: AtScale::title(scale.as_ref(), &self.title),
             description: self.description.clone(),
+            scale,
             headline,
             baseline: self
                 .evaluation

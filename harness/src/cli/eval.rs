@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
-use crate::request::conditions::{branches, corruptions, severities};
+use crate::request::conditions::{branches, corruptions, images, severities};
 use crate::request::execution_options::{summary, with_resume_hint};
 use crate::request::{
     CorruptedFolders, ExecutionOptions, Global, ModelOptions, OpenedModel, PictureOptions, cells, heading,
@@ -17,7 +17,7 @@ use crate::terminal::render::finish;
 use clap::Args;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Corrupted, EvalRequest, ImageRanges, SuiteError};
+use rlnet_suites::{Corrupted, EvalRequest, ImageRanges};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -54,7 +54,7 @@ pub struct Eval {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = heading::DATA)]
     limit: Option<u32>,
     /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
-    #[arg(long, value_name = "LIST", value_parser = images, conflicts_with_all = ["limit", "suite"], help_heading = heading::DATA)]
+    #[arg(long, value_name = "LIST", value_parser = images, conflicts_with = "limit", help_heading = heading::DATA)]
     images: Option<ImageRanges>,
     /// Run the evaluation of this suite (of the catalogue, or a TOML file) on MODEL. Its training
     /// section is ignored
@@ -249,13 +249,14 @@ impl Eval {
         Ok(Evaluation {
             subjects: files.into_iter().map(subject).collect::<Result<_>>()?,
             dataset: suite.data.dataset.clone(),
-            limit: suite.data.test,
-            images: None,
+            limit: suite.data.test.filter(|_| self.images.is_none()),
+            images: self.images.clone(),
             corrupted: suite.evaluation.corrupted(),
             headline: suite.evaluation.headline.clone(),
             save_images: suite.evaluation.save_images && !self.discard_images,
             batch: self.batch as usize,
             description: format!("Evaluation by suite {}.", suite.name),
+            scale: suite.at_scale()?,
             baseline: None,
             relus: BTreeMap::new(),
         })
@@ -298,6 +299,7 @@ impl Eval {
             save_images: !self.discard_images,
             batch: self.batch as usize,
             description: "Evaluation of given models.".to_owned(),
+            scale: None,
             baseline: None,
             relus: BTreeMap::new(),
         })
@@ -323,13 +325,4 @@ impl Eval {
             ..Corrupted::default()
         })
     }
-}
-
-/// Positions of images, or the file that has them.
-fn images(text: &str) -> std::result::Result<ImageRanges, String> {
-    let listed = match Path::new(text).is_file() {
-        true => std::fs::read_to_string(text).map_err(|error| format!("reading {text}: {error}"))?,
-        false => text.to_owned(),
-    };
-    listed.parse().map_err(|error: SuiteError| error.to_string())
 }

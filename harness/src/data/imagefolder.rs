@@ -2,8 +2,10 @@
 //!
 //! `PATH/test/<class>/*.png|jpg` (or `PATH/val/...`, or the class folders right in `PATH`) are
 //! the test images, `PATH/train/<class>/...`, where it is there, the training images. A class's
-//! number is the rank of its folder's name, or the line of `PATH/classes.txt` that names it. Grey pictures, and JPEG files in four inks, become RGB. Files
-//! of other kinds, and those in sub-folders of a class, are left out, counted and named.
+//! number is the rank of its folder's name, or the line of `PATH/classes.txt` that names it. Image 0 is the first of the
+//! first class, image 1 the first of the second, and so on: any part from the front has every class alike. Grey
+//! pictures, and JPEG files in four inks, become RGB. Files of other kinds, and those in sub-folders of a class, are left
+//! out, counted and named. PATH may hold pictures in another form ([`given`]).
 //!
 //! `PATH?resize=256&crop=224` prepares pictures of any shape as torchvision does. More than half a gigabyte
 //! of pixels stays on disk and is read batch by batch.
@@ -11,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::given::{self, Given};
 use super::pictures::{self, Picture, Reading, Tree};
 use super::{DataError, Dataset, Glance, LoadOptions};
 use crate::progress::announce;
@@ -28,41 +31,22 @@ pub const PREFIX: &str = rlnet_suites::dataset::PICTURES;
 pub fn load(name: &str, options: LoadOptions) -> Result<Dataset, DataError> {
     let Pictures { path, preparation } = named(name)?;
     let root = Path::new(path);
-    if !root.is_dir() {
+    if !root.exists() {
         return Err(DataError::Folder {
             folder: root.to_path_buf(),
             problem: "there is no such folder; write imagefolder:PATH".to_owned(),
         });
     }
-    let folder = test_folder(root);
-    let listed = listed(root)?;
-    let (classes, test) = classes_in(&folder, listed.as_deref())?;
-    let train_folder = part(root, "train").filter(|_| folder != *root);
-    let train = match &train_folder {
-        Some(folder) => {
-            let (found, pictures) = classes_in(folder, listed.as_deref())?;
-            if found != classes {
-                let other = found.iter().find(|name| !classes.contains(name));
-                let other = other.or_else(|| classes.iter().find(|name| !found.contains(name)));
-                return Err(DataError::Folder {
-                    folder: folder.clone(),
-                    problem: format!(
-                        "training and test folders have different classes: {} is in one of them only",
-                        other.map_or("one", String::as_str)
-                    ),
-                });
-            }
-            pictures
-        }
-        None => Vec::new(),
+    let (found, left_out) = match given::read(root)? {
+        Some(given) => (given, Vec::new()),
+        None => class_folders(root)?,
     };
-    let parts = [Some(&folder), train_folder.as_ref()];
-    let left_out = parts
-        .into_iter()
-        .flatten()
-        .map(|folder| pictures::left_out(folder, &classes))
-        .collect::<Result<Vec<_>, _>>()?;
-    let left_out: Vec<String> = left_out.into_iter().flatten().collect();
+    let Given {
+        classes,
+        test,
+        train,
+        are_files,
+    } = found;
     for line in &left_out {
         announce(line);
     }
@@ -103,15 +87,59 @@ pub fn load(name: &str, options: LoadOptions) -> Result<Dataset, DataError> {
         mean: [0.0; 3],
         std: [1.0; 3],
         checksum: pictures::checksum(&listings),
-        provenance: std::iter::once(format!("pictures under {}", folder.display()))
+        provenance: std::iter::once(format!("pictures under {}", root.display()))
             .chain(left_out)
             .collect::<Vec<_>>()
             .join("; "),
-        tree: Some(Tree {
-            folders: classes,
+        tree: are_files.then(|| Tree {
+            // Pictures of no class have a folder all the same.
+            folders: if classes.is_empty() {
+                vec!["photographs".to_owned()]
+            } else {
+                classes
+            },
             names: test.iter().map(stem).collect(),
         }),
     })
+}
+
+/// The pictures of a folder with a folder a class, and what is left out of it.
+fn class_folders(root: &Path) -> Result<(Given, Vec<String>), DataError> {
+    let folder = test_folder(root);
+    let listed = listed(root)?;
+    let (classes, test) = classes_in(&folder, listed.as_deref())?;
+    let train_folder = part(root, "train").filter(|_| folder != *root);
+    let train = match &train_folder {
+        Some(folder) => {
+            let (found, pictures) = classes_in(folder, listed.as_deref())?;
+            if found != classes {
+                let other = found.iter().find(|name| !classes.contains(name));
+                let other = other.or_else(|| classes.iter().find(|name| !found.contains(name)));
+                return Err(DataError::Folder {
+                    folder: folder.clone(),
+                    problem: format!(
+                        "training and test folders have different classes: {} is in one of them only",
+                        other.map_or("one", String::as_str)
+                    ),
+                });
+            }
+            pictures
+        }
+        None => Vec::new(),
+    };
+    let parts = [Some(&folder), train_folder.as_ref()];
+    let left_out = parts
+        .into_iter()
+        .flatten()
+        .map(|folder| pictures::left_out(folder, &classes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let given = Given {
+        classes,
+        test,
+        train,
+        are_files: true,
+    };
+    Ok((given, left_out.into_iter().flatten().collect()))
 }
 
 /// The folder that a name means, and how its pictures are prepared.

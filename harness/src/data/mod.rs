@@ -18,6 +18,7 @@ pub mod dataset;
 pub mod error;
 pub mod fetch;
 pub mod fractal;
+mod given;
 pub mod imagefolder;
 pub mod installed;
 pub mod named;

@@ -1,5 +1,6 @@
 //! Picture files to a split: listed, read and decoded side by side, hashed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,51 @@ use sha1::{Digest, Sha1};
 
 use super::{DataError, Split};
 
-/// One picture file and its class.
+/// One picture and its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Picture {
+    /// Its file; of one inside another file, what messages call it.
     pub file: PathBuf,
     pub label: u16,
+    pub held: Held,
+}
+
+/// Where a picture's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Held {
+    /// In its own file.
+    File,
+    /// In memory, encoded.
+    Encoded(Arc<[u8]>),
+    /// In memory, as RGB: row `row` of pictures of this width and height.
+    Pixels {
+        all: Arc<[u8]>,
+        size: (usize, usize),
+        row: usize,
+    },
+}
+
+impl Picture {
+    /// Its bytes, encoded or not: what it is identified by.
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, DataError> {
+        Ok(match &self.held {
+            Held::File => bytes_of(&self.file)?.into(),
+            Held::Encoded(bytes) => bytes[..].into(),
+            Held::Pixels { all, size, row } => {
+                let stride = 3 * size.0 * size.1;
+                all[row * stride..(row + 1) * stride].into()
+            }
+        })
+    }
+
+    /// The picture in its bytes.
+    fn decoded(&self, bytes: &[u8]) -> Result<Image, DataError> {
+        match &self.held {
+            Held::Pixels { size, .. } => Image::from_raw(size.0, size.1, bytes.to_vec()),
+            Held::File | Held::Encoded(_) => Image::decode(bytes),
+        }
+        .map_err(|why| refused(&self.file, why))
+    }
 }
 
 /// The names of a data set's folders and test files, by which trees of corrupted images
@@ -29,10 +70,10 @@ pub struct Tree {
     pub names: Vec<String>,
 }
 
-/// Picture files, and what a picture goes through before a network sees it.
+/// Pictures, and what a picture goes through before a network sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureFiles {
-    files: Vec<Arc<Path>>,
+    files: Vec<Arc<Picture>>,
     preparation: Preparation,
 }
 
@@ -47,13 +88,13 @@ impl PictureFiles {
 
     /// The picture at place `i`, as it is in its file.
     fn picture(&self, i: usize) -> Result<Image, DataError> {
-        let file = &self.files[i];
-        decoded(file, &bytes_of(file)?)
+        let picture = &self.files[i];
+        picture.decoded(&picture.bytes()?)
     }
 
     /// The picture at place `i` as it is tested on: a square of this size.
     pub(super) fn square(&self, i: usize, size: usize) -> Result<Image, DataError> {
-        squared(&self.files[i], &self.picture(i)?, self.preparation, size)
+        squared(&self.files[i].file, &self.picture(i)?, self.preparation, size)
     }
 
     /// The picture at place `i` as it is trained on: a random part of random shape, resized, mirrored half
@@ -63,7 +104,7 @@ impl PictureFiles {
             return Ok(None);
         }
         let made = self.preparation.augment(&self.picture(i)?, rng);
-        made.map(Some).map_err(|why| refused(&self.files[i], why))
+        made.map(Some).map_err(|why| refused(&self.files[i].file, why))
     }
 }
 
@@ -110,13 +151,17 @@ pub(super) fn read(pictures: &[Picture], reading: Reading) -> Result<Read, DataE
     let stride = 3 * size * size;
     let stream = reading.as_files || pictures.len().saturating_mul(stride) > IN_MEMORY;
     let one = |picture: &Picture, out: Option<&mut [u8]>| {
-        let bytes = bytes_of(&picture.file)?;
+        let bytes = picture.bytes()?;
         if let Some(out) = out {
-            let image = decoded(&picture.file, &bytes)?;
+            let image = picture.decoded(&bytes)?;
             let square = squared(&picture.file, &image, preparation, size)?;
             out.copy_from_slice(square.data());
         }
-        let name = picture.file.file_name().unwrap_or_default().to_string_lossy();
+        // A picture inside another file has its place for a name.
+        let name = match &picture.held {
+            Held::File => picture.file.file_name().unwrap_or_default().to_string_lossy(),
+            Held::Encoded(_) | Held::Pixels { .. } => "".into(),
+        };
         Ok(format!("{name} {} {:x}\n", picture.label, Sha1::digest(&bytes)))
     };
     let in_memory = decode && !stream;
@@ -134,10 +179,7 @@ pub(super) fn read(pictures: &[Picture], reading: Reading) -> Result<Read, DataE
             .collect::<Result<_, _>>()?
     };
     let files = || PictureFiles {
-        files: pictures
-            .iter()
-            .map(|picture| Arc::from(picture.file.as_path()))
-            .collect(),
+        files: pictures.iter().cloned().map(Arc::new).collect(),
         preparation,
     };
     let split = match decode {
@@ -182,7 +224,7 @@ fn refused(file: &Path, why: rlnet_corruptions::Error) -> DataError {
 
 /// The width of a picture.
 pub(super) fn width(picture: &Picture) -> Result<usize, DataError> {
-    Ok(decoded(&picture.file, &bytes_of(&picture.file)?)?.width())
+    Ok(picture.decoded(&picture.bytes()?)?.width())
 }
 
 /// SHA-1 of listings, in hex: the identity of a data set of files.
@@ -200,10 +242,6 @@ pub(super) fn bytes_of(file: &Path) -> Result<Vec<u8>, DataError> {
         file: file.to_path_buf(),
         source,
     })
-}
-
-fn decoded(file: &Path, bytes: &[u8]) -> Result<Image, DataError> {
-    Image::decode(bytes).map_err(|why| refused(file, why))
 }
 
 /// Names inside a folder, sorted so that numbers count: `n_9` before `n_10`. Hidden ones are
@@ -275,6 +313,7 @@ pub(super) fn interleave(classes: Vec<Vec<PathBuf>>) -> Vec<Picture> {
                 pictures.push(Picture {
                     file: file.clone(),
                     label: label as u16,
+                    held: Held::File,
                 });
             }
         }
@@ -413,6 +452,7 @@ mod tests {
                 Picture {
                     file,
                     label: i as u16,
+                    held: Held::File,
                 }
             })
             .collect();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rlnet_suites::dataset::TINY_IMAGENET;
 
-use super::pictures::{self, Picture, Reading, Tree};
+use super::pictures::{self, Held, Picture, Reading, Tree};
 use super::{DataError, Dataset, LoadOptions};
 
 /// Name of the data set.
@@ -248,6 +248,7 @@ fn validation(folder: &Path, wnids: &[String]) -> Result<Vec<Picture>, DataError
         pictures.push(Picture {
             file: picture,
             label: label as u16,
+            held: Held::File,
         });
     }
     if pictures.is_empty() {

@@ -1,8 +1,9 @@
 //! Corruptions, severities and branches as they are written on the command line.
 
 use crate::error::{Error, Result};
-use rlnet_suites::Branch;
 use rlnet_suites::suite::Corruptions;
+use rlnet_suites::{Branch, ImageRanges, SuiteError};
+use std::path::Path;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
 pub fn corruptions(text: &str) -> Result<Vec<String>> {
@@ -45,6 +46,15 @@ pub fn branches(text: &str) -> Result<Option<Vec<Branch>>> {
     }
     let names = text.split(',').map(|name| Ok(name.trim().parse::<Branch>()?));
     Ok(Some(names.collect::<Result<_>>()?))
+}
+
+/// Positions of images, or the file that has them.
+pub fn images(text: &str) -> std::result::Result<ImageRanges, String> {
+    let listed = match Path::new(text).is_file() {
+        true => std::fs::read_to_string(text).map_err(|error| format!("reading {text}: {error}"))?,
+        false => text.to_owned(),
+    };
+    listed.parse().map_err(|error: SuiteError| error.to_string())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::stop;
 use rlnet_reports::{write_outcomes, write_records};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
-use rlnet_suites::{Branch, Cell, CellId, CellRecord, Outcome, Plan, Provenance};
+use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -256,6 +256,9 @@ impl Executor<'_> {
         provenance.allowed.clone_from(&opened.passed.allowed);
         provenance.warnings.clone_from(&opened.passed.warnings);
         provenance.classes = self.data.classes.len() as u32;
+        if spec.conditions.contains(&Condition::Clean) {
+            provenance.class_names.clone_from(&self.data.classes);
+        }
         provenance.corruptions = self.corrupted.describe(spec)?;
         let saved = pieces
             .have_images()

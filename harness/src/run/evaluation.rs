@@ -14,7 +14,8 @@ use rlnet_reports::format::count;
 use rlnet_suites::attack::{Norm, diagnosis};
 use rlnet_suites::cell::DataSpec;
 use rlnet_suites::{
-    AttackSpec, Cell, CellSpec, Condition, Corrupted, EvalRequest, EvalSubject, ImageRanges, Plan, ReluCount,
+    AtScale, AttackSpec, Cell, CellSpec, Condition, Corrupted, EvalRequest, EvalSubject, ImageRanges, Plan,
+    ReluCount,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,6 +55,8 @@ pub struct Evaluation {
     pub batch: usize,
     /// What the evaluation is, for the report.
     pub description: String,
+    /// The scale of the suite, where one was picked.
+    pub scale: Option<AtScale>,
 }
 
 /// An evaluation with its images and its cells.
@@ -113,7 +116,8 @@ impl Evaluation {
                 [first, _, _, ..] => format!("eval-{first}-and-{}-more", names.len() - 1),
                 names => format!("eval-{}", names.join("-")),
             },
-            title: format!("{title} on {}", self.dataset),
+            title: AtScale::title(self.scale.as_ref(), &format!("{title} on {}", self.dataset)),
+            scale: self.scale,
             description: format!(
                 "{} Model file, blake3 {}.",
                 self.description,

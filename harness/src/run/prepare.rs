@@ -91,19 +91,18 @@ impl Prepared {
         };
         let mut all = load_with(dataset, data_dir, options)?;
         if let Some(images) = images {
-            if images.last() as usize >= all.test.len() {
-                return Err(Error::Usage(format!(
-                    "--images {images}: {dataset} has test images 0 to {}",
-                    all.test.len().saturating_sub(1)
-                )));
-            }
-            let places: Vec<usize> = images.iter().map(|image| image as usize).collect();
-            all.test = all.test.select(&places);
+            all.test = chosen(dataset, &all.test, images)?;
         }
         Self::of(all, dataset, test, Split::default(), Split::default())
     }
 
     fn of(all: Dataset, dataset: &str, test: Option<u32>, train: Split, validation: Split) -> Result<Self> {
+        if all.classes.is_empty() {
+            return Err(Error::Usage(format!(
+                "{dataset}: nothing says what its pictures show, so nothing can be measured on them; put a labels.npy beside \
+                 the array, or the pictures into a folder for each class (rlnet corrupt takes them as they are)"
+            )));
+        }
         let named = NAMED.iter().find(|named| named.name == dataset);
         let whole = named.map_or(all.test.len(), |named| named.test as usize);
         Ok(Self {
@@ -152,6 +151,21 @@ impl Prepared {
             .map(|(name, data)| (name.clone(), data.checksum.clone()))
             .collect()
     }
+}
+
+/// The test images at these positions.
+///
+/// # Errors
+/// When there are not so many.
+pub fn chosen(dataset: &str, test: &Split, images: &ImageRanges) -> Result<Split> {
+    if images.last() as usize >= test.len() {
+        return Err(Error::Usage(format!(
+            "--images {images}: {dataset} has test images 0 to {}",
+            test.len().saturating_sub(1)
+        )));
+    }
+    let places: Vec<usize> = images.iter().map(|image| image as usize).collect();
+    Ok(test.select(&places))
 }
 
 /// The first `wanted` images, all when none.

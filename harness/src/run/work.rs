@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 pub struct Work {
     /// A stage, an attack, `corruptions` or `clean`.
     pub kind: &'static str,
-    /// Multiply-accumulates, at most; 0 for a cell of a model that the plan does not train.
+    /// Multiply-accumulates, at most; forward passes for a cell of a model that the plan does not train, and
+    /// whose arithmetic nobody knows: a plan has no models of both kinds.
     pub macs: f64,
-    /// Bytes of the adversarial images that stay on the disk; 0 for such a cell as well.
+    /// Bytes of the adversarial images that stay on the disk.
     pub kept: f64,
 }
 
@@ -99,7 +100,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                 }
             }
             CellSpec::Evaluate(spec) => {
-                let (forward, branches) = models.get(cell.model.as_str()).copied().unwrap_or_default();
+                let (forward, branches) = models.get(cell.model.as_str()).copied().unwrap_or((1.0, 1));
                 let kind = match &spec.conditions[0] {
                     Condition::Attack(attack) | Condition::Certify(attack) => attack.name(),
                     Condition::Corruption { .. } | Condition::Frame { .. } => "corruptions",

@@ -118,7 +118,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         String::new()
     };
     let caption = format!(
-        "Left: the share of images that are certified, and the share that no attack broke; robust accuracy lies between the two lines of a colour. Right: what lies between. An image counts when it is certified, or not broken, through every branch. ReLUs on a logarithmic scale; upright bars are 95 % Wilson intervals.{some}{}",
+        "Left: the share of images that are certified, and the share that no attack broke; robust accuracy lies between the two lines of a colour. Right: what lies between.‹ An image counts when it is certified, or not broken, through every branch.› ReLUs on a logarithmic scale; upright bars are 95 % Wilson intervals.{some}{}",
         chosen.said()
     );
     let alt = "Charts of certified and attacked accuracy, and of the share of images that are neither certified nor broken, against the ReLUs kept. The numbers are in the table of certified and attacked accuracy.";

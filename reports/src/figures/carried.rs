@@ -75,8 +75,8 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         format::list(&names[..names.len() - 1])
     );
     let caption = format!(
-        "Mean accuracy over the ten corruptions of C-bar against that over the fifteen of C, each model read through the branch meant for \
-         corrupted images; upright bars are 95 % intervals. Below the diagonal, robustness to C does not carry over to C-bar.{}",
+        "Mean accuracy over the ten corruptions of C-bar against that over the fifteen of C‹, each model read through the branch meant for \
+         corrupted images›; upright bars are 95 % intervals. Below the diagonal, robustness to C does not carry over to C-bar.{}",
         chosen.said()
     );
     let axis = |title: &str| Axis::new(title, (low, high), &ticks(low, high, 5), plain);

@@ -71,11 +71,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     if !(2..=MOST).contains(&classes) {
         return Ok(None);
     }
-    let names = about
-        .record
-        .as_ref()
-        .map(|record| record.classes.clone())
-        .unwrap_or_default();
+    let names = &about.class_names;
     let named = |label: usize| names.get(label).cloned().unwrap_or_else(|| label.to_string());
     let matrices = Matrices {
         classes: (0..classes).map(named).collect(),
@@ -84,7 +80,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     make(
         "confusion",
         "What is taken for what",
-        "Rows are true classes, columns the classes given, numbers percent of a row (from 1 on); each kind of image through the branch trained for it. The darker, the more.".to_owned(),
+        "Rows are true classes, columns the classes given, numbers percent of a row (from 1 on)‹; each kind of image through the branch trained for it›. The darker, the more.".to_owned(),
         "Confusion matrices on clean, corrupted and attacked images; the pairs mixed up most are in the table of what is taken for what.".to_owned(),
         &matrices,
     )

@@ -68,7 +68,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         format::list(&names)
     );
     let caption = format!(
-        "Each model read through the branch meant for corrupted images; mean over severities, bars are 95 % intervals with images as clusters. Planned: {}.{}",
+        "Mean over severities‹, each model read through the branch meant for corrupted images›; bars are 95 % intervals with images as clusters. Planned: {}.{}",
         corruption_set(analysis),
         chosen.said()
     );

@@ -179,7 +179,7 @@ fn compose(rows: Vec<(String, RgbImage)>, factor: u32) -> Result<Composed, Strin
     Ok(((pixels.0 / scale, pixels.1 / scale), png))
 }
 
-fn blit<DB: DrawingBackend>(
+pub(super) fn blit<DB: DrawingBackend>(
     area: &plotters::prelude::DrawingArea<DB, plotters::coord::Shift>,
     picture: &RgbImage,
     x: i32,

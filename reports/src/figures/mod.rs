@@ -20,6 +20,7 @@ pub(crate) mod optimality;
 pub(crate) mod radius;
 pub(crate) mod relus;
 pub(crate) mod severity;
+pub mod sheet;
 mod sweeps;
 pub(crate) mod training;
 

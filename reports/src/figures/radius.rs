@@ -69,18 +69,18 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         return Ok(None);
     }
     let alt = format!(
-        "Line chart of accuracy against attack radius for {}, through each branch and for the worst of branches. The numbers are in the table of accuracy per attack and branch.",
+        "Line chart of accuracy against attack radius for {}‹, through each branch and for the worst of branches›. The numbers are in the table of accuracy per attack‹ and branch›.",
         format::list(&chosen.names)
     );
     let some = if all > MOST {
         format!(
-            " Drawn are the {MOST} families of attacks with most radii, of {all}; all numbers are in the CSV and JSON files of the table of accuracy per attack and branch."
+            " Drawn are the {MOST} families of attacks with most radii, of {all}; all numbers are in the CSV and JSON files of the table of accuracy per attack‹ and branch›."
         )
     } else {
         String::new()
     };
     let caption = format!(
-        "Every attack is made against, and judged on, the branch of its line; radius 0 is the clean image. The worst line counts an image only if no branch fails. Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.{some}{}",
+        "Radius 0 is the clean image.‹ Every attack is made against, and judged on, the branch of its line. The worst line counts an image only if no branch fails.› Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.{some}{}",
         chosen.said()
     );
     let x = whole(WIDE);
@@ -231,5 +231,8 @@ fn policies(families: &[Family]) -> Vec<Entry> {
             line: true,
         }
     };
+    if policies == [only] {
+        policies.clear();
+    }
     policies.into_iter().map(entry).collect()
 }

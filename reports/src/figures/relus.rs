@@ -82,7 +82,11 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let low = ranges.iter().copied().fold(f64::INFINITY, f64::min) - 0.12;
     let high = ranges.iter().copied().fold(f64::NEG_INFINITY, f64::max) + 0.12;
     let mut panels = Vec::new();
-    for (at, shown) in SHOWN.iter().enumerate() {
+    // Where no network has several branches, the worst of them is the only one.
+    let told_apart = SHOWN
+        .iter()
+        .filter(|shown| shown.policy != BranchPolicy::Worst || analysis.has_branches());
+    for (at, shown) in told_apart.enumerate() {
         let mut series: Vec<Series> = if at == 0 { published.clone() } else { Vec::new() };
         series.extend(
             groups
@@ -131,7 +135,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
 
 fn caption(analysis: &Analysis, published: &[Series]) -> String {
     let mut said = String::from(
-        "ReLUs on a logarithmic scale; upright bars are 95 % intervals. Each kind of image goes through the branch trained for it, except in the last panel.",
+        "ReLUs on a logarithmic scale; upright bars are 95 % intervals.‹ Each kind of image goes through the branch trained for it, except in the last panel.›",
     );
     if !analysis.sweeps.is_empty() {
         said.push_str(&format!(
@@ -171,7 +175,7 @@ fn alt(analysis: &Analysis) -> String {
         some => format!(" Knees: {}.", some.join("; ")),
     };
     format!(
-        "Charts of CA, NPA, AdvA and worst-of-branches AdvA against the ReLUs kept.{knees} The numbers are in the main table and the table of accuracy against the reduction."
+        "Charts of CA, NPA and AdvA‹, and of AdvA for the worst of branches,› against the ReLUs kept.{knees} The numbers are in the main table and the table of accuracy against the reduction."
     )
 }
 

@@ -62,7 +62,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         format::list(&names)
     );
     let caption = format!(
-        "Mean accuracy over {}; severity 0 is the clean image. Each model read through the branch meant for the image; bands are 95 % intervals.{}",
+        "Mean accuracy over {}; severity 0 is the clean image‹, each model read through the branch meant for the image›; bands are 95 % intervals.{}",
         corruption_set(analysis)
             .split(" at severities")
             .next()

@@ -54,6 +54,14 @@ impl BranchPolicy {
         }
     }
 
+    /// For a trace, after what it is about: nothing where there is one branch only.
+    pub fn read(self) -> String {
+        match self {
+            Self::Fixed(Branch::Single) => String::new(),
+            other => format!(", {}", other.label()),
+        }
+    }
+
     /// For a chart's legend, where room is scarce.
     pub fn short(self) -> String {
         match self {

@@ -29,6 +29,49 @@ pub struct Flag {
     pub model: String,
     /// What was seen and what it may mean.
     pub message: String,
+    /// The same of several models, without what is each one's own.
+    #[serde(skip)]
+    pub of_several: Option<String>,
+}
+
+/// One sentence about one model, or about all that have the same flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Flags {
+    /// Short name.
+    pub code: &'static str,
+    /// The models.
+    pub models: String,
+    /// What was seen and what it may mean.
+    pub message: String,
+}
+
+/// Flags, with one sentence where many would say the same.
+pub fn together(flags: &[Flag]) -> Vec<Flags> {
+    let mut all: Vec<Flags> = Vec::new();
+    for flag in flags {
+        let alike = |other: &&Flag| other.code == flag.code && other.of_several == flag.of_several;
+        let alike: Vec<String> = flags
+            .iter()
+            .filter(alike)
+            .map(|flag| flag.model.clone())
+            .collect();
+        let said = match &flag.of_several {
+            Some(of_several) if alike.len() > 1 => Flags {
+                code: flag.code,
+                models: format::list(&alike),
+                message: of_several.clone(),
+            },
+            _ => Flags {
+                code: flag.code,
+                models: flag.model.clone(),
+                message: flag.message.clone(),
+            },
+        };
+        if !all.contains(&said) {
+            all.push(said);
+        }
+    }
+    all
 }
 
 /// Looks for all of them.
@@ -68,6 +111,7 @@ pub fn flags(
                         item.figure
                     ),
                 },
+                of_several: None,
             };
             // What concerns the whole model is an item of each branch.
             if !flags.contains(&flag) {
@@ -85,30 +129,28 @@ fn at_chance(model: &Model, tally: &AccuracyCount) -> Option<Flag> {
         .accuracy(model, BranchPolicy::Oracle, &Condition::Clean)
         .ok()?;
     let chance = 1.0 / f64::from(classes.max(1));
-    let (code, how, question) = if share.high < chance {
-        (
-            BELOW_CHANCE,
-            "it does worse than guessing",
-            "is the class order yours?",
-        )
+    let (code, [its, their], question) = if share.high < chance {
+        let how = ["it does worse than guessing", "they do worse than guessing"];
+        (BELOW_CHANCE, how, "is the class order yours?")
     } else if share.low <= chance {
-        (
-            AT_CHANCE,
+        let how = [
             "it cannot be told from guessing",
-            "was it trained long enough?",
-        )
+            "they cannot be told from guessing",
+        ];
+        (AT_CHANCE, how, "was there enough training?")
     } else {
         return None;
     };
+    let [value, low, high] = [share.value, share.low, share.high].map(format::percent);
     Some(Flag {
         code,
         model: model.name.clone(),
         message: format!(
-            "on clean images {how} among {classes} classes ({} % [{}, {}]), so its other numbers mean nothing: {question}",
-            format::percent(share.value),
-            format::percent(share.low),
-            format::percent(share.high)
+            "on clean images {its} among {classes} classes ({value} % [{low}, {high}]), so its other numbers mean nothing: {question}"
         ),
+        of_several: Some(format!(
+            "on clean images {their} among {classes} classes, so their other numbers mean nothing: {question}"
+        )),
     })
 }
 
@@ -132,5 +174,6 @@ fn outside_the_ball(model: &Model, matrix: &PredictionMatrix, attack: &AttackSpe
         code: "outside-the-ball",
         model: model.name.clone(),
         message: format!("{outside} perturbations of {attack} are larger than its radius; its accuracy is too low to be compared"),
+        of_several: None,
     })
 }

@@ -65,13 +65,13 @@ fn attacks(analysis: &Analysis) -> Table {
     let whole =
         (shown.len() < attacks.len()).then(|| -> Arc<dyn Whole> { Arc::new(wide(analysis, &attacks)) });
     let caption = format!(
-        "Percent correct, with 95 % intervals. Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails. AugMix: test images augmented as in training.{some}"
+        "Percent correct, with 95 % intervals.‹ Every attack is made against each branch and judged on that branch; the worst-of-branches row counts an image only if no branch fails.› AugMix: test images augmented as in training.{some}"
     );
     Table {
         whole,
         ..Table::new(
             "attacks",
-            "Accuracy per attack and branch",
+            "Accuracy per attack‹ and branch›",
             caption,
             part.columns,
             part.rows,
@@ -170,7 +170,7 @@ fn one_by_one(analysis: &Analysis) -> Table {
     Table::new(
         "attacks_one_by_one",
         "What each attack left, and what it cost",
-        "Correct after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same. Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them. Passes are means over images, including the pass that judges the result. Images without a usable gradient: every gradient that the attack asked for there was zero, not finite or lost to underflow, and the attack alone did not break them; they were attacked with Square instead, where it is defined.",
+        "Correct after rounding: the adversarial image is rounded to 8 bits a value, as it could be stored or sent, and classified again; a dash where the number is the same.‹ Random branch: a defence that picks one of the branches at random for each image; its accuracy is the mean over branches under one perturbation made against all of them.› Passes are means over images, including the pass that judges the result. Images without a usable gradient: every gradient that the attack asked for there was zero, not finite or lost to underflow, and the attack alone did not break them; they were attacked with Square instead, where it is defined.",
         columns(READ, own),
         rows,
     )
@@ -183,7 +183,7 @@ fn attack_row(view: &View, attack: &AttackSpec) -> Option<Vec<Cell>> {
         .predictions(view.policy, &Condition::Attack(attack.clone()))?;
     let found = found.first()?;
     let (whole, rounded) = (share(&found.right), share(&found.rounded));
-    let source = format!("condition {attack}, {}", view.policy.label());
+    let source = format!("condition {attack}{}", view.policy.read());
     let per_image = |passes: u64| Cell::number(Some(passes as f64 / whole.images.max(1) as f64), "");
     let after = if rounded.right == whole.right {
         Cell::absent("the same")

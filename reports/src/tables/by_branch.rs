@@ -54,8 +54,8 @@ impl View<'_> {
     pub(super) fn source(&self, condition: &Condition) -> String {
         let id = self.model.cell_of(condition).map(CellId::to_string);
         format!(
-            "condition {condition}, {}, cell {}",
-            self.policy.label(),
+            "condition {condition}{}, cell {}",
+            self.policy.read(),
             id.unwrap_or_default()
         )
     }
@@ -69,7 +69,9 @@ impl View<'_> {
             }
         }
         let cells = if ids.len() == 1 { "cell" } else { "cells" };
-        format!("{}, {cells} {}", self.policy.label(), ids.join(", "))
+        let read = self.policy.read();
+        let cells = format!("{read}, {cells} {}", ids.join(", "));
+        cells.trim_start_matches(", ").to_owned()
     }
 }
 

@@ -52,7 +52,7 @@ fn calibration(analysis: &Analysis) -> Table {
         "calibration",
         "Whether confidence can be believed",
         format!(
-            "ECE is that of the predicted class, over {BINS} bins of equal width. Confidence is worked out from each row's loss and margin and is exact for the predicted class; rows keep no other class's probability, so there is no Brier score. Left out: answers with an infinite loss. The worst of branches has no confidence of its own."
+            "ECE is that of the predicted class, over {BINS} bins of equal width. Confidence is worked out from each row's loss and margin and is exact for the predicted class; rows keep no other class's probability, so there is no Brier score. Left out: answers with an infinite loss.‹ The worst of branches has no confidence of its own.›"
         ),
         columns(READ, own),
         rows.collect(),

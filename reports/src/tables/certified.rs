@@ -32,7 +32,7 @@ fn certified(analysis: &Analysis) -> Table {
     Table::new(
         "certified",
         "Certified and attacked accuracy: the bracket around the robust accuracy",
-        "Robust accuracy lies between the first two shares, with 95 % Wilson intervals over images. Certified: it is proven, by the method named, that no point of the ball is classified wrongly, for the worst of branches through every branch. Not broken: no attack of the run, and no search for a proof, found such a point. Open: neither is known; a tighter method or a stronger attack may decide. A share belongs to its method: looser bounds prove less of the same network.",
+        "Robust accuracy lies between the first two shares, with 95 % Wilson intervals over images. Certified: it is proven, by the method named, that no point of the ball is classified wrongly‹, for the worst of branches through every branch›. Not broken: no attack of the run, and no search for a proof, found such a point. Open: neither is known; a tighter method or a stronger attack may decide. A share belongs to its method: looser bounds prove less of the same network.",
         columns(ATTACKED, own),
         rows,
     )

@@ -7,7 +7,6 @@ use crate::analysis::Analysis;
 use crate::glossary::ACCURACY;
 use crate::metrics::classes;
 use crate::metrics::{BranchPolicy, Estimate, Unknown};
-use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 use std::collections::BTreeSet;
 
@@ -41,9 +40,10 @@ fn worst(analysis: &Analysis) -> Table {
         view.row(kinds.iter().flat_map(|(_, conditions)| {
             let found = classes::by_class(view.matrix, view.policy, conditions);
             match found.as_ref().and_then(classes::worst) {
-                Some((label, estimate)) => {
-                    [Cell::text(name(view.model, label)), share(estimate, view.policy)]
-                }
+                Some((label, estimate)) => [
+                    Cell::text(view.model.class(label as usize)),
+                    share(estimate, view.policy),
+                ],
                 None => [unfinished(), unfinished()],
             }
         }))
@@ -70,16 +70,18 @@ fn classes(analysis: &Analysis) -> Table {
         for label in matrix.labels.iter().collect::<BTreeSet<_>>() {
             let accuracies = found.iter().map(|by_class| {
                 let estimate = by_class.as_ref().and_then(|classes| classes.get(label));
-                estimate.map_or_else(unfinished, |found| share(found, BranchPolicy::Oracle))
+                estimate.map_or_else(unfinished, |found| {
+                    share(found, BranchPolicy::Oracle.on(&model.branches))
+                })
             });
-            let named = [Cell::text(&model.name), Cell::text(name(model, *label))];
+            let named = [Cell::text(&model.name), Cell::text(model.class(*label as usize))];
             rows.push(named.into_iter().chain(accuracies).collect());
         }
     }
     Table::new(
         "classes",
         "Accuracy per class",
-        "Percent correct, with 95 % intervals; each kind of image through the branch trained for it.",
+        "Percent correct, with 95 % intervals‹; each kind of image through the branch trained for it›.",
         names.into_iter().chain(own).collect(),
         rows,
     )
@@ -92,11 +94,5 @@ fn unfinished() -> Cell {
 }
 
 fn share(estimate: &Estimate, policy: BranchPolicy) -> Cell {
-    Cell::share(&Ok(estimate.clone()), &policy.label())
-}
-
-fn name(model: &Model, label: u32) -> String {
-    let names = model.record.as_ref().map(|record| &record.classes);
-    let name = names.and_then(|names| names.get(label as usize));
-    name.cloned().unwrap_or_else(|| format!("class {label}"))
+    Cell::share(&Ok(estimate.clone()), policy.read().trim_start_matches(", "))
 }

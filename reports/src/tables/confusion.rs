@@ -6,7 +6,6 @@ use crate::analysis::Analysis;
 use crate::glossary::INTERVAL;
 use crate::metrics::Unknown;
 use crate::metrics::confusion::{Confusion, share};
-use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 
 /// Pairs shown for a model.
@@ -46,8 +45,8 @@ fn confusion(analysis: &Analysis) -> Table {
         for (from, to) in matrix.pairs().into_iter().take(PAIRS) {
             let mut row = vec![
                 Cell::text(&model.name),
-                Cell::text(class(model, from)),
-                Cell::text(class(model, to)),
+                Cell::text(model.class(from)),
+                Cell::text(model.class(to)),
             ];
             row.extend(
                 kinds
@@ -68,15 +67,9 @@ fn confusion(analysis: &Analysis) -> Table {
         "confusions",
         "What is taken for what",
         format!(
-            "The {PAIRS} pairs of classes that each network mixes up most on corrupted images (where there are none, under attack): of all answers to images of the first class, the share that gives the second, with 95 % intervals; each kind of image through the branch trained for it. The worst of many pairs is bad by chance, too: its interval is that of a pair chosen beforehand."
+            "The {PAIRS} pairs of classes that each network mixes up most on corrupted images (where there are none, under attack): of all answers to images of the first class, the share that gives the second, with 95 % intervals‹; each kind of image through the branch trained for it›. The worst of many pairs is bad by chance, too: its interval is that of a pair chosen beforehand."
         ),
         columns,
         rows,
     )
-}
-
-fn class(model: &Model, label: usize) -> String {
-    let names = model.record.as_ref().map(|record| &record.classes);
-    let name = names.and_then(|names| names.get(label));
-    name.cloned().unwrap_or_else(|| format!("class {label}"))
 }

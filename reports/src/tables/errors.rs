@@ -53,7 +53,7 @@ fn mce(analysis: &Analysis) -> Table {
         "mce",
         "Mean corruption error, in every definition",
         format!(
-            "Less is better; intervals by bootstrap over images. Only numbers of one column can be compared, and an anchor is meant for its own data set. {} The baseline is read in the same way as the row, through its only branch if it has one.",
+            "Less is better; intervals by bootstrap over images. Only numbers of one column can be compared, and an anchor is meant for its own data set. {}‹ The baseline is read in the same way as the row, through its only branch if it has one.›",
             sources()
         ),
         columns,
@@ -108,7 +108,7 @@ fn ce(analysis: &Analysis) -> Table {
         "ce",
         "Corruption error per corruption, in every definition",
         format!(
-            "Mean error over severities, as it is and divided by a base network's; each kind of image is read through the branch trained for it. {}",
+            "Mean error over severities, as it is and divided by a base network's‹; each kind of image is read through the branch trained for it›. {}",
             sources()
         ),
         columns,

@@ -16,6 +16,7 @@ pub mod deployed;
 pub mod diagnosis;
 pub mod errors;
 pub mod external;
+pub(crate) mod for_people;
 mod json;
 mod latex;
 pub(crate) mod markdown;

@@ -124,7 +124,7 @@ fn unions(analysis: &Analysis) -> Table {
         )
     });
     let rows = found.iter().map(|(view, union)| {
-        let source = |what: &str| format!("no attack within {what}, {}", view.policy.label());
+        let source = |what: &str| format!("no attack within {what}{}", view.policy.read());
         let each =
             balls.iter().map(
                 |(norm, radius)| match union.balls.iter().find(|(own, ..)| own == norm) {

@@ -63,7 +63,7 @@ fn published(analysis: &Analysis) -> Table {
                 },
                 Cell::text(&result.measure),
                 Cell::of(Value::Number(result.value)),
-                Cell::share(ours, &triple.policy.label()),
+                Cell::share(ours, triple.policy.read().trim_start_matches(", ")),
                 Cell::number(
                     ours.as_ref().ok().map(|ours| 100.0 * ours.value - result.value),
                     "not measured",

@@ -105,11 +105,7 @@ fn survivors(view: &View, kind: &Survived) -> Cell {
             missing => Unknown::Unfinished(format!("{missing} of {} conditions", all.len())),
         }
     });
-    let source = format!(
-        "right when clean and under {}, {}",
-        kind.head,
-        view.policy.label()
-    );
+    let source = format!("right when clean and under {}{}", kind.head, view.policy.read());
     Cell::share(&known, &source)
 }
 
@@ -127,7 +123,7 @@ fn curves(analysis: &Analysis) -> Table {
         for curve in smallest_perturbation::curves(view.matrix, view.policy) {
             for (radius, estimate) in &curve.points {
                 let size = curve.norm.size(*radius);
-                let source = format!("no attack of size {size} or less, {}", view.policy.label());
+                let source = format!("no attack of size {size} or less{}", view.policy.read());
                 rows.push(view.row([
                     Cell::text(curve.norm.symbol()),
                     Cell::text(&size),

@@ -3,6 +3,7 @@
 
 use super::{ConfigError, Span, Suite, span};
 use crate::error::SuiteError;
+use crate::scale_changes::AtScale;
 use toml::{Table, Value};
 
 /// The setting that picks a scale.
@@ -34,16 +35,29 @@ impl Source {
         }
     }
 
+    /// The scale that was picked.
+    fn scale(&self) -> Option<&str> {
+        self.sets.iter().rev().find_map(|set| set.strip_prefix(SCALE))
+    }
+
     /// The line of a setting: in the section of the scale that was picked, else in the suite.
     fn line_of(&self, path: &[String]) -> Option<usize> {
-        let scale = self.sets.iter().rev().find_map(|set| set.strip_prefix(SCALE));
-        scale
+        self.scale()
             .and_then(|name| span::line_of(&self.text, &["scale", name], path))
             .or_else(|| span::line_of(&self.text, &[], path))
     }
 }
 
 impl Suite {
+    /// The scale that this suite was brought to, where one was picked.
+    ///
+    /// # Errors
+    /// As [`AtScale::of`].
+    pub fn at_scale(&self) -> Result<Option<AtScale>, SuiteError> {
+        let scale = self.source.scale();
+        scale.map(|name| AtScale::of(&self.source.text, name)).transpose()
+    }
+
     /// An error at the first of these settings that the suite has, else at the first that it could
     /// have. A stage goes by its name: `train`, `rlnet`, `arch`.
     pub fn wrong_at(&self, settings: &[&[&str]], message: impl Into<String>) -> SuiteError {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Opens a page, runs `browser.js` in it and gives what that found, and what the browser logged.
-fn look(browser: &Path, sandbox: &Sandbox, page: &str, options: &[&str]) -> (Value, String) {
+pub fn look(browser: &Path, sandbox: &Sandbox, page: &str, options: &[&str]) -> (Value, String) {
     let probed = page
         .replacen(
             "<head>",

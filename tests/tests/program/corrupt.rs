@@ -287,12 +287,18 @@ fn a_preview_shows_every_corruption_at_every_severity() {
     let png = fs::read(sandbox.path("p.png")).expect("a picture");
     assert!(png.starts_with(b"\x89PNG"));
     let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!((number(16), number(20)), (19 * 34 + 2, 5 * 34 + 2));
+    // Twice as large, with the names of rows at the left and of columns above.
+    let (left, top) = (number(16) - 2 * (19 * 34 + 2), number(20) - 2 * (5 * 34 + 2));
+    assert!(
+        (10..100).contains(&left) && (100..400).contains(&top),
+        "{left} {top}"
+    );
     // The sheet itself is a picture too, but of a size no parameters were published for.
     let sheet = ["corrupt", "preview", "--image", "p.png", "--out", "q.png"];
     let output = sandbox.run(&sheet);
     assert_eq!(output.code, 2);
-    assert!(output.stderr.contains("648x172"), "{}", output.stderr);
+    let size = format!("{}x{}", number(16), number(20));
+    assert!(output.stderr.contains(&size), "{}", output.stderr);
     for bad in [
         &["corrupt", "preview", "--out", "q.png"][..],
         &[

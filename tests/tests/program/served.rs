@@ -331,9 +331,12 @@ fn a_model_in_any_form_gives_the_same_answers() {
             );
         }
     }
-    // Three architectures of torchvision with random weights.
-    let question =
-        "--limit 40 --attack pgd:steps=2 --attack apgd-t:steps=2,targets=1 --attack square:queries=4";
+    // Three architectures of torchvision with random weights, under every attack.
+    let every: Vec<String> = attacks()
+        .iter()
+        .map(|attack| format!("--attack {attack}"))
+        .collect();
+    let question = &format!("--limit 16 --discard-images {}", every.join(" "));
     for name in ["resnet18", "mobilenet", "shufflenet"] {
         ok(
             &sandbox,

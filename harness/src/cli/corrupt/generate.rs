@@ -1,12 +1,13 @@
 //! `rlnet corrupt DATASET`: a corrupted test set in the layout its benchmark was published in.
 
 use super::{GeneratorOptions, byte_labels, dataset, input, names, test_images, while_writing};
-use crate::data::{Dataset, Tree};
+use crate::data::{Dataset, NAMES, Tree};
 use crate::error::{Error, Result};
 use crate::files::open_folder;
 use crate::progress::Progress;
-use crate::request::conditions::severities;
+use crate::request::conditions::{images, severities};
 use crate::request::{Global, PictureOptions};
+use crate::run::prepare::chosen;
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_corruptions::archive::{
@@ -14,6 +15,8 @@ use rlnet_corruptions::archive::{
 };
 use rlnet_corruptions::{Corruption, Error as Refused, Family, Generator, Image, Sequence, Severity};
 use rlnet_reports::format::count;
+use rlnet_suites::ImageRanges;
+use rlnet_suites::dataset::PICTURES;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,7 +25,8 @@ use std::time::Instant;
 
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// cifar10, cifar100, shapes, tiny-imagenet or imagefolder:PATH
+    /// cifar10, cifar100, shapes, tiny-imagenet, or the path of your own images: an array (.npy), a Parquet file, a
+    /// folder of photographs, a folder with a folder for each class
     #[arg(required = true)]
     dataset: Option<String>,
     #[command(flatten)]
@@ -51,6 +55,9 @@ pub struct Generate {
     /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
+    /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
+    #[arg(long, value_name = "LIST", value_parser = images, conflicts_with = "limit")]
+    images: Option<ImageRanges>,
     #[command(flatten)]
     options: GeneratorOptions,
 }
@@ -91,6 +98,14 @@ enum Format {
     /// Quality 85 with halved chroma, as Tiny-ImageNet-C was stored
     #[value(alias = "jpeg-q85")]
     Jpeg,
+}
+
+/// The name of a data set: a path that is there is pictures of one's own.
+fn of_path(name: &str) -> String {
+    match Path::new(name).exists() && NAMES.iter().all(|known| known != &name) {
+        true => format!("{PICTURES}{name}"),
+        false => name.to_owned(),
+    }
 }
 
 /// What was written, for people and for `--json`.
@@ -165,8 +180,11 @@ impl Generate {
             },
         };
         let generator = self.options.generator(None)?;
-        let name = &self.pictures.on(name)?;
-        let data = test_images(name, global, self.limit)?;
+        let name = &self.pictures.on(&of_path(name))?;
+        let mut data = test_images(name, global, self.limit)?;
+        if let Some(images) = &self.images {
+            data.test = chosen(name, &data.test, images)?;
+        }
         let written = match &data.tree {
             _ if matches!(self.family, Some(Kin::Sequences)) => {
                 self.sequences(&generator, &data, source, out)?
@@ -188,6 +206,9 @@ impl Generate {
                 "seconds": seconds,
             }));
             return Ok(());
+        }
+        if data.classes.is_empty() && data.tree.is_none() {
+            outln!("labels.npy holds zeros: the images came without labels");
         }
         for Part { name, is_new, md5 } in &written.parts {
             let state = if *is_new { "made" } else { "found" };

@@ -23,8 +23,12 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet corrupt tiny-imagenet --out tiny-generated --names benchmark
 ///
-/// For cifar10, cifar100 and shapes it writes one NAME.npy for each corruption (uint8, 5N x 32 x 32 x
-/// 3, severity after severity) and labels.npy. For tiny-imagenet and imagefolder:PATH it writes a
+/// Example: rlnet corrupt images.npy --out corrupted --names fog
+///
+/// Example: rlnet corrupt photographs --resize 256 --crop 224 --format jpeg --out corrupted
+///
+/// For cifar10, cifar100, shapes, arrays and Parquet files it writes one NAME.npy for each corruption (uint8, 5N x 32 x 32 x
+/// 3, severity after severity) and labels.npy. For tiny-imagenet and folders of pictures it writes a
 /// tree of image files, NAME/SEVERITY/CLASS/PICTURE. Both get a provenance.json. The same command
 /// again writes only what is missing.
 ///

@@ -1,12 +1,14 @@
 //! `rlnet corrupt preview`: one image under everything.
 
-use super::{GeneratorOptions, input, names, test_images, while_writing};
+use super::{GeneratorOptions, input, names, test_images};
 use crate::error::{Error, Result};
+use crate::files::write_atomic;
 use crate::request::{Global, output_file};
 use crate::terminal::{outln, print_json};
 use clap::{ArgGroup, Args};
-use rlnet_corruptions::archive::{contact_sheet, sequence_sheet, write_png};
+use rlnet_corruptions::archive::{contact_sheet, sequence_sheet};
 use rlnet_corruptions::{Image, ParameterSet, Sequence};
+use rlnet_reports::figures::sheet::labelled_sheet;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -84,8 +86,16 @@ impl Preview {
             None => contact_sheet(&generator, &image, &corruptions, seed),
         };
         let sheet = sheet.map_err(|why| input("preview", why))?;
-        write_png(&sheet, &self.out).map_err(while_writing)?;
-        let (width, height) = (sheet.width(), sheet.height());
+        let (columns, rows): (Vec<String>, Vec<String>) = match sequences {
+            Some(sequences) => (Vec::new(), sequences.iter().map(ToString::to_string).collect()),
+            None => (
+                corruptions.iter().map(ToString::to_string).collect(),
+                (1..=5).map(|severity| severity.to_string()).collect(),
+            ),
+        };
+        let size = (sheet.width() as u32, sheet.height() as u32);
+        let (png, (width, height)) = labelled_sheet(sheet.data(), size, &columns, &rows)?;
+        write_atomic(&self.out, &png)?;
         if global.json {
             print_json(&json!({"file": self.out.display().to_string(), "width": width, "height": height}));
         } else {
