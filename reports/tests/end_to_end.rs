@@ -138,13 +138,13 @@ fn every_share_says_where_it_comes_from() {
     assert!(
         of_images
             .iter()
-            .all(|trace| trace.contains("branch") || trace.contains("oracle"))
-    );
-    assert!(
-        of_images
-            .iter()
             .all(|trace| trace.contains("condition ") && trace.contains("cell "))
     );
+    // Of a network with one branch none is named.
+    let read = of_images
+        .iter()
+        .filter(|trace| trace.contains("branch") || trace.contains("oracle"));
+    assert_eq!(read.count(), 16);
     assert!(
         traces
             .iter()
@@ -183,7 +183,12 @@ fn tables_are_written_in_every_form() {
         (count("csv"), count("tex"), count("md"), count("json")),
         (24, 24, 24, 29)
     );
-    assert_eq!((count("svg"), count("png"), count("html")), (7, 8, 1));
+    assert_eq!(
+        (count("svg"), count("png"), count("html")),
+        (7, 8, 1),
+        "{:?}",
+        walk(&made.rendered.folder.join("figures"))
+    );
     let left: Vec<PathBuf> = walk(&made.rendered.folder)
         .into_iter()
         .filter(|f| f.ends_with(".part"))

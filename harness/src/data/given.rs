@@ -92,7 +92,12 @@ fn hosted(test: &[PathBuf], train: &[PathBuf]) -> Result<Given, DataError> {
     let mut most = 0;
     for (files, pictures) in [(test, &mut given.test), (train, &mut given.train)] {
         for file in files {
-            let read = read_hosted_images(file).map_err(|why| refused(file, why.to_string()))?;
+            let read = read_hosted_images(file).map_err(|why| {
+                // Its message begins with the file, and so does this one's.
+                let why = why.to_string();
+                let told = why.strip_prefix(&format!("{}: ", file.display()));
+                refused(file, told.unwrap_or(&why))
+            })?;
             if given.classes.is_empty() {
                 given.classes = read.classes;
             }

@@ -55,7 +55,8 @@ pub struct Generate {
     /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
+    /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them. For trees of
+    /// image files
     #[arg(long, value_name = "LIST", value_parser = images, conflicts_with = "limit")]
     images: Option<ImageRanges>,
     #[command(flatten)]
@@ -182,6 +183,12 @@ impl Generate {
         let generator = self.options.generator(None)?;
         let name = &self.pictures.on(&of_path(name))?;
         let mut data = test_images(name, global, self.limit)?;
+        if let (Some(images), None) = (&self.images, &data.tree) {
+            return Err(Error::Usage(format!(
+                "--images {images}: {name} becomes .npy files, in which an image is known by its row; leave it out, or take \
+                 the first ones with --limit"
+            )));
+        }
         if let Some(images) = &self.images {
             data.test = chosen(name, &data.test, images)?;
         }
