@@ -185,7 +185,7 @@ fn tables_are_written_in_every_form() {
     );
     assert_eq!(
         (count("svg"), count("png"), count("html")),
-        (7, 8, 1),
+        (8, 9, 1),
         "{:?}",
         walk(&made.rendered.folder.join("figures"))
     );
