@@ -5,7 +5,7 @@
 //! it, a small landscape is painted.
 
 use rlnet_corruptions::archive::{contact_sheet, write_png};
-use rlnet_corruptions::{Corruption, Generator, Image};
+use rlnet_corruptions::{Corruption, Generator, Image, ParameterSet};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -14,7 +14,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(path) => Image::decode(&std::fs::read(path)?)?,
         None => landscape()?,
     };
-    let sheet = contact_sheet(&Generator::default(), &image, &Corruption::ALL, 0)?;
+    let set = ParameterSet::for_size(image.width(), image.height())?;
+    let defined = Corruption::ALL.into_iter().filter(|c| c.is_defined_for(set));
+    let sheet = contact_sheet(&Generator::default(), &image, &Vec::from_iter(defined), 0)?;
     write_png(&sheet, out)?;
     Ok(())
 }

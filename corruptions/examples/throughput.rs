@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use rlnet_corruptions::{Corruption, Generator, KeyedRng, Sequence, Severity};
+use rlnet_corruptions::{Corruption, Generator, KeyedRng, ParameterSet, Sequence, Severity};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -25,9 +25,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let generator = Generator::default();
     let mut total = 0.0;
     let size = (side, side);
+    let set = ParameterSet::for_size(side, side)?;
     for corruption in Corruption::ALL
         .into_iter()
-        .filter(|&c| only.is_none_or(|name| name == c))
+        .filter(|&c| c.is_defined_for(set) && only.is_none_or(|name| name == c))
     {
         // What is computed once a process (frost's pictures, tables of noise) is no image's cost.
         let one = images.len().min(3 * side * side);

@@ -4,12 +4,30 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::corruptions::{Corruption, Family, entry};
-use crate::{Error, Result};
+use crate::{Error, ParameterSet, Result};
 
 impl Corruption {
     /// The name in papers, and the file name: `gaussian_noise`.
     pub const fn name(self) -> &'static str {
         entry(self).name
+    }
+
+    /// Whether its severities are published for images of this size: those of C-bar are for one size or
+    /// for two.
+    ///
+    /// ```
+    /// use rlnet_corruptions::{Corruption, ParameterSet};
+    /// assert!(Corruption::Ripple.is_defined_for(ParameterSet::Cifar));
+    /// assert!(!Corruption::Ripple.is_defined_for(ParameterSet::Imagenet));
+    /// ```
+    pub fn is_defined_for(self, set: ParameterSet) -> bool {
+        let has = |family: Family| family.corruptions().contains(&self);
+        let bar = match set {
+            ParameterSet::Cifar => has(Family::CBar),
+            ParameterSet::TinyImagenet => false,
+            ParameterSet::Imagenet => has(Family::CBarImagenet),
+        };
+        bar || has(Family::C) || has(Family::CExtra)
     }
 
     /// True for those that draw no random number: their published files can be regenerated
@@ -66,12 +84,13 @@ impl<'de> serde::Deserialize<'de> for Corruption {
 }
 
 impl Family {
-    /// `c`, `c-extra` or `c-bar`.
+    /// `c`, `c-extra`, `c-bar` or `imagenet-c-bar`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::C => "c",
             Self::CExtra => "c-extra",
             Self::CBar => "c-bar",
+            Self::CBarImagenet => "imagenet-c-bar",
         }
     }
 }
@@ -90,7 +109,7 @@ impl FromStr for Family {
         found.ok_or_else(|| Error::UnknownName {
             what: "family of corruptions",
             name: name.to_owned(),
-            known: "c, c-extra, c-bar",
+            known: "c, c-extra, c-bar, imagenet-c-bar",
         })
     }
 }
@@ -115,6 +134,11 @@ mod tests {
             names(Family::CBar).join(" "),
             "blue_noise_sample brownish_noise checkerboard_cutout circular_motion_blur inverse_sparkles lines \
              pinch_and_twirl ripple sparkles transverse_chromatic_abberation"
+        );
+        assert_eq!(
+            names(Family::CBarImagenet).join(" "),
+            "blue_noise_sample brownish_noise checkerboard_cutout inverse_sparkles sparkles caustic_refraction \
+             cocentric_sine_waves perlin_noise plasma_noise single_frequency_greyscale"
         );
         for corruption in Corruption::ALL {
             assert_eq!(corruption.name().parse::<Corruption>().ok(), Some(corruption));

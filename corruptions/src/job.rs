@@ -32,6 +32,12 @@ impl Job<'_> {
         self.width * self.height
     }
 
+    /// Each pixel of `out`, `width * height * 3` bytes, beside the image's own.
+    pub fn onto<'b>(&self, out: &'b mut [u8]) -> impl Iterator<Item = (&'b mut [u8; 3], &[u8; 3])> {
+        let pixels = self.pixels.as_chunks::<3>().0;
+        out.as_chunks_mut::<3>().0.iter_mut().zip(pixels)
+    }
+
     pub fn refuse(&self, why: impl Into<String>) -> Error {
         Error::Unsupported {
             corruption: self.name,

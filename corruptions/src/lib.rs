@@ -1,12 +1,13 @@
 //! Common corruptions of images, byte for byte.
 //!
 //! The fifteen corruptions of CIFAR-10-C, CIFAR-100-C, Tiny-ImageNet-C and ImageNet-C
-//! (Hendrycks and Dietterich, ICLR 2019), their four extras, and the ten of CIFAR-10-C-bar
+//! (Hendrycks and Dietterich, ICLR 2019), their four extras, and those of CIFAR-10-C-bar and ImageNet-C-bar
 //! (Mintun, Kirillov and Xie, NeurIPS 2021), at five severities each, and the sequences of
 //! CIFAR-10-P, with the published
 //! parameters for 32x32, 64x64 and 224x224 images. The 32 and 64 sets reproduce the reference
 //! scripts exactly, including what their libraries (SciPy, OpenCV, ImageMagick, libjpeg, Pillow)
-//! compute, in plain arithmetic; the 224 set is checked by properties only.
+//! compute, in plain arithmetic, and so do those of ImageNet-C-bar; the rest of the 224 set is checked by
+//! properties only.
 //!
 //! ```
 //! use rlnet_corruptions::{Corruption, Image, KeyedRng, Severity, corrupt};

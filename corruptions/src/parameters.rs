@@ -14,7 +14,8 @@ pub enum ParameterSet {
     TinyImagenet,
     /// ImageNet-C, made for 224x224. All numbers are those of the reference's
     /// `ImageNet-C/create_c/make_imagenet_c.py` (read at its commit e0377d4); the outputs are
-    /// checked by properties only: no reference output of this set was available.
+    /// checked by properties only: no reference output of this set was available. Those of
+    /// ImageNet-C-bar are the bytes of its functions.
     Imagenet,
 }
 

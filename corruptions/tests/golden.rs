@@ -126,3 +126,25 @@ fn c_bar_at_32_in_both_stacks() {
         check(32, stack, Family::CBar.corruptions(), &GOLDEN_BAR);
     }
 }
+
+/// ImageNet-C-bar at 224x224, rows in the order of the family, as its functions give it with NumPy 1.26.4 and
+/// SciPy 1.11.4.
+#[rustfmt::skip]
+const GOLDEN_IMAGENET_BAR: [[&str; 5]; 10] = [
+    ["dcd2928f73f76e02", "39b17928b4559409", "e98ff3b5b4187154", "df900da1b9430463", "1734e17887a3fb8d"], // blue_noise_sample
+    ["cc3b0b24cba62925", "26f33e71c0a8cfac", "8c4242c5cb375365", "22c296d4935580e2", "51d7db3cdc662bb7"], // brownish_noise
+    ["eb93d71f3082438a", "41eff5f839c1f449", "27463a4e7abb4613", "125d9c90df7fd1b1", "6f81c4be1ceace2c"], // checkerboard_cutout
+    ["16c9f9fcab0a6724", "4f686c473b52790f", "97d84e1139d1305d", "9fa908a2c392c91e", "89a72e6de5b3c468"], // inverse_sparkles
+    ["69c8981942e322be", "57313851cf9a4d95", "04e95def8fd0e7d6", "bd62981fa5596cda", "76ec1842ccca3094"], // sparkles
+    ["1e970c85f192d27d", "8fc2e387add5fd84", "b9f2dd9221848ca7", "9d74753d80977bba", "fdb59ca47b2c5baf"], // caustic_refraction
+    ["8ffc3954b8a33076", "890857fc4138ce14", "b0b787edda8cf91c", "01ff7d87c703c1e0", "630c4c0b0adaaa71"], // cocentric_sine_waves
+    ["c05cff3d98aa86c4", "ca79c96eff3dc007", "1fedac8457f77e1a", "fc5c0af4cfc9867e", "4e1adab6690c22a6"], // perlin_noise
+    ["9df49d984c343848", "56ca80b49d39d7dd", "27e59bc2da6e19a0", "6935a2bd5ae62345", "786997f5e622a039"], // plasma_noise
+    ["1b6c710a0fe581a9", "8198aa65b106e43c", "dd5a3dc42b6b2b46", "d4ff4b6e4473954f", "c9737a152d114c11"], // single_frequency_greyscale
+];
+
+#[test]
+fn imagenet_c_bar_at_224() {
+    let ten = Family::CBarImagenet.corruptions();
+    check(224, Stack::Release, ten, &GOLDEN_IMAGENET_BAR);
+}

@@ -22,6 +22,11 @@ fn generator(stack: Stack, parameters: Option<ParameterSet>) -> Generator {
     })
 }
 
+fn at_32() -> Vec<Corruption> {
+    let defined = |corruption: &Corruption| corruption.is_defined_for(ParameterSet::Cifar);
+    Corruption::ALL.into_iter().filter(defined).collect()
+}
+
 /// Smooth colour with some noise, a function of the seed.
 fn picture(width: usize, height: usize, seed: u64) -> Image {
     let mut rng = KeyedRng::new(seed, "picture", &[]);
@@ -71,11 +76,11 @@ proptest! {
     /// A batch is its images, whatever the order, the subset and the company.
     #[test]
     fn a_batch_is_its_images(
-        which in 0..Corruption::ALL.len(),
+        which in 0..at_32().len(),
         level in 1_u8..=5,
         indices in proptest::collection::vec(0_u64..50, 1..20),
     ) {
-        let (corruption, severity) = (Corruption::ALL[which], Severity::new(level).unwrap());
+        let (corruption, severity) = (at_32()[which], Severity::new(level).unwrap());
         let generator = Generator::default();
         let pictures: Vec<Image> = indices.iter().map(|&i| picture(32, 32, i)).collect();
         let images: Vec<u8> = pictures.iter().flat_map(|p| p.data().to_vec()).collect();
@@ -112,28 +117,70 @@ fn small_and_odd_sizes_are_taken_or_refused_everywhere() {
     }
 }
 
-/// The 224 set has no reference output: it runs, changes the image, and does so more or
-/// less as its name says. Five corruptions of C-bar have no parameters for it and say so.
+/// At the size of a parameter set, what is defined for it changes the image, and what is not says where it
+/// is.
 #[test]
-fn the_imagenet_set_works_at_its_size() {
-    let image = picture(224, 224, 1);
-    for corruption in Corruption::ALL {
-        let cifar_only = matches!(
-            corruption,
-            Corruption::CircularMotionBlur
-                | Corruption::Lines
-                | Corruption::PinchAndTwirl
-                | Corruption::Ripple
-                | Corruption::TransverseChromaticAbberation
-        );
-        for severity in Severity::ALL {
-            match Generator::default().corrupt_keyed(&image, corruption, severity, 0, 0) {
-                Ok(made) => assert!(made != image && !cifar_only, "{corruption} {severity}"),
-                Err(Error::Unsupported { why, .. }) => {
-                    assert!(cifar_only && why.contains("imagenet"), "{corruption}: {why}");
+fn what_is_defined_for_a_set_works_at_its_size() {
+    for (set, side) in SETS.into_iter().zip([32, 64, 224]) {
+        let image = picture(side, side, 1);
+        for corruption in Corruption::ALL {
+            let make = |level| {
+                let severity = Severity::new(level).unwrap();
+                Generator::default().corrupt_keyed(&image, corruption, severity, 0, 0)
+            };
+            match (make(1), make(5)) {
+                (Ok(light), Ok(heavy)) => {
+                    assert!(corruption.is_defined_for(set), "{corruption}");
+                    assert!(heavy != image && light != heavy, "{corruption}");
                 }
-                Err(other) => panic!("{corruption} {severity}: {other}"),
+                (Err(Error::Unsupported { why, .. }), Err(_)) => {
+                    let where_it_is =
+                        why.contains("pixels) has some") || why.contains("cifar and imagenet have");
+                    assert!(why.contains(set.name()) && where_it_is, "{corruption}: {why}");
+                    assert!(!corruption.is_defined_for(set), "{corruption}");
+                }
+                _ => panic!("{corruption} for one severity of {set:?} only"),
             }
+        }
+    }
+    let count = |set: ParameterSet| {
+        Corruption::ALL
+            .into_iter()
+            .filter(|c| c.is_defined_for(set))
+            .count()
+    };
+    assert_eq!(SETS.map(count), [29, 19, 29]);
+}
+
+/// What the formulas of ImageNet-C-bar promise, whatever is drawn: noise is within its amplitude and, on grey,
+/// grey where it is one field for all channels; the bottom of still water is the image.
+#[test]
+fn imagenet_c_bar_keeps_the_bounds_of_its_formulas() {
+    let grey = Image::from_raw(224, 224, vec![127; 3 * 224 * 224]).unwrap();
+    // At severity 1: 1.96 x 10, half of 12.8 x 3, and what a weight of 0.23 leaves and adds.
+    let bounds = [
+        (Corruption::SingleFrequencyGreyscale, 107.0, 147.0, true),
+        (Corruption::CocentricSineWaves, 107.0, 147.0, true),
+        (Corruption::PerlinNoise, 127.0, 157.0, true),
+        (
+            Corruption::PlasmaNoise,
+            127.0 * (1.0 - 30.4 / 255.0) - 31.5,
+            143.0,
+            false,
+        ),
+    ];
+    for (corruption, low, high, one_field) in bounds {
+        for index in 0..4 {
+            let made = Generator::default()
+                .corrupt_keyed(&grey, corruption, Severity::new(1).unwrap(), 3, index)
+                .unwrap();
+            let pixels = made.data().as_chunks::<3>().0;
+            assert!(
+                made.data().iter().all(|&v| (low..=high).contains(&f64::from(v))),
+                "{corruption}"
+            );
+            let is_grey = pixels.iter().all(|[r, g, b]| r == g && g == b);
+            assert_eq!(is_grey, one_field, "{corruption}");
         }
     }
 }
@@ -141,7 +188,7 @@ fn the_imagenet_set_works_at_its_size() {
 #[test]
 fn deterministic_corruptions_ignore_their_source_and_the_others_do_not() {
     let image = picture(32, 32, 2);
-    for corruption in Corruption::ALL {
+    for corruption in at_32() {
         for severity in Severity::ALL {
             let make = |rng: &mut dyn RandomSource| {
                 Generator::default()

@@ -9,8 +9,13 @@ pub const BENCHMARK: [&str; Family::C.corruptions().len()] = names(Family::C.cor
 /// The four extra corruptions, never part of the headline mCE.
 pub const EXTRA: [&str; Family::CExtra.corruptions().len()] = names(Family::CExtra.corruptions());
 
-/// The ten of CIFAR-10-C-bar, never part of a mean over the benchmark.
-pub const C_BAR: [&str; Family::CBar.corruptions().len()] = names(Family::CBar.corruptions());
+/// Those of C-bar, never part of a mean over the benchmark: the ten of CIFAR-10-C-bar, then the five that
+/// ImageNet-C-bar alone has. No image size has parameters for more than ten of them.
+pub const C_BAR: [&str; ALL.len() - BENCHMARK.len() - EXTRA.len()] =
+    names(Corruption::ALL.split_at(BENCHMARK.len() + EXTRA.len()).1);
+
+/// Every corruption, the benchmark's first, those of C-bar last.
+pub const ALL: [&str; Corruption::ALL.len()] = names(&Corruption::ALL);
 
 const fn names<const N: usize>(corruptions: &[Corruption]) -> [&'static str; N] {
     let mut names = [""; N];
@@ -22,9 +27,13 @@ const fn names<const N: usize>(corruptions: &[Corruption]) -> [&'static str; N] 
     names
 }
 
-/// Every corruption, the benchmark's first.
-pub fn all() -> impl Iterator<Item = &'static str> + Clone {
-    BENCHMARK.into_iter().chain(EXTRA).chain(C_BAR)
+/// The names of a family.
+pub fn of_family(family: Family) -> Vec<&'static str> {
+    family
+        .corruptions()
+        .iter()
+        .map(|corruption| corruption.name())
+        .collect()
 }
 
 /// What stands before the name of a sequence among corruptions: `p/rotate`.
@@ -43,20 +52,30 @@ pub fn sequence_name(sequence: Sequence) -> String {
 /// Every name, those of sequences last.
 pub(crate) fn names_and_sequences() -> Vec<String> {
     let sequences = Sequence::ALL.into_iter().map(sequence_name);
-    all().map(str::to_owned).chain(sequences).collect()
+    ALL.into_iter().map(str::to_owned).chain(sequences).collect()
 }
 
 /// The words for several of them at once.
-pub const GROUPS: [&str; 7] = ["benchmark", "extra", "all", "c-bar", "p", "p-cifar", "none"];
+pub const GROUPS: [&str; 8] = [
+    "benchmark",
+    "extra",
+    "all",
+    "c-bar",
+    "imagenet-c-bar",
+    "p",
+    "p-cifar",
+    "none",
+];
 
-/// The corruptions of a group, by its word: `p` has the fourteen sequences of CIFAR-10-P, `p-cifar` the
-/// ten that CIFAR papers average.
+/// The corruptions of a group, by its word: `c-bar` has the ten for 32 pixels, `imagenet-c-bar` the ten for
+/// 224, `p` the fourteen sequences of CIFAR-10-P, `p-cifar` the ten that CIFAR papers average.
 pub fn group(word: &str) -> Option<Vec<String>> {
     let names: Vec<&str> = match word {
         "benchmark" => BENCHMARK.to_vec(),
         "extra" => EXTRA.to_vec(),
         "all" => [&BENCHMARK[..], &EXTRA[..]].concat(),
-        "c-bar" => C_BAR.to_vec(),
+        "c-bar" => of_family(Family::CBar),
+        "imagenet-c-bar" => of_family(Family::CBarImagenet),
         "p" => return Some(Sequence::published().iter().copied().map(sequence_name).collect()),
         "p-cifar" => return Some(Sequence::CIFAR_TEN.into_iter().map(sequence_name).collect()),
         "none" => Vec::new(),

@@ -63,7 +63,7 @@ pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome
 pub use plan::Plan;
 pub use protocol::Profile;
 pub use results::Literature;
-pub use rlnet_corruptions::Sequence;
+pub use rlnet_corruptions::{Family, Sequence};
 pub use scale_changes::AtScale;
 pub use slurm::Slurm;
 pub use suite::Suite;

@@ -176,8 +176,8 @@ section! {
         models: Option<Vec<Spanned<String>>>, Names, (none "every teacher and student"),
             "stages whose models are evaluated";
         corruptions: Corruptions, Kind::Corruptions, (required),
-            "benchmark (15), extra (4), all (these 19), c-bar (10), p (14 sequences), p-cifar (10 of them), none, or \
-             a list of names";
+            "benchmark (15), extra (4), all (these 19), c-bar (10), imagenet-c-bar (10, for 224 pixels), p (14 sequences), \
+             p-cifar (10 of them), none, or a list of names";
         severities: Vec<u8>, Wholes(1, 5), (= SEVERITIES.to_vec()), "severities of each corruption";
         corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
             "whether corrupted images are generated, or read from --corrupted-dir";

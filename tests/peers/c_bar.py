@@ -1,4 +1,4 @@
-"""The ten corruptions of CIFAR-10-C-bar and the sequences of CIFAR-10-P in NumPy, SciPy, scikit-image, Pillow
+"""The corruptions of CIFAR-10-C-bar, five of them also of ImageNet-C-bar, and the sequences of CIFAR-10-P in NumPy, SciPy, scikit-image, Pillow
 and OpenCV, for comparisons of time.
 
 Vectorised, which the published scripts of C-bar are not: they loop over pixels in Python and take several
@@ -10,38 +10,38 @@ import io
 N = 32
 
 
-def c_bar():
-    """The corruptions by name: functions of (RGB bytes, severity from 0)."""
+def c_bar(side=N):
+    """The corruptions by name, ten for 32 pixels and five for 224: functions of (RGB bytes, severity from 0)."""
     import numpy as np
     from scipy.ndimage import map_coordinates, rotate
     from skimage.draw import line_aa
 
-    draw = np.random
-    y, x = np.mgrid[:N, :N].astype(float)
+    draw, small = np.random, side == 32
+    y, x = np.mgrid[:side, :side].astype(float)
 
     def stored(array):
         return np.clip(array, 0, 255).astype(np.uint8)
 
     def phase_noise(power):
-        half = draw.uniform(0, 2 * np.pi, (N, N // 2))
+        half = draw.uniform(0, 2 * np.pi, (side, side // 2))
         phases = np.concatenate([half, half[::-1, ::-1]], axis=1)
-        field = np.fft.ifft2(np.roll(power * np.exp(1j * phases), N // 2, axis=(0, 1))).real
+        field = np.fft.ifft2(np.roll(power * np.exp(1j * phases), side // 2, axis=(0, 1))).real
         return field / field.std()
 
-    squared = (x - N / 2) ** 2 + (y - N / 2) ** 2
+    squared = (x - side / 2) ** 2 + (y - side / 2) ** 2
 
     def blue_noise_sample(image, s):
-        level = [.7, 1.4, 2.1, 3.5, 4.2][s]
+        level = ([.7, 1.4, 2.1, 3.5, 4.2] if small else [.8, 1.6, 2.4, 4, 5.6])[s]
         return stored(image * (phase_noise(np.sqrt(squared)) > level * .3 - 2.5)[:, :, None])
 
     def brownish_noise(image, s):
         noise = np.stack([phase_noise(1 / (squared + 1)) for _ in range(3)], axis=2)
-        return stored(image + 6.4 * [2.5, 4, 5.5, 6.5, 7][s] * noise)
+        return stored(image + 6.4 * ([2.5, 4, 5.5, 6.5, 7] if small else [1, 2, 3, 4, 5])[s] * noise)
 
     def checkerboard_cutout(image, s):
-        angle, size = draw.uniform(0, 2 * np.pi), max(N * draw.uniform(.1, .25), 1)
-        count = int(4 * N / size)
-        chosen = draw.uniform(size=(count, count)) < (s + 1) / 10
+        angle, size = draw.uniform(0, 2 * np.pi), max(side * draw.uniform(.1, .25), 1)
+        count = int(4 * side / size)
+        chosen = draw.uniform(size=(count, count)) < (s + 1 + (not small)) / 10
         across = (np.cos(angle) * y + np.sin(angle) * x) / size
         down = (-np.sin(angle) * y + np.cos(angle) * x) / size
         on = (np.trunc(across % 2) == np.trunc(down % 2)) & chosen[across.astype(int), down.astype(int)]
@@ -69,16 +69,18 @@ def c_bar():
         return np.clip((1 - (part - .5) ** 2) * (length ** 2 / (dx ** 2 + dy ** 2 + .0001)) ** power, 0, 1)
 
     def sparkles(image, s):
-        radius, out = [.224, 1.12, 1.792, 2.016, 2.24][s], image.astype(np.float32)
-        for cy, cx in draw.uniform(0, N, (5, 2)):
+        levels = [.7, 3.5, 5.6, 6.3, 7] if small else [1, 2, 3, 5, 6]
+        radius, out = side * levels[s] / 100, image.astype(np.float32)
+        for cy, cx in draw.uniform(0, side, (5, 2)):
             lengths = np.maximum(1, radius + .25 * radius * draw.randn(draw.randint(50, 200)))
             out = out + rays(cy, cx, lengths, 1)[:, :, None] * (255 - out)
         return stored(out)
 
     def inverse_sparkles(image, s):
-        cy, cx = N * draw.uniform(.25, .75, 2)
-        lengths = 8 + 2 * draw.randn(draw.randint(50, 200))
-        return stored(255 + rays(cy, cx, lengths, [.13, .195, .325, .585, .65][s])[:, :, None] * (image - 255.0))
+        cy, cx = side * draw.uniform(.25, .75, 2)
+        lengths = side / 4 * (1 + .25 * draw.randn(draw.randint(50, 200)))
+        power = .13 * ([1, 1.5, 2.5, 4.5, 5] if small else [1, 2, 4, 9, 10])[s]
+        return stored(255 + rays(cy, cx, lengths, power)[:, :, None] * (image - 255.0))
 
     def sampled(image, rows, columns):
         return np.stack([map_coordinates(image[:, :, c].astype(float), [rows, columns], order=1) for c in range(3)], 2)
@@ -127,9 +129,9 @@ def c_bar():
             total += weight
         return stored(out / total)
 
-    return {f.__name__: f for f in [
-        blue_noise_sample, brownish_noise, checkerboard_cutout, circular_motion_blur, inverse_sparkles, lines,
-        pinch_and_twirl, ripple, sparkles, transverse_chromatic_abberation]}
+    both = [blue_noise_sample, brownish_noise, checkerboard_cutout, inverse_sparkles, sparkles]
+    only_small = [circular_motion_blur, lines, pinch_and_twirl, ripple, transverse_chromatic_abberation]
+    return {f.__name__: f for f in both + only_small * small}
 
 
 def sequences():

@@ -302,10 +302,10 @@ def time_sequence(function, images):
     return 1e3 * (time.process_time() - start) / len(images)
 
 
-def time_ours(images_file, count):
-    """Milliseconds of a core an image by corruption, from the crate's `throughput` example."""
+def time_ours(images_file, count, side=32, *name):
+    """Milliseconds of a core an image by corruption (or of one), from the crate's `throughput` example."""
     command = ["cargo", "run", "--quiet", "-p", "rlnet-corruptions", "--example", "throughput", "--",
-               str(count), "32", str(images_file)]
+               str(count), str(side), str(images_file), *name]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in said.splitlines()]
     # brightness  0.01 s  14.0 us an image,  13.9 us of a core

@@ -11,7 +11,7 @@ pub(crate) mod weather;
 use crate::entry::Entry;
 
 macro_rules! registry {
-    ($($(#[$about:meta])* $family:ident {
+    ($($(#[$about:meta])* $family:ident $(+ [$($shared:ident),*])? {
         $($(#[$doc:meta])* $variant:ident = $module:ident::$file:ident),* $(,)?
     })*) => {
         /// A corruption.
@@ -26,7 +26,7 @@ macro_rules! registry {
             /// All of them, family after family.
             pub const ALL: [Self; [$($(Self::$variant,)*)*].len()] = [$($(Self::$variant,)*)*];
 
-            /// The family that it belongs to.
+            /// The family that it belongs to, the first one of two.
             pub fn family(self) -> Family {
                 match self { $($(Self::$variant)|* => Family::$family,)* }
             }
@@ -36,9 +36,11 @@ macro_rules! registry {
             /// All of them.
             pub const ALL: [Self; [$(Self::$family,)*].len()] = [$(Self::$family,)*];
 
-            /// Its corruptions, in the order of the paper.
+            /// Its corruptions: in the order of the paper, those that it shares with another family first.
             pub const fn corruptions(self) -> &'static [Corruption] {
-                match self { $(Self::$family => &[$(Corruption::$variant,)*],)* }
+                match self {
+                    $(Self::$family => &[$($(Corruption::$shared,)*)? $(Corruption::$variant,)*],)*
+                }
             }
         }
 
@@ -119,5 +121,18 @@ registry! {
         Sparkles = bar::sparkles,
         /// Channels enlarged by different factors.
         TransverseChromaticAbberation = bar::transverse_chromatic_abberation,
+    }
+    /// The ten of ImageNet-C-bar (of the same paper), at 224 pixels; five of them are in CIFAR-10-C-bar too.
+    CBarImagenet + [BlueNoiseSample, BrownishNoise, CheckerboardCutout, InverseSparkles, Sparkles] {
+        /// The bottom of rippled water.
+        CausticRefraction = bar::caustic_refraction,
+        /// Grey rings around a point.
+        CocentricSineWaves = bar::cocentric_sine_waves,
+        /// Grey clouds.
+        PerlinNoise = bar::perlin_noise,
+        /// Coloured swirls.
+        PlasmaNoise = bar::plasma_noise,
+        /// One grey wave.
+        SingleFrequencyGreyscale = bar::single_frequency_greyscale,
     }
 }

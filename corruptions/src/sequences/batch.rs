@@ -29,13 +29,9 @@ impl Generator {
         let job = self.sequence_job(image.data(), (image.width(), image.height()), sequence)?;
         let mut out = vec![0; sequence.frames() * image.data().len()];
         let mut draws = Draws::Stream(rng);
-        (sequence.entry().run)(
-            &job,
-            0..sequence.frames(),
-            &mut draws,
-            &mut Scratch::default(),
-            &mut out,
-        )?;
+        let mut scratch = Scratch::default();
+        let all = 0..sequence.frames();
+        sequence.entry().run(job, all, &mut draws, &mut scratch, &mut out);
         Ok(out)
     }
 
@@ -149,10 +145,14 @@ impl<'a> SequenceBatch<'a> {
             .par_chunks(stride)
             .zip(out.par_chunks_mut(each))
             .enumerate()
-            .try_for_each_init(Scratch::default, |scratch, (at, (pixels, out))| {
+            .for_each_init(Scratch::default, |scratch, (at, (pixels, out))| {
                 let index = self.indices.map_or(at as u64, |indices| indices[at]);
                 let mut draws = Draws::keyed(self.seed, &purpose, index);
-                (self.sequence.entry().run)(&Job { pixels, ..job }, first..end, &mut draws, scratch, out)
-            })
+                let job = Job { pixels, ..job };
+                self.sequence
+                    .entry()
+                    .run(job, first..end, &mut draws, scratch, out);
+            });
+        Ok(())
     }
 }

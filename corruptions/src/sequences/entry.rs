@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::SIDE;
 use crate::job::{Job, Scratch};
-use crate::{KeyedRng, RandomSource, Result};
+use crate::{KeyedRng, RandomSource};
 
-/// Makes the frames of a range, one after the other, into a buffer of as many images.
-pub(crate) type Run = fn(&Job<'_>, Range<usize>, &mut Draws<'_>, &mut Scratch, &mut [u8]) -> Result<()>;
+/// Makes one frame of an image's sequence: which one, with which draws, and where to. Frames are asked for in
+/// ascending order, not always all of them.
+pub(crate) type Frame<'a> = Box<dyn FnMut(usize, &mut Draws<'_>, &mut [u8]) + 'a>;
+
+/// Makes what the frames of an image share.
+pub(crate) type Begin = for<'a> fn(Job<'a>, &mut Draws<'_>, &'a mut Scratch) -> Frame<'a>;
 
 /// One sequence: its name, its length and its algorithm.
 pub(crate) struct Entry {
@@ -17,32 +20,47 @@ pub(crate) struct Entry {
     pub deterministic: bool,
     /// Which of several strengths of one algorithm, from 1.
     pub strength: u8,
-    pub run: Run,
+    pub begin: Begin,
 }
 
 impl Entry {
     /// A sequence that draws random numbers.
-    pub const fn random(name: &'static str, frames: usize, run: Run) -> Self {
+    pub const fn random(name: &'static str, frames: usize, begin: Begin) -> Self {
         Self {
             name,
             frames,
             deterministic: false,
             strength: 1,
-            run,
+            begin,
         }
     }
 
     /// A sequence without random numbers.
-    pub const fn deterministic(name: &'static str, frames: usize, run: Run) -> Self {
+    pub const fn deterministic(name: &'static str, frames: usize, begin: Begin) -> Self {
         Self {
             deterministic: true,
-            ..Self::random(name, frames, run)
+            ..Self::random(name, frames, begin)
         }
     }
 
     /// The same at another strength.
     pub const fn at_strength(self, strength: u8) -> Self {
         Self { strength, ..self }
+    }
+
+    /// Makes the frames of a range, one after the other, into a buffer of as many images.
+    pub fn run(
+        &self,
+        job: Job<'_>,
+        frames: Range<usize>,
+        draws: &mut Draws<'_>,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) {
+        let mut make = (self.begin)(job, draws, scratch);
+        for (frame, out) in frames.zip(out.chunks_exact_mut(job.pixels.len())) {
+            make(frame, draws, out);
+        }
     }
 }
 
@@ -94,11 +112,6 @@ impl<'a> Draws<'a> {
             }
         }
     }
-}
-
-/// The frames of a range, each with its part of `out`.
-pub(crate) fn each(range: Range<usize>, out: &mut [u8]) -> impl Iterator<Item = (usize, &mut [u8])> {
-    range.zip(out.chunks_exact_mut(3 * SIDE * SIDE))
 }
 
 /// How far a frame is from the one in the middle: `frame - middle`.

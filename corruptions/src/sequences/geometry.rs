@@ -3,13 +3,11 @@
 //! The two stacks differ in the centre (torchvision 0.2 turns half a pixel further down and right) and
 //! in what a shear is.
 
-use std::ops::Range;
-
-use super::entry::{Draws, Entry, each, from_middle};
+use super::entry::{Draws, Entry, Frame, from_middle};
+use crate::Stack;
 use crate::job::{Job, Scratch};
 use crate::kernels::pillow_affine::{Map, sample};
 use crate::kernels::unit::{byte_f32, unit_f32};
-use crate::{Result, Stack};
 
 pub(super) static TRANSLATE: Entry = Entry::deterministic("translate", 16, translate);
 pub(super) static ROTATE: Entry = Entry::deterministic("rotate", 31, rotate);
@@ -18,104 +16,54 @@ pub(super) static SHEAR: Entry = Entry::deterministic("shear", 31, shear);
 pub(super) static ZOOM_BLUR: Entry = Entry::deterministic("zoom_blur", 31, zoom_blur);
 
 /// Frame i is the image i - 7 pixels to the right.
-fn translate(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
-    for (frame, out) in each(frames, out) {
+fn translate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
+    Box::new(move |frame, _, out| {
         let (right, left) = (3 * frame.saturating_sub(7), 3 * 7_usize.saturating_sub(frame));
         let stride = 3 * job.width;
         for (out, row) in out.chunks_exact_mut(stride).zip(job.pixels.chunks_exact(stride)) {
             out.fill(0);
             out[right..stride - left].copy_from_slice(&row[left..stride - right]);
         }
-    }
-    Ok(())
-}
-
-fn rotate(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
-    mapped(job, frames, out, |frame| {
-        (from_middle(frame, 15).to_radians(), 1.0, 0.0)
     })
 }
 
-fn scale(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
-    mapped(job, frames, out, |frame| {
-        (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0)
-    })
+fn rotate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, |frame| (from_middle(frame, 15).to_radians(), 1.0, 0.0))
 }
 
-fn shear(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    _: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
-    mapped(job, frames, out, |frame| {
-        (0.0, 1.0, from_middle(frame, 15).to_radians())
-    })
+fn scale<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, |frame| (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0))
+}
+
+fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, |frame| (0.0, 1.0, from_middle(frame, 15).to_radians()))
 }
 
 /// Frame i is the mean of the image and its first i enlargements.
-fn zoom_blur(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
     let [total] = scratch.singles.take([job.pixels.len()]);
     let [zoomed] = scratch.bytes.take([job.pixels.len()]);
     for (total, &x) in total.iter_mut().zip(job.pixels) {
         *total = unit_f32(x);
     }
-    let last = frames.end;
-    let mut wanted = each(frames.clone(), out);
-    for frame in 0..last {
-        if frame > 0 {
-            let map = map(job, (0.0, 1.0 + 0.004 * frame as f64, 0.0));
+    let mut added = 0;
+    Box::new(move |frame, _, out| {
+        while added < frame {
+            added += 1;
+            let map = map(&job, (0.0, 1.0 + 0.004 * added as f64, 0.0));
             sample(job.pixels, job.width, &map, zoomed);
             for (total, &x) in total.iter_mut().zip(&*zoomed) {
                 *total += unit_f32(x);
             }
         }
-        if frames.contains(&frame)
-            && let Some((_, out)) = wanted.next()
-        {
-            for (out, &total) in out.iter_mut().zip(&*total) {
-                *out = byte_f32(total / (frame + 1) as f32);
-            }
+        for (out, &total) in out.iter_mut().zip(&*total) {
+            *out = byte_f32(total / (frame + 1) as f32);
         }
-    }
-    Ok(())
+    })
 }
 
-fn mapped(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    out: &mut [u8],
-    of: impl Fn(usize) -> (f64, f64, f64),
-) -> Result<()> {
-    for (frame, out) in each(frames, out) {
-        sample(job.pixels, job.width, &map(job, of(frame)), out);
-    }
-    Ok(())
+fn mapped<'a>(job: Job<'a>, of: impl Fn(usize) -> (f64, f64, f64) + 'a) -> Frame<'a> {
+    Box::new(move |frame, _, out| sample(job.pixels, job.width, &map(&job, of(frame)), out))
 }
 
 /// From a pixel to where it is read: a turn by `angle`, an enlargement by `scale`, a shear by `shear`

@@ -1,22 +1,13 @@
 //! tilt: a plane turned about its horizontal and its vertical axis, as OpenCV 4 warps it.
 
-use std::ops::Range;
-
-use super::entry::{Draws, Entry, each, from_middle};
-use crate::Result;
+use super::entry::{Draws, Entry, Frame, from_middle};
 use crate::job::{Job, Scratch};
 
-pub(super) static ENTRY: Entry = Entry::deterministic("tilt", 31, run);
+pub(super) static ENTRY: Entry = Entry::deterministic("tilt", 31, begin);
 
-fn run(
-    job: &Job<'_>,
-    frames: Range<usize>,
-    _: &mut Draws<'_>,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Result<()> {
+fn begin<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
     let n = job.width;
-    let plan = scratch.plan(job, || {
+    let plan = scratch.plan(&job, || {
         let frames = (0..ENTRY.frames).map(|frame| (0.75 * from_middle(frame, 15)).to_radians());
         frames
             .map(|angle| taps(n, &inverse(&matrix(n, angle))))
@@ -24,7 +15,7 @@ fn run(
     });
     let pixels = job.pixels.as_chunks::<3>().0;
     // Zero outside.
-    let at = |y: i16, x: i16| {
+    let at = move |y: i16, x: i16| {
         let inside = (0..n as i16).contains(&y) && (0..n as i16).contains(&x);
         if inside {
             pixels[y as usize * n + x as usize]
@@ -32,7 +23,7 @@ fn run(
             [0; 3]
         }
     };
-    for (frame, out) in each(frames, out) {
+    Box::new(move |frame, _, out| {
         for (out, tap) in out.as_chunks_mut::<3>().0.iter_mut().zip(&plan[frame]) {
             let [y, x] = tap.at;
             let corners = [at(y, x), at(y, x + 1), at(y + 1, x), at(y + 1, x + 1)];
@@ -44,8 +35,7 @@ fn run(
                 ((products.sum::<i32>() + (1 << 14)) >> 15) as u8
             });
         }
-    }
-    Ok(())
+    })
 }
 
 /// Where a pixel is read, and the weights of the four samples there, in units of 2^-15.

@@ -93,8 +93,8 @@ pub struct Eval {
     /// reads them)
     #[arg(long, help_heading = heading::ATTACKS)]
     discard_images: bool,
-    /// benchmark (15), extra (4), all (these 19), c-bar (10), p (the 14 sequences of CIFAR-10-P), p-cifar
-    /// (10 of them), none, or names with commas (a sequence is p/NAME)
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), imagenet-c-bar (10, for 224 pixels), p (the 14
+    /// sequences of CIFAR-10-P), p-cifar (10 of them), none, or names with commas (a sequence is p/NAME)
     #[arg(long, default_value = "none", help_heading = heading::CORRUPTIONS)]
     corruptions: String,
     /// Severities, with commas or as a range (default: 1-5)

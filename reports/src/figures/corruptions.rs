@@ -45,7 +45,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         .map(|model| analysis.triple(&model.name, BranchPolicy::Oracle))
         .collect();
     let mut rows: Vec<(String, Vec<Option<Estimate>>)> = Vec::new();
-    for name in corruption::all() {
+    for name in corruption::ALL {
         let row: Vec<Option<Estimate>> = triples
             .iter()
             .map(|triple| triple.and_then(|triple| triple.natural.corruptions.get(name).cloned()))

@@ -5,7 +5,7 @@
 //! AlexNet as base). AugMix and most CIFAR papers do not divide; AugMax and RLNet divide by a
 //! ResNet18; the benchmark's own script averages 19 corruptions. The relative form first
 //! subtracts each network's clean error. All are shown side by side, by name: numbers under
-//! two definitions cannot be compared. The ten of C-bar have a mean of their own.
+//! two definitions cannot be compared. Each ten of C-bar has a mean of its own.
 
 use crate::metrics::anchors::{ANCHORS, Anchor};
 use crate::metrics::bootstrap::{Bootstrap, interval, weighted_mean};
@@ -15,13 +15,12 @@ use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
-use rlnet_suites::Condition;
-use rlnet_suites::corruption::{self, BENCHMARK, C_BAR, EXTRA};
+use rlnet_suites::corruption::{self, BENCHMARK, EXTRA};
+use rlnet_suites::{Condition, Family};
 use serde::Serialize;
-use std::ops::Range;
 
-/// All corruptions: the benchmark's 15, the four extra ones, then the ten of C-bar.
-pub const ALL: usize = BENCHMARK.len() + EXTRA.len() + C_BAR.len();
+/// Number of corruptions: the benchmark's 15, the four extra ones, then those of C-bar.
+pub const ALL: usize = corruption::ALL.len();
 
 /// Which corruptions a mean is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +29,26 @@ pub enum Over {
     Benchmark,
     /// These and the four extra ones.
     Nineteen,
-    /// The ten of C-bar, which no network was anchored on.
+    /// The ten of CIFAR-10-C-bar, which no network was anchored on.
     Bar,
+    /// The ten of ImageNet-C-bar, likewise.
+    ImagenetBar,
 }
 
 impl Over {
     /// Their places in the list of all.
-    pub fn places(self) -> Range<usize> {
-        let nineteen = BENCHMARK.len() + EXTRA.len();
+    pub fn places(self) -> Vec<usize> {
+        let of = |family| {
+            let names = corruption::of_family(family);
+            let places = corruption::ALL.iter().enumerate();
+            let own = places.filter(|(_, name)| names.contains(name));
+            own.map(|(at, _)| at).collect()
+        };
         match self {
-            Self::Benchmark => 0..BENCHMARK.len(),
-            Self::Nineteen => 0..nineteen,
-            Self::Bar => nineteen..ALL,
+            Self::Benchmark => (0..BENCHMARK.len()).collect(),
+            Self::Nineteen => (0..BENCHMARK.len() + EXTRA.len()).collect(),
+            Self::Bar => of(Family::CBar),
+            Self::ImagenetBar => of(Family::CBarImagenet),
         }
     }
 
@@ -51,6 +58,7 @@ impl Over {
             Self::Benchmark => ("15", "15"),
             Self::Nineteen => ("19", "19"),
             Self::Bar => ("10_c_bar", "the 10 of C-bar"),
+            Self::ImagenetBar => ("10_imagenet_c_bar", "the 10 of ImageNet-C-bar"),
         }
     }
 }
@@ -100,7 +108,7 @@ impl Definition {
     pub fn all() -> Vec<Self> {
         let of = |base, over, relative| Self { base, over, relative };
         let anchors = |relative| ANCHORS.map(|anchor| of(Base::Anchor(anchor), Over::Benchmark, relative));
-        let each = [Over::Benchmark, Over::Nineteen, Over::Bar];
+        let each = [Over::Benchmark, Over::Nineteen, Over::Bar, Over::ImagenetBar];
         let mut all: Vec<Self> = each.map(|over| of(Base::None, over, false)).to_vec();
         all.extend(each.map(|over| of(Base::Baseline, over, false)));
         all.extend(anchors(false));
@@ -165,11 +173,12 @@ impl Definition {
     /// # Errors
     /// As [`Self::ce`].
     pub fn mce(&self, own: &Profile, baseline: Option<&Profile>) -> Known<f64> {
+        let places = self.over.places();
         let mut sum = 0.0;
-        for at in self.over.places() {
+        for &at in &places {
             sum += self.ce(at, own, baseline)?;
         }
-        Ok(sum / self.over.places().len() as f64)
+        Ok(sum / places.len() as f64)
     }
 }
 
@@ -208,7 +217,8 @@ impl Measured {
         self.comparable(definition)?;
         let base = baseline.map(|other| &other.profile);
         let value = definition.mce(&self.profile, base)?;
-        (definition.over.places()).try_for_each(|at| has_denominator(definition, at, baseline))?;
+        (definition.over.places().into_iter())
+            .try_for_each(|at| has_denominator(definition, at, baseline))?;
         let (low, high) = interval(&self.resampled_mce(definition, baseline));
         Ok(Ratio { value, low, high })
     }
@@ -278,7 +288,7 @@ fn has_denominator(definition: &Definition, at: usize, baseline: Option<&Measure
 
 /// Name of a corruption by its place in the list of all.
 fn corruption_at(at: usize) -> &'static str {
-    corruption::all().nth(at).unwrap_or_default()
+    corruption::ALL.get(at).copied().unwrap_or_default()
 }
 
 /// Measures every reading of every model; what is missing is absent.
@@ -310,7 +320,10 @@ fn of(
 ) -> Measured {
     let mut severities: Vec<u8> = Vec::new();
     let errors: [Option<Vec<f32>>; ALL] = std::array::from_fn(|at| {
-        let name = corruption::all().nth(at).filter(|name| admit(name))?;
+        let name = corruption_at(at);
+        if !admit(name) {
+            return None;
+        }
         let planned: Vec<&Condition> = model
             .planned
             .iter()

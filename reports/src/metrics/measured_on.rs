@@ -6,8 +6,8 @@ use crate::metrics::estimate::{Known, Unknown};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use crate::runs::Runs;
-use rlnet_suites::corruption::{BENCHMARK, C_BAR};
-use rlnet_suites::{Condition, Sequence};
+use rlnet_suites::corruption::{self, BENCHMARK, C_BAR};
+use rlnet_suites::{Condition, Family, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -124,9 +124,12 @@ pub fn said<'a>(conditions: impl IntoIterator<Item = &'a Condition>) -> String {
             names.retain(|name| !BENCHMARK.contains(name));
             of.push("the 15 corruptions of the benchmark".to_owned());
         }
-        if C_BAR.iter().all(|name| names.contains(name)) {
-            names.retain(|name| !C_BAR.contains(name));
-            of.push("the 10 of C-bar".to_owned());
+        for (family, title) in [(Family::CBar, "C-bar"), (Family::CBarImagenet, "ImageNet-C-bar")] {
+            let ten = corruption::of_family(family);
+            if ten.iter().all(|name| names.contains(name)) {
+                names.retain(|name| !ten.contains(name));
+                of.push(format!("the 10 of {title}"));
+            }
         }
         of.extend(names.into_iter().map(str::to_owned));
         let word = if levels.len() == 1 {

@@ -135,7 +135,8 @@ fn trust(analysis: &Analysis, triple: &Triple, verdict: DiagnosisVerdict) -> Str
 /// One row a model and branch policy, one column a corruption.
 fn corruptions(analysis: &Analysis) -> Table {
     let planned = analysis.runs.conditions();
-    let names: Vec<&str> = corruption::all()
+    let names: Vec<&str> = corruption::ALL
+        .into_iter()
         .filter(|name| planned.iter().any(|condition| is_corruption(condition, name)))
         .collect();
     let own = names

@@ -85,7 +85,7 @@ fn ce(analysis: &Analysis) -> Table {
             continue;
         };
         let baseline = theirs(analysis, found);
-        for (at, corruption) in corruption::all().enumerate() {
+        for (at, corruption) in corruption::ALL.into_iter().enumerate() {
             if found.profile.errors[at].is_none() {
                 continue;
             }

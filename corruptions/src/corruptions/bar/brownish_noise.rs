@@ -1,6 +1,6 @@
 //! brownish_noise: a field of low-frequency noise added to each channel.
 
-use super::{inner_seed, level};
+use super::{Levels, inner_seed, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::phase_noise::PhaseNoise;
@@ -8,11 +8,10 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry::random("brownish_noise", run);
 
-const CIFAR: [f64; 5] = [2.5, 4.0, 5.5, 6.5, 7.0];
-const IMAGENET: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
+const LEVELS: Levels = Levels::both([2.5, 4.0, 5.5, 6.5, 7.0], [1.0, 2.0, 3.0, 4.0, 5.0]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let amplitude = level(job, CIFAR, Some(IMAGENET))? * 64.0 / 10.0;
+    let amplitude = level(job, LEVELS)? * 64.0 / 10.0;
     let noise = scratch.plan(job, || {
         PhaseNoise::new(job.width, |squared| 1.0 / (squared + 1.0))
     });

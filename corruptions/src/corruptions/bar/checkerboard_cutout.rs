@@ -1,6 +1,6 @@
 //! checkerboard_cutout: squares of a turned checkerboard become grey, each with some probability.
 
-use super::{inner_seed, level};
+use super::{Levels, inner_seed, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::{RandomSource, Result};
@@ -8,11 +8,10 @@ use std::f64::consts::TAU;
 
 pub(crate) const ENTRY: Entry = Entry::random("checkerboard_cutout", run);
 
-const CIFAR: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 5.0];
-const IMAGENET: [f64; 5] = [2.0, 3.0, 4.0, 5.0, 6.0];
+const LEVELS: Levels = Levels::both([1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 3.0, 4.0, 5.0, 6.0]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let fraction = level(job, CIFAR, Some(IMAGENET))? / 10.0;
+    let fraction = level(job, LEVELS)? / 10.0;
     let n = job.width as f64;
     let (sin, cos) = rng.uniform_in(0.0, TAU).sin_cos();
     let side = (n * rng.uniform_in(0.1, 0.25)).max(1.0);
@@ -23,12 +22,7 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     // Truncation makes (-1, 1) one cell, and cells below 0 count from the end of the grid.
     let cell = |at: f64| (at as isize).rem_euclid(cells as isize) as usize;
     let parity = |at: f64| at.rem_euclid(2.0) as usize;
-    let pixels = out
-        .as_chunks_mut::<3>()
-        .0
-        .iter_mut()
-        .zip(job.pixels.as_chunks::<3>().0);
-    for (i, (out, pixel)) in pixels.enumerate() {
+    for (i, (out, pixel)) in job.onto(out).enumerate() {
         let (y, x) = ((i / job.width) as f64, (i % job.width) as f64);
         let (across, along) = ((cos * y + sin * x) / side, (-sin * y + cos * x) / side);
         let cut = parity(across) == parity(along) && grid[cell(across) * cells + cell(along)] < fraction;

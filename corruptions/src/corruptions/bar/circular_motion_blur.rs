@@ -3,7 +3,7 @@
 //! Cubic spline interpolation in double precision; the turned images and their sum are single
 //! precision. What is turned in from outside of the image is black.
 
-use super::level;
+use super::{Levels, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::spline::{Taps, prefilter, sample};
@@ -12,11 +12,11 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry::deterministic("circular_motion_blur", run);
 
-const CIFAR: [f64; 5] = [2.8, 3.6, 4.4, 5.2, 6.0];
+const LEVELS: Levels = Levels::cifar([2.8, 3.6, 4.4, 5.2, 6.0]);
 const TURNS: usize = 21;
 
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let farthest = level(job, CIFAR, None)? * 15.0 / 10.0;
+    let farthest = level(job, LEVELS)? * 15.0 / 10.0;
     let n = job.width;
     let last = (n - 1) as f64;
     let [image] = scratch.doubles.take([4 * job.area()]);

@@ -3,7 +3,7 @@
 //! The image is truncated to bytes after every line. A pixel that one line lists twice takes its
 //! last value, computed from the image before the line.
 
-use super::{inner_seed, level};
+use super::{Levels, inner_seed, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::anti_aliased;
@@ -12,11 +12,11 @@ use std::f64::consts::TAU;
 
 pub(crate) const ENTRY: Entry = Entry::random("lines", run);
 
-const CIFAR: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 2.5];
+const LEVELS: Levels = Levels::cifar([0.5, 1.0, 1.5, 2.0, 2.5]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let n = job.width as f64;
-    let count = (level(job, CIFAR, None)? * n / 10.0) as usize;
+    let count = (level(job, LEVELS)? * n / 10.0) as usize;
     let angle = rng.uniform_in(0.0, TAU);
     let variation = rng.uniform_in(0.1, 1.0);
     let seed = inner_seed(rng);

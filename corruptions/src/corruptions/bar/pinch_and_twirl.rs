@@ -3,7 +3,7 @@
 //! Weights are computed in double precision and used in single precision. A disk is read from the
 //! image in which the disks before it are replaced already.
 
-use super::level;
+use super::{Levels, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::bilinear::{Taps, pixel};
@@ -12,10 +12,10 @@ use std::f64::consts::FRAC_PI_2;
 
 pub(crate) const ENTRY: Entry = Entry::random("pinch_and_twirl", run);
 
-const CIFAR: [f64; 5] = [5.5, 6.0, 6.5, 8.5, 10.0];
+const LEVELS: Levels = Levels::cifar([5.5, 6.0, 6.5, 8.5, 10.0]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let level = level(job, CIFAR, None)?;
+    let level = level(job, LEVELS)?;
     let n = job.width;
     let radius = n / 6;
     let plan = scratch.plan(job, || Plan::new(level, radius));

@@ -1,6 +1,6 @@
 //! ripple: every row and every column displaced by a sine wave; the border fades to black.
 
-use super::level;
+use super::{Levels, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::bilinear::{Taps, pixel};
@@ -9,11 +9,11 @@ use std::f64::consts::TAU;
 
 pub(crate) const ENTRY: Entry = Entry::random("ripple", run);
 
-const CIFAR: [f64; 5] = [5.5, 6.0, 6.5, 7.5, 8.0];
+const LEVELS: Levels = Levels::cifar([5.5, 6.0, 6.5, 7.5, 8.0]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let n = job.width;
-    let amplitude = level(job, CIFAR, None)? * 0.025 / 10.0 * n as f64;
+    let amplitude = level(job, LEVELS)? * 0.025 / 10.0 * n as f64;
     let lengths = [(); 2].map(|()| rng.uniform_in(0.1, 0.3) * n as f64);
     let phases = [(); 2].map(|()| rng.uniform_in(0.0, TAU));
     let taps = |axis: usize, i: usize| {

@@ -1,6 +1,6 @@
 //! sparkles: five white sparks, each a bundle of rays.
 
-use super::{inner_seed, level};
+use super::{Levels, inner_seed, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::rays;
@@ -8,15 +8,14 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry::random("sparkles", run);
 
-const CIFAR: [f64; 5] = [0.7, 3.5, 5.6, 6.3, 7.0];
-const IMAGENET: [f64; 5] = [1.0, 2.0, 3.0, 5.0, 6.0];
+const LEVELS: Levels = Levels::both([0.7, 3.5, 5.6, 6.3, 7.0], [1.0, 2.0, 3.0, 5.0, 6.0]);
 const SPARKS: usize = 5;
 /// The fewest rays of a spark, and more than the most.
 pub(super) const RAYS: (i64, i64) = (50, 200);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let n = job.width as f64;
-    let radius = level(job, CIFAR, Some(IMAGENET))? * 0.1 / 10.0 * n;
+    let radius = level(job, LEVELS)? * 0.1 / 10.0 * n;
     let [image, lengths] = scratch.doubles.take([out.len(), RAYS.1 as usize]);
     let mut centres = [0.0; 2 * SPARKS];
     rng.fill_uniform(0.0, n, &mut centres);

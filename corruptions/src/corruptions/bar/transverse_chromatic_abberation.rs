@@ -3,7 +3,7 @@
 //! (The spelling is the benchmark's.) Bytes are weighed as if they were spline coefficients, so even
 //! the channel with factor 1 is blurred; and this corruption alone rounds half up.
 
-use super::level;
+use super::{Levels, level};
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::spline::{Taps, sample};
@@ -11,10 +11,10 @@ use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry::random("transverse_chromatic_abberation", run);
 
-const CIFAR: [f64; 5] = [1.0, 2.0, 5.0, 9.0, 10.0];
+const LEVELS: Levels = Levels::cifar([1.0, 2.0, 5.0, 9.0, 10.0]);
 
 fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-    let strength = level(job, CIFAR, None)? * 0.5 / 10.0;
+    let strength = level(job, LEVELS)? * 0.5 / 10.0;
     let n = job.width;
     let axes = scratch.plan(job, || {
         [1.0, 1.0 + strength / 2.0, 1.0 + strength].map(|scale| axis(n, scale))

@@ -34,12 +34,12 @@ pub struct Generate {
     /// Folder to write to
     #[arg(long, value_name = "DIR", required = true)]
     out: Option<PathBuf>,
-    /// benchmark (15), extra (4), all (these 19, the default), c-bar (10), or names with commas; with
-    /// --family p names of sequences
+    /// benchmark (15), extra (4), all (these 19, the default), c-bar (10), imagenet-c-bar (10, for 224
+    /// pixels), or names with commas; with --family p names of sequences
     #[arg(long)]
     names: Option<String>,
-    /// Every member of one family: c (15), c-extra (4), c-bar (the 10 of CIFAR-10-C-bar) or p (the 14
-    /// sequences of CIFAR-10-P)
+    /// Every member of one family: c (15), c-extra (4), c-bar (the 10 of CIFAR-10-C-bar), imagenet-c-bar (10)
+    /// or p (the 14 sequences of CIFAR-10-P)
     #[arg(long)]
     family: Option<Kin>,
     /// Severities, with commas or as a range. A .npy file always holds all five; a tree of image files

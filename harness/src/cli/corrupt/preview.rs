@@ -29,7 +29,7 @@ pub struct Preview {
     /// The number of the test image, from 0
     #[arg(long, value_name = "N", default_value_t = 0, requires = "dataset")]
     index: usize,
-    /// benchmark (15), extra (4), all (these 19), c-bar (10), p (eleven frames of each of the 14 sequences of
+    /// benchmark (15), extra (4), all (these 19), c-bar (10), imagenet-c-bar (10), p (eleven frames of each of the 14 sequences of
     /// CIFAR-10-P), or names with commas
     #[arg(long, default_value = "all")]
     names: String,
