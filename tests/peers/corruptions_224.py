@@ -139,6 +139,8 @@ def main():
     warnings.simplefilter("ignore")
     import time
 
+    # The package, not the script beside this one.
+    sys.path.remove(str(Path(__file__).resolve().parent))
     import cv2
     import imagecorruptions
     import numpy as np

@@ -1,4 +1,4 @@
-"""The common image corruptions of CIFAR-10-C, Tiny-ImageNet-C, ImageNet-C and CIFAR-10-C-bar, byte for byte.
+"""The common image corruptions of CIFAR-10-C, Tiny-ImageNet-C, ImageNet-C and C-bar, byte for byte.
 
 >>> import numpy as np
 >>> from rlnet_corruptions import CORRUPTIONS, corrupt
@@ -27,12 +27,12 @@ __version__ = "0.1.0"
 
 #: Version of the algorithms: a change of any output byte raises it.
 VERSION: int = _native.VERSION
-#: Names by family: ``c`` (the 15 of the benchmark), ``c-extra`` and ``c-bar``.
+#: Names by family: ``c`` (the 15 of the benchmark), ``c-extra``, ``c-bar``, ``imagenet-c-bar`` (for 224 pixels).
 FAMILIES: dict[str, tuple[str, ...]] = {family: tuple(names) for family, names in _native.families()}
 #: The 15 of CIFAR-10-C, Tiny-ImageNet-C and ImageNet-C.
 BENCHMARK: tuple[str, ...] = FAMILIES["c"]
-#: Every name.
-CORRUPTIONS: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
+#: Every name that has severities for 32 pixels.
+CORRUPTIONS: tuple[str, ...] = tuple(name for family in ("c", "c-extra", "c-bar") for name in FAMILIES[family])
 
 Stack = Literal["release", "modern"]
 Parameters = Literal["cifar", "tiny-imagenet", "imagenet"]
@@ -60,7 +60,7 @@ def corrupt(
 
     Args:
         images: ``[N, H, W, 3]``, or one image ``[H, W, 3]``, uint8.
-        name: One of :data:`CORRUPTIONS`.
+        name: One of :data:`CORRUPTIONS`, or of ``FAMILIES["imagenet-c-bar"]``.
         severity: 1 to 5.
         seed: Seed of all draws.
         indices: Position of each image in its data set, which keys its draws; 0, 1, 2, ... by default.
@@ -106,7 +106,8 @@ class Corrupt:
     def __init__(self, name: str, severity: int = 3, seed: int = 0, **options: Any) -> None:
         self.name, self.severity, self.seed, self.options = name, severity, seed, options
         # A wrong name is refused here, not in a worker.
-        corrupt(np.zeros((1, 32, 32, 3), np.uint8), name, severity, seed, **{"parameters": "cifar", **options})
+        known: Parameters = "imagenet" if name in FAMILIES["imagenet-c-bar"] else "cifar"
+        corrupt(np.zeros((1, 32, 32, 3), np.uint8), name, severity, seed, **{"parameters": known, **options})
 
     def __call__(self, image: Any) -> Any:
         picture = None

@@ -39,6 +39,16 @@ def test_what_cannot_be_done_is_refused_with_the_reason():
         rc.Corrupt("fog")([1, 2])
 
 
+def test_imagenet_c_bar_is_for_224_pixels():
+    ten = rc.FAMILIES["imagenet-c-bar"]
+    alone = [name for name in ten if name not in rc.CORRUPTIONS]
+    assert (len(ten), len(alone)) == (10, 5)
+    image = np.tile(IMAGES[0], (7, 7, 1))
+    assert (rc.Corrupt(alone[0])(image) != image).any()
+    with pytest.raises(ValueError, match="imagenet"):
+        rc.corrupt(IMAGES, alone[0])
+
+
 def test_other_threads_run_meanwhile():
     many = np.tile(IMAGES, (400, 1, 1, 1))
     ticks, done = [], threading.Event()
