@@ -4,6 +4,7 @@
 
 use super::active::ActiveRows;
 use super::adam::Adam;
+use super::ball::per_image;
 use super::nearest::Nearest;
 use super::objective::margin;
 use super::target::Target;
@@ -27,7 +28,7 @@ const PROGRESS: f64 = 0.9999;
 /// From this many search steps on, the last one uses the smallest constant that succeeded
 /// (the authors' rule), at most the number that follows.
 const LONG_SEARCH: usize = 10;
-const LARGEST: f64 = 1e10;
+pub(super) const LARGEST: f64 = 1e10;
 
 impl Attack for Cw {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -83,17 +84,20 @@ fn minimise(
     for step in 0..settings.steps {
         let points = image_of(&w);
         let slope = active.slope_of(&points, |logits| {
-            (settings.kappa - margin(logits, &active.labels)).clamp_min(0.0) * &constant
+            (settings.kappa - margin(logits, &active.labels)).clamp_min(0.0)
         })?;
         let _guard = no_grad_guard();
         let away = &points - &start;
         let fooled = active.surely_fooled(&handicapped(&slope.logits, &active.labels, settings.kappa));
         let _ = nearest.offer(&active, &points, &fooled);
         active.scatter(&active.gather(&found).logical_or(&fooled), &found);
-        let gradient = slope_in_space(&(slope.gradient + &away * 2.0), &w);
+        // (Weighed here, not in the loss: a large constant would make a slope that is lost to underflow
+        // look like one to follow.)
+        let slope_of_both = slope.gradient * per_image(&constant) + &away * 2.0;
+        let gradient = slope_in_space(&slope_of_both, &w);
         w -= adam.step(&gradient).0 * settings.lr;
         if step % look == 0 {
-            let loss = slope.loss
+            let loss = slope.loss * &constant
                 + away
                     .square()
                     .sum_dim_intlist([1_i64, 2, 3].as_slice(), false, Kind::Float);

@@ -5,7 +5,7 @@
 use super::active::ActiveRows;
 use super::adam::Adam;
 use super::ball::{length, per_image};
-use super::cw::{image_of, inverse, slope_in_space};
+use super::cw::{self, image_of, inverse, slope_in_space};
 use super::nearest::Nearest;
 use super::objective::margin;
 use super::target::Target;
@@ -16,8 +16,8 @@ use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::cw_linf::CwLinf;
 use tch::{Kind, Tensor, no_grad_guard};
 
-/// The height below which a search ends, the constant beyond which it does, and what is kept of a height
-/// (the authors' constants, as the next).
+/// The height below which a search ends, the constant beyond which the search of an image that has an
+/// adversarial does, and what is kept of a height (the authors' constants, as the next).
 const LOWEST: f64 = 1.0 / 255.0;
 const LARGEST: f64 = 20.0;
 const LOWER: f64 = 0.9;
@@ -32,19 +32,22 @@ impl Attack for CwLinf {
             let space = inverse(&target.images);
             let mut constant = nearest.known(&active).full_like(self.c);
             let mut height = constant.ones_like();
-            loop {
-                let over = height.le(LOWEST).logical_or(&constant.ge(LARGEST));
-                active.leave(&over, &mut [&mut constant, &mut height]);
-                if active.is_empty() {
-                    return Ok(());
-                }
+            while !active.is_empty() {
                 let before = nearest.known(&active).clamp_max(1.0);
                 descend(self, &active, &space, &constant, &height, nearest)?;
                 let best = nearest.known(&active);
                 let found = best.lt_tensor(&before);
                 height = (height.minimum(&best) * LOWER).where_self(&found, &height);
                 constant = constant.where_self(&found, &(&constant * 2.0));
+                // Logits so small that no constant weighed enough: on, until one does.
+                let largest = constant
+                    .full_like(LARGEST)
+                    .masked_fill(&best.isinf(), cw::LARGEST);
+                let stuck = found.logical_not().logical_and(&constant.ge_tensor(&largest));
+                let over = height.le(LOWEST).logical_or(&stuck);
+                active.leave(&over, &mut [&mut constant, &mut height]);
             }
+            Ok(())
         })
     }
 }
@@ -65,14 +68,16 @@ fn descend(
         let points = image_of(&w);
         let slope = active.slope_of(&points, |logits| (-margin(logits, &active.labels)).relu())?;
         let _guard = no_grad_guard();
-        let _ = nearest.offer(&active, &points, &active.fooled(&slope.logits));
+        let fooled = active.fooled(&slope.logits);
+        let _ = nearest.offer(&active, &points, &fooled);
         let delta = &points - &active.images;
         let beyond = (delta.abs() - per_image(&height)).clamp_min(0.0);
         let loss = length(&beyond, Norm::L1) + &slope.loss * &constant;
         let outwards = delta.sign() * beyond.gt(0.0).to_kind(Kind::Float);
         let gradient = slope.gradient * per_image(&constant) + outwards;
         let next = &w - adam.step(&slope_in_space(&gradient, &w)).0 * attack.lr;
-        let done = loss.lt_tensor(&(&constant * DONE));
+        // (Small logits have small losses: nobody is done who stands.)
+        let done = loss.lt_tensor(&(&constant * DONE)).logical_and(&fooled);
         w = w.where_self(&per_image(&done), &next);
         active.scatter(&w, space);
         active.leave(&done, &mut [&mut w, &mut adam, &mut constant, &mut height]);

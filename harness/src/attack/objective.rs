@@ -207,7 +207,7 @@ pub(super) fn true_class_last(logits: &Tensor, labels: &Tensor) -> Tensor {
 }
 
 /// The probability of each image's class and the largest of the others, each `[N]`.
-pub(super) fn probabilities(logits: &Tensor, labels: &Tensor) -> [Tensor; 2] {
+fn probabilities(logits: &Tensor, labels: &Tensor) -> [Tensor; 2] {
     // In double precision: small logits give probabilities that differ by less than single precision resolves.
     let all = logits.softmax(1, Kind::Double);
     let wrong = all.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);

@@ -3,7 +3,6 @@
 
 use super::active::ActiveRows;
 use super::ball::Ball;
-use super::objective::probabilities;
 use super::pgd::{Settings, start_in_ball};
 use super::target::Target;
 use super::{Attack, Objective};
@@ -11,7 +10,7 @@ use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::pma::Pma;
 use std::f64::consts::PI;
-use tch::{Tensor, no_grad_guard};
+use tch::{Kind, Tensor, no_grad_guard};
 
 impl Attack for Pma {
     fn run(&self, spec: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
@@ -37,13 +36,18 @@ fn ascend(active: &mut ActiveRows<'_>, start: Tensor, settings: &Settings, raise
     let (steps, half) = (settings.steps, settings.steps / 2);
     let mut points = start;
     for step in 0..=steps {
+        // Logarithms of 1 - p_y, p_max and 1 + p_max - p_y: their slopes have the directions of the
+        // probabilities' own, and do not vanish where a model is sure of its class.
         let loss = |logits: &Tensor| {
-            let [own, wrong] = probabilities(logits, &active.labels);
+            let all = logits.log_softmax(1, Kind::Double);
+            let others = all.scatter_value(1, &active.labels.unsqueeze(1), f64::NEG_INFINITY);
+            let rest = others.logsumexp([1_i64].as_slice(), false);
+            let wrong = || others.amax([1_i64].as_slice(), false);
             let loss = match step {
-                0 => own,
-                _ if step >= half => wrong - own,
-                _ if raise => wrong,
-                _ => -own,
+                0 => -rest,
+                _ if step >= half => rest.logaddexp(&wrong()),
+                _ if raise => wrong(),
+                _ => rest,
             };
             loss.to_kind(logits.kind())
         };

@@ -29,7 +29,7 @@ pub static CW: AttackEntry = AttackEntry {
     display: "CW",
     title: "Carlini-Wagner L2: the smallest perturbation, Adam on a margin, binary search over c",
     source: "Carlini and Wagner, S&P 2017, arXiv 1608.04644",
-    version: 2,
+    version: 3,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Cw| 2.0 * (own.steps * own.search) as f64),
     check: |spec| match spec.read::<Cw>() {

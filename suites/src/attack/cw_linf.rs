@@ -24,6 +24,7 @@ pub static CW_LINF: AttackEntry = AttackEntry {
     display: "CW L\u{221e}",
     title: "Carlini-Wagner Linf: Adam on what is beyond a height, which falls while the image falls",
     source: "Carlini and Wagner, S&P 2017, arXiv 1608.04644",
+    version: 2,
     minimum_norm: true,
     // About 50 heights and 21 constants.
     passes: |spec| figure(spec, |own: &CwLinf| 142.0 * own.steps as f64),

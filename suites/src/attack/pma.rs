@@ -24,6 +24,7 @@ pub static PMA: AttackEntry = AttackEntry {
     display: "PMA",
     title: "Probability margin attack: two stages, first one term of the difference of probabilities, then both",
     source: "arXiv 2411.15210",
+    version: 2,
     rank: 6,
     loss: Loss::ProbabilityMargin,
     passes: |spec| figure(spec, |own: &Pma| 4.0 * (own.steps * own.restarts) as f64),
