@@ -10,7 +10,7 @@ use crate::measured_cost::PrivateInference;
 use crate::model_card;
 use crate::report_format::Format;
 use crate::runs::Runs;
-use crate::sections::{self, Content, SECTIONS, Section};
+use crate::sections::{self, Content, Place, SECTIONS, Section};
 use crate::summary;
 use crate::tables::for_people::{for_people, turned};
 use crate::tables::{self, Table};
@@ -121,8 +121,11 @@ pub fn write(analysis: &Analysis, out: &Path, formats: &[Format]) -> Result<Rend
     let main = tables::accuracy::main(analysis);
     let mut json = main.json();
     let tables = shown.iter().filter_map(|(section, content)| match content {
-        Content::Table(table) => Some((section.id.to_owned(), table.json())),
-        Content::Figure(_) => None,
+        // Times and machines are not what was found: the same run twice tells the same.
+        Content::Table(table) if section.place != Place::Provenance => {
+            Some((section.id.to_owned(), table.json()))
+        }
+        Content::Table(_) | Content::Figure(_) => None,
     });
     json["tables"] = tables.collect::<serde_json::Map<_, _>>().into();
     let diagnosis = tables::diagnosis::diagnosis(analysis);

@@ -94,5 +94,5 @@ fn unfinished() -> Cell {
 }
 
 fn share(estimate: &Estimate, policy: BranchPolicy) -> Cell {
-    Cell::share(&Ok(estimate.clone()), policy.read().trim_start_matches(", "))
+    Cell::share(&Ok(estimate.clone()), &format!("one class{}", policy.read()))
 }

@@ -92,7 +92,7 @@ fn the_report_of_one_plain_model_never_speaks_of_branches() {
         "severities",
         "attacks",
         "worst_class",
-        "cells",
+        "calibration",
     ] {
         let rows = told["tables"][table]["rows"].as_array();
         assert!(
