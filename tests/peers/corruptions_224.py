@@ -4,8 +4,8 @@
     python3 tests/peers/corruptions_224.py PHOTOS [--images N] [--rounds R] [--names A,B]
 
 The 19 of ImageNet-C by the package imagecorruptions, with the libraries that all of it runs on; the ten of
-ImageNet-C-bar by their formulas, the five that CIFAR-10-C-bar lacks pixel by pixel, as the published script goes
-through the image. Both sides take the middle 224x224 pixels of the same photographs, in turns: Python, ours, Python ...
+ImageNet-C-bar by their formulas: the five that CIFAR-10-C-bar lacks pixel by pixel, as the published script goes
+through the image, the other five with whole arrays, which is many times faster than that script. Both sides take the middle 224x224 pixels of the same photographs, in turns: Python, ours, Python ...
 What counts is processor time, the least of all rounds, so other work on the machine matters little. This measures time
 only: what is equal to the byte is the business of the crate's tests.
 """
@@ -164,7 +164,9 @@ def main():
     python, ours = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.rgb"
-        file.write_bytes(b"".join(image.tobytes() for image in images))
+        # The processor's clock ticks a hundred times a second: the same images over and over.
+        repeats = max(1, 40 // len(images))
+        file.write_bytes(b"".join(image.tobytes() for image in images) * repeats)
         for _ in range(options.rounds):
             for name, function in table.items():
                 start = time.process_time()
@@ -177,7 +179,7 @@ def main():
                     continue
                 took = 1e3 * (time.process_time() - start) / (5 * len(images))
                 python[name] = min(took, python.get(name, took))
-                took = time_ours(file, len(images), 224, name)[name]
+                took = time_ours(file, len(images) * repeats, 224, name)[name]
                 ours[name] = min(took, ours.get(name, took))
     print(f"{len(images)} photographs, 224x224, 5 severities, processor time, least of {options.rounds} rounds, one thread")
     print(f"{'corruption':<27} {'Python ms':>10} {'ours ms':>9} {'ratio':>7}")
