@@ -4,8 +4,9 @@
 
 use super::ball::{length, per_image};
 use super::nearest::Nearest;
+use super::objective::log_odds;
 use super::target::Target;
-use super::{Attack, Objective};
+use super::{Attack, Objective, scale};
 use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
@@ -17,26 +18,23 @@ use tch::{Kind, Tensor, no_grad_guard};
 const LAST_STEP: f64 = 0.01;
 const LEVELS: f64 = 255.0;
 
-/// A gradient shorter than this has no direction: a random one takes its place.
-const FLAT: f64 = 1e-12;
-
 impl Attack for Ddn {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
         Nearest::search(target, Norm::L2, |active, nearest| {
             let images = &active.images;
-            let objective = Objective::CrossEntropy(active.labels.shallow_clone());
             let farthest = length(&images.maximum(&(1.0 - images)), Norm::L2);
             let mut radius = farthest.full_like(self.radius);
             let mut points = images.shallow_clone();
             for step in 0..self.steps {
-                let slope = active.slope(&points, &objective)?;
+                let slope = active.slope_of(&points, |logits| log_odds(logits, &active.labels))?;
                 let _guard = no_grad_guard();
                 let fooled = active.fooled(&slope.logits);
                 let _ = nearest.offer(active, &points, &fooled);
-                let gradient = slope.gradient.nan_to_num(0.0, 0.0, 0.0);
+                let gradient = scale::unit(&slope.gradient);
                 let size = length(&gradient, Norm::L2);
-                let flat = size.lt(FLAT);
-                let mut along = gradient / per_image(&size.clamp_min(FLAT));
+                // Without a direction a random one takes its place.
+                let flat = size.eq(0.0);
+                let mut along = gradient / per_image(&scale::nonzero(&size));
                 if flat.any().int64_value(&[]) == 1 {
                     along = active
                         .normal("ddn", &[step as u64])
@@ -46,8 +44,8 @@ impl Attack for Ddn {
                 let delta = points - images + along * (LAST_STEP + (1.0 - LAST_STEP) * cosine);
                 let change = fooled.to_kind(Kind::Float) * (-2.0 * self.gamma) + (1.0 + self.gamma);
                 radius = (radius * change).minimum(&farthest);
-                let scale = &radius / length(&delta, Norm::L2).clamp_min(FLAT);
-                points = (images + delta * per_image(&scale)).clamp(0.0, 1.0);
+                let factor = &radius / scale::nonzero(&length(&delta, Norm::L2));
+                points = (images + delta * per_image(&factor)).clamp(0.0, 1.0);
                 if self.quantise {
                     points = (points * LEVELS).round() / LEVELS;
                 }

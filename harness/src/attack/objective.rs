@@ -130,11 +130,7 @@ impl Objective {
     pub fn exact(&self, logits: &Tensor) -> Tensor {
         let loss = self.per_image(logits);
         match self {
-            Self::CrossEntropy(labels) => {
-                let others = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
-                let odds = others.logsumexp([1_i64].as_slice(), false) - class(logits, labels);
-                odds.exp().where_self(&loss.eq(0.0), &loss)
-            }
+            Self::CrossEntropy(labels) => log_odds(logits, labels).exp().where_self(&loss.eq(0.0), &loss),
             _ => loss,
         }
     }
@@ -192,6 +188,13 @@ pub fn left_out(logits: &Tensor) -> Tensor {
 /// `values` `[N]`, and 1 where `flags` are set.
 fn one_where(flags: &Tensor, values: &Tensor) -> Tensor {
     values.ones_like().where_self(flags, values)
+}
+
+/// The logarithm of the other classes' probability over the true one's, `[N]`. Its slope has the direction of cross
+/// entropy's, and does not vanish where f32 rounds the true class's probability to one.
+pub(super) fn log_odds(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let others = logits.scatter_value(1, &labels.unsqueeze(1), f64::NEG_INFINITY);
+    others.logsumexp([1_i64].as_slice(), false) - class(logits, labels)
 }
 
 /// Each image's logit of its class, `[N]`.

@@ -6,6 +6,7 @@ use rlnet::attack::{Classifier, Target, run, search_blind};
 use rlnet::error::Result;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Branch};
+use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 
 /// What is made of a model's images and logits.
@@ -66,6 +67,10 @@ fn radius(norm: Norm) -> &'static str {
     }
 }
 
+/// Attacks that do depend on it at logits times 1e-6, as published: they weigh the margin against the distance by
+/// constants.
+const DEPEND: [&str; 2] = ["alma", "pdpgd"];
+
 fn flags(tensor: &Tensor) -> Vec<bool> {
     Vec::<bool>::try_from(tensor).expect("flags")
 }
@@ -81,18 +86,25 @@ fn made(spec: &AttackSpec, target: &Target<'_>) -> (Tensor, Vec<bool>, Vec<bool>
 }
 
 #[test]
-#[ignore = "`ddn` at logits x 1000 depends on the scale, which is not mended yet; attacks behind it are not reached"]
 fn no_verdict_of_any_attack_depends_on_the_scale_of_the_logits() {
-    for spec in attacks() {
+    let mut depends = BTreeSet::new();
+    // (What drives sums out of a ring has nothing to do in floating point.)
+    for spec in attacks().into_iter().filter(|spec| spec.name() != "overflow") {
         let mut spec = spec.with("eps", radius(spec.norm())).unwrap_or(spec);
         for (name, value) in [("alpha", "0.005"), ("c", "1"), ("search", "4"), ("lr", "0.02")] {
-            let own = spec.name() != "ffgsm" && (name != "alpha" || spec.radius().is_some());
+            let own = spec.name() != "ffgsm"
+                && (name != "alpha" || spec.radius().is_some())
+                && (name != "lr" || spec.norm() != Norm::L0);
             let scaled = match (name, spec.norm()) {
                 ("alpha", Norm::L2) => "0.03",
                 ("alpha", Norm::L1) => "0.1",
                 _ => value,
             };
             spec = spec.with(name, scaled).ok().filter(|_| own).unwrap_or(spec);
+        }
+        // Counting values takes more steps than going along one direction.
+        if spec.norm() == Norm::L0 {
+            spec = spec.with("steps", "40").expect("steps");
         }
         let (toy, images, labels) = one_direction(spec.norm());
         let (_, plain, blind) = made(&spec, &target(&toy, &images, &labels, 0, IMAGES));
@@ -106,15 +118,17 @@ fn no_verdict_of_any_attack_depends_on_the_scale_of_the_logits() {
             let target = target(&model, &images, &labels, 0, IMAGES);
             let (points, fooled, blind) = made(&spec, &target);
             assert!(points.isfinite().all().int64_value(&[]) != 0, "{spec} at {scale}");
-            for image in 0..IMAGES as usize {
-                let same = fooled[image] == plain[image] || blind[image];
-                assert!(same, "{spec} at {scale}, image {image}: {fooled:?}, {plain:?}");
+            let same = |image: usize| fooled[image] == plain[image] || blind[image];
+            if !(0..IMAGES as usize).all(same) {
+                eprintln!("{spec} at {scale}: {fooled:?}, {plain:?}");
+                depends.insert(spec.name().to_owned());
             }
             if scale < 100.0 {
                 assert!(!blind.contains(&true), "{spec} at {scale}: {blind:?}");
             }
         }
     }
+    assert_eq!(depends.into_iter().collect::<Vec<_>>(), DEPEND);
 }
 
 /// Slopes that are not finite, zero, or too small for single precision, on the images whose first value is
