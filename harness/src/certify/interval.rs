@@ -92,13 +92,13 @@ pub fn propagate(
                 bias: shift,
             } => {
                 if let Some(shift) = shift {
-                    bias = bias + weight.matmul(shift);
+                    bias += weight.matmul(shift);
                 }
                 weight = weight.matmul(own);
             }
             Op::Affine { scale, shift } if node.shape.len() == 1 => {
-                bias = bias + (&weight * shift).sum_dim_intlist([1_i64].as_slice(), false, rows.kind());
-                weight = weight * scale;
+                bias += (&weight * shift).sum_dim_intlist([1_i64].as_slice(), false, rows.kind());
+                weight = &weight * scale;
             }
             _ => break,
         }

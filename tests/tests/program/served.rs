@@ -278,9 +278,8 @@ fn every_attack_gives_the_answers_of_torchscript_in_any_batch() {
     assert!(broken.count() > 20, "nothing is tested when nothing is broken");
 }
 
-#[test]
-#[cfg_attr(not(have = "torch"), ignore = "needs a Python with PyTorch")]
-fn a_model_in_any_form_gives_the_same_answers() {
+/// A folder `files` with every model of tests/fixtures/models.py in every form.
+fn model_files() -> Sandbox {
     let sandbox = Sandbox::new();
     let write = Command::new(python())
         .arg(repository("tests/fixtures/models.py"))
@@ -288,6 +287,35 @@ fn a_model_in_any_form_gives_the_same_answers() {
         .output();
     let write = captured(write.expect("a process"));
     assert_eq!(write.code, 0, "{}", write.stderr);
+    sandbox
+}
+
+/// An architecture of torchvision with random weights, as TorchScript and served: the same answers under every attack.
+fn under_every_attack(sandbox: &Sandbox, name: &str) {
+    let every: Vec<String> = attacks()
+        .iter()
+        .map(|attack| format!("--attack {attack}"))
+        .collect();
+    let question = &format!("--limit 16 --discard-images {}", every.join(" "));
+    let script = format!("{name}-script");
+    ok(sandbox, &ask(&format!("files/{name}.pt"), &script, question));
+    ok(sandbox, &ask(&format!("{}:{name}", models()), name, question));
+    assert_same(sandbox, &script, name);
+}
+
+#[test]
+#[ignore = "make test-long"]
+fn larger_architectures_give_the_same_answers() {
+    let sandbox = model_files();
+    for name in ["resnet18", "mobilenet"] {
+        under_every_attack(&sandbox, name);
+    }
+}
+
+#[test]
+#[cfg_attr(not(have = "torch"), ignore = "needs a Python with PyTorch")]
+fn a_model_in_any_form_gives_the_same_answers() {
+    let sandbox = model_files();
     let question = "--limit 24 --attack pgd:steps=3 --attack square:queries=10 --name net";
     let factory = format!("{}:plain", models());
     let forms = [
@@ -331,20 +359,7 @@ fn a_model_in_any_form_gives_the_same_answers() {
             );
         }
     }
-    // Three architectures of torchvision with random weights, under every attack.
-    let every: Vec<String> = attacks()
-        .iter()
-        .map(|attack| format!("--attack {attack}"))
-        .collect();
-    let question = &format!("--limit 16 --discard-images {}", every.join(" "));
-    for name in ["resnet18", "mobilenet", "shufflenet"] {
-        ok(
-            &sandbox,
-            &ask(&format!("files/{name}.pt"), &format!("{name}-script"), question),
-        );
-        ok(&sandbox, &ask(&format!("{}:{name}", models()), name, question));
-        assert_same(&sandbox, &format!("{name}-script"), name);
-    }
+    under_every_attack(&sandbox, "shufflenet");
     // What holds no model is refused by its kind, with the line to type.
     for (file, said) in [
         ("weights.pth", &["state_dict", "--factory FILE.py:make"][..]),
