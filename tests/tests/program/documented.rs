@@ -72,13 +72,16 @@ fn every_command_of_the_documents_is_one_of_the_program() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         for line in commands(&text) {
-            // What stands behind two spaces or a # is said about the command.
-            let line = line.split(" #").next().unwrap_or_default();
-            let arguments = line
-                .split("  ")
-                .next()
-                .unwrap_or_default()
-                .replace(['\'', '"'], "");
+            // What stands behind two spaces or a # is said about the command, behind > is the shell's.
+            let ends = ["  ", " #", " > "].iter().filter_map(|end| line.find(end)).min();
+            // Words in quotes are one.
+            let parts = line[..ends.unwrap_or(line.len())].split(['\'', '"']).enumerate();
+            let arguments: String = parts
+                .map(|(at, part)| match at % 2 {
+                    0 => part.to_owned(),
+                    _ => part.replace(' ', "_"),
+                })
+                .collect();
             // A form with choices in it (`suite list|show`), and names that stand for others, are no commands.
             let form = arguments.contains([']', '|']) || arguments.ends_with("...");
             let runs = SHOWN.iter().any(|shown| arguments.starts_with(shown)) && !form;
@@ -91,10 +94,11 @@ fn every_command_of_the_documents_is_one_of_the_program() {
                 .chain(help)
                 .collect();
             let output = sandbox.run(&words);
-            // The text speaks of an option by its name alone.
+            // The text speaks of a command or an option by its name alone, or with a letter for its value.
             let stands_for = |value: &str| value.chars().all(|c| c.is_ascii_uppercase());
             let value = output.stderr.split("invalid value '").nth(1);
             let named = output.stderr.contains("a value is required for")
+                || output.stderr.contains("required arguments were not provided")
                 || value.is_some_and(|rest| stands_for(rest.split('\'').next().unwrap_or("a")));
             let placeholder = runs
                 && arguments
