@@ -28,7 +28,7 @@ test-long: setup
 	cargo test -p rlnet --test oracles -- --ignored
 	cargo test --workspace --test program private_inference -- --ignored
 	@python3 tests/peers/python_env.py torch torch-old jax
-	cargo test --workspace --test program -- --ignored other_frameworks larger_architectures
+	cargo test --workspace --test program -- --ignored other_frameworks architectures_of_torchvision
 
 # Two minutes of faults (docs/reliability.md); MINUTES=120 is the whole soak.
 soak: setup

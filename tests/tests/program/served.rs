@@ -278,8 +278,9 @@ fn every_attack_gives_the_answers_of_torchscript_in_any_batch() {
     assert!(broken.count() > 20, "nothing is tested when nothing is broken");
 }
 
-/// A folder `files` with every model of tests/fixtures/models.py in every form.
-fn model_files() -> Sandbox {
+#[test]
+#[cfg_attr(not(have = "torch"), ignore = "needs a Python with PyTorch")]
+fn a_model_in_any_form_gives_the_same_answers() {
     let sandbox = Sandbox::new();
     let write = Command::new(python())
         .arg(repository("tests/fixtures/models.py"))
@@ -287,35 +288,6 @@ fn model_files() -> Sandbox {
         .output();
     let write = captured(write.expect("a process"));
     assert_eq!(write.code, 0, "{}", write.stderr);
-    sandbox
-}
-
-/// An architecture of torchvision with random weights, as TorchScript and served: the same answers under every attack.
-fn under_every_attack(sandbox: &Sandbox, name: &str) {
-    let every: Vec<String> = attacks()
-        .iter()
-        .map(|attack| format!("--attack {attack}"))
-        .collect();
-    let question = &format!("--limit 16 --discard-images {}", every.join(" "));
-    let script = format!("{name}-script");
-    ok(sandbox, &ask(&format!("files/{name}.pt"), &script, question));
-    ok(sandbox, &ask(&format!("{}:{name}", models()), name, question));
-    assert_same(sandbox, &script, name);
-}
-
-#[test]
-#[ignore = "make test-long"]
-fn larger_architectures_give_the_same_answers() {
-    let sandbox = model_files();
-    for name in ["resnet18", "mobilenet"] {
-        under_every_attack(&sandbox, name);
-    }
-}
-
-#[test]
-#[cfg_attr(not(have = "torch"), ignore = "needs a Python with PyTorch")]
-fn a_model_in_any_form_gives_the_same_answers() {
-    let sandbox = model_files();
     let question = "--limit 24 --attack pgd:steps=3 --attack square:queries=10 --name net";
     let factory = format!("{}:plain", models());
     let forms = [
@@ -359,7 +331,6 @@ fn a_model_in_any_form_gives_the_same_answers() {
             );
         }
     }
-    under_every_attack(&sandbox, "shufflenet");
     // What holds no model is refused by its kind, with the line to type.
     for (file, said) in [
         ("weights.pth", &["state_dict", "--factory FILE.py:make"][..]),
@@ -384,6 +355,37 @@ fn a_model_in_any_form_gives_the_same_answers() {
     .expect("a copy");
     let output = run(&sandbox, &ask("files/renamed.pt", "no", ""));
     refused(&output, 2, &["torch.export", ".pt2"]);
+}
+
+/// Three architectures of torchvision with random weights: every row of every attack, to the last bit.
+#[test]
+#[ignore = "make test-long"]
+fn architectures_of_torchvision_give_the_answers_of_torchscript_under_every_attack() {
+    let sandbox = Sandbox::new();
+    let folder = repository("tests/fixtures").display().to_string();
+    let write =
+        format!("import sys; sys.path.insert(0, {folder:?}); import models; models.write_torchvision('.')");
+    let write = Command::new(python())
+        .args(["-c", &write])
+        .current_dir(sandbox.path(""))
+        .output();
+    let write = captured(write.expect("a process"));
+    assert_eq!(write.code, 0, "{}", write.stderr);
+    let every: Vec<String> = attacks()
+        .iter()
+        .map(|attack| format!("--attack {attack}"))
+        .collect();
+    let question = format!("--limit 16 --discard-images {}", every.join(" "));
+    for name in ["resnet18", "mobilenet", "regnet"] {
+        let script = format!("{name}-script");
+        ok(
+            &sandbox,
+            &ask(&format!("{name}.pt --name {name}"), &script, &question),
+        );
+        ok(&sandbox, &ask(&format!("{}:{name}", models()), name, &question));
+        assert_same(&sandbox, &script, name);
+        assert_eq!(answers(&sandbox, name).len(), 1 + every.len());
+    }
 }
 
 #[test]
