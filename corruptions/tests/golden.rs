@@ -127,7 +127,7 @@ fn c_bar_at_32_in_both_stacks() {
     }
 }
 
-/// ImageNet-C-bar at 224x224, rows in the order of the family, as its functions give it with NumPy 1.26.4 and
+/// ImageNet-C-bar at 224x224, rows in the order of the family, as its functions, retyped, give it with NumPy 1.26.4 and
 /// SciPy 1.11.4.
 #[rustfmt::skip]
 const GOLDEN_IMAGENET_BAR: [[&str; 5]; 10] = [
