@@ -436,7 +436,13 @@ fn pictures_of_ones_own_are_evaluated_trained_on_and_corrupted() {
 
     let verify = |name: &str| sandbox.run(&["data", "verify", name]);
     refused(&verify("imagefolder:nowhere"), &["nowhere", "no such folder"]);
-    refused(&verify("imagefolder:mine/test/ants"), &["two classes or more"]);
+    // Pictures without classes can be corrupted, and not judged.
+    assert_eq!(verify("imagefolder:mine/test/ants").code, 0);
+    let ants = ["--dataset", "imagefolder:mine/test/ants"];
+    refused(
+        &eval(&sandbox, &model, "ants", &ants),
+        &["nothing says what its pictures show"],
+    );
     let odd = Image::from_raw(32, 16, vec![9; 32 * 16 * 3]).expect("an image");
     write_png(&odd, sandbox.path("mine/test/bees/odd.png")).expect("a file");
     refused(
