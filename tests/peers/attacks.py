@@ -23,6 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cifar10
 from venv_of import inside_venv
 
 PACKAGES = ["torch==2.11.0", "pyautoattack==0.2.0", "foolbox==3.3.4", "numpy", "pyarrow"]
@@ -113,15 +114,11 @@ class Counted:
 
 def peer(options):
     """One attack of a peer, in a process of its own; prints what it cost."""
-    import numpy as np
     import torch
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    records = np.frombuffer((options.data / "test_batch.bin").read_bytes(), np.uint8).reshape(-1, 3073)
-    records = records[:options.images]
-    images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255)
-    labels = torch.from_numpy(records[:, 0].astype(np.int64))
+    images, labels = cifar10.first(options.data, options.images)
     network = torch.jit.load(options.model).eval()
     with torch.no_grad():
         network(images)

@@ -27,6 +27,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cifar10
 from venv_of import inside_venv
 
 PACKAGES = ["torch==2.11.0", "pyautoattack==0.2.0", "numpy", "pyarrow"]
@@ -51,15 +52,11 @@ def arguments():
 
 def theirs(options):
     """Whether each image is right, clean and under the authors' Square."""
-    import numpy as np
     import torch
     from pyautoattack.square import SquareAttack
 
     torch.set_num_threads(1)
-    records = np.frombuffer((options.data / "test_batch.bin").read_bytes(), np.uint8).reshape(-1, 3073)
-    records = records[:options.images]
-    images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255)
-    labels = torch.from_numpy(records[:, 0].astype(np.int64))
+    images, labels = cifar10.first(options.data, options.images)
     model = torch.jit.load(options.model).eval()
     with torch.no_grad():
         logits = model(images)
