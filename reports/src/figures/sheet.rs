@@ -23,7 +23,10 @@ pub fn labelled_sheet(
     rows: &[String],
 ) -> Result<(Vec<u8>, (u32, u32)), ReportError> {
     let failed = |why: String| ReportError::make("the sheet of pictures", why);
-    let sheet = RgbImage::from_raw(size.0, size.1, pixels.to_vec())
+    // `from_raw` takes too many bytes without a word.
+    let sheet = (pixels.len() as u64 == 3 * u64::from(size.0) * u64::from(size.1))
+        .then(|| RgbImage::from_raw(size.0, size.1, pixels.to_vec()))
+        .flatten()
         .ok_or_else(|| failed("it has another number of pixels than its size".to_owned()))?;
     fonts().map_err(failed)?;
     let scale = SCALE as u32;
