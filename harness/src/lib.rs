@@ -51,7 +51,7 @@ mod tests {
     fn the_library_does_not_use_the_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         for part in [
-            "attack", "certify", "data", "deployed", "device", "eval", "nn", "pytorch", "train",
+            "attack", "certify", "data", "deployed", "device", "eval", "nn", "pytorch", "served", "train",
         ] {
             let files = sources(&root.join(part));
             assert!(!files.is_empty(), "{part}");

@@ -42,6 +42,14 @@ pub struct DataSpec {
 }
 
 impl DataSpec {
+    /// Number of test images; none where they are all of the data set.
+    pub fn measured(&self) -> Option<u32> {
+        match &self.images {
+            Some(images) => Some(images.iter().count() as u32),
+            None => self.test,
+        }
+    }
+
     /// Whether both show the same test images: of one checksum, wherever they lie and whatever they are called.
     pub fn shows_the_images_of(&self, other: &Self) -> bool {
         (&self.checksum, self.test, &self.images) == (&other.checksum, other.test, &other.images)

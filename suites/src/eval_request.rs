@@ -137,7 +137,7 @@ impl EvalRequest {
                 }
                 // A limit that leaves no image out is none.
                 let limit = self.limits.get(spec).copied();
-                images = limit.filter(|images| data.test.is_none_or(|all| *images < all));
+                images = limit.filter(|images| data.measured().is_none_or(|all| *images < all));
             }
         }
         let parent = subject.parent;

@@ -124,7 +124,7 @@ impl Suite {
     /// # Errors
     /// When a name refers to nothing (already refused by [`Suite::parse`]).
     pub fn plan(&self, context: &PlanContext) -> Result<Plan, SuiteError> {
-        let data = self.images(&self.data.dataset, context)?;
+        let data = self.measured_images(context)?;
         let mut cells: Vec<Cell> = Vec::new();
         let trainings = self.trainings()?;
         for training in &trainings {
@@ -249,7 +249,16 @@ impl Suite {
         self.wrong_at(&settings, error.to_string())
     }
 
-    /// The images of cells on a data set: as many of each as the suite says.
+    /// The images that models are measured on. What they are changes no training.
+    fn measured_images(&self, context: &PlanContext) -> Result<DataSpec, SuiteError> {
+        Ok(DataSpec {
+            test: self.data.test.filter(|_| self.data.images.is_none()),
+            images: self.data.images.clone(),
+            ..self.images(&self.data.dataset, context)?
+        })
+    }
+
+    /// The images of trainings on a data set: as many of each as the suite says.
     fn images(&self, dataset: &str, context: &PlanContext) -> Result<DataSpec, SuiteError> {
         let checksum = match dataset == self.data.dataset {
             true => Some(&context.data_checksum),

@@ -20,6 +20,7 @@ use crate::branch::NormBanks;
 use crate::corrupted::{Corrupted, Draws, Frost, Origin, STACKS, Stack};
 use crate::corruption::{self, GROUPS, check_corruption};
 use crate::error::SuiteError;
+use crate::images::ImageRanges;
 use crate::replicates::MOST_REPLICATES;
 use crate::settings::Kind::{self, *};
 use crate::settings::{Section, section};
@@ -102,7 +103,7 @@ section! {
     pub struct Data {
         dataset: String, Text, (required), "as in `rlnet data list`, or imagefolder:PATH";
         resize: Option<usize>, Whole(1, Some(4096)), (none "not resized"),
-            "side that the shorter side of pictures of one's own becomes, as torchvision's Resize";
+            "length of the shorter side after resizing, as torchvision's Resize (imagefolder only)";
         crop: Option<usize>, Whole(1, Some(4096)), (none "not cropped"),
             "side of the square that is cut from their centre; training crops at random";
         filter: Filter, Words(FILTERS), (= Filter::default()), "how they are resized";
@@ -110,6 +111,8 @@ section! {
             "training images used, from the front of the official order";
         test: Option<u32>, Whole(1, Some(MOST_IMAGES)), (none "all"),
             "test images used, from the front of the official order";
+        images: Option<ImageRanges>, Text, (none "the first ones"),
+            "test images that models are measured on in place of the first: positions and ranges, 5000-5511 or 3,7,9-20";
         validation: f64, Number(Bounds::share()), (= VALIDATION),
             "share of the training images held out to select epochs; the reference selects on the test set";
     }
@@ -160,7 +163,7 @@ section! {
         imported: Option<Box<ImportedMask>>, Inner(Section::Imported), (none "none"),
             "the mask of a student that has a teacher and no budget, from a file";
         units: Option<Spanned<String>>, Text, (none "none"),
-            "a mask or snl stage above whose kept units a student with a teacher takes, with fresh weights";
+            "an earlier mask or snl stage: a student with a teacher takes its kept units and starts from fresh weights";
         dataset: Option<String>, Text, (none "data.dataset"),
             "data set of a teacher and what builds on it, as many images as in [data]; such models are not measured";
         replicates: Option<u32>, Whole(1, Some(MOST_REPLICATES)), (none "replicates of the suite"),

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Example: rlnet audit theirs.zip --model python.pt --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --record
 ///
-/// Exit codes: 0 nothing was found, 1 there is a finding, 2 the file is no bundle. What cannot be looked at (a model
-/// whose file is not named, data that are not at hand) is said and is no finding. Python and TorchScript models are
+/// Exit codes: 0 nothing was found, 1 there is a finding, 2 the file is no bundle. A check that cannot run (a model
+/// whose file is not named, data that are not at hand) is reported as `not checked`, which is no finding. Python and TorchScript models are
 /// code that runs: use only files from people you trust.
 #[derive(Debug, Args)]
 pub struct Audit {
@@ -95,7 +95,7 @@ impl Audit {
         match findings {
             0 => Ok(()),
             _ => Err(Error::Differs(format!(
-                "{}: {findings} of {} checks found something; the bundle is not what it says",
+                "{}: {findings} of {} checks have findings; the bundle does not support its numbers",
                 self.bundle.display(),
                 record.checks.len()
             ))),

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 ///
 /// Example: rlnet board submissions
 ///
-/// Every bundle (*.zip) of the folder is checked as far as its own files go, and left out with the reason where
-/// something is found. Whether its models were shown its examples is read from the record of rlnet audit --record
+/// Every bundle (*.zip) of the folder is checked without models and data; one with a finding is left out, with
+/// the reason. Whether its models were shown its examples is read from the record of rlnet audit --record
 /// beside it. The page needs no network.
 #[derive(Debug, Args)]
 pub struct Board {

@@ -38,7 +38,7 @@ enum Action {
         /// mirrors of one's own
         #[arg(long, value_name = "FILE")]
         archives: Option<PathBuf>,
-        /// Seconds without an answer after which a server is given up
+        /// Seconds to wait for a server's answer
         #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
         answer_within: u64,
     },

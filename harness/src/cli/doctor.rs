@@ -1,4 +1,4 @@
-//! `rlnet doctor`: what this machine offers, and what would be slow and why.
+//! `rlnet doctor`: what this machine offers, and reasons why work would be slow.
 
 use crate::data::DataError;
 use crate::data::installed::{Installed, installed};
@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-/// Show device, libtorch, threads, memory and data sets, and what would be slow and why
+/// Show device, libtorch, threads, memory and data sets, and reasons why work would be slow
 ///
 /// Example: rlnet doctor
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::eval::preflight::Finding;
 use crate::progress::announce;
-use crate::request::conditions::{branches, corruptions, images, severities};
+use crate::request::conditions::{branches, corruptions, images, severities, suite_on};
 use crate::request::execution_options::{summary, with_resume_hint};
 use crate::request::{
     CorruptedFolders, ExecutionOptions, Global, ModelOptions, OpenedModel, PictureOptions, cells, heading,
@@ -11,7 +11,6 @@ use crate::request::{
 use crate::run::RunDirectory;
 use crate::run::compatibility::{ModelFile, ModelFiles};
 use crate::run::evaluation::{Evaluation, Execution, Subject};
-use crate::run::session::read_suite;
 use crate::store::folder_only;
 use crate::terminal::render::finish;
 use clap::Args;
@@ -221,9 +220,8 @@ impl Eval {
 
     fn by_suite(&self, name: &str, files: Vec<ModelFiles>, global: &Global) -> Result<Evaluation> {
         let mut sets = self.sets.clone();
-        sets.extend(self.limit.map(|n| format!("data.test={n}")));
         sets.extend(global.seed.map(|seed| format!("evaluation.seed={seed}")));
-        let suite = read_suite(name, &sets)?;
+        let suite = suite_on(name, sets, (self.limit, self.images.as_ref()))?;
         let branches = branches(&self.branch)?;
         let headline = suite.evaluation.headline.clone();
         let subject = |files: ModelFiles| {
@@ -249,8 +247,8 @@ impl Eval {
         Ok(Evaluation {
             subjects: files.into_iter().map(subject).collect::<Result<_>>()?,
             dataset: suite.data.dataset.clone(),
-            limit: suite.data.test.filter(|_| self.images.is_none()),
-            images: self.images.clone(),
+            limit: suite.data.test.filter(|_| suite.data.images.is_none()),
+            images: suite.data.images.clone(),
             corrupted: suite.evaluation.corrupted(),
             headline: suite.evaluation.headline.clone(),
             save_images: suite.evaluation.save_images && !self.discard_images,

@@ -116,7 +116,7 @@ impl Import {
             Some(name) => name.as_str(),
             None => by_classes(classes).ok_or_else(|| {
                 Error::Usage(format!(
-                    "{} has {classes} classes: name what it was trained on with --dataset ({}, imagefolder:PATH)",
+                    "{} has {classes} classes: name its training data set with --dataset ({}, imagefolder:PATH)",
                     self.file.display(),
                     data::NAMES.join(", ")
                 ))
@@ -125,7 +125,7 @@ impl Import {
         let facts = data::facts(dataset, &global.data_dir())?;
         if facts.classes.len() != classes {
             return Err(Error::Usage(format!(
-                "{} has {classes} classes, {dataset} {}: name what it was trained on with --dataset",
+                "{} has {classes} classes, {dataset} {}: name its training data set with --dataset",
                 self.file.display(),
                 facts.classes.len()
             )));

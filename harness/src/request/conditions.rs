@@ -1,8 +1,9 @@
 //! Corruptions, severities and branches as they are written on the command line.
 
 use crate::error::{Error, Result};
+use crate::run::session::read_suite;
 use rlnet_suites::suite::Corruptions;
-use rlnet_suites::{Branch, ImageRanges, SuiteError};
+use rlnet_suites::{Branch, ImageRanges, Suite, SuiteError};
 use std::path::Path;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
@@ -55,6 +56,27 @@ pub fn images(text: &str) -> std::result::Result<ImageRanges, String> {
         false => text.to_owned(),
     };
     listed.parse().map_err(|error: SuiteError| error.to_string())
+}
+
+/// A suite with settings changed, on the first so many test images or on those at positions where asked.
+///
+/// # Errors
+/// When the suite is none, or names its images and a number is asked for.
+pub fn suite_on(
+    name: &str,
+    mut sets: Vec<String>,
+    (limit, images): (Option<u32>, Option<&ImageRanges>),
+) -> Result<Suite> {
+    sets.extend(limit.map(|n| format!("data.test={n}")));
+    sets.extend(images.map(|images| format!("data.images='{images}'")));
+    let suite = read_suite(name, &sets)?;
+    match (limit, &suite.data.images) {
+        (Some(_), Some(images)) => Err(Error::Usage(format!(
+            "--limit: suite {} is measured on the test images {images} (data.images); name others with --images",
+            suite.name
+        ))),
+        _ => Ok(suite),
+    }
 }
 
 #[cfg(test)]

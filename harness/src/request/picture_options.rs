@@ -9,7 +9,7 @@ use rlnet_suites::dataset::prepared;
 /// How pictures become squares of one size, as torchvision's transforms make them.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct PictureOptions {
-    /// Resize pictures of imagefolder:PATH so that the shorter side has so many pixels (256 for most
+    /// Resize pictures of imagefolder:PATH so that the shorter side has PIXELS pixels (256 for most
     /// ImageNet models)
     #[arg(long, value_name = "PIXELS", help_heading = heading::DATA)]
     resize: Option<usize>,

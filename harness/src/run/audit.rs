@@ -105,7 +105,7 @@ pub fn audit(
     }
     checks.push(replayed.check(
         "replay",
-        "answers as stated, to the arithmetic of another machine",
+        "answers as stated, within the tolerance for another machine",
     ));
     checks.push(examined.check("preflight", "findings as stated"));
     Ok(checks)
@@ -246,7 +246,7 @@ fn same_images(spec: &DataSpec, data: &Prepared, originals: &Split) -> Check {
         });
         if !same {
             found.push(format!(
-                "image {image} is not the one that {} has there",
+                "image {image} differs from image {image} of {}",
                 spec.dataset
             ));
         }

@@ -140,7 +140,7 @@ impl ModelFiles {
             let members = group(text)?;
             if let Some(certificate) = members.iter().find(|attack| attack.is_certificate()) {
                 let why = format!(
-                    "--attack {certificate}: it proves and does not attack; write --certify PARAMETERS"
+                    "--attack {certificate}: it is a certificate, not an attack; write --certify PARAMETERS"
                 );
                 return Err(Error::Usage(why));
             }

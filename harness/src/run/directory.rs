@@ -92,7 +92,7 @@ impl RunDirectory {
             &first.id.0[..8.min(first.id.0.len())]
         ));
         announce(&format!(
-            "{} holds the results of another model, other images or other settings: these go to {} (--out names a folder)",
+            "{} holds results of another model, other images or other settings; these results go to {} (choose a folder with --out)",
             shared.display(),
             own.display()
         ));

@@ -264,7 +264,7 @@ impl PlannedEvaluation {
             return;
         }
         announce(&format!(
-            "{} has {} more of this model: the report is of all",
+            "{} has {} more of this model; the report includes them",
             out.display(),
             count(finished.len(), "finished cell"),
         ));

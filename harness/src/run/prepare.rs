@@ -131,7 +131,17 @@ impl Prepared {
             test: suite.data.test,
             validation: suite.data.validation,
         };
-        let mut own = Self::load(&suite.data.dataset, data_dir, sizes)?;
+        let images = suite.data.images.as_ref();
+        let reach = images.map(|images| images.last().saturating_add(1));
+        let first = Sizes {
+            test: reach.or(sizes.test),
+            ..sizes
+        };
+        let mut own = Self::load(&suite.data.dataset, data_dir, first)?;
+        if let Some(images) = images {
+            own.test = chosen(&own.name, &own.test, images)?;
+            own.limit = None;
+        }
         for name in suite.other_datasets() {
             let other = Self::load(name, data_dir, sizes)?;
             own.others.insert(name.to_owned(), other);

@@ -54,7 +54,7 @@ impl Store {
         // What a killed process left.
         let _ = fs::remove_dir_all(&parent);
         let damaged = self.each(&missing, |cell| {
-            stop::check("what was fetched is here")?;
+            stop::check("the fetched cells are in the folder")?;
             let why = self.fetch_one(directory, cell, &parent.join(&cell.id.0))?;
             Ok::<_, Error>(why.map(|why| {
                 announce(&format!(

@@ -188,7 +188,7 @@ fn tables(bundle: &Bundle, analysis: &Analysis) -> Result<Check, ReportError> {
         }
     }
     if count == 0 && found.is_empty() {
-        found.push("no number is stated".to_owned());
+        found.push("the bundle states no numbers".to_owned());
     }
     Ok(Check::of(
         "tables",

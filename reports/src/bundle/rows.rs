@@ -105,7 +105,10 @@ impl Known {
         let key = || (record.cell.model.clone(), row.branch, row.image);
         let Condition::Attack(attack) = row.condition.as_ref() else {
             if row.norm != 0.0 {
-                return Err(format!("perturbed by {}, and nobody attacks it", row.norm));
+                return Err(format!(
+                    "perturbed by {}, although its condition has no attack",
+                    row.norm
+                ));
             }
             if *row.condition == Condition::Clean && !right {
                 self.wrong.insert(key());

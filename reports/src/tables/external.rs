@@ -41,7 +41,7 @@ fn external(analysis: &Analysis) -> Table {
     Table::new(
         "external",
         "Images from elsewhere",
-        "Adversarial images that others made, in the ball of an attack of this run. What they break counts as broken by that attack in every number of this report; broken beside it: images that the attack itself left.",
+        "Adversarial images that others made, in the ball of an attack of this run. What they break counts as broken by that attack in every number of this report; broken beside it: images that the attack itself did not break.",
         vec![
             Column::text("model", "Model"),
             Column::text("cell", "Beside"),

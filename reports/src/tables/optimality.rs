@@ -65,7 +65,7 @@ fn local(analysis: &Analysis) -> Table {
     Table::new(
         "optimality",
         "Minimum-norm attacks beside the best of all",
-        "1: the attack found the envelope itself; 0: it found nothing. AttackBench's sum is the same by the trapezoid rule of its code, for comparison with its tables. Gain over the best: images that the attack breaks at any size and the first attack of the norm does not. Left out: images that nothing broke, for which the measure is not defined. Both numbers change when an attack is added to the run.",
+        "1: the attack found the envelope itself; 0: it found nothing. AttackBench's sum is the same by the trapezoid rule of its code, for comparison with its tables. Gain over the best: images that the attack breaks at any size and the first attack of the norm does not. Images that no attack broke are left out: the measure is not defined for them. Both numbers change when an attack is added to the run.",
         columns(ATTACKED, own),
         rows,
     )

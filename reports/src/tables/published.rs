@@ -77,7 +77,7 @@ fn published(analysis: &Analysis) -> Table {
         "published",
         "Beside published numbers",
         format!(
-            "Published networks of the same architecture and data set with as many ReLUs ({} % apart at most). Difference: ours minus theirs; no test, as their images of a test set cannot be paired with ours. Original: read in the paper or its code; second-hand: quoted by somebody else; derived: worked out. RLNet's own tables were not found.",
+            "Published networks of the same architecture and data set with as many ReLUs ({} % apart at most). Difference: ours minus theirs; no test, because their answers cannot be paired with ours image by image. Original: read in the paper or its code; second-hand: quoted by somebody else; derived: computed. RLNet's own tables were not found.",
             format::percent(TOLERANCE)
         ),
         columns,

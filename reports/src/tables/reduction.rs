@@ -146,7 +146,7 @@ fn knees(analysis: &Analysis) -> Table {
         "knees",
         "Where accuracy falls",
         format!(
-            "The knee is the largest reduction before the first at which more than {} points are lost against the reference and the paired 95 % interval leaves out no loss. Knee at least, at most: the last reductions before the first at which the losses' 95 % interval reaches beyond {} points, and before the first at which all of it does.",
+            "The knee is the last reduction before the first loss of more than {} points against the reference whose paired 95 % interval excludes zero. Knee at least, at most: the last reductions before the 95 % interval of the loss reaches beyond {} points, and before it lies beyond them as a whole.",
             format::percent(MARGIN),
             format::percent(MARGIN)
         ),

@@ -51,7 +51,7 @@ fn joint(analysis: &Analysis) -> Table {
     Table::new(
         "joint",
         "Correct under everything at once",
-        "Share of images that are classified correctly when clean and under every condition of the column, with 95 % Wilson intervals: what is left when the worst of them may be chosen for each image. Attacks that look for the smallest perturbation, whatever its size, do not take part.",
+        "Share of images that are classified correctly when clean and under every condition of the column, with 95 % Wilson intervals: an image counts only if it survives all of them. Attacks that look for the smallest perturbation, whatever its size, do not take part.",
         columns(
             READ,
             kinds.iter().map(|kind| Column::share(&kind.key, &kind.head)),

@@ -52,7 +52,7 @@ fn searches(analysis: &Analysis) -> Table {
     Table::new(
         "searches",
         "How masks were found",
-        "Share of all units whose state differs between a mask and the one of an epoch, or two, before: the mean over the last third of the stage. A mask of which more moves in one epoch than in two flips to and fro (defect B28). `By chance`: two independent masks with as many units in each layer.",
+        "Share of all units whose state differs between a mask and the mask of one epoch, or two epochs, before: the mean over the last third of the stage. A mask that moves more in one epoch than in two flips to and fro (defect B28). `By chance`: two independent masks with as many units in each layer.",
         columns,
         rows,
     )

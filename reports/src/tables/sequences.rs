@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// What is counted.
 const FLIPS: Term = Term::new(
     "mFP",
-    "Mean flip probability: how often the predicted class changes from a frame to the next one (for noise: differs from that of the image without noise), mean over ten sequences of CIFAR-10-P. It says nothing of right and wrong.",
+    "Mean flip probability: how often the predicted class changes from a frame to the next one (for noise: differs from that of the image without noise), mean over ten sequences of CIFAR-10-P. It does not say whether predictions are right.",
 );
 
 /// The section.

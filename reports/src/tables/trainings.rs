@@ -51,7 +51,7 @@ fn table(analysis: &Analysis) -> Table {
     Table::new(
         "trainings",
         "Over trainings",
-        "Percent right, mean over trainings with other seeds and over images. The 95 % interval covers both what other images and what other trainings would give (method: docs/method/trainings.md); the last columns say how much of its variance more trainings, and more images, would make smaller. Chance of one training on one image and random starts of attacks count with the images.",
+        "Percent right, mean over trainings with other seeds and over images. The 95 % interval covers both what other images and what other trainings would give (method: docs/method/trainings.md); the last columns say how much of its variance more trainings, and more images, would make smaller. The variance over images includes the chance of one training on one image, and the random starts of attacks.",
         columns(READ, own),
         rows.collect(),
     )

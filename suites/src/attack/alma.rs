@@ -16,7 +16,7 @@ parameters! {
         /// The distance that the first step is to reach.
         first_distance: f64 = number(
             "0",
-            "distance that the first step is to reach, by which the learning rate is chosen; 0: lr as it is",
+            "distance of the first step, which sets the learning rate; 0: lr as it is",
         ),
     } and [EOT, BASE]
 }

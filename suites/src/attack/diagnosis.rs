@@ -41,7 +41,7 @@ macro_rules! checklist {
             asked(
                 "unbounded",
                 "pgd:eps=1,alpha=0.25,steps=50,early_stop=true",
-                "any image may be made: nothing may be left",
+                "the attack may make any image, so it must break every image",
             ),
             asked("steps-10", concat!($pgd, "steps=10,early_stop=true"), EFFORT),
             asked("steps-50", concat!($pgd, "steps=50,early_stop=true"), EFFORT),

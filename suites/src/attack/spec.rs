@@ -403,7 +403,7 @@ impl AttackSpec {
                     "attack parameter",
                     format!("{}=0", param.name),
                     format!(
-                        "steps of no size move nothing, and {} would be its start; leave it out for {}",
+                        "with step size 0 {} never leaves its start; leave it out for {}",
                         self.name(),
                         param.preset.under(self.norm())
                     ),

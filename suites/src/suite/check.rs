@@ -87,6 +87,17 @@ impl Suite {
                 span: Span::Key(path),
             })?;
             let Some(known) = known else { continue };
+            if let Some(images) = data.images.as_ref().filter(|_| name == data.dataset)
+                && images.last() >= known.test
+            {
+                return Err(of(
+                    "data.images",
+                    format!(
+                        "data.images is {images}, and {name} has test images 0 to {}",
+                        known.test - 1
+                    ),
+                ));
+            }
             for (key, what, asked, there) in [
                 ("data.train", "training", data.train, known.train),
                 ("data.test", "test", data.test, known.test),

@@ -207,7 +207,7 @@ stage_settings! {
     }
     shorthand {
         mode: ModeName, Mode,
-            "a named combination of loss terms; gamma, alpha, beta, attention, inner and trades beside it win";
+            "a named combination of loss terms; gamma, alpha, beta, attention, inner and trades, if also set, override it";
     }
     settings {
         epochs: u32, Whole(1, Some(MOST_EPOCHS)),
@@ -220,7 +220,7 @@ stage_settings! {
             "learning rate before any milestone (the reference's README; SNL's code)";
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: Schedule, Words(Schedule::WORDS), [AfterSnl => Schedule::Cosine, Always => Schedule::Steps],
-            "how the rate falls: at milestones, along half a cosine to zero, or up and down in lines";
+            "how the rate falls: at milestones, along half a cosine to zero, or linearly up and then down";
         #[serde(default, skip_serializing_if = "is_default")]
         warmup: f64, Number(Bounds::under(1.0)), [Always => 0.0],
             "share of the training in which the rate rises from zero in a line (Goyal et al., 2017); the reference has none";

@@ -1,7 +1,10 @@
 //! What documents tell people to type: every command is one of the program, the Python code runs.
 
+use crate::given_images::npy;
 use crate::served::{command, repository};
-use crate::support::{CommandOutput, Sandbox, captured, untrained, walk};
+use crate::support::{CommandOutput, Sandbox, TINY, captured, id, untrained, walk};
+use rlnet_corruptions::Image;
+use rlnet_corruptions::archive::write_png;
 use rlnet_test_support::python;
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +14,9 @@ use std::process::Command;
 fn pages() -> Vec<PathBuf> {
     let names = [
         "README.md",
+        "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
         "corruptions/README.md",
         "corruptions/python/README.md",
     ];
@@ -35,19 +40,31 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The commands of a page: lines of blocks, what workflows and cron lines run, and code in the text.
-fn commands(page: &str) -> Vec<String> {
+/// The commands of a page's blocks: their lines, and what workflows and cron lines run.
+fn commands_of_blocks(page: &str) -> Vec<String> {
     let languages = ["", "sh", "yaml"];
     let blocks = languages
         .map(|language| blocks(page, language).join("\n"))
         .join("\n");
     let mut found = Vec::new();
     for line in blocks.replace("\\\n", " ").lines() {
-        let line = line.trim().trim_start_matches("- run: ");
+        // What stands behind a # is said about the command.
+        let line = line
+            .split(" #")
+            .next()
+            .unwrap_or(line)
+            .trim()
+            .trim_start_matches("- run: ");
         for part in line.split(" && ") {
             found.extend(part.strip_prefix("rlnet ").map(str::to_owned));
         }
     }
+    found
+}
+
+/// The commands of a page: those of its blocks, and code in the text.
+fn commands(page: &str) -> Vec<String> {
+    let mut found = commands_of_blocks(page);
     let outside: String = page.split("\n```").step_by(2).collect();
     let spans = outside.split('`').skip(1).step_by(2);
     found.extend(spans.filter_map(|span| Some(span.strip_prefix("rlnet ")?.replace('\n', " "))));
@@ -72,10 +89,9 @@ fn every_command_of_the_documents_is_one_of_the_program() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         for line in commands(&text) {
-            // What stands behind two spaces or a # is said about the command, behind > is the shell's.
-            let ends = ["  ", " #", " > "].iter().filter_map(|end| line.find(end)).min();
-            // Words in quotes are one.
-            let parts = line[..ends.unwrap_or(line.len())].split(['\'', '"']).enumerate();
+            // What stands behind > is the shell's. Words in quotes are one.
+            let own = line.split(" > ").next().unwrap_or(&line);
+            let parts = own.split(['\'', '"']).enumerate();
             let arguments: String = parts
                 .map(|(at, part)| match at % 2 {
                     0 => part.to_owned(),
@@ -120,13 +136,16 @@ fn every_command_of_the_documents_is_one_of_the_program() {
     );
 }
 
-/// Runs a line of a page in a shell that finds the program: on generated images, with a short attack.
-fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
-    let line = line
-        .replace("cifar10", "shapes")
+/// A line of a page on generated images, with a short attack.
+fn short(line: &str) -> String {
+    line.replace("cifar10", "shapes")
         .replace("--corruptions benchmark", "--corruptions fog --severity 1")
         .replace("autoattack", "fgsm --limit 16")
-        .replace("--limit 1000 ", "");
+        .replace("--limit 1000 ", "")
+}
+
+/// Runs a line in a shell that finds the program.
+fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
     let folder = crate::support::binary();
     let folder = folder.parent().expect("its folder");
     let mut command = sandbox.command("");
@@ -136,7 +155,7 @@ fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
         std::env::var("PATH").unwrap_or_default()
     );
     let output = Command::new("sh")
-        .args(["-c", &line])
+        .args(["-c", line])
         .current_dir(sandbox.path(""))
         .envs(
             command
@@ -148,6 +167,154 @@ fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
     captured(output.expect("a shell"))
 }
 
+/// Commands that need what a test folder lacks, by a part of them, and where they are run.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("data fetch", "data_fetch.rs, from a server of the tests"),
+    ("s3://", "store.rs"),
+    ("--executor slurm", "slurm.rs"),
+    ("--cancel", "slurm.rs"),
+    (
+        "--device cuda",
+        "a machine with a GPU (harness/setup/portable.py check)",
+    ),
+    ("--measured", "private_inference.rs"),
+    ("compare runs/", "every_night_is_as_the_page_says"),
+    ("runs/", "every_night_is_as_the_page_says"),
+    ("report diff", "gate.rs"),
+];
+
+/// What pages speak of, small: a network, a run, pictures in folders of ten classes, an array.
+fn small_things(sandbox: &Sandbox) {
+    untrained(sandbox, "net.safetensors");
+    sandbox.ok("export net.safetensors --format torchscript --branch clean --out model.pt");
+    sandbox.write("s.toml", TINY);
+    sandbox.ok("run s.toml --out run");
+    let trained = format!("run/cells/{}/model.safetensors", id(sandbox, "run", "rlnet"));
+    fs::copy(sandbox.path(&trained), sandbox.path("model.safetensors")).expect("a copy");
+    for number in 0..20 {
+        let pixels = (0..40 * 36 * 3).map(|i| ((i * (7 + number)) % 251) as u8);
+        let picture = Image::from_raw(40, 36, pixels.collect()).expect("an image");
+        let file = sandbox.path(&format!("PHOTOS/{:02}/{number}.png", number % 10));
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        write_png(&picture, file).expect("a file");
+    }
+    let pixels: Vec<u8> = (0..2 * 32 * 32 * 3).map(|i| (i % 251) as u8).collect();
+    fs::create_dir(sandbox.path("docs")).expect("a folder");
+    sandbox.write("images.npy", npy("|u1", "(2, 32, 32, 3)", &pixels));
+}
+
+/// A command of a page on small things: other names, few images, short attacks, suites planned at their smallest scale.
+fn made_small(line: &str) -> String {
+    let line = line.replace("...", "elsewhere");
+    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    // Where data lies, and how much work there is at once, are the machine's.
+    for option in ["--data-dir", "--frost-textures", "--jobs", "--minutes"] {
+        if let Some(at) = words.iter().position(|word| word == option) {
+            words.drain(at..at + 2);
+        }
+    }
+    let names = [
+        ("cifar10", "shapes"),
+        ("MODEL", "net.safetensors"),
+        ("MODEL.pt", "model.pt"),
+        ("CELL/model.safetensors", "run:teacher"),
+        ("imagenet-c-bar", "c-bar"),
+        ("autoattack", "fgsm"),
+        ("OUT", "run"),
+        ("DIR", "run"),
+        ("OUT/efficientnet-lite0.pt", "model.pt"),
+        ("imagefolder:OUT/photos", "imagefolder:PHOTOS"),
+        ("closed-small", "open"),
+        ("out/cifar10-small", "run"),
+        ("cifar10-small.zip", "run.zip"),
+        ("SUITE", "s.toml"),
+        ("deployed-small.toml", "s.toml"),
+        ("scale=small", "scale=smoke"),
+        ("scale=h200", "scale=smoke"),
+    ];
+    for word in &mut words {
+        if let Some((_, small)) = names.iter().find(|(name, _)| word == name) {
+            (*small).clone_into(word);
+        }
+        *word = word
+            .replace("autoattack:", "fgsm:")
+            .replace("steps=20", "steps=2")
+            .replace("OUT:rlnet-50k", "run:rlnet");
+    }
+    let after = |words: &mut [String], option: &str, small: &str| {
+        let at = words.iter().position(|word| word == option);
+        if let Some(at) = at {
+            small.clone_into(&mut words[at + 1]);
+        }
+        at.is_some()
+    };
+    after(&mut words, "--resize", "36");
+    after(&mut words, "--crop", "32");
+    after(&mut words, "--index", "1");
+    let limited = after(&mut words, "--limit", "4");
+    after(&mut words, "--epochs", "1");
+    after(&mut words, "--teacher", "out/train:teacher");
+    after(&mut words, "--mask", "out/train:mask");
+    let severity = match line.contains("--corruptions") && !line.contains("p-cifar") {
+        true => "--severity 1",
+        false => "",
+    };
+    let more = match (words[0].as_str(), words[1].as_str()) {
+        ("eval", _) if line.contains("--suite") => {
+            "--set data.resize=36 --set data.crop=32 --limit 4".to_owned()
+        }
+        ("eval", _) if limited => severity.to_owned(),
+        ("eval", _) => format!("{severity} --limit 4"),
+        ("corrupt", "shapes" | "PHOTOS") => "--limit 2".to_owned(),
+        ("run", "s.toml") => String::new(),
+        ("run", _) if line.contains("scale=") => "--dry-run".to_owned(),
+        ("run", _) => "--set scale=smoke --dry-run".to_owned(),
+        ("train", _) => "--train 64 --test 8".to_owned(),
+        ("bundle", _) => "&& mkdir submissions && cp run.zip submissions".to_owned(),
+        _ => String::new(),
+    };
+    format!("rlnet {} {more}", words.join(" "))
+}
+
+/// The commands of the pages' blocks, page by page, one after the other as they stand there.
+#[test]
+fn the_commands_of_the_documents_run() {
+    let things = Sandbox::new();
+    small_things(&things);
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let sandbox = Sandbox::new();
+        let mut copied = false;
+        for line in commands_of_blocks(&text) {
+            if ELSEWHERE.iter().any(|(part, _)| line.contains(part)) {
+                continue;
+            }
+            if !copied {
+                let mut copy = Command::new("cp");
+                copy.arg("-r").arg(things.path(".")).arg(sandbox.path("."));
+                assert!(copy.status().expect("cp").success());
+                copied = true;
+            }
+            let small = made_small(&line);
+            let output = shell(&sandbox, &small);
+            assert_eq!(
+                output.code,
+                0,
+                "{}: rlnet {line}, run as {small}: {}{}",
+                page.display(),
+                output.stdout,
+                output.stderr
+            );
+            count += 1;
+        }
+    }
+    assert!(
+        count > 40,
+        "{count} commands ran: the pages have another form than this test reads"
+    );
+}
+
 /// The page "Every night": three commands, a cron line and a workflow, as they stand there.
 #[test]
 fn every_night_is_as_the_page_says() {
@@ -157,7 +324,7 @@ fn every_night_is_as_the_page_says() {
     fs::copy(sandbox.path("epoch_42.pt"), sandbox.path("latest.pt")).expect("a copy");
     let page = fs::read_to_string(repository("docs/nightly.md")).expect("the page");
     let done = |line: &str| {
-        let output = shell(&sandbox, line);
+        let output = shell(&sandbox, &short(line));
         assert_eq!(output.code, 0, "{line}: {}{}", output.stdout, output.stderr);
     };
     let blocks_of_text = blocks(&page, "");

@@ -3,8 +3,8 @@
 use crate::archives::plan;
 use crate::errors::refused;
 use crate::served::repository;
-use crate::support::{Sandbox, captured, rows, untrained};
-use rlnet_suites::Outcome;
+use crate::support::{Sandbox, TINY, captured, rows, untrained};
+use rlnet_suites::{CellSpec, Outcome};
 use rlnet_test_support::python;
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,6 +78,55 @@ fn any_images_are_evaluated_as_they_are_among_all() {
         &sandbox.run(&format!("{ask} --images 99999")),
         2,
         &["--images 99999", "test images 0 to"],
+    );
+}
+
+/// A suite measured on other images: its models are trained once, and an image has its row.
+#[test]
+fn a_suite_is_measured_on_any_images_with_the_models_it_has() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    sandbox.ok("run s.toml --out out");
+    let conditions = ["rlnet/clean", "rlnet/contrast/5", "rlnet/pgd:steps=3"];
+    let cells = plan(&sandbox, "out").cells;
+    let named = |start: &&str| cells.iter().find(|cell| cell.name.starts_with(*start));
+    let names: Vec<&str> = conditions
+        .iter()
+        .map(|start| named(start).expect("a cell").name.as_str())
+        .collect();
+    let all: Vec<Vec<Outcome>> = names.iter().map(|name| rows(&sandbox, "out", name)).collect();
+    let output = sandbox.ok("run s.toml --out out --images 5,30-33");
+    assert!(output.stderr.contains("found"), "{}", output.stderr);
+    let trained = |cell: &&rlnet_suites::Cell| matches!(cell.spec, CellSpec::Train(_));
+    let ids = |cells: &[rlnet_suites::Cell]| -> Vec<String> {
+        let trained = cells.iter().filter(trained);
+        trained.map(|cell| cell.id.to_string()).collect()
+    };
+    assert_eq!(ids(&plan(&sandbox, "out").cells), ids(&cells));
+    for (name, all) in names.iter().zip(all) {
+        let chosen: Vec<Outcome> = all
+            .into_iter()
+            .filter(|row| [5, 30, 31, 32, 33].contains(&row.image))
+            .collect();
+        assert!(!chosen.is_empty(), "{name}");
+        assert_eq!(rows(&sandbox, "out", name), chosen, "{name}");
+    }
+    let page = fs::read_to_string(sandbox.path("out/report/index.html")).expect("a page");
+    assert!(
+        page.contains("test images 5,30-33"),
+        "the page does not say which images"
+    );
+    sandbox.write("own.toml", &TINY.replace("test = 40", "images = \"5,30-33\""));
+    sandbox.ok("run own.toml --out out --dry-run");
+    refused(
+        &sandbox.run("run own.toml --out other --limit 3"),
+        2,
+        &["--limit", "5,30-33", "--images"],
+    );
+    refused(
+        &sandbox.run("run s.toml --out out --set data.dataset=cifar10 --images 9990-10000"),
+        2,
+        &["data.images", "0 to 9999"],
     );
 }
 

@@ -7,17 +7,17 @@ use crate::nn::model;
 use crate::request::{Global, cells};
 use crate::run::Prepared;
 use crate::terminal::{outln, print_json};
-use rlnet_suites::{Branch, FixedPoint};
+use rlnet_suites::{Branch, FixedPoint, ImageRanges};
 use serde_json::json;
 use std::path::Path;
 use tch::Device;
 
-/// Tries rings of many sizes on the first test images, through a branch.
+/// Tries rings of many sizes on test images through a branch: those at positions, or the first so many.
 pub(super) fn arithmetic(
     named: &Path,
     fixed: FixedPoint,
-    dataset: Option<&str>,
-    (branch, limit): (Option<Branch>, u32),
+    (dataset, images): (Option<&str>, std::result::Result<&ImageRanges, u32>),
+    branch: Option<Branch>,
     global: &Global,
 ) -> Result<()> {
     let (file, network, header) = cells::load_model(named)?;
@@ -26,7 +26,7 @@ pub(super) fn arithmetic(
         None => network.spec().norm.branches()[0],
     };
     let dataset = dataset.unwrap_or(&header.dataset);
-    let data = Prepared::load_test(dataset, &global.data_dir(), Some(limit), None)?;
+    let data = Prepared::load_test(dataset, &global.data_dir(), images.err(), images.ok())?;
     if data.size as u64 != network.spec().image_size {
         return Err(Error::Incompatible(format!(
             "{}: the model takes images of side {}, those of {dataset} have {}; name another --dataset",

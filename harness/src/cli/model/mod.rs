@@ -7,13 +7,14 @@ mod sensitivity;
 use crate::error::{Error, Result};
 use crate::nn::Arch;
 use crate::nn::budget::allocate;
+use crate::request::conditions::images;
 use crate::request::{Global, cells};
 use crate::terminal::{outln, print_json, print_line};
 use arithmetic::arithmetic;
 use clap::{Args, Subcommand};
 use rlnet_suites::protocol::{self, Link, NamedLink};
 use rlnet_suites::train::{Allocation, Budget};
-use rlnet_suites::{Branch, FixedPoint, ModelRecord, NormBanks, Profile, published};
+use rlnet_suites::{Branch, FixedPoint, ImageRanges, ModelRecord, NormBanks, Profile, published};
 use sensitivity::sensitivity;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,9 @@ enum Action {
         /// Use the first N test images
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
+        /// Use only these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
+        #[arg(long, value_name = "LIST", value_parser = images, conflicts_with = "limit")]
+        images: Option<ImageRanges>,
     },
 }
 
@@ -169,7 +173,11 @@ impl ModelCommand {
                 dataset,
                 branch,
                 limit,
-            } => arithmetic(model, *fixed, dataset.as_deref(), (*branch, *limit), global),
+                images,
+            } => {
+                let images = images.as_ref().ok_or(*limit);
+                arithmetic(model, *fixed, (dataset.as_deref(), images), *branch, global)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod workers;
 use crate::error::{Error, Result};
 use crate::files::open_folder;
 use crate::progress::announce;
+use crate::request::conditions::{images, suite_on};
 use crate::request::execution_options::{summary, with_resume_hint};
 use crate::request::{CorruptedFolders, ExecutionOptions, Global, heading};
 use crate::run::estimate::{cpu_seconds, loads};
@@ -14,7 +15,7 @@ use crate::run::eta::Load;
 use crate::run::execute::wanted;
 use crate::run::heartbeat::process;
 use crate::run::progress::duration;
-use crate::run::session::{Session, read_suite};
+use crate::run::session::Session;
 use crate::run::work::Images;
 use crate::run::worker_pool::WorkerPool;
 use crate::run::{Executed, Participation, RunDirectory};
@@ -25,7 +26,7 @@ use crate::terminal::inspect::{dry_run, verify};
 use crate::terminal::render::finish;
 use crate::terminal::status::status;
 use clap::{Args, ValueEnum};
-use rlnet_suites::{Cell, Plan, Suite};
+use rlnet_suites::{Cell, ImageRanges, Plan, Suite};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -49,6 +50,9 @@ pub struct Run {
     /// Use only the first N test images
     #[arg(long, value_name = "N", help_heading = heading::DATA)]
     limit: Option<u32>,
+    /// Measure on these test images: positions and ranges (5000-5511 or 3,7,9-20), or a file of them
+    #[arg(long, value_name = "LIST", value_parser = images, conflicts_with = "limit", help_heading = heading::DATA)]
+    images: Option<ImageRanges>,
     #[command(flatten)]
     corrupted: CorruptedFolders,
     /// Number of worker processes on this machine. Each takes work that no other process has
@@ -222,12 +226,11 @@ impl Run {
     /// The suite, with the settings that options override.
     fn suite(&self, global: &Global) -> Result<Suite> {
         let mut sets = self.sets.clone();
-        sets.extend(self.limit.map(|n| format!("data.test={n}")));
         if let Some(seed) = global.seed {
             sets.push(format!("training.seed={seed}"));
             sets.push(format!("evaluation.seed={seed}"));
         }
-        read_suite(&self.suite, &sets)
+        suite_on(&self.suite, sets, (self.limit, self.images.as_ref()))
     }
 
     /// Where results go.
