@@ -93,10 +93,35 @@ pub fn check_corruption(name: &str) -> Result<(), SuiteError> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    let hint = crate::error::suggest(name, known.iter().map(String::as_str));
+    let hint = crate::error::suggest(name, known.iter().map(String::as_str).chain(GROUPS));
     Err(SuiteError::value(
         "corruption",
         name,
         format!("not known; {hint}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Corruptions;
+    use toml::Value;
+
+    #[test]
+    fn groups_and_names_stand_in_one_list_and_each_corruption_counts_once() {
+        let read = |text: &str| text.parse::<Corruptions>().map(|Corruptions(names)| names);
+        let both = read("benchmark, c-bar").expect("two groups");
+        assert_eq!(both.len(), 25);
+        assert_eq!(both[..15], BENCHMARK.map(str::to_owned));
+        assert_eq!(
+            read("fog,fog,benchmark").expect("a set")[..2],
+            ["fog", "gaussian_noise"]
+        );
+        let list = Value::Array(["benchmark", "c-bar"].map(Value::from).to_vec());
+        assert_eq!(Corruptions::try_from(list).expect("a list").0, both);
+        for bad in ["benchmark,frog", "c-bra"] {
+            let error = read(bad).expect_err(bad).to_string();
+            assert!(error.contains("did you mean"), "{error}");
+        }
+    }
 }

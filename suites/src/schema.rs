@@ -68,9 +68,10 @@ fn shape(kind: Kind) -> Value {
         ]}}),
         Corruptions => {
             let names = crate::corruption::names_and_sequences();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let groups = crate::corruption::GROUPS;
+            let names: Vec<&str> = names.iter().map(String::as_str).chain(groups).collect();
             json!({"anyOf": [
-                words(&crate::corruption::GROUPS),
+                words(&groups),
                 {"type": "array", "items": words(&names)},
             ]})
         }

@@ -180,7 +180,7 @@ section! {
             "stages whose models are evaluated";
         corruptions: Corruptions, Kind::Corruptions, (required),
             "benchmark (15), extra (4), all (these 19), c-bar (10), imagenet-c-bar (10, for 224 pixels), p (14 sequences), \
-             p-cifar (10 of them), none, or a list of names";
+             p-cifar (10 of them), none, or a list of names and of these words";
         severities: Vec<u8>, Wholes(1, 5), (= SEVERITIES.to_vec()), "severities of each corruption";
         corrupted: Origin, Words(Origin::WORDS), (= Origin::default()),
             "whether corrupted images are generated, or read from --corrupted-dir";
@@ -248,22 +248,33 @@ impl Evaluation {
 #[serde(try_from = "Value")]
 pub struct Corruptions(pub Vec<String>);
 
-impl FromStr for Corruptions {
-    type Err = SuiteError;
-    /// A group, or names with commas.
-    fn from_str(text: &str) -> Result<Self, SuiteError> {
-        let names = match corruption::group(text) {
-            Some(group) => group,
-            None => text.split(',').map(|name| name.trim().to_owned()).collect(),
-        };
+impl Corruptions {
+    /// A set of names and groups.
+    fn of<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Self, SuiteError> {
         let mut list: Vec<String> = Vec::new();
-        for name in names {
-            check_corruption(&name)?;
-            if !list.contains(&name) {
-                list.push(name);
+        for part in parts {
+            let names = match corruption::group(part) {
+                Some(group) => group,
+                None => {
+                    check_corruption(part)?;
+                    vec![part.to_owned()]
+                }
+            };
+            for name in names {
+                if !list.contains(&name) {
+                    list.push(name);
+                }
             }
         }
         Ok(Self(list))
+    }
+}
+
+impl FromStr for Corruptions {
+    type Err = SuiteError;
+    /// Groups and names, with commas.
+    fn from_str(text: &str) -> Result<Self, SuiteError> {
+        Self::of(text.split(',').map(str::trim))
     }
 }
 
@@ -271,21 +282,20 @@ impl TryFrom<Value> for Corruptions {
     type Error = SuiteError;
     fn try_from(value: Value) -> Result<Self, SuiteError> {
         let wrong = |value: &dyn std::fmt::Display| {
-            let why = format!("write {}, or a list of names", GROUPS.join(", "));
+            let why = format!(
+                "write {}, or a list of names and of these words",
+                GROUPS.join(", ")
+            );
             SuiteError::value("corruptions", value, why)
         };
         match &value {
-            Value::String(word) => {
-                let group = corruption::group(word).ok_or_else(|| wrong(word))?;
-                Ok(Self(group))
-            }
+            Value::String(word) => match corruption::group(word) {
+                Some(group) => Ok(Self(group)),
+                None => Err(wrong(word)),
+            },
             Value::Array(items) => {
-                let names = items.iter().map(|item| {
-                    let name = item.as_str().ok_or_else(|| wrong(item))?;
-                    check_corruption(name)?;
-                    Ok(name.to_owned())
-                });
-                names.collect::<Result<_, _>>().map(Self)
+                let names = items.iter().map(|item| item.as_str().ok_or_else(|| wrong(item)));
+                Self::of(names.collect::<Result<Vec<_>, _>>()?.into_iter())
             }
             other => Err(wrong(other)),
         }
