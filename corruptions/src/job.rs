@@ -57,6 +57,7 @@ pub(crate) struct Scratch {
     pub bytes: Pool<u8>,
     pub words: Pool<i32>,
     pub counts: Pool<u32>,
+    pub shorts: Pool<u16>,
     pub flags: Pool<bool>,
     /// For the edges of water.
     pub relief: Relief,

@@ -30,8 +30,19 @@ fn constants(codec: Codec) -> ([i32; 2], [i32; 2], [i32; 2]) {
     }
 }
 
+/// Pixels and samples of a line. Rows without anything between them are one long line, of which less is left over
+/// after whole vectors.
+fn line((width, height): (usize, usize), wide: usize) -> (usize, usize) {
+    if width == wide {
+        (width * height, wide * height)
+    } else {
+        (width, wide)
+    }
+}
+
 /// Three planes of `wide` columns and a multiple of 16 rows; what lies beyond the image
 /// repeats its last column and row.
+#[inline(always)]
 pub(super) fn split(
     pixels: &[u8],
     (width, height): (usize, usize),
@@ -42,13 +53,17 @@ pub(super) fn split(
     cr: &mut [u8],
 ) {
     let (to_cb, to_cr, _) = constants(codec);
-    for (row, source) in pixels.chunks_exact(3 * width).enumerate() {
-        for (x, pixel) in source.chunks_exact(3).enumerate() {
-            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(i32::from);
-            let i = row * wide + x;
-            y[i] = ((fix(0.299) * r + fix(0.587) * g + fix(0.114) * b + HALF) >> 16) as u8;
-            cb[i] = ((fix(0.5) * b - to_cb[0] * r - to_cb[1] * g + CHROMA) >> 16) as u8;
-            cr[i] = ((fix(0.5) * r - to_cr[0] * g - to_cr[1] * b + CHROMA) >> 16) as u8;
+    let (pixels_of, samples_of) = line((width, height), wide);
+    let planes = (y.chunks_exact_mut(samples_of))
+        .zip(cb.chunks_exact_mut(samples_of))
+        .zip(cr.chunks_exact_mut(samples_of));
+    for (source, ((y, cb), cr)) in pixels.chunks_exact(3 * pixels_of).zip(planes) {
+        let samples = y.iter_mut().zip(cb).zip(cr);
+        for (&[r, g, b], ((y, cb), cr)) in source.as_chunks::<3>().0.iter().zip(samples) {
+            let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
+            *y = ((fix(0.299) * r + fix(0.587) * g + fix(0.114) * b + HALF) >> 16) as u8;
+            *cb = ((fix(0.5) * b - to_cb[0] * r - to_cb[1] * g + CHROMA) >> 16) as u8;
+            *cr = ((fix(0.5) * r - to_cr[0] * g - to_cr[1] * b + CHROMA) >> 16) as u8;
         }
     }
     for plane in [y, cb, cr] {
@@ -64,6 +79,7 @@ pub(super) fn split(
 }
 
 /// The image's part of the planes, as RGB.
+#[inline(always)]
 pub(super) fn merge(
     y: &[u8],
     cb: &[u8],
@@ -74,18 +90,21 @@ pub(super) fn merge(
     out: &mut [u8],
 ) {
     let (_, _, to_green) = constants(codec);
-    for row in 0..height {
-        let line = out[row * 3 * width..].chunks_exact_mut(3).take(width);
-        for (x, pixel) in line.enumerate() {
-            let i = row * wide + x;
-            let luma = i32::from(y[i]);
-            let (b, r) = (i32::from(cb[i]) - 128, i32::from(cr[i]) - 128);
+    let (pixels_of, samples_of) = line((width, height), wide);
+    let planes = (y.chunks_exact(samples_of))
+        .zip(cb.chunks_exact(samples_of))
+        .zip(cr.chunks_exact(samples_of));
+    for (out, ((y, cb), cr)) in out.chunks_exact_mut(3 * pixels_of).zip(planes) {
+        let samples = y.iter().zip(cb).zip(cr);
+        for (out, ((&y, &cb), &cr)) in out.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
+            let luma = i32::from(y);
+            let (b, r) = (i32::from(cb) - 128, i32::from(cr) - 128);
             let rgb = [
                 luma + ((fix(1.402) * r + HALF) >> 16),
                 luma + ((HALF - to_green[0] * b - to_green[1] * r) >> 16),
                 luma + ((fix(1.772) * b + HALF) >> 16),
             ];
-            for (out, value) in pixel.iter_mut().zip(rgb) {
+            for (out, value) in out.iter_mut().zip(rgb) {
                 *out = value.clamp(0, 255) as u8;
             }
         }

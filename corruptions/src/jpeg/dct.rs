@@ -7,30 +7,40 @@
 //! so of the rounded cosine: the sums of rounded constants below are what matters.
 //! Transforms: C. Loeffler, A. Ligtenberg, G. Moschytz, ICASSP 1989 (8 points); the
 //! 16-point ones are IJG 7's.
+//!
+//! Many blocks are transformed at once, one in each lane of a vector.
 
 use super::quantise::Table;
+use crate::kernels::wide::wide;
 
 /// Fraction bits of the constants, and bits kept between the passes.
 const CONSTANT: u32 = 13;
 const BETWEEN: u32 = 2;
 
-/// 8 points, forward: row k holds frequency k; the inverse is its transpose.
+/// One number of each block.
+pub(super) const LANES: usize = 32;
+pub(super) type Lanes = [i32; LANES];
+
+/// A transform's matrix: row k holds frequency k, over the first half of the samples. The sample as far from the
+/// end has the same entry in even rows and its negative in odd rows. The inverse is the transpose.
+type Half<const H: usize> = [[i32; H]; 8];
+
+/// 8 points, both ways.
 #[rustfmt::skip]
-const DCT_8: [[i32; 8]; 8] = [
-    [ 8192,   8192,   8192,   8192,   8192,   8192,   8192,   8192],
-    [11363,   9633,   6437,   2260,  -2260,  -6437,  -9633, -11363],
-    [10703,   4433,  -4433, -10703, -10703,  -4433,   4433,  10703],
-    [ 9633,  -2259, -11362,  -6436,   6436,  11362,   2259,  -9633],
-    [ 8192,  -8192,  -8192,   8192,   8192,  -8192,  -8192,   8192],
-    [ 6437, -11362,   2261,   9633,  -9633,  -2261,  11362,  -6437],
-    [ 4433, -10704,  10704,  -4433,  -4433,  10704, -10704,   4433],
-    [ 2260,  -6436,   9633, -11363,  11363,  -9633,   6436,  -2260],
+const DCT_8: Half<4> = [
+    [ 8192,   8192,   8192,   8192],
+    [11363,   9633,   6437,   2260],
+    [10703,   4433,  -4433, -10703],
+    [ 9633,  -2259, -11362,  -6436],
+    [ 8192,  -8192,  -8192,   8192],
+    [ 6437, -11362,   2261,   9633],
+    [ 4433, -10704,  10704,  -4433],
+    [ 2260,  -6436,   9633, -11363],
 ];
 
-/// 16 points, forward: the eight low frequencies over the first eight samples; sample
-/// 15 - i has the same entry in even rows and its negative in odd rows.
+/// 16 points, forward: the eight low frequencies.
 #[rustfmt::skip]
-const FORWARD_16: [[i32; 8]; 8] = [
+const FORWARD_16: Half<8> = [
     [ 8192,  8192,   8192,   8192,   8192,   8192,   8192,   8192],
     [11529, 11086,  10217,   8956,   7350,   5461,   3363,   1135],
     [11363,  9633,   6436,   2260,  -2260,  -6436,  -9633, -11363],
@@ -41,10 +51,9 @@ const FORWARD_16: [[i32; 8]; 8] = [
     [ 8956, -5461, -11086,   1137,  11530,   3363, -10217,  -7350],
 ];
 
-/// 16 points, inverse, in the same arrangement; its rotations round a few entries
-/// otherwise.
+/// 16 points, inverse; its rotations round a few entries otherwise.
 #[rustfmt::skip]
-const INVERSE_16: [[i32; 8]; 8] = [
+const INVERSE_16: Half<8> = [
     [ 8192,  8192,   8192,   8192,   8192,   8192,   8192,   8192],
     [11529, 11086,  10217,   8956,   7350,   5461,   3363,   1136],
     [11363,  9633,   6437,   2260,  -2260,  -6437,  -9633, -11363],
@@ -55,109 +64,186 @@ const INVERSE_16: [[i32; 8]; 8] = [
     [ 8956, -5461, -11086,   1137,  11529,   3363, -10217,  -7350],
 ];
 
-/// All sixteen samples of a half table.
-const fn unfold(half: &[[i32; 8]; 8]) -> [[i32; 16]; 8] {
-    let mut full = [[0; 16]; 8];
-    let mut k = 0;
-    while k < 8 {
-        let mut i = 0;
-        while i < 8 {
-            full[k][i] = half[k][i];
-            full[k][15 - i] = if k % 2 == 0 { half[k][i] } else { -half[k][i] };
-            i += 1;
-        }
-        k += 1;
-    }
-    full
-}
-
-const fn transpose<const M: usize, const N: usize>(a: &[[i32; N]; M]) -> [[i32; M]; N] {
-    let mut b = [[0; M]; N];
-    let mut i = 0;
-    while i < M {
-        let mut j = 0;
-        while j < N {
-            b[j][i] = a[i][j];
-            j += 1;
-        }
-        i += 1;
-    }
-    b
-}
-
-static FORWARD_8: [[i32; 8]; 8] = DCT_8;
-static FORWARD_8_T: [[i32; 8]; 8] = transpose(&DCT_8);
-static FORWARD_16_FULL: [[i32; 16]; 8] = unfold(&FORWARD_16);
-static FORWARD_16_T: [[i32; 8]; 16] = transpose(&unfold(&FORWARD_16));
-static INVERSE_16_FULL: [[i32; 16]; 8] = unfold(&INVERSE_16);
-static INVERSE_16_T: [[i32; 8]; 16] = transpose(&unfold(&INVERSE_16));
-
-/// The matrix product, each entry rounded and shifted down once. Coefficients of 8-bit
-/// samples keep every sum below 2^31.
-fn product<const M: usize, const N: usize, const P: usize>(
-    a: &[[i32; N]; M],
-    b: &[[i32; P]; N],
+/// From the samples `at(i, lane)` to eight frequencies `put(k, lane, _)`, rounded and shifted down by `bits`.
+/// Coefficients of 8-bit samples keep every sum below 2^31.
+#[inline(always)]
+fn forward<const H: usize>(
+    matrix: &Half<H>,
     bits: u32,
-) -> [[i32; P]; M] {
-    let mut out = [[1_i32 << (bits - 1); P]; M];
-    for (out, a) in out.iter_mut().zip(a) {
-        for (&factor, b) in a.iter().zip(b) {
-            for (sum, &value) in out.iter_mut().zip(b) {
-                *sum = sum.wrapping_add(factor.wrapping_mul(value));
-            }
-        }
-        for sum in out {
-            *sum >>= bits;
+    at: impl Fn(usize, usize) -> i32,
+    mut put: impl FnMut(usize, usize, i32),
+) {
+    let mut folded = [[[0; LANES]; H]; 2];
+    for lane in 0..LANES {
+        for i in 0..H {
+            let (a, b) = (at(i, lane), at(2 * H - 1 - i, lane));
+            (folded[0][i][lane], folded[1][i][lane]) = (a + b, a - b);
         }
     }
-    out
+    for (k, row) in matrix.iter().enumerate() {
+        let values = &folded[k % 2];
+        for lane in 0..LANES {
+            let mut sum = 1_i32 << (bits - 1);
+            for i in 0..H {
+                sum = sum.wrapping_add(row[i].wrapping_mul(values[i][lane]));
+            }
+            put(k, lane, sum >> bits);
+        }
+    }
+}
+
+/// From eight frequencies to samples.
+#[inline(always)]
+fn inverse<const H: usize>(
+    matrix: &Half<H>,
+    bits: u32,
+    at: impl Fn(usize, usize) -> i32,
+    mut put: impl FnMut(usize, usize, i32),
+) {
+    for i in 0..H {
+        let factors = matrix.map(|row| row[i]);
+        for lane in 0..LANES {
+            let (mut even, mut odd) = (1_i32 << (bits - 1), 0_i32);
+            for k in (0..8).step_by(2) {
+                even = even.wrapping_add(factors[k].wrapping_mul(at(k, lane)));
+                odd = odd.wrapping_add(factors[k + 1].wrapping_mul(at(k + 1, lane)));
+            }
+            put(i, lane, even.wrapping_add(odd) >> bits);
+            put(2 * H - 1 - i, lane, even.wrapping_sub(odd) >> bits);
+        }
+    }
 }
 
 /// Codes a plane in 8x8 blocks, in place: transform, coarsen, transform back.
 pub(super) fn code_8(plane: &mut [u8], stride: usize, table: &Table) {
-    for strip in plane.chunks_exact_mut(8 * stride) {
-        for left in (0..stride).step_by(8) {
-            let samples = load::<8>(strip, stride, left);
-            let rows = product(&samples, &FORWARD_8_T, CONSTANT - BETWEEN);
-            let mut block = product(&FORWARD_8, &rows, CONSTANT + BETWEEN);
-            table.coarsen(&mut block);
-            let columns = product(&FORWARD_8_T, &block, CONSTANT - BETWEEN);
-            let samples = product(&columns, &FORWARD_8, CONSTANT + BETWEEN + 3);
-            store(&samples, strip, stride, left);
-        }
-    }
+    // The library's extra two bits of 8 x 8 frequencies are taken off at the end.
+    code::<4, 8>(plane, stride, table, (&DCT_8, &DCT_8), 0);
 }
 
 /// Codes a plane in 16x16 blocks of which only the 8x8 low frequencies are kept.
 pub(super) fn code_16(plane: &mut [u8], stride: usize, table: &Table) {
-    for strip in plane.chunks_exact_mut(16 * stride) {
-        for left in (0..stride).step_by(16) {
-            let samples = load::<16>(strip, stride, left);
-            let rows = product(&samples, &FORWARD_16_T, CONSTANT - BETWEEN);
-            // Two more bits: (8/16)^2.
-            let mut block = product(&FORWARD_16_FULL, &rows, CONSTANT + BETWEEN + 2);
-            table.coarsen(&mut block);
-            let columns = product(&INVERSE_16_T, &block, CONSTANT - BETWEEN);
-            let samples = product(&columns, &INVERSE_16_FULL, CONSTANT + BETWEEN + 3);
-            store(&samples, strip, stride, left);
+    // Two more bits: (8/16)^2.
+    code::<8, 16>(plane, stride, table, (&FORWARD_16, &INVERSE_16), 2);
+}
+
+/// Codes blocks of side `N`, twice `H`.
+fn code<const H: usize, const N: usize>(
+    plane: &mut [u8],
+    stride: usize,
+    table: &Table,
+    (there, back): (&Half<H>, &Half<H>),
+    more: u32,
+) {
+    let across = stride / N;
+    let count = across * (plane.len() / (N * stride));
+    // The last blocks may be fewer than the lanes: the last one fills the rest, and is written again as it is.
+    let start = |block: usize| block / across * N * stride + block % across * N;
+    for first in (0..count).step_by(LANES) {
+        let mut starts = [0; LANES];
+        for (lane, place) in starts.iter_mut().enumerate() {
+            *place = start((first + lane).min(count - 1));
+        }
+        wide(
+            #[inline(always)]
+            || {
+                let mut samples = [[[0_u8; LANES]; N]; N];
+                for (y, row) in samples.iter_mut().enumerate() {
+                    load(&plane[y * stride..], &starts, row);
+                }
+                // By frequency along rows, then by row; then by both frequencies.
+                let mut rows = [[[0; LANES]; N]; 8];
+                for (y, row) in samples.iter().enumerate() {
+                    let at = |x: usize, lane: usize| i32::from(row[x][lane]) - 128;
+                    forward(there, CONSTANT - BETWEEN, at, |k, lane, value| {
+                        rows[k][y][lane] = value
+                    });
+                }
+                let mut block = [[[0; LANES]; 8]; 8];
+                for (x, (column, out)) in rows.iter().zip(&mut block).enumerate() {
+                    let at = |y: usize, lane: usize| column[y][lane];
+                    forward(there, CONSTANT + BETWEEN + more, at, |k, lane, value| {
+                        out[k][lane] = value
+                    });
+                    for (y, values) in out.iter_mut().enumerate() {
+                        table.coarsen(y, x, values);
+                    }
+                }
+                let mut columns = [[[0; LANES]; N]; 8];
+                for (column, out) in block.iter().zip(&mut columns) {
+                    let at = |k: usize, lane: usize| column[k][lane];
+                    inverse(back, CONSTANT - BETWEEN, at, |y, lane, value| {
+                        out[y][lane] = value
+                    });
+                }
+                for (y, out) in samples.iter_mut().enumerate() {
+                    let at = |k: usize, lane: usize| columns[k][y][lane];
+                    inverse(back, CONSTANT + BETWEEN + 3, at, |x, lane, value| {
+                        out[x][lane] = (value + 128).clamp(0, 255) as u8;
+                    });
+                }
+                for (y, row) in samples.iter().enumerate() {
+                    store(row, &mut plane[y * stride..], &starts);
+                }
+            },
+        );
+    }
+}
+
+/// A row of pixels of every block, by column.
+#[inline(always)]
+fn load<const N: usize>(plane: &[u8], starts: &[usize; LANES], row: &mut [[u8; LANES]; N]) {
+    for left in (0..N).step_by(8) {
+        for lane in (0..LANES).step_by(8) {
+            let mut eight = [0; 8];
+            for (bytes, start) in eight.iter_mut().zip(&starts[lane..]) {
+                *bytes = word(&plane[start + left..]);
+            }
+            for (out, column) in row[left..left + 8].iter_mut().zip(transposed(eight)) {
+                out[lane..lane + 8].copy_from_slice(&column.to_le_bytes());
+            }
         }
     }
 }
 
-fn load<const N: usize>(strip: &[u8], stride: usize, left: usize) -> [[i32; N]; N] {
-    let mut samples = [[0; N]; N];
-    for (row, line) in samples.iter_mut().zip(strip.chunks_exact(stride)) {
-        for (value, &sample) in row.iter_mut().zip(&line[left..]) {
-            *value = i32::from(sample) - 128;
+#[inline(always)]
+fn store<const N: usize>(row: &[[u8; LANES]; N], plane: &mut [u8], starts: &[usize; LANES]) {
+    for left in (0..N).step_by(8) {
+        for lane in (0..LANES).step_by(8) {
+            let eight = |i: usize| {
+                let mut bytes = [0; 8];
+                bytes.copy_from_slice(&row[left + i][lane..lane + 8]);
+                u64::from_le_bytes(bytes)
+            };
+            for (i, block) in transposed([0, 1, 2, 3, 4, 5, 6, 7].map(eight))
+                .into_iter()
+                .enumerate()
+            {
+                plane[starts[lane + i] + left..][..8].copy_from_slice(&block.to_le_bytes());
+            }
         }
     }
-    samples
 }
 
-fn store<const N: usize>(samples: &[[i32; N]; N], strip: &mut [u8], stride: usize, left: usize) {
-    for (row, line) in samples.iter().zip(strip.chunks_exact_mut(stride)) {
-        for (&value, sample) in row.iter().zip(&mut line[left..]) {
-            *sample = (value + 128).clamp(0, 255) as u8;
+#[inline(always)]
+fn word(bytes: &[u8]) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(eight)
+}
+
+/// Eight rows of eight bytes become eight columns: halves change places, then quarters, then bytes.
+#[inline(always)]
+fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
+    for (far, mask) in [
+        (4, 0xffff_ffff_u64),
+        (2, 0x0000_ffff_0000_ffff),
+        (1, 0x00ff_00ff_00ff_00ff),
+    ] {
+        for i in (0..8).filter(|i| i & far == 0) {
+            let changed = ((rows[i] >> (8 * far)) ^ rows[i + far]) & mask;
+            rows[i + far] ^= changed;
+            rows[i] ^= changed << (8 * far);
         }
     }
+    rows
 }

@@ -12,6 +12,7 @@ mod quantise;
 mod resample;
 
 use crate::job::Scratch;
+use crate::kernels::wide::wide;
 use quantise::Table;
 
 /// Whose arithmetic.
@@ -32,21 +33,27 @@ pub(crate) fn round_trip(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) {
-    let (wide, tall) = (width.next_multiple_of(16), height.next_multiple_of(16));
-    let full = wide * tall;
+    let (stride, tall) = (width.next_multiple_of(16), height.next_multiple_of(16));
+    let full = stride * tall;
     let [y, cb, cr, small] = scratch.bytes.take([full, full, full, full / 4]);
-    colour::split(pixels, (width, height), wide, codec, y, cb, cr);
     let (luma, chroma) = (Table::luma(quality), Table::chroma(quality));
-    dct::code_8(y, wide, &luma);
+    wide(
+        #[inline(always)]
+        || colour::split(pixels, (width, height), stride, codec, y, cb, cr),
+    );
+    dct::code_8(y, stride, &luma);
     for plane in [&mut *cb, &mut *cr] {
         match codec {
-            Codec::Ijg9 => dct::code_16(plane, wide, &chroma),
+            Codec::Ijg9 => dct::code_16(plane, stride, &chroma),
             Codec::Turbo => {
-                resample::halve(plane, (wide, tall), height, small);
-                dct::code_8(small, wide / 2, &chroma);
-                resample::double(small, wide / 2, (width, height), plane, wide);
+                resample::halve(plane, (stride, tall), height, small);
+                dct::code_8(small, stride / 2, &chroma);
+                resample::double(small, stride / 2, (width, height), plane, stride);
             }
         }
     }
-    colour::merge(y, cb, cr, (width, height), wide, codec, out);
+    wide(
+        #[inline(always)]
+        || colour::merge(y, cb, cr, (width, height), stride, codec, out),
+    );
 }

@@ -1,5 +1,9 @@
 //! Quantisation: the example tables of the JPEG standard, scaled by quality.
 
+#[cfg(test)]
+use super::dct::LANES;
+use super::dct::Lanes;
+
 /// ITU-T T.81, table K.1.
 #[rustfmt::skip]
 const LUMA: [u32; 64] = [
@@ -56,16 +60,19 @@ impl Table {
         Self { steps, inverse }
     }
 
-    /// Quantises and dequantises coefficients that are scaled by 8: the magnitude is
-    /// rounded to the nearest step, halves up.
-    pub fn coarsen(&self, block: &mut [[i32; 8]; 8]) {
-        let values = block.as_flattened_mut();
-        for ((value, &step), &inverse) in values.iter_mut().zip(&self.steps).zip(&self.inverse) {
+    /// Quantises and dequantises the coefficient in row `y` and column `x` of many blocks; coefficients are scaled by
+    /// 8. The magnitude is rounded to the nearest step, halves up.
+    #[inline(always)]
+    pub fn coarsen(&self, y: usize, x: usize, values: &mut Lanes) {
+        let (step, inverse) = (self.steps[8 * y + x], self.inverse[8 * y + x]);
+        for value in values {
             // Exact: numerator and divisor are below 2^17, so the quotient is at least
             // 1 / 2040 away from the next integer below unless it is one, and the half
             // unit added keeps it above that one.
-            let whole = f64::from(value.abs() + 4 * step) + 0.5;
-            let level = (whole * inverse) as i32;
+            let quotient = (f64::from(value.abs() + 4 * step) + 0.5) * inverse;
+            // Adding 2^52 rounds to a whole number, whose lower bits are the number: a cast would look for what no
+            // integer holds.
+            let level = (quotient - 0.5 + 4_503_599_627_370_496.0).to_bits() as i32;
             *value = value.signum() * level * step;
         }
     }
@@ -87,9 +94,11 @@ mod tests {
         for quality in [7, 25, 50, 80, 100] {
             let table = Table::luma(quality);
             for value in -9000..9000 {
-                let mut block = [[value; 8]; 8];
-                table.coarsen(&mut block);
-                for (got, step) in block.as_flattened().iter().zip(table.steps) {
+                let mut lanes = [[value; LANES]; 64];
+                for (i, lanes) in lanes.iter_mut().enumerate() {
+                    table.coarsen(i / 8, i % 8, lanes);
+                }
+                for ([got, ..], step) in lanes.iter().zip(table.steps) {
                     let level = (value.abs() + 4 * step) / (8 * step);
                     assert_eq!(*got, value.signum() * level * step, "{value} by {step}");
                 }

@@ -16,6 +16,7 @@ pub(crate) mod pillow_affine;
 pub(crate) mod rays;
 pub(crate) mod spline;
 pub(crate) mod unit;
+pub(crate) mod wide;
 pub(crate) mod zoom;
 
 /// Index `i` into `0..n` mirrored without repeating the edge: `dcb|abcd|cba`.

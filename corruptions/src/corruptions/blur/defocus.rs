@@ -4,11 +4,16 @@
 //! with the border mirrored. That the rounded weights of the small disks (1/5, 1/9) lie
 //! above their exact values matters: means that are whole grey levels are not truncated
 //! one level down.
+//!
+//! Most weights of a disk are equal, so bytes are summed first, as differences of running sums along rows, and
+//! weighed once for each weight. Only where that sum is so near a whole level that the order of
+//! addition could change the byte are the weighed values added one by one.
 
 use crate::entry::Entry;
 use crate::job::{Job, Scratch};
+use crate::kernels::reflect101;
 use crate::kernels::unit::{byte, unit};
-use crate::kernels::{correlate, reflect101};
+use crate::kernels::wide::wide;
 use crate::{RandomSource, Result};
 
 pub(crate) const ENTRY: Entry = Entry::deterministic("defocus_blur", run);
@@ -20,54 +25,198 @@ const PARAMETERS: [[(f64, f64); 5]; 3] = [
     [(3.0, 0.1), (4.0, 0.5), (6.0, 0.5), (8.0, 0.5), (10.0, 0.5)],
 ];
 
+/// Farther than this from a whole level, every order of addition gives the same byte: a sum of a few hundred
+/// terms in double precision is a million times nearer to the exact one.
+const DOUBT: f64 = 1e-7;
+
 fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
     let (radius, alias) = job.pick(&PARAMETERS);
-    let plan = scratch.plan(job, || Plan::new(&disk(radius, alias), job.width));
-    let (reach, padded_stride) = (plan.reach, plan.padded_stride);
+    let plan = scratch.plan(job, || Plan::new(disk(radius, alias), job.width));
+    let (reach, padded) = (plan.reach, plan.padded);
     let stride = 3 * job.width;
-    let [padded, sums] = scratch
-        .doubles
-        .take([padded_stride * (job.height + 2 * reach), stride]);
-    for (y, row) in padded.chunks_exact_mut(padded_stride).enumerate() {
-        let y = reflect101(y as isize - reach as isize, job.height);
-        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
-            let x = reflect101(x as isize - reach as isize, job.width);
-            for (value, &byte) in pixel.iter_mut().zip(&job.pixels[y * stride + 3 * x..]) {
-                *value = unit(byte);
+    let [sums] = scratch.doubles.take([stride]);
+    let rows = job.height + 2 * reach;
+    // Whole vectors: what they hold beyond a row is not looked at.
+    let wide_stride = stride.next_multiple_of(LANES);
+    let [bytes, running, counts] =
+        (scratch.shorts).take([padded * rows + LANES, padded * rows + LANES, wide_stride]);
+    let counts = counts.as_chunks_mut().0;
+    let planes = bytes
+        .chunks_exact_mut(padded)
+        .zip(running.chunks_exact_mut(padded));
+    for (y, (bytes, running)) in planes.take(rows).enumerate() {
+        let source = &job.pixels[reflect101(y as isize - reach as isize, job.height) * stride..][..stride];
+        let mut sum = [0_u16; 3];
+        let pixels = bytes
+            .as_chunks_mut::<3>()
+            .0
+            .iter_mut()
+            .zip(running.as_chunks_mut::<3>().0);
+        for (x, (bytes, running)) in pixels.enumerate() {
+            let from = 3 * reflect101(x as isize - reach as isize, job.width);
+            *running = sum;
+            for (c, &byte) in source[from..from + 3].iter().enumerate() {
+                bytes[c] = u16::from(byte);
+                // Sums wrap around: only their differences matter, which are small.
+                sum[c] = sum[c].wrapping_add(bytes[c]);
             }
         }
     }
     for (y, out) in out.chunks_exact_mut(stride).enumerate() {
-        correlate::lines(padded, (reach + y) * padded_stride + 3 * reach, &plan.taps, sums);
-        for (out, sum) in out.iter_mut().zip(&*sums) {
-            *out = byte(*sum);
+        let doubtful = wide(
+            #[inline(always)]
+            || {
+                plan.weigh(&bytes[y * padded..], &running[y * padded..], counts, sums);
+                let mut doubtful = false;
+                for (out, &sum) in out.iter_mut().zip(&*sums) {
+                    // It has few bits, so that adding 2^52 rounds it to a whole number.
+                    let level = sum + 4_503_599_627_370_496.0 - 4_503_599_627_370_496.0;
+                    doubtful |= (sum - level).abs() < DOUBT && sum != 0.0;
+                    *out = byte_of(sum);
+                }
+                doubtful
+            },
+        );
+        if !doubtful {
+            continue;
+        }
+        for (i, (out, &sum)) in out.iter_mut().zip(&*sums).enumerate() {
+            if (sum - sum.round()).abs() < DOUBT && sum != 0.0 {
+                *out = byte(plan.exact(job, y, i / 3, i % 3));
+            }
         }
     }
     Ok(())
 }
 
+/// A level between 0 and a little above 255 without its fraction.
+#[inline(always)]
+fn byte_of(sum: f64) -> u8 {
+    sum.min(255.0) as i32 as u8
+}
+
+/// Sums of bytes that are made at once.
+const LANES: usize = 32;
+
 /// The kernel for images of one width.
 struct Plan {
     /// Pixels it reaches beyond the border.
     reach: usize,
-    padded_stride: usize,
-    taps: Vec<correlate::Tap>,
+    /// Running sums in a padded row.
+    padded: usize,
+    weights: Vec<Weight>,
+    taps: Vec<Tap>,
+}
+
+/// Where the kernel has one weight; places are counted from the upper left corner of the kernel on.
+struct Weight {
+    weight: f64,
+    /// Along rows, as far as a sum of bytes stays below 2^16: where the running sums before the first and at the
+    /// last pixel are.
+    runs: Vec<[usize; 2]>,
+    /// Pixels without a neighbour of the same weight.
+    single: Vec<usize>,
 }
 
 impl Plan {
-    fn new(disk: &[Tap], width: usize) -> Self {
-        let far = disk
+    fn new(taps: Vec<Tap>, width: usize) -> Self {
+        let far = taps
             .iter()
             .map(|tap| tap.x.unsigned_abs().max(tap.y.unsigned_abs()));
         let reach = far.max().unwrap_or(0);
-        let padded_stride = 3 * (width + 2 * reach);
-        let offset = |tap: &Tap| tap.y * padded_stride as isize + 3 * tap.x;
+        let padded = 3 * (width + 2 * reach + 1);
+        let mut weights: Vec<Weight> = Vec::new();
+        // Bytes that the last weight of this value sums so far.
+        let mut used: Vec<usize> = Vec::new();
+        for row in taps.chunk_by(|a, b| a.y == b.y && a.x + 1 == b.x && a.weight == b.weight) {
+            let [x, y] = [row[0].x, row[0].y].map(|at| (at + reach as isize) as usize);
+            let start = y * padded + 3 * x;
+            let most = usize::from(u16::MAX) / 255;
+            let known = weights
+                .iter()
+                .zip(&used)
+                .position(|(known, used)| known.weight == row[0].weight && used + row.len() <= most);
+            let at = known.unwrap_or(weights.len());
+            if known.is_none() {
+                weights.push(Weight {
+                    weight: row[0].weight,
+                    runs: Vec::new(),
+                    single: Vec::new(),
+                });
+                used.push(0);
+            }
+            used[at] += row.len();
+            match row.len() {
+                1 => weights[at].single.push(start),
+                more => weights[at].runs.push([start, start + 3 * more]),
+            }
+        }
         Self {
             reach,
-            padded_stride,
-            taps: disk.iter().map(|tap| (offset(tap), tap.weight)).collect(),
+            padded,
+            weights,
+            taps,
         }
     }
+
+    /// The weighed sums of a row in levels, from bytes and running sums that begin at the row's upper neighbours.
+    #[inline(always)]
+    fn weigh(&self, bytes: &[u16], running: &[u16], counts: &mut [[u16; LANES]], sums: &mut [f64]) {
+        sums.fill(0.0);
+        for Weight { weight, runs, single } in &self.weights {
+            counts.fill([0; LANES]);
+            for &[before, last] in runs {
+                let (before, last) = (line(running, before), line(running, last));
+                for ((counts, before), last) in counts.iter_mut().zip(before).zip(last) {
+                    let mut sum = *counts;
+                    for k in 0..LANES {
+                        sum[k] = sum[k].wrapping_add(last[k].wrapping_sub(before[k]));
+                    }
+                    *counts = sum;
+                }
+            }
+            let (fours, rest) = single.as_chunks::<4>();
+            for &[a, b, c, d] in fours {
+                let lines = line(bytes, a)
+                    .zip(line(bytes, b))
+                    .zip(line(bytes, c))
+                    .zip(line(bytes, d));
+                for (counts, (((a, b), c), d)) in counts.iter_mut().zip(lines) {
+                    let mut sum = *counts;
+                    for k in 0..LANES {
+                        sum[k] += (a[k] + b[k]) + (c[k] + d[k]);
+                    }
+                    *counts = sum;
+                }
+            }
+            for &start in rest {
+                for (counts, bytes) in counts.iter_mut().zip(line(bytes, start)) {
+                    let mut sum = *counts;
+                    for k in 0..LANES {
+                        sum[k] += bytes[k];
+                    }
+                    *counts = sum;
+                }
+            }
+            for (sum, &count) in sums.iter_mut().zip(counts.as_flattened()) {
+                *sum += weight * f64::from(count);
+            }
+        }
+    }
+
+    /// The sum for one value in `[0, 1]`, in the order of OpenCV.
+    fn exact(&self, job: &Job<'_>, y: usize, x: usize, channel: usize) -> f64 {
+        self.taps.iter().fold(0.0, |sum, tap| {
+            let y = reflect101(y as isize + tap.y, job.height);
+            let x = reflect101(x as isize + tap.x, job.width);
+            sum + tap.weight * unit(job.pixels[3 * (y * job.width + x) + channel])
+        })
+    }
+}
+
+#[inline(always)]
+fn line(values: &[u16], start: usize) -> std::slice::Iter<'_, [u16; LANES]> {
+    values[start..].as_chunks().0.iter()
 }
 
 struct Tap {
