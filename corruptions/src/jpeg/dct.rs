@@ -134,31 +134,36 @@ fn code<const H: usize, const N: usize>(
     (there, back): (&Half<H>, &Half<H>),
     more: u32,
 ) {
-    let across = stride / N;
-    let count = across * (plane.len() / (N * stride));
-    // The last blocks may be fewer than the lanes: the last one fills the rest, and is written again as it is.
-    let start = |block: usize| block / across * N * stride + block % across * N;
+    // Eight bytes at a time: sides and strides are whole numbers of them.
+    let (words, stride) = (plane.as_chunks_mut::<8>().0, stride / 8);
+    let across = 8 * stride / N;
+    let count = 8 * words.len() / (N * N);
     for first in (0..count).step_by(LANES) {
+        // The last blocks may be fewer than the lanes: the last one fills the rest, and is written again as it is.
         let mut starts = [0; LANES];
-        for (lane, place) in starts.iter_mut().enumerate() {
-            *place = start((first + lane).min(count - 1));
+        for (lane, start) in starts.iter_mut().enumerate() {
+            let at = (first + lane).min(count - 1);
+            *start = at / across * N * stride + at % across * (N / 8);
         }
         wide(
             #[inline(always)]
             || {
+                // The compiler sees that these are apart from each other, as long as they belong to this closure.
                 let mut samples = [[[0_u8; LANES]; N]; N];
-                for (y, row) in samples.iter_mut().enumerate() {
-                    load(&plane[y * stride..], &starts, row);
-                }
-                // By frequency along rows, then by row; then by both frequencies.
+                // By frequency along rows, then by row.
                 let mut rows = [[[0; LANES]; N]; 8];
+                let mut block = [[[0; LANES]; 8]; 8];
+                for (y, row) in samples.iter_mut().enumerate() {
+                    for (eight, out) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                        load(&words[y * stride + eight..], &starts, out);
+                    }
+                }
                 for (y, row) in samples.iter().enumerate() {
                     let at = |x: usize, lane: usize| i32::from(row[x][lane]) - 128;
                     forward(there, CONSTANT - BETWEEN, at, |k, lane, value| {
                         rows[k][y][lane] = value
                     });
                 }
-                let mut block = [[[0; LANES]; 8]; 8];
                 for (x, (column, out)) in rows.iter().zip(&mut block).enumerate() {
                     let at = |y: usize, lane: usize| column[y][lane];
                     forward(there, CONSTANT + BETWEEN + more, at, |k, lane, value| {
@@ -168,67 +173,53 @@ fn code<const H: usize, const N: usize>(
                         table.coarsen(y, x, values);
                     }
                 }
-                let mut columns = [[[0; LANES]; N]; 8];
-                for (column, out) in block.iter().zip(&mut columns) {
+                for (column, out) in block.iter().zip(&mut rows) {
                     let at = |k: usize, lane: usize| column[k][lane];
                     inverse(back, CONSTANT - BETWEEN, at, |y, lane, value| {
                         out[y][lane] = value
                     });
                 }
                 for (y, out) in samples.iter_mut().enumerate() {
-                    let at = |k: usize, lane: usize| columns[k][y][lane];
+                    let at = |k: usize, lane: usize| rows[k][y][lane];
                     inverse(back, CONSTANT + BETWEEN + 3, at, |x, lane, value| {
                         out[x][lane] = (value + 128).clamp(0, 255) as u8;
                     });
                 }
                 for (y, row) in samples.iter().enumerate() {
-                    store(row, &mut plane[y * stride..], &starts);
+                    for (eight, columns) in row.as_chunks::<8>().0.iter().enumerate() {
+                        store(columns, &mut words[y * stride + eight..], &starts);
+                    }
                 }
             },
         );
     }
 }
 
-/// A row of pixels of every block, by column.
+/// Eight columns of a row of every block.
 #[inline(always)]
-fn load<const N: usize>(plane: &[u8], starts: &[usize; LANES], row: &mut [[u8; LANES]; N]) {
-    for left in (0..N).step_by(8) {
-        for lane in (0..LANES).step_by(8) {
-            let mut eight = [0; 8];
-            for (bytes, start) in eight.iter_mut().zip(&starts[lane..]) {
-                *bytes = word(&plane[start + left..]);
-            }
-            for (out, column) in row[left..left + 8].iter_mut().zip(transposed(eight)) {
-                out[lane..lane + 8].copy_from_slice(&column.to_le_bytes());
-            }
+fn load(words: &[[u8; 8]], starts: &[usize; LANES], columns: &mut [[u8; LANES]; 8]) {
+    for (group, starts) in starts.as_chunks::<8>().0.iter().enumerate() {
+        let mut rows = [0; 8];
+        for (row, &start) in rows.iter_mut().zip(starts) {
+            *row = u64::from_le_bytes(words[start]);
+        }
+        for (out, column) in columns.iter_mut().zip(transposed(rows)) {
+            out.as_chunks_mut::<8>().0[group] = column.to_le_bytes();
         }
     }
 }
 
 #[inline(always)]
-fn store<const N: usize>(row: &[[u8; LANES]; N], plane: &mut [u8], starts: &[usize; LANES]) {
-    for left in (0..N).step_by(8) {
-        for lane in (0..LANES).step_by(8) {
-            let eight = |i: usize| {
-                let mut bytes = [0; 8];
-                bytes.copy_from_slice(&row[left + i][lane..lane + 8]);
-                u64::from_le_bytes(bytes)
-            };
-            for (i, block) in transposed([0, 1, 2, 3, 4, 5, 6, 7].map(eight))
-                .into_iter()
-                .enumerate()
-            {
-                plane[starts[lane + i] + left..][..8].copy_from_slice(&block.to_le_bytes());
-            }
+fn store(columns: &[[u8; LANES]; 8], words: &mut [[u8; 8]], starts: &[usize; LANES]) {
+    for (group, starts) in starts.as_chunks::<8>().0.iter().enumerate() {
+        let mut eight = [0; 8];
+        for (out, column) in eight.iter_mut().zip(columns) {
+            *out = u64::from_le_bytes(column.as_chunks::<8>().0[group]);
+        }
+        for (&start, row) in starts.iter().zip(transposed(eight)) {
+            words[start] = row.to_le_bytes();
         }
     }
-}
-
-#[inline(always)]
-fn word(bytes: &[u8]) -> u64 {
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&bytes[..8]);
-    u64::from_le_bytes(eight)
 }
 
 /// Eight rows of eight bytes become eight columns: halves change places, then quarters, then bytes.
