@@ -4,6 +4,7 @@
 //! symmetric kernel SciPy adds the centre tap, then the pairs from the outermost inwards;
 //! any other order flips about one byte in 1,700 after truncation.
 
+use super::wide::wide;
 use super::{replicate, symmetric};
 use crate::Stack;
 use crate::job::Pool;
@@ -122,6 +123,14 @@ impl Gaussian {
     /// The weighted sum of the lines at offsets `-radius..=radius`: the centre, then the
     /// pairs from the outermost inwards, a few at a time to spare memory.
     fn weigh<'a>(&self, out: &mut [f64], line: impl Fn(isize) -> &'a [f64]) {
+        wide(
+            #[inline(always)]
+            || self.weigh_lines(out, line),
+        );
+    }
+
+    #[inline(always)]
+    fn weigh_lines<'a>(&self, out: &mut [f64], line: impl Fn(isize) -> &'a [f64]) {
         let radius = self.half.len() - 1;
         let pair = |j: usize| (line(-(j as isize)), line(j as isize), self.half[j]);
         for (out, value) in out.iter_mut().zip(line(0)) {
@@ -133,13 +142,15 @@ impl Gaussian {
                 1 => add_pairs(out, [pair(j)]),
                 2 => add_pairs(out, [pair(j), pair(j - 1)]),
                 3 => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2)]),
-                _ => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2), pair(j - 3)]),
+                4..8 => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2), pair(j - 3)]),
+                _ => add_pairs(out, [0, 1, 2, 3, 4, 5, 6, 7].map(|k| pair(j - k))),
             };
         }
     }
 }
 
 /// Adds weighted pairs of lines in the order given; says how many.
+#[inline(always)]
 fn add_pairs<const K: usize>(out: &mut [f64], pairs: [(&[f64], &[f64], f64); K]) -> usize {
     let n = out.len();
     // Equal lengths, so that the compiler drops the checks below.

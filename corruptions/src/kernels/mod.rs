@@ -20,6 +20,7 @@ pub(crate) mod wide;
 pub(crate) mod zoom;
 
 /// Index `i` into `0..n` mirrored without repeating the edge: `dcb|abcd|cba`.
+#[inline]
 pub(crate) fn reflect101(i: isize, n: usize) -> usize {
     // Most are inside; a division costs more than the rest.
     if (i as usize) < n {
@@ -34,6 +35,7 @@ pub(crate) fn reflect101(i: isize, n: usize) -> usize {
 }
 
 /// Index `i` into `0..n` mirrored with the edge repeated: `cba|abc|cba`.
+#[inline]
 pub(crate) fn symmetric(i: isize, n: usize) -> usize {
     if (i as usize) < n {
         return i as usize;

@@ -9,6 +9,7 @@ use crate::entry::Entry;
 use crate::job::{Job, Scratch};
 use crate::kernels::gaussian::{Border, Gaussian, Storage};
 use crate::kernels::unit::{byte_f32, unit_f32};
+use crate::kernels::wide::wide;
 use crate::kernels::{affine, symmetric};
 use crate::{RandomSource, Result, Stack};
 
@@ -96,19 +97,24 @@ fn run(job: &Job<'_>, rng: &mut dyn RandomSource, scratch: &mut Scratch, out: &m
     }
     let shifts = dx.chunks_exact(width).zip(dy.chunks_exact(width));
     for ((y, line), (dx, dy)) in made.chunks_exact_mut(width).enumerate().zip(shifts) {
-        for ((x, out), (dx, dy)) in line.iter_mut().enumerate().zip(dx.iter().zip(dy)) {
-            let shift = |shift: f64| f64::from((shift * alpha) as f32);
-            let rows = Taps::new(y as f64 + shift(*dy), height, job.stack);
-            let columns = Taps::new(x as f64 + shift(*dx), width, job.stack);
-            let mut sum = [0.0; 4];
-            for (row, down) in rows.at.into_iter().zip(rows.weight) {
-                for (column, across) in columns.at.into_iter().zip(columns.weight) {
-                    let pixel = warped[row * width + column];
-                    sum = std::array::from_fn(|c| sum[c] + f64::from(pixel[c]) * down * across);
+        wide(
+            #[inline(always)]
+            || {
+                for ((x, out), (dx, dy)) in line.iter_mut().enumerate().zip(dx.iter().zip(dy)) {
+                    let shift = |shift: f64| f64::from((shift * alpha) as f32);
+                    let rows = Taps::new(y as f64 + shift(*dy), height, job.stack);
+                    let columns = Taps::new(x as f64 + shift(*dx), width, job.stack);
+                    let mut sum = [0.0; 4];
+                    for (row, down) in rows.at.into_iter().zip(rows.weight) {
+                        for (column, across) in columns.at.into_iter().zip(columns.weight) {
+                            let pixel = warped[row * width + column];
+                            sum = std::array::from_fn(|c| sum[c] + f64::from(pixel[c]) * down * across);
+                        }
+                    }
+                    *out = [sum[0], sum[1], sum[2]].map(|value| byte_f32(value as f32));
                 }
-            }
-            *out = [sum[0], sum[1], sum[2]].map(|value| byte_f32(value as f32));
-        }
+            },
+        );
     }
     Ok(())
 }
@@ -122,6 +128,7 @@ struct Taps {
 impl Taps {
     /// Linear interpolation at coordinate `c` of `n` samples, mirrored with the edge
     /// repeated.
+    #[inline(always)]
     fn new(c: f64, n: usize, stack: Stack) -> Self {
         let end = n as f64;
         let mut c = c;
