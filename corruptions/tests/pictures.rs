@@ -7,7 +7,7 @@ use std::fs;
 mod support;
 
 use rlnet_corruptions::picture::{Filter, Preparation, Rectangle};
-use rlnet_corruptions::{Error, Image, KeyedRng, Textures};
+use rlnet_corruptions::{Error, Image, KeyedRng, RandomSource, Textures};
 use support::{formula_of, hash};
 
 type Size = (usize, usize);
@@ -125,6 +125,68 @@ fn random_crops_are_drawn_as_torchvision_draws_them() {
     assert!(whole.augment(&line, &mut KeyedRng::new(0, "crop", &[3])).is_ok());
     let none = Preparation::default();
     assert!(none.augment(&image, &mut KeyedRng::new(0, "crop", &[0])).is_err());
+}
+
+/// Left, top, width and height of parts of a 64x48 picture, and hashes of what Pillow 13.0.0 makes of them: crop, resize
+/// to 24x24, mirror.
+#[rustfmt::skip]
+const PARTS: [([usize; 4], [&str; 3]); 4] = [
+    ([7, 5, 33, 27], ["babb980809234ca6", "f8a979f45b6e4f13", "8516d0ca4803f7bc"]),
+    ([20, 0, 40, 48], ["05356d8632bee068", "f718ae427819b411", "0b26af2464932959"]),
+    ([44, 30, 18, 17], ["3e2f3c1a647ea0c9", "6bd82297880dd377", "431c688a98004179"]),
+    ([3, 24, 24, 24], ["e9aab8e217461c61", "e9aab8e217461c61", "e9aab8e217461c61"]),
+];
+
+/// Draws these numbers.
+struct Scripted {
+    uniforms: Vec<f64>,
+    whole: Vec<u64>,
+}
+
+impl RandomSource for Scripted {
+    fn uniform(&mut self) -> f64 {
+        self.uniforms.remove(0)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        assert!(self.whole[0] < n, "{:?} below {n}", self.whole);
+        self.whole.remove(0)
+    }
+
+    fn normal(&mut self) -> f64 {
+        unreachable!("a crop draws no normals")
+    }
+}
+
+/// torchvision draws share of area and logarithm of shape, then top and left, then whether to mirror.
+#[test]
+fn random_crops_are_resized_and_mirrored_as_in_pillow() {
+    let image = formula_of(64, 48);
+    for ([left, top, width, height], hashes) in PARTS {
+        let (share, shape) = ((width * height) as f64 / 3072.0, width as f64 / height as f64);
+        let (narrowest, widest) = (0.75_f64.ln(), (4.0_f64 / 3.0).ln());
+        for (filter, expected) in Filter::ALL.into_iter().zip(hashes) {
+            let mut draws = Scripted {
+                uniforms: vec![
+                    (share - 0.08) / (1.0 - 0.08),
+                    (shape.ln() - narrowest) / (widest - narrowest),
+                ],
+                whole: vec![top as u64, left as u64, 1],
+            };
+            let preparation = Preparation {
+                resize: None,
+                crop: Some(24),
+                filter,
+            };
+            let made = preparation.augment(&image, &mut draws).unwrap();
+            assert_eq!(
+                hash(made.data()),
+                expected,
+                "{left}, {top}, {width}x{height}, {filter}"
+            );
+            assert!(draws.uniforms.is_empty() && draws.whole.is_empty());
+        }
+    }
 }
 
 #[test]

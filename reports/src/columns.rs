@@ -8,7 +8,7 @@ use polars::prelude::*;
 use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter};
-use rlnet_suites::{Branch, Condition, Outcome};
+use rlnet_suites::{Branch, Condition, Outcome, Ranking};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Cursor;
@@ -54,13 +54,13 @@ macro_rules! columns {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $column:literal) => { $column };
     (@complete $frame:ident, $name:expr, $kind:ty) => {};
-    (@complete $frame:ident, $name:expr, $kind:ty, $absent:literal) => {
+    (@complete $frame:ident, $name:expr, $kind:ty, $absent:expr) => {
         if $frame.column($name).is_err() {
             let values = vec![$absent; $frame.height()];
             $frame.with_column(<$kind as $crate::columns::Value>::column($name, values.iter()))?;
         }
     };
-    (impl $([$($generic:tt)+])? for $record:ty, $what:literal, $cure:expr; $($field:ident $(as $column:literal)?: $kind:ty $(= $absent:literal)?),+ $(,)?) => {
+    (impl $([$($generic:tt)+])? for $record:ty, $what:literal, $cure:expr; $($field:ident $(as $column:literal)?: $kind:ty $(= $absent:expr)?),+ $(,)?) => {
         impl $(<$($generic)+>)? $crate::columns::Record for $record {
             const WHAT: &'static str = $what;
             const CURE: &'static str = $cure;
@@ -189,6 +189,19 @@ impl Value for Condition {
 
     fn column<'a>(name: &str, values: impl Iterator<Item = &'a Self>) -> Column {
         condition_column(name, values)
+    }
+
+    fn values(column: &Column) -> PolarsResult<Vec<Self>> {
+        parsed(column)
+    }
+}
+
+impl Value for Ranking {
+    const KIND: DataType = DataType::String;
+
+    fn column<'a>(name: &str, values: impl Iterator<Item = &'a Self>) -> Column {
+        let texts: Vec<String> = values.map(Self::to_string).collect();
+        Column::new(name.into(), texts)
     }
 
     fn values(column: &Column) -> PolarsResult<Vec<Self>> {

@@ -1,7 +1,7 @@
 //! The Parquet files of a run: which records each holds, under which column names.
 
 use crate::columns::{Value, columns};
-use rlnet_suites::{Branch, CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome};
+use rlnet_suites::{Branch, CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome, Ranking};
 
 /// What to do about a damaged file of a cell.
 const CURE: &str = "delete its cell and run the suite again";
@@ -20,6 +20,7 @@ columns! { impl [C: Value] for Outcome<C>, "outcome rows", CURE;
     backwards: u32,
     unstable: u32 = 0,
     unusable: u32 = 0,
+    ranking: Ranking = Ranking::default(),
 }
 
 columns! { impl for CurvePoint, "training curves", CURE;
@@ -52,7 +53,7 @@ columns! { impl for LayerSimilarity, "similarities of layers", CURE;
 mod tests {
     use crate::columns::{Record, read_records, write_records};
     use polars_io::parquet::write::ParquetWriter;
-    use rlnet_suites::{Branch, Condition, CurvePoint, MaskShare, Outcome};
+    use rlnet_suites::{Branch, Condition, CurvePoint, MaskShare, Outcome, Ranking};
     use std::sync::Arc;
 
     fn rows() -> Vec<Outcome> {
@@ -70,6 +71,7 @@ mod tests {
             backwards: 20,
             unstable: 0,
             unusable: 0,
+            ranking: Ranking::default(),
         };
         let texts = ["clean", "fog/3", "pgd:steps=3"].iter();
         texts

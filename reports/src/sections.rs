@@ -76,6 +76,7 @@ pub const SECTIONS: &[Section] = &[
     tables::accuracy::CORRUPTIONS,
     tables::accuracy::SEVERITIES,
     tables::sequences::SECTION,
+    tables::sequences::ORDER,
     tables::attacks::SECTION,
     tables::attacks::ONE_BY_ONE,
     tables::certified::SECTION,

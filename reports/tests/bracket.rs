@@ -5,7 +5,7 @@ use rlnet_reports::metrics::BranchPolicy;
 use rlnet_reports::metrics::bracket::{brackets, contradictions};
 use rlnet_reports::sections::{Content, SECTIONS, shown};
 use rlnet_reports::{Analysis, Runs};
-use rlnet_suites::{Branch, Cell, Condition, Outcome};
+use rlnet_suites::{Branch, Cell, Condition, Outcome, Ranking};
 
 const SUITE: &str = r#"
 schema = 1
@@ -71,6 +71,7 @@ fn rows(_: &Cell, conditions: &[Condition]) -> Vec<Outcome> {
                     forwards: 1,
                     backwards: 0,
                     unusable: 0,
+                    ranking: Ranking::default(),
                     unstable: 10 * image as u32,
                 });
             }

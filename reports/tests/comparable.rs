@@ -8,7 +8,7 @@ use rlnet_reports::metrics::{BranchPolicy, Estimate, Known, Quantity};
 use rlnet_reports::sections::{SECTIONS, Show};
 use rlnet_reports::{Analysis, Runs, tables};
 use rlnet_suites::corruption::BENCHMARK;
-use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
+use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, Ranking, gate::NIGHTLY};
 use std::path::{Path, PathBuf};
 
 /// An evaluation of one network.
@@ -52,6 +52,7 @@ fn rows(cell: &Cell, conditions: &[Condition], images: u32) -> Vec<Outcome> {
             backwards: 0,
             unstable: 0,
             unusable: 0,
+            ranking: Ranking::default(),
         }
     };
     let conditions = conditions.iter();

@@ -5,7 +5,9 @@ use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::diagnosis::{Diagnosis, DiagnosisVerdict, ItemStatus};
 use rlnet_reports::{Analysis, Format, Runs, render, write_records};
 use rlnet_suites::attack::{Norm, Surrogate, diagnosis};
-use rlnet_suites::{AttackSpec, Branch, Cell, CellRecord, CellSpec, Condition, GradientProbe, Outcome, Plan};
+use rlnet_suites::{
+    AttackSpec, Branch, Cell, CellRecord, CellSpec, Condition, GradientProbe, Outcome, Plan, Ranking,
+};
 use std::path::Path;
 
 const IMAGES: u32 = 200;
@@ -81,6 +83,7 @@ fn measured(
                     backwards: 10,
                     unstable: 0,
                     unusable: 0,
+                    ranking: Ranking::default(),
                 }
             }));
         }
@@ -357,6 +360,7 @@ fn guessing(right: u32, classes: u32) -> (Vec<&'static str>, String, String) {
             backwards: 1,
             unstable: 0,
             unusable: 0,
+            ranking: Ranking::default(),
         });
         made.collect()
     };

@@ -3,7 +3,7 @@
 use crate::synthetic::{keyed, plan_of, write_run_of};
 use rlnet_reports::gate::{Check, GateVerdict, Limits, Question, compare, decide};
 use rlnet_reports::metrics::BranchPolicy;
-use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, gate::NIGHTLY};
+use rlnet_suites::{Branch, Cell, CellSpec, Condition, Gate, Outcome, Plan, Ranking, gate::NIGHTLY};
 use std::fs;
 use std::path::Path;
 
@@ -58,6 +58,7 @@ fn rows(_: &Cell, conditions: &[Condition], plant: &Plant) -> Vec<Outcome> {
                     backwards: if attacked { 20 } else { 0 },
                     unstable: 0,
                     unusable: 0,
+                    ranking: Ranking::default(),
                 };
                 plant(&mut row);
                 rows.push(row);

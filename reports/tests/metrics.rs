@@ -3,7 +3,7 @@
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::{Analysis, Runs};
-use rlnet_suites::{Branch, Cell, Condition, Outcome};
+use rlnet_suites::{Branch, Cell, Condition, Outcome, Ranking};
 
 const SUITE: &str = r#"
 schema = 1
@@ -80,6 +80,7 @@ fn row(image: u32, branch: Branch, condition: &Condition, right: bool, norm: f32
         backwards: 0,
         unstable: 0,
         unusable: 0,
+        ranking: Ranking::default(),
     }
 }
 

@@ -4,6 +4,9 @@
 use crate::branch::Branch;
 use crate::condition::Condition;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 /// What a network said of one test image, through one branch, under one condition.
 /// Every metric of every report is a function of these rows. `C` is the condition, or a shared one
@@ -38,6 +41,8 @@ pub struct Outcome<C = Condition> {
     pub unusable: u32,
     /// Under a certificate the ReLUs whose sign the ball leaves open; else 0.
     pub unstable: u32,
+    /// For a frame of a sequence, which classes come first; else none.
+    pub ranking: Ranking,
 }
 
 impl<C> Outcome<C> {
@@ -45,6 +50,71 @@ impl<C> Outcome<C> {
     /// image: what is said of the image rests on the search without gradients that came after it, if any.
     pub fn is_blind(&self) -> bool {
         self.backwards > 0 && self.unusable >= self.backwards
+    }
+}
+
+/// Classes in the order of their logits, the largest first; of equal logits the lower class comes first. In a file, their
+/// numbers with spaces between them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ranking(Vec<u16>);
+
+impl Ranking {
+    /// Of as many classes all are kept, of more the first [`Self::FIRST`]: the distance of a thousand inverse ranks is
+    /// not worth a thousand numbers a frame.
+    pub const MOST: usize = 16;
+    /// Nothing is kept.
+    pub const NONE: Self = Self(Vec::new());
+    /// Classes that the top-5 distance looks at.
+    pub const FIRST: usize = 5;
+
+    /// What is kept of the order of these logits.
+    ///
+    /// ```
+    /// use rlnet_suites::Ranking;
+    /// assert_eq!(Ranking::of(&[0.5, 2.0, 0.5]).to_string(), "1 0 2");
+    /// assert_eq!(Ranking::of(&[0.0; 100]).classes(), [0, 1, 2, 3, 4]);
+    /// ```
+    pub fn of(logits: &[f32]) -> Self {
+        let mut order = Self::order(logits);
+        if order.len() > Self::MOST {
+            order.truncate(Self::FIRST);
+        }
+        Self(order)
+    }
+
+    /// All classes in their order.
+    pub fn order(logits: &[f32]) -> Vec<u16> {
+        let mut order: Vec<u16> = (0..logits.len() as u16).collect();
+        // A negative zero equals a positive one.
+        let logit = |class: u16| logits[usize::from(class)] + 0.0;
+        order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
+        order
+    }
+
+    /// The classes that are kept, in their order; none where nothing is.
+    pub fn classes(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Ranking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, class) in self.0.iter().enumerate() {
+            let between = if place > 0 { " " } else { "" };
+            write!(f, "{between}{class}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Ranking {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 

@@ -25,6 +25,8 @@ FILTERS = ["BILINEAR", "BICUBIC", "LANCZOS"]
 SIZES = [((64, 64), (32, 32)), ((61, 37), (256, 155)), ((50, 40), (23, 57)), ((97, 96), (96, 97)),
          ((40, 30), (40, 11)), ((33, 7), (5, 7)), ((300, 9), (7, 300)), ((5, 5), (1, 1))]
 
+PARTS = [(7, 5, 33, 27), (20, 0, 40, 48), (44, 30, 18, 17), (3, 24, 24, 24)]
+
 
 def digest(image):
     return hashlib.sha256(image.tobytes()).hexdigest()[:16]
@@ -116,3 +118,10 @@ if __name__ == "__main__":
     for before, after in SIZES:
         row = [digest(formula(*before).resize(after, getattr(Image.Resampling, name))) for name in FILTERS]
         print(f"    ({before}, {after}, {row}),".replace("'", '"'))
+    # As torchvision's RandomResizedCrop and a flip, for parts chosen here: left, top, width, height.
+    for part in PARTS:
+        left, top, width, height = part
+        cut = formula(64, 48).crop((left, top, left + width, top + height))
+        row = [digest(cut.resize((24, 24), getattr(Image.Resampling, name)).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+               for name in FILTERS]
+        print(f"    ({part}, {row}),".replace("'", '"'))

@@ -1,6 +1,6 @@
 //! Noise with a chosen power spectrum and random phases, as the scripts of C-bar make it.
 
-use super::dft::{Complex, InverseDft};
+use super::dft::InverseDft;
 use crate::RandomSource;
 use crate::job::Pool;
 
@@ -28,9 +28,8 @@ impl PhaseNoise {
     /// Fills `out` with a field of standard deviation 1.
     pub fn fill(&self, rng: &mut dyn RandomSource, pool: &mut Pool<f64>, out: &mut [f64]) {
         let (n, half) = (self.n, self.n / 2);
-        let [phases, spectrum, rows, line, spare] = pool.take([n * half, 2 * n * n, 2 * n * n, 2 * n, 2 * n]);
-        let (spectrum, rows) = (spectrum.as_chunks_mut().0, rows.as_chunks_mut().0);
-        let (line, spare): (&mut [Complex], _) = (line.as_chunks_mut().0, spare.as_chunks_mut().0);
+        let [phases, re, im, re_between, im_between, memory] =
+            pool.take([n * half, n * n, n * n, n * n, n * n, self.dft.memory()]);
         rng.fill_uniform(0.0, std::f64::consts::TAU, phases);
         for y in 0..n {
             for x in 0..half {
@@ -40,19 +39,16 @@ impl PhaseNoise {
                 for (y, x) in [(y, x), (n - 1 - y, n - 1 - x)] {
                     let power = self.amplitude[y * n + x];
                     let to = (y + half) % n * n + (x + half) % n;
-                    spectrum[to] = [power * cos, power * sin];
+                    (re[to], im[to]) = (power * cos, power * sin);
                 }
             }
         }
-        for (row, out) in spectrum.chunks_exact(n).zip(rows.chunks_exact_mut(n)) {
-            self.dft.line(row, 1, out, spare);
-        }
-        for x in 0..n {
-            self.dft.line(&rows[x..], n, line, spare);
-            // The spectrum is not symmetric; the scripts drop the imaginary part.
-            for (y, [real, _]) in line.iter().enumerate() {
-                out[y * n + x] = real / (n * n) as f64;
-            }
+        self.dft.columns([re, im], memory, [re_between, im_between]);
+        // The spectrum is not symmetric; the scripts drop the imaginary part.
+        self.dft
+            .columns([re_between, im_between], memory, [&mut *out, im]);
+        for value in out.iter_mut() {
+            *value /= (n * n) as f64;
         }
         let count = out.len() as f64;
         let mean = out.iter().sum::<f64>() / count;

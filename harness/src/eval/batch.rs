@@ -11,7 +11,7 @@ use crate::attack::{self, Target, ball};
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use rlnet_suites::attack::{BranchChoice, Norm};
-use rlnet_suites::{AttackSpec, Branch, Condition, Outcome};
+use rlnet_suites::{AttackSpec, Branch, Condition, Outcome, Ranking};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Tensor, no_grad_guard};
 
@@ -324,6 +324,10 @@ impl Batch {
                 backwards: seen.spent.backwards[place],
                 unstable: seen.proofs.get(&place).map_or(0, |proof| proof.unstable),
                 unusable: seen.spent.unusable[place],
+                ranking: match condition {
+                    Condition::Frame { .. } => Ranking::of(row),
+                    _ => Ranking::default(),
+                },
             });
         }
         Ok(rows)

@@ -376,6 +376,7 @@ fn checked(path: &Path, checksum: &str) -> std::result::Result<Vec<u8>, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rlnet_suites::Ranking;
 
     const CELL: &str = "0123456789abcdef";
 
@@ -396,6 +397,7 @@ mod tests {
             backwards: 20,
             unstable: 0,
             unusable: 0,
+            ranking: Ranking::default(),
         };
         ShardResult {
             outcomes: branches

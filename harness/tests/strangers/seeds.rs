@@ -5,7 +5,7 @@ use rlnet::nn::{Network, NetworkSpec, Quirks, mask_file, model};
 use rlnet_corruptions::archive::NpyWriter;
 use rlnet_reports::bundle::{self, Sample, Statement};
 use rlnet_reports::columns::to_parquet;
-use rlnet_suites::{CellRecord, CurvePoint, NormBanks, Outcome, Plan, catalog};
+use rlnet_suites::{CellRecord, CurvePoint, NormBanks, Outcome, Plan, Ranking, catalog};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -313,6 +313,7 @@ fn rows() -> Vec<Outcome> {
         backwards: 1,
         unstable: 0,
         unusable: 0,
+        ranking: Ranking::default(),
     };
     (0..20).map(row).collect()
 }

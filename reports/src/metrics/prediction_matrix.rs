@@ -7,7 +7,7 @@ use crate::error::ReportError;
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::model::Model;
 use crate::run::own_branch;
-use rlnet_suites::{Branch, Condition, NormBanks, Outcome};
+use rlnet_suites::{Branch, Condition, NormBanks, Outcome, Ranking};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub struct ConditionPredictions {
     /// Whether an attack that asked for the image's gradients never had one to follow; absent where no
     /// gradient was asked for.
     pub blind: Vec<Option<bool>>,
+    /// Of a frame of a sequence, which classes come first; nothing elsewhere.
+    pub ranking: Vec<Ranking>,
     /// Forward passes spent on all images.
     pub forwards: u64,
     /// Backward passes spent on all images.
@@ -197,6 +199,10 @@ impl ConditionPredictions {
         self.loss[place] = row.loss;
         self.unstable[place] = row.unstable;
         self.blind[place] = (row.backwards > 0).then(|| row.is_blind());
+        if !row.ranking.classes().is_empty() {
+            self.ranking.resize(self.right.len(), Ranking::default());
+            self.ranking[place] = row.ranking.clone();
+        }
         self.forwards += u64::from(row.forwards);
         self.backwards += u64::from(row.backwards);
     }
@@ -213,6 +219,7 @@ impl ConditionPredictions {
             margin: vec![f32::NAN; images],
             loss: vec![f32::NAN; images],
             blind: vec![None; images],
+            ranking: Vec::new(),
             backwards: 0,
         }
     }

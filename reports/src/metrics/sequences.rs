@@ -12,7 +12,7 @@ use crate::metrics::estimate::{Estimate, Known, Unknown};
 use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
-use rlnet_suites::{Condition, Sequence};
+use rlnet_suites::{Condition, Ranking, Sequence};
 
 /// The pairs of frames that are compared, the earlier one first.
 pub fn comparisons(frames: usize, is_noise: bool, stride: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -39,73 +39,129 @@ pub fn flip<T: PartialEq>(a: &T, b: &T) -> f64 {
     f64::from(u8::from(a != b))
 }
 
-/// The rank of every class, from 1 for the largest logit; of equal ones the lower class comes first.
-pub fn ranks(logits: &[f32]) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..logits.len()).collect();
-    // A negative zero equals a positive one.
-    order.sort_by(|&a, &b| (logits[b] + 0.0).total_cmp(&(logits[a] + 0.0)));
-    let mut ranks = vec![0; logits.len()];
-    for (rank, class) in (1..).zip(order) {
-        ranks[class] = rank;
+/// The top-5 distance of two orders of classes, or of their first five: from 0 (the same five in the same order) to 15.
+pub fn top5_distance(a: &[u16], b: &[u16]) -> f64 {
+    let places = a.iter().take(Ranking::FIRST).enumerate();
+    let moved = places.map(|(place, class)| {
+        let first = b.iter().take(Ranking::FIRST);
+        let now = first
+            .clone()
+            .position(|other| other == class)
+            .unwrap_or(Ranking::FIRST);
+        place.abs_diff(now) as f64
+    });
+    moved.sum()
+}
+
+/// The Zipf distance of two orders of all classes: the change of every class's inverse rank, weighted by its inverse
+/// rank.
+pub fn zipf_distance(a: &[u16], b: &[u16]) -> f64 {
+    let mut now = vec![0.0; b.len()];
+    for (rank, &class) in (1..).zip(b) {
+        now[usize::from(class)] = 1.0 / f64::from(rank);
     }
-    ranks
+    let each = (1..).zip(a).map(|(rank, &class)| {
+        let before = 1.0 / f64::from(rank);
+        (before - now[usize::from(class)]).abs() * before
+    });
+    each.sum()
 }
 
-/// The top-5 distance of two rankings, from 0 (the same five in the same order) to 15.
-pub fn top5_distance(a: &[u32], b: &[u32]) -> f64 {
-    let moved = a.iter().zip(b).filter(|(rank, _)| **rank <= 5);
-    moved
-        .map(|(&rank, &other)| f64::from(rank.abs_diff(other.min(6))))
-        .sum()
+/// What is compared of the answers to two frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// The class given: 1 where it differs.
+    Flip,
+    /// The order of the first five classes.
+    TopFive,
+    /// The order of all classes.
+    Zipf,
 }
 
-/// The Zipf distance of two rankings: the change of every inverse rank, weighted by the inverse rank.
-pub fn zipf_distance(a: &[u32], b: &[u32]) -> f64 {
-    let inverse = |rank: u32| 1.0 / f64::from(rank);
-    let changes = a.iter().zip(b);
-    changes
-        .map(|(&rank, &other)| (inverse(rank) - inverse(other)).abs() * inverse(rank))
-        .sum()
-}
-
-/// Each image's own flip probability along a sequence, as a model is read; absent unless every frame of
-/// every image was answered. The worst of branches has no answer of its own.
-pub fn flips(
+/// Each image's own mean distance along a sequence, as a model is read. The worst of branches has no answer of its
+/// own.
+///
+/// # Errors
+/// Unless every frame of every image was answered, and its row keeps what is compared.
+fn along(
     matrix: &PredictionMatrix,
     policy: BranchPolicy,
     sequence: Sequence,
-    stride: usize,
-) -> Option<Vec<f64>> {
-    let frames: Vec<_> = Condition::frames(sequence)
+    distance: Distance,
+) -> Known<Vec<f64>> {
+    let frames: Option<Vec<_>> = Condition::frames(sequence)
         .map(|frame| match matrix.predictions(policy, &frame)?.as_slice() {
             [seen] if seen.right.iter().all(Option::is_some) => Some(*seen),
             _ => None,
         })
-        .collect::<Option<_>>()?;
+        .collect();
+    let frames = frames.ok_or_else(|| Unknown::Unfinished(format!("the frames of {sequence}")))?;
+    let images = 0..matrix.images.len();
+    let noise = sequence.is_noise();
+    if distance == Distance::Flip {
+        let of = |image: usize| {
+            let given: Vec<u32> = frames.iter().map(|frame| frame.given[image]).collect();
+            mean_distance(&given, noise, 1, flip)
+        };
+        return Ok(images.map(of).collect());
+    }
+    let kept = frames.iter().flat_map(|frame| match frame.ranking.as_slice() {
+        [] => &NO_RANKING[..],
+        all => all,
+    });
+    let fewest = kept.map(|ranking| ranking.classes().len()).min().unwrap_or(0);
+    match (distance, fewest) {
+        (_, 0) => {
+            return Err(Unknown::because(
+                "rows of an earlier version keep no order of classes",
+            ));
+        }
+        (Distance::Zipf, Ranking::FIRST) => {
+            return Err(Unknown::because(format!(
+                "of more than {} classes rows keep the first {}",
+                Ranking::MOST,
+                Ranking::FIRST
+            )));
+        }
+        _ => {}
+    }
     let of = |image: usize| {
-        let given: Vec<u32> = frames.iter().map(|frame| frame.given[image]).collect();
-        mean_distance(&given, sequence.is_noise(), stride, flip)
+        let orders: Vec<&[u16]> = (frames.iter())
+            .map(|frame| frame.ranking[image].classes())
+            .collect();
+        mean_distance(&orders, noise, 1, |a, b| match distance {
+            Distance::Zipf => zipf_distance(a, b),
+            _ => top5_distance(a, b),
+        })
     };
-    Some((0..matrix.images.len()).map(of).collect())
+    Ok(images.map(of).collect())
 }
 
-/// Flip probabilities of one reading of one model.
-pub struct Flips {
-    /// Of each sequence that is planned, each image's own.
+/// What a condition without rankings keeps.
+static NO_RANKING: [Ranking; 1] = [Ranking::NONE];
+
+/// How far answers change along the sequences that are planned for one reading of one model.
+pub struct Changes {
+    /// Of each sequence, each image's own mean distance.
     pub sequences: Vec<(Sequence, Known<Vec<f64>>)>,
 }
 
-impl Flips {
+impl Changes {
     /// Measures the sequences that are planned for a model.
-    pub fn of(model: &Model, matrix: &PredictionMatrix, policy: BranchPolicy, columns: &Columns) -> Self {
+    pub fn of(
+        model: &Model,
+        matrix: &PredictionMatrix,
+        policy: BranchPolicy,
+        columns: &Columns,
+        distance: Distance,
+    ) -> Self {
         let planned = |sequence: &Sequence| {
             let mut conditions = model.planned.iter().map(|(condition, _)| condition);
             conditions.any(|condition| matches!(condition, Condition::Frame { sequence: known, .. } if known == sequence))
         };
         let measure = |sequence: Sequence| {
             columns.admit(model, matrix, &Quantity::Sequence(sequence))?;
-            let unfinished = || Unknown::Unfinished(format!("the frames of {sequence}"));
-            flips(matrix, policy, sequence, 1).ok_or_else(unfinished)
+            along(matrix, policy, sequence, distance)
         };
         let all = Sequence::ALL.into_iter().filter(planned);
         Self {
@@ -113,49 +169,65 @@ impl Flips {
         }
     }
 
-    /// The flip probability of a sequence.
+    /// Of flips, the flip probability of a sequence.
     ///
     /// # Errors
     /// When it is not part of the suite, or not finished.
     pub fn probability(&self, sequence: Sequence) -> Known<Estimate> {
-        self.mean(&[sequence])
+        self.mean_probability(&[sequence])
     }
 
-    /// The mean over sequences of their flip probabilities (mFP), not divided by a base network's.
+    /// Of flips, the mean over sequences of their probabilities (mFP), not divided by a base network's.
     ///
     /// # Errors
     /// When one of them is not part of the suite, or not finished.
-    pub fn mean(&self, over: &[Sequence]) -> Known<Estimate> {
-        let each = over.iter().map(|&sequence| self.per_image(sequence));
-        let each: Vec<&Vec<f64>> = each.collect::<Known<_>>()?;
-        let images = each.iter().map(|own| own.len()).min().unwrap_or(0);
-        let mean = |image: usize| each.iter().map(|own| own[image]).sum::<f64>() / each.len() as f64;
-        let means: Vec<f64> = (0..images).map(mean).collect();
+    pub fn mean_probability(&self, over: &[Sequence]) -> Known<Estimate> {
+        let (each, means) = self.means(over)?;
         let compared =
             |sequence: &Sequence| comparisons(sequence.frames(), sequence.is_noise(), 1).count() as f64;
-        let all: f64 = over.iter().map(compared).sum::<f64>() * images as f64;
+        let all: f64 = over.iter().map(compared).sum::<f64>() * means.len() as f64;
         let flipped: f64 = (over.iter().zip(&each))
             .map(|(sequence, own)| compared(sequence) * own.iter().sum::<f64>())
             .sum();
         Ok(Estimate::of_clusters(&means, flipped.round() as u64, all as u64))
     }
 
-    /// The mean over sequences of the flip probability divided by a base network's (mFR); 1 is the base.
+    /// The mean over sequences and images of a distance.
     ///
     /// # Errors
-    /// As [`Self::mean`], for either network, and when the base never flips.
+    /// As [`Self::mean_probability`], and when rows do not keep what is compared.
+    pub fn mean(&self, over: &[Sequence]) -> Known<f64> {
+        let (_, means) = self.means(over)?;
+        Ok(means.iter().sum::<f64>() / means.len().max(1) as f64)
+    }
+
+    /// The mean over sequences of the distance divided by a base network's (of flips mFR, of the top five mT5D); 1 is the
+    /// base.
+    ///
+    /// # Errors
+    /// As [`Self::mean`], for either network, and when nothing changes with the base.
     pub fn mean_rate(&self, base: &Self, over: &[Sequence]) -> Known<f64> {
         let mut sum = 0.0;
         for &sequence in over {
-            let (own, theirs) = (self.probability(sequence)?, base.probability(sequence)?);
-            if theirs.value == 0.0 {
+            let (own, theirs) = (self.mean(&[sequence])?, base.mean(&[sequence])?);
+            if theirs == 0.0 {
                 return Err(Unknown::because(format!(
                     "the base never changes its answer along {sequence}"
                 )));
             }
-            sum += own.value / theirs.value;
+            sum += own / theirs;
         }
         Ok(sum / over.len() as f64)
+    }
+
+    /// Each sequence's distances, and each image's mean over them.
+    fn means(&self, over: &[Sequence]) -> Known<(Vec<&Vec<f64>>, Vec<f64>)> {
+        let each = over.iter().map(|&sequence| self.per_image(sequence));
+        let each: Vec<&Vec<f64>> = each.collect::<Known<_>>()?;
+        let images = each.iter().map(|own| own.len()).min().unwrap_or(0);
+        let mean = |image: usize| each.iter().map(|own| own[image]).sum::<f64>() / each.len() as f64;
+        let means = (0..images).map(mean).collect();
+        Ok((each, means))
     }
 
     fn per_image(&self, sequence: Sequence) -> Known<&Vec<f64>> {
@@ -181,14 +253,15 @@ mod tests {
     /// By hand: classes 0 and 1 change places, of weights |1 - 1/2| (1 + 1/2); a reversal of ten classes
     /// moves the first five out.
     #[test]
-    fn distances_of_rankings_are_those_of_their_definitions() {
-        assert_eq!(ranks(&[-0.0, 2.0, 0.0, f32::NEG_INFINITY]), [2, 1, 3, 4]);
-        let (straight, reversed): (Vec<u32>, Vec<u32>) = ((1..=10).collect(), (1..=10).rev().collect());
+    fn distances_of_orders_are_those_of_their_definitions() {
+        assert_eq!(Ranking::order(&[-0.0, 2.0, 0.0, f32::NEG_INFINITY]), [1, 0, 2, 3]);
+        let (straight, reversed): (Vec<u16>, Vec<u16>) = ((0..10).collect(), (0..10).rev().collect());
         let mut swapped = straight.clone();
         swapped.swap(0, 1);
         assert_eq!(top5_distance(&straight, &straight), 0.0);
         assert_eq!(top5_distance(&straight, &swapped), 2.0);
         assert_eq!(top5_distance(&straight, &reversed), 15.0);
+        assert_eq!(top5_distance(&straight[..5], &swapped[..5]), 2.0);
         assert_eq!(zipf_distance(&straight, &swapped), 0.75);
     }
 }

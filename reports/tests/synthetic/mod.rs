@@ -10,7 +10,7 @@ use rlnet_suites::corruption::BENCHMARK;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{
     Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, LinearRecord, ModelRecord,
-    NormBanks, Outcome, Plan, Provenance, Suite, TrainSpec,
+    NormBanks, Outcome, Plan, Provenance, Ranking, Suite, TrainSpec,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -204,6 +204,7 @@ pub fn outcomes(plan: &Plan, cell: &Cell, conditions: &[Condition], images: u32)
                     backwards,
                     unstable: 0,
                     unusable: 0,
+                    ranking: Ranking::default(),
                 });
             }
         }

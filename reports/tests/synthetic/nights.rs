@@ -1,7 +1,7 @@
 //! Nights of one network: run directories whose accuracy can be set.
 
 use super::{keyed, plan_of, write_run_of};
-use rlnet_suites::{Branch, Outcome};
+use rlnet_suites::{Branch, Outcome, Ranking};
 use std::fs;
 use std::path::Path;
 
@@ -49,6 +49,7 @@ pub fn night(dir: &Path, number: u64, share: f64) {
                     backwards: 0,
                     unstable: 0,
                     unusable: 0,
+                    ranking: Ranking::default(),
                 }
             });
             rows.collect()

@@ -2,7 +2,8 @@
 //! metrics against those of its evaluation functions.
 
 use rlnet_corruptions::{Generator, Image, NumpyRng, Options, Sequence, Stack};
-use rlnet_reports::metrics::sequences::{flip, mean_distance, ranks, top5_distance, zipf_distance};
+use rlnet_reports::metrics::sequences::{flip, mean_distance, top5_distance, zipf_distance};
+use rlnet_suites::Ranking;
 use rlnet_test_support::reference;
 use serde_json::Value;
 
@@ -110,16 +111,23 @@ fn metrics_of_sequences_are_those_of_the_published_functions() {
                 .map(|film| film.as_array().unwrap().iter().map(row).collect())
                 .collect()
         };
-        let films: Vec<Vec<Vec<u32>>> = rows(&case["logits"])
+        let films: Vec<Vec<Vec<u16>>> = rows(&case["logits"])
             .iter()
-            .map(|film| film.iter().map(|logits| ranks(logits)).collect())
+            .map(|film| film.iter().map(|logits| Ranking::order(logits)).collect())
             .collect();
-        assert!(serde_json::json!(films) == case["ranks"], "{}", case["name"]);
-        let first = |ranks: &Vec<u32>| ranks.iter().position(|&rank| rank == 1);
+        let rank =
+            |order: &Vec<u16>, class: u16| order.iter().position(|&other| other == class).map(|at| at + 1);
+        let ranks = |order: &Vec<u16>| (0..order.len() as u16).map(|class| rank(order, class)).collect();
+        let all: Vec<Vec<Vec<Option<usize>>>> = films
+            .iter()
+            .map(|film| film.iter().map(ranks).collect())
+            .collect();
+        assert!(serde_json::json!(all) == case["ranks"], "{}", case["name"]);
+        let first = |order: &Vec<u16>| order[0];
         for result in case["results"].as_array().unwrap() {
             let noise = result["noise_type"].as_bool().unwrap();
             let stride = result["step"].as_u64().unwrap() as usize;
-            let mean = |distance: &dyn Fn(&Vec<u32>, &Vec<u32>) -> f64| {
+            let mean = |distance: &dyn Fn(&Vec<u16>, &Vec<u16>) -> f64| {
                 let each = films
                     .iter()
                     .map(|film| mean_distance(film, noise, stride, distance));

@@ -1,6 +1,8 @@
 //! `rlnet corrupt`: the official layout, made, resumed, checked, drawn.
 
-use crate::support::Sandbox;
+use crate::archives::plan;
+use crate::support::{Sandbox, untrained};
+use rlnet_suites::{Condition, Outcome};
 use serde_json::Value;
 use std::fs;
 
@@ -147,6 +149,52 @@ fn sequences_have_the_layout_of_cifar_10_p_and_are_verified_and_read() {
         let refused = sandbox.run(&[&hard[..5], &["x", "--family", "p"], wrong].concat());
         assert_eq!(refused.code, 2, "{wrong:?}: {}", refused.stderr);
     }
+}
+
+/// Rows hold a frame's order of classes, and the report's distances are theirs: the definitions, written once more.
+#[test]
+fn answers_along_sequences_are_compared_by_class_and_by_order() {
+    let sandbox = Sandbox::new();
+    let model = untrained(&sandbox, "m.safetensors");
+    sandbox.ok(&format!(
+        "eval {model} --dataset shapes --limit 4 --corruptions p/gaussian_noise,p/translate --out out"
+    ));
+    let cells = plan(&sandbox, "out").cells;
+    let all: Vec<Outcome> = (cells.iter())
+        .flat_map(|cell| {
+            let file = sandbox.path(&format!("out/cells/{}/outcomes.parquet", cell.id));
+            rlnet_reports::read_records::<Outcome>(&file).expect("rows")
+        })
+        .collect();
+    let table = fs::read_to_string(sandbox.path("out/report/tables/rankings.csv")).expect("a table");
+    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let (head, row) = (lines.next().expect("a head"), lines.next().expect("a row"));
+    for (name, frames, noise) in [("gaussian_noise", 31, true), ("translate", 16, false)] {
+        let order = |frame: usize, image: u32| -> Vec<u16> {
+            let condition = format!("p/{name}/{frame}");
+            let of = |row: &&Outcome| row.image == image && row.condition.to_string() == condition;
+            let row = all.iter().find(of).expect("a row");
+            assert_eq!(row.ranking.classes()[0], row.prediction);
+            row.ranking.classes().to_vec()
+        };
+        let mut sum = 0;
+        for image in 0..4 {
+            for frame in 1..frames {
+                let before = order(if noise { 0 } else { frame - 1 }, image);
+                let now = order(frame, image);
+                for (place, class) in before.iter().enumerate().take(5) {
+                    let moved = now.iter().position(|other| other == class).expect("the class");
+                    sum += place.abs_diff(moved.min(5));
+                }
+            }
+        }
+        let expected = sum as f64 / (4 * (frames - 1)) as f64;
+        let at = head.iter().position(|key| *key == name).expect("a column");
+        let said: f64 = row[at].parse().expect("a number");
+        assert!(expected > 0.0 && (said - expected).abs() < 1e-9, "{name}: {said}, {expected}");
+    }
+    let clean = all.iter().filter(|row| row.condition == Condition::Clean);
+    assert!(clean.map(|row| row.ranking.classes().len()).all(|kept| kept == 0));
 }
 
 #[test]
