@@ -67,17 +67,22 @@ const INVERSE_16: Half<8> = [
 /// From the samples `at(i, lane)` to eight frequencies `put(k, lane, _)`, rounded and shifted down by `bits`.
 /// Coefficients of 8-bit samples keep every sum below 2^31.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "a lane is a place in several arrays at once"
+)]
 fn forward<const H: usize>(
     matrix: &Half<H>,
     bits: u32,
     at: impl Fn(usize, usize) -> i32,
     mut put: impl FnMut(usize, usize, i32),
 ) {
-    let mut folded = [[[0; LANES]; H]; 2];
+    // Samples, and the frequencies of a row of samples, have fewer than 15 bits: products of such numbers are cheap.
+    let mut folded = [[[0_i16; LANES]; H]; 2];
     for lane in 0..LANES {
         for i in 0..H {
             let (a, b) = (at(i, lane), at(2 * H - 1 - i, lane));
-            (folded[0][i][lane], folded[1][i][lane]) = (a + b, a - b);
+            (folded[0][i][lane], folded[1][i][lane]) = ((a + b) as i16, (a - b) as i16);
         }
     }
     for (k, row) in matrix.iter().enumerate() {
@@ -85,7 +90,7 @@ fn forward<const H: usize>(
         for lane in 0..LANES {
             let mut sum = 1_i32 << (bits - 1);
             for i in 0..H {
-                sum = sum.wrapping_add(row[i].wrapping_mul(values[i][lane]));
+                sum = sum.wrapping_add(row[i].wrapping_mul(i32::from(values[i][lane])));
             }
             put(k, lane, sum >> bits);
         }
@@ -151,8 +156,9 @@ fn code<const H: usize, const N: usize>(
                 // The compiler sees that these are apart from each other, as long as they belong to this closure.
                 let mut samples = [[[0_u8; LANES]; N]; N];
                 // By frequency along rows, then by row.
-                let mut rows = [[[0; LANES]; N]; 8];
+                let mut rows = [[[0_i16; LANES]; N]; 8];
                 let mut block = [[[0; LANES]; 8]; 8];
+                let mut columns = [[[0; LANES]; N]; 8];
                 for (y, row) in samples.iter_mut().enumerate() {
                     for (eight, out) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                         load(&words[y * stride + eight..], &starts, out);
@@ -161,11 +167,11 @@ fn code<const H: usize, const N: usize>(
                 for (y, row) in samples.iter().enumerate() {
                     let at = |x: usize, lane: usize| i32::from(row[x][lane]) - 128;
                     forward(there, CONSTANT - BETWEEN, at, |k, lane, value| {
-                        rows[k][y][lane] = value
+                        rows[k][y][lane] = value as i16;
                     });
                 }
                 for (x, (column, out)) in rows.iter().zip(&mut block).enumerate() {
-                    let at = |y: usize, lane: usize| column[y][lane];
+                    let at = |y: usize, lane: usize| i32::from(column[y][lane]);
                     forward(there, CONSTANT + BETWEEN + more, at, |k, lane, value| {
                         out[k][lane] = value
                     });
@@ -173,14 +179,14 @@ fn code<const H: usize, const N: usize>(
                         table.coarsen(y, x, values);
                     }
                 }
-                for (column, out) in block.iter().zip(&mut rows) {
+                for (column, out) in block.iter().zip(&mut columns) {
                     let at = |k: usize, lane: usize| column[k][lane];
                     inverse(back, CONSTANT - BETWEEN, at, |y, lane, value| {
                         out[y][lane] = value
                     });
                 }
                 for (y, out) in samples.iter_mut().enumerate() {
-                    let at = |k: usize, lane: usize| rows[k][y][lane];
+                    let at = |k: usize, lane: usize| columns[k][y][lane];
                     inverse(back, CONSTANT + BETWEEN + 3, at, |x, lane, value| {
                         out[x][lane] = (value + 128).clamp(0, 255) as u8;
                     });
@@ -195,46 +201,57 @@ fn code<const H: usize, const N: usize>(
     }
 }
 
+/// Eight words of every eighth block.
+type Words = [[u64; LANES / 8]; 8];
+
 /// Eight columns of a row of every block.
 #[inline(always)]
 fn load(words: &[[u8; 8]], starts: &[usize; LANES], columns: &mut [[u8; LANES]; 8]) {
-    for (group, starts) in starts.as_chunks::<8>().0.iter().enumerate() {
-        let mut rows = [0; 8];
-        for (row, &start) in rows.iter_mut().zip(starts) {
-            *row = u64::from_le_bytes(words[start]);
-        }
-        for (out, column) in columns.iter_mut().zip(transposed(rows)) {
-            out.as_chunks_mut::<8>().0[group] = column.to_le_bytes();
+    let mut rows: Words = [[0; LANES / 8]; 8];
+    for (lane, &start) in starts.iter().enumerate() {
+        rows[lane % 8][lane / 8] = u64::from_le_bytes(words[start]);
+    }
+    transpose(&mut rows);
+    for (out, column) in columns.iter_mut().zip(&rows) {
+        for (out, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(column) {
+            *out = word.to_le_bytes();
         }
     }
 }
 
 #[inline(always)]
 fn store(columns: &[[u8; LANES]; 8], words: &mut [[u8; 8]], starts: &[usize; LANES]) {
-    for (group, starts) in starts.as_chunks::<8>().0.iter().enumerate() {
-        let mut eight = [0; 8];
-        for (out, column) in eight.iter_mut().zip(columns) {
-            *out = u64::from_le_bytes(column.as_chunks::<8>().0[group]);
+    let mut rows: Words = [[0; LANES / 8]; 8];
+    for (out, column) in rows.iter_mut().zip(columns) {
+        for (out, bytes) in out.iter_mut().zip(column.as_chunks::<8>().0) {
+            *out = u64::from_le_bytes(*bytes);
         }
-        for (&start, row) in starts.iter().zip(transposed(eight)) {
-            words[start] = row.to_le_bytes();
-        }
+    }
+    transpose(&mut rows);
+    for (lane, &start) in starts.iter().enumerate() {
+        words[start] = rows[lane % 8][lane / 8].to_le_bytes();
     }
 }
 
 /// Eight rows of eight bytes become eight columns: halves change places, then quarters, then bytes.
 #[inline(always)]
-fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
+fn transpose(rows: &mut Words) {
     for (far, mask) in [
         (4, 0xffff_ffff_u64),
         (2, 0x0000_ffff_0000_ffff),
         (1, 0x00ff_00ff_00ff_00ff),
     ] {
-        for i in (0..8).filter(|i| i & far == 0) {
-            let changed = ((rows[i] >> (8 * far)) ^ rows[i + far]) & mask;
-            rows[i + far] ^= changed;
-            rows[i] ^= changed << (8 * far);
+        for i in 0..8 {
+            if i & far != 0 {
+                continue;
+            }
+            let (mut upper, mut lower) = (rows[i], rows[i + far]);
+            for (upper, lower) in upper.iter_mut().zip(&mut lower) {
+                let changed = ((*upper >> (8 * far)) ^ *lower) & mask;
+                *lower ^= changed;
+                *upper ^= changed << (8 * far);
+            }
+            (rows[i], rows[i + far]) = (upper, lower);
         }
     }
-    rows
 }
