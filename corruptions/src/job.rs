@@ -91,17 +91,21 @@ impl Scratch {
 pub(crate) struct Pool<T>(Vec<T>);
 
 impl<T: Copy + Default> Pool<T> {
-    /// Disjoint slices of these lengths.
+    /// Disjoint slices of these lengths, each at the beginning of a line of the processor's cache: a wide register that
+    /// is loaded from two lines takes twice as long.
     pub fn take<const K: usize>(&mut self, lengths: [usize; K]) -> [&mut [T]; K] {
-        let total = lengths.iter().sum();
-        if self.0.len() < total {
-            self.0.resize(total, T::default());
+        const LINE: usize = 64;
+        let unit = LINE / size_of::<T>();
+        let total: usize = lengths.iter().map(|length| length.next_multiple_of(unit)).sum();
+        if self.0.len() < total + unit {
+            self.0.resize(total + unit, T::default());
         }
-        let mut rest = self.0.as_mut_slice();
+        let skipped = self.0.as_ptr().align_offset(LINE).min(unit);
+        let mut rest = &mut self.0[skipped..];
         lengths.map(|length| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(length);
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(unit));
             rest = tail;
-            head
+            &mut head[..length]
         })
     }
 }
