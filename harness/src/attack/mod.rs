@@ -20,6 +20,7 @@ mod fab;
 mod fgsm;
 mod fmn;
 pub mod gradient;
+mod linear_region;
 mod mifgsm;
 mod nearest;
 mod noise;
@@ -162,6 +163,10 @@ static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
     (&suites::apgd::APGD_PM, typed::<suites::apgd::Apgd>),
     (&suites::apgd::APGD_T, typed::<suites::apgd::ApgdTargeted>),
     (&suites::pma::PMA, typed::<suites::pma::Pma>),
+    (
+        &suites::linear_region::LINEAR_REGION,
+        typed::<suites::linear_region::LinearRegion>,
+    ),
     (&suites::fab::FAB, typed::<suites::fab::Fab>),
     (&suites::fab::FAB_T, typed::<suites::fab::FabTargeted>),
     (&suites::square::SQUARE, typed::<suites::square::Square>),

@@ -116,7 +116,7 @@ fn auto_pgd(
     let mut active = ActiveRows::all(target);
     let first = Objective::ProbabilityMargin(target.labels.shallow_clone());
     let key = |_: usize| vec![round];
-    apgd::within("radius pm", &mut active, &first, norm, radii, steps, &key)?;
+    let _ = apgd::within("radius pm", &mut active, &first, norm, radii, steps, &key)?;
     if active.is_empty() {
         return Ok(active.into_points());
     }
@@ -130,6 +130,6 @@ fn auto_pgd(
         Objective::TargetedDlr { labels, targets }
     };
     let radii = active.gather(radii);
-    apgd::within("radius dlr", &mut active, &objective, norm, &radii, steps, &key)?;
+    let _ = apgd::within("radius dlr", &mut active, &objective, norm, &radii, steps, &key)?;
     Ok(active.into_points())
 }

@@ -28,6 +28,7 @@ pub fn attacks() -> Vec<AttackSpec> {
                 ("draws", "2"),
                 ("targets", "3"),
                 ("brackets", "2"),
+                ("programs", "3"),
             ] {
                 spec = spec.with(name, few).unwrap_or(spec);
             }

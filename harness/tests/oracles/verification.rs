@@ -167,6 +167,7 @@ fn no_attack_breaks_what_is_proven() {
         ("search", "2"),
         ("brackets", "1"),
         ("draws", "1"),
+        ("programs", "2"),
     ];
     let single: Vec<AttackSpec> = attacks(&few)
         .into_iter()

@@ -2,8 +2,8 @@
 
 use super::entry::AttackEntry;
 use super::{
-    alma, apgd, autoattack, cw, cw_linf, ddn, deepfool, fab, fgsm, fmn, mifgsm, noise, overflow, pdgd, pgd,
-    pma, radius, sigma_zero, square, superdeepfool,
+    alma, apgd, autoattack, cw, cw_linf, ddn, deepfool, fab, fgsm, fmn, linear_region, mifgsm, noise,
+    overflow, pdgd, pgd, pma, radius, sigma_zero, square, superdeepfool,
 };
 
 /// Every attack.
@@ -20,6 +20,7 @@ pub static CATALOGUE: &[&AttackEntry] = &[
     &apgd::APGD_PM,
     &apgd::APGD_T,
     &pma::PMA,
+    &linear_region::LINEAR_REGION,
     &fab::FAB,
     &fab::FAB_T,
     &square::SQUARE,

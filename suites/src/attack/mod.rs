@@ -20,6 +20,7 @@ pub mod fgsm;
 pub mod fmn;
 pub mod headline;
 mod inside;
+pub mod linear_region;
 pub mod mifgsm;
 pub mod noise;
 pub(crate) mod old_words;

@@ -230,6 +230,7 @@ fn attacks() -> Vec<AttackSpec> {
                 ("draws", "2"),
                 ("targets", "2"),
                 ("brackets", "2"),
+                ("programs", "2"),
                 ("restarts", "1"),
             ];
             for (name, few) in few {

@@ -50,9 +50,9 @@ impl Attack for ApgdTargeted {
                     };
                     let ranks = whole(&active.gather(&ranks));
                     // A class has the same draws in every order.
-                    one_run(&one_class, spec.name(), active, &objective, &|row| {
-                        vec![restart, ranks[row]]
-                    })
+                    let key = |row: usize| vec![restart, ranks[row]];
+                    let _ = one_run(&one_class, spec.name(), active, &objective, &key)?;
+                    Ok(())
                 })?;
             }
         }
@@ -70,7 +70,7 @@ impl Attack for Apgd {
                 break;
             }
             let objective = objective.select(active.rows());
-            one_run(self, spec.name(), &mut active, &objective, &|_| vec![restart])?;
+            let _ = one_run(self, spec.name(), &mut active, &objective, &|_| vec![restart])?;
         }
         Ok(active.into_points())
     }
@@ -85,14 +85,14 @@ fn whole(numbers: &Tensor) -> Vec<u64> {
     values.into_iter().map(|value| value as u64).collect()
 }
 
-/// One random start and its search: images that it fools leave.
-fn one_run(
+/// One random start and its search: images that it fools leave; of the others the points of highest loss.
+pub(super) fn one_run(
     attack: &Apgd,
     name: &str,
     active: &mut ActiveRows<'_>,
     objective: &Objective,
     key: RowKey<'_>,
-) -> Result<()> {
+) -> Result<Tensor> {
     let Apgd { norm, eps, steps, .. } = *attack;
     if norm == Norm::L1 {
         return l1::shrinking(name, active, objective, eps, steps, key);
@@ -110,10 +110,9 @@ pub(super) fn within(
     eps: &Tensor,
     steps: usize,
     key: RowKey<'_>,
-) -> Result<()> {
+) -> Result<Tensor> {
     let start = on_the_sphere(purpose, active, norm, eps, key);
-    let _ = search(active, objective, norm, eps, steps, &start, true)?;
-    Ok(())
+    search(active, objective, norm, eps, steps, &start, true)
 }
 
 /// The same radius for every image, `[N]`.
