@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Square beside its authors' code, image by image, both on this machine.
 
-    python3 tests/peers/square.py MODEL.pt FOLDER_WITH_test_batch.bin [--norm l2|linf] [--expected FILE.json]
+    python3 tests/peers/square.py MODEL.pt FOLDER_WITH_test_batch.bin [--norm l2|linf|l1] [--expected FILE.json]
 
 Installs PyTorch 2.11.0 and pyautoattack (AutoAttack by its authors) in a virtual environment under
 the user's cache folder (--venv to choose; 3 GB to fetch) and runs Square with seed 0 in one batch:
@@ -32,7 +32,7 @@ from venv_of import inside_venv
 
 PACKAGES = ["torch==2.11.0", "pyautoattack==0.2.0", "numpy", "pyarrow"]
 ROOT = Path(__file__).resolve().parents[2]
-RADIUS = {"l2": 0.5, "linf": 8 / 255}
+RADIUS = {"l2": 0.5, "linf": 8 / 255, "l1": 12}
 
 
 def arguments():
@@ -62,7 +62,7 @@ def theirs(options):
         logits = model(images)
         clean = logits.argmax(1) == labels
         # The settings of AutoAttack's standard version.
-        attack = SquareAttack(model, norm={"l2": "L2", "linf": "Linf"}[options.norm], p_init=.8,
+        attack = SquareAttack(model, norm=options.norm.capitalize(), p_init=.8,
                               n_queries=options.queries, eps=RADIUS[options.norm], n_restarts=1, seed=0,
                               verbose=False, device=torch.device("cpu"), resc_schedule=False)
         made = attack.perturb(images[clean], labels[clean])
@@ -110,7 +110,7 @@ def main():
     print(f"accuracy under Square, {options.norm}: {share[0]} ours, {share[1]} theirs")
     same = agreement("ours and theirs, both here", mine, reference)
     if options.expected:
-        radius = {"l2": "l2_0.5", "linf": "linf_8"}[options.norm]
+        radius = {"l2": "l2_0.5", "linf": "linf_8", "l1": "l1_12"}[options.norm]
         key = options.key or f"autoattack_individual_{radius}_square"
         elsewhere = json.loads(options.expected.read_text())[key]["correct"][:options.images]
         agreement("ours here and theirs elsewhere", mine, elsewhere)

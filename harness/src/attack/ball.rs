@@ -56,6 +56,8 @@ pub struct Ball {
     norm: Norm,
     /// For Linf the intersection is a box again: its lowest and highest corners.
     corners: Option<(Tensor, Tensor)>,
+    /// Whether L1 projections have the reference's last bits.
+    replays: bool,
 }
 
 /// One radius for all images, or one each.
@@ -76,6 +78,7 @@ impl Ball {
             norm,
             corners: (norm == Norm::Linf)
                 .then(|| ((images - eps).clamp_min(0.0), (images + eps).clamp_max(1.0))),
+            replays: false,
         }
     }
 
@@ -89,7 +92,14 @@ impl Ball {
             norm,
             corners: (norm == Norm::Linf)
                 .then(|| ((images - &wide).clamp_min(0.0), (images + &wide).clamp_max(1.0))),
+            replays: false,
         }
+    }
+
+    /// The same; in a replay of the AutoAttack reference with L1 projections in its arithmetic, to the last bit.
+    #[must_use]
+    pub(super) fn replaying(self, replays: bool) -> Self {
+        Self { replays, ..self }
     }
 
     /// The nearest points inside: exact for Linf and L1; for L2 the radial projection followed
@@ -99,13 +109,7 @@ impl Ball {
         let images = &self.images;
         match (self.norm, &self.corners) {
             (Norm::Linf, Some((lowest, highest))) => points.maximum(lowest).minimum(highest),
-            (Norm::L1, _) => {
-                let eps = match &self.eps {
-                    Radius::Same(eps) => Tensor::from(*eps).to_device(images.device()),
-                    Radius::Each(eps) => eps.to_kind(Kind::Double),
-                };
-                images + l1_ball_and_box(&(points - images), images, &eps.reshape([-1, 1]))
-            }
+            (Norm::L1, _) => self.project_l1(&(points - images)),
             _ => {
                 let delta = points - images;
                 let away = length(&delta, Norm::L2) + TINY;
@@ -117,6 +121,60 @@ impl Ball {
                 (images + delta * per_image(&scale)).clamp(0.0, 1.0)
             }
         }
+    }
+}
+
+impl Ball {
+    /// The nearest points in L1, of perturbations.
+    pub(super) fn project_l1(&self, delta: &Tensor) -> Tensor {
+        let images = &self.images;
+        if self.replays {
+            return images + delta + self.change_l1(delta);
+        }
+        let eps = match &self.eps {
+            Radius::Same(eps) => Tensor::from(*eps).to_device(images.device()),
+            Radius::Each(eps) => eps.to_kind(Kind::Double),
+        };
+        images + l1_ball_and_box(delta, images, &eps.reshape([-1, 1]))
+    }
+
+    /// What the AutoAttack reference adds to perturbations to project them in L1: the threshold of
+    /// `l1_ball_and_box` in single precision, by a bisection among the sorted places where a value reaches the
+    /// image or leaves the wall.
+    pub(super) fn change_l1(&self, delta: &Tensor) -> Tensor {
+        let (x, y) = (self.images.flatten(1, -1), delta.flatten(1, -1));
+        let eps = match &self.eps {
+            Radius::Same(eps) => Tensor::from(*eps as f32).to_device(x.device()).reshape([1]),
+            Radius::Each(eps) => eps.shallow_clone(),
+        };
+        let sum = |d: &Tensor| d.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+        let size = y.abs();
+        // How far the box alone moves a value, and how far to the image it is.
+        let out = (1.0_f64 - &x - &y).minimum(&(&x + &y)).clamp_max(0.0);
+        let back = -&size;
+        let (places, from) = (-Tensor::cat(&[&out, &back], 1)).sort(1, false);
+        let columns = places.size()[1];
+        let last = places.narrow(1, 0, 1).zeros_like();
+        let after = Tensor::cat(&[&places.narrow(1, 1, columns - 1), &last], 1);
+        let rates = from.lt(y.size()[1]).to_kind(Kind::Float) * 2.0 - 1.0;
+        let rates = rates.cumsum(1, Kind::Float);
+        let moved = -sum(&out);
+        let spare = eps - sum(&size);
+        let reached = moved.unsqueeze(1) + ((&after - &places) * &rates).cumsum(1, Kind::Float);
+        let mut low = from.narrow(1, 0, 1).zeros_like();
+        let mut high = low.full_like(columns - 1);
+        for _ in 0..(columns as f64).log2().ceil() as usize {
+            let middle = (&low + &high).floor_divide_scalar(2);
+            let short = (reached.gather(1, &middle, false) + spare.unsqueeze(1)).lt(0.0);
+            low = middle.where_self(&short, &low);
+            high = high.where_self(&short, &middle);
+        }
+        let at = |all: &Tensor, place: &Tensor| all.gather(1, place, false);
+        let rest = -at(&reached, &low) - spare.unsqueeze(1);
+        let threshold = rest / at(&rates, &(&low + 1)) + at(&after, &low);
+        let shrunk = -(-&out).maximum(&threshold).minimum(&size);
+        let too_long = (moved + spare).lt(0.0).unsqueeze(1);
+        (y.sign() * shrunk.where_self(&too_long, &out)).reshape(delta.size())
     }
 }
 

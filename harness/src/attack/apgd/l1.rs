@@ -14,7 +14,7 @@ use rlnet_suites::attack::Norm;
 use tch::{Tensor, no_grad_guard};
 
 /// Three searches, in balls of radius 3, 2 and 1 eps with 30, 30 and 40 % of the steps, each
-/// from the best point of the one before; only the last can fool.
+/// from the best point of the one before; only the last can fool, and its best points are given.
 pub(super) fn shrinking(
     purpose: &str,
     active: &mut ActiveRows<'_>,
@@ -22,7 +22,7 @@ pub(super) fn shrinking(
     eps: f64,
     steps: usize,
     key: RowKey<'_>,
-) -> Result<()> {
+) -> Result<Tensor> {
     let mut points = start(purpose, active, 3.0 * eps, key);
     let part = ((0.3 * steps as f64).ceil() as usize).min((steps - 1) / 2);
     for (radius, steps) in [(3.0, part), (2.0, part), (1.0, steps - 2 * part)] {
@@ -34,14 +34,16 @@ pub(super) fn shrinking(
         let radii = alike(active, radius * eps);
         points = search(active, objective, Norm::L1, &radii, steps, &inside, radius == 1.0)?;
     }
-    Ok(())
+    Ok(points)
 }
 
 fn inside(target: &Target<'_>, radius: f64, points: &Tensor) -> Tensor {
     let _guard = no_grad_guard();
-    Ball::new(&target.images, radius, Norm::L1)
-        .project(points)
-        .clamp(0.0, 1.0)
+    let ball = Ball::new(&target.images, radius, Norm::L1);
+    if target.replays() {
+        return (points + ball.change_l1(&(points - &target.images))).clamp(0.0, 1.0);
+    }
+    ball.project(points).clamp(0.0, 1.0)
 }
 
 /// A normal perturbation, projected. The reference takes the image for a part of the
@@ -51,7 +53,8 @@ fn start(purpose: &str, target: &Target<'_>, radius: f64, key: RowKey<'_>) -> Te
     let images = &target.images;
     let noisy = images + target.normal_each(purpose, key);
     if target.replays() {
-        inside(target, radius, &(images + noisy)) - images
+        let change = Ball::new(images, radius, Norm::L1).change_l1(&noisy);
+        noisy + change
     } else {
         noisy
     }

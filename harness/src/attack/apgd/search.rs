@@ -24,10 +24,11 @@ pub(super) fn search(
     leave: bool,
 ) -> Result<Tensor> {
     let mut objective = objective.shallow_clone();
-    let mut ball = Ball::each(&active.images, eps, norm);
+    let replays = active.replays();
+    let mut ball = Ball::each(&active.images, eps, norm).replaying(replays);
     let slope = active.slope(start, &objective)?;
     let mut state = State::new(active, start, norm, eps, slope.loss, slope.gradient);
-    state.sparsity = (norm == Norm::L1).then(|| Sparsity::new(start, &active.images, steps));
+    state.sparsity = (norm == Norm::L1).then(|| Sparsity::new(start, &active.images, steps, replays));
     let mut windows = Windows::new(steps);
     let mut logits = slope.logits;
     for made in 0..=steps {
@@ -37,7 +38,7 @@ pub(super) fn search(
             let before = active.len();
             active.leave(&fooled, &mut [&mut state, &mut objective]);
             if active.len() < before {
-                ball = Ball::each(&active.images, &state.eps, norm);
+                ball = Ball::each(&active.images, &state.eps, norm).replaying(replays);
             }
         }
         if made == steps || active.is_empty() {
@@ -109,7 +110,7 @@ impl State {
         let _guard = no_grad_guard();
         let size = per_image(&self.size);
         let next = match &self.sparsity {
-            Some(sparsity) => ball.project(&(&self.points + sparsity.direction(&self.gradient) * size)),
+            Some(sparsity) => ball.project(&(&self.points + sparsity.step_along(&self.gradient, &size))),
             None => {
                 let along = ascent(&self.gradient, self.norm) * size;
                 step(&self.points, &self.previous, &along, ball, first)

@@ -21,13 +21,13 @@ const SAME: f64 = 0.95;
 /// How sparse the next step of each image is.
 #[derive(Debug)]
 pub(super) struct Sparsity {
-    /// Values that a step moves, `[N]`, may be a fraction.
-    moved: Tensor,
     /// Non-zero values of the best perturbation at the last check, `[N]`.
     before: Tensor,
     /// Steps between two checks, and those made since the last.
     every: usize,
     passed: usize,
+    /// Whether roundings are the reference's.
+    replays: bool,
 }
 
 fn nonzero(delta: &Tensor) -> Tensor {
@@ -38,29 +38,38 @@ fn nonzero(delta: &Tensor) -> Tensor {
 }
 
 impl Sparsity {
-    pub(super) fn new(start: &Tensor, images: &Tensor, steps: usize) -> Self {
-        let before = nonzero(&(start - images));
+    pub(super) fn new(start: &Tensor, images: &Tensor, steps: usize, replays: bool) -> Self {
         Self {
-            moved: &before / SPARSER,
-            before,
+            before: nonzero(&(start - images)),
             every: ((EVERY * steps as f64) as usize).max(1),
             passed: 0,
+            replays,
         }
     }
 
-    /// The signs of the largest values of each gradient, of unit length in L1.
-    pub(super) fn direction(&self, gradient: &Tensor) -> Tensor {
+    /// The signs of the largest values of each gradient, of length `length` `[N, 1, 1, 1]` in L1.
+    pub(super) fn step_along(&self, gradient: &Tensor, length: &Tensor) -> Tensor {
         let gradient = gradient.nan_to_num(0.0, None, None);
         let flat = gradient.flatten(1, -1);
         let size = flat.abs();
         let values = size.size()[1];
-        let count = (values - (values as f64 - &self.moved).to_kind(Kind::Int64)).clamp(1, values);
+        let kept = if self.replays {
+            // A share of all in single precision, which may round to one value more or less.
+            (1.0_f64 - &self.before / values as f64 / SPARSER) * values as f64
+        } else {
+            values as f64 - &self.before / SPARSER
+        };
+        let count = (values - kept.to_kind(Kind::Int64)).clamp(1, values);
         // The longest list that any image needs; what each takes of it is its own.
         let sorted = size.topk(count.max().int64_value(&[]), 1, true, true).0;
         let least = sorted.gather(1, &(count - 1).unsqueeze(1), false);
         let signs = flat.sign() * size.ge_tensor(&least).to_kind(flat.kind());
-        let count = nonzero(&signs).clamp_min(1.0);
-        signs.reshape(gradient.size()) / per_image(&count)
+        let count = per_image(&nonzero(&signs).clamp_min(1.0));
+        let signs = signs.reshape(gradient.size());
+        if self.replays {
+            return length * signs / count;
+        }
+        signs / count * length
     }
 
     /// After a step, at a check: `size` is eps again where the best perturbation (`delta`)
@@ -76,10 +85,9 @@ impl Sparsity {
         let sparser = (&now / &self.before).lt(SAME);
         let shrunk = (&*size / SPARSER).maximum(&(eps * LEAST)).minimum(eps);
         *size = eps.where_self(&sparser, &shrunk);
-        self.moved = &now / SPARSER;
         self.before = now;
         Some(sparser)
     }
 }
 
-per_row!(Sparsity: moved, before);
+per_row!(Sparsity: before);

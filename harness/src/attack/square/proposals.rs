@@ -18,6 +18,7 @@ const L1_ROOM: f64 = 1e-6;
 pub(super) struct Proposals {
     images: Tensor,
     ball: Ball,
+    replays: bool,
     norm: Norm,
     eps: f64,
     channels: i64,
@@ -32,7 +33,8 @@ impl Proposals {
         let size = target.images.size();
         Self {
             images: target.images.shallow_clone(),
-            ball: ball(&target.images, eps, norm),
+            ball: ball(&target.images, eps, norm).replaying(target.replays()),
+            replays: target.replays(),
             norm,
             eps,
             channels: size[1],
@@ -128,13 +130,13 @@ impl Proposals {
         let whole = length(&flat, self.norm).reshape([-1, 1, 1]);
         let windows = size(&(&flat * mask));
         let patch = self.patch(side, sampler).flatten(2, 3) + &old / (size(&old) + TINY);
-        let length = if l1 {
-            ((self.eps - whole).clamp_min(0.0) / c as f64 + windows) * c
+        let new = &patch / (size(&patch) + TINY);
+        let new = if l1 {
+            new * ((self.eps - whole).clamp_min(0.0) / c as f64 + windows) * c
         } else {
             let room = ((self.eps * self.eps) - whole.square()).clamp_min(0.0) / c as f64;
-            (room + windows.square()).sqrt()
+            new * (room + windows.square()).sqrt()
         };
-        let new = &patch / (size(&patch) + TINY) * length;
         let moved = flat
             .scatter_value(2, &losing, 0.0)
             .scatter(2, &gaining, &new)
@@ -156,7 +158,7 @@ impl Proposals {
     /// box.
     fn fitted(&self, delta: &Tensor) -> Tensor {
         if self.norm == Norm::L1 {
-            return self.ball.project(&(&self.images + delta));
+            return self.ball.project_l1(delta);
         }
         let unit = delta / (per_image(&length(delta, Norm::L2)) + TINY);
         (&self.images + unit * self.eps).clamp(0.0, 1.0)
@@ -180,7 +182,7 @@ impl Proposals {
 impl PerRow for Proposals {
     fn keep(&mut self, rows: &Tensor) {
         self.images.keep(rows);
-        self.ball = ball(&self.images, self.eps, self.norm);
+        self.ball = ball(&self.images, self.eps, self.norm).replaying(self.replays);
     }
 }
 
