@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod catalogue;
+mod closed_forms;
 mod gradients;
+mod linear_region;
 mod minimum_norm;
 mod toys;
