@@ -3,7 +3,7 @@
 use crate::synthetic::{plan_of, write_run_of};
 use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::{Analysis, Runs};
-use rlnet_suites::{Branch, Cell, Condition, Outcome, Ranking};
+use rlnet_suites::{AttackSpec, Branch, Cell, Condition, Outcome, Ranking};
 
 const SUITE: &str = r#"
 schema = 1
@@ -322,6 +322,70 @@ fn the_smallest_break_of_all_attacks_makes_a_monotone_curve() {
     // Distances 2/255, 8/255, never, 0: the median lies between the two sizes.
     let median = 255.0 * curves[0].median.expect("half are broken");
     assert!((median - 5.0).abs() < 1e-4, "{median}");
+}
+
+/// What `radius` says of an image is never more than the size at which another attack of the run broke it. An attack
+/// around another image says nothing of this one.
+#[test]
+fn no_radius_lies_above_one_at_which_another_attack_broke_the_image() {
+    use rlnet_reports::metrics::smallest_perturbation::{curves, minima};
+    let suite = SUITE.replace(
+        "attacks = [\"fgsm\"]",
+        "attacks = [\"fgsm\", \"pgd\", \"fmn\", \"radius\", \"pgd:base=fog/2\"]",
+    );
+    // In 255ths, of images 1 to 3; image 0 is wrong when clean.
+    let size = |spec: &AttackSpec| match spec.name() {
+        "radius" => [Some(6.0), Some(10.0), None],
+        "fmn" => [Some(7.0), Some(9.0), None],
+        "pgd" if spec.base().is_some() => [Some(1.0), Some(1.0), Some(1.0)],
+        "pgd" => [Some(3.0), None, None],
+        _ => [None, None, None],
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rows = |_: &Cell, conditions: &[Condition]| {
+        let mut rows = Vec::new();
+        for condition in conditions {
+            let broken = match condition {
+                Condition::Attack(spec) => size(spec),
+                _ => [None, None, None],
+            };
+            let broken: Vec<Option<f32>> = std::iter::once(Some(0.0)).chain(broken).collect();
+            for branch in [Branch::Single, Branch::Clean, Branch::Adversarial] {
+                rows.extend((broken.iter().zip(0..)).map(|(size, image)| {
+                    row(
+                        image,
+                        branch,
+                        condition,
+                        size.is_none(),
+                        size.unwrap_or(0.0) / 255.0,
+                    )
+                }));
+            }
+        }
+        rows
+    };
+    let plan = plan_of(&suite, &["evaluation.headline=fgsm"]);
+    write_run_of(folder.path(), &plan, |_| true, rows);
+    let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
+    let analysis = Analysis::of(runs).expect("an analysis");
+    let grid = analysis.matrix("one").expect("measured");
+    let policy = BranchPolicy::Fixed(Branch::Single);
+    let medians: Vec<(&str, f64)> = minima(grid, policy)
+        .iter()
+        .map(|found| {
+            (
+                found.attack.name(),
+                255.0 * found.quartiles[1].expect("two images are broken"),
+            )
+        })
+        .map(|(name, median)| (name, (median * 1000.0).round() / 1000.0))
+        .collect();
+    // Of 0, 7, 9 and none; and of 0, 3 (by PGD), 9 (by FMN) and none.
+    assert_eq!(medians, [("fmn", 8.0), ("radius", 6.0)]);
+    // Image 3 stands at every radius.
+    let all = curves(grid, policy);
+    let last = &all[0].points.last().expect("radii").1;
+    assert_eq!((last.right, last.images), (1, 4));
 }
 
 #[test]

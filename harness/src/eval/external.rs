@@ -8,13 +8,14 @@ use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::pytorch::TorchFile;
+use rlnet_suites::attack::is_inside;
 use rlnet_suites::external::{ExternalEvaluation, ExternalRow, FOLDER};
 use rlnet_suites::{AttackSpec, CellRecord, Condition, Outcome, io};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// Values in single precision may leave box and ball by this much.
+/// Values in single precision may leave the box by this much.
 const ROUNDING: f64 = 1e-6;
 
 /// The images of a file.
@@ -190,11 +191,12 @@ impl ExternalImages {
                 spec.short()
             ))
         })?;
-        let away = length(&(&self.images - clean), spec.norm());
-        if let Some(row) = first(&away.gt(eps + ROUNDING * eps.max(1.0))) {
+        let away = length(&(&self.images - clean), spec.norm()).to_kind(Kind::Double);
+        let away = Vec::<f64>::try_from(away)?;
+        if let Some(row) = away.iter().position(|size| !is_inside(*size, eps)) {
             return Err(refused(format!(
                 "image {row} is {} from the clean one in {}, the attack's ball has the radius {}",
-                spec.norm().size(away.double_value(&[row])),
+                spec.norm().size(away[row]),
                 spec.norm(),
                 spec.norm().size(eps)
             )));

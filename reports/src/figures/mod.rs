@@ -17,6 +17,7 @@ mod history;
 pub(crate) mod layers;
 pub(crate) mod masks;
 pub(crate) mod optimality;
+pub mod price;
 pub(crate) mod radius;
 pub(crate) mod relus;
 pub(crate) mod severity;

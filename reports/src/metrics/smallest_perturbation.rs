@@ -75,6 +75,7 @@ pub fn curves(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Curve> {
     let mut by_norm: BTreeMap<&str, Vec<AttackSpec>> = BTreeMap::new();
     for condition in matrix.conditions() {
         if let Condition::Attack(attack) = condition
+            && attack.base().is_none()
             && (attack.radius().is_some() || attack.is_minimum_norm())
         {
             by_norm
@@ -135,7 +136,7 @@ pub fn minima(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Minimum> {
             // No radius above one at which another attack of the run broke the image.
             let all = curves.iter().find(|curve| curve.norm == attack.norm());
             let taking_part = match all {
-                Some(all) if attack.name() == RADIUS.name => &all.attacks[..],
+                Some(all) if attack.name() == RADIUS.name && attack.base().is_none() => &all.attacks[..],
                 _ => std::slice::from_ref(&attack),
             };
             let sizes: Vec<f64> = distances(matrix, policy, taking_part)?

@@ -17,6 +17,7 @@ const NAMES: [&str; 10] = [
 /// Bytes before the numbers in a `.npy` file that is written here.
 const HEADER: usize = 128;
 
+/// A `.npy` file.
 pub fn npy(kind: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
     let mut file = b"\x93NUMPY\x01\x00".to_vec();

@@ -1,7 +1,10 @@
 //! Stored adversarial images, shown to the model again.
 
-use crate::archives::{eval, refused};
+use crate::archives::{eval, model, plan, refused};
+use crate::given_images::npy;
 use crate::support::{Sandbox, TINY, edit_rows, id, rows};
+use safetensors::SafeTensors;
+use std::fs;
 
 const ATTACK: &str = "pgd:alpha=2/255,eps=8/255,restarts=1,start=uniform,steps=3";
 
@@ -106,7 +109,7 @@ fn negate(file: &std::path::Path, names: &[&str]) {
 }
 
 fn cell_name(sandbox: &Sandbox, model: &str) -> String {
-    let plan = crate::archives::plan(sandbox, "out");
+    let plan = plan(sandbox, "out");
     let mut cells = plan.cells.iter().map(|cell| &cell.name);
     let attacked = |name: &&String| name.starts_with(&format!("{model}/")) && name.contains("pgd");
     cells.rfind(attacked).expect("a cell").clone()
@@ -116,11 +119,11 @@ fn cell_name(sandbox: &Sandbox, model: &str) -> String {
 #[test]
 fn an_evaluated_file_is_named_and_compared() {
     let sandbox = Sandbox::new();
-    let model = crate::archives::model(&sandbox, TINY, "plain");
+    let model = model(&sandbox, TINY, "plain");
     let ask = ["--dataset", "shapes", "--limit", "6", "--attack", ATTACK];
     assert_eq!(eval(&sandbox, &model, "out", &ask).code, 0);
     let name = {
-        let plan = crate::archives::plan(&sandbox, "out");
+        let plan = plan(&sandbox, "out");
         plan.cells.last().expect("a cell").name.clone()
     };
     let cell = sandbox.path(&format!("out/cells/{}", id(&sandbox, "out", &name)));
@@ -143,4 +146,83 @@ fn an_evaluated_file_is_named_and_compared() {
         "{}",
         output.stderr
     );
+}
+
+/// Images of a stronger attack, shown as somebody else's: held to box and ball, counted where the cell's attack failed,
+/// and named by the report.
+#[test]
+fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
+    let sandbox = Sandbox::new();
+    let model = model(&sandbox, TINY, "plain");
+    let attacked = |out: &str, attack: &str| {
+        let ask = ["--dataset", "shapes", "--limit", "40", "--attack", attack];
+        let output = eval(&sandbox, &model, out, &ask);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let name = plan(&sandbox, out).cells.last().expect("a cell").name.clone();
+        let folder = sandbox.path(&format!("{out}/cells/{}", id(&sandbox, out, &name)));
+        (folder, rows(&sandbox, out, &name))
+    };
+    let (cell, weak) = attacked("weak", "pgd:eps=16/255,alpha=8/255,steps=1");
+    let (other, strong) = attacked("strong", "apgd-ce:eps=16/255,steps=20");
+    let broken = weak.iter().zip(&strong).filter(|(weak, strong)| {
+        assert_eq!(weak.image, strong.image);
+        weak.prediction == weak.label && strong.prediction != strong.label
+    });
+    let broken = broken.count();
+    assert!(broken > 0, "the stronger attack breaks nothing more");
+
+    let saved = fs::read(other.join("adversarial.safetensors")).expect("images");
+    let saved = SafeTensors::deserialize(&saved).expect("safetensors");
+    let pixels = saved.tensor("single").expect("a branch").data().to_vec();
+    let cell = cell.display().to_string();
+    let shown = |shape: &str, pixels: &[u8]| {
+        let file = sandbox.write("theirs.npy", npy("<f4", shape, pixels));
+        let file = file.display().to_string();
+        let from = ["--source", "a stronger attack", "--dataset", "shapes", "--json"];
+        let replay = ["attack", "replay", &cell, "--model", &model, "--images", &file];
+        sandbox.run(&[&replay[..], &from].concat())
+    };
+    let with_first = |value: f32| {
+        let mut changed = pixels.clone();
+        changed[..4].copy_from_slice(&value.to_le_bytes());
+        changed
+    };
+    const SHAPE: &str = "(40, 3, 32, 32)";
+    refused(
+        &shown(SHAPE, &with_first(1.5)),
+        &["image 0", "images lie in [0, 1]"],
+    );
+    let first = f32::from_le_bytes(pixels[..4].try_into().expect("four bytes"));
+    let far = if first < 0.5 { 1.0 } else { 0.0 };
+    refused(
+        &shown(SHAPE, &with_first(far)),
+        &["image 0", "the attack's ball has the radius 16/255"],
+    );
+    refused(&shown(SHAPE, &with_first(f32::NAN)), &["image 0", "no number"]);
+    refused(
+        &shown("(20, 3, 32, 32)", &pixels[..pixels.len() / 2]),
+        &["the cell has 40 images"],
+    );
+    assert!(!sandbox.path("weak/external").exists());
+
+    let before = right_under_attack(&sandbox, "before");
+    let output = shown(SHAPE, &pixels);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!((&told["images"], &told["broken"]), (&40.into(), &broken.into()));
+    assert_eq!(right_under_attack(&sandbox, "after"), before - broken);
+    let table = fs::read_to_string(sandbox.path("after/tables/external.csv")).expect("a table");
+    assert!(table.contains("a stronger attack"), "{table}");
+}
+
+/// The images that are right under the attack of the run `weak`, by a new report of it.
+fn right_under_attack(sandbox: &Sandbox, report: &str) -> usize {
+    sandbox.ok(&format!("report weak --out {report}"));
+    let table = fs::read_to_string(sandbox.path(&format!("{report}/tables/main.csv"))).expect("a table");
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = lines[0]
+        .iter()
+        .position(|head| *head == "adva_right")
+        .expect("a column");
+    lines[1][column].parse().expect("a number of images")
 }
