@@ -155,6 +155,7 @@ impl Bench {
             slopes: None,
             epoch: 1,
             lr: 0.01,
+            done: 0.5,
             passes: &passes,
         };
         let mut started = Instant::now();

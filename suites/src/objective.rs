@@ -49,6 +49,10 @@ words! {
         /// Difference of the unit's input to the teacher's activation: every unit is scored as if
         /// it were dropped, whatever its state.
         Preactivation = "preactivation",
+        /// As `preactivation`, times the share of the images of the adversarial role on which the
+        /// certified loss's intervals leave the unit's sign known: the most unstable and least
+        /// significant units become linear (linearity grafting: Chen et al., ICML 2022).
+        Unstable = "unstable",
         /// None: the units stay those drawn at random before the first epoch (a control: the same
         /// training, no search).
         Random = "random",

@@ -578,6 +578,7 @@ mod tests {
             "attention",
             "pram",
             "trades",
+            "certified",
             "jsd",
             "inner",
             "score",

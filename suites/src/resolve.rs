@@ -4,7 +4,7 @@ use crate::branch::NormBanks;
 use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Average, Inner};
+use crate::objective::{Augmentation, Average, Inner, Score};
 use crate::plan::find;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
@@ -190,6 +190,29 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         );
         return refuse("trades", &spec.trades, why);
     }
+    if spec.certified.0.is_some() && (!spec.is_robust() || spec.trades > 0.0 || spec.gamma == 0.0) {
+        let why = format!(
+            "`{name}` needs a view \"adversarial\", a weight gamma and no TRADES: the loss takes the place of that role's cross \
+             entropy"
+        );
+        return refuse("certified", &spec.certified, why);
+    }
+    if spec.certified.0.is_some()
+        && spec.concerns(Quirk::SingleNormCleanLoss)
+        && spec.has(Quirk::SingleNormCleanLoss)
+    {
+        let why = format!(
+            "`{name}` replays {}: its adversarial images are not judged",
+            Quirk::SingleNormCleanLoss
+        );
+        return refuse("certified", &spec.certified, why);
+    }
+    if spec.score == Score::Unstable && spec.certified.0.is_none() {
+        let why = format!(
+            "`{name}` counts units that are unstable in a ball: name it, for instance certified = \"ibp:eps=1/255\""
+        );
+        return refuse("score", &spec.score, why);
+    }
     if spec.augmentation != Augmentation::Augmix && !spec.views.contains(&View::Augmix) {
         let why = format!("`{name}` has no view \"augmix\", the role that augmentation is for");
         return refuse("augmentation", &"set", why);
@@ -248,6 +271,8 @@ mod tests {
             ("train.teacher.with.inner=kl", "no teacher"),
             ("train.teacher.with.gamma=0", "nothing would be learnt"),
             ("train.senet.with.jsd=1", "no AugMix"),
+            ("train.senet.with.certified=ibp:eps=1/255", "needs a view"),
+            ("train.mask.with.score=unstable", "name it"),
         ] {
             let error = student(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

@@ -1,5 +1,6 @@
 //! The layers every architecture is made of: convolution, banks of batch norm, linear head.
 
+use super::interval::Boxed;
 use super::layout::laid_out;
 use super::params::Params;
 use rlnet_suites::{Branch, NormBanks};
@@ -44,6 +45,13 @@ impl Bank {
             var: params.constant(&format!("{name}.running_var"), &[channels], 1.0, false),
         }
     }
+
+    /// With these statistics the norm is `scale * x + shift`, both `[C]`.
+    fn map(&self, mean: &Tensor, var: &Tensor) -> (Tensor, Tensor) {
+        let scale = &self.weight / (var + EPS).sqrt();
+        let shift = &self.bias - mean * &scale;
+        (scale, shift)
+    }
 }
 
 /// Batch norm with one bank a branch: own affine parameters and own running statistics.
@@ -84,9 +92,26 @@ impl BankedNorm {
     /// `scale = g / sqrt(var + eps)`, `shift = bias - mean * scale`.
     fn affine(&self, branch: Branch) -> (Tensor, Tensor) {
         let (statistics, affine) = self.parts(branch);
-        let scale = &affine.weight / (&statistics.var + EPS).sqrt();
-        let shift = &affine.bias - &statistics.mean * &scale;
-        (scale, shift)
+        affine.map(&statistics.mean, &statistics.var)
+    }
+
+    /// Normalises values as [`forward`](Self::forward) does, and a box around them by the same statistics: in train
+    /// mode those of the values.
+    pub(super) fn forward_box(&self, xs: &Boxed, mode: Mode) -> Boxed {
+        let (scale, shift) = match mode {
+            Mode::Eval(branch) => self.affine(branch),
+            Mode::Train(branch) => {
+                let places = [0_i64, 2, 3];
+                let mean = xs.value.mean_dim(places.as_slice(), false, xs.value.kind());
+                let var = xs.value.var_dim(places.as_slice(), false, false);
+                self.parts(branch).1.map(&mean, &var)
+            }
+        };
+        let wide = |tensor: Tensor| tensor.reshape([1, -1, 1, 1]);
+        let (scale, shift) = (wide(scale), wide(shift));
+        let (centre, radius) = xs.halves();
+        let (centre, radius) = (centre * &scale + shift, radius * scale.abs());
+        Boxed::of(self.forward(&xs.value, mode), &centre, &radius)
     }
 
     /// Normalises `[N, C, H, W]`.
@@ -223,6 +248,21 @@ impl Conv {
         }
     }
 
+    /// As [`forward`](Self::forward), and the box that a box becomes.
+    pub(super) fn forward_box(&self, xs: &Boxed, mode: Mode) -> Boxed {
+        let bias = self.bias.as_ref();
+        let (centre, radius) = xs.halves();
+        let ys = Boxed::of(
+            self.convolve(&xs.value, &self.weight, bias),
+            &self.convolve(&centre, &self.weight, bias),
+            &self.convolve(&radius, &self.weight.abs(), None),
+        );
+        match &self.norm {
+            Some(norm) => norm.forward_box(&ys, mode),
+            None => ys,
+        }
+    }
+
     fn convolve(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let (stride, padding) = (self.shape.stride, self.shape.kernel / 2);
         let groups = self.shape.groups;
@@ -350,6 +390,17 @@ impl Linear {
     /// Weight `[to, from]` and bias `[to]`, without their gradients.
     pub fn weights(&self) -> (Tensor, Tensor) {
         (self.weight.detach(), self.bias.detach())
+    }
+
+    /// How much each logit is above the label's, `[N, to]`, at the centre of a box `[N, from]`, and by how much that
+    /// may differ in it: put together before bounds are taken, which makes them tighter.
+    pub(super) fn differences(&self, centre: &Tensor, radius: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
+        let above = |rows: &Tensor| rows.unsqueeze(0) - rows.index_select(0, labels).unsqueeze(1);
+        // [N, to, from] and [N, from, 1].
+        let weight = above(&self.weight);
+        let bias = above(&self.bias.unsqueeze(1)).squeeze_dim(2);
+        let times = |weight: &Tensor, xs: &Tensor| weight.matmul(&xs.unsqueeze(2)).squeeze_dim(2);
+        (times(&weight, centre) + bias, times(&weight.abs(), radius))
     }
 
     /// Multiply-accumulates of one image; also its number of classes times inputs.

@@ -4,6 +4,7 @@
 use super::arch::Arch;
 use super::body::Body;
 use super::build::{Build, Quirks};
+use super::interval::{Boxed, IntervalPass};
 use super::layers::{Folded, Mode};
 use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};
@@ -39,6 +40,18 @@ pub struct Forward {
     pub logits: Tensor,
     /// What was asked for besides.
     pub seen: Seen,
+}
+
+/// The same of images and a box around each.
+#[derive(Debug)]
+pub struct Bounded {
+    /// Of the images themselves.
+    pub forward: Forward,
+    /// The largest that each logit may be above the label's, `[N, classes]`; 0 for the label.
+    pub worst: Tensor,
+    /// For every ReLU layer the share of the images on which each unit's sign is known, `[C, H, W]` (double), when it
+    /// was asked for.
+    pub known: Vec<Tensor>,
 }
 
 /// A trainable network. Normalisation is its first layer, so images are always in `[0, 1]`.
@@ -172,6 +185,31 @@ impl Network {
         Forward {
             logits,
             seen: pass.seen,
+        }
+    }
+
+    /// The same, and by intervals what may come of any point between `lower` and `upper`, all `[N, 3, H, W]`. `known`
+    /// asks for the shares of images on which units' signs are known.
+    pub fn forward_box(
+        &self,
+        images: &Tensor,
+        (lower, upper): (Tensor, Tensor),
+        labels: &Tensor,
+        (mode, taps, known): (Mode, Taps, bool),
+    ) -> Bounded {
+        let first = |images: &Tensor| laid_out(&self.normalise(images));
+        let xs = Boxed {
+            value: first(images),
+            lower: first(&lower),
+            upper: first(&upper),
+        };
+        let mut pass = IntervalPass::new((mode, &self.activations, taps), labels, known);
+        let Boxed { value, upper, .. } = self.body.run(&mut pass, &xs);
+        let (seen, known) = pass.into_seen();
+        Bounded {
+            forward: Forward { logits: value, seen },
+            worst: upper,
+            known,
         }
     }
 

@@ -160,7 +160,7 @@ fn by_head(xs: &Tensor, heads: i64) -> Tensor {
 }
 
 /// The mean over all places. The head is never in half precision, whatever the layers before it are in.
-fn pooled(xs: &Tensor) -> Tensor {
+pub(super) fn pooled(xs: &Tensor) -> Tensor {
     let kind = match xs.kind() {
         Kind::BFloat16 | Kind::Half => Kind::Float,
         kind => kind,

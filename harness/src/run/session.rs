@@ -175,6 +175,9 @@ fn check_stage(
     if !fills_norms(spec, &shapes, spec.batch) {
         return Err(wrong("batch", too_small(spec.batch)));
     }
+    if let (true, Some(why)) = (spec.certified.0.is_some(), trace::refusal(&arch, size as u64)) {
+        return Err(wrong("certified", format!("{name}: {why}; leave certified out")));
+    }
     if let Some(imported) = &spec.imported {
         mask_file::verify(Path::new(&imported.path), &imported.blake3)?;
     }

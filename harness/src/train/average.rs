@@ -147,6 +147,7 @@ fn estimate_statistics(input: &StageInput<'_>, state: &StageState) -> Result<()>
         slopes: state.slopes.as_ref(),
         epoch: state.header.epoch + 1,
         lr: 0.0,
+        done: f64::from(state.header.epoch) / f64::from(spec.epochs),
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
     let statistics = network.params().iter().filter(|param| !param.trainable);

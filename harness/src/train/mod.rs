@@ -2,6 +2,7 @@
 
 pub mod adam;
 mod average;
+mod certified;
 pub mod curves;
 pub mod dialect;
 pub mod loss;

@@ -87,7 +87,7 @@ mod tests {
         let single = "train.teacher.norm=single";
         // Validation of two banks by PGD-7: each 16 clean, 7 * 16 attacked, 16 judged.
         let (seen, sent) = (2 * (16 + 7 * 16 + 16), 2 * 7 * 16);
-        let cases: [(&str, &[&str], [u64; 3]); 5] = [
+        let cases: [(&str, &[&str], [u64; 3]); 6] = [
             // A step: 6 images a role, one pass each and 7 of the attack.
             (
                 "teacher",
@@ -115,6 +115,12 @@ mod tests {
                 "teacher",
                 &[pgd7, single, robust, "train.teacher.with.mode=trades-6"],
                 [2 * (24 + 12 + 7 * 12) + seen / 2, 2 * (24 + 7 * 12) + sent / 2, 0],
+            ),
+            // Intervals take two passes more of the adversarial role, and IBP attacks nothing.
+            (
+                "teacher",
+                &[pgd7, "train.teacher.with.certified=\"ibp:eps=1/255\""],
+                [2 * (12 + 3 * 6) + seen, 2 * (12 + 3 * 6) + sent, 0],
             ),
             // Nothing is attacked, nor at validation.
             ("teacher", &[pgd7, single, natural], [24 + 16, 24, 0]),

@@ -11,14 +11,19 @@ pub struct Scores {
 
 impl Scores {
     /// Adds one batch, `[N, C, H, W]` for every ReLU layer in execution order: the teacher's
-    /// activations, and the student's (or its inputs to the layers: see `Score`).
-    pub fn add(&mut self, teacher: &[Tensor], student: &[Tensor]) {
+    /// activations, and the student's (or its inputs to the layers: see `Score`). `known` are weights of the units,
+    /// `[C, H, W]` a layer.
+    pub fn add(&mut self, teacher: &[Tensor], student: &[Tensor], known: Option<&[Tensor]>) {
         let _guard = no_grad_guard();
         for (layer, (teacher, student)) in teacher.iter().zip(student).enumerate() {
             let n = student.size()[0];
             let difference = (teacher.narrow(0, 0, n) - student.detach())
                 .abs()
                 .sum_dim_intlist([0_i64].as_slice(), false, Kind::Double);
+            let difference = match known.and_then(|known| known.get(layer)) {
+                Some(known) => difference * known,
+                None => difference,
+            };
             match self.layers.get_mut(layer) {
                 Some(sum) => {
                     let _ = sum.g_add_(&difference);
@@ -76,6 +81,18 @@ pub fn average(past: Option<Vec<Vec<f64>>>, scores: Vec<Vec<f64>>) -> Vec<Vec<f6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A unit whose sign is known on a third of the images keeps a third of its difference.
+    #[test]
+    fn unstable_units_score_less() {
+        let maps = |values: &[f32]| [Tensor::from_slice(values).reshape([1, 2, 1, 1])];
+        let mut scores = Scores::default();
+        let known = [Tensor::from_slice(&[1.0 / 3.0, 1.0_f64]).reshape([2, 1, 1])];
+        scores.add(&maps(&[3.0, 1.0]), &maps(&[0.0, 0.0]), Some(&known));
+        assert_eq!(scores.values(), [vec![1.0, 1.0]]);
+        scores.add(&maps(&[3.0, 0.5]), &maps(&[0.0, 0.0]), Some(&known));
+        assert_eq!(scores.values(), [vec![2.0, 1.5]]);
+    }
 
     #[test]
     fn averaging_calms_a_score_that_alternates() {

@@ -284,8 +284,11 @@ fn one_epoch(
     let accuracies = with_average(input, state, |state| {
         let accuracies = validated(input, state)?;
         let score = score(spec, &accuracies, input.network.norm);
-        // Ties go to the later epoch, as in the reference.
-        if spec.select == Select::Last || score >= state.header.best_score {
+        // Ties go to the later epoch, as in the reference. Epochs in which a certified ball grew are no match for one in
+        // which it was whole.
+        let before = f64::from(number.saturating_sub(2)) / f64::from(spec.epochs);
+        let rises = spec.certified.0.is_some_and(|bounded| bounded.rises(before));
+        if spec.select == Select::Last || rises || score >= state.header.best_score {
             state.keep_best(number, score);
         }
         Ok(accuracies)
@@ -348,13 +351,16 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
         slopes: state.slopes.as_ref(),
         epoch: number,
         lr: spec.lr_at(number),
+        done: 0.0,
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
     let in_epoch = input.train.len().div_ceil(spec.batch).max(1) as f64;
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for batch in epoch(Arc::clone(&input.train), views(spec, number)).skip(at.steps) {
         let batch = batch?;
-        step.lr = spec.lr_in(number, (at.steps as f64 + 0.5) / in_epoch);
+        let within = (at.steps as f64 + 0.5) / in_epoch;
+        step.lr = spec.lr_in(number, within);
+        step.done = (f64::from(number - 1) + within) / f64::from(spec.epochs);
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
         at.steps += 1;
         let place = (f64::from(number - 1) + at.steps as f64 / in_epoch) / f64::from(spec.epochs);

@@ -1,5 +1,6 @@
 //! One training step of any stage: the roles' forward passes, the inner attack, the losses.
 
+use super::certified;
 use super::curves::EpochMeans;
 use super::dialect;
 use super::loss::{self, distillation, jensen_shannon, mean, pram, smooth_cross_entropy};
@@ -33,6 +34,8 @@ pub struct Step<'a> {
     pub epoch: u32,
     /// Learning rate of this epoch.
     pub lr: f64,
+    /// Share of the training that is done, in [0, 1).
+    pub done: f64,
     /// Where passes are counted.
     pub passes: &'a Passes,
 }
@@ -78,6 +81,15 @@ struct Role {
     labels: Tensor,
     /// Teacher's logits on the clean view, through its clean branch.
     target: Option<Tensor>,
+    /// What intervals say of the ball, where the stage trains with them.
+    bounds: Option<certified::Bounds>,
+}
+
+impl Role {
+    /// Passes through the network: its images, and where intervals are sent too, the centres and radii of the boxes.
+    fn passes(&self) -> i64 {
+        self.labels.size()[0] * if self.bounds.is_some() { 3 } else { 1 }
+    }
 }
 
 impl Step<'_> {
@@ -108,7 +120,13 @@ impl Step<'_> {
             self.trades(&roles)
         } else {
             let smoothing = self.spec.label_smoothing;
-            let term = |role: &Role| smooth_cross_entropy(&role.output.logits, &role.labels, smoothing);
+            let term = |role: &Role| {
+                let own = smooth_cross_entropy(&role.output.logits, &role.labels, smoothing);
+                match &role.bounds {
+                    Some(bounds) => bounds.mixed(own),
+                    None => own,
+                }
+            };
             mean(self.judged(&roles).map(term).collect())
         };
         let mut total = &ce * self.spec.gamma;
@@ -140,15 +158,20 @@ impl Step<'_> {
         optimizer.zero_grad();
         total.backward();
         let learnt = roles.iter().filter(|role| self.learns_from(role.view));
-        self.passes
-            .backward(learnt.map(|role| role.labels.size()[0]).sum());
+        self.passes.backward(learnt.map(Role::passes).sum());
         if let (Stage::Mask, Some(taught)) = (self.spec.stage, &taught) {
             let seen = &roles[0].output.seen;
             let student = match self.spec.score {
-                Score::Preactivation => &seen.inputs,
+                Score::Preactivation | Score::Unstable => &seen.inputs,
                 _ => &seen.activations,
             };
-            scores.add(&taught.seen.activations, student);
+            let known = roles.iter().find_map(|role| role.bounds.as_ref());
+            let known = known.filter(|_| self.spec.score == Score::Unstable);
+            scores.add(
+                &taught.seen.activations,
+                student,
+                known.map(|bounds| bounds.known.as_slice()),
+            );
         }
         optimizer.step(self.lr);
 
@@ -159,6 +182,10 @@ impl Step<'_> {
             let accuracy = right.to_kind(Kind::Double).mean(Kind::Double);
             let n = role.labels.size()[0] as f64;
             means.add(&format!("train/accuracy/{}", role.view.name()), &accuracy, n);
+            if let Some(bounds) = &role.bounds {
+                means.add("loss/bound", &bounds.loss, n);
+                means.add("train/certified", &bounds.certified(), n);
+            }
         }
         Ok(())
     }
@@ -193,7 +220,7 @@ impl Step<'_> {
         }
         if self.spec.stage == Stage::Mask && view == View::Clean && self.spec.score != Score::Random {
             return match self.spec.score {
-                Score::Preactivation => Taps::Inputs,
+                Score::Preactivation | Score::Unstable => Taps::Inputs,
                 _ => Taps::Activations,
             };
         }
@@ -237,6 +264,7 @@ impl Step<'_> {
                 images,
                 labels: labels.narrow(0, from, length),
                 target: taught.map(|taught| taught.logits.narrow(0, from, length)),
+                bounds: None,
             }
         };
         let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
@@ -276,13 +304,36 @@ impl Step<'_> {
                 },
                 None => Objective::CrossEntropy(labels.narrow(0, from, length)),
             };
+            let bounded = self.spec.certified.0.as_ref();
             let settings = Settings::of(&self.spec.attack);
+            let settings = bounded.map_or(settings, |bounded| certified::inner(bounded, settings, self.done));
             let key = [u64::from(self.epoch)];
             let indices = &batch.indices[from as usize..];
             let seed = self.spec.seed;
             let start = uniform_start(&images, settings.eps, seed, "train", &key, indices);
             let attacked = descend(&frozen, branch, &images, &start, &objective, settings)?;
-            roles.push(role(View::Adversarial, attacked, back));
+            roles.push(match bounded {
+                None => role(View::Adversarial, attacked, back),
+                Some(bounded) => {
+                    let boxes = certified::boxes(bounded, self.done, (&images, &attacked));
+                    let (mode, taps) = (Mode::Train(branch), self.taps(View::Adversarial));
+                    let known = self.spec.stage == Stage::Mask && self.spec.score == Score::Unstable;
+                    let labels = labels.narrow(0, from, length);
+                    let seen = self
+                        .network
+                        .forward_box(&attacked, boxes, &labels, (mode, taps, known));
+                    let own = Role {
+                        view: View::Adversarial,
+                        bounds: Some(certified::Bounds::new(*bounded, &seen.worst, &labels, seen.known)),
+                        output: seen.forward,
+                        images: attacked,
+                        labels,
+                        target: taught.map(|taught| taught.logits.narrow(0, from, length)),
+                    };
+                    self.passes.forward(own.passes());
+                    own
+                }
+            });
         }
         Ok(roles)
     }

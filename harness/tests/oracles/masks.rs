@@ -17,7 +17,7 @@ fn scores_select_the_references_exact_masks() {
         // Two batches, to see that sums go on over the epoch.
         for (from, length) in [(0, 2), (2, 3)] {
             let part = differences.narrow(0, from, length);
-            scores.add(&[part.shallow_clone()], &[part.zeros_like()]);
+            scores.add(&[part.shallow_clone()], &[part.zeros_like()], None);
         }
         let keep = case["k"].as_u64().expect("k");
         let mask = scores.mask(&[keep]);

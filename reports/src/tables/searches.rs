@@ -64,6 +64,7 @@ fn by(spec: &TrainSpec) -> &'static str {
         (_, Score::Own) => "score in their own state",
         (_, Score::Averaged) => "averaged score",
         (_, Score::Preactivation) => "score of their input",
+        (_, Score::Unstable) => "score of their input, stable units first",
         (_, Score::Random) => "lot",
     }
 }

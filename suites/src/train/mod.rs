@@ -2,9 +2,11 @@
 //! (arXiv 2402.05521 and its reference code).
 
 mod budget;
+pub mod certified;
 mod settings;
 
 pub use budget::{Allocation, Budget};
+pub use certified::Certified;
 pub(crate) use settings::{Choices, INNER_ATTACK, LARGEST_BATCH, StageCase};
 pub use settings::{StageSettings, TEMPERATURE, TrainSpec, When};
 

@@ -1,7 +1,7 @@
 //! The settings of a training stage: one table for `[training]`, for `with` of a `[[train]]`, for the
 //! resolved cell, and for the options of `rlnet train`.
 
-use super::{Allocation, Budget, Dialect, ImportedMask, Select, Stage};
+use super::{Allocation, Budget, Certified, Dialect, ImportedMask, Select, Stage};
 use crate::attack::AttackSpec;
 use crate::bounds::Bounds;
 use crate::branch::NormBanks;
@@ -256,6 +256,10 @@ stage_settings! {
         trades: f64, Number(WEIGHT), [Always => 0.0],
             "weight of TRADES' term KL_T(adversarial || clean) (Zhang et al., ICML 2019), which replaces the mean over \
              roles; teachers with one bank only, 0 is off";
+        #[serde(default, skip_serializing_if = "is_default")]
+        certified: Certified, Text, [Always => Certified::default()],
+            "loss over interval bounds in place of the adversarial role's cross entropy: ibp:eps=1/255, \
+             sabr:eps=2/255,lambda=0.1, mtl-ibp:eps=2/255,alpha=0.01 (docs/certify.md)";
         #[serde(default, skip_serializing_if = "is_default")]
         jsd: f64, Number(WEIGHT), [Always => 0.0],
             "weight of AugMix's Jensen-Shannon consistency, 0 is off; the reference has none";

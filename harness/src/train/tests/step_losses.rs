@@ -14,11 +14,15 @@ use crate::train::score::Scores;
 use crate::train::sgd::Sgd;
 use crate::train::step::Step;
 use crate::train::{mask_update::first_mask, stage::views};
+use rlnet_suites::train::certified::Loss;
 use rlnet_suites::{Branch, TrainSpec};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const EPS: f64 = 8.0 / 255.0;
 const ALPHA: f64 = 2.0 / 255.0;
+/// SABR's small box, and MTL-IBP's weight of the bound.
+const LAMBDA: f64 = 0.25;
+const SHARE: f64 = 0.4;
 
 /// Banks of the clean, AugMix and adversarial role (the paper, section 3; three banks: its ablation).
 const BANKS: [(&str, [Branch; 3]); 3] = [
@@ -86,11 +90,18 @@ fn by_hand(
     let seen = |images: &Tensor, bank| student.forward(images, Mode::Train(bank), Taps::Stages);
     let (clean, mixed) = (seen(&front(&x), banks[0]), seen(&augmix, banks[1]));
 
-    // One step of PGD in eval mode, through the adversarial bank, up the loss of its role.
+    // One step of PGD in eval mode, through the adversarial bank, up the loss of its role. IBP attacks nothing, SABR as
+    // far as the small box leaves room.
     let images = back(&x);
+    let certified = spec.certified.0;
+    let eps = match certified.map(|bounded| (bounded.loss, bounded.eps.value())) {
+        Some((Loss::Ibp, _)) => 0.0,
+        Some((Loss::Sabr, eps)) => eps * (1.0 - LAMBDA),
+        Some((Loss::MtlIbp, _)) | None => EPS,
+    };
     let start = uniform_start(
         &images,
-        EPS,
+        eps,
         spec.seed,
         "train",
         &[1],
@@ -105,12 +116,29 @@ fn by_hand(
         None => cross_entropy(&logits, &back(&y)),
     };
     let slope = Tensor::run_backward(&[climbed], &[&start], false, false).remove(0);
-    let moved = start.detach() + slope.sign() * ALPHA;
+    let moved = start.detach() + slope.sign() * (eps * ALPHA / EPS);
     let attacked = moved
-        .maximum(&(&images - EPS))
-        .minimum(&(&images + EPS))
+        .maximum(&(&images - eps))
+        .minimum(&(&images + eps))
         .clamp(0.0, 1.0);
-    let attacked_seen = seen(&attacked, banks[2]);
+    let mut bound = None;
+    let attacked_seen = match certified {
+        None => seen(&attacked, banks[2]),
+        Some(bounded) => {
+            let (centre, radius) = match bounded.loss {
+                Loss::Sabr => (&attacked, bounded.eps.value() * LAMBDA),
+                _ => (&images, bounded.eps.value()),
+            };
+            let boxes = (
+                (centre - radius).clamp(0.0, 1.0),
+                (centre + radius).clamp(0.0, 1.0),
+            );
+            let passes = (Mode::Train(banks[2]), Taps::Stages, false);
+            let found = student.forward_box(&attacked, boxes, &back(&y), passes);
+            bound = Some((bounded.loss, cross_entropy(&found.worst, &back(&y))));
+            found.forward
+        }
+    };
 
     let roles = [
         (&clean, front(&x), front(&y), 0, 0),
@@ -119,7 +147,13 @@ fn by_hand(
     ];
     let mut total = Tensor::from(0.0_f32);
     for (output, images, labels, from, view) in &roles {
-        total += cross_entropy(&output.logits, labels) * (spec.gamma / 3.0);
+        let own = cross_entropy(&output.logits, labels);
+        let judged = match (&bound, view) {
+            (Some((Loss::MtlIbp, bound)), 2) => own * (1.0 - SHARE) + bound * SHARE,
+            (Some((_, bound)), 2) => bound.shallow_clone(),
+            _ => own,
+        };
+        total += judged * (spec.gamma / 3.0);
         let (Some(teacher), Some(target)) = (teacher, &target) else {
             continue;
         };
@@ -147,6 +181,7 @@ fn stepped(spec: &TrainSpec, student: &Network, teacher: Option<&Network>, batch
         slopes: None,
         epoch: 1,
         lr: 0.0,
+        done: 0.75,
         passes: &passes,
     };
     let mut optimizer = Optimizer::Sgd(Sgd::new(student.params(), 0.9, 0.0));
@@ -198,6 +233,22 @@ fn a_step_is_what_the_method_says() {
         let norm = format!("network.norm={norm}");
         compare("teacher", &[&norm], banks);
         compare("rlnet", &[&norm, all], banks);
+    }
+}
+
+/// The ball has its full radius when three quarters of the training are done.
+#[test]
+fn certified_losses_take_the_place_of_the_adversarial_cross_entropy() {
+    let (_, banks) = BANKS[1];
+    for loss in [
+        "ibp:eps=2/255",
+        "sabr:eps=2/255,lambda=0.25",
+        "mtl-ibp:eps=2/255,alpha=0.4",
+    ] {
+        let of = |stage: &str| format!("train.{stage}.with.certified=\"{loss}\"");
+        compare("teacher", &[&of("teacher")], banks);
+        let all = "train.rlnet.with.attention=[\"clean\",\"augmix\",\"adversarial\"]";
+        compare("rlnet", &[&of("rlnet"), all], banks);
     }
 }
 

@@ -61,6 +61,17 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
         ("rlnet", &[]),
         (
             "teacher",
+            &["train.teacher.with.certified=\"sabr:eps=2/255,lambda=0.4\""],
+        ),
+        (
+            "mask",
+            &[
+                "train.mask.with.certified=\"ibp:eps=1/255\"",
+                "train.mask.with.score=unstable",
+            ],
+        ),
+        (
+            "teacher",
             &[
                 "training.average=ema",
                 "training.nesterov=true",
