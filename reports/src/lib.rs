@@ -37,5 +37,6 @@ pub use measured_cost::{MeasuredCost, PrivateInference};
 pub use render::{Rendered, main_table_json, render, render_over};
 pub use report_format::Format;
 pub use run::Run;
+pub use run_files::UNSTABLE;
 pub use runs::Runs;
 pub use tables::Table;

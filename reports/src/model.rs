@@ -4,7 +4,7 @@ use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::Unknown;
 use polars::prelude::*;
 use rlnet_suites::{
-    Branch, Cell, CellId, CellSpec, Condition, GradientProbe, LayerSimilarity, ModelRecord, NormBanks,
+    AttackSpec, Branch, Cell, CellId, CellSpec, Condition, GradientProbe, LayerValue, ModelRecord, NormBanks,
     ReluCount, TrainSpec,
 };
 
@@ -38,7 +38,9 @@ pub struct Model {
     /// What was probed of its gradients.
     pub probe: Vec<GradientProbe>,
     /// How alike its activations are to its teacher's.
-    pub similarity: Vec<LayerSimilarity>,
+    pub similarity: Vec<LayerValue>,
+    /// Under each certificate, the units of its layers whose sign the ball leaves open.
+    pub unstable: Vec<(AttackSpec, Vec<LayerValue>)>,
     /// Conditions that are planned, each with its cell, in the plan's order.
     pub planned: Vec<(Condition, CellId)>,
     /// Conditions that were measured.

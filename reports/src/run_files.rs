@@ -1,7 +1,10 @@
 //! The Parquet files of a run: which records each holds, under which column names.
 
 use crate::columns::{Value, columns};
-use rlnet_suites::{Branch, CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome, Ranking};
+use rlnet_suites::{Branch, CurvePoint, GradientProbe, LayerValue, MaskShare, Outcome, Ranking};
+
+/// The file of a certificate's cell that says in which layers signs are left open: [`LayerValue`]s.
+pub const UNSTABLE: &str = "unstable.parquet";
 
 /// What to do about a damaged file of a cell.
 const CURE: &str = "delete its cell and run the suite again";
@@ -43,7 +46,7 @@ columns! { impl for GradientProbe, "probed gradients", CURE;
     value: f64,
 }
 
-columns! { impl for LayerSimilarity, "similarities of layers", CURE;
+columns! { impl for LayerValue, "values of layers", CURE;
     layer as "epoch": u32,
     metric: String,
     value: f64,

@@ -3,6 +3,7 @@
 use crate::error::ReportError;
 use crate::model::Model;
 use crate::run::Run;
+use crate::run_files::UNSTABLE;
 use crate::sources;
 use polars::prelude::*;
 use rlnet_suites::cell::DataSpec;
@@ -210,7 +211,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
             named.max_by_key(|names| names.len()).cloned().unwrap_or_default()
         }
     };
-    let (mut probe, mut similarity) = (Vec::new(), Vec::new());
+    let (mut probe, mut similarity, mut unstable) = (Vec::new(), Vec::new(), Vec::new());
     for record in &own {
         let CellSpec::Evaluate(spec) = &record.cell.spec else {
             continue;
@@ -220,6 +221,9 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         }
         if spec.similarity {
             similarity.extend(run.kept(&record.cell, "similarity.parquet")?);
+        }
+        if let Some(Condition::Certify(certificate)) = spec.conditions.first() {
+            unstable.push((certificate.clone(), run.kept(&record.cell, UNSTABLE)?));
         }
     }
     let taken = models.iter().any(|other| other.name == name);
@@ -247,6 +251,7 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
         class_names,
         probe,
         similarity,
+        unstable,
         planned,
         measured,
         banks,

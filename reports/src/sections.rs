@@ -80,6 +80,7 @@ pub const SECTIONS: &[Section] = &[
     tables::attacks::SECTION,
     tables::attacks::ONE_BY_ONE,
     tables::certified::SECTION,
+    tables::unstable::SECTION,
     tables::external::SECTION,
     tables::robust::CURVES,
     tables::robust::MINIMA,

@@ -5,7 +5,7 @@ use rlnet_reports::Analysis;
 use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::tables::{Value, similarity};
 use rlnet_reports::{Runs, write_records};
-use rlnet_suites::{Branch, Condition, LayerSimilarity};
+use rlnet_suites::{Branch, Condition, LayerValue};
 
 const ASKED: [&str; 4] = [
     "evaluation.corruptions=[\"fog\"]",
@@ -70,7 +70,7 @@ fn activations_stand_beside_the_teachers_layer_by_layer() {
         };
         let points = branches.iter().flat_map(|branch| {
             (1..=7).flat_map(move |layer| {
-                ["cosine", "distance"].map(|metric| LayerSimilarity {
+                ["cosine", "distance"].map(|metric| LayerValue {
                     layer,
                     metric: format!("{metric}/{branch}"),
                     value: f64::from(layer) / 10.0,

@@ -59,7 +59,7 @@ pub use eval_request::{EvalRequest, EvalSubject};
 pub use fixed_point::FixedPoint;
 pub use gate::Gate;
 pub use images::ImageRanges;
-pub use outcome::{CurvePoint, GradientProbe, LayerSimilarity, MaskShare, Outcome, Ranking};
+pub use outcome::{CurvePoint, GradientProbe, LayerValue, MaskShare, Outcome, Ranking};
 pub use plan::Plan;
 pub use protocol::Profile;
 pub use results::Literature;

@@ -175,12 +175,13 @@ pub struct GradientProbe {
     pub value: f64,
 }
 
-/// How alike a student's activations are to its teacher's, in one ReLU layer.
+/// What is measured of one ReLU layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerSimilarity {
+pub struct LayerValue {
     /// Place of the layer, from 1.
     pub layer: u32,
-    /// `cosine/BRANCH` or `distance/BRANCH`.
+    /// `cosine/BRANCH` and `distance/BRANCH` of a student's activations to its teacher's; `unstable/BRANCH` under a
+    /// certificate.
     pub metric: String,
     /// Mean over images.
     pub value: f64,

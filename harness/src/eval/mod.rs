@@ -18,6 +18,7 @@ pub mod preflight;
 pub mod probe;
 pub mod saved;
 pub mod similarity;
+pub mod unstable;
 pub mod verdict;
 
 pub use attack_cache::AttackCache;

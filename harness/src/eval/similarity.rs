@@ -6,7 +6,7 @@ use crate::data::{Split, images_to_tensor};
 use crate::error::{Error, Result};
 use crate::nn::layers::Mode;
 use crate::nn::{Network, Taps};
-use rlnet_suites::LayerSimilarity;
+use rlnet_suites::LayerValue;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Images at a time: fixed, so that sums do not depend on what else is set.
@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 ///
 /// # Errors
 /// When the two networks differ in more than their masks and weights.
-pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<Vec<LayerSimilarity>> {
+pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<Vec<LayerValue>> {
     if student.spec().norm != teacher.spec().norm || student.layer_shapes() != teacher.layer_shapes() {
         return Err(Error::Incompatible(format!(
             "evaluation.similarity compares a student with its teacher layer by layer, but they have \
@@ -50,7 +50,7 @@ pub fn similarity(student: &Network, teacher: &Network, test: &Split) -> Result<
         let n = test.len().max(1) as f64;
         for (layer, (cosine, distance)) in sums.into_iter().enumerate() {
             for (metric, sum) in [("cosine", cosine), ("distance", distance)] {
-                points.push(LayerSimilarity {
+                points.push(LayerValue {
                     layer: layer as u32 + 1,
                     metric: format!("{metric}/{branch}"),
                     value: sum / n,

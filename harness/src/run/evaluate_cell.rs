@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 use crate::eval::evaluate::count;
 use crate::eval::{
     AttackCache, EvaluationInput, Networks, Part, Saved, evaluate, examples, preflight, probe, saved,
-    similarity,
+    similarity, unstable,
 };
 use crate::nn::model;
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_reports::{write_outcomes, write_records};
+use rlnet_reports::{UNSTABLE, write_outcomes, write_records};
 use rlnet_suites::cell::EvaluateSpec;
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::{Branch, Cell, CellId, CellRecord, Condition, Outcome, Plan, Provenance};
@@ -283,6 +283,11 @@ impl Executor<'_> {
             let branches = &opened.branches;
             let points = probe::probe(&opened.networks, &self.data.test, branches, batch, spec.seed)?;
             write_records(&work.join("probe.parquet"), &points)?;
+        }
+        if let Condition::Certify(certificate) = &spec.conditions[0] {
+            let branches = &opened.branches;
+            let points = unstable::unstable(&opened.networks, certificate, branches, &self.data.test)?;
+            write_records(&work.join(UNSTABLE), &points)?;
         }
         if let Some(teacher) = spec.surrogates.get(TEACHER).filter(|_| spec.similarity) {
             let student = model::load(&self.model_source(&cell.parents[0]).path, self.device)?.0;

@@ -32,6 +32,7 @@ pub mod searches;
 pub mod sequences;
 pub mod similarity;
 pub mod trainings;
+pub mod unstable;
 
 use crate::error::ReportError;
 use crate::format;
