@@ -27,6 +27,7 @@ quick: setup
 test-long: setup
 	cargo test -p rlnet --test oracles -- --ignored
 	cargo test --workspace --test program private_inference -- --ignored
+	cargo test --workspace --test program a_complete_verifier -- --ignored
 	@python3 tests/peers/python_env.py torch torch-old jax
 	cargo test --workspace --test program -- --ignored other_frameworks architectures_of_torchvision
 

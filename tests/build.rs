@@ -10,6 +10,8 @@ fn main() {
         "torch",
         "s3",
         "spu",
+        "onnxruntime",
+        "marabou",
         "mount",
     ]);
 }

@@ -152,11 +152,13 @@ impl Run {
                     ),
                 ));
             }
-            let beside = self.external.iter().filter(|found| found.cell == record.cell.id);
-            let broken: Vec<&ExternalRow> = beside.flat_map(|found| &found.broken).collect();
-            if !broken.is_empty() {
+            let beside = || self.external.iter().filter(|found| found.cell == record.cell.id);
+            let broken: Vec<&ExternalRow> = beside().flat_map(|found| &found.broken).collect();
+            let proven: BTreeSet<_> = beside().flat_map(|found| found.proven.iter().copied()).collect();
+            if !broken.is_empty() || !proven.is_empty() {
                 let mut rows: Vec<Outcome> = columns::read_records(&file)?;
                 lower(&mut rows, &broken);
+                raise(&mut rows, &proven);
                 frame = Outcome::frame(&rows).map_err(failed)?;
             }
             frames.push(labelled(frame, &record.cell.model, &record.cell.id.0));
@@ -188,6 +190,16 @@ fn lower(rows: &mut [Outcome], broken: &[&ExternalRow]) {
             && row.prediction == row.label
         {
             (row.prediction, row.rounded, row.norm) = (found.prediction, found.rounded, found.norm);
+        }
+    }
+}
+
+/// Writes over the rows of images that a certificate left open and another verifier proved.
+fn raise(rows: &mut [Outcome], proven: &BTreeSet<(u32, rlnet_suites::Branch)>) {
+    for row in rows {
+        if row.prediction == row.label && proven.contains(&(row.image, row.branch)) {
+            // By how much is not known.
+            row.margin = row.margin.max(f32::MIN_POSITIVE);
         }
     }
 }

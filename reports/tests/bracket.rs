@@ -114,6 +114,41 @@ fn the_bracket_counts_what_is_proven_and_what_nothing_broke() {
     assert_eq!(table.expect("a table").rows.len(), 4);
 }
 
+/// What another verifier proves of an open image counts as certified; of a broken one it changes nothing.
+#[test]
+fn what_another_verifier_proves_is_certified() {
+    use rlnet_suites::external::{ExternalEvaluation, FOLDER};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = plan_of(SUITE, &[]);
+    write_run_of(folder.path(), &plan, |_| true, rows);
+    let is_certificate = |cell: &&Cell| cell.name.contains("certify");
+    let cell = plan.cells.iter().find(is_certificate).expect("a certificate");
+    let found = ExternalEvaluation {
+        cell: cell.id.clone(),
+        source: "another verifier".to_owned(),
+        checksum: "0123456789abcdef".to_owned(),
+        images: 3,
+        broken: Vec::new(),
+        proven: vec![(2, Branch::Clean), (5, Branch::Clean)],
+    };
+    let external = folder.path().join(FOLDER);
+    std::fs::create_dir(&external).expect("a folder");
+    let bytes = serde_json::to_vec(&found).expect("JSON");
+    std::fs::write(external.join("a.json"), bytes).expect("a file");
+    let runs = Runs::load(&[folder.path().to_owned()]).expect("a run");
+    let analysis = Analysis::of(runs).expect("an analysis");
+    let matrix = analysis.matrix("two").expect("measured");
+    let certified = |policy| brackets(matrix, policy)[0].certified.right;
+    assert_eq!(certified(BranchPolicy::Fixed(Branch::Clean)), 3);
+    assert_eq!(certified(BranchPolicy::Worst), 2);
+    let shown = shown(&analysis, SECTIONS, false).expect("sections");
+    let table = shown.iter().find_map(|(section, content)| match content {
+        Content::Table(table) if section.id == "external" => Some(table),
+        _ => None,
+    });
+    assert_eq!(table.expect("a table").rows.len(), 1);
+}
+
 #[test]
 fn a_certified_image_that_is_broken_in_its_ball_is_a_contradiction() {
     let forged = |cell: &Cell, conditions: &[Condition]| {

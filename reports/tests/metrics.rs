@@ -600,6 +600,7 @@ attacks = ["pgd", "fmn", "pdpgd", "ddn"]
             rounded: 4,
             norm: 0.03,
         }],
+        proven: Vec::new(),
     };
     std::fs::create_dir(folder.path().join(FOLDER)).expect("a folder");
     let text = serde_json::to_string(&found).expect("JSON");

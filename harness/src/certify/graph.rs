@@ -1,6 +1,8 @@
 //! A network as a list of operations in execution order. Only the ReLUs are not linear.
 
+use crate::attack::Classifier;
 use crate::error::{Error, Problem, Result};
+use rlnet_suites::Branch;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// An operation.
@@ -462,6 +464,21 @@ impl Graph {
             }
         }
         self
+    }
+}
+
+/// A graph answers for the file it was read of.
+impl Classifier for Graph {
+    fn logits(&self, images: &Tensor, _branch: Branch) -> Result<Tensor> {
+        self.forward(images)
+    }
+
+    fn branches(&self) -> &[Branch] {
+        &[Branch::Single]
+    }
+
+    fn device(&self) -> Device {
+        Self::device(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What no attack can do: lower bounds of a network's margins over a whole ball.
 //!
 //! A network is taken apart into a [`Graph`] of operations (a branch of this program's networks with its norms
-//! folded, or a TorchScript file that is read and not executed). [`interval`] sends boxes through it, [`crown`]
+//! folded, or a TorchScript or ONNX file that is read and not executed). [`interval`] sends boxes through it, [`crown`]
 //! carries linear bounds backwards, [`search`] optimises their slopes and splits units. [`verify()`] puts them
 //! together into a [`Verdict`]. Nothing here knows of data sets, files of a run or reports.
 //!
@@ -13,6 +13,7 @@
 pub mod crown;
 pub mod graph;
 pub mod interval;
+pub mod onnx;
 pub mod region;
 pub mod search;
 pub mod torchscript;

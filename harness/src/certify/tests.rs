@@ -3,8 +3,9 @@
 use super::crown::{Intermediate, bounds, margins};
 use super::graph::{Convolution, Op, Relu};
 use super::verify::{Effort, verify};
-use super::{Graph, Region, rounding, torchscript, trace};
+use super::{Graph, Region, onnx, rounding, torchscript, trace};
 use crate::attack::{Classifier, TorchScript};
+use crate::deployed::{self, plan::DeployedPlan};
 use crate::nn::{Network, NetworkSpec, Quirks, ReluMask};
 use crate::pytorch::script;
 use rlnet_corruptions::random::KeyedRng;
@@ -221,7 +222,11 @@ fn a_graph_computes_what_the_network_computes() {
         let traced = trace::graph(&frozen, branch).expect(arch);
         script::export(network(arch, 32, norm), branch, &file).expect("a file");
         let read = torchscript::graph(&file, Graph::of_images([3, 32, 32]), Device::Cpu).expect(arch);
-        for graph in [traced, read] {
+        let (other, source) = (folder.path().join("net.onnx"), network(arch, 32, norm));
+        deployed::onnx::save(&DeployedPlan::of(&source, branch), &source, branch, &other).expect("a file");
+        assert_eq!(onnx::side(&other).expect("a side"), 32);
+        let by_onnx = onnx::graph(&other, Graph::of_images([3, 32, 32]), Device::Cpu).expect(arch);
+        for graph in [traced, read, by_onnx] {
             let away = (graph.forward(&images).expect("logits") - &wanted)
                 .abs()
                 .max()

@@ -4,8 +4,9 @@
 mod classifier;
 pub mod onnx;
 pub mod plan;
-mod protobuf;
+pub mod protobuf;
 mod ring;
+pub mod vnnlib;
 pub mod widths;
 
 pub use classifier::FixedPointModel;

@@ -2,7 +2,7 @@
 
 use super::model_source::{ModelKind, ModelSource};
 use crate::certify::graph::Op;
-use crate::certify::{Graph, torchscript, trace};
+use crate::certify::{Graph, onnx, torchscript, trace};
 use crate::error::{Error, Result};
 use crate::nn::model;
 use rlnet_suites::Branch;
@@ -29,13 +29,16 @@ pub fn graph(source: &ModelSource, branch: Branch, side: i64, device: Device) ->
             let (network, _) = model::load(path, device)?;
             trace::graph(&network.into_frozen(), branch).map_err(named)
         }
-        ModelKind::TorchScript => {
+        kind @ (ModelKind::TorchScript | ModelKind::Onnx) => {
             let mut start = Graph::of_images([3, side, side]);
             let adaptation = &source.adaptation;
             if let Some((mean, deviation)) = &adaptation.normalisation {
                 start.normalise(mean, deviation)?;
             }
-            let mut graph = torchscript::graph(path, start, device)?;
+            let mut graph = match kind {
+                ModelKind::Onnx => onnx::graph(path, start, device)?,
+                _ => torchscript::graph(path, start, device)?,
+            };
             if let Some(wanted) = adaptation.logits {
                 let weight = Tensor::eye(graph.classes(), (Kind::Float, device)).narrow(0, 0, i64::from(wanted));
                 graph.push(Op::Linear { weight, bias: None }, &[graph.last()], None)?;

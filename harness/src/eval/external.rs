@@ -158,6 +158,7 @@ impl ExternalImages {
             checksum: self.checksum.clone(),
             images: n as u32,
             broken,
+            proven: Vec::new(),
         })
     }
 

@@ -10,6 +10,7 @@ pub mod corrupted;
 pub mod evaluate;
 pub mod examples;
 pub mod external;
+pub mod foreign_verdicts;
 pub mod input;
 pub mod judge;
 pub mod model_source;

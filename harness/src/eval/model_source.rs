@@ -1,7 +1,8 @@
-//! Where a model comes from: a file of this program, a TorchScript file, or a server in another process; and what
-//! is done to its inputs and outputs.
+//! Where a model comes from: a file of this program, a TorchScript or ONNX file, or a server in another process; and
+//! what is done to its inputs and outputs.
 
 use crate::attack::{Classifier, Tape, TorchScript};
+use crate::certify::{Graph, onnx};
 use crate::deployed::FixedPointModel;
 use crate::error::{Error, Result};
 use crate::files::checksum;
@@ -21,22 +22,27 @@ pub enum ModelKind {
     Own,
     /// A TorchScript file.
     TorchScript,
+    /// An ONNX file.
+    Onnx,
     /// The socket of a server.
     Served,
 }
 
 impl ModelKind {
-    /// By the path. A file that is neither a socket nor safetensors is taken for TorchScript.
+    /// By the path. A file that is neither a socket nor safetensors nor ONNX is taken for TorchScript.
     pub fn of(path: &Path) -> Self {
         if path.metadata().is_ok_and(|found| found.file_type().is_socket()) {
-            Self::Served
-        } else if path
+            return Self::Served;
+        }
+        let ending = path
             .extension()
-            .is_some_and(|extension| extension == "safetensors")
-        {
-            Self::Own
-        } else {
-            Self::TorchScript
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        match ending.as_str() {
+            "safetensors" => Self::Own,
+            "onnx" => Self::Onnx,
+            _ => Self::TorchScript,
         }
     }
 }
@@ -104,6 +110,7 @@ impl ModelSource {
                 )));
             }
             (ModelKind::TorchScript, None) => (Box::new(TorchScript::load(&self.path, device)?), None),
+            (ModelKind::Onnx, None) => (Box::new(onnx_model(&self.path, device)?), None),
             (ModelKind::Served, None) => (Box::new(Served::connect(&self.path, self.patience)?), None),
         };
         if self.adaptation == Adaptation::default() {
@@ -118,6 +125,15 @@ impl ModelSource {
         }
         Ok((Box::new(Adapted::new(model, &self.adaptation)), None))
     }
+}
+
+/// An ONNX file whose operators are all known here, and no Python is needed for.
+///
+/// # Errors
+/// When it has others; the message names one.
+pub fn onnx_model(path: &Path, device: Device) -> Result<Graph> {
+    let side = onnx::side(path)?;
+    onnx::graph(path, Graph::of_images([3, side, side]), device)
 }
 
 /// A model whose images are normalised before it, and whose logits are cut behind it.

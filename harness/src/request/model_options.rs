@@ -3,7 +3,7 @@
 
 use super::{cells, heading};
 use crate::error::{Error, Result};
-use crate::eval::model_source::{Adaptation, ModelKind, ModelSource};
+use crate::eval::model_source::{Adaptation, ModelKind, ModelSource, onnx_model};
 use crate::run::compatibility::ModelFile;
 use crate::served::{self, Launch, Server};
 use crate::trace::first_line;
@@ -11,7 +11,7 @@ use clap::Args;
 use rlnet_suites::{FixedPoint, ReluCount};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Models, and how they are read.
 #[derive(Debug, Args)]
@@ -158,6 +158,10 @@ impl ModelOptions {
             .to_lowercase();
         let model = match (text.strip_prefix("python:"), ending.as_str()) {
             (Some(code), _) => code,
+            // What is made of operators that are known here needs no Python.
+            (None, "onnx") if self.factory.is_none() && onnx_model(Path::new(text), Device::Cpu).is_ok() => {
+                return Ok(None);
+            }
             (None, "onnx" | "pt2") => text,
             _ if self.factory.is_some() => text,
             _ => return Ok(None),

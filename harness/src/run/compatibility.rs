@@ -54,7 +54,7 @@ impl ModelFile {
                 facts.classes = Some(header.record.classes.len());
                 identity(&bytes)
             }
-            ModelKind::TorchScript => identity(&bytes(path)?),
+            ModelKind::TorchScript | ModelKind::Onnx => identity(&bytes(path)?),
             ModelKind::Served => {
                 let served = Served::connect(path, source.patience)?;
                 let described = served.description();

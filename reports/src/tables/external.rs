@@ -1,4 +1,5 @@
-//! Adversarial images from elsewhere, and by how much they lower the numbers of an attack.
+//! Adversarial images from elsewhere, and by how much they lower the numbers of an attack; and what other verifiers
+//! prove.
 
 use super::{Cell, Column, Kind, Table};
 use crate::analysis::Analysis;
@@ -21,17 +22,21 @@ fn external(analysis: &Analysis) -> Table {
             let Some(record) = run.records.iter().find(|record| record.cell.id == found.cell) else {
                 continue;
             };
-            let mut broken: BTreeMap<&str, u64> = BTreeMap::new();
+            let mut changed: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
             for row in &found.broken {
-                *broken.entry(row.branch.name()).or_default() += 1;
+                changed.entry(row.branch.name()).or_default()[0] += 1;
             }
-            for (branch, count) in broken {
+            for (_, branch) in &found.proven {
+                changed.entry(branch.name()).or_default()[1] += 1;
+            }
+            for (branch, [broken, proven]) in changed {
                 rows.push(vec![
                     Cell::text(&record.cell.model),
                     Cell::text(&record.cell.name),
                     Cell::text(branch),
                     Cell::text(&found.source),
-                    Cell::integer(count),
+                    Cell::integer(broken),
+                    Cell::integer(proven),
                     Cell::integer(u64::from(found.images)),
                     Cell::text(&found.checksum[..found.checksum.len().min(12)]),
                 ]);
@@ -40,14 +45,15 @@ fn external(analysis: &Analysis) -> Table {
     }
     Table::new(
         "external",
-        "Images from elsewhere",
-        "Adversarial images that others made, in the ball of an attack of this run. What they break counts as broken by that attack in every number of this report; broken beside it: images that the attack itself did not break.",
+        "Images and verdicts from elsewhere",
+        "Adversarial images that others made, in the ball of an attack of this run, and verdicts of other verifiers, in the ball of a certificate. What they break counts as broken by that attack in every number of this report, what they prove as certified; broken or proven beside it: images that the attack itself did not break, or the certificate itself did not prove.",
         vec![
             Column::text("model", "Model"),
             Column::text("cell", "Beside"),
             Column::text("branch", "Branch"),
             Column::text("source", "Source"),
             Column::new("broken", "Broken beside it", "images", Kind::Integer),
+            Column::new("proven", "Proven beside it", "images", Kind::Integer),
             Column::integer("images", "Images"),
             Column::text("file", "File"),
         ],

@@ -22,7 +22,7 @@ struct Need {
     found: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 11] = [
     Need {
         name: "reference",
         what: "the reference data in $RLNET_SHARED (default: `shared` beside the repository), and xz",
@@ -87,6 +87,16 @@ const NEEDS: [Need; 9] = [
         name: "spu",
         what: "SPU, a two-party engine: `python3 tests/peers/private_inference.py --help` installs it",
         found: || peer("spu"),
+    },
+    Need {
+        name: "onnxruntime",
+        what: "onnxruntime: `python3 tests/peers/verify.py logits --help` installs it",
+        found: || peer("logits"),
+    },
+    Need {
+        name: "marabou",
+        what: "Marabou, a complete verifier: `python3 tests/peers/verify.py marabou --help` installs it",
+        found: || peer("marabou"),
     },
     Need {
         name: "mount",

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, reporting};
 use crate::eval::external::{ExternalImages, Kept as _, Request};
+use crate::eval::foreign_verdicts::beside;
 use crate::eval::saved::{self, Images};
 use crate::eval::{Networks, Saved, verdict};
 use crate::request::{Global, cells};
@@ -9,7 +10,7 @@ use crate::run::compatibility::ModelFile;
 use crate::terminal::{outln, print_json};
 use clap::Args;
 use rlnet_reports::read_records;
-use rlnet_suites::{CellRecord, CellSpec, Outcome};
+use rlnet_suites::{Branch, CellRecord, CellSpec, Outcome};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,10 @@ use std::path::{Path, PathBuf};
 /// set. They must lie in the box and in the attack's ball. What they break is kept in the run
 /// (external/), and lowers the attack's accuracy in reports, which name the source.
 ///
+/// With --verdicts CELL is one of a certificate, and the file has the results of another verifier on the properties that
+/// `rlnet export --format vnnlib` wrote. What it proves counts as certified in reports, which name the source; a verdict
+/// that says the opposite is an error.
+///
 /// Example: rlnet attack replay out/eval-model/cells/0123456789abcdef --model model.pt
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -37,8 +42,14 @@ pub struct Replay {
     /// Adversarial images from elsewhere, .npy or .pt
     #[arg(long, value_name = "FILE", requires = "source", requires = "dataset")]
     images: Option<PathBuf>,
+    /// Verdicts of another verifier: its results, comma-separated, a line an instance
+    #[arg(long, value_name = "FILE", requires = "source", conflicts_with_all = ["images", "model", "dataset"])]
+    verdicts: Option<PathBuf>,
+    /// The branch that the other verifier was given; needed if the cell has several
+    #[arg(long, value_name = "BRANCH", requires = "verdicts")]
+    branch: Option<Branch>,
     /// Who made them and how, as reports name it: "MALT, by its authors"
-    #[arg(long, value_name = "TEXT", requires = "images")]
+    #[arg(long, value_name = "TEXT")]
     source: Option<String>,
     /// The data set of the cell
     #[arg(long, value_name = "NAME", requires = "images")]
@@ -59,20 +70,85 @@ struct Opened {
 impl Replay {
     /// Runs the command.
     pub fn run(&self, global: &Global) -> Result<()> {
-        match (&self.images, &self.source, &self.dataset) {
-            (Some(images), Some(source), Some(dataset)) => self.external(images, source, dataset, global),
+        match (&self.images, &self.verdicts, &self.source, &self.dataset) {
+            (Some(images), _, Some(source), Some(dataset)) => self.external(images, source, dataset, global),
+            (None, Some(verdicts), Some(source), _) => self.verdicts(verdicts, source, global),
+            (None, None, Some(_), _) => Err(Error::Usage(
+                "--source names who made what --images or --verdicts has; name one of them".into(),
+            )),
             _ => self.stored(global),
         }
     }
 
-    fn open(&self, global: &Global) -> Result<Opened> {
+    /// What the cell holds.
+    fn record(&self) -> Result<(CellRecord, Vec<Outcome>)> {
         let path = self.cell.join("cell.json");
         let text = std::fs::read_to_string(&path).map_err(|error| Error::reading(&path, error))?;
         let record: CellRecord = serde_json::from_str(&text)
             .map_err(|error| Error::reading(&path, format!("not a cell: {error}")))?;
         let rows = read_records(&self.cell.join("outcomes.parquet")).map_err(reporting)?;
-        let attacked = (record.cell.parents.first())
-            .ok_or_else(|| Error::reading(&path, "it names no model that was attacked"))?;
+        Ok((record, rows))
+    }
+
+    /// The run that the cell lies in.
+    fn run_folder(&self) -> Result<&Path> {
+        let folder = self.cell.parent().and_then(Path::parent);
+        folder.ok_or_else(|| Error::Missing(format!("{}: it lies in no run", self.cell.display())))
+    }
+
+    /// Verdicts of another verifier, kept in the run.
+    fn verdicts(&self, file: &Path, source: &str, global: &Global) -> Result<()> {
+        let (record, rows) = self.record()?;
+        let mut branches: Vec<Branch> = rows.iter().map(|row| row.branch).collect();
+        branches.sort_unstable();
+        branches.dedup();
+        let branch = match (self.branch, branches.as_slice()) {
+            (Some(branch), _) => branch,
+            (None, &[branch]) => branch,
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|branch| branch.name()).collect();
+                let why = format!(
+                    "the cell has several branches; name the verifier's with --branch: {}",
+                    names.join(", ")
+                );
+                return Err(Error::Usage(why));
+            }
+        };
+        let found = beside(file, (&record, &rows), branch, source)?;
+        let written = found.kept.write(self.run_folder()?)?;
+        let (verdicts, proven) = (found.kept.images, found.kept.proven.len());
+        if global.json {
+            print_json(&json!({
+                "condition": record.cell.name,
+                "source": source,
+                "branch": branch,
+                "verdicts": verdicts,
+                "agree": found.agree,
+                "proven": proven,
+                "claimed": found.claimed,
+                "kept": written,
+            }));
+        } else {
+            outln!(
+                "{}: {verdicts} verdicts of {source}; {} agree, {proven} prove what was open, {} say that it is broken and \
+                 show no point\nkept in {}",
+                record.cell.name,
+                found.agree,
+                found.claimed,
+                written.display()
+            );
+        }
+        Ok(())
+    }
+
+    fn open(&self, global: &Global) -> Result<Opened> {
+        let (record, rows) = self.record()?;
+        let attacked = (record.cell.parents.first()).ok_or_else(|| {
+            Error::reading(
+                &self.cell.join("cell.json"),
+                "it names no model that was attacked",
+            )
+        })?;
         let own = self.cell.with_file_name(&attacked.0).join("model.safetensors");
         if self.model.is_none() && !own.exists() {
             return Err(Error::Missing(format!(
@@ -120,12 +196,7 @@ impl Replay {
             source,
         };
         let found = images.evaluate(&request)?;
-        let kept = self
-            .cell
-            .parent()
-            .and_then(Path::parent)
-            .ok_or_else(|| Error::Missing(format!("{}: it lies in no run", self.cell.display())))?;
-        let written = found.write(kept)?;
+        let written = found.write(self.run_folder()?)?;
         if global.json {
             print_json(&json!({
                 "condition": opened.record.cell.name,
