@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// Bytes that the coefficients of one chunk of rows may take at the widest value of the graph.
-const CHUNK: i64 = 64 << 20;
+const CHUNK: i64 = 16 << 20;
 
 /// How the units before the ReLUs get their bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
