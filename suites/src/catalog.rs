@@ -25,6 +25,7 @@ pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "ablation-inner-attack"
     "augmentation"
     "sweep-eps"
+    "certified"
     "nightly"
     "robustbench-linf"
     "robustbench-corruptions"
