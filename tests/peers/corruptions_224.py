@@ -5,7 +5,7 @@
 
 The 19 of ImageNet-C by the package imagecorruptions (its glass_blur and gaussian_blur name an argument of scikit-image
 as of old: it is renamed on the way); the ten of ImageNet-C-bar by their formulas, pixel by pixel, as the published
-script goes through the image. Five of those can be written with whole arrays of NumPy: "..., whole arrays" in the table.
+script goes through the image. Five of those can be written with whole arrays of NumPy: "... (whole arrays)" in the table.
 Both sides take the middle 224x224 pixels of the same photographs, in turns: Python, ours, Python ...
 What counts is processor time, the least of all rounds, so other work on the machine matters little. This measures time
 only: what is equal to the byte is the business of the crate's tests.
@@ -25,7 +25,7 @@ from venv_of import inside_venv
 PACKAGES = ["imagecorruptions==1.1.2", "numpy==1.24.4", "scikit-image==0.20.0", "scipy==1.10.1",
             "opencv-python==4.7.0.72", "setuptools==80.9.0"]
 # Of the name of a Python function that a script does not have.
-WHOLE = ", whole arrays"
+WHOLE = " (whole arrays)"
 
 
 def arguments():

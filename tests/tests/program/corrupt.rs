@@ -191,7 +191,10 @@ fn answers_along_sequences_are_compared_by_class_and_by_order() {
         let expected = sum as f64 / (4 * (frames - 1)) as f64;
         let at = head.iter().position(|key| *key == name).expect("a column");
         let said: f64 = row[at].parse().expect("a number");
-        assert!(expected > 0.0 && (said - expected).abs() < 1e-9, "{name}: {said}, {expected}");
+        assert!(
+            expected > 0.0 && (said - expected).abs() < 1e-9,
+            "{name}: {said}, {expected}"
+        );
     }
     let clean = all.iter().filter(|row| row.condition == Condition::Clean);
     assert!(clean.map(|row| row.ranking.classes().len()).all(|kept| kept == 0));

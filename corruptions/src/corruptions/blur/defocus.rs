@@ -46,19 +46,30 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
         .zip(running.chunks_exact_mut(padded));
     for (y, (bytes, running)) in planes.take(rows).enumerate() {
         let source = &job.pixels[reflect101(y as isize - reach as isize, job.height) * stride..][..stride];
+        let (before, rest) = bytes.split_at_mut(3 * reach);
+        let (inside, after) = rest.split_at_mut(stride);
+        wide(
+            #[inline(always)]
+            || {
+                for (out, &byte) in inside.iter_mut().zip(source) {
+                    *out = u16::from(byte);
+                }
+            },
+        );
+        let pixel = |x: isize| reflect101(x, job.width);
+        for (x, out) in before.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *out = inside.as_chunks().0[pixel(x as isize - reach as isize)];
+        }
+        for (x, out) in after.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *out = inside.as_chunks().0[pixel((job.width + x) as isize)];
+        }
         let mut sum = [0_u16; 3];
-        let pixels = bytes
-            .as_chunks_mut::<3>()
-            .0
-            .iter_mut()
-            .zip(running.as_chunks_mut::<3>().0);
-        for (x, (bytes, running)) in pixels.enumerate() {
-            let from = 3 * reflect101(x as isize - reach as isize, job.width);
+        let pixels = bytes.as_chunks::<3>().0.iter();
+        for (bytes, running) in pixels.zip(running.as_chunks_mut::<3>().0) {
             *running = sum;
-            for (c, &byte) in source[from..from + 3].iter().enumerate() {
-                bytes[c] = u16::from(byte);
-                // Sums wrap around: only their differences matter, which are small.
-                sum[c] = sum[c].wrapping_add(bytes[c]);
+            // Sums wrap around: only their differences matter, which are small.
+            for (sum, &byte) in sum.iter_mut().zip(bytes) {
+                *sum = sum.wrapping_add(byte);
             }
         }
     }
@@ -69,10 +80,9 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
                 plan.weigh(&bytes[y * padded..], &running[y * padded..], counts, sums);
                 let mut doubtful = false;
                 for (out, &sum) in out.iter_mut().zip(&*sums) {
-                    // It has few bits, so that adding 2^52 rounds it to a whole number.
-                    let level = sum + 4_503_599_627_370_496.0 - 4_503_599_627_370_496.0;
-                    doubtful |= (sum - level).abs() < DOUBT && sum != 0.0;
-                    *out = byte_of(sum);
+                    doubtful |= is_doubtful(sum);
+                    // Away from whole levels, rounding what is half a level less truncates.
+                    *out = ((sum - 0.5).clamp(0.0, 255.0) + WHOLE).to_bits() as u8;
                 }
                 doubtful
             },
@@ -81,7 +91,7 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
             continue;
         }
         for (i, (out, &sum)) in out.iter_mut().zip(&*sums).enumerate() {
-            if (sum - sum.round()).abs() < DOUBT && sum != 0.0 {
+            if is_doubtful(sum) {
                 *out = byte(plan.exact(job, y, i / 3, i % 3));
             }
         }
@@ -89,10 +99,13 @@ fn run(job: &Job<'_>, _: &mut dyn RandomSource, scratch: &mut Scratch, out: &mut
     Ok(())
 }
 
-/// A level between 0 and a little above 255 without its fraction.
+/// 2^52: adding it to a level rounds to a whole number, which is then in the lowest bits.
+const WHOLE: f64 = 4_503_599_627_370_496.0;
+
+/// Whether the order of addition could matter to a sum in levels.
 #[inline(always)]
-fn byte_of(sum: f64) -> u8 {
-    sum.min(255.0) as i32 as u8
+fn is_doubtful(sum: f64) -> bool {
+    (sum - (sum + WHOLE - WHOLE)).abs() < DOUBT && sum != 0.0
 }
 
 /// Sums of bytes that are made at once.
