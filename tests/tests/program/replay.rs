@@ -211,14 +211,15 @@ fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
     let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!((&told["images"], &told["broken"]), (&40.into(), &broken.into()));
     assert_eq!(right_under_attack(&sandbox, "after"), before - broken);
-    let table = fs::read_to_string(sandbox.path("after/tables/external.csv")).expect("a table");
+    let table = fs::read_to_string(sandbox.path("after/report/tables/external.csv")).expect("a table");
     assert!(table.contains("a stronger attack"), "{table}");
 }
 
 /// The images that are right under the attack of the run `weak`, by a new report of it.
 fn right_under_attack(sandbox: &Sandbox, report: &str) -> usize {
     sandbox.ok(&format!("report weak --out {report}"));
-    let table = fs::read_to_string(sandbox.path(&format!("{report}/tables/main.csv"))).expect("a table");
+    let table =
+        fs::read_to_string(sandbox.path(&format!("{report}/report/tables/main.csv"))).expect("a table");
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
     let column = lines[0]
         .iter()
