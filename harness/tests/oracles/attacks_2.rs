@@ -197,8 +197,8 @@ fn flags(value: &serde_json::Value) -> Vec<bool> {
     flags.into_iter().map(|flag| flag == 1).collect()
 }
 
-/// That two lists of flags are equal but for one image: a search compares losses to the last bit, and no processor at hand
-/// computes those of the reference data's machine (`square_fab.rs` has more of it).
+/// That two lists of flags are equal but for one image: a search compares losses to the last bit, and the last bits of
+/// logits differ between processors (`square_fab.rs` has more of it).
 fn alike(what: &str, ours: &[bool], theirs: &[bool]) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let differ = (0..ours.len()).filter(|image| ours[*image] != theirs[*image]);
