@@ -257,7 +257,7 @@ pub fn graph(path: &Path, start: Graph, device: Device) -> Result<Graph> {
                 ));
             }
         }
-        Ok(reader.graph.check().map_err(|why| refused(&why.to_string()))?)
+        reader.graph.check().map_err(|why| refused(&why.to_string()))
     };
     let graph = read().map_err(|error| Error::Incompatible(format!("{}: {error}", path.display())))?;
     Ok(graph.to(Kind::Float, device))
@@ -504,7 +504,7 @@ impl Reader {
             ("Reshape", _) => {
                 let x = self.image(operator, 0)?;
                 let wanted = self.whole(operator, 1)?;
-                let [0 | 1 | -1, rest @ ..] = wanted.as_slice() else {
+                let [-1..=1, rest @ ..] = wanted.as_slice() else {
                     return Err(refused("a reshape that mixes images"));
                 };
                 let before = self.graph.shape(x);
