@@ -202,19 +202,20 @@ fn verifiers_get_a_network_and_properties_and_their_verdicts_come_back() {
 
     // The file is the branch: evaluated and bounded without Python.
     sandbox.ok(&format!("eval verify/net.onnx {question} --out onnx"));
-    for cell in ["net/clean", IN_BALL] {
+    // The file normalises in two operations, and intervals set something aside for the rounding of each.
+    for (cell, near) in [("net/clean", 1e-4), (IN_BALL, 1e-2)] {
         let own = of_branch("eval", cell, Branch::Clean);
         let read = of_branch("onnx", cell, Branch::Single);
         assert_eq!((own.len(), read.len()), (60, 60));
         for (own, read) in own.iter().zip(&read) {
             assert_eq!(own.prediction, read.prediction, "{cell}, image {}", own.image);
+            assert_eq!(certainty(own), certainty(read), "{cell}, image {}", own.image);
             let away = (own.margin - read.margin).abs();
             assert!(
-                away < 1e-4 * own.margin.abs().max(1.0),
+                away < near * own.margin.abs().max(1.0),
                 "{cell}, image {}: {away}",
                 own.image
             );
-            assert_eq!(own.unstable, read.unstable, "{cell}, image {}", own.image);
         }
     }
 
