@@ -23,7 +23,8 @@ impl Loss {
     const fn own(self) -> Option<(&'static str, f64)> {
         match self {
             Self::Ibp => None,
-            // Both as the benchmark of certified training has them for CIFAR-10 at 2/255 (CTBench, ICML 2025).
+            // SABR's as the benchmark of certified training has it for CIFAR-10 at 2/255 (CTBench, ICML 2025). MTL-IBP's is
+            // our own: small networks learn little with more.
             Self::Sabr => Some(("lambda", 0.1)),
             Self::MtlIbp => Some(("alpha", 0.01)),
         }

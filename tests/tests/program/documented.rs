@@ -168,7 +168,7 @@ fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
 }
 
 /// Commands that need what a test folder lacks, by a part of them, and where they are run.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("data fetch", "data_fetch.rs, from a server of the tests"),
     ("s3://", "store.rs"),
     ("--executor slurm", "slurm.rs"),
@@ -178,6 +178,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
         "a machine with a GPU (harness/setup/portable.py check)",
     ),
     ("--measured", "private_inference.rs"),
+    ("--verdicts", "certify.rs"),
     ("compare runs/", "every_night_is_as_the_page_says"),
     ("runs/", "every_night_is_as_the_page_says"),
     ("report diff", "gate.rs"),
@@ -239,7 +240,8 @@ fn made_small(line: &str) -> String {
         *word = word
             .replace("autoattack:", "fgsm:")
             .replace("steps=20", "steps=2")
-            .replace("OUT:rlnet-50k", "run:rlnet");
+            .replace("OUT:rlnet-50k", "run:rlnet")
+            .replace("out:rlnet", "run:rlnet");
     }
     let after = |words: &mut [String], option: &str, small: &str| {
         let at = words.iter().position(|word| word == option);
