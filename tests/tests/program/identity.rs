@@ -128,7 +128,7 @@ fn inputs_of_one_name_have_folders_of_their_own() {
     let first = plan();
     let said = eval("b/net.safetensors", "");
     assert!(
-        said.contains("out/eval-net holds the results of another model"),
+        said.contains("out/eval-net holds results of another model"),
         "{said}"
     );
     assert_eq!(plan(), first);
