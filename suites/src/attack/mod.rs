@@ -164,12 +164,12 @@ mod tests {
             ("pgd:eps=300/255", "further apart than 1 in linf"),
             ("pgd:norm=l2,eps=1000", "further apart than 887 in l2"),
             ("pgd:norm=l1,eps=1e6", "further apart than 786432 in l1"),
-            ("pgd:alpha=0", "move nothing"),
-            ("bim:alpha=0/255", "move nothing"),
-            ("mifgsm:alpha=-0.0", "move nothing"),
-            ("ffgsm:alpha=0", "move nothing"),
-            ("fmn:alpha=0", "move nothing"),
-            ("cw:lr=0", "move nothing"),
+            ("pgd:alpha=0", "never leaves its start"),
+            ("bim:alpha=0/255", "never leaves its start"),
+            ("mifgsm:alpha=-0.0", "never leaves its start"),
+            ("ffgsm:alpha=0", "never leaves its start"),
+            ("fmn:alpha=0", "never leaves its start"),
+            ("cw:lr=0", "never leaves its start"),
             ("cw:c=0", "no weight"),
         ] {
             let error = text.parse::<AttackSpec>().expect_err(text).to_string();
