@@ -1,11 +1,21 @@
 //! Pillow's affine transformation with bilinear sampling: black outside, edges clamped, truncated.
 
+use super::wide::wide;
+
 /// From the centre of a pixel to where it is read: `u = m[0] x + m[1] y + m[2]`,
 /// `v = m[3] x + m[4] y + m[5]`.
 pub(crate) type Map = [f64; 6];
 
 /// Samples the `n` x `n` RGB image `pixels` by `map` into `out`.
 pub(crate) fn sample(pixels: &[u8], n: usize, map: &Map, out: &mut [u8]) {
+    wide(
+        #[inline(always)]
+        || sample_pixels(pixels, n, map, out),
+    );
+}
+
+#[inline(always)]
+fn sample_pixels(pixels: &[u8], n: usize, map: &Map, out: &mut [u8]) {
     let side = n as f64;
     let pixels = pixels.as_chunks::<3>().0;
     let last = n as isize - 1;
