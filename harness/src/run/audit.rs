@@ -133,7 +133,9 @@ impl Tally {
             many => thousands(many as u64) + " cells",
         };
         let reasons = self.reasons.into_iter();
-        let mut without: Vec<String> = reasons.map(|(why, names)| format!("{}: {why}", of(names))).collect();
+        let mut without: Vec<String> = reasons
+            .map(|(why, names)| format!("{}: {why}", of(names)))
+            .collect();
         if !self.left_out.is_empty() {
             without.push(format!(
                 "no file was named for {} (--model FILE)",

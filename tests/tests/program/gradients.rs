@@ -142,7 +142,11 @@ fn what_cannot_reach_its_radius_is_refused_or_named_and_never_the_main_attack() 
         &["--dataset", "imagefolder:flat", "--attack", "pgd:alpha=0"],
     );
     assert_eq!(output.code, 2);
-    assert!(output.stderr.contains("never leaves its start"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("never leaves its start"),
+        "{}",
+        output.stderr
+    );
     let attacks = [
         "pgd:alpha=0.01/255",
         "pgd:steps=10",
