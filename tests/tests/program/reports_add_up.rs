@@ -116,7 +116,7 @@ fn a_suite_is_measured_on_any_images_with_the_models_it_has() {
         page.contains("test images 5,30-33"),
         "the page does not say which images"
     );
-    sandbox.write("own.toml", &TINY.replace("test = 40", "images = \"5,30-33\""));
+    sandbox.write("own.toml", TINY.replace("test = 40", "images = \"5,30-33\""));
     sandbox.ok("run own.toml --out out --dry-run");
     refused(
         &sandbox.run("run own.toml --out other --limit 3"),
