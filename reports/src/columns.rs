@@ -363,5 +363,7 @@ fn to_frame<R: Record>(bytes: &[u8], path: &Path) -> Result<DataFrame, ReportErr
             )));
         }
     }
-    Ok(frame)
+    // Files of every version have the same columns in the same order then.
+    let names = R::columns().into_iter().map(|(name, _)| name);
+    frame.select(names).map_err(|error| unreadable(&error))
 }

@@ -21,6 +21,15 @@ pub fn points(difference: f64) -> String {
     }
 }
 
+/// A number with so many decimals; nothing is called minus zero.
+pub fn number(x: f64, decimals: usize) -> String {
+    let text = format!("{x:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(size) if size.chars().all(|c| matches!(c, '0' | '.')) => size.to_owned(),
+        _ => text,
+    }
+}
+
 /// A whole number with its thousands apart: `73,728`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -174,6 +183,10 @@ mod tests {
         assert_eq!(
             (points(0.032), points(-0.005), points(0.0)),
             ("+3.2".into(), "\u{2212}0.5".into(), "0.0".into())
+        );
+        assert_eq!(
+            (number(-0.02, 1), number(-0.06, 1), number(2.125, 2)),
+            ("0.0".into(), "-0.1".into(), "2.12".into())
         );
         assert_eq!(
             (thousands(73_728), thousands(999), thousands(1_000_000)),

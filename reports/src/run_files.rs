@@ -54,7 +54,8 @@ columns! { impl for LayerValue, "values of layers", CURE;
 
 #[cfg(test)]
 mod tests {
-    use crate::columns::{Record, read_records, write_records};
+    use crate::columns::{Record, read_frame, read_records, write_outcomes, write_records};
+    use polars::prelude::{IntoLazy, lit};
     use polars_io::parquet::write::ParquetWriter;
     use rlnet_suites::{Branch, Condition, CurvePoint, MaskShare, Outcome, Ranking};
     use std::sync::Arc;
@@ -95,19 +96,27 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_earlier_versions_have_no_unstable_units() {
+    fn rows_of_earlier_versions_are_read_beside_those_of_this_one() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("outcomes.parquet");
         let mut frame = <Outcome as Record>::frame(&rows())
             .expect("a frame")
-            .drop("unstable")
-            .expect("a column");
+            .drop_many(["unstable", "ranking"])
+            .lazy()
+            .with_column(lit("net").alias("model"))
+            .collect()
+            .expect("a frame");
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes)
             .finish(&mut frame)
             .expect("written");
         std::fs::write(&path, bytes).expect("written");
         assert_eq!(read_records::<Outcome>(&path).expect("read"), rows());
+        let new = folder.path().join("new.parquet");
+        write_outcomes(&new, &rows(), "net", &[]).expect("written");
+        let [old, new] = [path, new].map(|path| read_frame::<Outcome>(&path).expect("read"));
+        assert_eq!(old.schema(), new.schema());
+        assert!(old.vstack(&new).is_ok());
     }
 
     #[test]

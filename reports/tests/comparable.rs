@@ -204,6 +204,19 @@ fn a_mean_over_fewer_conditions_stands_in_no_column_of_a_report() {
             .to_string()
             .contains("fog at severities 1, 2 and 3")
     );
+    // What a suite never asks of a model is not unfinished.
+    let joint = SECTIONS
+        .iter()
+        .find(|section| section.id == "joint")
+        .expect("a section");
+    let Show::Table(table) = joint.show else {
+        panic!("no table")
+    };
+    let text = table(&both).markdown();
+    assert!(
+        !text.contains("unfinished") && text.contains("| b ") && text.contains('\u{2013}'),
+        "{text}"
+    );
     // mCE of every definition is refused with it.
     let errors = both.errors("b", BranchPolicy::Oracle).expect("measured");
     assert!(errors.profile.errors.iter().all(Option::is_none));

@@ -4,7 +4,7 @@ use super::axes::{Entry, Look};
 use super::canvas::Stroke;
 use super::chart::{Axis, Chart, ChartPanel, Legend, Mark, Series, WIDE, whole};
 use super::chosen::Chosen;
-use super::relus::{decades, relus, short};
+use super::relus::{decades, groups, relus, short};
 use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
@@ -30,17 +30,24 @@ type Point = (f64, Vec<Bracket>);
 
 /// The figure, when at least two networks have a record of their ReLUs and certified images.
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
-    let chosen = Chosen::of(analysis);
     let of = |&model: &usize| -> Option<Point> {
         let policy = BranchPolicy::Worst.on(&analysis.runs.models[model].branches);
         let found = brackets(&analysis.matrices[model], policy);
         (!found.is_empty()).then_some((relus(analysis, model)?, found))
     };
-    let mut points: Vec<Point> = chosen.models.iter().filter_map(of).collect();
+    // A line joins a teacher and its students, never networks of two families.
+    let families: Vec<Vec<Point>> = groups(analysis)
+        .iter()
+        .map(|group| {
+            let mut points: Vec<Point> = group.models.iter().filter_map(of).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            points
+        })
+        .collect();
+    let points: Vec<&Point> = families.iter().flatten().collect();
     if points.len() < 2 {
         return Ok(None);
     }
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut certificates: Vec<AttackSpec> = Vec::new();
     for bracket in points.iter().flat_map(|(_, brackets)| brackets) {
         if !certificates.contains(&bracket.certificate) {
@@ -49,30 +56,38 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     }
     let all = certificates.len();
     certificates.truncate(MOST);
-    let (low, high) = (points[0].0 - 0.12, points[points.len() - 1].0 + 0.12);
-    let line =
+    let across = points.iter().map(|(x, _)| *x);
+    let (low, high) = (
+        across.clone().fold(f64::INFINITY, f64::min) - 0.12,
+        across.fold(f64::NEG_INFINITY, f64::max) + 0.12,
+    );
+    let lines =
         |index: usize, certificate: &AttackSpec, stroke: Stroke, mark: &dyn Fn(f64, &Bracket) -> Mark| {
-            let own = points.iter().filter_map(|(x, brackets)| {
-                let bracket = brackets
-                    .iter()
-                    .find(|bracket| bracket.certificate == *certificate)?;
-                Some(mark(*x, bracket))
-            });
-            Series {
-                line: true,
-                ..Series::new(Look::model(index, stroke), own.collect())
-            }
+            let of_family = |points: &Vec<Point>| {
+                let own = points.iter().filter_map(|(x, brackets)| {
+                    let bracket = brackets
+                        .iter()
+                        .find(|bracket| bracket.certificate == *certificate)?;
+                    Some(mark(*x, bracket))
+                });
+                let own: Vec<Mark> = own.collect();
+                Series {
+                    line: own.len() > 1,
+                    ..Series::new(Look::model(index, stroke), own)
+                }
+            };
+            families.iter().map(of_family).collect::<Vec<Series>>()
         };
     let mut accuracy = Vec::new();
     let mut open = Vec::new();
     for (index, certificate) in certificates.iter().enumerate() {
-        accuracy.push(line(index, certificate, Stroke::Solid, &|x, bracket| {
+        accuracy.extend(lines(index, certificate, Stroke::Solid, &|x, bracket| {
             Mark::percent(x, &bracket.certified)
         }));
-        accuracy.push(line(index, certificate, Stroke::Dashed, &|x, bracket| {
+        accuracy.extend(lines(index, certificate, Stroke::Dashed, &|x, bracket| {
             Mark::percent(x, &bracket.attacked)
         }));
-        open.push(line(index, certificate, Stroke::Solid, &|x, bracket| {
+        open.extend(lines(index, certificate, Stroke::Solid, &|x, bracket| {
             Mark::percent(x, &bracket.open)
         }));
     }
@@ -118,8 +133,8 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         String::new()
     };
     let caption = format!(
-        "Left: the share of images that are certified, and the share that no attack broke; robust accuracy lies between the two lines of a colour. Right: what lies between.‹ An image counts when it is certified, or not broken, through every branch.› ReLUs on a logarithmic scale; upright bars are 95 % Wilson intervals.{some}{}",
-        chosen.said()
+        "Left: the share of images that are certified, and the share that no attack broke; robust accuracy lies between the two. A line joins a teacher and its students. Right: what lies between.‹ An image counts when it is certified, or not broken, through every branch.› ReLUs on a logarithmic scale; upright bars are 95 % Wilson intervals.{some}{}",
+        Chosen::of(analysis).said()
     );
     let alt = "Charts of certified and attacked accuracy, and of the share of images that are neither certified nor broken, against the ReLUs kept. The numbers are in the table of certified and attacked accuracy.";
     make(

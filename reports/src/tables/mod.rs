@@ -210,7 +210,7 @@ impl Cell {
             Value::P(p) => (format::p_value(*p), String::new()),
             Value::Integer(n) => (format::thousands(*n), String::new()),
             Value::Number(x) => match kind {
-                Kind::Number(digits) => (format!("{x:.*}", usize::from(digits)), String::new()),
+                Kind::Number(digits) => (format::number(*x, usize::from(digits)), String::new()),
                 _ => (x.to_string(), String::new()),
             },
             Value::Absent(Unknown::Unfinished(_)) => ("unfinished".to_owned(), String::new()),

@@ -100,7 +100,12 @@ fn kinds(planned: &[Condition]) -> Vec<Survived> {
 fn survivors(view: &View, kind: &Survived) -> Cell {
     let all = [vec![Condition::Clean], kind.conditions.clone()].concat();
     let known = jointly(view.matrix, view.policy, &all).ok_or_else(|| {
-        match all.iter().filter(|c| !view.model.measured.contains(c)).count() {
+        let count = |missing: &dyn Fn(&Condition) -> bool| all.iter().filter(|c| missing(c)).count();
+        let never = count(&|condition| view.model.cell_of(condition).is_none());
+        match count(&|condition| !view.model.measured.contains(condition)) {
+            _ if never > 0 => {
+                Unknown::because(format!("{never} of {} conditions are not asked of it", all.len()))
+            }
             0 => Unknown::because("some of it was measured on other images than the others' of this column"),
             missing => Unknown::Unfinished(format!("{missing} of {} conditions", all.len())),
         }
