@@ -119,7 +119,7 @@ impl Known {
     fn left(&self, spec: &AttackSpec) -> (usize, Vec<f64>) {
         let spec = spec.with("eps", &self.eps.to_string()).unwrap_or(spec.clone());
         let target = target(&self.model, &self.images, &self.labels, 0, IMAGES);
-        let made = run(&spec, &target, None).expect(spec.name());
+        let made = run(&spec, &target, None).unwrap_or_else(|why| panic!("{spec}: {why}"));
         let fooled = target.fooled(&target.logits(&made).expect("logits"));
         let fooled = Vec::<bool>::try_from(fooled).expect("flags");
         let away = ball::length(&(&made - &self.images), spec.norm());
@@ -148,7 +148,6 @@ fn no_attack_leaves_fewer_images_than_there_are_and_the_targeted_ones_leave_exac
         let known = Known::new(norm, 2);
         for spec in attacks(norm) {
             let (left, missed) = known.left(&spec);
-            eprintln!("{norm} {}: {left} left, {} robust", spec.name(), known.robust);
             if EXACT.contains(&spec.name()) && left != known.robust {
                 failures.push(format!(
                     "{spec}: {left} for {}, missed {missed:.4?}",
