@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from . import protocol
 from .models import Model, ModelError, Pullback
 from .protocol import Floats, ProtocolError, SharedArrays
@@ -58,11 +60,15 @@ class _Session:
                 return self._hello(request)
             case "logits":
                 images = self._read(request)
-                return self._write(request, _checked(self._model.logits(images), images))
+                shown = _at_least_one(images)
+                return self._write(request, _checked(self._model.logits(shown), shown)[: len(images)])
             case "forward":
                 images = self._read(request)
-                logits, pullback = self._model.forward(images)
-                reply = self._write(request, _checked(logits, images))
+                shown = _at_least_one(images)
+                logits, pullback = self._model.forward(shown)
+                reply = self._write(request, _checked(logits, shown)[: len(images)])
+                if not len(images):
+                    pullback = _gradient_of_none(images)
                 self._count += 1
                 self._passes[self._count] = pullback
                 return {**reply, "pass": self._count}
@@ -113,6 +119,20 @@ def _field(request: dict[str, Any], name: str) -> Any:
     if name not in request:
         raise ProtocolError(f"the request {request.get('op')!r} lacks {name!r}")
     return request[name]
+
+
+def _at_least_one(images: Floats) -> Floats:
+    """The images, or a black one in place of none: a model's own code need not take an empty batch."""
+    return images if len(images) else np.zeros((1, *images.shape[1:]), np.float32)
+
+
+def _gradient_of_none(images: Floats) -> Pullback:
+    """The pullback of an empty batch."""
+
+    def pullback(_: Floats) -> Floats:
+        return images
+
+    return pullback
 
 
 def _checked(logits: Floats, images: Floats) -> Floats:
