@@ -127,6 +127,21 @@ def test_arrays_outside_the_shared_file_are_refused(network):
             assert not reply["ok"] and reply["kind"] == "protocol", (at, shape, reply)
 
 
+def test_a_model_is_never_asked_about_no_images(network):
+    seen = []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    with serving(as_model(network), threads=1) as path:
+        seen.clear()
+        client = Client(path)
+        for op in ["logits", "forward"]:
+            reply, logits = client.run(op, IMAGES[:0], (1, 5))
+            assert reply["ok"] and logits.shape == (0, 5), reply
+        back, gradient = client.run("backward", logits, (1, 3, 8, 8), **{"pass": reply["pass"]})
+        assert back["ok"] and gradient.shape == (0, 3, 8, 8), back
+        client.stream.close()
+    assert seen == [1, 1]
+
+
 def test_functions_of_numpy_have_no_gradients():
     model = as_model(lambda images: images.mean((2, 3)), gradients=False)
     assert not model.gradients
