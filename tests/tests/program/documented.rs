@@ -181,7 +181,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("--verdicts", "certify.rs"),
     ("compare runs/", "every_night_is_as_the_page_says"),
     ("runs/", "every_night_is_as_the_page_says"),
-    ("report diff", "gate.rs"),
+    ("report diff", "resume.rs"),
 ];
 
 /// What pages speak of, small: a network, a run, pictures in folders of ten classes, an array.
