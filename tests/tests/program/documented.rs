@@ -74,13 +74,16 @@ fn commands(page: &str) -> Vec<String> {
 /// A command is parsed as a user's is; `--help` then ends it before any work. What only shows something is run.
 #[test]
 fn every_command_of_the_documents_is_one_of_the_program() {
-    const SHOWN: [&str; 8] = [
+    const SHOWN: [&str; 11] = [
         "suite list",
         "suite show",
         "suite schema",
         "attack list",
         "attack show",
         "model list",
+        "model info",
+        "model budgets",
+        "suite cost",
         "data list",
         "doctor",
     ];
