@@ -6,7 +6,7 @@
 use super::entry::{Draws, Entry, Frame, from_middle};
 use crate::Stack;
 use crate::job::{Job, Scratch};
-use crate::kernels::pillow_affine::{Map, sample};
+use crate::kernels::pillow_affine::{Map, sample, spread, spread_len};
 use crate::kernels::unit::{byte_f32, unit_f32};
 
 pub(super) static TRANSLATE: Entry = Entry::deterministic("translate", 16, translate);
@@ -27,21 +27,26 @@ fn translate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'
     })
 }
 
-fn rotate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, |frame| (from_middle(frame, 15).to_radians(), 1.0, 0.0))
+fn rotate<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, scratch, |frame| {
+        (from_middle(frame, 15).to_radians(), 1.0, 0.0)
+    })
 }
 
-fn scale<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, |frame| (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0))
+fn scale<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, scratch, |frame| (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0))
 }
 
-fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, |frame| (0.0, 1.0, from_middle(frame, 15).to_radians()))
+fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
+    mapped(job, scratch, |frame| {
+        (0.0, 1.0, from_middle(frame, 15).to_radians())
+    })
 }
 
 /// Frame i is the mean of the image and its first i enlargements.
 fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    let [total] = scratch.singles.take([job.pixels.len()]);
+    let [total, pixels] = scratch.singles.take([job.pixels.len(), spread_len(job.area())]);
+    spread(job.pixels, pixels);
     let [zoomed] = scratch.bytes.take([job.pixels.len()]);
     for (total, &x) in total.iter_mut().zip(job.pixels) {
         *total = unit_f32(x);
@@ -51,7 +56,7 @@ fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> F
         while added < frame {
             added += 1;
             let map = map(&job, (0.0, 1.0 + 0.004 * added as f64, 0.0));
-            sample(job.pixels, job.width, &map, zoomed);
+            sample(pixels, job.width, &map, zoomed);
             for (total, &x) in total.iter_mut().zip(&*zoomed) {
                 *total += unit_f32(x);
             }
@@ -62,8 +67,14 @@ fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> F
     })
 }
 
-fn mapped<'a>(job: Job<'a>, of: impl Fn(usize) -> (f64, f64, f64) + 'a) -> Frame<'a> {
-    Box::new(move |frame, _, out| sample(job.pixels, job.width, &map(&job, of(frame)), out))
+fn mapped<'a>(
+    job: Job<'a>,
+    scratch: &'a mut Scratch,
+    of: impl Fn(usize) -> (f64, f64, f64) + 'a,
+) -> Frame<'a> {
+    let [pixels] = scratch.singles.take([spread_len(job.area())]);
+    spread(job.pixels, pixels);
+    Box::new(move |frame, _, out| sample(pixels, job.width, &map(&job, of(frame)), out))
 }
 
 /// From a pixel to where it is read: a turn by `angle`, an enlargement by `scale`, a shear by `shear`
