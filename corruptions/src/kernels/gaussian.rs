@@ -8,6 +8,7 @@ use super::wide::wide;
 use super::{replicate, symmetric};
 use crate::Stack;
 use crate::job::Pool;
+use std::cell::RefCell;
 
 /// How the image goes on beyond its border.
 #[derive(Clone, Copy)]
@@ -39,7 +40,13 @@ pub(crate) enum Storage {
 pub(crate) struct Gaussian {
     half: Vec<f64>,
     border: Border,
+    /// Where the samples lie that are added up, the border's among them.
+    places: RefCell<Vec<usize>>,
 }
+
+/// Values that are summed side by side, and the samples of so many of them.
+const LANES: usize = 32;
+type Line = [f64; LANES];
 
 impl Gaussian {
     /// The kernel of radius `floor(truncate * sigma + 0.5)`.
@@ -49,6 +56,7 @@ impl Gaussian {
             return Self {
                 half: vec![1.0],
                 border,
+                places: RefCell::default(),
             };
         }
         let radius = (truncate * sigma + 0.5) as i32;
@@ -67,6 +75,7 @@ impl Gaussian {
         Self {
             half: weights[radius as usize..].iter().map(|w| w / total).collect(),
             border,
+            places: RefCell::default(),
         }
     }
 
@@ -89,86 +98,69 @@ impl Gaussian {
         storage: Storage,
         pool: &mut Pool<f64>,
     ) {
-        let radius = self.half.len() - 1;
-        if radius == 0 {
+        if self.is_identity() {
             return;
         }
         let stride = width * channels;
-        let [columns, padded] = pool.take([stride * height, stride + 2 * radius * channels]);
-        for (y, out) in columns.chunks_exact_mut(stride).enumerate() {
-            let y = y as isize;
-            self.weigh(out, |offset| {
-                &data[self.border.index(y + offset, height) * stride..][..stride]
-            });
-            store(out, storage);
+        let [before, after] = pool.take([LANES * width.max(height); 2]);
+        let (before, after) = (before.as_chunks_mut().0, after.as_chunks_mut().0);
+        // Columns: some values of every row are a block.
+        for first in (0..stride).step_by(LANES) {
+            let lanes = LANES.min(stride - first);
+            for (line, row) in before.iter_mut().zip(data.chunks_exact(stride)) {
+                line[..lanes].copy_from_slice(&row[first..first + lanes]);
+            }
+            self.weigh(&before[..height], &mut after[..height], storage);
+            for (line, row) in after.iter().zip(data.chunks_exact_mut(stride)) {
+                row[first..first + lanes].copy_from_slice(&line[..lanes]);
+            }
         }
-        for (row, out) in columns.chunks_exact(stride).zip(data.chunks_exact_mut(stride)) {
-            let (before, rest) = padded.split_at_mut(radius * channels);
-            let (inside, after) = rest.split_at_mut(stride);
-            inside.copy_from_slice(row);
-            let pixel = |x: isize| &row[self.border.index(x, width) * channels..][..channels];
-            for (x, out) in before.chunks_exact_mut(channels).enumerate() {
-                out.copy_from_slice(pixel(x as isize - radius as isize));
+        // Rows: some rows side by side, pixel by pixel.
+        for rows in data.chunks_mut(LANES / channels * stride) {
+            for (lane, row) in rows.chunks_exact(stride).enumerate() {
+                for (line, pixel) in before.iter_mut().zip(row.chunks_exact(channels)) {
+                    line[lane * channels..(lane + 1) * channels].copy_from_slice(pixel);
+                }
             }
-            for (x, out) in after.chunks_exact_mut(channels).enumerate() {
-                out.copy_from_slice(pixel((width + x) as isize));
+            self.weigh(&before[..width], &mut after[..width], storage);
+            for (lane, row) in rows.chunks_exact_mut(stride).enumerate() {
+                for (line, pixel) in after.iter().zip(row.chunks_exact_mut(channels)) {
+                    pixel.copy_from_slice(&line[lane * channels..(lane + 1) * channels]);
+                }
             }
-            self.weigh(out, |offset| {
-                &padded[(radius * channels).wrapping_add_signed(offset * channels as isize)..]
-            });
-            store(out, storage);
         }
     }
 
-    /// The weighted sum of the lines at offsets `-radius..=radius`: the centre, then the
-    /// pairs from the outermost inwards, a few at a time to spare memory.
-    fn weigh<'a>(&self, out: &mut [f64], line: impl Fn(isize) -> &'a [f64]) {
+    /// The weighted sums of the lines at offsets `-radius..=radius` from each: the centre, then the pairs from the
+    /// outermost inwards.
+    fn weigh(&self, lines: &[Line], out: &mut [Line], storage: Storage) {
+        let radius = self.half.len() as isize - 1;
+        let mut places = self.places.borrow_mut();
+        places.clear();
+        let all = -radius..lines.len() as isize + radius;
+        places.extend(all.map(|i| self.border.index(i, lines.len())));
         wide(
             #[inline(always)]
-            || self.weigh_lines(out, line),
+            || self.weigh_lines(lines, &places, out, storage),
         );
     }
 
     #[inline(always)]
-    fn weigh_lines<'a>(&self, out: &mut [f64], line: impl Fn(isize) -> &'a [f64]) {
+    fn weigh_lines(&self, lines: &[Line], places: &[usize], out: &mut [Line], storage: Storage) {
         let radius = self.half.len() - 1;
-        let pair = |j: usize| (line(-(j as isize)), line(j as isize), self.half[j]);
-        for (out, value) in out.iter_mut().zip(line(0)) {
-            *out = value * self.half[0];
-        }
-        let mut j = radius;
-        while j > 0 {
-            j -= match j {
-                1 => add_pairs(out, [pair(j)]),
-                2 => add_pairs(out, [pair(j), pair(j - 1)]),
-                3 => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2)]),
-                4..8 => add_pairs(out, [pair(j), pair(j - 1), pair(j - 2), pair(j - 3)]),
-                _ => add_pairs(out, [0, 1, 2, 3, 4, 5, 6, 7].map(|k| pair(j - k))),
+        for (places, out) in places.windows(2 * radius + 1).zip(out) {
+            let mut sum = lines[places[radius]].map(|value| value * self.half[0]);
+            let pairs = places[..radius].iter().zip(places.iter().rev());
+            for ((&left, &right), &weight) in pairs.zip(self.half.iter().rev()) {
+                let (left, right) = (&lines[left], &lines[right]);
+                for k in 0..LANES {
+                    sum[k] += (left[k] + right[k]) * weight;
+                }
+            }
+            *out = match storage {
+                Storage::Double => sum,
+                Storage::Single => sum.map(|value| f64::from(value as f32)),
             };
-        }
-    }
-}
-
-/// Adds weighted pairs of lines in the order given; says how many.
-#[inline(always)]
-fn add_pairs<const K: usize>(out: &mut [f64], pairs: [(&[f64], &[f64], f64); K]) -> usize {
-    let n = out.len();
-    // Equal lengths, so that the compiler drops the checks below.
-    let pairs = pairs.map(|(left, right, weight)| (&left[..n], &right[..n], weight));
-    for (x, out) in out.iter_mut().enumerate() {
-        let mut sum = *out;
-        for (left, right, weight) in pairs {
-            sum += (left[x] + right[x]) * weight;
-        }
-        *out = sum;
-    }
-    K
-}
-
-fn store(values: &mut [f64], storage: Storage) {
-    if storage == Storage::Single {
-        for value in values {
-            *value = f64::from(*value as f32);
         }
     }
 }
