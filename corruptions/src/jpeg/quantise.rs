@@ -35,7 +35,7 @@ pub(super) struct Table {
     steps: [i32; 64],
     /// 1 / (8 step): the forward transform leaves coefficients scaled by 8. A product with
     /// it, corrected below, replaces a division.
-    inverse: [f64; 64],
+    inverse: [f32; 64],
 }
 
 impl Table {
@@ -56,7 +56,7 @@ impl Table {
             200 - 2 * quality
         };
         let steps = base.map(|entry| ((entry * scale + 50) / 100).clamp(1, 255) as i32);
-        let inverse = steps.map(|step| 1.0 / f64::from(8 * step));
+        let inverse = steps.map(|step| 1.0 / (8 * step) as f32);
         Self { steps, inverse }
     }
 
@@ -66,13 +66,12 @@ impl Table {
     pub fn coarsen(&self, y: usize, x: usize, values: &mut Lanes) {
         let (step, inverse) = (self.steps[8 * y + x], self.inverse[8 * y + x]);
         for value in values {
-            // Exact: numerator and divisor are below 2^17, so the quotient is at least
-            // 1 / 2040 away from the next integer below unless it is one, and the half
-            // unit added keeps it above that one.
-            let quotient = (f64::from(value.abs() + 4 * step) + 0.5) * inverse;
-            // Adding 2^52 rounds to a whole number, whose lower bits are the number: a cast would look for what no
+            // Exact: the numerator is below 2^15, so it is a number of single precision, and the quotient q is at
+            // least 1 / (16 step) away from an integer, which is more than its two roundings (q 2^-23) can do.
+            let quotient = ((value.abs() + 4 * step) as f32 + 0.5) * inverse;
+            // Adding 2^23 rounds to a whole number, whose lower bits are the number: a cast would look for what no
             // integer holds.
-            let level = (quotient - 0.5 + 4_503_599_627_370_496.0).to_bits() as i32;
+            let level = ((quotient - 0.5 + 8_388_608.0).to_bits() & 0x7f_ffff) as i32;
             *value = value.signum() * level * step;
         }
     }
