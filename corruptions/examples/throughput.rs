@@ -22,7 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|name| name.parse::<Corruption>())
         .transpose()?;
     let mut out = vec![0; images.len()];
-    let generator = Generator::default();
+    let generator = Generator::new(rlnet_corruptions::Options {
+        stack: rlnet_corruptions::Stack::Modern,
+        ..Default::default()
+    });
     let mut total = 0.0;
     let size = (side, side);
     let set = ParameterSet::for_size(side, side)?;

@@ -36,6 +36,7 @@ pub(crate) fn round_trip(
     let (stride, tall) = (width.next_multiple_of(16), height.next_multiple_of(16));
     let full = stride * tall;
     let [y, cb, cr, small] = scratch.bytes.take([full, full, full, full / 4]);
+    let [mixed] = scratch.shorts.take([stride / 2 + 2]);
     let (luma, chroma) = (Table::luma(quality), Table::chroma(quality));
     wide(
         #[inline(always)]
@@ -46,9 +47,15 @@ pub(crate) fn round_trip(
         match codec {
             Codec::Ijg9 => dct::code_16(plane, stride, &chroma),
             Codec::Turbo => {
-                resample::halve(plane, (stride, tall), height, small);
+                wide(
+                    #[inline(always)]
+                    || resample::halve(plane, (stride, tall), height, small),
+                );
                 dct::code_8(small, stride / 2, &chroma);
-                resample::double(small, stride / 2, (width, height), plane, stride);
+                wide(
+                    #[inline(always)]
+                    || resample::double(small, stride / 2, (width, height), mixed, plane, stride),
+                );
             }
         }
     }

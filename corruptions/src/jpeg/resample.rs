@@ -2,17 +2,17 @@
 
 /// Averages 2x2 samples of a `(wide, tall)` plane, of which `height` rows are image, into
 /// `small`. The rounding bias alternates 1, 2 along the row.
+#[inline(always)]
 pub(super) fn halve(plane: &[u8], (wide, tall): (usize, usize), height: usize, small: &mut [u8]) {
     let stride = wide / 2;
     let rows = height.div_ceil(2);
     for (y, out) in small.chunks_exact_mut(stride).take(rows).enumerate() {
-        let upper = &plane[2 * y * wide..][..wide];
-        let lower = &plane[(2 * y + 1) * wide..][..wide];
-        let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-        for (x, (out, (a, b))) in out.iter_mut().zip(pairs).enumerate() {
-            let bias = 1 + (x as u32 & 1);
-            let sum = [a[0], a[1], b[0], b[1]].into_iter().map(u32::from).sum::<u32>();
-            *out = ((sum + bias) >> 2) as u8;
+        let upper = plane[2 * y * wide..][..wide].as_chunks::<4>().0;
+        let lower = plane[(2 * y + 1) * wide..][..wide].as_chunks::<4>().0;
+        for (out, (upper, lower)) in out.as_chunks_mut().0.iter_mut().zip(upper.iter().zip(lower)) {
+            let (a, b) = (upper.map(u16::from), lower.map(u16::from));
+            let sums = [a[0] + a[1] + b[0] + b[1] + 1, a[2] + a[3] + b[2] + b[3] + 2];
+            *out = sums.map(|sum| (sum >> 2) as u8);
         }
     }
     // Below the image the codec repeats averaged rows, not rows of the image.
@@ -21,11 +21,14 @@ pub(super) fn halve(plane: &[u8], (wide, tall): (usize, usize), height: usize, s
     }
 }
 
-/// Enlarges `small` to the `(width, height)` corner of `plane`, which has `wide` columns.
+/// Enlarges `small` to the `(width, height)` corner of `plane`, which has `wide` columns. `mixed` holds a row of
+/// `small` and two values more.
+#[inline(always)]
 pub(super) fn double(
     small: &[u8],
     stride: usize,
     (width, height): (usize, usize),
+    mixed: &mut [u16],
     plane: &mut [u8],
     wide: usize,
 ) {
@@ -45,14 +48,15 @@ pub(super) fn double(
         } else {
             (y / 2 + 1).min(rows - 1)
         });
-        let mixed = |x: usize| 3 * u32::from(near[x]) + u32::from(far[x]);
-        let last = columns - 1;
-        for x in 0..columns {
-            let this = 3 * mixed(x);
-            let left = if x == 0 { mixed(0) } else { mixed(x - 1) };
-            let right = if x == last { mixed(last) } else { mixed(x + 1) };
-            out[2 * x] = ((this + left + 8) >> 4) as u8;
-            out[2 * x + 1] = ((this + right + 7) >> 4) as u8;
+        let mixed = &mut mixed[..columns + 2];
+        for (mixed, (&near, &far)) in mixed[1..].iter_mut().zip(near.iter().zip(far)) {
+            *mixed = 3 * u16::from(near) + u16::from(far);
+        }
+        // The first and the last stand for what would be beyond them.
+        (mixed[0], mixed[columns + 1]) = (mixed[1], mixed[columns]);
+        let around = mixed.iter().zip(&mixed[1..]).zip(&mixed[2..]);
+        for (out, ((left, this), right)) in out.as_chunks_mut().0.iter_mut().zip(around) {
+            *out = [left + 8, right + 7].map(|beside| ((3 * this + beside) >> 4) as u8);
         }
     }
 }
