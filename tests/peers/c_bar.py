@@ -206,7 +206,7 @@ def sequences():
         from wand.image import Image as Wand
         with Wand(blob=png) as picture:
             picture.motion_blur(radius=radius, sigma=sigma, angle=angle)
-            return cv2.imdecode(np.frombuffer(picture.make_blob(), np.uint8), cv2.IMREAD_UNCHANGED)
+            return cv2.imdecode(np.frombuffer(picture.make_blob(), np.uint8), cv2.IMREAD_COLOR)
 
     def png(array):
         file = io.BytesIO()
@@ -215,7 +215,7 @@ def sequences():
 
     def motion_blur(image):
         blob = png(image)
-        return [moved(blob, 6, 1.8, 9 * (i - 20))[..., 2::-1] for i in range(21)]
+        return [moved(blob, 6, 1.8, 9 * (i - 20))[:, :, ::-1] for i in range(21)]
 
     def snow(image):
         layer = draw.normal(size=(N, N), loc=.05, scale=.3)[8:24, 8:24]
@@ -224,7 +224,7 @@ def sequences():
         blob, frames, x = png(stored(layer)), [], image / 255.0
         light = cv2.cvtColor(x.astype(np.float32), cv2.COLOR_RGB2GRAY)[:, :, None] * 1.5 + .5
         for i in range(31):
-            flakes = moved(blob, 10, 2, 4 * i - 150).reshape(N, N, -1)[:, :, :1] / 255.0
+            flakes = moved(blob, 10, 2, 4 * i - 150)[:, :, :1] / 255.0
             frames.append(stored(.85 * x + .15 * np.maximum(x, light) + flakes + np.rot90(flakes, 2)))
         return frames
 

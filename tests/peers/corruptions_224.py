@@ -246,7 +246,7 @@ def main():
     print(f"{len(images)} photographs, 224x224, 5 severities, processor time, least of {options.rounds} rounds, one thread")
     print(f"{'corruption':<34} {'Python ms':>10} {'ours ms':>9} {'ratio':>7}")
     for name in python:
-        print(f"{name:<34} {python[name]:>10.1f} {ours[name]:>9.2f} {python[name] / ours[name]:>6.1f}x")
+        print(f"{name:<34} {python[name]:>10.2f} {ours[name]:>9.2f} {python[name] / ours[name]:>6.1f}x")
 
 
 if __name__ == "__main__":

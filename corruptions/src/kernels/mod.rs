@@ -12,10 +12,10 @@ pub(crate) mod hsv;
 pub(crate) mod motion;
 pub(crate) mod noise_table;
 pub(crate) mod phase_noise;
-pub(crate) mod pillow_affine;
 pub(crate) mod rays;
 pub(crate) mod spline;
 pub(crate) mod unit;
+pub(crate) mod warp;
 pub(crate) mod wide;
 pub(crate) mod zoom;
 

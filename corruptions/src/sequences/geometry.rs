@@ -6,8 +6,8 @@
 use super::entry::{Draws, Entry, Frame, from_middle};
 use crate::Stack;
 use crate::job::{Job, Scratch};
-use crate::kernels::pillow_affine::{Map, sample, spread, spread_len};
 use crate::kernels::unit::{byte_f32, unit_f32};
+use crate::kernels::warp::{Places, Plans, spread, spread_len};
 
 pub(super) static TRANSLATE: Entry = Entry::deterministic("translate", 16, translate);
 pub(super) static ROTATE: Entry = Entry::deterministic("rotate", 31, rotate);
@@ -28,23 +28,32 @@ fn translate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'
 }
 
 fn rotate<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, scratch, |frame| {
+    static PLANS: Plans = Plans::new();
+    mapped(job, scratch, &PLANS, |frame| {
         (from_middle(frame, 15).to_radians(), 1.0, 0.0)
     })
 }
 
 fn scale<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, scratch, |frame| (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0))
+    static PLANS: Plans = Plans::new();
+    mapped(job, scratch, &PLANS, |frame| {
+        (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0)
+    })
 }
 
 fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    mapped(job, scratch, |frame| {
+    static PLANS: Plans = Plans::new();
+    mapped(job, scratch, &PLANS, |frame| {
         (0.0, 1.0, from_middle(frame, 15).to_radians())
     })
 }
 
 /// Frame i is the mean of the image and its first i enlargements.
 fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
+    static PLANS: Plans = Plans::new();
+    let plan = PLANS.get(&job, ZOOM_BLUR.frames, |added| {
+        affine(&job, (0.0, 1.0 + 0.004 * added as f64, 0.0))
+    });
     let [total, pixels] = scratch.singles.take([job.pixels.len(), spread_len(job.area())]);
     spread(job.pixels, pixels);
     let [zoomed] = scratch.bytes.take([job.pixels.len()]);
@@ -55,8 +64,7 @@ fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> F
     Box::new(move |frame, _, out| {
         while added < frame {
             added += 1;
-            let map = map(&job, (0.0, 1.0 + 0.004 * added as f64, 0.0));
-            sample(pixels, job.width, &map, zoomed);
+            plan[added].sample(pixels, zoomed);
             for (total, &x) in total.iter_mut().zip(&*zoomed) {
                 *total += unit_f32(x);
             }
@@ -67,19 +75,42 @@ fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> F
     })
 }
 
+/// Every one of 31 frames is one map of the image.
 fn mapped<'a>(
     job: Job<'a>,
     scratch: &'a mut Scratch,
-    of: impl Fn(usize) -> (f64, f64, f64) + 'a,
+    plans: &'static Plans,
+    of: impl Fn(usize) -> Turn,
 ) -> Frame<'a> {
+    let plan = plans.get(&job, 31, |frame| affine(&job, of(frame)));
     let [pixels] = scratch.singles.take([spread_len(job.area())]);
     spread(job.pixels, pixels);
-    Box::new(move |frame, _, out| sample(pixels, job.width, &map(&job, of(frame)), out))
+    Box::new(move |frame, _, out| plan[frame].sample(pixels, out))
 }
+
+/// As Pillow samples an affine map: black outside, edges clamped, truncated.
+fn affine(job: &Job<'_>, turn: Turn) -> Places {
+    let (n, map) = (job.width, map(job, turn));
+    Places::new(n, true, 0.0, |x, y| {
+        let (x, y, side) = (x as f64 + 0.5, y as f64 + 0.5, n as f64);
+        let u = map[0] * x + map[1] * y + map[2];
+        let v = map[3] * x + map[4] * y + map[5];
+        let inside = u >= 0.0 && u < side && v >= 0.0 && v < side;
+        let (u, v) = (u - 0.5, v - 0.5);
+        inside.then(|| (u.floor() as i32, v.floor() as i32, u - u.floor(), v - v.floor()))
+    })
+}
+
+/// A turn by an angle, an enlargement, a shear (radians).
+type Turn = (f64, f64, f64);
+
+/// From the centre of a pixel to where it is read: `u = m[0] x + m[1] y + m[2]`,
+/// `v = m[3] x + m[4] y + m[5]`.
+type Map = [f64; 6];
 
 /// From a pixel to where it is read: a turn by `angle`, an enlargement by `scale`, a shear by `shear`
 /// (radians), about the centre.
-fn map(job: &Job<'_>, (angle, scale, shear): (f64, f64, f64)) -> Map {
+fn map(job: &Job<'_>, (angle, scale, shear): Turn) -> Map {
     let middle = job.width as f64 / 2.0;
     let (sin, cos) = angle.sin_cos();
     let ([a, b, c, d], centre) = match job.stack {

@@ -2,46 +2,20 @@
 
 use super::entry::{Draws, Entry, Frame, from_middle};
 use crate::job::{Job, Scratch};
+use crate::kernels::warp::{Places, Plans, spread, spread_len};
 
 pub(super) static ENTRY: Entry = Entry::deterministic("tilt", 31, begin);
 
 fn begin<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
     let n = job.width;
-    let plan = scratch.plan(&job, || {
-        let frames = (0..ENTRY.frames).map(|frame| (0.75 * from_middle(frame, 15)).to_radians());
-        frames
-            .map(|angle| taps(n, &inverse(&matrix(n, angle))))
-            .collect::<Vec<_>>()
+    static PLANS: Plans = Plans::new();
+    let plan = PLANS.get(&job, ENTRY.frames, |frame| {
+        let angle = (0.75 * from_middle(frame, 15)).to_radians();
+        places(n, &inverse(&matrix(n, angle)))
     });
-    let pixels = job.pixels.as_chunks::<3>().0;
-    // Zero outside.
-    let at = move |y: i16, x: i16| {
-        let inside = (0..n as i16).contains(&y) && (0..n as i16).contains(&x);
-        if inside {
-            pixels[y as usize * n + x as usize]
-        } else {
-            [0; 3]
-        }
-    };
-    Box::new(move |frame, _, out| {
-        for (out, tap) in out.as_chunks_mut::<3>().0.iter_mut().zip(&plan[frame]) {
-            let [y, x] = tap.at;
-            let corners = [at(y, x), at(y, x + 1), at(y + 1, x), at(y + 1, x + 1)];
-            *out = std::array::from_fn(|c| {
-                let products = corners
-                    .iter()
-                    .zip(tap.weight)
-                    .map(|(pixel, weight)| i32::from(pixel[c]) * weight);
-                ((products.sum::<i32>() + (1 << 14)) >> 15) as u8
-            });
-        }
-    })
-}
-
-/// Where a pixel is read, and the weights of the four samples there, in units of 2^-15.
-struct Tap {
-    at: [i16; 2],
-    weight: [i32; 4],
+    let [pixels] = scratch.singles.take([spread_len(job.area())]);
+    spread(job.pixels, pixels);
+    Box::new(move |frame, _, out| plan[frame].sample(pixels, out))
 }
 
 type Matrix = [[f64; 3]; 3];
@@ -119,19 +93,16 @@ fn inverse(m: &Matrix) -> Matrix {
     ]
 }
 
-/// Positions in units of 1/32 pixel, rounded half to even.
-fn taps(n: usize, m: &Matrix) -> Vec<Tap> {
-    let of = |at: usize| {
-        let (y, x) = ((at / n) as f64, (at % n) as f64);
+/// Positions in units of 1/32 pixel, rounded half to even. OpenCV sums the four samples with whole weights, multiples of
+/// 2^-10, which double precision does without rounding, and rounds halves up; black outside.
+fn places(n: usize, m: &Matrix) -> Places {
+    Places::new(n, false, 0.5, |x, y| {
+        let (y, x) = (y as f64, x as f64);
         let row = m.map(|[_, down, constant]| down * y + constant);
         let depth = row[2] + m[2][0] * x;
         let scale = if depth == 0.0 { 0.0 } else { 32.0 / depth };
         let [x, y] = [0, 1].map(|k| ((row[k] + m[k][0] * x) * scale).round_ties_even() as i32);
-        let (across, down) = ([32 - (x & 31), x & 31], [32 - (y & 31), y & 31]);
-        Tap {
-            at: [(y >> 5) as i16, (x >> 5) as i16],
-            weight: std::array::from_fn(|k| 32 * down[k / 2] * across[k % 2]),
-        }
-    };
-    (0..n * n).map(of).collect()
+        let share = |at: i32| f64::from(at & 31) / 32.0;
+        Some((x >> 5, y >> 5, share(x), share(y)))
+    })
 }

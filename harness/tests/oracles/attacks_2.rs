@@ -4,6 +4,7 @@ use crate::attacks::Bench;
 use crate::reference::json;
 use rlnet::attack::{Target, ball, run};
 use rlnet_suites::{AttackSpec, Branch};
+use std::collections::BTreeMap;
 use tch::Kind;
 
 /// What an attack did to some of the first images that are right when clean.
@@ -103,6 +104,49 @@ fn equal(bench: &Bench, text: &str, key: &str, count: i64, of_median: f64, alike
         theirs.len()
     );
     assert!(mean(&distances) < mean(&theirs) * 1.02, "{text}: mean");
+}
+
+/// Short runs of the authors' codes (`tests/peers/minimum_norm.py`), over which last bits are not multiplied: every
+/// distance is theirs.
+fn short_runs(name: &'static str, steps: &str, count: i64) {
+    let bench = Bench::open(name);
+    let runs: BTreeMap<String, Vec<f64>> =
+        serde_json::from_str(include_str!("../../../tests/fixtures/minimum_norm.json")).expect("distances");
+    let mut compared = 0;
+    for (key, theirs) in &runs {
+        let Some(text) = key.strip_prefix(name).filter(|key| key.ends_with(steps)) else {
+            continue;
+        };
+        let spec: AttackSpec = text.trim().parse().expect(text);
+        let target = target(&bench, count);
+        let made = run(&spec, &target, None).expect(text);
+        let away = ball::length(&(made - &target.images), spec.norm());
+        let away = Vec::<f64>::try_from(away.to_kind(Kind::Double)).expect("distances");
+        for (image, (ours, theirs)) in away.iter().zip(theirs).enumerate() {
+            assert!(
+                (ours - theirs).abs() <= 1e-4 * theirs,
+                "{key}, image {image}: {ours} for {theirs}"
+            );
+        }
+        compared += 1;
+    }
+    assert!(compared >= 6, "{name}: {compared} runs of {steps}");
+}
+
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn minimum_norm_attacks_take_their_authors_steps() {
+    short_runs("robust", "steps=50", 16);
+}
+
+#[test]
+#[ignore = "half a minute of one core"]
+fn minimum_norm_attacks_take_their_authors_steps_on_all_images() {
+    for name in ["robust", "standard"] {
+        for steps in ["steps=25", "steps=50"] {
+            short_runs(name, steps, 64);
+        }
+    }
 }
 
 /// Deterministic attacks, in part: a path does not depend on the batch.
