@@ -28,21 +28,21 @@ fn translate<'a>(job: Job<'a>, _: &mut Draws<'_>, _: &'a mut Scratch) -> Frame<'
 }
 
 fn rotate<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    static PLANS: Plans = Plans::new();
+    static PLANS: Plans<f64> = Plans::new();
     mapped(job, scratch, &PLANS, |frame| {
         (from_middle(frame, 15).to_radians(), 1.0, 0.0)
     })
 }
 
 fn scale<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    static PLANS: Plans = Plans::new();
+    static PLANS: Plans<f64> = Plans::new();
     mapped(job, scratch, &PLANS, |frame| {
         (0.0, (70 + 2 * frame) as f64 / 100.0, 0.0)
     })
 }
 
 fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    static PLANS: Plans = Plans::new();
+    static PLANS: Plans<f64> = Plans::new();
     mapped(job, scratch, &PLANS, |frame| {
         (0.0, 1.0, from_middle(frame, 15).to_radians())
     })
@@ -50,7 +50,7 @@ fn shear<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame
 
 /// Frame i is the mean of the image and its first i enlargements.
 fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
-    static PLANS: Plans = Plans::new();
+    static PLANS: Plans<f64> = Plans::new();
     let plan = PLANS.get(&job, ZOOM_BLUR.frames, |added| {
         affine(&job, (0.0, 1.0 + 0.004 * added as f64, 0.0))
     });
@@ -79,7 +79,7 @@ fn zoom_blur<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> F
 fn mapped<'a>(
     job: Job<'a>,
     scratch: &'a mut Scratch,
-    plans: &'static Plans,
+    plans: &'static Plans<f64>,
     of: impl Fn(usize) -> Turn,
 ) -> Frame<'a> {
     let plan = plans.get(&job, 31, |frame| affine(&job, of(frame)));
@@ -89,7 +89,7 @@ fn mapped<'a>(
 }
 
 /// As Pillow samples an affine map: black outside, edges clamped, truncated.
-fn affine(job: &Job<'_>, turn: Turn) -> Places {
+fn affine(job: &Job<'_>, turn: Turn) -> Places<f64> {
     let (n, map) = (job.width, map(job, turn));
     Places::new(n, true, 0.0, |x, y| {
         let (x, y, side) = (x as f64 + 0.5, y as f64 + 0.5, n as f64);

@@ -8,7 +8,7 @@ pub(super) static ENTRY: Entry = Entry::deterministic("tilt", 31, begin);
 
 fn begin<'a>(job: Job<'a>, _: &mut Draws<'_>, scratch: &'a mut Scratch) -> Frame<'a> {
     let n = job.width;
-    static PLANS: Plans = Plans::new();
+    static PLANS: Plans<f32> = Plans::new();
     let plan = PLANS.get(&job, ENTRY.frames, |frame| {
         let angle = (0.75 * from_middle(frame, 15)).to_radians();
         places(n, &inverse(&matrix(n, angle)))
@@ -94,15 +94,15 @@ fn inverse(m: &Matrix) -> Matrix {
 }
 
 /// Positions in units of 1/32 pixel, rounded half to even. OpenCV sums the four samples with whole weights, multiples of
-/// 2^-10, which double precision does without rounding, and rounds halves up; black outside.
-fn places(n: usize, m: &Matrix) -> Places {
+/// 2^-10, which single precision does without rounding, and rounds halves up; black outside.
+fn places(n: usize, m: &Matrix) -> Places<f32> {
     Places::new(n, false, 0.5, |x, y| {
         let (y, x) = (y as f64, x as f64);
         let row = m.map(|[_, down, constant]| down * y + constant);
         let depth = row[2] + m[2][0] * x;
         let scale = if depth == 0.0 { 0.0 } else { 32.0 / depth };
         let [x, y] = [0, 1].map(|k| ((row[k] + m[k][0] * x) * scale).round_ties_even() as i32);
-        let share = |at: i32| f64::from(at & 31) / 32.0;
+        let share = |at: i32| (at & 31) as f32 / 32.0;
         Some((x >> 5, y >> 5, share(x), share(y)))
     })
 }

@@ -164,11 +164,11 @@ fn minimum_norm_attacks_find_their_authors_distances() {
 
 /// As many steps as by default. PDGD, PDPGD and ALMA multiply last bits for so long that the authors' own code, in batches
 /// of 16 for 64 (`tests/peers/minimum_norm.py --full`) or on another processor than the reference data's, has 28 of
-/// 36 to 51 of 51 distances within 2 % of its own, and medians up to 2.5 % apart.
+/// 36 to 51 of 51 distances within 2 % of its own, and a median 2.5 % away; so a gross difference is all that this finds.
 #[test]
 #[ignore = "five minutes of one core"]
 fn minimum_norm_attacks_find_their_authors_distances_in_full() {
-    const BITS_DECIDE: (f64, f64) = (0.03, 0.7);
+    const BITS_DECIDE: (f64, f64) = (0.05, 0.65);
     for name in ["robust", "standard"] {
         let bench = Bench::open(name);
         for (text, key, count, (of_median, alike)) in [
@@ -201,7 +201,7 @@ fn minimum_norm_attacks_find_their_authors_distances_in_full() {
         );
     }
     let bench = Bench::open("robust");
-    equal(&bench, "pdpgd", "pdpgd_linf", 64, 0.03, 0.7);
+    equal(&bench, "pdpgd", "pdpgd_linf", 64, 0.05, 0.65);
     equal(&bench, "cw-linf:steps=100", "cw_linf_100", 16, 0.02, 0.7);
 }
 

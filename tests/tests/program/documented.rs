@@ -62,13 +62,18 @@ fn commands_of_blocks(page: &str) -> Vec<String> {
     found
 }
 
-/// The commands of a page: those of its blocks, and code in the text.
-fn commands(page: &str) -> Vec<String> {
-    let mut found = commands_of_blocks(page);
+/// The commands that stand as code in a page's text. Some only name a command or an option.
+fn commands_of_text(page: &str) -> Vec<String> {
     let outside: String = page.split("\n```").step_by(2).collect();
     let spans = outside.split('`').skip(1).step_by(2);
-    found.extend(spans.filter_map(|span| Some(span.strip_prefix("rlnet ")?.replace('\n', " "))));
-    found
+    spans
+        .filter_map(|span| Some(span.strip_prefix("rlnet ")?.replace('\n', " ")))
+        .collect()
+}
+
+/// All of a page's commands.
+fn commands(page: &str) -> Vec<String> {
+    [commands_of_blocks(page), commands_of_text(page)].concat()
 }
 
 /// A command is parsed as a user's is; `--help` then ends it before any work. What only shows something is run.
@@ -171,20 +176,23 @@ fn shell(sandbox: &Sandbox, line: &str) -> CommandOutput {
 }
 
 /// Commands that need what a test folder lacks, by a part of them, and where they are run.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("data fetch", "data_fetch.rs, from a server of the tests"),
     ("s3://", "store.rs"),
     ("--executor slurm", "slurm.rs"),
     ("--cancel", "slurm.rs"),
-    (
-        "--device cuda",
-        "a machine with a GPU (harness/setup/portable.py check)",
-    ),
     ("--measured", "private_inference.rs"),
     ("--verdicts", "certify.rs"),
     ("compare runs/", "every_night_is_as_the_page_says"),
     ("runs/", "every_night_is_as_the_page_says"),
     ("report diff", "resume.rs"),
+    ("attack replay CELL", "replay.rs, adversarial_images.rs"),
+    ("corrupt verify FOLDER", "corrupt.rs"),
+    ("data verify NAME", "data_fetch.rs"),
+    ("import FILE.pth", "pytorch.rs"),
+    ("--out URL", "store.rs"),
+    ("eval python:net.py", "served.rs"),
+    ("--factory net.py", "served.rs"),
 ];
 
 /// What pages speak of, small: a network, a run, pictures in folders of ten classes, an array.
@@ -193,8 +201,15 @@ fn small_things(sandbox: &Sandbox) {
     sandbox.ok("export net.safetensors --format torchscript --branch clean --out model.pt");
     sandbox.write("s.toml", TINY);
     sandbox.ok("run s.toml --out run");
+    sandbox.ok("export run:teacher --format torchscript --branch clean --out theirs.pt");
     let trained = format!("run/cells/{}/model.safetensors", id(sandbox, "run", "rlnet"));
-    fs::copy(sandbox.path(&trained), sandbox.path("model.safetensors")).expect("a copy");
+    for (from, to) in [
+        (trained.as_str(), "model.safetensors"),
+        ("model.pt", "mine.pt"),
+        ("s.toml", "mine.toml"),
+    ] {
+        fs::copy(sandbox.path(from), sandbox.path(to)).expect("a copy");
+    }
     for number in 0..20 {
         let pixels = (0..40 * 36 * 3).map(|i| ((i * (7 + number)) % 251) as u8);
         let picture = Image::from_raw(40, 36, pixels.collect()).expect("an image");
@@ -235,16 +250,43 @@ fn made_small(line: &str) -> String {
         ("deployed-small.toml", "s.toml"),
         ("scale=small", "scale=smoke"),
         ("scale=h200", "scale=smoke"),
+        ("cuda", "cpu"),
+        ("BASE", "run"),
+        ("CURRENT", "run"),
+        ("FLOAT", "run"),
+        ("DEPLOYED", "run"),
+        ("NEW", "new.safetensors"),
+        // Beside it lie the weights, in a file of its name.
+        ("net.json", "plan.json"),
+        ("data.test=5000", "data.test=64"),
+        ("OUT/tiny.pt", "model.pt"),
+        ("imagefolder:OUT/many-400", "imagefolder:PHOTOS"),
     ];
     // A suite shortens its attacks itself.
     let evaluates = words[0] == "eval";
+    // At the smallest scale the headline attack has three steps, and must be among those that are asked.
+    let steps = match evaluates {
+        true => "steps=2",
+        false if line.contains("scale=") => "steps=3",
+        false => "steps=20",
+    };
+    let stands_for = match words[0].as_str() {
+        "attack" => "pgd",
+        _ => "demo",
+    };
+    if words[0] == "history" {
+        ".".clone_into(&mut words[1]);
+    }
     for word in &mut words {
         if let Some((_, small)) = names.iter().find(|(name, _)| word == name) {
             (*small).clone_into(word);
         }
+        if word == "NAME" {
+            stands_for.clone_into(word);
+        }
         *word = word
             .replace("autoattack:", "fgsm:")
-            .replace("steps=20", if evaluates { "steps=2" } else { "steps=20" })
+            .replace("steps=20", steps)
             .replace("OUT:rlnet-50k", "run:rlnet")
             .replace("OUT:rlnet", "run:rlnet")
             .replace("out:rlnet", "run:rlnet");
@@ -267,8 +309,8 @@ fn made_small(line: &str) -> String {
         true => "--severity 1",
         false => "",
     };
-    let more = match (words[0].as_str(), words[1].as_str()) {
-        ("eval", _) if line.contains("--suite") => {
+    let more = match (words[0].as_str(), words.get(1).map_or("", String::as_str)) {
+        ("eval", _) if line.contains("--suite imagenet") => {
             "--set data.resize=36 --set data.crop=32 --limit 4".to_owned()
         }
         ("eval", _) if limited => severity.to_owned(),
@@ -291,12 +333,20 @@ fn made_small(line: &str) -> String {
 fn the_commands_of_the_documents_run() {
     let things = Sandbox::new();
     small_things(&things);
-    let mut count = 0;
+    let (mut count, mut failed) = (0, Vec::new());
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         let sandbox = Sandbox::new();
         let mut copied = false;
-        for line in commands_of_blocks(&text) {
+        let of_blocks = commands_of_blocks(&text);
+        // A form with choices in it, and what stands for more, are no commands.
+        let of_text = commands_of_text(&text);
+        let of_text = of_text
+            .iter()
+            .filter(|line| !line.contains(['[', ']', '|']) && !line.contains("..."));
+        for (line, named) in
+            (of_blocks.iter().map(|line| (line, false))).chain(of_text.map(|line| (line, true)))
+        {
             if ELSEWHERE.iter().any(|(part, _)| line.contains(part)) {
                 continue;
             }
@@ -306,19 +356,27 @@ fn the_commands_of_the_documents_run() {
                 assert!(copy.status().expect("cp").success());
                 copied = true;
             }
-            let small = made_small(&line);
+            let small = made_small(line);
             let output = shell(&sandbox, &small);
-            assert_eq!(
-                output.code,
-                0,
-                "{}: rlnet {line}, run as {small}: {}{}",
-                page.display(),
-                output.stdout,
-                output.stderr
-            );
+            // The text speaks of a command, or of its option, by name.
+            if named
+                && (output.stderr.contains("required arguments were not provided")
+                    || output.stderr.contains("a value is required for"))
+            {
+                continue;
+            }
+            if output.code != 0 {
+                failed.push(format!(
+                    "{}: rlnet {line}, run as {small}: {}{}",
+                    page.display(),
+                    output.stdout,
+                    output.stderr
+                ));
+            }
             count += 1;
         }
     }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(
         count > 40,
         "{count} commands ran: the pages have another form than this test reads"
