@@ -16,6 +16,7 @@ pub mod files;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod nn;
+mod program;
 pub mod progress;
 pub mod pytorch;
 pub mod request;

@@ -18,8 +18,8 @@ use super::objective::margin;
 use super::target::Target;
 use super::{Attack, Objective, apgd, scale};
 use crate::error::Result;
-use clarabel::algebra::CscMatrix;
-use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, SolverStatus, SupportedConeT};
+use crate::program::{Columns, solve};
+use clarabel::solver::{SolverStatus, SupportedConeT};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::apgd::{APGD_PM, Apgd};
@@ -269,21 +269,7 @@ fn highest(pieces: &[&Piece], limits: &[[f64; 2]], own: &LinearRegion, span: f64
     let variables = signs.len() * values + 1;
     let mut downhill = vec![0.0; variables];
     downhill[variables - 1] = -1.0;
-    let matrix = CscMatrix::new(
-        below.len(),
-        variables,
-        matrix.starts,
-        matrix.places,
-        matrix.numbers,
-    );
-    let settings = DefaultSettings {
-        verbose: false,
-        ..DefaultSettings::default()
-    };
-    let no_curve = CscMatrix::zeros((variables, variables));
-    let mut solver = DefaultSolver::new(&no_curve, &downhill, &matrix, &below, &cones, settings);
-    solver.solve();
-    let found = &solver.solution;
+    let found = solve(&downhill, &matrix, &below, &cones);
     if !matches!(found.status, SolverStatus::Solved | SolverStatus::AlmostSolved) {
         return None;
     }
@@ -295,34 +281,4 @@ fn highest(pieces: &[&Piece], limits: &[[f64; 2]], own: &LinearRegion, span: f64
                 .sum::<f64>()
     };
     Some((0..values).map(value).collect())
-}
-
-/// A sparse matrix as it is written, column after column.
-struct Columns {
-    starts: Vec<usize>,
-    places: Vec<usize>,
-    numbers: Vec<f64>,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self {
-            starts: vec![0],
-            places: Vec::new(),
-            numbers: Vec::new(),
-        }
-    }
-}
-
-impl Columns {
-    fn put(&mut self, row: usize, number: f64) {
-        if number != 0.0 {
-            self.places.push(row);
-            self.numbers.push(number);
-        }
-    }
-
-    fn end(&mut self) {
-        self.starts.push(self.places.len());
-    }
 }

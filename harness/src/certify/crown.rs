@@ -6,7 +6,7 @@
 //! negative one takes the upper line `u (z - l) / (u - l)`. A unit with a share of a ReLU has that share of both
 //! lines, and the rest of it is exact.
 
-use super::graph::{Exact, Graph, Node, Op, batched};
+use super::graph::{Exact, Graph, Node, Op, Relu, batched};
 use super::interval::{Interval, propagate};
 use super::region::Region;
 use super::rounding;
@@ -35,6 +35,8 @@ pub struct Layer {
     pub layer: Option<usize>,
     /// What a stable unit multiplies by, and 0 for an unstable one, `[units]`.
     base: Tensor,
+    /// Which units are never positive, `[units]` (bool).
+    off: Tensor,
     /// The unstable units, `[U]` (int64).
     pub unstable: Tensor,
     /// Their bounds, `[U]` each.
@@ -42,7 +44,7 @@ pub struct Layer {
     /// Highest values.
     pub upper: Tensor,
     /// Their shares of a ReLU, `[U]`.
-    share: Tensor,
+    pub(super) share: Tensor,
 }
 
 impl Layer {
@@ -55,12 +57,12 @@ impl Layer {
             .logical_and(&upper.gt(0.0))
             .logical_and(&share.gt(0.0));
         let unstable = crossing.nonzero().reshape([-1]);
-        // Below zero a unit keeps `1 - share` of itself.
-        let base: Tensor = 1.0 - &share * upper.le(0.0).to_kind(share.kind());
+        let off = upper.le(0.0);
         Self {
             at,
             layer,
-            base: base.where_self(&crossing.logical_not(), &base.zeros_like()),
+            base: base(&share, &off, &unstable),
+            off,
             lower: lower.index_select(0, &unstable),
             upper: upper.index_select(0, &unstable),
             share: share.index_select(0, &unstable),
@@ -68,16 +70,23 @@ impl Layer {
         }
     }
 
-    /// The same for a network in another kind.
+    /// The same of the same network in another kind.
     #[must_use]
-    pub fn in_kind(&self, kind: Kind) -> Self {
-        let cast = |tensor: &Tensor| tensor.to_kind(kind);
+    pub fn of(&self, graph: &Graph) -> Self {
+        let cast = |tensor: &Tensor| tensor.to_kind(graph.kind());
+        let share = match &graph.nodes()[self.at].op {
+            Op::Relu(Relu {
+                share: Some(share), ..
+            }) => share.flatten(0, -1),
+            _ => cast(&self.off).ones_like(),
+        };
         Self {
-            base: cast(&self.base),
+            base: base(&share, &self.off, &self.unstable),
+            off: self.off.shallow_clone(),
             unstable: self.unstable.shallow_clone(),
             lower: cast(&self.lower),
             upper: cast(&self.upper),
-            share: cast(&self.share),
+            share: share.index_select(0, &self.unstable),
             ..*self
         }
     }
@@ -98,6 +107,12 @@ impl Layer {
     }
 }
 
+/// What stable units multiply by: one that is never positive keeps `1 - share` of itself.
+fn base(share: &Tensor, off: &Tensor, unstable: &Tensor) -> Tensor {
+    let base: Tensor = 1.0 - share * off.to_kind(share.kind());
+    base.index_fill(0, unstable, 0.0)
+}
+
 /// What is decided of the unstable units of a layer, for each row or for all: `[R, U]` or `[1, U]`.
 #[derive(Debug)]
 pub struct Choice {
@@ -115,6 +130,8 @@ pub struct Bound {
     pub value: Tensor,
     /// Sum of the magnitudes of the terms of each, `[R]`.
     pub magnitude: Tensor,
+    /// What was collected of constants on the way, `[R]`.
+    pub constant: Tensor,
     /// The linear functions of the images that they are the least values of, `[R, 3, H, W]`.
     pub rows: Tensor,
     /// The coefficients of the unstable units after each of the layers below the start, `[R, U]`, the layer first.
@@ -177,7 +194,8 @@ pub fn backward(
     };
     let (least, magnitude) = region.least(&rows);
     Ok(Bound {
-        value: sums.value + least,
+        value: &sums.value + least,
+        constant: sums.value,
         magnitude: sums.magnitude + magnitude,
         rows,
         at_relus,

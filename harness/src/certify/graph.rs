@@ -36,6 +36,36 @@ pub enum Op {
     Permute(Vec<i64>),
 }
 
+impl Op {
+    /// The same operation with the same tensors.
+    fn shared(&self) -> Self {
+        let also = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        match self {
+            Self::Input => Self::Input,
+            Self::Affine { scale, shift } => Self::Affine {
+                scale: scale.shallow_clone(),
+                shift: shift.shallow_clone(),
+            },
+            Self::Conv(conv) => Self::Conv(Convolution {
+                weight: conv.weight.shallow_clone(),
+                bias: also(&conv.bias),
+                ..*conv
+            }),
+            Self::Linear { weight, bias } => Self::Linear {
+                weight: weight.shallow_clone(),
+                bias: also(bias),
+            },
+            Self::Add => Self::Add,
+            Self::Relu(relu) => Self::Relu(Relu {
+                share: also(&relu.share),
+                layer: relu.layer,
+            }),
+            Self::Reshape => Self::Reshape,
+            Self::Permute(order) => Self::Permute(order.clone()),
+        }
+    }
+}
+
 /// A 2-D convolution with all its numbers.
 #[derive(Debug)]
 pub struct Convolution {
@@ -452,6 +482,21 @@ impl Graph {
         values
             .pop()
             .ok_or_else(|| Error::internal("a network without operations"))
+    }
+
+    /// The same network in another kind, beside this one.
+    #[must_use]
+    pub fn in_kind(&self, kind: Kind) -> Self {
+        let nodes = self.nodes.iter().map(|node| Node {
+            op: node.op.shared(),
+            inputs: node.inputs.clone(),
+            shape: node.shape.clone(),
+        });
+        let shared = Self {
+            nodes: nodes.collect(),
+            exact: self.exact.clone(),
+        };
+        shared.to(kind, self.device())
     }
 
     /// The same network in another kind, or elsewhere.

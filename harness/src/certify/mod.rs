@@ -2,8 +2,8 @@
 //!
 //! A network is taken apart into a [`Graph`] of operations (a branch of this program's networks with its norms
 //! folded, or a TorchScript or ONNX file that is read and not executed). [`interval`] sends boxes through it, [`crown`]
-//! carries linear bounds backwards, [`search`] optimises their slopes and splits units. [`verify()`] puts them
-//! together into a [`Verdict`]. Nothing here knows of data sets, files of a run or reports.
+//! carries linear bounds backwards, [`search`] optimises their slopes and splits units, [`exact`] solves programs where
+//! few units are left. [`verify()`] puts them together into a [`Verdict`]. Nothing here knows of data sets, files of a run or reports.
 //!
 //! **Soundness.** Bounds are computed in the graph's own kind (single precision, unless it is turned into double)
 //! and every bound is lowered by [`rounding`] times the sum of the magnitudes of the terms that it was added up
@@ -11,6 +11,7 @@
 //! than rounding can move an attack's point beyond it.
 
 pub mod crown;
+pub mod exact;
 pub mod graph;
 pub mod interval;
 pub mod onnx;

@@ -95,6 +95,23 @@ impl Region {
         }
     }
 
+    /// The nearest points of the region, roughly: of the box, or of the ball and then of the box, which takes no point
+    /// out of the ball.
+    pub(super) fn inside(&self, points: &Tensor) -> Tensor {
+        let points = match &self.ball {
+            None => points.shallow_clone(),
+            Some((centre, eps)) => {
+                let moved = points - centre;
+                let length = (moved.square().flatten(1, -1))
+                    .sum_dim_intlist([1_i64].as_slice(), false, points.kind())
+                    .sqrt();
+                let factor = (*eps / length.clamp_min(1e-12)).clamp_max(1.0);
+                centre + moved * factor.reshape([-1, 1, 1, 1])
+            }
+        };
+        points.maximum(&self.lower).minimum(&self.upper)
+    }
+
     /// The same region for a network in another kind.
     #[must_use]
     pub fn in_kind(&self, kind: Kind) -> Self {

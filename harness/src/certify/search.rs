@@ -40,6 +40,8 @@ pub struct Search<'a> {
     margins: Tensor,
     /// Places of the layers' unstable units in a row of all of them.
     spans: Vec<(i64, i64)>,
+    /// What a margin has to exceed.
+    above: f64,
 }
 
 /// What is chosen of all unstable units, `[R, U]` each.
@@ -132,6 +134,22 @@ impl Answer {
     pub fn least(&self) -> f64 {
         self.bounds.iter().copied().fold(f64::INFINITY, f64::min)
     }
+
+    /// Places of the margins that are not proven.
+    pub fn open(&self) -> Vec<usize> {
+        (0..self.bounds.len())
+            .filter(|&place| self.bounds[place] <= 0.0)
+            .collect()
+    }
+
+    /// What another search found of some of the margins.
+    pub fn take(&mut self, places: &[usize], other: Self) {
+        for (&place, bound) in places.iter().zip(other.bounds) {
+            self.bounds[place] = self.bounds[place].max(bound);
+        }
+        self.nodes += other.nodes;
+        self.counterexample = other.counterexample;
+    }
 }
 
 impl<'a> Search<'a> {
@@ -148,7 +166,15 @@ impl<'a> Search<'a> {
             layers: &bounds.layers,
             margins,
             spans: spans.collect(),
+            above: 0.0,
         }
+    }
+
+    /// The same for margins that have to exceed a number, which is taken off all bounds.
+    #[must_use]
+    pub fn above(mut self, above: f64) -> Self {
+        self.above = above;
+        self
     }
 
     fn units(&self) -> i64 {
@@ -168,7 +194,11 @@ impl<'a> Search<'a> {
 
     fn bound(&self, margins: &Tensor, state: &State) -> Result<Bound> {
         let start = (self.graph.last(), margins.shallow_clone());
-        backward(self.graph, self.region, start, self.layers, &self.choices(state))
+        let found = backward(self.graph, self.region, start, self.layers, &self.choices(state))?;
+        Ok(Bound {
+            value: found.value - self.above,
+            ..found
+        })
     }
 
     /// CROWN's slopes, nothing split.
@@ -311,7 +341,8 @@ impl<'a> Search<'a> {
         };
         let mut open: BinaryHeap<Branch> = BinaryHeap::new();
         let rows: Vec<i64> = (0..self.margins.size()[0]).collect();
-        self.keep(&root, &rows, &mut open)?;
+        let mut proven = vec![f64::INFINITY; rows.len()];
+        self.keep(&root, &rows, &mut open, &mut proven)?;
         if nodes == 0 {
             return Ok(answer);
         }
@@ -340,7 +371,7 @@ impl<'a> Search<'a> {
             let (children, owners) = self.children(&taken)?;
             answer.nodes += owners.len() as u64;
             answer.counterexample = self.broken(&children, &owners)?;
-            self.keep(&children, &owners, &mut open)?;
+            self.keep(&children, &owners, &mut open, &mut proven)?;
         }
         let unproven: Vec<(i64, f64)> = open
             .iter()
@@ -352,18 +383,24 @@ impl<'a> Search<'a> {
                 .iter()
                 .filter(|(of, _)| *of == margin as i64)
                 .map(|(_, bound)| *bound);
-            // Proven in every branch: by how much at least is not kept, only that it is positive.
-            *bound = left
-                .fold(f64::INFINITY, f64::min)
-                .min(bound.max(f64::MIN_POSITIVE));
+            *bound = bound.max(left.fold(proven[margin], f64::min));
         }
         Ok(answer)
     }
 
-    /// Keeps what is not proven.
-    fn keep(&self, found: &Found, margins: &[i64], open: &mut BinaryHeap<Branch>) -> Result<()> {
+    /// Keeps what is not proven, and of what is the least bound of each margin.
+    fn keep(
+        &self,
+        found: &Found,
+        margins: &[i64],
+        open: &mut BinaryHeap<Branch>,
+        proven: &mut [f64],
+    ) -> Result<()> {
         for (row, bound) in values(&found.value)?.into_iter().enumerate() {
-            if bound <= 0.0 {
+            if bound > 0.0 {
+                let least = &mut proven[margins[row] as usize];
+                *least = least.min(bound);
+            } else {
                 let one = |all: &Tensor| all.narrow(0, row as i64, 1);
                 let scores = one(&found.scores) * one(&found.state.signs).eq(0.0);
                 open.push(Branch {
@@ -457,7 +494,7 @@ fn adam(gradient: &Tensor, (mean, square): &mut (Tensor, Tensor), step: i32) -> 
 }
 
 /// Bounds of a vector; what is no number bounds nothing.
-fn values(tensor: &Tensor) -> Result<Vec<f64>> {
+pub(super) fn values(tensor: &Tensor) -> Result<Vec<f64>> {
     let all = Vec::<f64>::try_from(tensor.detach().to_kind(Kind::Double).to_device(tch::Device::Cpu))?;
     Ok(all
         .into_iter()

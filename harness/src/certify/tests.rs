@@ -67,7 +67,7 @@ fn network(arch: &str, side: u64, norm: NormBanks) -> Network {
 }
 
 /// Two convolutions, max pooling, a skip, shares of ReLUs and two matrices.
-fn patchwork() -> Graph {
+pub(super) fn patchwork() -> Graph {
     let mut graph = Graph::of_images([3, 8, 8]);
     let conv = |from: i64, to: i64, stride: i64, seed: u64| {
         Op::Conv(Convolution {
@@ -112,7 +112,7 @@ fn patchwork() -> Graph {
 }
 
 /// Points of a region: corners of the box for Linf, points of the sphere for L2, and some inside.
-fn points(image: &Tensor, eps: f64, norm: Norm, n: i64) -> Tensor {
+pub(super) fn points(image: &Tensor, eps: f64, norm: Norm, n: i64) -> Tensor {
     let [_, c, h, w] = image.size()[..] else {
         panic!("no image")
     };
@@ -136,6 +136,7 @@ fn effort(method: Method) -> Effort {
         method,
         steps: 10,
         nodes: 40,
+        above: 0.0,
     }
 }
 
@@ -292,11 +293,7 @@ fn rounding_is_far_below_what_is_set_aside() {
     )
     .expect("bounds");
     // The same lines in double precision.
-    let layers: Vec<_> = found
-        .layers
-        .iter()
-        .map(|layer| layer.in_kind(Kind::Double))
-        .collect();
+    let layers: Vec<_> = found.layers.iter().map(|layer| layer.of(&double)).collect();
     let choices: Vec<_> = layers.iter().map(super::crown::adaptive).collect();
     let wide = region.in_kind(Kind::Double);
     let exact = super::crown::backward(
@@ -312,73 +309,89 @@ fn rounding_is_far_below_what_is_set_aside() {
     assert!(used < 0.1, "{used} of it");
 }
 
+/// Two values, twice eight ReLUs, three classes; and its image, label and targets.
+pub(super) fn tiny(seed: u64) -> (Graph, Tensor, i64, Vec<i64>) {
+    let mut graph = Graph::of_images([2, 1, 1]);
+    let mut push = |op: Op, inputs: &[usize], shape: Option<Vec<i64>>| {
+        graph.push(op, inputs, shape).expect("an operation")
+    };
+    let matrix = |to: i64, from: i64, seed: u64| Op::Linear {
+        weight: draw(&[to, from], seed, 1.0),
+        bias: Some(draw(&[to], seed + 500, 0.5)),
+    };
+    let relu = |layer: usize| {
+        Op::Relu(Relu {
+            share: None,
+            layer: Some(layer),
+        })
+    };
+    let xs = push(Op::Reshape, &[0], Some(vec![2]));
+    let xs = push(matrix(8, 2, seed), &[xs], None);
+    let xs = push(relu(0), &[xs], None);
+    let xs = push(matrix(8, 8, seed + 100), &[xs], None);
+    let xs = push(relu(1), &[xs], None);
+    push(matrix(3, 8, seed + 200), &[xs], None);
+    let image = Tensor::from_slice(&[0.5_f32, 0.5]).reshape([1, 2, 1, 1]);
+    let label = graph
+        .forward(&image)
+        .expect("logits")
+        .argmax(1, false)
+        .int64_value(&[0]);
+    let targets = (0..3).filter(|class| *class != label).collect();
+    (graph, image, label, targets)
+}
+
+/// The least margin of a tiny network in its ball: of 401 x 401 points, and of as many around the best of these.
+fn least_on_a_grid(graph: &Graph, (label, targets): (i64, &[i64]), (eps, norm): (f64, Norm)) -> f64 {
+    let rows = margins(3, label, targets, (Kind::Float, Device::Cpu));
+    let seek = |middle: &Tensor, reach: f64| {
+        let axis = Tensor::linspace(-reach, reach, 401, (Kind::Float, Device::Cpu));
+        let square = [
+            axis.repeat([401]),
+            axis.repeat_interleave_self_int(401, None::<i64>, None::<i64>),
+        ];
+        let grid = middle + Tensor::stack(&square, 1);
+        let length = (grid
+            .square()
+            .sum_dim_intlist([1_i64].as_slice(), true, Kind::Float))
+        .sqrt();
+        let grid = match norm {
+            // What is outside is drawn to the circle, so that it has many points; and within rounding of it.
+            Norm::L2 => &grid * ((1.0 - 1e-6) * eps / length.clamp_min(1e-12)).clamp_max(1.0),
+            _ => grid.clamp(-eps, eps),
+        };
+        let logits = graph
+            .forward(&(&grid + 0.5).reshape([-1, 2, 1, 1]))
+            .expect("logits");
+        let (least, _) = logits.matmul(&rows.tr()).min_dim(1, false);
+        let place = least.argmin(0, false).int64_value(&[]);
+        (grid.get(place), least.double_value(&[place]))
+    };
+    let (middle, _) = seek(&Tensor::zeros([2], (Kind::Float, Device::Cpu)), eps);
+    seek(&middle, eps / 100.0).1
+}
+
 /// A tiny network, solved by all its patterns of signs on a grid of images with two free values: branch and bound
 /// agrees with every answer that is not within rounding of zero.
 #[test]
 fn branch_and_bound_is_complete_on_tiny_networks() {
     let (mut certified, mut broken) = (0, 0);
     for seed in 0..12 {
-        let mut graph = Graph::of_images([2, 1, 1]);
-        let mut push = |op: Op, inputs: &[usize], shape: Option<Vec<i64>>| {
-            graph.push(op, inputs, shape).expect("an operation")
-        };
-        let matrix = |to: i64, from: i64, seed: u64| Op::Linear {
-            weight: draw(&[to, from], seed, 1.0),
-            bias: Some(draw(&[to], seed + 500, 0.5)),
-        };
-        let xs = push(Op::Reshape, &[0], Some(vec![2]));
-        let xs = push(matrix(8, 2, seed), &[xs], None);
-        let xs = push(
-            Op::Relu(Relu {
-                share: None,
-                layer: Some(0),
-            }),
-            &[xs],
-            None,
-        );
-        let xs = push(matrix(8, 8, seed + 100), &[xs], None);
-        let xs = push(
-            Op::Relu(Relu {
-                share: None,
-                layer: Some(1),
-            }),
-            &[xs],
-            None,
-        );
-        push(matrix(3, 8, seed + 200), &[xs], None);
-        let image = Tensor::from_slice(&[0.5_f32, 0.5]).reshape([1, 2, 1, 1]);
-        let label = graph
-            .forward(&image)
-            .expect("logits")
-            .argmax(1, false)
-            .int64_value(&[0]);
-        let targets: Vec<i64> = (0..3).filter(|class| *class != label).collect();
-        let rows = margins(3, label, &targets, (Kind::Float, Device::Cpu));
-        // 401 x 401 points of the box [0.2, 0.8]²; the network moves little between two of them.
-        let axis = Tensor::linspace(0.2, 0.8, 401, (Kind::Float, Device::Cpu));
-        let grid = Tensor::stack(
-            &[
-                axis.repeat([401]),
-                axis.repeat_interleave_self_int(401, None::<i64>, None::<i64>),
-            ],
-            1,
-        );
-        let least = graph
-            .forward(&grid.reshape([-1, 2, 1, 1]))
-            .expect("logits")
-            .matmul(&rows.tr())
-            .min()
-            .double_value(&[]);
+        let (graph, image, label, targets) = tiny(seed);
+        let least = least_on_a_grid(&graph, (label, &targets), (0.3, Norm::Linf));
+        // The network moves little between two points.
         if least.abs() < 0.02 {
             continue;
         }
         let region = Region::new(&image, 0.3, Norm::Linf).expect("a region");
-        let full = Effort {
-            method: Method::BetaCrown,
-            steps: 20,
-            nodes: 20_000,
-        };
-        let verdict = verify(&graph, &region, (label, &targets), full, &|| true).expect("a verdict");
+        let verdict = verify(
+            &graph,
+            &region,
+            (label, &targets),
+            full(Method::BetaCrown),
+            &|| true,
+        )
+        .expect("a verdict");
         assert_eq!(
             verdict.margin > 0.0,
             least > 0.0,
@@ -390,4 +403,77 @@ fn branch_and_bound_is_complete_on_tiny_networks() {
         broken += u32::from(least < 0.0);
     }
     assert!(certified > 1 && broken > 1, "{certified} and {broken}");
+}
+
+fn full(method: Method) -> Effort {
+    Effort {
+        method,
+        steps: 20,
+        nodes: 2000,
+        above: 0.0,
+    }
+}
+
+/// Programs find the least margin itself, in both norms: what is a little less is proven, the least is not. Branch and
+/// bound without them stops where all units are decided and its multipliers are not good enough.
+#[test]
+fn programs_decide_tiny_networks_to_the_last_digit() {
+    // Less than that is between two points of the finer grid.
+    const GAP: f64 = 2e-3;
+    let (mut certified, mut broken, mut asked, mut open_before) = (0, 0, 0, 0);
+    for (norm, eps) in [
+        (Norm::Linf, 0.3),
+        (Norm::Linf, 0.1),
+        (Norm::L2, 0.3),
+        (Norm::L2, 0.15),
+    ] {
+        for seed in 0..20 {
+            let (graph, image, label, targets) = tiny(seed);
+            let region = Region::new(&image, eps, norm).expect("a region");
+            let least = least_on_a_grid(&graph, (label, &targets), (eps, norm));
+            let said = |effort: Effort| {
+                verify(&graph, &region, (label, &targets), effort, &|| true).expect("a verdict")
+            };
+            let whole = said(full(Method::Exact));
+            let what = format!("{norm} {eps}, seed {seed}: {} and {least}", whole.margin);
+            // Nothing is left open, and what was found is in the region.
+            assert!((whole.margin > 0.0) != whole.counterexample.is_some(), "{what}");
+            assert!(whole.margin <= least + 1e-6, "{what}");
+            match &whole.counterexample {
+                Some(point) => {
+                    let moved = point - &image;
+                    let length = match norm {
+                        Norm::L2 => moved.norm(),
+                        _ => moved.abs().max(),
+                    };
+                    assert!(length.double_value(&[]) <= eps + 1e-6, "{what}");
+                    broken += 1;
+                }
+                None => {
+                    assert!(least > 0.0, "{what}");
+                    certified += 1;
+                }
+            }
+            if least <= GAP {
+                continue;
+            }
+            let asked_of = |method: Method, above: f64| {
+                let effort = Effort {
+                    above,
+                    ..full(method)
+                };
+                said(effort).margin
+            };
+            let below = asked_of(Method::Exact, least - GAP);
+            assert!(below > 0.0, "{what}: {below}");
+            let beyond = asked_of(Method::Exact, least + 1e-5);
+            assert!(beyond <= 0.0, "{what}: proven beyond the least, {beyond}");
+            open_before += u32::from(asked_of(Method::BetaCrown, least - GAP) <= 0.0);
+            asked += 1;
+        }
+    }
+    let found =
+        format!("{certified} certified, {broken} broken, {open_before} of {asked} open by beta-crown");
+    println!("{found}");
+    assert!(certified > 20 && broken > 10 && open_before > 0, "{found}");
 }

@@ -1,6 +1,7 @@
 //! One image and a method: certified, or how far from it.
 
-use super::crown::{Intermediate, bounds, margins};
+use super::crown::{Intermediate, Layer, bounds, margins};
+use super::exact::{Exact, UNITS};
 use super::graph::Graph;
 use super::region::Region;
 use super::search::{Answer, Search};
@@ -17,12 +18,14 @@ pub struct Effort {
     pub steps: usize,
     /// Branches that may be bounded.
     pub nodes: u64,
+    /// What a margin has to exceed, 0 or more.
+    pub above: f64,
 }
 
 /// What is known of an image.
 #[derive(Debug)]
 pub struct Verdict {
-    /// No point of the region has a smaller margin; positive when the image is certified.
+    /// No point of the region has a smaller margin, less what it has to exceed; positive when the image is certified.
     pub margin: f64,
     /// A point at which the graph's own margin is not positive.
     pub counterexample: Option<Tensor>,
@@ -57,7 +60,7 @@ pub fn verify(
 ) -> Result<Verdict> {
     let intermediate = match effort.method {
         Method::Ibp | Method::CrownIbp => Intermediate::Interval,
-        Method::Crown | Method::AlphaCrown | Method::BetaCrown => Intermediate::Linear,
+        Method::Crown | Method::AlphaCrown | Method::BetaCrown | Method::Exact => Intermediate::Linear,
     };
     let region = &region.in_kind(graph.kind());
     let rows = |targets: &[i64]| margins(graph.classes(), label, targets, (graph.kind(), graph.device()));
@@ -71,13 +74,15 @@ pub fn verify(
         counterexample: answer.and_then(|answer| answer.counterexample),
     };
     if effort.method == Method::Ibp {
-        let least = bounds.margins.lower.min().double_value(&[]);
+        let least = bounds.margins.lower.min().double_value(&[]) - effort.above;
         return Ok(verdict(
             if least.is_nan() { f64::NEG_INFINITY } else { least },
             None,
         ));
     }
-    let first = Search::new(graph, region, &bounds, rows(targets)).crown()?;
+    let units: i64 = bounds.layers.iter().map(Layer::width).sum();
+    let search = |targets: &[i64]| Search::new(graph, region, &bounds, rows(targets)).above(effort.above);
+    let first = search(targets).crown()?;
     let least = first.iter().copied().fold(f64::INFINITY, f64::min);
     let open: Vec<i64> = targets
         .iter()
@@ -85,15 +90,25 @@ pub fn verify(
         .filter(|(_, bound)| **bound <= 0.0)
         .map(|(target, _)| *target)
         .collect();
-    let (steps, nodes) = match effort.method {
-        Method::AlphaCrown => (effort.steps, 0),
-        Method::BetaCrown => (effort.steps, effort.nodes),
-        Method::Ibp | Method::CrownIbp | Method::Crown => (0, 0),
+    let answer = match effort.method {
+        _ if open.is_empty() => None,
+        Method::Ibp | Method::CrownIbp | Method::Crown => None,
+        Method::AlphaCrown => Some(search(&open).run(effort.steps, 0, go_on)?),
+        Method::BetaCrown | Method::Exact => {
+            let mut answer = search(&open).run(effort.steps, effort.nodes, go_on)?;
+            let left = answer.open();
+            let few = effort.method == Method::Exact && units <= UNITS;
+            if few && !left.is_empty() && answer.counterexample.is_none() {
+                let rows = rows(&left.iter().map(|&place| open[place]).collect::<Vec<_>>());
+                let found = Exact::new(graph, region, &bounds, &rows, effort.above)?;
+                answer.take(&left, found.run(effort.nodes, go_on)?);
+            }
+            Some(answer)
+        }
     };
-    if open.is_empty() || steps == 0 {
+    let Some(answer) = answer else {
         return Ok(verdict(least, None));
-    }
-    let answer = Search::new(graph, region, &bounds, rows(&open)).run(steps, nodes, go_on)?;
+    };
     let proven = first
         .iter()
         .copied()

@@ -77,7 +77,7 @@ pub struct Eval {
     #[arg(long = "attack", value_name = "ATTACK", help_heading = heading::ATTACKS)]
     attacks: Vec<String>,
     /// Certify images: prove that no point of a ball around them is classified wrongly
-    /// (eps=1/255,method=alpha-crown; methods: ibp, crown-ibp, crown, alpha-crown, beta-crown). Repeat the option for
+    /// (eps=1/255,method=alpha-crown; methods: ibp, crown-ibp, crown, alpha-crown, beta-crown, exact). Repeat the option for
     /// more balls and methods
     #[arg(long = "certify", value_name = "PARAMETERS", help_heading = heading::ATTACKS)]
     certificates: Vec<String>,

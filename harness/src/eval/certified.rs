@@ -39,19 +39,23 @@ pub(super) fn prove(
         .filter(|class| *class != i64::from(label))
         .collect();
     let region = Region::around(image, own.eps, own.norm)?;
+    let above = {
+        let _guard = no_grad_guard();
+        LOGITS * graph.forward(image)?.abs().max().double_value(&[]).max(1.0)
+    };
     let effort = Effort {
         method: own.method,
         steps: own.steps,
         nodes: own.nodes as u64,
+        above,
     };
     let verdict = verify(&graph, &region, (i64::from(label), &targets), effort, &|| true)?;
-    let _guard = no_grad_guard();
-    let off = LOGITS * graph.forward(image)?.abs().max().double_value(&[]).max(1.0);
     let proof = Proof {
-        margin: (verdict.margin - off) as f32,
+        margin: verdict.margin as f32,
         unstable: verdict.unstable_units() as u32,
         nodes: verdict.nodes as u32,
     };
+    let _guard = no_grad_guard();
     // The region is a little wider than the ball; the point has to be inside.
     let ball = Ball::new(image, own.eps, own.norm);
     let inside = |point: Tensor| ball.project(&point.to_kind(image.kind()));

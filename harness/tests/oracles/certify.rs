@@ -3,6 +3,7 @@
 use crate::reference::{cifar10_test, json, oracle};
 use rlnet::attack::{Classifier, TorchScript};
 use rlnet::certify::crown::margins;
+use rlnet::certify::exact::UNITS;
 use rlnet::certify::search::Search;
 use rlnet::certify::verify::Effort;
 use rlnet::certify::{Graph, Region, crown, torchscript, verify};
@@ -118,6 +119,7 @@ fn the_radii_that_linear_bounds_prove_are_the_oracles() {
         method: Method::Crown,
         steps: 0,
         nodes: 0,
+        above: 0.0,
     };
     for (image, radius) in radii {
         let place: i64 = image.parse().expect("a place");
@@ -189,6 +191,7 @@ fn answers(net: &str, nodes: u64, take: usize, seconds: u64) -> Vec<(String, [us
             method: Method::BetaCrown,
             steps: 20,
             nodes,
+            above: 0.0,
         };
         let started = cpu_seconds();
         let go_on = || cpu_seconds() - started < seconds as f64;
@@ -270,4 +273,75 @@ fn the_share_of_the_competitions_instances_that_is_decided() {
             row(tool, certified, broken);
         }
     }
+}
+
+/// `make test-long`: of the images that branch and bound leaves open although few units are unstable, how many programs
+/// decide, with as many branches.
+#[test]
+#[ignore = "part of make test-long"]
+fn the_share_of_open_images_that_programs_decide() {
+    const IMAGES: i64 = 200;
+    const NODES: u64 = 200;
+    tch::set_num_threads(1);
+    let (images, labels) = cifar10_test(IMAGES as usize);
+    let only = std::env::var("RLNET_NETWORK").ok();
+    let mut all = [0; 3];
+    eprintln!(
+        "| network | radius | open, few units | certified | broken | programs | seconds |\n|---|---:|---:|---:|---:|---:|---:|"
+    );
+    for net in NETWORKS
+        .into_iter()
+        .filter(|net| only.as_deref().is_none_or(|only| only == *net))
+    {
+        let graph = graph(net, Kind::Float);
+        for steps in [0.25, 0.5, 1.0, 2.0] {
+            let (mut open, mut verdicts, mut nodes, mut seconds) = (0, [0; 3], 0, 0.0);
+            for (place, &label) in (0..IMAGES).zip(&labels) {
+                let image = images.narrow(0, place, 1);
+                let region = Region::around(&image, steps / 255.0, Norm::Linf).expect("a region");
+                let said = |method: Method, nodes: u64| {
+                    let effort = Effort {
+                        method,
+                        steps: 20,
+                        nodes,
+                        above: 0.0,
+                    };
+                    verify(&graph, &region, (label, &others(label)), effort, &|| true).expect("a verdict")
+                };
+                let is_right = graph
+                    .forward(&image)
+                    .expect("logits")
+                    .argmax(1, false)
+                    .int64_value(&[0])
+                    == label;
+                if !is_right || said(Method::Crown, 0).unstable_units() > UNITS {
+                    continue;
+                }
+                let before = said(Method::BetaCrown, NODES);
+                if before.margin > 0.0 || before.counterexample.is_some() {
+                    continue;
+                }
+                let started = cpu_seconds();
+                let after = said(Method::Exact, NODES);
+                seconds += cpu_seconds() - started;
+                open += 1;
+                nodes += after.nodes - before.nodes;
+                let certified = after.margin > 0.0;
+                verdicts[match (certified, after.counterexample.is_some()) {
+                    (true, false) => 0,
+                    (false, true) => 1,
+                    (false, false) => 2,
+                    (true, true) => panic!("{net} {place}: certified and broken"),
+                }] += 1;
+            }
+            eprintln!(
+                "| {net} | {steps}/255 | {open} | {} | {} | {nodes} | {seconds:.0} |",
+                verdicts[0], verdicts[1]
+            );
+            for (sum, verdicts) in all.iter_mut().zip(verdicts) {
+                *sum += verdicts;
+            }
+        }
+    }
+    assert!(only.is_some() || all[0] > 0, "{all:?}");
 }

@@ -21,6 +21,8 @@ words! {
         AlphaCrown = "alpha-crown",
         /// The same, and branches over the signs of single ReLUs.
         BetaCrown = "beta-crown",
+        /// The same, and where few units are unstable branches that are each bounded by a linear program.
+        Exact = "exact",
     }
 }
 from_word!(Method);
@@ -38,9 +40,9 @@ parameters! {
             ..word(Method::WORDS, "how bounds are found, from the cheapest to the tightest")
         },
         /// Steps of the slopes.
-        steps: usize = steps("20", "steps that optimise the slopes (alpha-crown, beta-crown)"),
+        steps: usize = steps("20", "steps that optimise the slopes (alpha-crown, beta-crown, exact)"),
         /// Branches.
-        nodes: usize = count("1000", "branches that are bounded for an image, at most (beta-crown)"),
+        nodes: usize = count("1000", "branches that are bounded for an image, at most (beta-crown, exact)"),
     } and []
 }
 
@@ -56,7 +58,7 @@ impl Certify {
             Method::CrownIbp => 4.0 + MARGINS,
             Method::Crown => UNITS,
             Method::AlphaCrown => UNITS + slopes,
-            Method::BetaCrown => UNITS + slopes + 30.0 * self.nodes as f64,
+            Method::BetaCrown | Method::Exact => UNITS + slopes + 30.0 * self.nodes as f64,
         }
     }
 }
@@ -67,6 +69,7 @@ pub static CERTIFY: AttackEntry = AttackEntry {
     display: "Certified",
     title: "Lower bounds of the margins over the whole ball, and branch and bound",
     source: "Gowal et al., arXiv 1810.12715; Zhang et al., NeurIPS 2018; Xu et al., ICLR 2021; Wang et al., NeurIPS 2021",
+    version: 2,
     uses: &[&PGD],
     passes: |spec| figure(spec, Certify::passes),
     ..AttackEntry::of::<Certify>()
