@@ -474,6 +474,5 @@ fn programs_decide_tiny_networks_to_the_last_digit() {
     }
     let found =
         format!("{certified} certified, {broken} broken, {open_before} of {asked} open by beta-crown");
-    println!("{found}");
     assert!(certified > 20 && broken > 10 && open_before > 0, "{found}");
 }

@@ -78,9 +78,9 @@ impl Program {
             }
             matrix.end();
         }
-        for unit in 0..count {
+        for (unit, sign) in signs.iter().enumerate() {
             matrix.put(unit, 1.0);
-            let is_on = signs[unit] == Sign::Positive;
+            let is_on = *sign == Sign::Positive;
             if is_on {
                 behind(&mut matrix, unit);
             }
