@@ -409,7 +409,7 @@ fn full(method: Method) -> Effort {
     Effort {
         method,
         steps: 20,
-        nodes: 2000,
+        nodes: 300,
         above: 0.0,
     }
 }
@@ -465,7 +465,8 @@ fn programs_decide_tiny_networks_to_the_last_digit() {
                 said(effort).margin
             };
             let below = asked_of(Method::Exact, least - GAP);
-            assert!(below > 0.0, "{what}: {below}");
+            // A row holds single precision.
+            assert!(below as f32 > 0.0, "{what}: {below}");
             let beyond = asked_of(Method::Exact, least + 1e-5);
             assert!(beyond <= 0.0, "{what}: proven beyond the least, {beyond}");
             open_before += u32::from(asked_of(Method::BetaCrown, least - GAP) <= 0.0);
@@ -474,5 +475,8 @@ fn programs_decide_tiny_networks_to_the_last_digit() {
     }
     let found =
         format!("{certified} certified, {broken} broken, {open_before} of {asked} open by beta-crown");
-    assert!(certified > 20 && broken > 10 && open_before > 0, "{found}");
+    assert!(
+        certified > 20 && broken > 10 && open_before > 0 && open_before * 4 < asked,
+        "{found}"
+    );
 }

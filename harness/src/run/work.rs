@@ -7,6 +7,7 @@
 
 use crate::data::image_size;
 use crate::error::Result;
+use rlnet_suites::cell::LayerRecord;
 use rlnet_suites::train::Stage;
 use rlnet_suites::view::View;
 use rlnet_suites::{Cell, CellSpec, Condition, EvaluateSpec, Plan, TrainSpec};
@@ -54,10 +55,12 @@ fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
 }
 
 /// Passes of an evaluation for each test image, over all branches.
-fn evaluation_passes(spec: &EvaluateSpec, branches: usize) -> f64 {
+fn evaluation_passes(spec: &EvaluateSpec, branches: usize, relus: Option<f64>) -> f64 {
     let conditions = spec.conditions.iter().map(|condition| match condition {
         // The image as it is, and the verdict as floats and as 8 bits.
-        Condition::Attack(attack) | Condition::Certify(attack) => attack.passes() + 3.0,
+        Condition::Attack(attack) | Condition::Certify(attack) => {
+            relus.map_or_else(|| attack.passes(), |relus| attack.passes_keeping(relus)) + 3.0
+        }
         _ => 1.0,
     });
     let gone_through = gone_through(spec, branches);
@@ -77,12 +80,22 @@ fn bytes_of_an_image(cell: &Cell) -> f64 {
     4.0 * 3.0 * side * side
 }
 
+/// What is known of a network that a plan trains.
+#[derive(Debug, Clone, Copy)]
+struct Model {
+    /// Multiply-accumulates of a forward pass.
+    forward: f64,
+    branches: usize,
+    /// ReLUs that it keeps.
+    relus: f64,
+}
+
 /// What each cell of a plan asks for, in the plan's order.
 ///
 /// # Errors
 /// When `images` knows no number for a cell, or a network has no known architecture.
 pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<Work>> {
-    let mut models: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+    let mut models: BTreeMap<&str, Model> = BTreeMap::new();
     let mut work = Vec::with_capacity(plan.cells.len());
     for cell in &plan.cells {
         let Images { train, test } = images(cell)?;
@@ -90,8 +103,21 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
             CellSpec::Train(spec) => {
                 let arch: crate::nn::Arch = spec.arch.parse()?;
                 let size = image_size(&cell.data.dataset).unwrap_or(32) as u64;
-                let forward = arch.survey(size, 10).macs() as f64;
-                models.insert(cell.name.as_str(), (forward, spec.norm.branches().len()));
+                let survey = arch.survey(size, 10);
+                let forward = survey.macs() as f64;
+                let units = survey.layers.iter().map(LayerRecord::total).sum::<u64>();
+                let own = spec.budget.map(|budget| budget.resolve(units)).transpose()?;
+                let named = |cell: &&Cell| models.get(cell.name.as_str()).map(|model| model.relus);
+                let parents = plan.cells.iter().filter(|other| cell.parents.contains(&other.id));
+                let relus = parents
+                    .filter_map(|cell| named(&cell))
+                    .fold(own.unwrap_or(units) as f64, f64::min);
+                let model = Model {
+                    forward,
+                    branches: spec.norm.branches().len(),
+                    relus,
+                };
+                models.insert(cell.name.as_str(), model);
                 let passes = step_passes(spec, cell.data.validation) * f64::from(spec.epochs);
                 Work {
                     kind: spec.stage.name(),
@@ -100,7 +126,9 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                 }
             }
             CellSpec::Evaluate(spec) => {
-                let (forward, branches) = models.get(cell.model.as_str()).copied().unwrap_or((1.0, 1));
+                let model = models.get(cell.model.as_str()).copied();
+                let (forward, branches) = model.map_or((1.0, 1), |model| (model.forward, model.branches));
+                let relus = model.map(|model| model.relus);
                 let kind = match &spec.conditions[0] {
                     Condition::Attack(attack) | Condition::Certify(attack) => attack.name(),
                     Condition::Corruption { .. } | Condition::Frame { .. } => "corruptions",
@@ -113,7 +141,7 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
                 };
                 Work {
                     kind,
-                    macs: forward * evaluation_passes(spec, branches) * seen as f64,
+                    macs: forward * evaluation_passes(spec, branches, relus) * seen as f64,
                     kept,
                 }
             }
@@ -125,9 +153,15 @@ pub fn of(plan: &Plan, images: impl Fn(&Cell) -> Result<Images>) -> Result<Vec<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rlnet_suites::AttackSpec;
+    use crate::certify::graph::Op;
+    use crate::certify::{Region, crown, interval, trace};
+    use crate::nn::{Network, NetworkSpec, Quirks};
+    use rlnet_corruptions::random::KeyedRng;
+    use rlnet_suites::attack::Norm;
     use rlnet_suites::plan::PlanContext;
+    use rlnet_suites::{AttackSpec, Branch, NormBanks};
     use rlnet_suites::{Suite, catalog};
+    use tch::{Device, Kind, Tensor};
 
     #[test]
     fn one_stage_by_hand() {
@@ -176,5 +210,80 @@ mod tests {
         assert_eq!(passes("apgd-t"), 1800.0);
         assert_eq!(passes("square:queries=100"), 100.0);
         assert_eq!(passes("square:queries=100,eot=3"), 300.0);
+    }
+
+    /// The rows that linear bounds really carry through an image's network, each through the layers below it.
+    #[test]
+    fn a_certificates_rows_are_counted() {
+        let spec = NetworkSpec {
+            arch: "resnet10-w4".parse().expect("known"),
+            image_size: 32,
+            classes: 10,
+            norm: NormBanks::Single,
+            quirks: Quirks::default(),
+            mean: [0.5; 3],
+            std: [0.25; 3],
+        };
+        let network = Network::new(spec, 1, Device::Cpu);
+        let relus = network.layer_sizes().iter().sum::<u64>() as f64;
+        let forward = network.macs() as f64;
+        let graph = trace::graph(&network.into_frozen(), Branch::Single).expect("a graph");
+        let mut rng = KeyedRng::new(1, "image", &[]);
+        let image: Vec<f32> = (0..3 * 32 * 32).map(|_| rng.uniform() as f32).collect();
+        let image = Tensor::from_slice(&image).reshape([1, 3, 32, 32]);
+        for steps in [0.5, 2.0] {
+            let region = Region::around(&image, steps / 255.0, Norm::Linf).expect("a region");
+            let rows = crown::margins(10, 0, &[1], (Kind::Float, Device::Cpu));
+            let (mut below, mut counted) = (0.0, 0.0);
+            let (before, _) =
+                interval::propagate(&graph, &region, &rows, |_, interval, _| Ok(interval)).expect("boxes");
+            let mut before = before.iter();
+            for (place, node) in graph.nodes().iter().enumerate() {
+                match &node.op {
+                    Op::Conv(conv) => {
+                        let channels = conv.weight.size()[0];
+                        below += (conv.weight.numel() as i64 * node.units() / channels) as f64;
+                    }
+                    Op::Linear { weight, .. } => below += weight.numel() as f64,
+                    Op::Relu(_) => {
+                        let interval = before.next().expect("a box");
+                        let open = interval.lower.lt(0.0).logical_and(&interval.upper.gt(0.0));
+                        // Intervals are exact before the first layer's.
+                        if counted > 0.0 || place > graph.relus().next().expect("a layer").0 {
+                            counted += 2.0 * open.sum(Kind::Double).double_value(&[]) * below;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            assert!((below / forward - 1.0).abs() < 0.01, "{below} and {forward}");
+            let certificate: AttackSpec = "certify:method=crown".parse().expect("a certificate");
+            let over = certificate.passes_keeping(relus) * forward / counted;
+            assert!(
+                (0.5..20.0).contains(&over),
+                "{steps}/255: {over} of what is carried"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_fewer_relus_is_cheaper() {
+        let text = catalog::find("certified").expect("certified");
+        let suite = Suite::parse(text, "certified", &[]).expect("a suite");
+        let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
+        let images = |_: &Cell| {
+            Ok(Images {
+                train: 4000,
+                test: 1000,
+            })
+        };
+        let work = of(&plan, images).expect("counted");
+        let of_model = |model: &str| {
+            let name = format!("{model}/certify:eps=1/255,method=crown");
+            let place = plan.cells.iter().position(|cell| cell.name.starts_with(&name));
+            work[place.expect("a certificate")].macs
+        };
+        let fewer = of_model("adversarial") / of_model("adversarial-16x");
+        assert!((14.0..16.0).contains(&fewer), "{fewer}");
     }
 }

@@ -47,21 +47,27 @@ parameters! {
 }
 
 impl Certify {
-    /// Passes for an image, forward and backward, roughly: linear bounds carry a row for each of some hundreds of
-    /// unstable units, and nine for the margins.
-    fn passes(&self) -> f64 {
-        const UNITS: f64 = 500.0;
+    /// Passes for an image, forward and backward, roughly, in a network that keeps so many ReLUs: as if nothing broke
+    /// early, and intervals left every kept ReLU unstable. Linear bounds then carry two rows for each, through the half
+    /// of the network that on average lies below it; and nine rows for the margins.
+    fn passes(&self, relus: f64) -> f64 {
         const MARGINS: f64 = 9.0;
+        /// PGD, which comes first.
+        const SEARCH: f64 = 40.0;
         let slopes = 2.0 * MARGINS * self.steps as f64;
-        match self.method {
+        let bounds = match self.method {
             Method::Ibp => 4.0,
             Method::CrownIbp => 4.0 + MARGINS,
-            Method::Crown => UNITS,
-            Method::AlphaCrown => UNITS + slopes,
-            Method::BetaCrown | Method::Exact => UNITS + slopes + 30.0 * self.nodes as f64,
-        }
+            Method::Crown => relus,
+            Method::AlphaCrown => relus + slopes,
+            Method::BetaCrown | Method::Exact => relus + slopes + 30.0 * self.nodes as f64,
+        };
+        SEARCH + bounds
     }
 }
+
+/// Kept ReLUs of a network of which nothing is known.
+const UNKNOWN: f64 = 500.0;
 
 /// The certificate. It is in no list of attacks.
 pub static CERTIFY: AttackEntry = AttackEntry {
@@ -71,11 +77,18 @@ pub static CERTIFY: AttackEntry = AttackEntry {
     source: "Gowal et al., arXiv 1810.12715; Zhang et al., NeurIPS 2018; Xu et al., ICLR 2021; Wang et al., NeurIPS 2021",
     version: 2,
     uses: &[&PGD],
-    passes: |spec| figure(spec, Certify::passes),
+    passes: |spec| figure(spec, |own: &Certify| own.passes(UNKNOWN)),
     ..AttackEntry::of::<Certify>()
 };
 
 impl AttackSpec {
+    /// Passes for an image, as [`passes`](Self::passes); those of a certificate grow with the ReLUs that the network
+    /// keeps.
+    pub fn passes_keeping(&self, relus: f64) -> f64 {
+        self.read::<Certify>()
+            .map_or_else(|| self.passes(), |own| own.passes(relus))
+    }
+
     /// The attack that looks for a counterexample before a certificate looks for a proof: PGD in the same ball, 20
     /// steps of a quarter of it.
     ///
