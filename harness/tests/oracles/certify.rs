@@ -11,7 +11,7 @@ use rlnet_suites::Branch;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::certify::Method;
 use serde_json::Value;
-use tch::{Device, Kind, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 const NETWORKS: [&str; 3] = ["resnet_2b", "cifar_base_kw", "cifar10_small"];
 
@@ -178,6 +178,26 @@ fn cpu_seconds() -> f64 {
     ticks.sum::<f64>() / 100.0
 }
 
+/// Whether PGD with 20 steps, which comes first as in `rlnet eval --certify`, ends at a point of the ball (Linf, in [0, 1]) that
+/// belongs to another class.
+fn attacked(graph: &Graph, image: &Tensor, instance: &Instance) -> bool {
+    let margin = |points: &Tensor| {
+        let logits = graph.forward(points).expect("logits");
+        let others = logits.index_select(1, &Tensor::from_slice(&instance.targets));
+        logits.select(1, instance.label) - others.amax([1], false)
+    };
+    let (lower, upper) = (image - instance.eps, image + instance.eps);
+    let mut points = image.copy();
+    for _ in 0..20 {
+        let moving = points.detach().set_requires_grad(true);
+        let slope = &Tensor::run_backward(&[margin(&moving)], &[&moving], false, false)[0];
+        let moved = moving.detach() - slope.sign() * (instance.eps / 4.0);
+        points = moved.maximum(&lower).minimum(&upper).clamp(0.0, 1.0);
+    }
+    let _guard = no_grad_guard();
+    margin(&points).double_value(&[0]) <= 0.0
+}
+
 /// Tries some instances so hard; how many of each published verdict were certified, broken and left open. Whatever
 /// contradicts a published verdict fails.
 fn answers(net: &str, nodes: u64, take: usize, seconds: u64) -> Vec<(String, [usize; 3])> {
@@ -188,25 +208,23 @@ fn answers(net: &str, nodes: u64, take: usize, seconds: u64) -> Vec<(String, [us
         let image = images.narrow(0, instance.image, 1);
         let region = Region::around(&image, instance.eps, Norm::Linf).expect("a region");
         let effort = Effort {
-            method: Method::BetaCrown,
+            method: Method::Exact,
             steps: 20,
             nodes,
             above: 0.0,
         };
         let started = cpu_seconds();
         let go_on = || cpu_seconds() - started < seconds as f64;
-        let found = verify(
-            &graph,
-            &region,
-            (instance.label, &instance.targets),
-            effort,
-            &go_on,
-        )
-        .expect("a verdict");
-        let place = match (found.margin > 0.0, found.counterexample.is_some()) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => 2,
+        let question = (instance.label, instance.targets.as_slice());
+        let place = if attacked(&graph, &image, &instance) {
+            1
+        } else {
+            let found = verify(&graph, &region, question, effort, &go_on).expect("a verdict");
+            match (found.margin > 0.0, found.counterexample.is_some()) {
+                (true, _) => 0,
+                (false, true) => 1,
+                (false, false) => 2,
+            }
         };
         assert!(
             place != 0 || instance.verdict != "violated",
@@ -256,7 +274,7 @@ fn the_share_of_the_competitions_instances_that_is_decided() {
         };
         let ours = answers(net, u64::MAX, usize::MAX, 60);
         row(
-            "RLNet, beta-crown, 60 s of one core",
+            "RLNet, exact, 60 s of one core",
             ours.iter().map(|(_, counts)| counts[0]).sum(),
             ours.iter().map(|(_, counts)| counts[1]).sum(),
         );
