@@ -303,6 +303,7 @@ fn made_small(line: &str) -> String {
     after(&mut words, "--index", "1");
     let limited = after(&mut words, "--limit", "4");
     after(&mut words, "--epochs", "1");
+    let sized = after(&mut words, "--train", "64") && after(&mut words, "--test", "8");
     after(&mut words, "--teacher", "out/train:teacher");
     after(&mut words, "--mask", "out/train:mask");
     let severity = match line.contains("--corruptions") && !line.contains("p-cifar") {
@@ -321,6 +322,7 @@ fn made_small(line: &str) -> String {
         // Attacks that are named win over those of a scale, and the scale's main attack is none of them.
         ("run", _) if line.contains("evaluation.attacks") => "--set data.dataset=shapes --dry-run".to_owned(),
         ("run", _) => "--set scale=smoke --dry-run".to_owned(),
+        ("train", _) if sized => String::new(),
         ("train", _) => "--train 64 --test 8".to_owned(),
         ("bundle", _) => "&& mkdir submissions && cp run.zip submissions".to_owned(),
         _ => String::new(),
