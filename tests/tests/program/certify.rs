@@ -355,14 +355,14 @@ fn a_complete_verifier_says_the_same_of_networks_of_few_relus() {
     of_few_relus(&sandbox);
     sandbox.ok(
         "eval few:student --name few --dataset shapes --limit 120 --corruptions none --certify \
-         eps=2/255,method=beta-crown,nodes=100000 --out eval",
+         eps=2/255,method=exact,nodes=100000 --out eval",
     );
     sandbox.ok("export few:student --format vnnlib --dataset shapes --limit 120 --eps 2/255 --out verify");
     verify(&sandbox, &["marabou", "verify", "--out", "results.csv"]);
     let cell = id(
         &sandbox,
         "eval",
-        "few/certify:eps=2/255,method=beta-crown,nodes=100000,steps=20",
+        "few/certify:eps=2/255,method=exact,nodes=100000,steps=20",
     );
     let said = sandbox.ok(&format!(
         "attack replay eval/cells/{cell} --verdicts results.csv --source Marabou --json"
