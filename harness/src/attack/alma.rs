@@ -42,6 +42,7 @@ impl Attack for Alma {
 
 fn alma(attack: &Alma, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result<()> {
     let (images, labels, norm) = (&active.images, &active.labels, attack.norm);
+    let unit = nearest.unit(active);
     let mut delta = images.zeros_like();
     let (mut square, mut momentum) = (images.ones_like(), images.zeros_like());
     let mut rate = nearest.known(active).full_like(attack.lr);
@@ -51,9 +52,9 @@ fn alma(attack: &Alma, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result
     let mut found = rate.full_like((attack.steps + 1) as f64);
     for step in 0..attack.steps {
         let points = (images + &delta).clamp(0.0, 1.0);
-        let slope = active.slope_of(&points, |logits| ratio(logits, labels))?;
+        let slope = active.slope_of(&points, |logits| ratio(&(logits * &unit), labels))?;
         let _guard = no_grad_guard();
-        let t = ratio(&slope.logits, labels);
+        let t = ratio(&(&slope.logits * &unit), labels);
         if step == 0 {
             before = t.shallow_clone();
         } else {

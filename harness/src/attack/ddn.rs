@@ -21,12 +21,12 @@ const LEVELS: f64 = 255.0;
 impl Attack for Ddn {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
         Nearest::search(target, Norm::L2, |active, nearest| {
-            let images = &active.images;
+            let (images, unit) = (&active.images, nearest.unit(active));
             let farthest = length(&images.maximum(&(1.0 - images)), Norm::L2);
             let mut radius = farthest.full_like(self.radius);
             let mut points = images.shallow_clone();
             for step in 0..self.steps {
-                let slope = active.slope_of(&points, |logits| log_odds(logits, &active.labels))?;
+                let slope = active.slope_of(&points, |logits| log_odds(&(logits * &unit), &active.labels))?;
                 let _guard = no_grad_guard();
                 let fooled = active.fooled(&slope.logits);
                 let _ = nearest.offer(active, &points, &fooled);

@@ -79,7 +79,7 @@ fn primal_dual(
     steps: usize,
     step: impl Fn(&Tensor, &Tensor, &mut Walk) -> Tensor,
 ) -> Result<()> {
-    let images = &active.images;
+    let (images, unit) = (&active.images, nearest.unit(active));
     let bound = LARGEST_RATIO.ln();
     let mut delta = images.zeros_like();
     let mut dual = nearest.known(active).full_like(-FIRST_RATIO.ln());
@@ -90,10 +90,10 @@ fn primal_dual(
     };
     for made in 0..steps {
         let points = (images + &delta).clamp(0.0, 1.0);
-        let slope = active.slope_of(&points, |logits| -margin(logits, &active.labels))?;
+        let slope = active.slope_of(&points, |logits| -margin(&(logits * &unit), &active.labels))?;
         let _guard = no_grad_guard();
         let _ = nearest.offer(active, &points, &active.fooled(&slope.logits));
-        let gap = -margin(&slope.logits, &active.labels);
+        let gap = -margin(&(&slope.logits * &unit), &active.labels);
         // The gradient of softplus.
         let gradient = (slope.gradient * per_image(&sigmoid(&gap))).nan_to_num(0.0, 0.0, 0.0);
         walk.rate = 0.1 * LAST_RATE.powf(made as f64 / steps as f64);

@@ -22,14 +22,16 @@ const TINY: f64 = 1e-12;
 impl Attack for SigmaZero {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
         Nearest::search(target, Norm::L0, |active, nearest| {
-            let images = &active.images;
+            let (images, unit) = (&active.images, nearest.unit(active));
             let values = (images.numel() / active.len().max(1)) as f64;
             let (mut delta, mut adam) = (images.zeros_like(), Adam::new(images));
             let mut threshold = nearest.known(active).full_like(self.tau);
             let mut rate = self.lr;
             for step in 0..self.steps {
                 let points = (images + &delta).clamp(0.0, 1.0);
-                let slope = active.slope_of(&points, |logits| (-margin(logits, &active.labels)).relu())?;
+                let slope = active.slope_of(&points, |logits| {
+                    (-margin(&(logits * &unit), &active.labels)).relu()
+                })?;
                 let _guard = no_grad_guard();
                 let fooled = active.fooled(&slope.logits);
                 let _ = nearest.offer(active, &points, &fooled);

@@ -27,6 +27,7 @@ pub static ALMA: AttackEntry = AttackEntry {
     display: "ALMA",
     title: "Augmented Lagrangian method for adversarial attacks",
     source: "Rony et al., ICCV 2021, arXiv 2011.11857",
+    version: 2,
     minimum_norm: true,
     classes: |_| (3, "use pdgd or fmn"),
     passes: |spec| figure(spec, |own: &Alma| 2.0 * own.steps as f64),

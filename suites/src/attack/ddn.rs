@@ -26,6 +26,7 @@ pub static DDN: AttackEntry = AttackEntry {
     display: "DDN",
     title: "Decoupled direction and norm: gradient steps on a sphere that shrinks and grows",
     source: "Rony et al., CVPR 2019, arXiv 1811.09600",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Ddn| 2.0 * own.steps as f64),
     ..AttackEntry::of::<Ddn>()

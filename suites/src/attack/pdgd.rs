@@ -30,6 +30,7 @@ pub static PDGD: AttackEntry = AttackEntry {
     display: "PDGD",
     title: "Primal-dual gradient descent: the weight of the distance is a variable of its own",
     source: "Matyasko and Chau, arXiv 2106.01538",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Pdgd| 2.0 * own.steps as f64),
     ..AttackEntry::of::<Pdgd>()
@@ -41,6 +42,7 @@ pub static PDPGD: AttackEntry = AttackEntry {
     display: "PDPGD",
     title: "Primal-dual proximal gradient descent: the distance by its proximal step",
     source: "Matyasko and Chau, arXiv 2106.01538",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Pdpgd| 2.0 * own.steps as f64),
     ..AttackEntry::of::<Pdpgd>()

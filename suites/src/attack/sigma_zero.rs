@@ -28,6 +28,7 @@ pub static SIGMA_ZERO: AttackEntry = AttackEntry {
     display: "\u{3c3}-zero",
     title: "sigma-zero: the fewest changed values, by Adam on a smooth count of them",
     source: "Cin\u{e0} et al., ICLR 2025, arXiv 2402.01879",
+    version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &SigmaZero| 2.0 * own.steps as f64),
     ..AttackEntry::of::<SigmaZero>()
