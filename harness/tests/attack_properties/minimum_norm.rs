@@ -107,6 +107,9 @@ fn on_a_linear_model_every_attack_finds_the_nearest_adversarial() {
     );
 }
 
+/// Each of 60 values of a point is rounded, by at most 2^-25.
+const ROUNDED: f64 = 60.0 / (1 << 25) as f64;
+
 fn near_the_truth(classes: i64, attacks: &[(&str, f64, f64)]) {
     let model = Toy::linear(1, classes, 60);
     let (images, labels) = images(&model, 1, [24, 3, 4, 5], 0.1);
@@ -126,7 +129,7 @@ fn near_the_truth(classes: i64, attacks: &[(&str, f64, f64)]) {
                 found >= truth * (1.0 - 1e-4) - 1e-7,
                 "{text} image {row}: {found} below {truth}"
             );
-            if found > truth * share + more {
+            if found > truth * share + more + ROUNDED {
                 failures.push(format!("{text} image {row}: {found} for {truth}"));
             }
         }
