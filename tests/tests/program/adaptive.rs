@@ -61,7 +61,7 @@ fn a_student_is_asked_all_of_them_and_without_its_teacher_the_rest() {
         // `joint` may go this far from the corrupted image, and asks what is right of those.
         for (row, right) in rows.iter().zip(&right) {
             assert!(row.norm <= 8.0 / 255.0 + 1e-6, "{attack}");
-            assert!(attack.contains("on=") || (row.norm > 0.0) == *right, "{attack}");
+            assert!(attack.contains("base=") || (row.norm > 0.0) == *right, "{attack}");
         }
         let margins: Vec<f32> = rows.iter().map(|row| row.margin).collect();
         if attack.contains("branch=") {
