@@ -5,7 +5,6 @@ use super::{cells, heading};
 use crate::error::{Error, Result};
 use crate::eval::model_source::{Adaptation, ModelKind, ModelSource, onnx_model};
 use crate::run::compatibility::ModelFile;
-use crate::run::difference::in_run;
 use crate::served::{self, Launch, Server};
 use crate::trace::first_line;
 use clap::Args;
@@ -128,9 +127,9 @@ impl ModelOptions {
             },
         };
         let stem = Path::new(text.split(':').next_back().unwrap_or_default()).file_stem();
-        let name = name.cloned().or_else(|| match server {
-            Some(_) => stem.map(|stem| stem.to_string_lossy().into_owned()),
-            None => in_run(&text).map(|(_, name)| name.to_owned()),
+        let name = name.cloned().or_else(|| {
+            server.as_ref()?;
+            stem.map(|stem| stem.to_string_lossy().into_owned())
         });
         let source = ModelSource {
             path,

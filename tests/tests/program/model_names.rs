@@ -1,7 +1,7 @@
 //! A model by any of its names: its file, its cell's folder, RUN:NAME; and what is no model.
 
 use crate::errors::refused;
-use crate::support::{Sandbox, TINY, captured, id, untrained};
+use crate::support::{Sandbox, captured, id, untrained};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -43,17 +43,6 @@ fn a_name_of_ones_own_stands_in_reports() {
     sandbox.ok("compare out/eval-wrn named");
     let bad = sandbox.run("eval epoch_41.safetensors --dataset shapes --name a/b");
     refused(&bad, 2, &["--name", "letters"]);
-}
-
-/// A network of a run keeps its name there.
-#[test]
-fn a_network_of_a_run_is_called_as_in_the_run() {
-    let sandbox = Sandbox::new();
-    sandbox.write("s.toml", TINY);
-    sandbox.ok("run s.toml --out run --only teacher");
-    let output = sandbox.ok("eval run:teacher --dataset shapes --limit 4 --out e");
-    assert!(output.stdout.contains("teacher"), "{}", output.stdout);
-    assert!(!id(&sandbox, "e", "teacher/clean").is_empty());
 }
 
 /// A checkpoint does not say how its images were normalised; what is assumed is printed.
