@@ -162,8 +162,8 @@ fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
         let folder = sandbox.path(&format!("{out}/cells/{}", id(&sandbox, out, &name)));
         (folder, rows(&sandbox, out, &name))
     };
-    let (cell, weak) = attacked("weak", "pgd:eps=16/255,alpha=8/255,steps=1");
-    let (other, strong) = attacked("strong", "apgd-ce:eps=16/255,steps=20");
+    let (cell, weak) = attacked("weak", "pgd:eps=4/255,alpha=1/255,steps=1");
+    let (other, strong) = attacked("strong", "apgd-ce:eps=4/255,steps=20");
     let broken = weak.iter().zip(&strong).filter(|(weak, strong)| {
         assert_eq!(weak.image, strong.image);
         weak.prediction == weak.label && strong.prediction != strong.label
@@ -196,7 +196,7 @@ fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
     let far = if first < 0.5 { 1.0 } else { 0.0 };
     refused(
         &shown(SHAPE, &with_first(far)),
-        &["image 0", "the attack's ball has the radius 16/255"],
+        &["image 0", "the attack's ball has the radius 4/255"],
     );
     refused(&shown(SHAPE, &with_first(f32::NAN)), &["image 0", "no number"]);
     refused(
