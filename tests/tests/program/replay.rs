@@ -162,14 +162,24 @@ fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
         let folder = sandbox.path(&format!("{out}/cells/{}", id(&sandbox, out, &name)));
         (folder, rows(&sandbox, out, &name))
     };
-    let (cell, weak) = attacked("weak", "pgd:eps=4/255,alpha=1/255,steps=1");
-    let (other, strong) = attacked("strong", "apgd-ce:eps=4/255,steps=20");
-    let broken = weak.iter().zip(&strong).filter(|(weak, strong)| {
-        assert_eq!(weak.image, strong.image);
-        weak.prediction == weak.label && strong.prediction != strong.label
+    // In which ball a tiny network has images for the stronger attack alone, the last bits of its training say.
+    let tried = [16, 8, 4, 2].into_iter().map(|eps| {
+        for out in ["weak", "strong"] {
+            let _ = fs::remove_dir_all(sandbox.path(out));
+        }
+        let (cell, weak) = attacked(
+            "weak",
+            &format!("pgd:eps={eps}/255,alpha={}/255,steps=1", eps / 2),
+        );
+        let (other, strong) = attacked("strong", &format!("apgd-ce:eps={eps}/255,steps=20"));
+        let broken = weak.iter().zip(&strong).filter(|(weak, strong)| {
+            assert_eq!(weak.image, strong.image);
+            weak.prediction == weak.label && strong.prediction != strong.label
+        });
+        (eps, cell, other, broken.count())
     });
-    let broken = broken.count();
-    assert!(broken > 0, "the stronger attack breaks nothing more");
+    let found = tried.into_iter().find(|(.., broken)| *broken > 0);
+    let (eps, cell, other, broken) = found.expect("a ball in which the stronger attack breaks more");
 
     let saved = fs::read(other.join("adversarial.safetensors")).expect("images");
     let saved = SafeTensors::deserialize(&saved).expect("safetensors");
@@ -196,7 +206,7 @@ fn images_from_elsewhere_lower_the_numbers_of_an_attack() {
     let far = if first < 0.5 { 1.0 } else { 0.0 };
     refused(
         &shown(SHAPE, &with_first(far)),
-        &["image 0", "the attack's ball has the radius 4/255"],
+        &["image 0", &format!("the attack's ball has the radius {eps}/255")],
     );
     refused(&shown(SHAPE, &with_first(f32::NAN)), &["image 0", "no number"]);
     refused(
