@@ -162,48 +162,38 @@ fn minimum_norm_attacks_find_their_authors_distances() {
     equal(&bench, "pdpgd:norm=l1", "pdpgd_l1", 8, 0.01, 0.9);
 }
 
-/// As many steps as by default. PDGD, PDPGD and ALMA multiply last bits for so long that the authors' own code, in batches
-/// of 16 for 64 (`tests/peers/minimum_norm.py --full`) or on another processor than the reference data's, has 28 of
-/// 36 to 51 of 51 distances within 2 % of its own, and a median 2.5 % away; so a gross difference is all that this finds.
+/// As many steps as by default, within the oracle's tolerances. Where last bits differ from the reference data's, PDGD, ALMA and
+/// C&W miss them, as the authors' own codes do (`tests/peers/minimum_norm.py --full`); the short runs above do not.
 #[test]
 #[ignore = "five minutes of one core"]
 fn minimum_norm_attacks_find_their_authors_distances_in_full() {
-    const BITS_DECIDE: (f64, f64) = (0.05, 0.65);
     for name in ["robust", "standard"] {
         let bench = Bench::open(name);
-        for (text, key, count, (of_median, alike)) in [
-            ("superdeepfool", "sdf_l2", 64, (0.01, 0.9)),
-            ("ddn", "ddn_l2", 128, (0.01, 0.9)),
-            ("ddn:quantise=false", "ddn_l2_unquantised", 128, (0.01, 0.9)),
-            ("pdgd", "pdgd_l2", 64, BITS_DECIDE),
-            ("pdpgd:norm=l2", "pdpgd_l2", 64, BITS_DECIDE),
-            ("pdpgd:norm=l1", "pdpgd_l1", 64, BITS_DECIDE),
-            ("alma", "alma_l2", 64, BITS_DECIDE),
-            (
-                "alma:norm=l1,first_distance=0.5",
-                "alma_l1_bench",
-                64,
-                BITS_DECIDE,
-            ),
-        ] {
-            equal(&bench, text, key, count, of_median, alike);
-        }
+        equal(&bench, "superdeepfool", "sdf_l2", 64, 0.01, 0.9);
+        equal(&bench, "ddn", "ddn_l2", 128, 0.01, 0.9);
+        equal(&bench, "ddn:quantise=false", "ddn_l2_unquantised", 128, 0.01, 0.9);
+        equal(&bench, "pdgd", "pdgd_l2", 64, 0.01, 0.9);
+        equal(&bench, "pdpgd:norm=l2", "pdpgd_l2", 64, 0.01, 0.9);
+        equal(&bench, "pdpgd:norm=l1", "pdpgd_l1", 64, 0.01, 0.9);
+        equal(&bench, "alma", "alma_l2", 64, 0.01, 0.9);
+        equal(
+            &bench,
+            "alma:norm=l1,first_distance=0.5",
+            "alma_l1_bench",
+            64,
+            0.01,
+            0.9,
+        );
         // Adam at step size 1 and a hard threshold make whole values of last bits: the median only.
         let Made { distances, theirs } = minimum(&bench, "sigma-zero", "sigma_zero_l0", 64);
-        eprintln!(
-            "{name} sigma-zero: median {} for {}",
-            median(&distances),
-            median(&theirs)
-        );
         assert!(
             (median(&distances) - median(&theirs)).abs() <= 1.0,
             "{name} sigma-zero"
         );
     }
     let bench = Bench::open("robust");
-    equal(&bench, "pdpgd", "pdpgd_linf", 64, 0.05, 0.65);
-    // The authors' own code in batches of 4 has 7 of 10 of its distances within 2 %.
-    equal(&bench, "cw-linf:steps=100", "cw_linf_100", 16, 0.02, 0.5);
+    equal(&bench, "pdpgd", "pdpgd_linf", 64, 0.01, 0.9);
+    equal(&bench, "cw-linf:steps=100", "cw_linf_100", 16, 0.02, 0.7);
 }
 
 /// Flags of attacks that draw: within the spread of five seeds, 2 of 128 images.

@@ -41,7 +41,6 @@ fn an_engines_logits_lie_where_the_simulated_protocol_puts_them() {
         for (protocol, exact) in [("semi2k", &nearest), ("cheetah", &floor)] {
             let theirs = matrix(&recorded[format!("{protocol}/{branch}")]);
             let away = units(&theirs, exact);
-            eprintln!("{protocol} {branch}: {away} units, the simulation up to {reach}");
             assert!(
                 away <= 2.0 * reach,
                 "{protocol} {branch}: {away} units, the simulation up to {reach}"
