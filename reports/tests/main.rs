@@ -9,6 +9,7 @@ mod gate;
 mod history;
 mod metrics;
 mod names;
+mod new_attack;
 mod private;
 mod reduction;
 mod runs;

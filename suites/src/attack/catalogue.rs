@@ -5,8 +5,9 @@ use super::{
     alma, apgd, autoattack, cw, cw_linf, ddn, deepfool, fab, fgsm, fmn, linear_region, mifgsm, noise,
     overflow, pdgd, pgd, pma, radius, sigma_zero, square, superdeepfool,
 };
+use std::sync::OnceLock;
 
-/// Every attack.
+/// Every attack of this program.
 pub static CATALOGUE: &[&AttackEntry] = &[
     &fgsm::FGSM,
     &fgsm::RFGSM,
@@ -39,3 +40,21 @@ pub static CATALOGUE: &[&AttackEntry] = &[
     &radius::RADIUS,
     &overflow::OVERFLOW,
 ];
+
+/// What [`register`] added.
+static REGISTERED: OnceLock<&'static [&'static AttackEntry]> = OnceLock::new();
+
+/// Adds the attacks of a program that is built on this crate: from then on they are read, ranked, costed, listed and
+/// reported as those of the [`CATALOGUE`]. Once in a process, before any attack is read; gives whether it was the
+/// first time.
+pub fn register(entries: &'static [&'static AttackEntry]) -> bool {
+    REGISTERED.set(entries).is_ok()
+}
+
+/// Every attack that can be asked for.
+pub fn all() -> impl Iterator<Item = &'static AttackEntry> {
+    CATALOGUE
+        .iter()
+        .chain(REGISTERED.get().copied().unwrap_or_default())
+        .copied()
+}

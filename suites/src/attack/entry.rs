@@ -3,7 +3,7 @@
 use super::certify::CERTIFY;
 use super::param::{Param, Parameters};
 use super::shared::Loss;
-use super::{AttackSpec, CATALOGUE};
+use super::{AttackSpec, all};
 use crate::error::SuiteError;
 
 /// What an attack looks at.
@@ -89,8 +89,7 @@ impl AttackEntry {
 
     /// The entry of a name; the certificate's too, which is in no list of attacks.
     pub fn find(name: &str) -> Option<&'static Self> {
-        let known = CATALOGUE.iter().copied().chain([&CERTIFY]);
-        known.into_iter().find(|entry| entry.name == name)
+        all().chain([&CERTIFY]).find(|entry| entry.name == name)
     }
 }
 

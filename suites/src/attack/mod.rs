@@ -36,7 +36,7 @@ mod spec;
 pub mod square;
 pub mod superdeepfool;
 
-pub use catalogue::CATALOGUE;
+pub use catalogue::{CATALOGUE, all, register};
 pub use entry::{Access, AttackEntry};
 pub use inside::{is_inside, is_same_radius};
 pub use param::{FromValue, Param, ParamKind, Parameters, Preset, Role, Value};

@@ -5,7 +5,7 @@ use super::entry::{Access, AttackEntry};
 use super::param::{FromValue, Param, ParamKind, Parameters, Role, Value};
 use super::shared::{Arithmetic, BranchChoice, Goal, Loss, Norm, Start, Surrogate};
 use super::square::SQUARE;
-use super::{CATALOGUE, adaptive, old_words};
+use super::{adaptive, all, old_words};
 use crate::error::{SuiteError, suggest};
 use crate::plan::TEACHER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -447,7 +447,7 @@ impl AttackSpec {
             return Self::read_text(&named.with(params));
         }
         let entry = AttackEntry::find(name.trim()).ok_or_else(|| {
-            let known = CATALOGUE.iter().map(|entry| entry.name);
+            let known = all().map(|entry| entry.name);
             let named = adaptive::ATTACKS.iter().map(|named| named.name);
             let hint = suggest(name, known.chain(named));
             SuiteError::value("attack", name, format!("not known; {hint}"))

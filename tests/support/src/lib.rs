@@ -260,3 +260,52 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
         .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// The `main.rs` of every test program below a folder.
+    fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            programs(&path, found);
+        }
+        found.extend(Some(folder.join("main.rs")).filter(|main| main.is_file()));
+    }
+
+    /// A test whose file no `mod` names is never compiled, and no runner says so.
+    #[test]
+    fn every_file_of_a_test_program_is_compiled() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut mains = Vec::new();
+        for folder in [
+            "corruptions/tests",
+            "suites/tests",
+            "harness/tests",
+            "reports/tests",
+            "tests/tests",
+        ] {
+            programs(&root.join(folder), &mut mains);
+        }
+        assert!(mains.len() >= 6, "{mains:?}");
+        for main in mains {
+            let text = fs::read_to_string(&main).expect("a file");
+            let folder = main.parent().expect("a folder");
+            for path in fs::read_dir(folder)
+                .expect("a folder")
+                .flatten()
+                .map(|entry| entry.path())
+            {
+                let is_module =
+                    path.join("mod.rs").is_file() || path.extension().is_some_and(|end| end == "rs");
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                if is_module && name != "main" {
+                    let named = text.lines().any(|line| line.trim_end() == format!("mod {name};"));
+                    assert!(named, "{} has no `mod {name};`", main.display());
+                }
+            }
+        }
+    }
+}

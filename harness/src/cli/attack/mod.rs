@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use replay::Replay;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::adaptive::NamedAttack;
-use rlnet_suites::attack::{AttackEntry, CATALOGUE, Norm, adaptive, diagnosis, group, members};
+use rlnet_suites::attack::{self, AttackEntry, Norm, adaptive, diagnosis, group, members};
 use serde_json::json;
 
 /// Every attack with its parameters, defaults and source
@@ -35,6 +35,11 @@ enum Action {
     Replay(Replay),
 }
 
+/// An attack in the list.
+fn line(entry: &AttackEntry) -> String {
+    format!("{:<13} {}", entry.name, entry.title)
+}
+
 fn value(entry: &AttackEntry) -> serde_json::Value {
     let params = entry.params.iter();
     let norm = entry
@@ -56,12 +61,10 @@ impl AttackCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::Replay(replay) => return replay.run(global),
-            Action::List if global.json => {
-                print_json(&json!(CATALOGUE.iter().copied().map(value).collect::<Vec<_>>()))
-            }
+            Action::List if global.json => print_json(&json!(attack::all().map(value).collect::<Vec<_>>())),
             Action::List => {
-                for entry in CATALOGUE {
-                    outln!("{:<13} {}", entry.name, entry.title);
+                for entry in attack::all() {
+                    outln!("{}", line(entry));
                 }
                 outln!(
                     "\nAdapted to norm branches and masks (all of them: {}):",
@@ -124,4 +127,26 @@ fn show_one(attack: &AttackSpec, json: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_is_listed_by_what_its_entry_says() {
+        static NEW: AttackEntry = AttackEntry {
+            name: "nearest",
+            title: "Looks for the nearest adversarial",
+            source: "this test",
+            ..*attack::CATALOGUE[0]
+        };
+        assert_eq!(line(&NEW), "nearest       Looks for the nearest adversarial");
+        let value = value(&NEW);
+        assert_eq!(
+            (&value["name"], &value["source"]),
+            (&json!("nearest"), &json!("this test"))
+        );
+        assert_eq!(value["params"].as_array().map(Vec::len), Some(NEW.params.len()));
+    }
 }
