@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Raised by hand when results of the arithmetic change: part of a deployed model's identity.
-pub const FIXED_POINT_VERSION: u32 = 1;
+pub const FIXED_POINT_VERSION: u32 = 2;
 
 words! {
     /// How a product loses its lower fraction bits.

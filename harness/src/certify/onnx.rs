@@ -6,6 +6,7 @@ mod file;
 
 use super::graph::{Convolution, Graph, Op, Relu};
 use crate::error::{Error, Result};
+use crate::nn::layers::norm_as_affine;
 use file::{File, Operator, refused};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -237,8 +238,7 @@ impl Reader {
                 let x = self.image(operator, 0)?;
                 let eps = operator.fractions.get("epsilon").copied().unwrap_or(1e-5);
                 let [scale, bias, mean, var] = [1, 2, 3, 4].map(|place| self.known(operator, place));
-                let scale = scale? * (var? + eps).rsqrt();
-                let shift = bias? - mean? * &scale;
+                let (scale, shift) = norm_as_affine(Some(&scale?), Some(&bias?), &mean?, &var?, eps);
                 let wide = |tensor: Tensor| {
                     tensor.reshape([&[1, -1][..], &vec![1; self.graph.shape(x).len() - 1]].concat())
                 };

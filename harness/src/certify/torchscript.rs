@@ -3,6 +3,7 @@
 
 use super::graph::{Convolution, Graph, Op, Relu};
 use crate::error::{Error, Result};
+use crate::nn::layers::norm_as_affine;
 use crate::pytorch::code::{Expression, Method, Statement};
 use crate::pytorch::program::{Constant, Program};
 use std::collections::BTreeMap;
@@ -274,10 +275,7 @@ impl Reader<'_> {
             }
             ("batch_norm", [Image(x), weight, bias, Known(mean), Known(var), Bool(false), _, eps, ..]) => {
                 let eps = number(eps).ok_or_else(|| refused("a batch norm without a number for eps"))?;
-                let inverse = (var + eps).rsqrt();
-                let scale = match optional(weight)? { Some(weight) => weight * inverse, None => inverse };
-                let shift = -mean * &scale;
-                let shift = match optional(bias)? { Some(bias) => shift + bias, None => shift };
+                let (scale, shift) = norm_as_affine(optional(weight)?.as_ref(), optional(bias)?.as_ref(), mean, var, eps);
                 let wide = |tensor: Tensor| tensor.reshape([&[1, -1][..], &vec![1; self.graph.shape(*x).len() - 1]].concat());
                 let op = Op::Affine { scale: wide(scale), shift: wide(shift) };
                 self.graph.push(op, &[*x], None)?

@@ -28,6 +28,30 @@ impl Mode {
     }
 }
 
+/// A batch norm with fixed statistics is `scale * x + shift`, all `[C]`: `scale = weight / sqrt(var + eps)`,
+/// `shift = bias - mean * scale`; without weight and bias, 1 and 0 stand for them.
+///
+/// The root is taken in double precision and rounded: libtorch's root in single precision has another last bit on some
+/// processors, and a folded network, what is exported of it and its certificates must be the same on all.
+pub(crate) fn norm_as_affine(
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    mean: &Tensor,
+    var: &Tensor,
+    eps: f64,
+) -> (Tensor, Tensor) {
+    let root = (var + eps).to_kind(Kind::Double).sqrt().to_kind(var.kind());
+    let scale = match weight {
+        Some(weight) => weight / root,
+        None => root.reciprocal(),
+    };
+    let shift = match bias {
+        Some(bias) => bias - mean * &scale,
+        None => -mean * &scale,
+    };
+    (scale, shift)
+}
+
 #[derive(Debug)]
 struct Bank {
     weight: Tensor,
@@ -48,9 +72,7 @@ impl Bank {
 
     /// With these statistics the norm is `scale * x + shift`, both `[C]`.
     fn map(&self, mean: &Tensor, var: &Tensor) -> (Tensor, Tensor) {
-        let scale = &self.weight / (var + EPS).sqrt();
-        let shift = &self.bias - mean * &scale;
-        (scale, shift)
+        norm_as_affine(Some(&self.weight), Some(&self.bias), mean, var, EPS)
     }
 }
 

@@ -75,7 +75,7 @@ pub static CERTIFY: AttackEntry = AttackEntry {
     display: "Certified",
     title: "Lower bounds of the margins over the whole ball, and branch and bound",
     source: "Gowal et al., arXiv 1810.12715; Zhang et al., NeurIPS 2018; Xu et al., ICLR 2021; Wang et al., NeurIPS 2021",
-    version: 2,
+    version: 3,
     uses: &[&PGD],
     passes: |spec| figure(spec, |own: &Certify| own.passes(UNKNOWN)),
     ..AttackEntry::of::<Certify>()
