@@ -49,18 +49,24 @@ pub(super) fn path(attack: &DeepFool, rows: &Target<'_>, start: &Tensor) -> Resu
             Some(classes) => classes,
             none => none.insert(ranked(&active, &start, attack.candidates)?),
         };
-        let labels = active.labels.unsqueeze(1);
-        let differences = |logits: &Tensor| {
-            let all = logits.gather(1, classes, false) - logits.gather(1, &labels, false);
-            all.unbind(1)
-        };
-        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
-        active.slopes_of(&points, differences, |loss, gradient| {
-            losses.push(loss);
-            gradients.push(gradient);
+        let made = active.in_batches(&[&points, classes], |part, rows| {
+            let (points, classes) = (&rows[0], &rows[1]);
+            let labels = part.labels.unsqueeze(1);
+            let differences = |logits: &Tensor| {
+                let all = logits.gather(1, classes, false) - logits.gather(1, &labels, false);
+                all.unbind(1)
+            };
+            let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+            part.slopes_of(points, differences, |loss, gradient| {
+                losses.push(loss);
+                gradients.push(gradient);
+            })?;
+            let _guard = no_grad_guard();
+            let step = step(&Tensor::stack(&losses, 1), &Tensor::stack(&gradients, 1), norm);
+            Ok(vec![step])
         })?;
         let _guard = no_grad_guard();
-        sum += step(&Tensor::stack(&losses, 1), &Tensor::stack(&gradients, 1), norm);
+        sum += &made[0];
         points = (&start + &sum * reach).clamp(0.0, 1.0);
         let fooled = active.surely_fooled(&active.logits(&points)?);
         active.write(&points);

@@ -3,6 +3,7 @@
 //! Attacks see images in `[0, 1]`, a branch and an objective; never a data set, a file or a
 //! parameter gradient.
 
+mod account;
 mod active;
 mod adam;
 mod allowance;
@@ -20,6 +21,7 @@ mod fab;
 mod fgsm;
 mod fmn;
 pub mod gradient;
+pub mod lanes;
 mod linear_region;
 mod mifgsm;
 mod nearest;
@@ -43,10 +45,11 @@ mod targets;
 #[cfg(test)]
 mod toy;
 
+pub use account::PassCount;
 pub use classifier::{Classifier, TorchScript};
 pub use objective::Objective;
 pub use tape::Tape;
-pub use target::{Draws, PassCount, Target};
+pub use target::{Draws, Target};
 
 use crate::error::{Error, Result};
 use rlnet_suites::AttackSpec;

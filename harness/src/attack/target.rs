@@ -1,97 +1,25 @@
 //! What an attack works on: some images, the model they are to fool, and the account of what
 //! was spent on each of them.
 
+use super::account::{Account, PassCount};
 use super::allowance::Granted;
 use super::gradient::gradient;
+use super::lanes::{self, FilledTape, filled, whole_lanes};
 use super::objective::margin;
 use super::scale;
 use super::stream::TorchStream;
-use super::{Classifier, Objective, Tape};
+use super::{Classifier, Objective};
 use crate::error::{Error, Result};
 use rlnet_suites::Branch;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use tch::{Kind, Tensor, no_grad_guard};
-
-/// Batches are filled up to a multiple of this many images before they go through a model.
-/// Matrix kernels treat the last few rows of an odd batch in another order of summation;
-/// with whole lanes an image's logits and gradients are the same bits in every batch
-/// (measured for libtorch 2.11 on CPUs with AVX2 and AVX-512; tested).
-const LANE: i64 = 8;
-
-/// And to at least so many: for fewer, with one thread, libtorch takes another convolution for
-/// 1x1 filters of stride 1 (`ConvParams::use_mkldnn` in its `Convolution.cpp`), which
-/// WideResNet, MobileNet and transformers have.
-const LEAST: i64 = 16;
 
 /// What the rounding of a network's layers may change of a difference of two logits, as a share of the
 /// largest logit: sixteen roundings (own choice; of networks of the verification competition logits were
 /// seen to move by 3e-7 of their size).
 const ROUNDING: f64 = 1.0 / (1 << 20) as f64;
-
-/// Passes spent on each image, and what broke it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PassCount {
-    /// Forward passes.
-    pub forwards: Vec<u32>,
-    /// Backward passes.
-    pub backwards: Vec<u32>,
-    /// Of these, passes whose gradient could not be followed: zero, not finite, or lost to underflow.
-    pub unusable: Vec<u32>,
-    /// For an attack made of several: the one that broke the image, `clean` when the image was
-    /// wrong from the start. Nothing for an image that held, and for other attacks.
-    pub broken_by: Vec<Option<&'static str>>,
-}
-
-impl PassCount {
-    /// Nothing, on `n` images.
-    pub fn none(n: usize) -> Self {
-        Self {
-            forwards: vec![0; n],
-            backwards: vec![0; n],
-            unusable: vec![0; n],
-            broken_by: vec![None; n],
-        }
-    }
-
-    /// What was spent on the images at some places.
-    #[must_use]
-    pub fn select(&self, places: &[usize]) -> Self {
-        let of = |all: &[u32]| places.iter().map(|&place| all[place]).collect();
-        Self {
-            forwards: of(&self.forwards),
-            backwards: of(&self.backwards),
-            unusable: of(&self.unusable),
-            broken_by: places.iter().map(|&place| self.broken_by[place]).collect(),
-        }
-    }
-
-    /// Puts what was spent on some images at their places.
-    pub fn put(&mut self, places: &[usize], spent: &Self) {
-        for (row, &place) in places.iter().enumerate() {
-            self.forwards[place] = spent.forwards[row];
-            self.backwards[place] = spent.backwards[row];
-            self.unusable[place] = spent.unusable[row];
-            self.broken_by[place] = spent.broken_by[row];
-        }
-    }
-
-    /// Adds what was spent on the images that come after these.
-    pub fn append(&mut self, after: Self) {
-        self.forwards.extend(after.forwards);
-        self.backwards.extend(after.backwards);
-        self.unusable.extend(after.unusable);
-        self.broken_by.extend(after.broken_by);
-    }
-}
-
-/// The account of a target and of all that are taken of it.
-#[derive(Debug)]
-struct Account {
-    count: PassCount,
-    /// [`PassCount::unusable`] as it grows on the model's device, `[N]`: a step need not wait for it.
-    unusable: Tensor,
-}
 
 /// Where a run's random draws come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +57,8 @@ pub struct Target<'a> {
     pub draws: Draws,
     /// Passes averaged for a verdict or a gradient.
     eot: u32,
+    /// Images that go through the model at a time, about.
+    batch: i64,
     /// The class that each image is to be taken for, `[N]`; without, any wrong one will do.
     goals: Option<Tensor>,
     /// Passes that an image may cost.
@@ -162,6 +92,7 @@ impl<'a> Target<'a> {
             indices: indices.to_vec(),
             draws: Draws::Keyed(seed),
             eot: 1,
+            batch: n.max(1) as i64,
             goals: None,
             most: None,
             rows: (0..n).collect(),
@@ -194,12 +125,21 @@ impl<'a> Target<'a> {
             indices: self.indices.clone(),
             draws,
             eot: self.eot.max(passes),
+            batch: self.batch,
             goals: self.goals.as_ref().map(Tensor::shallow_clone),
             most: self.most,
             rows: self.rows.clone(),
             places: self.places.shallow_clone(),
             spent: Rc::clone(&self.spent),
             classes: Rc::clone(&self.classes),
+        }
+    }
+
+    /// The same target, of whose images about so many go through the model at a time: memory, not results.
+    pub fn in_passes_of(self, images: usize) -> Self {
+        Self {
+            batch: images.max(1) as i64,
+            ..self
         }
     }
 
@@ -263,6 +203,7 @@ impl<'a> Target<'a> {
             indices,
             draws: self.draws,
             eot: self.eot,
+            batch: self.batch,
             goals: self.goals.as_ref().map(|goals| goals.index_select(0, rows)),
             most: self.most,
             rows: kept,
@@ -334,21 +275,46 @@ impl<'a> Target<'a> {
     /// the last bits of a logit decide when an image leaves, and so what is drawn next.
     fn pass(&self, points: &Tensor, branch: Branch) -> Result<Tensor> {
         match self.draws {
-            Draws::Keyed(_) => whole_lanes(self.model, points, branch),
+            Draws::Keyed(_) => lanes::in_batches(self.model, points, branch, self.batch as usize),
             Draws::Stream(_) => self.model.logits(points, branch),
         }
     }
 
-    /// Passes of points `[N, 3, H, W]` whose gradients can be asked for, in batches as [`Target::pass`] makes them.
+    /// The rows that go through the model together: all of them where the reference is replayed.
+    fn cuts(&self) -> Vec<Range<i64>> {
+        let n = self.len() as i64;
+        lanes::cuts(n, if self.replays() { n } else { self.batch })
+    }
+
+    /// Passes of points `[N, 3, H, W]` whose gradients can be asked for.
     fn tape(&self, points: &Tensor) -> FilledTape<'_> {
-        let images = match self.draws {
-            Draws::Keyed(_) => filled(points),
-            Draws::Stream(_) => points.shallow_clone(),
-        };
-        FilledTape {
-            tape: self.model.tape(&images),
-            images: points.size()[0],
+        FilledTape::new(self.model, points, !self.replays())
+    }
+
+    /// What `of` makes of the images and of `values` (each `[N, ...]`), row by row, put together of as many images at a
+    /// time as go through the model.
+    pub(super) fn in_batches(
+        &self,
+        values: &[&Tensor],
+        of: impl Fn(&Target<'_>, &[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>> {
+        let cuts = self.cuts();
+        if cuts.len() < 2 {
+            let all: Vec<Tensor> = values.iter().map(|value| value.shallow_clone()).collect();
+            return of(self, &all);
         }
+        let mut parts: Vec<Vec<Tensor>> = Vec::new();
+        for part in cuts {
+            let rows = Tensor::arange_start(part.start, part.end, (Kind::Int64, self.images.device()));
+            let of_part: Vec<Tensor> = values.iter().map(|value| value.index_select(0, &rows)).collect();
+            for (place, made) in of(&self.take(&rows), &of_part)?.into_iter().enumerate() {
+                match parts.get_mut(place) {
+                    Some(part) => part.push(made),
+                    None => parts.push(vec![made]),
+                }
+            }
+        }
+        Ok(parts.iter().map(|parts| Tensor::cat(parts, 0)).collect())
     }
 
     fn passes(&self) -> u32 {
@@ -439,15 +405,21 @@ impl<'a> Target<'a> {
     /// The mean over the passes through one branch.
     fn slope_in(&self, branch: Branch, points: &Tensor, loss: impl Fn(&Tensor) -> Tensor) -> Result<Slope> {
         let pass = || -> Result<Slope> {
-            let mut tape = self.tape(points);
-            let logits = tape.logits(branch)?;
-            let loss = loss(&logits);
-            // A sum, not a mean: each image's gradient is its own whatever the batch.
-            let gradient = tape.gradient(&loss.sum(Kind::Float), false)?;
+            let (mut losses, mut all_logits, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
+            for part in self.cuts() {
+                let n = part.end - part.start;
+                let mut tape = self.tape(&points.narrow(0, part.start, n));
+                let logits = tape.logits(branch)?;
+                let loss = loss(&among(&logits, part.start, self.len() as i64)).narrow(0, part.start, n);
+                // A sum, not a mean: each image's gradient is its own whatever the batch.
+                gradients.push(tape.gradient(&loss.sum(Kind::Float), false)?);
+                losses.push(loss.detach());
+                all_logits.push(logits.detach());
+            }
             Ok(Slope {
-                loss: loss.detach(),
-                logits: logits.detach(),
-                gradient,
+                loss: joined(losses),
+                logits: joined(all_logits),
+                gradient: joined(gradients),
             })
         };
         let mut slope = pass()?;
@@ -472,6 +444,12 @@ impl<'a> Target<'a> {
     /// # Errors
     /// When the model computes in no ring, or libtorch refuses an operation.
     pub(super) fn load_slope(&self, points: &Tensor) -> Result<(Tensor, Tensor)> {
+        let mut made = self.in_batches(&[points], |part, rows| part.load_slope_at_once(&rows[0]))?;
+        let slope = made.remove(1);
+        Ok((made.remove(0), slope))
+    }
+
+    fn load_slope_at_once(&self, points: &Tensor) -> Result<Vec<Tensor>> {
         let n = points.size()[0];
         let variable = filled(points).detach().set_requires_grad(true);
         let mut sum = Tensor::zeros([variable.size()[0]], (Kind::Float, points.device()));
@@ -495,16 +473,16 @@ impl<'a> Target<'a> {
         let load = sum / f64::from(self.eot);
         let slope = gradient(&load.sum(Kind::Float), &variable, false)?;
         let [_, followed] = self.charge(self.passes(), self.passes());
-        Ok((
+        Ok(vec![
             load.detach().narrow(0, 0, n),
             followed.or_zero(slope.narrow(0, 0, n)),
-        ))
+        ])
     }
 
     /// Several losses of the same logits, each one value an image, with their gradients:
     /// `visit(loss [N], gradient [N, 3, H, W])` sees one after the other, averaged over the
-    /// passes and summed over the branches as by [`Target::slope_of`]. One forward pass, and
-    /// one backward pass a loss.
+    /// passes and summed over the branches as by [`Target::slope_of`]. One forward pass of all images at once (see
+    /// [`Target::in_batches`]), and one backward pass a loss.
     ///
     /// # Errors
     /// When libtorch refuses an operation.
@@ -622,50 +600,31 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Logits of some rows in their places among all `n`: a loss knows of every row, and works row by row.
+fn among(logits: &Tensor, from: i64, n: i64) -> Tensor {
+    let size = logits.size();
+    if size[0] == n {
+        return logits.shallow_clone();
+    }
+    let blank = |rows: i64| Tensor::zeros([rows, size[1]], (logits.kind(), logits.device()));
+    Tensor::cat(
+        &[blank(from), logits.shallow_clone(), blank(n - from - size[0])],
+        0,
+    )
+}
+
+/// Parts `[M, ...]` of a batch, one after the other.
+fn joined(mut parts: Vec<Tensor>) -> Tensor {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(&parts, 0),
+    }
+}
+
 /// A tensor of flags `[N]` as a list.
 fn flags(tensor: &Tensor) -> Vec<bool> {
     let tensor = tensor.to_device(tch::Device::Cpu).to_kind(Kind::Uint8);
     let mut values = vec![0_u8; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());
     values.into_iter().map(|flag| flag != 0).collect()
-}
-
-/// A tape over a batch that was filled up to whole lanes.
-struct FilledTape<'a> {
-    tape: Box<dyn Tape + 'a>,
-    /// Images of the batch itself.
-    images: i64,
-}
-
-impl FilledTape<'_> {
-    fn logits(&mut self, branch: Branch) -> Result<Tensor> {
-        Ok(self.tape.logits(branch)?.narrow(0, 0, self.images))
-    }
-
-    fn gradient(&self, loss: &Tensor, keep: bool) -> Result<Tensor> {
-        Ok(self.tape.gradient(loss, keep)?.narrow(0, 0, self.images))
-    }
-}
-
-/// A batch filled up to whole lanes with copies of its first image.
-fn filled(points: &Tensor) -> Tensor {
-    let n = points.size()[0];
-    let whole = n.max(LEAST);
-    let missing = whole - n + (LANE - whole % LANE) % LANE;
-    if missing == 0 || n == 0 {
-        return points.shallow_clone();
-    }
-    let mut shape = points.size();
-    shape[0] = missing;
-    let filler = points.detach().narrow(0, 0, 1).expand(&shape, false);
-    Tensor::cat(&[points, &filler], 0)
-}
-
-/// A model's logits with the batch filled up to whole lanes; differentiable.
-///
-/// # Errors
-/// When libtorch refuses an operation.
-pub fn whole_lanes(model: &dyn Classifier, points: &Tensor, branch: Branch) -> Result<Tensor> {
-    let n = points.size()[0];
-    Ok(model.logits(&filled(points), branch)?.narrow(0, 0, n))
 }

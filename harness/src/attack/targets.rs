@@ -83,6 +83,13 @@ fn nearest_first(active: &ActiveRows<'_>, tried: &Tensor, norm: Norm) -> Result<
 
 /// The linearised distances `[M, K]` of some classes `[M, K]`.
 fn distances(target: &Target<'_>, tried: &Tensor, norm: Norm) -> Result<Tensor> {
+    let mut made = target.in_batches(&[tried], |part, rows| {
+        Ok(vec![distances_at_once(part, &rows[0], norm)?])
+    })?;
+    Ok(made.remove(0))
+}
+
+fn distances_at_once(target: &Target<'_>, tried: &Tensor, norm: Norm) -> Result<Tensor> {
     let mut distances = Vec::new();
     target.slopes_of(
         &target.images,

@@ -17,7 +17,7 @@ use tch::{Device, Tensor, no_grad_guard};
 
 /// A batch of test images, corrupted when the condition says so.
 pub(super) struct Batch {
-    images: Tensor,
+    pub(super) images: Tensor,
     labels: Tensor,
     pub(super) indices: Vec<u32>,
     pub(super) classes: Vec<u16>,
@@ -90,7 +90,12 @@ impl Batch {
         input: &EvaluationInput<'_>,
     ) -> Result<Before> {
         let _guard = no_grad_guard();
-        let logits = averaged(input.networks.model(), &self.images, branch, passes(condition))?;
+        let logits = averaged(
+            input.networks.model(),
+            &self.images,
+            branch,
+            (passes(condition), input.batch),
+        )?;
         let width = logits.size()[1] as usize;
         if let Some(place) = self.classes.iter().position(|&label| usize::from(label) >= width) {
             return Err(Error::Incompatible(format!(
@@ -174,7 +179,7 @@ impl Batch {
         let mut seen = self.attack(&search, &branches, &before.attacked, input)?;
         let logits = {
             let _guard = no_grad_guard();
-            averaged(input.networks.model(), &seen.images, branch, 1)?
+            averaged(input.networks.model(), &seen.images, branch, (1, input.batch))?
         };
         let width = logits.size()[1] as usize;
         let holding = self.right(&floats(&logits), width);
@@ -232,9 +237,10 @@ impl Batch {
         let images = self.images.index_select(0, &rows);
         let labels = self.labels.index_select(0, &rows);
         let indices: Vec<u32> = places.iter().map(|&place| self.indices[place]).collect();
-        let target =
-            Target::new(followed, branches[0], &images, &labels, &indices, input.seed).through(branches);
-        let teacher = input.networks.taught(spec, &images)?;
+        let target = Target::new(followed, branches[0], &images, &labels, &indices, input.seed)
+            .through(branches)
+            .in_passes_of(input.batch);
+        let teacher = input.networks.taught(spec, &images, input.batch)?;
         if let Some(taught) = &teacher {
             let (classes, own) = (taught.size()[1], target.classes()?);
             if classes != own {
@@ -290,7 +296,10 @@ impl Batch {
         if !before.attacked.is_empty() {
             let rows = numbers(&before.attacked, self.images.device());
             let made = seen.images.index_select(0, &rows);
-            let ask = |images: &Tensor| Ok::<_, Error>(floats(&averaged(model, images, branch, passes)?));
+            let ask = |images: &Tensor| {
+                let said = averaged(model, images, branch, (passes, input.batch))?;
+                Ok::<_, Error>(floats(&said))
+            };
             for (all, said) in [
                 (&mut logits, ask(&made)?),
                 (&mut rounded, ask(&eight_bits(&made))?),

@@ -5,11 +5,23 @@ use super::corrupted::CorruptedImages;
 use super::examples::{COUNT, to_bytes};
 use super::input::EvaluationInput;
 use super::saved::Saved;
+use super::verdict::averaged;
 use crate::attack::autoattack;
 use crate::data::Split;
 use crate::error::Result;
 use crate::progress::Progress;
 use rlnet_suites::{Condition, Outcome};
+use std::time::{Duration, Instant};
+
+/// An attack works on so many images together that it would take this if nothing broke early; most images break early, and
+/// it takes a fraction. A process that is stopped or killed loses no more.
+const TOGETHER: Duration = Duration::from_secs(1800);
+
+/// And on so many values at most (64 MiB): an attack holds about ten tensors of the size of its images.
+const VALUES: usize = 1 << 24;
+
+/// Seconds of a pass with a gradient, of those of a pass without (measured: two to three times).
+const WITH_GRADIENT: f64 = 2.0;
 
 /// A stretch of the images under one of the conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +55,33 @@ pub fn count(test: &Split, corrupted: &CorruptedImages, condition: &Condition) -
     }
 }
 
+/// How many images of a part an attack works on together. The more, the fuller are the passes of its last images: those
+/// that still stand go through the model in full batches. It is a matter of time only; no row depends on it.
+fn together(input: &EvaluationInput<'_>, part: Part) -> Result<usize> {
+    let condition = &input.conditions[part.condition];
+    let Condition::Attack(spec) = condition else {
+        return Ok(input.batch);
+    };
+    let all = part.to - part.from;
+    // The reference draws its numbers a batch, and so does who replays it.
+    let (Some(&branch), false) = (input.branches.first(), all <= input.batch || spec.reference_rng()) else {
+        return Ok(input.batch);
+    };
+    let batch = Batch::new(input, condition, part.from, input.batch)?;
+    let started = Instant::now();
+    let _ = averaged(input.networks.model(), &batch.images, branch, (1, input.batch))?;
+    let pass = started.elapsed().as_secs_f64() / input.batch as f64;
+    let seconds = pass * WITH_GRADIENT * spec.passes() * spec.eot() as f64;
+    let values = batch.images.numel() / input.batch;
+    let images = (TOGETHER.as_secs_f64() / seconds) as usize;
+    let images = images.min(VALUES / values.max(1));
+    Ok(match images >= all {
+        true => all,
+        // Whole batches, as the passes of most steps are.
+        false => (images / input.batch).max(1) * input.batch,
+    })
+}
+
 /// Evaluates a part, batch by batch, until its end or until `cut` says so after a batch.
 /// Images get the same rows in whatever parts they come.
 ///
@@ -61,9 +100,10 @@ pub fn evaluate(
     let shown = part.condition == input.conditions.len() / 2;
     let mut rows: Vec<Vec<Outcome>> = vec![Vec::new(); input.branches.len()];
     let mut broken_by = vec![Vec::new(); input.branches.len()];
+    let most = together(input, part)?;
     let mut at = part.from;
     while at < part.to {
-        let n = input.batch.min(part.to - at);
+        let n = most.min(part.to - at);
         let batch = Batch::new(input, condition, at, n)?;
         let before = input.branches.iter();
         let before: Vec<Before> = before

@@ -3,7 +3,7 @@
 use super::bounded;
 use super::model_source::{ModelKind, ModelSource};
 use crate::attack::Classifier;
-use crate::attack::target::whole_lanes;
+use crate::attack::lanes::in_batches;
 use crate::certify::Graph;
 use crate::error::{Error, Result};
 use crate::nn::{ReluMask, model};
@@ -13,7 +13,7 @@ use rlnet_suites::{AttackSpec, Branch, Condition, ModelRecord};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor};
 
 /// A model and its surrogates, by the names that attacks know them by.
 pub struct Networks {
@@ -208,17 +208,17 @@ impl Networks {
         Ok(branches)
     }
 
-    /// The teacher's logits of clean images, through its first branch, for attacks that use them.
+    /// The teacher's logits of clean images, through its first branch, about `batch` images at a time, for attacks that use
+    /// them.
     ///
     /// # Errors
     /// When the attack needs a teacher and there is none.
-    pub fn taught(&self, spec: &AttackSpec, images: &Tensor) -> Result<Option<Tensor>> {
+    pub fn taught(&self, spec: &AttackSpec, images: &Tensor, batch: usize) -> Result<Option<Tensor>> {
         if spec.loss() != Loss::KlTeacher {
             return Ok(None);
         }
-        let _guard = no_grad_guard();
         let teacher = self.find(spec, TEACHER)?;
-        Ok(Some(whole_lanes(teacher, images, teacher.branches()[0])?))
+        Ok(Some(in_batches(teacher, images, teacher.branches()[0], batch)?))
     }
 
     fn find(&self, spec: &AttackSpec, name: &str) -> Result<&dyn Classifier> {

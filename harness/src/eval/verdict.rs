@@ -3,7 +3,7 @@
 use super::judge::{Prediction, judge};
 use super::networks::Networks;
 use crate::attack::Classifier;
-use crate::attack::target::whole_lanes;
+use crate::attack::lanes::in_batches;
 use crate::error::{Error, Result};
 use rlnet_suites::{Branch, Condition};
 use tch::{Device, Kind, Tensor, no_grad_guard};
@@ -28,41 +28,43 @@ pub fn predictions(
     labels: &[u16],
     passes: u32,
 ) -> Result<Vec<(Prediction, Prediction)>> {
-    const BATCH: i64 = 128;
+    const BATCH: usize = 128;
     let _guard = no_grad_guard();
-    let mut said = Vec::with_capacity(labels.len());
-    for from in (0..labels.len() as i64).step_by(BATCH as usize) {
-        let n = BATCH.min(labels.len() as i64 - from);
-        let batch = images.narrow(0, from, n).to_device(networks.device());
-        let whole = averaged(networks.model(), &batch, branch, passes)?;
-        let rounded = averaged(networks.model(), &eight_bits(&batch), branch, passes)?;
+    let mut answers = Vec::with_capacity(labels.len());
+    for (from, labels) in (0_i64..).step_by(BATCH).zip(labels.chunks(BATCH)) {
+        let batch = images
+            .narrow(0, from, labels.len() as i64)
+            .to_device(networks.device());
+        let said = |images: &Tensor| averaged(networks.model(), images, branch, (passes, BATCH));
+        let (whole, rounded) = (said(&batch)?, said(&eight_bits(&batch))?);
         let width = whole.size()[1] as usize;
         let (whole, rounded) = (floats(&whole), floats(&rounded));
-        for (row, &label) in labels[from as usize..][..n as usize].iter().enumerate() {
+        for (row, &label) in labels.iter().enumerate() {
             if usize::from(label) >= width {
                 return Err(Error::Incompatible(format!(
                     "the model gives {width} logits, but an image has label {label}"
                 )));
             }
             let said_of = |all: &[f32]| judge(&all[row * width..][..width], label);
-            said.push((said_of(&whole), said_of(&rounded)));
+            answers.push((said_of(&whole), said_of(&rounded)));
         }
     }
-    Ok(said)
+    Ok(answers)
 }
 
-/// Logits `[N, classes]`, the mean of so many passes: a randomised model gives others each time.
+/// Logits `[N, classes]`, the mean of so many passes of about `batch` images at a time: a randomised model gives others
+/// each time. Takes no gradient.
 pub(super) fn averaged(
     model: &dyn Classifier,
     images: &Tensor,
     branch: Branch,
-    passes: u32,
+    (passes, batch): (u32, usize),
 ) -> Result<Tensor> {
-    let first = whole_lanes(model, images, branch)?;
+    let first = in_batches(model, images, branch, batch)?;
     if passes <= 1 {
         return Ok(first);
     }
-    let add = |sum: Tensor, _| Ok::<Tensor, Error>(sum + whole_lanes(model, images, branch)?);
+    let add = |sum: Tensor, _| Ok::<Tensor, Error>(sum + in_batches(model, images, branch, batch)?);
     Ok((1..passes).try_fold(first, add)? / f64::from(passes))
 }
 
@@ -112,7 +114,7 @@ mod tests {
         let said = |condition: &str| {
             let condition: Condition = condition.parse().expect("a condition");
             let model = Fickle(Cell::new(0));
-            let logits = averaged(&model, &images, Branch::Single, passes(&condition)).expect("logits");
+            let logits = averaged(&model, &images, Branch::Single, (passes(&condition), 8)).expect("logits");
             (model.0.get(), floats(&logits))
         };
         assert_eq!(said("clean"), (1, vec![1.0, 0.0]));

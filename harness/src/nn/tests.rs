@@ -2,7 +2,7 @@
 
 use super::layers::Mode;
 use super::{Frozen, Network, NetworkSpec, Quirks, ReluMask, Taps};
-use crate::attack::target::whole_lanes;
+use crate::attack::lanes::whole_lanes;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::{Branch, NormBanks};
 use tch::{Device, Kind, Tensor, no_grad_guard};

@@ -196,7 +196,8 @@ fn two_shards_are_the_whole() {
     }
 }
 
-/// The same points at the same cost in batches of 1, 7, 64 and 256.
+/// The same points at the same cost in batches of 1, 7, 64 and 256, and in one batch whose images go through the model so
+/// many at a time.
 #[test]
 fn batches_do_not_matter() {
     const N: i64 = 260;
@@ -208,6 +209,10 @@ fn batches_do_not_matter() {
         let whole = target(&model, &images, &labels, 0, N);
         let points = run(&spec, &whole, None).expect(name);
         let spent = whole.spent();
+        let parts = target(&model, &images, &labels, 0, N).in_passes_of(48);
+        let found = run(&spec, &parts, None).expect(name);
+        assert!(found.equal(&points), "{spec}: passes of 48");
+        assert_eq!(parts.spent(), spent, "{spec}: passes of 48");
         // Single images are slow: some of them will do.
         for (batch, last) in [(256, N), (64, N), (7, 70), (1, 24)] {
             for from in (0..last).step_by(batch as usize) {

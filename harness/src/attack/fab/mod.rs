@@ -218,6 +218,15 @@ fn step(target: &Target<'_>, aims: Option<&Tensor>, points: &Tensor, norm: Norm)
 /// Of the linearised boundaries with the other classes the nearest one: logit difference
 /// `[N]` and its gradient `[N, 3, H, W]`.
 fn nearest_boundary(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<(Tensor, Tensor)> {
+    let mut made = target.in_batches(&[points], |part, rows| {
+        let (gap, gradient) = nearest_boundary_at_once(part, &rows[0], norm)?;
+        Ok(vec![gap, gradient])
+    })?;
+    let gradient = made.remove(1);
+    Ok((made.remove(0), gradient))
+}
+
+fn nearest_boundary_at_once(target: &Target<'_>, points: &Tensor, norm: Norm) -> Result<(Tensor, Tensor)> {
     let mut nearest: Option<(Tensor, Tensor, Tensor)> = None;
     target.slopes_of(
         points,

@@ -1,7 +1,7 @@
 //! Does a model expect images in `[0, 1]`? It is given others, and its right answers are counted.
 
 use super::{BATCH, Examinee, Finding, Found, Weight, spread};
-use crate::attack::target::whole_lanes;
+use crate::attack::lanes::whole_lanes;
 use crate::error::Result;
 use rlnet_reports::format::percent;
 use rlnet_reports::metrics::paired_tests::sign_test;
