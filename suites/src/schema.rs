@@ -1,5 +1,7 @@
 //! The settings of a suite as a JSON Schema (`rlnet suite schema`).
 
+use crate::attack::certify::CERTIFY;
+use crate::attack::{self, adaptive, diagnosis};
 use crate::bounds::Bounds;
 use crate::dialect::Quirk;
 use crate::objective::MODES;
@@ -23,6 +25,16 @@ fn object(section: Section) -> Value {
             default => format!(" Default: {default}."),
         };
         shape["description"] = json!(format!("{}.{default}", setting.help));
+        let value = match setting.default {
+            Fallback::Value(value) => Some(value),
+            Fallback::ByStage([(_, value)]) => Some(*value),
+            _ => None,
+        };
+        if let Some(value) = value.and_then(|value| value().ok())
+            && let Ok(value) = serde_json::to_value(value)
+        {
+            shape["default"] = value;
+        }
         (setting.key.to_owned(), shape)
     });
     let properties: serde_json::Map<String, Value> = properties.collect();
@@ -43,7 +55,13 @@ fn shape(kind: Kind) -> Value {
     let words = |words: &[&str]| json!({"type": "string", "enum": words});
     match kind {
         Text => json!({"type": "string"}),
-        Attack => json!({"type": "string", "pattern": "^[a-z0-9-]+(:.*)?$"}),
+        Attack => {
+            let groups = [adaptive::GROUP, diagnosis::GROUP, diagnosis::GROUP_L2];
+            let named = adaptive::ATTACKS.iter().map(|named| named.name);
+            let known = attack::all().map(|entry| entry.name).chain([CERTIFY.name]);
+            let names: Vec<String> = known.chain(named).chain(groups).map(regex_of).collect();
+            json!({"type": "string", "pattern": format!("^({})(:.*)?$", names.join("|"))})
+        }
         Flag => json!({"type": "boolean"}),
         Whole(least, None) => json!({"type": "integer", "minimum": least}),
         Whole(least, Some(most)) => json!({"type": "integer", "minimum": least, "maximum": most}),
@@ -81,6 +99,11 @@ fn shape(kind: Kind) -> Value {
         List(section) => json!({"type": "array", "items": object(section)}),
         Changes => json!({"type": "object", "additionalProperties": {"type": "object"}}),
     }
+}
+
+/// A name in a regular expression.
+fn regex_of(name: &str) -> String {
+    name.replace('+', "\\+")
 }
 
 fn number(bounds: Bounds) -> Value {
@@ -153,6 +176,25 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    #[test]
+    fn the_schema_knows_every_attack_and_every_default_that_is_a_value() {
+        let schema = json_schema();
+        let evaluation = &schema["properties"]["evaluation"]["properties"];
+        let pattern = evaluation["headline"]["pattern"].as_str().expect("a pattern");
+        for entry in attack::CATALOGUE {
+            let alternative = regex_of(entry.name);
+            let found = pattern.split(['(', '|', ')']).any(|known| known == alternative);
+            assert!(found, "{} is not in {pattern}", entry.name);
+        }
+        assert!(pattern.contains("autoattack\\+"), "{pattern}");
+        assert_eq!(
+            evaluation["batch"]["default"],
+            json!(crate::suite::EVALUATION_BATCH)
+        );
+        assert_eq!(evaluation["severities"]["default"], json!([1, 2, 3, 4, 5]));
+        assert_eq!(evaluation["attacks"]["default"], Value::Null);
     }
 
     #[test]

@@ -67,6 +67,9 @@ const FILTERS: &[&str] = &[
 /// More images than any data set has.
 const MOST_IMAGES: u64 = 100_000_000;
 
+/// Images that go through a model at a time when it is evaluated, where nobody says otherwise.
+pub const EVALUATION_BATCH: usize = 100;
+
 section! {
     /// A suite, as written.
     #[derive(Debug, Clone)]
@@ -198,7 +201,7 @@ section! {
         headline: Option<AttackSpec>, Attack, (none "the strongest kind of attacks (docs/attacks)"),
             "the attack whose accuracy is called AdvA";
         baseline: Option<Spanned<String>>, Text, (none "none"), "the model others are compared with";
-        batch: usize, Whole(1, Some(LARGEST_BATCH)), (= 100), "images a batch; results do not depend on it";
+        batch: usize, Whole(1, Some(LARGEST_BATCH)), (= EVALUATION_BATCH), "images a batch; results do not depend on it";
         seed: u64, Whole(0, None), (= 0), "seed of corruptions and attack starts";
         branches: Option<Vec<Branch>>, WordList(Branch::WORDS), (none "all of a model's"),
             "norm branches that are evaluated";

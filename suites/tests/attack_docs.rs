@@ -1,6 +1,6 @@
 //! docs/attacks/README.md has every attack of the registry once, on a page that is there.
 
-use rlnet_suites::attack::{CATALOGUE, adaptive};
+use rlnet_suites::attack::{CATALOGUE, adaptive, headline};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -27,4 +27,27 @@ fn the_table_of_attacks_is_that_of_the_registry() {
         let known = CATALOGUE.iter().any(|entry| entry.name == name) || adaptive::find(name).is_some();
         assert!(known, "`{name}` is no attack");
     }
+}
+
+#[test]
+fn the_order_of_the_kinds_of_attacks_is_that_of_the_registry() {
+    let text = include_str!("../../docs/attacks/README.md");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("2. **its kind**: "))
+        .expect("the line");
+    let kinds = line.trim_start_matches("2. **its kind**: ").trim_end_matches(';');
+    let names = |kind: &str| {
+        kind.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
+    let documented: Vec<BTreeSet<String>> = kinds.split(';').map(names).collect();
+    let known = headline::kinds().into_iter();
+    let known: Vec<BTreeSet<String>> = known
+        .map(|kind| kind.into_iter().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(documented, known);
 }

@@ -14,8 +14,10 @@ use crate::run::evaluation::{Evaluation, Execution, Subject};
 use crate::store::folder_only;
 use crate::terminal::render::finish;
 use clap::Args;
+use rlnet_suites::attack::headline;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
+use rlnet_suites::suite::EVALUATION_BATCH;
 use rlnet_suites::{Corrupted, EvalRequest, ImageRanges};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,13 +70,7 @@ pub struct Eval {
     sets: Vec<String>,
     /// An attack with its parameters (pgd:steps=20,eps=8/255), or a group (adaptive). Repeat the
     /// option for more attacks (rlnet attack list)
-    ///
-    /// With several attacks, AdvA is the accuracy under the strongest kind, chosen before the run:
-    /// autoattack, else apgd-t, apgd-ce or apgd-dlr, pgd (most steps times restarts), bim or
-    /// mifgsm, fab, rfgsm or ffgsm, fgsm; of equals Linf before L2, then the largest radius, then
-    /// the last one. Transfer attacks and attacks on another branch come after all of these. Noise,
-    /// attacks on corrupted images and attacks without a radius are never AdvA.
-    #[arg(long = "attack", value_name = "ATTACK", help_heading = heading::ATTACKS)]
+    #[arg(long = "attack", value_name = "ATTACK", help_heading = heading::ATTACKS, long_help = attack_help())]
     attacks: Vec<String>,
     /// Certify images: prove that no point of a ball around them is classified wrongly
     /// (eps=1/255,method=alpha-crown; methods: ibp, crown-ibp, crown, alpha-crown, beta-crown, exact). Repeat the option for
@@ -113,7 +109,7 @@ pub struct Eval {
     /// Images in a batch; results do not depend on it
     #[arg(
         long,
-        default_value_t = 100,
+        default_value_t = EVALUATION_BATCH as u32,
         value_parser = clap::value_parser!(u32).range(1..),
         help_heading = heading::RUN
     )]
@@ -124,6 +120,19 @@ pub struct Eval {
     /// images or another limit, out/eval-NAME-ID)
     #[arg(long, value_name = "DIR", value_parser = folder_only, help_heading = heading::OUTPUT)]
     out: Option<PathBuf>,
+}
+
+/// The help of `--attack`, with the order of the kinds that the registry has.
+fn attack_help() -> String {
+    let kinds: Vec<String> = headline::kinds().iter().map(|kind| kind.join(" or ")).collect();
+    format!(
+        "An attack with its parameters (pgd:steps=20,eps=8/255), or a group (adaptive). Repeat the option for more attacks \
+         (rlnet attack list)\n\nWith several attacks, AdvA is the accuracy under the strongest kind, chosen before the run: \
+         {}. Of equals the one with more effort (steps, restarts, targets), then Linf before L2, then the largest radius, \
+         then the last one. Transfer attacks and attacks on another branch come after all of these. Noise, attacks on \
+         corrupted images and attacks without a radius are never AdvA.",
+        kinds.join(", else ")
+    )
 }
 
 impl Eval {

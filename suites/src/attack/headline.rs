@@ -3,7 +3,7 @@
 //! the order of `docs/attacks/README.md`: a headline picked by its result would be the least of
 //! several numbers, and another attack from one model to the next.
 
-use super::{Access, AttackSpec, BranchChoice, Goal, Loss, Norm, Start, Surrogate, is_inside};
+use super::{Access, AttackSpec, BranchChoice, Goal, Loss, Norm, Start, Surrogate, all, is_inside};
 
 /// From this Linf radius on any image can be turned into the same grey one: an attack so large
 /// is a control, and leaves nothing of an honest network.
@@ -19,6 +19,17 @@ struct Rank {
     norm: u8,
     /// The radius as bits: of positive numbers the larger has the larger bits.
     eps: u64,
+}
+
+/// The attacks that can be AdvA, by kind, the strongest kind first; without those that see logits only.
+pub fn kinds() -> Vec<Vec<&'static str>> {
+    let strongest = all().map(|entry| entry.rank).max().unwrap_or(0);
+    let of = |rank: u8| {
+        all()
+            .filter(move |entry| entry.rank == rank)
+            .map(|entry| entry.name)
+    };
+    (1..=strongest).rev().map(|rank| of(rank).collect()).collect()
 }
 
 impl AttackSpec {
