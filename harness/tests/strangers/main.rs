@@ -1,5 +1,6 @@
 //! Files of strangers: whatever is done to a good file, reading it ends in an answer or an error, in little memory.
-//! `RLNET_FUZZ_SECONDS=600 cargo test -p rlnet --test strangers -- --nocapture` tries each format for so long.
+//! `RLNET_FUZZ_SECONDS=600 cargo test -p rlnet --test strangers -- --nocapture` tries each format for so long;
+//! `RLNET_FUZZ_CORPUS=fuzz/corpus` writes the good files, a folder a target, for cargo-fuzz.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
 mod seeds;
@@ -170,6 +171,29 @@ fn changed_files_are_read_or_refused_in_little_memory() {
     for (name, count) in cases {
         if only.as_ref().is_none_or(|only| only == name) {
             survives(name, count);
+        }
+    }
+}
+
+/// Every target has files to start from.
+#[test]
+fn every_target_has_files_to_start_from() {
+    let corpus = std::env::var_os("RLNET_FUZZ_CORPUS").map(std::path::PathBuf::from);
+    // Relative to the repository, as cargo-fuzz names it.
+    let corpus = corpus.map(|folder| {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(folder)
+    });
+    for (name, _) in rlnet::fuzz::TARGETS {
+        let claims = seeds::claims().into_iter().filter(|(of, _)| *of == name);
+        let files: Vec<Vec<u8>> = claims.map(|(_, file)| file).chain(seeds::seeds(name)).collect();
+        assert!(!files.is_empty(), "{name}");
+        for (number, file) in files.iter().enumerate() {
+            if let Some(folder) = corpus.as_ref().map(|corpus| corpus.join(name)) {
+                std::fs::create_dir_all(&folder).expect("a folder");
+                std::fs::write(folder.join(format!("start-{number}")), file).expect("a file");
+            }
         }
     }
 }
