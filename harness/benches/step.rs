@@ -45,12 +45,7 @@ fn inner_attack(criterion: &mut Criterion) {
         .expect("its shape");
     let images = Tensor::full([32, 3, 32, 32], 0.4, (Kind::Float, Device::Cpu));
     let labels = Tensor::zeros([32], (Kind::Int64, Device::Cpu));
-    let settings = Settings {
-        norm: Norm::Linf,
-        eps: 8.0 / 255.0,
-        alpha: 2.0 / 255.0,
-        steps: 7,
-    };
+    let settings = Settings::new(Norm::Linf, 8.0 / 255.0, 2.0 / 255.0, 7);
     let mut group = criterion.benchmark_group("pgd7_32_images_resnet10_w16");
     group.sample_size(10);
     let mut attack = |name: &str, model: &dyn Classifier| {

@@ -214,12 +214,7 @@ fn compare_pgd(device: Device) {
     tch::set_num_threads(1);
     for kl in [false, true] {
         for steps in 1..=7 {
-            let settings = Settings {
-                norm: Norm::Linf,
-                eps: 8.0 / 255.0,
-                alpha: 2.0 / 255.0,
-                steps,
-            };
+            let settings = Settings::new(Norm::Linf, 8.0 / 255.0, 2.0 / 255.0, steps);
             let points = [Device::Cpu, device].map(|device| {
                 let network = scrambled("resnet10-w4", NormBanks::Dual, 1, device);
                 let (images, labels) = images(device);

@@ -12,12 +12,7 @@ use tch::{Kind, Tensor};
 
 impl Attack for Mifgsm {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
-        let settings = Settings {
-            norm: self.norm,
-            eps: self.eps,
-            alpha: self.alpha,
-            steps: self.steps,
-        };
+        let settings = Settings::new(self.norm, self.eps, self.alpha, self.steps);
         let mut points = target.images.shallow_clone();
         let mut accumulated = points.zeros_like();
         let ball = Ball::new(&target.images, settings.eps, settings.norm);

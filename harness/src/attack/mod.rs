@@ -157,6 +157,7 @@ static IMPLEMENTED: &[(&AttackEntry, Run)] = &[
     (&suites::fgsm::FGSM, typed::<suites::fgsm::Fgsm>),
     (&suites::fgsm::RFGSM, typed::<suites::fgsm::Rfgsm>),
     (&suites::fgsm::FFGSM, typed::<suites::fgsm::Ffgsm>),
+    (&suites::fgsm::NFGSM, typed::<suites::fgsm::Nfgsm>),
     (&suites::pgd::BIM, typed::<suites::pgd::Bim>),
     (&suites::pgd::PGD, typed::<suites::pgd::Pgd>),
     (&suites::mifgsm::MIFGSM, typed::<suites::mifgsm::Mifgsm>),

@@ -21,12 +21,7 @@ impl Attack for Noise {
 /// the last one.
 fn noise(attack: &Noise, purpose: &str, target: &Target<'_>) -> Result<Tensor> {
     let _guard = no_grad_guard();
-    let settings = Settings {
-        norm: attack.norm,
-        eps: attack.eps,
-        alpha: 0.0,
-        steps: 0,
-    };
+    let settings = Settings::new(attack.norm, attack.eps, 0.0, 0);
     let mut active = ActiveRows::all(target);
     for draw in 0..attack.draws as u64 {
         if active.is_empty() {

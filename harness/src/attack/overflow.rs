@@ -14,12 +14,7 @@ use tch::Tensor;
 
 impl Attack for Overflow {
     fn run(&self, _: &AttackSpec, target: &Target<'_>, _: &Objective) -> Result<Tensor> {
-        let settings = Settings {
-            norm: self.norm,
-            eps: self.eps,
-            alpha: self.alpha,
-            steps: self.steps,
-        };
+        let settings = Settings::new(self.norm, self.eps, self.alpha, self.steps);
         let mut active = ActiveRows::all(target);
         for restart in 0..self.restarts as u64 {
             if active.is_empty() {

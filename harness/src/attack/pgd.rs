@@ -8,6 +8,7 @@ use super::gradient::gradient;
 use super::target::Target;
 use super::{Attack, Classifier, Objective};
 use crate::error::Result;
+use rlnet_suites::attack::fgsm::Nfgsm;
 use rlnet_suites::attack::pgd::{Bim, Pgd};
 use rlnet_suites::attack::{Norm, Start};
 use rlnet_suites::{AttackSpec, Branch};
@@ -24,23 +25,60 @@ pub struct Settings {
     pub alpha: f64,
     /// Number of steps.
     pub steps: usize,
+    /// Radius of the ball that a uniform start is drawn from.
+    pub start: f64,
+    /// Whether steps are projected to the ball, or to the box `[0, 1]` only.
+    pub projected: bool,
 }
 
 impl Settings {
+    /// Steps in a ball, from a start in it.
+    pub fn new(norm: Norm, eps: f64, alpha: f64, steps: usize) -> Self {
+        Self {
+            norm,
+            eps,
+            alpha,
+            steps,
+            start: eps,
+            projected: true,
+        }
+    }
+
     /// Those of an attack that training can use; one without a number of steps makes one.
     pub fn of(spec: &AttackSpec) -> Self {
+        let eps = spec.eps().unwrap_or_default();
+        let alpha = spec.step_size().unwrap_or_default();
+        let plain = Self::new(spec.norm(), eps, alpha, spec.steps().unwrap_or(1));
+        spec.read::<Nfgsm>()
+            .map_or(plain, |own| Self::from_noise(own.eps, own.alpha, own.noise))
+    }
+
+    /// N-FGSM's step in training.
+    pub(super) fn from_noise(eps: f64, alpha: f64, noise: f64) -> Self {
         Self {
-            norm: spec.norm(),
-            eps: spec.eps().unwrap_or_default(),
-            alpha: spec.step_size().unwrap_or_default(),
-            steps: spec.steps().unwrap_or(1),
+            start: noise * eps,
+            projected: false,
+            ..Self::new(Norm::Linf, eps, alpha, 1)
+        }
+    }
+
+    /// The same within the ball: what an attack is where it judges a model.
+    pub fn in_ball(self) -> Self {
+        Self {
+            start: self.start.min(self.eps),
+            projected: true,
+            ..self
         }
     }
 
     /// One step from points `[N, 3, H, W]` along the loss's gradient, projected.
     pub fn step(&self, points: &Tensor, gradient: &Tensor, ball: &Ball) -> Tensor {
         let _guard = no_grad_guard();
-        ball.project(&(points + ascent(gradient, self.norm) * self.alpha))
+        let moved = points + ascent(gradient, self.norm) * self.alpha;
+        match self.projected {
+            true => ball.project(&moved),
+            false => moved.clamp(0.0, 1.0),
+        }
     }
 }
 
@@ -91,7 +129,7 @@ pub fn uniform_start(
 pub(super) fn start_in_ball(target: &Target<'_>, settings: &Settings, key: &[u64]) -> Tensor {
     let _guard = no_grad_guard();
     let delta = match settings.norm {
-        Norm::Linf => target.uniform(settings.eps, "pgd", key),
+        Norm::Linf => target.uniform(settings.start, "pgd", key),
         norm => {
             let direction = match norm {
                 Norm::L1 => {
@@ -119,12 +157,7 @@ pub(super) fn start_in_ball(target: &Target<'_>, settings: &Settings, key: &[u64
 /// PGD at evaluation. An image that a restart fooled takes no part in the next ones; with
 /// `early_stop=true` it leaves at the first iterate that fools.
 fn restarts(attack: &Pgd, target: &Target<'_>, objective: &Objective) -> Result<Tensor> {
-    let settings = Settings {
-        norm: attack.norm,
-        eps: attack.eps,
-        alpha: attack.alpha,
-        steps: attack.steps,
-    };
+    let settings = Settings::new(attack.norm, attack.eps, attack.alpha, attack.steps);
     let restarts = attack.restarts;
     let zero = attack.start == Start::Zero;
     let mut active = ActiveRows::all(target);

@@ -20,20 +20,11 @@ use tch::{Kind, Tensor, no_grad_guard};
 pub(super) fn inner(bounded: &Bounded, usual: Settings, done: f64) -> Settings {
     match bounded.loss {
         Loss::MtlIbp => usual,
-        Loss::Ibp => Settings {
-            norm: Norm::Linf,
-            eps: 0.0,
-            steps: 0,
-            ..usual
-        },
+        Loss::Ibp => Settings::new(Norm::Linf, 0.0, usual.alpha, 0),
         Loss::Sabr => {
             let eps = bounded.radius(done) * (1.0 - bounded.share);
-            Settings {
-                norm: Norm::Linf,
-                eps,
-                alpha: eps * usual.alpha / usual.eps.max(f64::MIN_POSITIVE),
-                ..usual
-            }
+            let alpha = eps * usual.alpha / usual.eps.max(f64::MIN_POSITIVE);
+            Settings::new(Norm::Linf, eps, alpha, usual.steps)
         }
     }
 }

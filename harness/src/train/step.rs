@@ -310,7 +310,7 @@ impl Step<'_> {
             let key = [u64::from(self.epoch)];
             let indices = &batch.indices[from as usize..];
             let seed = self.spec.seed;
-            let start = uniform_start(&images, settings.eps, seed, "train", &key, indices);
+            let start = uniform_start(&images, settings.start, seed, "train", &key, indices);
             let attacked = descend(&frozen, branch, &images, &start, &objective, settings)?;
             roles.push(match bounded {
                 None => role(View::Adversarial, attacked, back),

@@ -63,8 +63,8 @@ fn accuracy(
         let labels: Vec<i64> = part.labels.iter().map(|&y| i64::from(y)).collect();
         let labels = Tensor::from_slice(&labels).to_device(model.device());
         if let Some(spec) = attack {
-            let settings = Settings::of(&spec.attack);
-            let start = pgd::uniform_start(&xs, settings.eps, spec.seed, "validation", &[], &part.indices);
+            let settings = Settings::of(&spec.attack).in_ball();
+            let start = pgd::uniform_start(&xs, settings.start, spec.seed, "validation", &[], &part.indices);
             let objective = Objective::CrossEntropy(labels.shallow_clone());
             xs = descend(model, branch, &xs, &start, &objective, settings)?;
         }

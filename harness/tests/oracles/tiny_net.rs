@@ -119,12 +119,7 @@ fn pgd_follows_the_references_trace_step_by_step() {
     ];
     for (name, objective) in objectives {
         for steps in 1..=7 {
-            let settings = Settings {
-                norm: Norm::Linf,
-                eps: 8.0 / 255.0,
-                alpha: 2.0 / 255.0,
-                steps,
-            };
+            let settings = Settings::new(Norm::Linf, 8.0 / 255.0, 2.0 / 255.0, steps);
             let xs =
                 descend(&net, Branch::Adversarial, images, images, &objective, settings).expect("an attack");
             let want = &tensors[&format!("pgd.{name}.x_after_step{steps}")];

@@ -12,6 +12,7 @@ pub static CATALOGUE: &[&AttackEntry] = &[
     &fgsm::FGSM,
     &fgsm::RFGSM,
     &fgsm::FFGSM,
+    &fgsm::NFGSM,
     &pgd::BIM,
     &pgd::PGD,
     &mifgsm::MIFGSM,

@@ -3,7 +3,9 @@
 use super::entry::AttackEntry;
 use super::param::{Role, parameters};
 use super::pgd::PGD;
-use super::shared::{ALPHA, BASE, BRANCH, EOT, EPS, LOSS, NORM_2, NORM_LINF, Norm, PRECISION, SURROGATE};
+use super::shared::{
+    ALPHA, BASE, BRANCH, EOT, EPS, LOSS, NORM_2, NORM_LINF, Norm, PRECISION, SURROGATE, number,
+};
 use crate::error::SuiteError;
 
 parameters! {
@@ -40,6 +42,20 @@ parameters! {
         eps: f64 = EPS,
         /// Size of the step.
         alpha: f64 = ALPHA.or("10/255"),
+    } and [EOT, BRANCH, SURROGATE, PRECISION, BASE]
+}
+
+parameters! {
+    /// A step of eps from noise beyond the ball.
+    Nfgsm {
+        /// Norm of the ball and the step.
+        norm: Norm = NORM_LINF,
+        /// Radius of the ball.
+        eps: f64 = EPS,
+        /// Size of the step.
+        alpha: f64 = ALPHA.or("8/255"),
+        /// Radius of the noise, in radii of the ball.
+        noise: f64 = number("2", "radius of the uniform noise that it starts from, in multiples of eps"),
     } and [EOT, BRANCH, SURROGATE, PRECISION, BASE]
 }
 
@@ -88,6 +104,18 @@ pub static FFGSM: AttackEntry = AttackEntry {
     trains: true,
     passes: |_| 2.0,
     ..AttackEntry::of::<Ffgsm>()
+};
+
+/// N-FGSM, whose end point training takes as it is.
+pub static NFGSM: AttackEntry = AttackEntry {
+    name: "nfgsm",
+    display: "N-FGSM",
+    title: "FGSM from uniform noise beyond the ball; training does not project it, evaluation does",
+    source: "de Jorge et al., NeurIPS 2022, arXiv 2202.01181",
+    rank: 2,
+    trains: true,
+    passes: |_| 2.0,
+    ..AttackEntry::of::<Nfgsm>()
 };
 
 #[cfg(test)]

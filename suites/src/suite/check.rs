@@ -2,7 +2,7 @@
 //! another or to what there is.
 
 use super::{ConfigError, SCHEMA, Span, Suite, Train};
-use crate::attack::Surrogate;
+use crate::attack::{self, Surrogate};
 use crate::corrupted::Origin;
 use crate::dataset;
 use crate::error::suggest;
@@ -145,9 +145,10 @@ impl Suite {
         let sizes = attack.check_sizes();
         sizes.map_err(|error| train.wrong(format!("`{name}` cannot train with it: {error}")))?;
         if !attack.can_train() {
+            let known = attack::all().filter(|entry| entry.trains).map(|entry| entry.name);
             return Err(train.wrong(format!(
-                "`{name}` cannot train with {attack}; the inner attack is pgd (steps, eps and alpha \
-                 may be set; Linf, one uniform start) or ffgsm"
+                "`{name}` cannot train with {attack}; an inner attack has one uniform start in Linf: {}",
+                known.collect::<Vec<_>>().join(", ")
             )));
         }
         Ok(())
