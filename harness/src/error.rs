@@ -225,10 +225,17 @@ impl Error {
         }
     }
 
-    /// Whether the failure concerns one cell only, so that a run computes the other cells all the same.
+    /// Whether the failure concerns one cell only, so that a run computes the other cells all the same: what
+    /// was wrong before any work is refused there, so an input that fails later is that of a cell.
     pub fn is_of_one_cell(&self) -> bool {
         match self {
-            Self::Diverged(_)
+            Self::Usage(_)
+            | Self::Suite(_)
+            | Self::Data(_)
+            | Self::Model(_)
+            | Self::Missing(_)
+            | Self::Read { .. }
+            | Self::Diverged(_)
             | Self::Incompatible(_)
             | Self::Corrupted(_)
             | Self::Torch(_)

@@ -4,11 +4,12 @@ use crate::error::ReportError;
 use crate::format::AttackNames;
 use crate::measured_cost::PrivateInference;
 use crate::metrics::bootstrap::{self, Bootstrap};
+use crate::metrics::compare::{self, Found};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
     AccuracyCount, BootstrapComparison, BranchPolicy, Columns, Comparison, Diagnosis, DiagnosisVerdict, Gap,
-    Measured, PredictionMatrix, Quantity, Triple, bootstrap_comparison, compare, diagnosis, mce, reduction,
-    triple,
+    Known, Measure, Measured, OverTrainings, PredictionMatrix, Quantity, Triple, Unknown, bootstrap_comparison,
+    diagnosis, mce, reduction, trainings, triple,
 };
 use crate::model::Model;
 use crate::runs::Runs;
@@ -24,8 +25,9 @@ pub struct Analysis {
     pub columns: Columns,
     /// Accuracy per model, reading and condition.
     pub tally: AccuracyCount,
-    /// Every model's answers as plain columns, in the runs' order of models.
-    pub matrices: Vec<PredictionMatrix>,
+    /// Every model's answers as plain columns, in the runs' order of models: for questions about one
+    /// model. What puts models beside each other takes [`Self::comparable`] or [`Self::answers`].
+    matrices: Vec<PredictionMatrix>,
     /// Those of models that answered a condition on other images than its column is about, without it.
     narrowed: BTreeMap<String, PredictionMatrix>,
     /// Error rates per model and reading, for every definition of mCE.
@@ -72,12 +74,18 @@ impl Analysis {
         let bootstrap = Bootstrap::new(images, bootstrap::RESAMPLES);
         let measured = mce::measure(&runs, &matrices, &columns, &bootstrap);
         let diagnoses = diagnosis::diagnoses(&runs, &matrices);
+        let found = Found {
+            runs: &runs,
+            matrices: &matrices,
+            columns: &columns,
+            triples: &triples,
+        };
         Ok(Self {
             narrowed: narrowed(&runs, &matrices, &columns),
             names: AttackNames::of(&runs.attacks()),
             gaps: triple::gaps(&triples),
-            sweeps: reduction::sweeps(&runs, &matrices, &triples),
-            comparisons: compare::comparisons(&runs, &matrices, &triples),
+            sweeps: reduction::sweeps(&found),
+            comparisons: compare::comparisons(&found),
             flags: flags::flags(&runs, &matrices, &tally, &diagnoses),
             diagnoses,
             resampled: bootstrap_comparison::comparisons(&runs, &matrices, &measured, &bootstrap),
@@ -107,6 +115,41 @@ impl Analysis {
     pub fn comparable(&self) -> impl Iterator<Item = (&Model, &PredictionMatrix)> {
         let models = self.runs.models.iter().zip(&self.matrices);
         models.map(|(model, matrix)| (model, self.narrowed.get(&model.name).unwrap_or(matrix)))
+    }
+
+    /// A model's answers, where its number of this kind may stand beside the other models'.
+    ///
+    /// # Errors
+    /// When it was measured on something else.
+    pub fn answers(&self, model: &Model, quantity: &Quantity) -> Known<&PredictionMatrix> {
+        self.columns.admit(model, quantity)?;
+        self.matrix(&model.name)
+            .ok_or_else(|| Unknown::because("it has no answers"))
+    }
+
+    /// How often a model was trained.
+    pub fn trainings(&self, model: &str) -> usize {
+        let at = self.runs.models.iter().position(|known| known.name == model);
+        at.map_or(0, |at| trainings::trainings_of(&self.runs, at).len())
+    }
+
+    /// The mean of a model (its place in the report) over its trainings; nothing where it was trained
+    /// once, or where its number is not in the column of the others.
+    pub fn over_trainings(&self, at: usize, policy: BranchPolicy, measure: Measure) -> Option<OverTrainings> {
+        let triple = self.triple(&self.runs.models[at].name, policy)?;
+        triple.of(measure)?.as_ref().ok()?;
+        trainings::over_trainings(&self.runs, &self.matrices, at, policy, measure)
+    }
+
+    /// Two models (their places in the report) against each other, read in one way.
+    pub fn compare(&self, policy: BranchPolicy, this: usize, other: usize) -> Vec<Comparison> {
+        let found = Found {
+            runs: &self.runs,
+            matrices: &self.matrices,
+            columns: &self.columns,
+            triples: &self.triples,
+        };
+        compare::compare(&found, policy, this, other)
     }
 
     /// Error rates of one reading of one model.
@@ -157,7 +200,7 @@ fn narrowed(
     let narrow = models.filter_map(|(model, matrix)| {
         let refused = |condition: &&Condition| {
             let quantity = Quantity::Accuracy(Condition::clone(condition));
-            columns.admit(model, matrix, &quantity).is_err()
+            columns.admit(model, &quantity).is_err()
         };
         let refused: Vec<&Condition> = matrix.conditions().into_iter().filter(refused).collect();
         (!refused.is_empty()).then(|| (model.name.clone(), matrix.without(&refused)))

@@ -148,6 +148,9 @@ fn attack_name(spec: &AttackSpec) -> String {
     if let Some(eps) = spec.params().get("eps") {
         name.push_str(&format!(", {eps}"));
     }
+    for (param, value) in spec.unusual() {
+        name.push_str(&format!(", {} {value}", param.name.replace('_', " ")));
+    }
     for (param, value) in extras {
         name.push_str(&match param.role {
             Role::Branch => format!(", through {value}"),
@@ -211,6 +214,9 @@ mod tests {
         assert_eq!(name("joint"), "PGD-50, 8/255, first hit, on gaussian_noise/3");
         assert_eq!(name("autoattack"), "AutoAttack, 8/255");
         assert_eq!(name("square"), "Square, 8/255");
+        assert_eq!(name("square:queries=100"), "Square, 8/255, queries 100");
+        assert_eq!(name("apgd-t:targets=3"), "APGD-T-100, 8/255, targets 3");
+        assert_eq!(name("pgd:passes=2"), "PGD-20 (steps reach 2/255), 8/255, passes 2");
         assert_eq!(name("noise:norm=l2"), "noise L2, 0.5");
         assert_eq!(name("deepfool"), "DeepFool-50");
         assert_eq!(name("pgd:alpha=0.01/255"), "PGD-20 (steps reach 0.2/255), 8/255");

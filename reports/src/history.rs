@@ -8,7 +8,7 @@ use crate::figures::{self, Figure};
 use crate::files;
 use crate::format;
 use crate::metrics::steps::{Segment, segments};
-use crate::metrics::{BranchPolicy, Estimate, MeasuredOn, Quantity};
+use crate::metrics::{BranchPolicy, Estimate, Quantity};
 use crate::runs::Runs;
 use crate::tables::markdown;
 use rlnet_suites::Condition;
@@ -21,9 +21,6 @@ pub const FILE: &str = "history.parquet";
 /// What to do about a damaged series.
 const CURE: &str = "put a copy of it in its place, or move it away: the nights whose folders are there are then \
                     added anew, those that were deleted are lost with it";
-
-/// What NPA is measured on where nothing else is said.
-const WHOLE_BENCHMARK: &str = "the 15 corruptions of the benchmark at severities 1, 2, 3, 4 and 5";
 
 /// One number of one night.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +46,9 @@ pub struct HistoryRow {
     pub high: f64,
     /// Images behind it.
     pub images: u64,
+    /// What it was measured on, in full: images, their data, and the attack with all its parameters.
+    /// Series of earlier versions do not say it.
+    pub set: String,
 }
 
 /// A number over all nights, oldest first, with its segments.
@@ -216,10 +216,19 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
     let latest = records.iter().max_by_key(|(_, record)| record.provenance.started);
     let commit = latest.map_or_else(String::new, |(_, record)| record.provenance.commit.clone());
     let attacks = analysis.runs.attacks();
+    let data = analysis.runs.runs.iter().find_map(|run| run.plan.images());
+    let data = data.map_or("", |data| data.checksum.as_str());
     let mut points = Vec::new();
     for triple in &analysis.triples {
-        let mut add = |measure: String, estimate: &Estimate| {
+        let trainings = match analysis.trainings(&triple.model) {
+            0 | 1 => String::new(),
+            several => format!(", {several} trainings"),
+        };
+        let mut add = |measure: String, quantity: &Quantity, estimate: &Estimate| {
+            let on = analysis.columns.set(quantity);
+            let on = on.map(|on| format!("{}, images {} of data {data}{trainings}", on.said(), on.positions()));
             points.push(HistoryRow {
+                set: on.unwrap_or_default(),
                 night: night.to_owned(),
                 started: started.unwrap_or_default(),
                 commit: commit.clone(),
@@ -233,20 +242,22 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
             });
         };
         // A number over other conditions is another number, with a line of its own.
-        let npa = match analysis.columns.set(&Quantity::Npa).map(MeasuredOn::said) {
-            Some(set) if set != WHOLE_BENCHMARK => format!("NPA over {set}"),
+        let npa = match analysis.columns.set(&Quantity::Npa) {
+            Some(set) if !set.is_whole_benchmark() => format!("NPA over {}", set.said()),
             _ => "NPA".to_owned(),
         };
-        let headline = analysis.runs.headline.as_ref();
-        let adva = headline.map_or_else(String::new, |attack| analysis.names.get(attack));
-        let known = [
-            ("CA".to_owned(), &triple.ca),
-            (npa, &triple.natural.npa),
-            (format!("AdvA ({adva})"), &triple.adva),
+        let mut known = vec![
+            ("CA".to_owned(), Quantity::Accuracy(Condition::Clean), &triple.ca),
+            (npa, Quantity::Npa, &triple.natural.npa),
         ];
-        for (name, known) in known {
+        if let Some(attack) = &analysis.runs.headline {
+            let name = format!("AdvA ({})", analysis.names.get(attack));
+            let quantity = Quantity::Accuracy(Condition::Attack(attack.clone()));
+            known.push((name, quantity, &triple.adva));
+        }
+        for (name, quantity, known) in known {
             if let Ok(estimate) = known {
-                add(name, estimate);
+                add(name, &quantity, estimate);
             }
         }
         let Some(model) = analysis.runs.model(&triple.model) else {
@@ -261,26 +272,36 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
         {
             let condition = Condition::Attack(attack.clone());
             if let Ok(estimate) = analysis.tally.accuracy(model, triple.policy, &condition) {
-                add(analysis.names.get(attack), &estimate);
+                add(analysis.names.get(attack), &Quantity::Accuracy(condition), &estimate);
             }
         }
     }
     Ok(points)
 }
 
-/// The lines: one for each number, and for each count of images that it was measured on.
+/// The lines: one for each number and each set that it was measured on. Nights of earlier versions, which
+/// do not say their set, belong to the one set of their number and count, where there is one.
 fn lines(points: Vec<HistoryRow>) -> Vec<NumberHistory> {
     let name = |point: &HistoryRow| format!("{}, {}, {}", point.model, point.policy, point.measure);
-    let mut counts: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    let mut sets: BTreeMap<String, BTreeMap<u64, BTreeSet<String>>> = BTreeMap::new();
     for point in &points {
-        counts.entry(name(point)).or_default().insert(point.images);
+        let counts = sets.entry(name(point)).or_default();
+        let known = counts.entry(point.images).or_default();
+        known.extend(Some(point.set.clone()).filter(|set| !set.is_empty()));
     }
     let mut groups: BTreeMap<String, Vec<HistoryRow>> = BTreeMap::new();
     for point in points {
-        let name = match counts[&name(&point)].len() {
-            1 => name(&point),
-            _ => format!("{} on {} images", name(&point), point.images),
+        let counts = &sets[&name(&point)];
+        let on = match counts.len() {
+            1 => String::new(),
+            _ => format!(" on {} images", point.images),
         };
+        let which = match (counts[&point.images].len(), point.set.as_str()) {
+            (0 | 1, _) => String::new(),
+            (_, "") => " (what on is not recorded)".to_owned(),
+            (_, set) => format!(" ({set})"),
+        };
+        let name = format!("{}{on}{which}", name(&point));
         groups.entry(name).or_default().push(point);
     }
     let line = |(name, points): (String, Vec<HistoryRow>)| {
@@ -306,4 +327,5 @@ columns! { impl for HistoryRow, "a history", CURE;
     low: f64,
     high: f64,
     images: u64,
+    set: String = String::new(),
 }

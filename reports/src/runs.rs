@@ -34,7 +34,11 @@ impl Runs {
     /// # Errors
     /// When a folder is not a run, a file is damaged, or the runs measured different images.
     pub fn load(dirs: &[PathBuf]) -> Result<Self, ReportError> {
-        let runs: Vec<Run> = dirs.iter().map(|dir| Run::load(dir)).collect::<Result<_, _>>()?;
+        // Runs are a set, however their folders are typed.
+        let mut seen = BTreeSet::new();
+        let new = |dir: &&PathBuf| seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()));
+        let dirs = dirs.iter().filter(new);
+        let runs: Vec<Run> = dirs.map(|dir| Run::load(dir)).collect::<Result<_, _>>()?;
         if runs.is_empty() {
             return Err(ReportError::Unfit {
                 what: "no run".into(),
@@ -155,11 +159,13 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
             );
         }
     }
-    // The same network measured by two runs in the same way is one model.
-    if models
-        .iter()
-        .any(|other| other.run != index && other.planned == planned)
-    {
+    // The same network measured by two runs in the same way, in whatever order, is one model.
+    let measured_so = |model: &Model| {
+        let (theirs, own): (BTreeSet<_>, BTreeSet<_>) =
+            (model.planned.iter().collect(), planned.iter().collect());
+        theirs == own
+    };
+    if models.iter().any(|other| other.run != index && measured_so(other)) {
         return Ok(());
     }
     let polars = |error: PolarsError| ReportError::make(format!("the rows of `{name}`"), error);

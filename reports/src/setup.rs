@@ -58,17 +58,18 @@ pub fn corruption_set(analysis: &Analysis) -> String {
     if names.len() == BENCHMARK.len() {
         return set.said();
     }
+    let count = format!("only {} of the 15 corruptions of the benchmark", names.len());
+    // Corruptions of unlike severities are told one by one.
+    if set.conditions.len() < names.len() * severities.len() {
+        return format!("{count}: {}", set.said());
+    }
     let levels: Vec<String> = severities.iter().map(u8::to_string).collect();
     let word = if levels.len() == 1 {
         "severity"
     } else {
         "severities"
     };
-    format!(
-        "only {} of the 15 corruptions of the benchmark at {word} {}",
-        names.len(),
-        format::list(&levels)
-    )
+    format!("{count} at {word} {}", format::list(&levels))
 }
 
 /// `; NPA on 1,000 of them, AdvA on 200`: where a number of the triple has fewer images than CA.

@@ -18,3 +18,4 @@ mod students;
 #[allow(dead_code)]
 mod synthetic;
 mod trainings;
+mod unlike_sets;

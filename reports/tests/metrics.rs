@@ -560,7 +560,7 @@ attacks = ["pgd", "fmn", "pdpgd", "ddn"]
     let analysis =
         Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis");
     let policy = BranchPolicy::Fixed(Branch::Single);
-    let all = union(&analysis.matrices[0], policy).expect("two norms");
+    let all = union(analysis.matrix("one").expect("measured"), policy).expect("two norms");
     let counts: Vec<u64> = all
         .balls
         .iter()
@@ -569,7 +569,7 @@ attacks = ["pgd", "fmn", "pdpgd", "ddn"]
     // In Linf at 8/255 images 0 and 1 are broken, in L2 at 0.5 images 0 and 2; image 3 is in neither ball.
     assert_eq!(counts, [2, 2]);
     assert_eq!((all.all.value * 4.0).round() as u64, 1);
-    let linf = &envelopes(&analysis.matrices[0], policy)[0];
+    let linf = &envelopes(analysis.matrix("one").expect("measured"), policy)[0];
     let sizes: Vec<f64> = linf
         .distances
         .iter()
@@ -579,8 +579,9 @@ attacks = ["pgd", "fmn", "pdpgd", "ddn"]
     let names: Vec<&str> = linf.attacks.iter().map(|found| found.attack.name()).collect();
     // FMN: (0 + 4 + 10) / 3 against 12 / 3; PDPGD is clipped at 10: it is the envelope.
     assert_eq!(names, ["pdpgd", "fmn"]);
-    assert!((linf.attacks[0].local - 1.0).abs() < 1e-6);
-    assert!((linf.attacks[1].local - (1.0 - (14.0 / 3.0 - 4.0) / (20.0 / 3.0 - 4.0))).abs() < 1e-6);
+    let local = |at: usize| linf.attacks[at].local.expect("images at several distances");
+    assert!((local(0) - 1.0).abs() < 1e-6);
+    assert!((local(1) - (1.0 - (14.0 / 3.0 - 4.0) / (20.0 / 3.0 - 4.0))).abs() < 1e-6);
 
     // Images from elsewhere break image 3 in PGD's ball: the numbers fall, and a table says whose they are.
     let pgd = plan
@@ -607,7 +608,7 @@ attacks = ["pgd", "fmn", "pdpgd", "ddn"]
     std::fs::write(folder.path().join(FOLDER).join("one.json"), text).expect("a file");
     let analysis =
         Analysis::of(Runs::load(&[folder.path().to_owned()]).expect("a run")).expect("an analysis");
-    let all = union(&analysis.matrices[0], policy).expect("two norms");
+    let all = union(analysis.matrix("one").expect("measured"), policy).expect("two norms");
     assert_eq!(all.all.value, 0.0);
     let shown = shown(&analysis, SECTIONS, false).expect("sections");
     let table = shown

@@ -70,6 +70,24 @@ fn the_main_table_has_means_over_trainings_and_says_how_many() {
     );
 }
 
+/// Pairs of two sweeps, and the points of one, are compared as the baseline is: over all trainings.
+#[test]
+fn any_two_networks_are_compared_over_all_their_trainings() {
+    let found = analysis(&plan(&[&SMALL[..], &["replicates=3"]].concat()));
+    let at = |name: &str| {
+        let mut models = found.runs.models.iter();
+        models.position(|model| model.name == name).expect(name)
+    };
+    let pairs = found.compare(BranchPolicy::Oracle, at("rlnet"), at("teacher"));
+    assert_eq!(pairs.len(), 3);
+    for pair in pairs {
+        let test = &pair.difference.test;
+        assert!(test.starts_with("3 trainings of each"), "{test}");
+        let means = pair.this.value - pair.baseline.value;
+        assert!((pair.difference.value - means).abs() < 1e-9, "{:?}", pair.measure);
+    }
+}
+
 #[test]
 fn a_number_of_one_training_says_so() {
     let table = accuracy::main(&analysis(&plan(&SMALL)));

@@ -137,7 +137,8 @@ impl EvalRequest {
                 }
                 // A limit that leaves no image out is none.
                 let limit = self.limits.get(spec).copied();
-                images = limit.filter(|images| data.measured().is_none_or(|all| *images < all));
+                let all = data.measured().or(context.whole.map(|[_, test]| test));
+                images = limit.filter(|images| all.is_none_or(|all| *images < all));
             }
         }
         let parent = subject.parent;
@@ -267,6 +268,36 @@ impl Suite {
                     ),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a branch that none of the evaluated models has.
+    pub(crate) fn check_branches(&self, models: &[&Cell]) -> Result<(), SuiteError> {
+        let facts: Vec<NetworkFacts> = models
+            .iter()
+            .filter_map(|cell| match &cell.spec {
+                CellSpec::Train(spec) => Some(facts(cell, spec, None)),
+                CellSpec::Evaluate(_) => None,
+            })
+            .collect();
+        let requested = self.evaluation.branches.iter().flatten();
+        for branch in requested.filter(|_| !facts.is_empty()) {
+            if facts.iter().any(|model| model.has(*branch)) {
+                continue;
+            }
+            let has = |model: &NetworkFacts| {
+                let names: Vec<&str> = model.branches.iter().map(|branch| branch.name()).collect();
+                format!("{} has {}", model.name, names.join(" and "))
+            };
+            let has: Vec<String> = facts.iter().take(3).map(has).collect();
+            return Err(self.wrong_at(
+                &[&["evaluation", "branches"]],
+                format!(
+                    "none of the evaluated models has branch {branch} ({}); leave it out",
+                    has.join("; ")
+                ),
+            ));
         }
         Ok(())
     }

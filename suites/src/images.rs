@@ -16,6 +16,14 @@ impl ImageRanges {
         self.0.iter().cloned().flatten()
     }
 
+    /// How many they are, where they are the first ones.
+    pub fn first(&self) -> Option<u32> {
+        match self.0.as_slice() {
+            [only] if *only.start() == 0 => Some(only.end() + 1),
+            _ => None,
+        }
+    }
+
     /// The last position.
     pub fn last(&self) -> u32 {
         self.0.last().map_or(0, |range| *range.end())

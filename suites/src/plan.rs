@@ -89,6 +89,9 @@ pub struct PlanContext {
     pub corrupted_files: BTreeMap<String, CorruptedFiles>,
     /// Classes of the data set, where they are known: part of no identity.
     pub classes: Option<usize>,
+    /// All training and test images of the data set, where they are known: a limit that leaves none out is
+    /// none.
+    pub whole: Option<[u32; 2]>,
 }
 
 impl PlanContext {
@@ -106,6 +109,7 @@ impl PlanContext {
         let known = dataset::find(&suite.data.dataset).ok().flatten();
         Self {
             classes: known.map(|known| known.classes as usize),
+            whole: known.map(|known| [known.train, known.test]),
             data_checksum: UNREAD.to_owned(),
             other_data: others.map(|name| (name.to_owned(), UNREAD.to_owned())).collect(),
             corruptions_setup: UNREAD.to_owned(),
@@ -186,6 +190,7 @@ impl Suite {
         let models = trainings.iter().map(|training| find(&trained, training.name()));
         let models = models.collect::<Result<Vec<_>, _>>()?;
         self.check_attacks(&models, &trained, context.classes)?;
+        self.check_branches(&models)?;
         for (cell, training) in models.into_iter().zip(trainings) {
             let other_budget = other_budget(cell, &trained);
             let request = request.for_model(cell, &trained, context.classes);
@@ -251,11 +256,27 @@ impl Suite {
 
     /// The images that models are measured on. What they are changes no training.
     fn measured_images(&self, context: &PlanContext) -> Result<DataSpec, SuiteError> {
+        let Some(images) = &self.data.images else {
+            return self.images(&self.data.dataset, context);
+        };
+        let first = images.first();
+        let whole = self.whole(&self.data.dataset, context);
         Ok(DataSpec {
-            test: self.data.test.filter(|_| self.data.images.is_none()),
-            images: self.data.images.clone(),
+            test: first.filter(|first| whole.is_none_or(|[_, test]| *first < test)),
+            images: Some(images.clone()).filter(|_| first.is_none()),
             ..self.images(&self.data.dataset, context)?
         })
+    }
+
+    /// All training and test images of a data set, where they are known.
+    fn whole(&self, dataset: &str, context: &PlanContext) -> Option<[u32; 2]> {
+        match dataset == self.data.dataset {
+            true => context.whole,
+            false => dataset::find(dataset)
+                .ok()
+                .flatten()
+                .map(|known| [known.train, known.test]),
+        }
     }
 
     /// The images of trainings on a data set: as many of each as the suite says.
@@ -265,10 +286,14 @@ impl Suite {
             false => context.other_data.get(dataset),
         };
         let unread = || SuiteError::value("dataset", dataset, "it was not read beside the suite's own");
+        let whole = self.whole(dataset, context);
+        let limit = |images: Option<u32>, of: usize| {
+            images.filter(|images| whole.is_none_or(|whole| *images < whole[of]))
+        };
         Ok(DataSpec {
             dataset: dataset.to_owned(),
-            train: self.data.train,
-            test: self.data.test,
+            train: limit(self.data.train, 0),
+            test: limit(self.data.test, 1),
             images: None,
             validation: self.data.validation,
             seed: 0,

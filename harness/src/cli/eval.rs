@@ -18,8 +18,8 @@ use rlnet_suites::attack::headline;
 use rlnet_suites::corrupted::{Draws, Origin, Stack};
 use rlnet_suites::plan::TEACHER;
 use rlnet_suites::suite::EVALUATION_BATCH;
-use rlnet_suites::{Corrupted, EvalRequest, ImageRanges};
-use std::collections::BTreeMap;
+use rlnet_suites::{Branch, Corrupted, EvalRequest, ImageRanges};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -285,8 +285,13 @@ impl Eval {
         };
         let subject = |files: ModelFiles| {
             let files = files.on(&dataset, &global.data_dir());
-            let branches = request.branches.as_deref();
+            // All of a model's branches by name are all of them.
+            let own: BTreeSet<_> = files.model.facts.branches.iter().copied().collect();
+            let some = |named: &Vec<Branch>| !own.iter().eq(named.iter());
+            let asked = request.branches.clone().filter(some);
+            let branches = asked.as_deref();
             let request = EvalRequest {
+                branches: asked.clone(),
                 attacks: [
                     files.attacks(&self.attacks, branches)?,
                     files.certificates(&self.certificates, branches)?,

@@ -10,6 +10,7 @@ use crate::request::stage_options::StageOptions;
 use crate::run::corrupted::Folders;
 use crate::run::execute::wanted;
 use crate::run::import_cell::import_cell;
+use crate::run::memory::Need;
 use crate::run::session::Session;
 use crate::run::shell::quoted;
 use crate::run::work::Images as Counted;
@@ -137,6 +138,9 @@ impl TrainCommand {
         let suite = Suite::parse(&text, "the suite of this stage (--print-suite shows it)", &[])?;
         let session = Session::new(&suite, &global.data_dir(), &Folders::default())?;
         let plan = &session.plan;
+        if global.is_cpu() {
+            Need::refuse(session.need().as_ref())?;
+        }
         let stage = request.hand.name();
         let only = wanted(plan, Some(stage))?.into_iter().cloned().collect();
         let cell = last(plan, stage)?;

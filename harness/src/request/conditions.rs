@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::run::session::read_suite;
 use rlnet_suites::suite::Corruptions;
 use rlnet_suites::{Branch, ImageRanges, Suite, SuiteError};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The corruptions of `--corruptions` and `--names`: a group, or names with commas.
@@ -30,14 +31,8 @@ pub fn severities(text: &str) -> Result<Vec<u8>> {
             Err(bad())
         };
     }
-    let mut severities = Vec::new();
-    for part in text.split(',') {
-        let severity = number(part)?;
-        if !severities.contains(&severity) {
-            severities.push(severity);
-        }
-    }
-    Ok(severities)
+    let set: BTreeSet<u8> = text.split(',').map(number).collect::<Result<_>>()?;
+    Ok(set.into_iter().collect())
 }
 
 /// The branches of `--branch`; nothing for all of the model's.
@@ -46,7 +41,8 @@ pub fn branches(text: &str) -> Result<Option<Vec<Branch>>> {
         return Ok(None);
     }
     let names = text.split(',').map(|name| Ok(name.trim().parse::<Branch>()?));
-    Ok(Some(names.collect::<Result<_>>()?))
+    let set: BTreeSet<Branch> = names.collect::<Result<_>>()?;
+    Ok(Some(set.into_iter().collect()))
 }
 
 /// Positions of images, or the file that has them.
@@ -87,9 +83,19 @@ mod tests {
     fn severities_read_as_written() {
         assert_eq!(severities("1-5").expect("a range"), [1, 2, 3, 4, 5]);
         assert_eq!(severities("1,3").expect("a list"), [1, 3]);
-        assert_eq!(severities("3,1,3").expect("a set"), [3, 1]);
+        // A set: the order of writing is none of a cell's identity.
+        assert_eq!(severities("3,1,3").expect("a set"), [1, 3]);
         for bad in ["0", "6", "5-1", "", "x"] {
             assert!(severities(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn branches_are_a_set() {
+        let read = |text: &str| branches(text).expect(text);
+        assert_eq!(read("all"), None);
+        let both = Some(vec![Branch::Clean, Branch::Adversarial]);
+        assert_eq!(read("clean,adversarial"), both);
+        assert_eq!(read("adversarial, clean,adversarial"), both);
     }
 }

@@ -99,7 +99,8 @@ impl ModelOptions {
                     None => Ok(opened),
                 }
             })
-            .collect()
+            .collect::<Result<Vec<OpenedModel>>>()
+            .map(each_once)
     }
 
     fn open_one(&self, model: &Path, name: Option<&String>, threads: Option<usize>) -> Result<OpenedModel> {
@@ -184,6 +185,21 @@ impl ModelOptions {
                 .collect(),
         }))
     }
+}
+
+/// Models are a set: one that is given twice, under one name, counts once.
+fn each_once(models: Vec<OpenedModel>) -> Vec<OpenedModel> {
+    let mut once: Vec<OpenedModel> = Vec::new();
+    for model in models {
+        let is_twin = |other: &OpenedModel| {
+            let (one, two) = (&other.file, &model.file);
+            (&one.id, &one.facts.name, other.relus) == (&two.id, &two.facts.name, model.relus)
+        };
+        if !once.iter().any(is_twin) {
+            once.push(model);
+        }
+    }
+    once
 }
 
 /// A name that is a part of cells' names and of a folder's.

@@ -169,6 +169,7 @@ impl CorruptedSource {
         }
         PlanContext {
             classes: Some(data.classes.len()),
+            whole: Some(data.whole),
             data_checksum: data.checksum.clone(),
             other_data: data.other_checksums(),
             corruptions_version: rlnet_corruptions::VERSION,

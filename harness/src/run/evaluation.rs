@@ -89,7 +89,7 @@ impl Evaluation {
             dataset: self.dataset.clone(),
             train: None,
             test: data.limit,
-            images: self.images.clone(),
+            images: data.images.clone(),
             validation: rlnet_suites::suite::VALIDATION,
             seed: 0,
             checksum: data.checksum.clone(),

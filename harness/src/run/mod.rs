@@ -18,7 +18,7 @@ pub mod execute;
 pub mod failure;
 pub mod heartbeat;
 pub mod import_cell;
-mod memory;
+pub mod memory;
 pub mod prepare;
 pub mod progress;
 pub mod provenance;

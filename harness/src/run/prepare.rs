@@ -2,6 +2,7 @@
 
 use crate::data::{Dataset, LoadOptions, Split, Tree, holdout, load_with};
 use crate::error::{Error, Result};
+use crate::progress::announce;
 use rlnet_suites::dataset::NAMED;
 use rlnet_suites::{ImageRanges, Suite};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub struct Prepared {
     pub test: Split,
     /// How many of the data set's test images these are, from the first; none where they are all.
     pub limit: Option<u32>,
+    /// Which of its test images these are, where they are not the first ones.
+    pub images: Option<ImageRanges>,
+    /// All training and test images of the data set.
+    pub whole: [u32; 2],
     /// Folders and file names, where the images are files.
     pub tree: Option<Tree>,
     /// The images of stages that are trained on another data set, by its name.
@@ -90,10 +95,29 @@ impl Prepared {
             ..LoadOptions::default()
         };
         let mut all = load_with(dataset, data_dir, options)?;
+        let [_, whole] = whole(dataset, &all);
         if let Some(images) = images {
             all.test = chosen(dataset, &all.test, images)?;
         }
-        Self::of(all, dataset, test, Split::default(), Split::default())
+        // A limit is a ceiling.
+        let below = test.filter(|images| *images < whole);
+        if let Some(images) = test.filter(|images| *images > whole) {
+            announce(&format!(
+                "{dataset} has {whole} test images, so --limit {images} leaves none out"
+            ));
+        }
+        let mut prepared = Self::of(all, dataset, below, Split::default(), Split::default())?;
+        prepared.whole[1] = whole;
+        prepared.select(images);
+        Ok(prepared)
+    }
+
+    /// Says which test images were chosen; the first ones are a limit, and all of them none.
+    fn select(&mut self, images: Option<&ImageRanges>) {
+        let Some(images) = images else { return };
+        let first = images.first();
+        self.limit = first.filter(|first| *first < self.whole[1]);
+        self.images = Some(images.clone()).filter(|_| first.is_none());
     }
 
     fn of(all: Dataset, dataset: &str, test: Option<u32>, train: Split, validation: Split) -> Result<Self> {
@@ -103,10 +127,11 @@ impl Prepared {
                  the array, or the pictures into a folder for each class (rlnet corrupt takes them as they are)"
             )));
         }
-        let named = NAMED.iter().find(|named| named.name == dataset);
-        let whole = named.map_or(all.test.len(), |named| named.test as usize);
+        let whole = whole(dataset, &all);
         Ok(Self {
-            limit: test.filter(|images| (*images as usize) < whole),
+            limit: test.filter(|images| *images < whole[1]),
+            images: None,
+            whole,
             test: cut(dataset, &all.test, test, "test")?,
             name: all.name,
             classes: all.classes,
@@ -140,7 +165,7 @@ impl Prepared {
         let mut own = Self::load(&suite.data.dataset, data_dir, first)?;
         if let Some(images) = images {
             own.test = chosen(&own.name, &own.test, images)?;
-            own.limit = None;
+            own.select(Some(images));
         }
         for name in suite.other_datasets() {
             let other = Self::load(name, data_dir, sizes)?;
@@ -161,6 +186,15 @@ impl Prepared {
             .map(|(name, data)| (name.clone(), data.checksum.clone()))
             .collect()
     }
+}
+
+/// All training and test images of a data set that was loaded, or a part of it.
+fn whole(dataset: &str, loaded: &Dataset) -> [u32; 2] {
+    let named = NAMED.iter().find(|named| named.name == dataset);
+    named.map_or_else(
+        || [loaded.train.len() as u32, loaded.test.len() as u32],
+        |named| [named.train, named.test],
+    )
 }
 
 /// The test images at these positions.

@@ -2,6 +2,7 @@
 
 use super::corrupted::{Folders, check_size};
 use super::heartbeat::Heartbeat;
+use super::memory::Need;
 use super::{CorruptedSource, Executed, Executor, Participation, Prepared, RunDirectory};
 use crate::certify::trace;
 use crate::device;
@@ -41,6 +42,12 @@ impl Session {
             corrupted,
             plan,
         })
+    }
+
+    /// What its largest batch needs at least.
+    pub fn need(&self) -> Option<Need> {
+        let images = [self.data.train.len() as u64, self.data.test.len() as u64];
+        Need::of(&self.plan, |dataset| self.data.of_dataset(dataset).size, images)
     }
 
     /// Computes the cells whose name matches `only`, and what they need, beside other processes.

@@ -291,9 +291,8 @@ fn places(analysis: &Analysis) -> Vec<String> {
         return vec![String::new(); count];
     };
     let answers: Vec<_> = analysis
-        .matrices
-        .iter()
-        .map(|matrix| by_image(matrix, READING))
+        .comparable()
+        .map(|(_, matrix)| by_image(matrix, READING))
         .collect();
     let known: Vec<usize> = (0..count).filter(|&at| share(analysis, at) >= 0.0).collect();
     let mut pairs = Vec::new();

@@ -9,7 +9,7 @@ use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::glossary::{CERTIFIED, INTERVAL, RELUS, WORST};
-use crate::metrics::BranchPolicy;
+use crate::metrics::{BranchPolicy, Quantity};
 use crate::metrics::bracket::{Bracket, brackets};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::AttackSpec;
@@ -31,8 +31,16 @@ type Point = (f64, Vec<Bracket>);
 /// The figure, when at least two networks have a record of their ReLUs and certified images.
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let of = |&model: &usize| -> Option<Point> {
-        let policy = BranchPolicy::Worst.on(&analysis.runs.models[model].branches);
-        let found = brackets(&analysis.matrices[model], policy);
+        let known = &analysis.runs.models[model];
+        let mut found = brackets(
+            analysis.matrix(&known.name)?,
+            BranchPolicy::Worst.on(&known.branches),
+        );
+        // Points of one picture were attacked alike.
+        found.retain(|bracket| {
+            let quantity = Quantity::Bracket(bracket.certificate.clone());
+            analysis.columns.admit(known, &quantity).is_ok()
+        });
         (!found.is_empty()).then_some((relus(analysis, model)?, found))
     };
     // A line joins a teacher and its students, never networks of two families.

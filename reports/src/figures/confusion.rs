@@ -51,7 +51,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let kinds = kinds(analysis);
     let mut rows = Vec::new();
     let mut classes = 0;
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.matrices) {
+    for (model, grid) in analysis.comparable() {
         if !shown(model) {
             continue;
         }

@@ -204,6 +204,7 @@ mod tests {
             low: 0.4,
             high: 0.6,
             images: 100,
+            set: String::new(),
         };
         let number = |starts: &[u64]| NumberHistory {
             name: "CA".into(),

@@ -27,7 +27,10 @@ pub(crate) const SECTION: Section = Section {
 /// The figure, when two minimum-norm attacks of a norm, or one and another attack, were run on some model.
 fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
     let mut found: Option<(&str, Vec<Envelope>)> = None;
-    for (model, matrix) in analysis.runs.models.iter().zip(&analysis.matrices) {
+    for model in &analysis.runs.models {
+        let Some(matrix) = analysis.matrix(&model.name) else {
+            continue;
+        };
         let mut policies = BranchPolicy::of(&model.branches).into_iter();
         let policy = policies.rfind(|policy| *policy != BranchPolicy::Oracle);
         let mut all = policy.map_or_else(Vec::new, |policy| envelopes(matrix, policy));

@@ -11,7 +11,7 @@ use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::format;
 use crate::glossary::{INTERVAL, WORST};
-use crate::metrics::{BranchPolicy, PredictionMatrix, smallest_perturbation};
+use crate::metrics::{BranchPolicy, Quantity, smallest_perturbation};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::attack::{Norm, is_same_radius};
 use rlnet_suites::{AttackSpec, Branch, Condition};
@@ -80,7 +80,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         String::new()
     };
     let caption = format!(
-        "Radius 0 is the clean image.‹ Every attack is made against, and judged on, the branch of its line. The worst line counts an image only if no branch fails.› Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall. Upright bars are 95 % Wilson intervals.{some}{}",
+        "Radius 0 is the clean image.‹ Every attack is made against, and judged on, the branch of its line. The worst line counts an image only if no branch fails.› Where all attacks of a norm are taken together, an image counts only if none of them broke it with a perturbation of at most the radius, so that line can only fall; a network that was not under the same attacks as most has no such line. Upright bars are 95 % Wilson intervals.{some}{}",
         chosen.said()
     );
     let x = whole(WIDE);
@@ -147,9 +147,14 @@ fn readers<'a>(
 /// One panel a norm: what survives every attack of it, monotone by construction.
 fn together(analysis: &Analysis, chosen: &Chosen) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
-    let matrices: Vec<&PredictionMatrix> = analysis.comparable().map(|(_, matrix)| matrix).collect();
     for (model, at, policy) in readers(analysis, chosen) {
-        for curve in smallest_perturbation::curves(matrices[at], policy) {
+        let known = &analysis.runs.models[at];
+        let Some(own) = analysis.matrix(&known.name) else {
+            continue;
+        };
+        let curves = smallest_perturbation::curves(own, policy).into_iter();
+        let alike = |norm: Norm| analysis.columns.admit(known, &Quantity::Ball(norm)).is_ok();
+        for curve in curves.filter(|curve| alike(curve.norm)) {
             let scale = scale(curve.norm);
             let points = curve
                 .points

@@ -12,10 +12,11 @@ use crate::error::ReportError;
 use crate::format;
 use crate::glossary::{ADVA, CA, INTERVAL, NPA, REDUCTION, RELUS, WORST};
 use crate::metrics::reduction::{Knee, MARGIN, Sweep, SweepLine};
-use crate::metrics::{BranchPolicy, Estimate, Known, Measure};
+use crate::metrics::{BranchPolicy, Estimate, Known, Measure, Quantity};
 use crate::sections::{Place, Section, Show};
 use crate::tables::reduction::knee_in_words;
-use rlnet_suites::Literature;
+use rlnet_suites::dataset::NAMED;
+use rlnet_suites::{Condition, Literature};
 
 /// It stands beside the main table.
 const WIDTH: u32 = 620;
@@ -148,10 +149,24 @@ fn caption(analysis: &Analysis, published: &[Series]) -> String {
         format!(" No published numbers are known for {dataset}.")
     } else {
         format!(
-            " Grey lines: clean accuracy published for {dataset}, with other, mostly larger networks and all training images (sources in the table of published numbers)."
+            " Grey lines: clean accuracy published for {dataset} (sources in the table of published numbers), with other, mostly larger networks, all training images and all test images{}.",
+            ours(analysis)
         )
     });
     said
+}
+
+/// `, of which this report has 1,000`: where our numbers are of fewer test images than published ones.
+fn ours(analysis: &Analysis) -> String {
+    let clean = analysis.columns.set(&Quantity::Accuracy(Condition::Clean));
+    let all = NAMED.iter().find(|named| named.name == dataset(analysis));
+    match clean.zip(all) {
+        Some((clean, all)) if clean.images.len() < all.test as usize => {
+            let count = format::thousands(clean.images.len() as u64);
+            format!(", of which this report has {count}")
+        }
+        _ => String::new(),
+    }
 }
 
 fn alt(analysis: &Analysis) -> String {
@@ -252,11 +267,7 @@ fn line(analysis: &Analysis, shown: &Shown, index: usize, group: &Group<'_>) -> 
 
 pub(super) fn share<'a>(analysis: &'a Analysis, model: usize, shown: &Shown) -> Option<&'a Known<Estimate>> {
     let triple = analysis.triple(&analysis.runs.models[model].name, shown.policy)?;
-    Some(match shown.measure {
-        Measure::Ca => &triple.ca,
-        Measure::Npa => &triple.natural.npa,
-        _ => &triple.adva,
-    })
+    triple.of(shown.measure)
 }
 
 /// The point of a sweep that is its knee, and the points between which it lies.

@@ -43,7 +43,7 @@ impl AccuracyCount {
             let refused: BTreeMap<&Condition, Unknown> = (matrix.conditions().into_iter())
                 .filter_map(|condition| {
                     let quantity = Quantity::Accuracy(condition.clone());
-                    Some((condition, columns.admit(model, matrix, &quantity).err()?))
+                    Some((condition, columns.admit(model, &quantity).err()?))
                 })
                 .collect();
             for policy in model.policies() {

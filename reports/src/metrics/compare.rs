@@ -4,6 +4,7 @@
 use crate::metrics::accuracy_count::{ByImage, by_image};
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::paired_tests::{Difference, McNemar, holm, paired_means};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::metrics::trainings::difference;
@@ -106,20 +107,10 @@ pub(crate) fn with_baseline(runs: &Runs) -> Vec<(usize, usize, BranchPolicy)> {
 }
 
 /// All comparisons that can be made.
-pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Comparison> {
-    let of = |at: usize| (&runs.models[at], &matrices[at]);
-    let pairs = with_baseline(runs).into_iter();
+pub fn comparisons(found: &Found<'_>) -> Vec<Comparison> {
+    let pairs = with_baseline(found.runs).into_iter();
     let mut all: Vec<Comparison> = pairs
-        .flat_map(|(at, base, policy)| {
-            let mut found = compare(runs, triples, policy, of(at), of(base));
-            for comparison in &mut found {
-                let over = difference(runs, matrices, (at, base), policy, comparison.measure);
-                if let Some(over) = over {
-                    comparison.difference = over.difference();
-                }
-            }
-            found
-        })
+        .flat_map(|(at, base, policy)| compare(found, policy, at, base))
         .collect();
     let raw: Vec<f64> = all.iter().map(|comparison| comparison.difference.p).collect();
     for (comparison, adjusted) in all.iter_mut().zip(holm(&raw)) {
@@ -128,22 +119,43 @@ pub fn comparisons(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple
     all
 }
 
-/// One model against another, read in one way; p-values as they are.
-pub(crate) fn compare(
-    runs: &Runs,
-    triples: &[Triple],
-    policy: BranchPolicy,
-    (this, own): (&Model, &PredictionMatrix),
-    (other, theirs): (&Model, &PredictionMatrix),
-) -> Vec<Comparison> {
+/// What is known of the models that are compared.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// The runs.
+    pub runs: &'a Runs,
+    /// Every model's answers, in the runs' order of models.
+    pub matrices: &'a [PredictionMatrix],
+    /// What each kind of number is measured on.
+    pub columns: &'a Columns,
+    /// CA, NPA and AdvA, as they stand in columns.
+    pub triples: &'a [Triple],
+}
+
+/// One model against another (their places in the report), read in one way, each with all of its
+/// trainings; p-values as they are.
+pub(crate) fn compare(found: &Found<'_>, policy: BranchPolicy, this: usize, other: usize) -> Vec<Comparison> {
+    let answers = |at: usize| by_image(&found.matrices[at], policy);
+    let triple = |at: usize| find(found.triples, &found.runs.models[at], policy);
     let pair = Pair {
         policy,
-        model: &this.name,
-        answers: (by_image(own, policy), by_image(theirs, policy)),
-        of_this: find(triples, this, policy),
-        of_baseline: find(triples, other, policy),
+        model: &found.runs.models[this].name,
+        answers: (answers(this), answers(other)),
+        of_this: triple(this),
+        of_baseline: triple(other),
+        augmix: [this, other].map(|at| {
+            let quantity = Quantity::Accuracy(Condition::AugMix);
+            found.columns.admit(&found.runs.models[at], &quantity)
+        }),
     };
-    pair.compare(runs)
+    let mut all = pair.compare(found.runs);
+    for comparison in &mut all {
+        let measure = comparison.measure;
+        if let Some(over) = difference(found.runs, found.matrices, (this, other), policy, measure) {
+            comparison.difference = over.difference();
+        }
+    }
+    all
 }
 
 fn find<'a>(triples: &'a [Triple], model: &Model, policy: BranchPolicy) -> Option<&'a Triple> {
@@ -159,6 +171,8 @@ struct Pair<'a> {
     answers: (ByImage, ByImage),
     of_this: Option<&'a Triple>,
     of_baseline: Option<&'a Triple>,
+    /// Whether accuracy on AugMix views may stand in its column, of each of the two.
+    augmix: [Known<()>; 2],
 }
 
 impl Pair<'_> {
@@ -186,7 +200,8 @@ impl Pair<'_> {
             &baseline.ca,
             self.mcnemar(&Condition::Clean),
         );
-        let of = |answers: &ByImage| {
+        let of = |answers: &ByImage, admitted: &Known<()>| {
+            admitted.as_ref().map_err(Clone::clone)?;
             let answers = answers
                 .get(&Condition::AugMix)
                 .ok_or_else(|| Unknown::because("not part of the suite"))?;
@@ -194,8 +209,8 @@ impl Pair<'_> {
         };
         add(
             Measure::AugMix,
-            &of(&self.answers.0),
-            &of(&self.answers.1),
+            &of(&self.answers.0, &self.augmix[0]),
+            &of(&self.answers.1, &self.augmix[1]),
             self.mcnemar(&Condition::AugMix),
         );
         let (own, theirs) = (&this.natural, &baseline.natural);

@@ -302,7 +302,7 @@ pub fn measure(
     for (model, matrix) in runs.models.iter().zip(matrices) {
         let admit = |name: &str| {
             let quantity = Quantity::Corruption(name.to_owned());
-            columns.admit(model, matrix, &quantity).is_ok()
+            columns.admit(model, &quantity).is_ok()
         };
         for policy in model.policies() {
             all.push(of(model, matrix, policy, (&admit, bootstrap)));

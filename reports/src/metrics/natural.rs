@@ -12,7 +12,7 @@ use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
 use rlnet_suites::Condition;
 use rlnet_suites::corruption::{BENCHMARK, C_BAR};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a model, read in one way, makes of corrupted images.
 #[derive(Debug, Clone)]
@@ -23,7 +23,8 @@ pub struct Natural {
     pub bar: Known<Estimate>,
     /// Accuracy per corruption (extras and C-bar too), over its severities.
     pub corruptions: BTreeMap<String, Estimate>,
-    /// Accuracy per severity, over the benchmark's corruptions.
+    /// Accuracy per severity, over the benchmark's corruptions; only severities of all corruptions
+    /// that were measured, for others are means over other corruptions.
     pub severities: BTreeMap<u32, Estimate>,
     /// Why corruptions are left out that were not measured as those of the other models.
     pub unlike: BTreeMap<String, Unknown>,
@@ -39,7 +40,10 @@ impl Natural {
     pub fn of(model: &Model, matrix: &PredictionMatrix, policy: BranchPolicy) -> Self {
         let by_name = shares(matrix, policy, |name, _| Some(name.to_owned()));
         let benchmark = |name: &str, severity| BENCHMARK.contains(&name).then_some(severity);
-        let by_severity = shares(matrix, policy, benchmark);
+        let mut by_severity = shares(matrix, policy, benchmark);
+        let names = names_by_severity(matrix);
+        let all: BTreeSet<&str> = names.values().flatten().copied().collect();
+        by_severity.retain(|severity, _| names.get(severity) == Some(&all));
         let corruptions: BTreeMap<String, Estimate> = by_name
             .iter()
             .map(|(name, shares)| (name.clone(), mean(&[shares])))
@@ -68,18 +72,18 @@ impl Natural {
 
     /// Without the means that cannot stand beside those of the other models.
     #[must_use]
-    pub fn in_columns(mut self, columns: &Columns, model: &Model, matrix: &PredictionMatrix) -> Self {
-        if let Err(why) = columns.admit(model, matrix, &Quantity::Npa) {
+    pub fn in_columns(mut self, columns: &Columns, model: &Model) -> Self {
+        if let Err(why) = columns.admit(model, &Quantity::Npa) {
             self.npa = self.npa.and(Err(why));
             self.severities.clear();
             self.per_image.clear();
         }
-        if let Err(why) = columns.admit(model, matrix, &Quantity::Bar) {
+        if let Err(why) = columns.admit(model, &Quantity::Bar) {
             self.bar = self.bar.and(Err(why));
         }
         for name in self.corruptions.keys() {
             let quantity = Quantity::Corruption(name.clone());
-            if let Err(why) = columns.admit(model, matrix, &quantity) {
+            if let Err(why) = columns.admit(model, &quantity) {
                 self.unlike.insert(name.clone(), why);
             }
         }
@@ -157,6 +161,19 @@ fn complete(model: &Model, measured: &[&BTreeMap<u32, Share>], names: &[&str], o
         ));
     }
     Ok(())
+}
+
+/// The corruptions of the benchmark that were measured at each severity.
+fn names_by_severity(matrix: &PredictionMatrix) -> BTreeMap<u32, BTreeSet<&str>> {
+    let mut names: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+    for condition in matrix.conditions() {
+        if let Condition::Corruption { name, severity } = condition
+            && BENCHMARK.contains(&name.as_str())
+        {
+            names.entry(u32::from(*severity)).or_default().insert(name);
+        }
+    }
+    names
 }
 
 /// The mean over groups of each group's accuracy, with images as clusters.

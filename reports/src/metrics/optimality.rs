@@ -9,6 +9,10 @@ use rlnet_suites::attack::Norm;
 use rlnet_suites::{AttackSpec, Condition};
 use std::collections::BTreeMap;
 
+/// Distances that differ by less than this share of the farthest are the same (own choice: searches end
+/// about so near to each other).
+const EQUAL: f64 = 1e-3;
+
 /// Minimum-norm attacks of a norm beside the smallest distances that all of its attacks found.
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -29,10 +33,11 @@ pub struct Optimality {
     pub attack: AttackSpec,
     /// Its distances of the envelope's images, infinite where it found nothing.
     pub distances: Vec<f64>,
-    /// 1 for an attack that is the envelope, 0 for one that finds nothing.
-    pub local: f64,
+    /// 1 for an attack that is the envelope, 0 for one that finds nothing; nothing where all images are
+    /// as far away, so that this scale has no length.
+    pub local: Option<f64>,
     /// The same by the trapezoid rule of AttackBench's code, for comparison with its tables.
-    pub trapezoid: f64,
+    pub trapezoid: Option<f64>,
     /// Share of the images that it breaks and the best attack does not.
     pub gain: Estimate,
 }
@@ -58,20 +63,24 @@ pub fn envelopes(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Envelop
                 .collect()
         };
         let best = broken(&all);
+        if best.iter().all(|size| *size == 0.0) {
+            return None;
+        }
         let mut measured: Vec<Optimality> = (attacks.into_iter())
             .filter(AttackSpec::is_minimum_norm)
             .filter_map(|attack| {
                 let own = broken(&distances(matrix, policy, std::slice::from_ref(&attack))?);
                 Some(Optimality {
-                    local: local_optimality(&own, &best)?,
-                    trapezoid: trapezoid(&own, &best)?,
+                    local: local_optimality(&own, &best),
+                    trapezoid: trapezoid(&own, &best),
                     gain: Estimate::of_images(0, own.len() as u64),
                     distances: own,
                     attack,
                 })
             })
             .collect();
-        measured.sort_by(|a, b| b.local.total_cmp(&a.local));
+        let near = |attack: &Optimality| attack.local.unwrap_or(f64::NEG_INFINITY);
+        measured.sort_by(|a, b| near(b).total_cmp(&near(a)));
         let first = measured.first()?.distances.clone();
         for attack in &mut measured {
             let pairs = first.iter().zip(&attack.distances);
@@ -90,7 +99,8 @@ pub fn envelopes(matrix: &PredictionMatrix, policy: BranchPolicy) -> Vec<Envelop
 
 /// `1 - (A - A*) / (share * farthest - A*)`: `A` and `A*` are the areas under the curves of accuracy against
 /// radius of the attack and of the envelope, up to the envelope's farthest image; `share` is the accuracy at
-/// radius 0. Nothing where no attack moved any image.
+/// radius 0. Nothing where no attack moved any image, and where all images are as far away: what the
+/// worst attack loses is then a rounding error, and so is any share of it.
 pub fn local_optimality(own: &[f64], envelope: &[f64]) -> Option<f64> {
     beside(own, envelope, |distances| {
         distances.iter().sum::<f64>() / distances.len() as f64
@@ -117,7 +127,8 @@ fn beside(own: &[f64], envelope: &[f64], area: impl Fn(&[f64]) -> f64) -> Option
     let share = envelope.iter().filter(|size| **size > 0.0).count() as f64 / envelope.len() as f64;
     let clipped: Vec<f64> = own.iter().map(|size| size.min(farthest)).collect();
     let best = area(envelope);
-    (farthest > 0.0).then(|| 1.0 - (area(&clipped) - best) / (share * farthest - best))
+    let scale = share * farthest - best;
+    (scale > EQUAL * farthest).then(|| 1.0 - (area(&clipped) - best) / scale)
 }
 
 #[cfg(test)]
@@ -142,5 +153,9 @@ mod tests {
             "{sum}"
         );
         assert_eq!(local_optimality(&[0.0], &[0.0]), None);
+        // All as far away, to the last digits: no share of nothing.
+        for farthest in [0.326, 0.326_000_1] {
+            assert_eq!(local_optimality(&[0.33, 0.326], &[0.326, farthest]), None);
+        }
     }
 }

@@ -2,11 +2,9 @@
 //! else, and the knee, up to which little is lost against that teacher.
 
 use crate::metrics::branch_policy::BranchPolicy;
-use crate::metrics::compare::{Comparison, Measure, compare};
+use crate::metrics::compare::{Comparison, Found, Measure, compare};
 use crate::metrics::estimate::Estimate;
 use crate::metrics::paired_tests::Difference;
-use crate::metrics::prediction_matrix::PredictionMatrix;
-use crate::metrics::triple::Triple;
 use crate::model::Model;
 use crate::runs::Runs;
 use rlnet_suites::train::Stage;
@@ -114,7 +112,8 @@ impl SweepLine {
 }
 
 /// Every sweep of three or more reductions.
-pub fn sweeps(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) -> Vec<Sweep> {
+pub fn sweeps(found: &Found<'_>) -> Vec<Sweep> {
+    let runs = found.runs;
     let mut groups: Vec<(Kind, Vec<usize>)> = Vec::new();
     for (index, model) in runs.models.iter().enumerate() {
         let Some(kind) = Kind::of(runs, model) else {
@@ -125,7 +124,7 @@ pub fn sweeps(runs: &Runs, matrices: &[PredictionMatrix], triples: &[Triple]) ->
             None => groups.push((kind, vec![index])),
         }
     }
-    let sweep = |(kind, members): (Kind, Vec<usize>)| sweep(runs, matrices, triples, &kind, &members);
+    let sweep = |(kind, members): (Kind, Vec<usize>)| sweep(found, &kind, &members);
     groups.into_iter().filter_map(sweep).collect()
 }
 
@@ -169,13 +168,8 @@ fn without_budget(cell: &Cell) -> Option<String> {
     serde_json::to_string(&spec).ok()
 }
 
-fn sweep(
-    runs: &Runs,
-    matrices: &[PredictionMatrix],
-    triples: &[Triple],
-    kind: &Kind,
-    members: &[usize],
-) -> Option<Sweep> {
+fn sweep(found: &Found<'_>, kind: &Kind, members: &[usize]) -> Option<Sweep> {
+    let runs = found.runs;
     let point = |index: usize| {
         let model = &runs.models[index];
         let record = model.record.as_ref()?;
@@ -202,30 +196,24 @@ fn sweep(
     let reference = points[0].name.clone();
     Some(Sweep {
         name: if name.is_empty() { reference.clone() } else { name },
-        lines: lines(runs, matrices, triples, &points),
+        lines: lines(found, &points),
         reference,
         from_teacher,
         points,
     })
 }
 
-fn lines(
-    runs: &Runs,
-    matrices: &[PredictionMatrix],
-    triples: &[Triple],
-    points: &[SweepPoint],
-) -> Vec<SweepLine> {
-    let branches = &runs.models[points[1].model].branches;
+fn lines(found: &Found<'_>, points: &[SweepPoint]) -> Vec<SweepLine> {
+    let branches = &found.runs.models[points[1].model].branches;
     let policies: &[BranchPolicy] = match branches.len() {
         0 | 1 => &[BranchPolicy::Oracle],
         _ => &[BranchPolicy::Oracle, BranchPolicy::Worst],
     };
-    let of = |index: usize| (&runs.models[index], &matrices[index]);
     let mut lines = Vec::new();
     for policy in policies {
         let compared: Vec<Vec<Comparison>> = points[1..]
             .iter()
-            .map(|point| compare(runs, triples, *policy, of(point.model), of(points[0].model)))
+            .map(|point| compare(found, *policy, point.model, points[0].model))
             .collect();
         for measure in [Measure::Ca, Measure::Npa, Measure::AdvA] {
             let found = |all: &Vec<Comparison>| all.iter().find(|found| found.measure == measure).cloned();

@@ -8,7 +8,7 @@
 //! every number here.
 
 use crate::metrics::branch_policy::BranchPolicy;
-use crate::metrics::estimate::{Estimate, Known, Unknown};
+use crate::metrics::estimate::{Estimate, Known, Unknown, Z95};
 use crate::metrics::measured_on::{Columns, Quantity};
 use crate::metrics::prediction_matrix::PredictionMatrix;
 use crate::model::Model;
@@ -137,6 +137,15 @@ fn along(
     Ok(images.map(of).collect())
 }
 
+/// Whether a mean over images can be told from zero: its 95 % interval lies above it. What is divided by another
+/// mean would be of any size.
+fn is_told_from_zero(each: &[f64]) -> bool {
+    let n = each.len() as f64;
+    let mean = each.iter().sum::<f64>() / n;
+    let variance = each.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    mean > Z95 * (variance / n).sqrt()
+}
+
 /// What a condition without rankings keeps.
 static NO_RANKING: [Ranking; 1] = [Ranking::NONE];
 
@@ -160,7 +169,7 @@ impl Changes {
             conditions.any(|condition| matches!(condition, Condition::Frame { sequence: known, .. } if known == sequence))
         };
         let measure = |sequence: Sequence| {
-            columns.admit(model, matrix, &Quantity::Sequence(sequence))?;
+            columns.admit(model, &Quantity::Sequence(sequence))?;
             along(matrix, policy, sequence, distance)
         };
         let all = Sequence::ALL.into_iter().filter(planned);
@@ -205,14 +214,14 @@ impl Changes {
     /// base.
     ///
     /// # Errors
-    /// As [`Self::mean`], for either network, and when nothing changes with the base.
+    /// As [`Self::mean`], for either network, and when it cannot be told that anything changes with the base.
     pub fn mean_rate(&self, base: &Self, over: &[Sequence]) -> Known<f64> {
         let mut sum = 0.0;
         for &sequence in over {
             let (own, theirs) = (self.mean(&[sequence])?, base.mean(&[sequence])?);
-            if theirs == 0.0 {
+            if !is_told_from_zero(base.per_image(sequence)?) {
                 return Err(Unknown::because(format!(
-                    "the base never changes its answer along {sequence}"
+                    "how often the base changes its answer along {sequence} cannot be told from never"
                 )));
             }
             sum += own / theirs;
@@ -248,6 +257,21 @@ mod tests {
         assert_eq!(pairs(true, 3), pairs(true, 1));
         assert_eq!(pairs(false, 1), [(0, 1), (1, 2), (2, 3), (3, 4)]);
         assert_eq!(pairs(false, 3), [(0, 3), (1, 4)]);
+    }
+
+    /// One image of forty that flips once cannot be told from none: 0.025 against 1.96 times 0.025. Ten of forty can.
+    #[test]
+    fn a_rate_is_of_a_base_that_changes_beyond_chance() {
+        let flips = |count: usize| -> Vec<f64> { (0..40).map(|image| f64::from(u8::from(image < count))).collect() };
+        assert!(!is_told_from_zero(&flips(0)) && !is_told_from_zero(&flips(1)));
+        assert!(is_told_from_zero(&flips(10)) && is_told_from_zero(&flips(40)));
+        let changes = |count: usize| Changes {
+            sequences: vec![(Sequence::Snow, Ok(flips(count)))],
+        };
+        let rate = |own: usize, base: usize| changes(own).mean_rate(&changes(base), &[Sequence::Snow]);
+        assert_eq!(rate(20, 10), Ok(2.0));
+        let why = rate(20, 1).expect_err("noise").to_string();
+        assert!(why.contains("snow cannot be told from never"), "{why}");
     }
 
     /// By hand: classes 0 and 1 change places, of weights |1 - 1/2| (1 + 1/2); a reversal of ten classes

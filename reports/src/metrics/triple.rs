@@ -30,6 +30,16 @@ pub struct Triple {
 }
 
 impl Triple {
+    /// One of the three; nothing for another measure.
+    pub fn of(&self, measure: Measure) -> Option<&Known<Estimate>> {
+        match measure {
+            Measure::Ca => Some(&self.ca),
+            Measure::Npa => Some(&self.natural.npa),
+            Measure::AdvA => Some(&self.adva),
+            Measure::AugMix => None,
+        }
+    }
+
     /// CA, NPA, AdvA; absent when one of them is.
     pub fn values(&self) -> Option<[f64; 3]> {
         match (&self.ca, &self.natural.npa, &self.adva) {
@@ -79,7 +89,7 @@ fn triple(
         model: model.name.clone(),
         policy,
         ca: tally.accuracy(model, policy, &Condition::Clean),
-        natural: Natural::of(model, matrix, policy).in_columns(columns, model, matrix),
+        natural: Natural::of(model, matrix, policy).in_columns(columns, model),
         adva,
     }
 }

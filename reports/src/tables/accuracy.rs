@@ -5,7 +5,6 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::format;
 use crate::glossary::{self, REDUCTION, RELUS, Term};
-use crate::metrics::trainings::trainings_of;
 use crate::metrics::{BranchPolicy, DiagnosisVerdict, Estimate, Known, Stronger, Triple, Unknown};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
@@ -108,8 +107,8 @@ pub fn main(analysis: &Analysis) -> Table {
 
 /// How often each model was trained, in the order of the runs' models.
 fn trainings(analysis: &Analysis) -> Vec<usize> {
-    let models = 0..analysis.runs.models.len();
-    models.map(|at| trainings_of(&analysis.runs, at).len()).collect()
+    let models = analysis.runs.models.iter();
+    models.map(|model| analysis.trainings(&model.name)).collect()
 }
 
 /// How many trainings the numbers of the main table stand on.
@@ -187,7 +186,9 @@ fn severities(analysis: &Analysis) -> Table {
             let known = match (&natural.npa, natural.severities.get(level)) {
                 (Ok(_), Some(estimate)) => Ok(estimate.clone()),
                 (Err(unknown), _) => Err(unknown.clone()),
-                (_, None) => Err(Unknown::because("not part of the suite")),
+                (_, None) => Err(Unknown::because(
+                    "not part of the suite, or not measured for all of its corruptions",
+                )),
             };
             let from = format!(
                 "severity {level} of every corruption, {}",

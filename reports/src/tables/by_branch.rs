@@ -3,7 +3,7 @@
 
 use super::{Cell, Column};
 use crate::analysis::Analysis;
-use crate::metrics::{BranchPolicy, PredictionMatrix};
+use crate::metrics::{BranchPolicy, Known, PredictionMatrix, Quantity};
 use crate::model::Model;
 use rlnet_suites::{CellId, Condition};
 
@@ -42,6 +42,12 @@ impl View<'_> {
             .into_iter()
             .chain(cells)
             .collect()
+    }
+
+    /// Its own answers under all conditions of a kind of number, where this number may stand in the
+    /// column of the other models.
+    pub(super) fn answers(&self, quantity: &Quantity) -> Known<&PredictionMatrix> {
+        self.analysis.answers(self.model, quantity)
     }
 
     /// Accuracy under a condition.

@@ -1,10 +1,11 @@
 //! What is proven, beside what attacks leave.
 
 use super::by_branch::{ATTACKED, View, columns, views};
-use super::{Cell, Column, Kind, Table};
+use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary::{CERTIFIED, INTERVAL, WORST};
-use crate::metrics::bracket::brackets;
+use crate::metrics::bracket::{Bracket, brackets};
+use crate::metrics::{Estimate, Known, Quantity};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
 
@@ -39,24 +40,36 @@ fn certified(analysis: &Analysis) -> Table {
 }
 
 fn rows<'a>(view: &'a View<'a>) -> Vec<Vec<Cell>> {
-    let row = |bracket: crate::metrics::bracket::Bracket| {
+    let row = |bracket: Bracket| {
         let spec = &bracket.certificate;
-        let source = view.source(&Condition::Certify(spec.clone()));
-        let share = |estimate| Cell::share(&Ok(estimate), &source);
+        let condition = Condition::Certify(spec.clone());
+        let source = view.source(&condition);
+        // What is proven depends on the certificate alone, the rest on the attacks beside it, too.
+        let proven = view.answers(&Quantity::Accuracy(condition)).map(|_| ());
+        let tried = view.answers(&Quantity::Bracket(spec.clone())).map(|_| ());
+        let share = |admitted: &Known<()>, estimate: &Estimate| {
+            let known = admitted.clone().map(|()| estimate.clone());
+            Cell::share(&known, &source)
+        };
         let norm = spec.norm();
         view.row([
             Cell::text(norm.symbol()),
             Cell::text(norm.size(spec.eps().unwrap_or(0.0))),
             Cell::text(&spec.params()["method"]),
-            share(bracket.certified.clone()),
-            share(bracket.attacked.clone()),
-            share(bracket.open.clone()),
+            share(&proven, &bracket.certified),
+            share(&tried, &bracket.attacked),
+            share(&tried, &bracket.open),
             Cell::integer(bracket.attacks.len() as u64),
-            Cell::number(
-                bracket.unstable,
-                "every image is wrong from the start or was broken",
-            ),
+            match &proven {
+                Ok(()) => Cell::number(
+                    bracket.unstable,
+                    "every image is wrong from the start or was broken",
+                ),
+                Err(why) => Cell::of(Value::Absent(why.clone())),
+            },
         ])
     };
-    brackets(view.matrix, view.policy).into_iter().map(row).collect()
+    let own = view.analysis.matrix(&view.model.name);
+    let found = own.map_or_else(Vec::new, |own| brackets(own, view.policy));
+    found.into_iter().map(row).collect()
 }

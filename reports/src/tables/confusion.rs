@@ -38,7 +38,7 @@ fn confusion(analysis: &Analysis) -> Table {
         .find(|(kind, _)| *kind == ImageKind::Corrupted)
         .or(kinds.last());
     let mut rows = Vec::new();
-    for (model, grid) in analysis.runs.models.iter().zip(&analysis.matrices) {
+    for (model, grid) in analysis.comparable() {
         let Some(matrix) = sought.and_then(|(_, conditions)| Confusion::of(grid, conditions)) else {
             continue;
         };

@@ -5,7 +5,7 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary::INTERVAL;
 use crate::metrics::bits::Answers;
-use crate::metrics::{BranchPolicy, Estimate, McNemar, PredictionMatrix};
+use crate::metrics::{BranchPolicy, Estimate, McNemar, PredictionMatrix, Quantity};
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
@@ -91,7 +91,8 @@ fn numbers(
 ) -> [Cell; 4] {
     let absent = |why: &str| Cell::absent(why);
     let answers = |model: &Model, condition: &Condition| {
-        let matrix = analysis.matrix(&model.name)?;
+        let quantity = Quantity::Accuracy(condition.clone());
+        let matrix = analysis.answers(model, &quantity).ok()?;
         let right = matrix.right(policy, condition)?;
         Some((matrix, Answers::of(&Arc::from(matrix.images.as_slice()), &right)))
     };
@@ -100,7 +101,7 @@ fn numbers(
         Cell::share(&Ok(Estimate::of_images(answers.right(), known)), "paired")
     };
     let Some((own_matrix, own)) = answers(model, condition) else {
-        return std::array::from_fn(|_| absent("not measured"));
+        return std::array::from_fn(|_| absent("not measured, or on other images than those of the others"));
     };
     let plain = match condition {
         Condition::Attack(spec) => Condition::Attack(spec.on_itself()),
@@ -114,10 +115,20 @@ fn numbers(
         found.map(|(matrix, right, condition)| (matrix, right, condition.clone()))
     });
     let Some((matrix, right, of)) = other else {
-        let why = "the twin is not in this report, or was not measured under this condition";
+        let why = "the twin is not in this report, or was not measured under this condition and on these images";
         return [absent(why), share(&own), absent(why), absent(why)];
     };
-    let difference = McNemar::of(&own, &right).difference();
+    let test = McNemar::of(&own, &right);
+    if [own.known(), right.known()] != [test.images; 2] {
+        let why = format!(
+            "the twin was measured on other images: {} of {} and {} are the same",
+            test.images,
+            own.known(),
+            right.known()
+        );
+        return [absent(&why), share(&own), absent(&why), absent(&why)];
+    }
+    let difference = test.difference();
     [
         share(&right),
         share(&own),

@@ -5,7 +5,6 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary::COMPARED;
 use crate::metrics::BranchPolicy;
-use crate::metrics::compare::compare;
 use crate::metrics::reduction::{Sweep, SweepPoint};
 use crate::sections::{Place, Section, Show};
 
@@ -49,19 +48,7 @@ fn matched_pairs(analysis: &Analysis) -> Table {
             .iter()
             .flat_map(|other| pairs(own, other))
         {
-            let of = |point: &SweepPoint| {
-                (
-                    &analysis.runs.models[point.model],
-                    &analysis.matrices[point.model],
-                )
-            };
-            let found = compare(
-                &analysis.runs,
-                &analysis.triples,
-                BranchPolicy::Oracle,
-                of(a),
-                of(b),
-            );
+            let found = analysis.compare(BranchPolicy::Oracle, a.model, b.model);
             rows.extend(found.iter().map(|found| {
                 vec![
                     Cell::text(&a.name),

@@ -1,11 +1,12 @@
 //! How near minimum-norm attacks come to the best of all, and what is left when the norm may be chosen.
 
-use super::by_branch::{ATTACKED, columns, views};
-use super::{Cell, Column, Kind, Table};
+use super::by_branch::{ATTACKED, View, columns, views};
+use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary::{ENVELOPE, INTERVAL, OPTIMALITY};
-use crate::metrics::optimality::envelopes;
+use crate::metrics::optimality::{Envelope, envelopes};
 use crate::metrics::unions::union;
+use crate::metrics::{Estimate, Quantity};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
@@ -48,14 +49,20 @@ fn local(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for view in views(analysis) {
-        for envelope in envelopes(view.matrix, view.policy) {
+        for envelope in own_envelopes(&view) {
+            let admitted = view.answers(&Quantity::Ball(envelope.norm)).map(|_| ());
+            let number = |value: Option<f64>| match &admitted {
+                Ok(()) => Cell::number(value, "all images are as far away"),
+                Err(why) => Cell::of(Value::Absent(why.clone())),
+            };
             for attack in &envelope.attacks {
+                let gain = admitted.clone().map(|()| attack.gain.clone());
                 rows.push(view.row([
                     Cell::text(envelope.norm.symbol()),
                     Cell::text(analysis.names.get(&attack.attack)),
-                    Cell::number(Some(attack.local), ""),
-                    Cell::number(Some(attack.trapezoid), ""),
-                    Cell::share(&Ok(attack.gain.clone()), &format!("condition {}", attack.attack)),
+                    number(attack.local),
+                    number(attack.trapezoid),
+                    Cell::share(&gain, &format!("condition {}", attack.attack)),
                     Cell::integer(envelope.distances.len() as u64),
                     Cell::integer(envelope.held as u64),
                 ]));
@@ -71,16 +78,22 @@ fn local(analysis: &Analysis) -> Table {
     )
 }
 
+/// The envelopes of a view, of all attacks on its model.
+fn own_envelopes(view: &View<'_>) -> Vec<Envelope> {
+    let own = view.analysis.matrix(&view.model.name);
+    own.map_or_else(Vec::new, |own| envelopes(own, view.policy))
+}
+
 /// One row a norm and attack: the mean over the models and branch policies that have it.
 fn global(analysis: &Analysis) -> Table {
     let mut found: BTreeMap<(Norm, AttackSpec), Vec<f64>> = BTreeMap::new();
     for view in views(analysis) {
-        for envelope in envelopes(view.matrix, view.policy) {
+        // A mean is over models under the same attacks.
+        let alike = |envelope: &Envelope| view.answers(&Quantity::Ball(envelope.norm)).is_ok();
+        for envelope in own_envelopes(&view).into_iter().filter(alike) {
             for attack in envelope.attacks {
-                found
-                    .entry((envelope.norm, attack.attack))
-                    .or_default()
-                    .push(attack.local);
+                let each = found.entry((envelope.norm, attack.attack)).or_default();
+                each.extend(attack.local);
             }
         }
     }
@@ -111,8 +124,9 @@ fn global(analysis: &Analysis) -> Table {
 
 /// One row a model and branch policy with attacks in two norms or more.
 fn unions(analysis: &Analysis) -> Table {
+    let of = |view: &View<'_>| union(view.analysis.matrix(&view.model.name)?, view.policy);
     let found: Vec<_> = views(analysis)
-        .filter_map(|view| Some((view, union(view.matrix, view.policy)?)))
+        .filter_map(|view| Some((view, of(&view)?)))
         .collect();
     let balls: BTreeMap<Norm, f64> = (found.iter())
         .flat_map(|(_, union)| union.balls.iter().map(|(norm, radius, _)| (*norm, *radius)))
@@ -124,15 +138,18 @@ fn unions(analysis: &Analysis) -> Table {
         )
     });
     let rows = found.iter().map(|(view, union)| {
-        let source = |what: &str| format!("no attack within {what}{}", view.policy.read());
+        let share = |quantity: &Quantity, share: &Estimate, what: &str| {
+            let known = view.answers(quantity).map(|_| share.clone());
+            Cell::share(&known, &format!("no attack within {what}{}", view.policy.read()))
+        };
         let each =
             balls.iter().map(
                 |(norm, radius)| match union.balls.iter().find(|(own, ..)| own == norm) {
-                    Some((.., share)) => Cell::share(&Ok(share.clone()), &source(&norm.size(*radius))),
+                    Some((.., own)) => share(&Quantity::Ball(*norm), own, &norm.size(*radius)),
                     None => Cell::absent("not attacked in this norm"),
                 },
             );
-        view.row(each.chain([Cell::share(&Ok(union.all.clone()), &source("any of the balls"))]))
+        view.row(each.chain([share(&Quantity::Balls, &union.all, "any of the balls")]))
     });
     Table::new(
         "unions",

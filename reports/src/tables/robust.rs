@@ -1,13 +1,14 @@
 //! What survives everything at once, and how far perturbations must go.
 
 use super::by_branch::{ATTACKED, READ, View, columns, views};
-use super::{Cell, Column, Table};
+use super::{Cell, Column, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary;
 use crate::metrics::joint::joint as jointly;
-use crate::metrics::{Unknown, smallest_perturbation};
+use crate::metrics::{Quantity, Unknown, smallest_perturbation};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
+use rlnet_suites::attack::radius::RADIUS;
 use rlnet_suites::corruption::BENCHMARK;
 use std::collections::BTreeSet;
 
@@ -125,7 +126,16 @@ fn curves(analysis: &Analysis) -> Table {
     ];
     let mut rows = Vec::new();
     for view in views(analysis) {
-        for curve in smallest_perturbation::curves(view.matrix, view.policy) {
+        let own = view.analysis.matrix(&view.model.name);
+        let found = own.map_or_else(Vec::new, |own| smallest_perturbation::curves(own, view.policy));
+        for curve in found {
+            let attacks = Cell::integer(curve.attacks.len() as u64);
+            if let Err(why) = view.answers(&Quantity::Ball(curve.norm)) {
+                let absent = || Cell::of(Value::Absent(why.clone()));
+                let norm = Cell::text(curve.norm.symbol());
+                rows.push(view.row([norm, absent(), absent(), absent(), attacks]));
+                continue;
+            }
             for (radius, estimate) in &curve.points {
                 let size = curve.norm.size(*radius);
                 let source = format!("no attack of size {size} or less{}", view.policy.read());
@@ -137,7 +147,7 @@ fn curves(analysis: &Analysis) -> Table {
                         Some(size) => Cell::text(curve.norm.size(size)),
                         None => Cell::absent("half the images or more were never broken"),
                     },
-                    Cell::integer(curve.attacks.len() as u64),
+                    attacks.clone(),
                 ]));
             }
         }
@@ -169,8 +179,17 @@ fn minima(analysis: &Analysis) -> Table {
                 Some(size) => Cell::text(norm.size(size)),
                 None => Cell::absent("that many images were never broken"),
             });
+            // Where another attack of its norm broke an image nearer, that is its distance, too.
+            let admitted = match minimum.attack.name() == RADIUS.name {
+                true => view.answers(&Quantity::Ball(norm)).map(|_| ()),
+                false => Ok(()),
+            };
+            let quartiles = quartiles.map(|cell| match &admitted {
+                Ok(()) => cell,
+                Err(why) => Cell::of(Value::Absent(why.clone())),
+            });
             let found = Cell::share(
-                &Ok(minimum.found.clone()),
+                &admitted.map(|()| minimum.found.clone()),
                 &format!("condition {}", minimum.attack),
             );
             let first = [

@@ -5,7 +5,6 @@ use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
 use crate::glossary;
 use crate::metrics::Measure;
-use crate::metrics::trainings::over_trainings;
 use crate::sections::{Place, Section, Show};
 
 /// The section.
@@ -34,7 +33,7 @@ fn table(analysis: &Analysis) -> Table {
     let measures = [Measure::Ca, Measure::Npa, Measure::AdvA];
     let all = views(analysis).flat_map(|view| measures.map(|measure| (view, measure)));
     let rows = all.filter_map(|(view, measure)| {
-        let found = over_trainings(&analysis.runs, &analysis.matrices, view.at, view.policy, measure)?;
+        let found = analysis.over_trainings(view.at, view.policy, measure)?;
         let shares = found.shares();
         let share =
             |of: fn((f64, f64)) -> f64| Cell::number(shares.map(|both| 100.0 * of(both)), "no variance");

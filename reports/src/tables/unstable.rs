@@ -3,7 +3,9 @@
 use super::{Cell, Column, Kind, Table};
 use crate::analysis::Analysis;
 use crate::glossary::RELUS;
+use crate::metrics::Quantity;
 use crate::sections::{Place, Section, Show};
+use rlnet_suites::Condition;
 
 /// The section.
 pub(crate) const SECTION: Section = Section {
@@ -38,6 +40,10 @@ fn unstable(analysis: &Analysis) -> Table {
                 .iter()
                 .any(|(other, _)| ball(other) == ball(certificate))
             {
+                continue;
+            }
+            let quantity = Quantity::Accuracy(Condition::Certify(certificate.clone()));
+            if analysis.columns.admit(model, &quantity).is_err() {
                 continue;
             }
             for branch in &model.branches {

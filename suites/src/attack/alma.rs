@@ -2,7 +2,7 @@
 
 use super::entry::{AttackEntry, figure};
 use super::param::parameters;
-use super::shared::{BASE, EOT, NORM_L2_L1, Norm, number, steps};
+use super::shared::{BASE, EOT, NORM_L2_L1, Norm, never_moves, number, steps};
 
 parameters! {
     /// An augmented Lagrangian of distance and class.
@@ -31,5 +31,13 @@ pub static ALMA: AttackEntry = AttackEntry {
     minimum_norm: true,
     classes: |_| (3, "use pdgd or fmn"),
     passes: |spec| figure(spec, |own: &Alma| 2.0 * own.steps as f64),
+    check: |spec| match spec.read::<Alma>() {
+        Some(Alma {
+            lr: 0.0,
+            first_distance: 0.0,
+            ..
+        }) => Err(never_moves("lr", "with learning rate 0")),
+        _ => Ok(()),
+    },
     ..AttackEntry::of::<Alma>()
 };

@@ -1,7 +1,7 @@
 //! The Linf attack of Carlini and Wagner.
 
 use super::entry::{AttackEntry, figure};
-use super::param::parameters;
+use super::param::{Role, parameters};
 use super::shared::{BASE, EOT, NORM_LINF, Norm, number, steps};
 
 parameters! {
@@ -12,7 +12,7 @@ parameters! {
         /// Adam's steps for each height and constant.
         steps: usize = steps("1000", "Adam steps a height and constant"),
         /// Adam's learning rate.
-        lr: f64 = number("0.01", "Adam's learning rate"),
+        lr: f64 = number("0.01", "Adam's learning rate").meaning(Role::StepSize),
         /// The first constant.
         c: f64 = number("0.00001", "first constant, doubled where nothing nearer is found, up to 20"),
     } and [EOT, BASE]

@@ -2,7 +2,7 @@
 
 use super::entry::{AttackEntry, figure};
 use super::param::parameters;
-use super::shared::{BASE, EOT, NORM_L2, Norm, number, steps, word};
+use super::shared::{BASE, EOT, NORM_L2, Norm, never_moves, number, steps, word};
 
 parameters! {
     /// Gradient steps, each put back on a sphere of its own radius.
@@ -29,5 +29,9 @@ pub static DDN: AttackEntry = AttackEntry {
     version: 2,
     minimum_norm: true,
     passes: |spec| figure(spec, |own: &Ddn| 2.0 * own.steps as f64),
+    check: |spec| match spec.read::<Ddn>() {
+        Some(Ddn { radius: 0.0, .. }) => Err(never_moves("radius", "on a sphere of radius 0")),
+        _ => Ok(()),
+    },
     ..AttackEntry::of::<Ddn>()
 };

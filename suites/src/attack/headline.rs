@@ -44,9 +44,11 @@ impl AttackSpec {
     }
 
     /// How far its steps carry a point together, in the ball's norm; nothing for an attack that chooses its
-    /// own steps.
+    /// own steps. A step takes a forward and a backward pass, where passes are limited.
     pub fn reach(&self) -> Option<f64> {
-        Some(self.step_size()? * self.steps().unwrap_or(1) as f64)
+        let steps = self.steps().unwrap_or(1);
+        let most = self.most_passes().map_or(steps, |passes| passes / (2 * self.eot()));
+        Some(self.step_size()? * steps.min(most) as f64)
     }
 
     /// Whether its steps are too few or too small to bring a point to its radius from where they begin: the

@@ -127,6 +127,11 @@ mod tests {
             "pgd:norm=l2,eps=20",
             "pgd:norm=l1,eps=255",
             "noise:eps=0",
+            // A parameter that is written twice is one.
+            "pgd:steps=3,steps=3",
+            "square:passes=1",
+            "pgd:passes=2",
+            "alma:lr=0,first_distance=0.1",
         ] {
             text.parse::<AttackSpec>().expect(text);
         }
@@ -170,6 +175,15 @@ mod tests {
             ("ffgsm:alpha=0", "never leaves its start"),
             ("fmn:alpha=0", "never leaves its start"),
             ("cw:lr=0", "never leaves its start"),
+            ("cw-linf:lr=0", "never leaves its start"),
+            ("sigma-zero:lr=0", "never leaves its start"),
+            ("alma:lr=0", "never leaves its start"),
+            ("ddn:radius=0", "never leaves its start"),
+            ("pgd:passes=1", "never leaves its start"),
+            ("apgd-ce:passes=3,eot=2", "never leaves its start"),
+            ("fab:passes=1", "never leaves its start"),
+            ("pgd:eps=1e-300", "from 1e-6 on"),
+            ("fgsm:norm=l2,eps=1e-9", "from 1e-6 on"),
             ("cw:c=0", "no weight"),
         ] {
             let error = text.parse::<AttackSpec>().expect_err(text).to_string();

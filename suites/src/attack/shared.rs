@@ -3,6 +3,7 @@
 use super::param::{FromValue, Param, ParamKind, Preset, Role, Value, from_word};
 use crate::branch::Branch;
 use crate::epsilon::Epsilon;
+use crate::error::SuiteError;
 use crate::plan::{OTHER_BUDGET, TEACHER};
 use crate::words::words;
 use std::fmt;
@@ -330,6 +331,12 @@ pub(super) const TARGETS: Param = Param {
     role: Role::Targets,
     ..count("9", "target classes, the likeliest wrong ones first")
 };
+
+/// The error of a parameter at zero with which an attack stays where it is.
+pub(super) fn never_moves(name: &str, why: &str) -> SuiteError {
+    let why = format!("{why} the attack never leaves its start; leave it out for its default");
+    SuiteError::value("attack parameter", format!("{name}=0"), why)
+}
 
 pub(super) const QUERIES: Param = Param {
     name: "queries",

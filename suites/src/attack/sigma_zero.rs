@@ -1,7 +1,7 @@
 //! sigma-zero.
 
 use super::entry::{AttackEntry, figure};
-use super::param::parameters;
+use super::param::{Role, parameters};
 use super::shared::{BASE, EOT, NORM_L0, Norm, number, steps};
 
 parameters! {
@@ -12,7 +12,7 @@ parameters! {
         /// Number of steps.
         steps: usize = steps("1000", "iterations"),
         /// First learning rate.
-        lr: f64 = number("1", "first learning rate, annealed by a cosine to a tenth"),
+        lr: f64 = number("1", "first learning rate, annealed by a cosine to a tenth").meaning(Role::StepSize),
         /// How sharp the count of changed values is.
         sigma: f64 = number("0.001", "how sharp the count of changed values is, the smaller the sharper"),
         /// First threshold.

@@ -16,6 +16,9 @@ use std::str::FromStr;
 /// Side of the largest images that networks are built for.
 const LARGEST_SIDE: u64 = 512;
 
+/// The smallest radius that single precision can tell from none, with room: values near 1 are 6e-8 apart.
+const LEAST: f64 = 1e-6;
+
 /// An attack with all its parameters. Written with the defaults left out, stored in full.
 #[derive(Clone)]
 pub struct AttackSpec {
@@ -188,6 +191,19 @@ impl AttackSpec {
         params.filter(|(param, text)| param.neutral && !self.is_default(param, text))
     }
 
+    /// Parameters of its own that are not at their default, beside the norm, the radius, steps, starts and
+    /// what [`Self::extras`] gives: they change what it does or how hard it tries.
+    pub fn unusual(&self) -> impl Iterator<Item = (&'static Param, &str)> {
+        let known = |role: Role| {
+            use Role::{Eps, Norm, Restarts, Start, StepSize, Steps};
+            matches!(role, Norm | Eps | Steps | Restarts | Start | StepSize)
+        };
+        let params = self.by_name();
+        params.filter(move |(param, text)| {
+            !param.neutral && !known(param.role) && !self.is_default(param, text)
+        })
+    }
+
     /// Whether it looks for the smallest perturbation.
     pub fn is_minimum_norm(&self) -> bool {
         self.entry.minimum_norm
@@ -290,6 +306,15 @@ impl AttackSpec {
     /// Why it is not defined for a model with so many classes: the rest of a sentence whose subject is
     /// the model; nothing where it is.
     pub fn lacks_classes(&self, classes: usize) -> Option<String> {
+        if let Goal::Class(target) = self.goal()
+            && target >= classes
+        {
+            return Some(format!(
+                "has {classes} classes, and {} asks for class {target}; the last is {}",
+                self.short(),
+                classes.saturating_sub(1)
+            ));
+        }
         let (own, instead) = (self.entry.classes)(self);
         let (needed, instead) = match self.loss().fewest_classes() {
             of_loss if of_loss > own => (of_loss, "use loss=ce or loss=margin"),
@@ -398,6 +423,21 @@ impl AttackSpec {
             Norm::L1 | Norm::L0 => values,
         };
         for (param, value) in self.entry.params.iter().zip(&self.values) {
+            if matches!(param.role, Role::Passes)
+                && let Value::Limit(Some(passes)) = value
+                && self.needs_gradients()
+                && *passes < 2 * self.eot()
+            {
+                return Err(SuiteError::value(
+                    "attack parameter",
+                    format!("{}={passes}", param.name),
+                    format!(
+                        "a step of {} takes {} passes (forward and backward), so it never leaves its start",
+                        self.name(),
+                        2 * self.eot()
+                    ),
+                ));
+            }
             if param.role == Role::StepSize && f64::from_value(value) == Some(0.0) {
                 return Err(SuiteError::value(
                     "attack parameter",
@@ -412,6 +452,14 @@ impl AttackSpec {
             let (ParamKind::Size, Value::Size(size)) = (param.kind, value) else {
                 continue;
             };
+            if param.role == Role::Eps && size.value() > 0.0 && size.value() < LEAST {
+                return Err(SuiteError::value(
+                    "attack parameter",
+                    format!("{}={}", param.name, self.texts[param.name]),
+                    "images are numbers of single precision in [0, 1], which change by 6e-8 at least near 1; write a \
+                     radius from 1e-6 on, or 0",
+                ));
+            }
             if size.value() <= most {
                 continue;
             }
@@ -517,7 +565,7 @@ pub(super) fn check_once(text: &str) -> Result<(), SuiteError> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, value) in params.split(',').filter_map(|part| part.split_once('=')) {
         let (name, value) = (name.trim(), value.trim());
-        if let Some(first) = seen.insert(name, value) {
+        if let Some(first) = seen.insert(name, value).filter(|first| *first != value) {
             let why = format!("given twice in `{text}`, as {first} and as {value}; leave one out");
             return Err(SuiteError::value("attack parameter", name, why));
         }

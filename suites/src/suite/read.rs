@@ -114,8 +114,13 @@ impl Suite {
         distinct(self.training.attention.iter_mut());
         let evaluation = &mut self.evaluation;
         distinct([&mut evaluation.corruptions.0].into_iter());
-        distinct([&mut evaluation.severities].into_iter());
-        distinct(evaluation.branches.iter_mut());
+        // Their order is none of a cell's identity.
+        evaluation.severities.sort_unstable();
+        evaluation.severities.dedup();
+        if let Some(branches) = &mut evaluation.branches {
+            branches.sort_unstable();
+            branches.dedup();
+        }
         if let Some(models) = &mut evaluation.models {
             let mut seen = BTreeSet::new();
             models.retain(|model| seen.insert(model.get_ref().clone()));
@@ -227,6 +232,21 @@ mod tests {
         };
         for (once, twice) in [
             ("evaluation.severities=[3,1]", "evaluation.severities=[3,1,3]"),
+            ("evaluation.severities=[1,3]", "evaluation.severities=[3,1]"),
+            (
+                "evaluation.branches=[\"clean\",\"adversarial\"]",
+                "evaluation.branches=[\"adversarial\",\"clean\"]",
+            ),
+            (
+                "evaluation.attacks=[\"pgd:steps=10,eps=4/255,alpha=1/255\"]",
+                "evaluation.attacks=[\"pgd:eps=4.0/255,alpha=2/510,steps=010\",\"pgd:alpha=1/255,steps=10,eps=4/255,restarts=1\"]",
+            ),
+            (
+                "evaluation.certify=[\"certify:eps=1/255,method=crown\"]",
+                "evaluation.certify=[\"certify:method=crown,eps=1.0/255\",\"certify:eps=2/510,method=crown\"]",
+            ),
+            ("data.images=\"1,3-5\"", "data.images=\"3-5,1,4\""),
+            ("data.images=\"0-99\"", "data.test=100"),
             (
                 "evaluation.corruptions=[\"fog\"]",
                 "evaluation.corruptions=[\"fog\",\"fog\"]",

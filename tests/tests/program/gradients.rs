@@ -131,6 +131,31 @@ fn logits_times_a_hundred_change_no_verdict() {
     }
 }
 
+/// Worse than guessing is said, whether the model or the folders have the classes in another order; and guessing.
+#[test]
+#[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
+fn a_class_order_that_is_not_the_models_is_said() {
+    let sandbox = inputs();
+    for (from, to) in [("a", "x"), ("b", "a"), ("x", "b")] {
+        let [from, to] = [from, to].map(|name| sandbox.path("flat").join(name));
+        std::fs::rename(from, to).expect("renamed");
+    }
+    let said = |model: &str| attacked(&sandbox, model, "flat", &["pgd"]).0.stdout;
+    let swapped = said("mild");
+    assert!(swapped.contains("is the class order yours?"), "{swapped}");
+    // Wrong both ways is right.
+    let both = said("flipped");
+    assert!(!both.contains("class order") && both.contains("100.0"), "{both}");
+    // All pictures are of the one class that it gives: half of them, with the other one's name.
+    for number in 0..10 {
+        let file = format!("p{number:02}.png");
+        let [a, b] = ["a", "b"].map(|class| sandbox.path("flat").join(class).join(&file));
+        std::fs::copy(a, b).expect("copied");
+    }
+    let guessing = said("steep");
+    assert!(guessing.contains("cannot be told from guessing"), "{guessing}");
+}
+
 #[test]
 #[cfg_attr(not(have = "reference"), ignore = "needs the reference data")]
 fn what_cannot_reach_its_radius_is_refused_or_named_and_never_the_main_attack() {

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 /// Ten classes of two pictures each.
-fn flat(sandbox: &Sandbox) {
+pub fn flat(sandbox: &Sandbox) {
     for class in 0..10_u8 {
         let folder = sandbox.path(&format!("flat/c{class}"));
         fs::create_dir_all(&folder).expect("a folder");

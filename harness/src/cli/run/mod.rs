@@ -14,6 +14,7 @@ use crate::run::estimate::{cpu_seconds, loads};
 use crate::run::eta::Load;
 use crate::run::execute::wanted;
 use crate::run::heartbeat::process;
+use crate::run::memory::Need;
 use crate::run::progress::duration;
 use crate::run::session::Session;
 use crate::run::work::Images;
@@ -174,6 +175,10 @@ impl Run {
         let session = Session::new(suite, &global.data_dir(), &self.corrupted.folders())?;
         let plan = &session.plan;
         let cells: Vec<&Cell> = wanted(plan, self.only.as_deref())?;
+        let runs_here = self.worker.is_none() && self.executor == Where::Local;
+        if runs_here && global.is_cpu() {
+            Need::refuse(session.need().as_ref())?;
+        }
         if self.dry_run {
             let plan = Plan {
                 cells: cells.into_iter().cloned().collect(),
@@ -182,7 +187,6 @@ impl Run {
             let images = Images::of(&session.data);
             return dry_run(&plan, out, remote.as_ref(), images, global.json);
         }
-        let runs_here = self.worker.is_none() && self.executor == Where::Local;
         if runs_here && !self.yes && global.is_cpu() {
             let stored = |id| remote.as_ref().is_some_and(|remote| remote.there().contains(id));
             let missing: Vec<&Cell> = cells

@@ -4,18 +4,21 @@ mod cost;
 
 use crate::data::glance;
 use crate::error::{Error, Result};
+use crate::progress::announce;
 use crate::request::Global;
 use crate::run::difference::differences;
+use crate::run::memory::{Need, of_machine};
 use crate::run::session::{check, read_suite, suite_text};
 use crate::run::work::GPU_RATE;
 use crate::terminal::{outln, print_json, print_line};
 use clap::{Args, Subcommand};
+use rlnet_suites::dataset::find;
 use rlnet_suites::objective::Score;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::scale::{SCALES, Scale};
 use rlnet_suites::schema::json_schema;
 use rlnet_suites::train::Stage;
-use rlnet_suites::{Cell, CellId, CellSpec, Plan, TrainSpec, catalog};
+use rlnet_suites::{Cell, CellId, CellSpec, Plan, Suite, TrainSpec, catalog};
 use serde_json::json;
 
 /// List, show, estimate and check suites
@@ -100,7 +103,8 @@ impl SuiteCommand {
                 Ok(())
             }
             Action::Check { file } => {
-                let plan = resolve(file, &[], global)?;
+                let (suite, plan) = resolve_suite(file, &[], global)?;
+                note_memory(&suite, &plan, global);
                 for scale in read_suite(file, &[])?.scale.keys() {
                     resolve(file, &[format!("scale={scale}")], global)?;
                 }
@@ -117,13 +121,32 @@ impl SuiteCommand {
 
 /// Resolves a suite without its data: ids differ from a run's, everything else is the same.
 fn resolve(name: &str, sets: &[String], global: &Global) -> Result<Plan> {
+    resolve_suite(name, sets, global).map(|(_, plan)| plan)
+}
+
+fn resolve_suite(name: &str, sets: &[String], global: &Global) -> Result<(Suite, Plan)> {
     let suite = read_suite(name, sets)?;
     let seen = |dataset: &str| glance(dataset, &global.data_dir());
     let mut context = PlanContext::unread(&suite);
     context.classes = seen(&suite.data.dataset).map(|seen| seen.classes);
     let plan = suite.plan(&context)?;
     check(&suite, &plan, |dataset| Some(seen(dataset)?.size))?;
-    Ok(plan)
+    Ok((suite, plan))
+}
+
+/// Says where this machine's memory cannot hold a batch: a suite may be checked here and run elsewhere.
+fn note_memory(suite: &Suite, plan: &Plan, global: &Global) {
+    let size = |dataset: &str| glance(dataset, &global.data_dir()).map_or(32, |seen| seen.size);
+    let known = find(&suite.data.dataset).ok().flatten();
+    let images = [(suite.data.train, 0), (suite.data.test, 1)].map(|(limit, of)| {
+        let whole = known.map(|known| [known.train, known.test][of]);
+        limit.or(whole).map_or(u64::MAX, u64::from)
+    });
+    let need = Need::of(plan, size, images);
+    let why = need.zip(of_machine()).and_then(|(need, memory)| need.beyond(memory));
+    if let Some(why) = why.filter(|_| global.is_cpu()) {
+        announce(&format!("note: {why}; rlnet run refuses this here"));
+    }
 }
 
 impl SuiteArgs {
