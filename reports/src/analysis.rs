@@ -8,8 +8,8 @@ use crate::metrics::compare::{self, Found};
 use crate::metrics::flags::{self, Flag};
 use crate::metrics::{
     AccuracyCount, BootstrapComparison, BranchPolicy, Columns, Comparison, Diagnosis, DiagnosisVerdict, Gap,
-    Known, Measure, Measured, OverTrainings, PredictionMatrix, Quantity, Triple, Unknown, bootstrap_comparison,
-    diagnosis, mce, reduction, trainings, triple,
+    Known, Measure, Measured, OverTrainings, PredictionMatrix, Quantity, Triple, Unknown,
+    bootstrap_comparison, diagnosis, mce, reduction, trainings, triple,
 };
 use crate::model::Model;
 use crate::runs::Runs;

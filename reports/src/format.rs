@@ -216,7 +216,10 @@ mod tests {
         assert_eq!(name("square"), "Square, 8/255");
         assert_eq!(name("square:queries=100"), "Square, 8/255, queries 100");
         assert_eq!(name("apgd-t:targets=3"), "APGD-T-100, 8/255, targets 3");
-        assert_eq!(name("pgd:passes=2"), "PGD-20 (steps reach 2/255), 8/255, passes 2");
+        assert_eq!(
+            name("pgd:passes=2"),
+            "PGD-20 (steps reach 2/255), 8/255, passes 2"
+        );
         assert_eq!(name("noise:norm=l2"), "noise L2, 0.5");
         assert_eq!(name("deepfool"), "DeepFool-50");
         assert_eq!(name("pgd:alpha=0.01/255"), "PGD-20 (steps reach 0.2/255), 8/255");

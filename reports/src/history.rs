@@ -226,7 +226,13 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
         };
         let mut add = |measure: String, quantity: &Quantity, estimate: &Estimate| {
             let on = analysis.columns.set(quantity);
-            let on = on.map(|on| format!("{}, images {} of data {data}{trainings}", on.said(), on.positions()));
+            let on = on.map(|on| {
+                format!(
+                    "{}, images {} of data {data}{trainings}",
+                    on.said(),
+                    on.positions()
+                )
+            });
             points.push(HistoryRow {
                 set: on.unwrap_or_default(),
                 night: night.to_owned(),
@@ -272,7 +278,11 @@ fn numbers(folder: &Path, night: &str) -> Result<Vec<HistoryRow>, ReportError> {
         {
             let condition = Condition::Attack(attack.clone());
             if let Ok(estimate) = analysis.tally.accuracy(model, triple.policy, &condition) {
-                add(analysis.names.get(attack), &Quantity::Accuracy(condition), &estimate);
+                add(
+                    analysis.names.get(attack),
+                    &Quantity::Accuracy(condition),
+                    &estimate,
+                );
             }
         }
     }

@@ -165,7 +165,10 @@ fn add_model(models: &mut Vec<Model>, run: &Run, index: usize, name: &str) -> Re
             (model.planned.iter().collect(), planned.iter().collect());
         theirs == own
     };
-    if models.iter().any(|other| other.run != index && measured_so(other)) {
+    if models
+        .iter()
+        .any(|other| other.run != index && measured_so(other))
+    {
         return Ok(());
     }
     let polars = |error: PolarsError| ReportError::make(format!("the rows of `{name}`"), error);

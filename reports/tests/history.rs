@@ -1,7 +1,8 @@
 //! A series of nights: what is added, kept, and found.
 
 use crate::synthetic::nights::night;
-use rlnet_reports::history::{self, FILE};
+use rlnet_reports::history::{self, FILE, HistoryRow};
+use rlnet_reports::{read_records, write_records};
 use std::fs;
 
 #[test]
@@ -43,6 +44,32 @@ fn the_step_is_dated_and_the_series_outlives_its_runs() {
     let before = fs::read(dir.join(FILE)).expect("the series");
     assert!(history::update(dir).expect("a series").added.is_empty());
     assert_eq!(fs::read(dir.join(FILE)).expect("the series"), before);
+}
+
+/// A series of a version that did not say what numbers were measured on goes on.
+#[test]
+fn nights_of_earlier_versions_belong_to_the_one_set_of_their_number() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path();
+    night(dir, 0, 0.80);
+    night(dir, 1, 0.80);
+    history::update(dir).expect("a series");
+    let mut rows = read_records::<HistoryRow>(&dir.join(FILE)).expect("rows");
+    assert!(
+        rows.iter()
+            .all(|row| row.set.contains("images 0-999 of data synthetic"))
+    );
+    rows.iter_mut().for_each(|row| row.set.clear());
+    write_records(&dir.join(FILE), &rows).expect("written");
+    night(dir, 2, 0.80);
+    let found = history::update(dir).expect("a series");
+    let [line] = found.lines.as_slice() else {
+        panic!("{:?}", found.lines)
+    };
+    assert_eq!(
+        (line.name.as_str(), line.points.len()),
+        ("net, single branch, CA", 3)
+    );
 }
 
 #[test]

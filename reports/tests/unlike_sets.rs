@@ -88,7 +88,9 @@ fn write(dir: &Path, plan: &Plan) -> PathBuf {
 
 fn analysis(plans: &[&Plan]) -> Analysis {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let dirs = (0..).zip(plans).map(|(at, plan): (u32, _)| write(&folder.path().join(at.to_string()), plan));
+    let dirs = (0..)
+        .zip(plans)
+        .map(|(at, plan): (u32, _)| write(&folder.path().join(at.to_string()), plan));
     let dirs: Vec<PathBuf> = dirs.collect();
     Analysis::of(Runs::load(&dirs).expect("runs")).expect("an analysis")
 }
@@ -103,8 +105,15 @@ fn table(analysis: &Analysis, id: &str) -> Table {
 
 /// The value of a model's row in a column, each time it has one.
 fn values(table: &Table, model: &str, key: &str) -> Vec<Value> {
-    let at = table.columns.iter().position(|column| column.key == key).expect(key);
-    let own = table.rows.iter().filter(|row| row[0].value == Value::Text(model.to_owned()));
+    let at = table
+        .columns
+        .iter()
+        .position(|column| column.key == key)
+        .expect(key);
+    let own = table
+        .rows
+        .iter()
+        .filter(|row| row[0].value == Value::Text(model.to_owned()));
     own.map(|row| row[at].value.clone()).collect()
 }
 
@@ -121,21 +130,39 @@ fn confusions_of_fewer_images_are_none_of_the_column() {
     let part = attacked_on(plan("part", ONE), 50);
     let both = analysis(&[&whole, &part]);
     let found = table(&both, "confusions");
-    assert_eq!(values(&found, "whole", "attacked").len(), 1, "{}", found.markdown());
-    assert!(values(&found, "part", "attacked").is_empty(), "{}", found.markdown());
+    assert_eq!(
+        values(&found, "whole", "attacked").len(),
+        1,
+        "{}",
+        found.markdown()
+    );
+    assert!(
+        values(&found, "part", "attacked").is_empty(),
+        "{}",
+        found.markdown()
+    );
     // Alone, its fifty images are what the table is about.
     let alone = table(&analysis(&[&part]), "confusions");
     assert_eq!(values(&alone, "part", "attacked").len(), 1);
     // The picture has the network and the baseline: no panel of other images.
     let mut based = part.clone();
     based.baseline = Some("part".to_owned());
-    let section = SECTIONS.iter().find(|section| section.id == "confusion").expect("a section");
+    let section = SECTIONS
+        .iter()
+        .find(|section| section.id == "confusion")
+        .expect("a section");
     let Show::Figure(figure) = section.show else {
         panic!("no figure")
     };
     let drawn = |plans: &[&Plan]| {
-        let figure = figure(&analysis(plans)).expect("drawn").expect("something to show");
-        figure.standalone().expect("a drawing").matches("not measured").count()
+        let figure = figure(&analysis(plans))
+            .expect("drawn")
+            .expect("something to show");
+        figure
+            .standalone()
+            .expect("a drawing")
+            .matches("not measured")
+            .count()
     };
     assert_eq!(drawn(&[&based, &whole]), 1);
     assert_eq!(drawn(&[&based, &plan("whole", ONE)]), 1);
@@ -155,11 +182,18 @@ fn curves_over_all_attacks_stand_beside_those_over_the_same_attacks() {
         "{}",
         found.markdown()
     );
-    assert!(both.columns.admit(both.runs.model("one").expect("one"), &Quantity::Ball(Norm::Linf)).is_err());
+    assert!(
+        both.columns
+            .admit(both.runs.model("one").expect("one"), &Quantity::Ball(Norm::Linf))
+            .is_err()
+    );
     // The one attack that both had stands in its own column.
     let attacks = table(&both, "attacks");
     for model in ["one", "two"] {
-        assert!(matches!(values(&attacks, model, "fgsm:eps=8/255")[0], Value::Share(_)));
+        assert!(matches!(
+            values(&attacks, model, "fgsm:eps=8/255")[0],
+            Value::Share(_)
+        ));
     }
     let alone = analysis(&[&one]);
     assert!(values(&table(&alone, "robustness"), "one", "accuracy").len() > 1);
@@ -168,7 +202,10 @@ fn curves_over_all_attacks_stand_beside_those_over_the_same_attacks() {
 #[test]
 fn brackets_and_unions_are_of_the_same_attacks() {
     let certify = "certify = [\"certify:eps=1/255,method=crown\"]";
-    let (two, one) = (plan("two", &format!("{TWO}\n{certify}")), plan("one", &format!("{ONE}\n{certify}")));
+    let (two, one) = (
+        plan("two", &format!("{TWO}\n{certify}")),
+        plan("one", &format!("{ONE}\n{certify}")),
+    );
     let found = table(&analysis(&[&two, &one]), "certified");
     // What is proven depends on no attack.
     for model in ["one", "two"] {
@@ -176,14 +213,23 @@ fn brackets_and_unions_are_of_the_same_attacks() {
     }
     assert!(matches!(values(&found, "two", "attacked")[0], Value::Share(_)));
     for key in ["attacked", "open"] {
-        assert!(is_refused(&values(&found, "one", key)[0], "this column is about"), "{key}");
+        assert!(
+            is_refused(&values(&found, "one", key)[0], "this column is about"),
+            "{key}"
+        );
     }
     let norms = "corruptions = \"none\"\nattacks = [\"fgsm\", \"fgsm:norm=l2,eps=0.5\"]\nheadline = \"fgsm\"";
     let more = norms.replace("[\"fgsm\",", "[\"fgsm\", \"pgd\",");
     let found = table(&analysis(&[&plan("more", &more), &plan("few", norms)]), "unions");
     assert!(matches!(values(&found, "more", "union")[0], Value::Share(_)));
-    assert!(is_refused(&values(&found, "few", "union")[0], "this column is about"));
-    assert!(is_refused(&values(&found, "few", "linf")[0], "this column is about"));
+    assert!(is_refused(
+        &values(&found, "few", "union")[0],
+        "this column is about"
+    ));
+    assert!(is_refused(
+        &values(&found, "few", "linf")[0],
+        "this column is about"
+    ));
     // In L2 both had the same attack.
     assert!(matches!(values(&found, "few", "l2")[0], Value::Share(_)));
 }
@@ -199,8 +245,16 @@ fn optimality_is_beside_the_same_attacks_and_its_mean_over_models_under_them() {
     ];
     let found = analysis(&plans.iter().collect::<Vec<_>>());
     let local = table(&found, "optimality");
-    assert!(values(&local, "a", "gain").iter().all(|value| matches!(value, Value::Share(_))));
-    assert!(is_refused(&values(&local, "c", "local")[0], "this column is about"), "{}", local.markdown());
+    assert!(
+        values(&local, "a", "gain")
+            .iter()
+            .all(|value| matches!(value, Value::Share(_)))
+    );
+    assert!(
+        is_refused(&values(&local, "c", "local")[0], "this column is about"),
+        "{}",
+        local.markdown()
+    );
     let global = table(&found, "global_optimality");
     let readings = values(&global, "L\u{221e}", "readings");
     assert!(
@@ -213,16 +267,26 @@ fn optimality_is_beside_the_same_attacks_and_its_mean_over_models_under_them() {
 #[test]
 fn severities_of_some_corruptions_are_no_severities_of_all() {
     // As a second evaluation adds to a first: fog and snow at severity 1, and fog at 2.
-    let mut both = plan("net", "corruptions = [\"fog\", \"snow\"]\nseverities = [1]\nattacks = []");
+    let mut both = plan(
+        "net",
+        "corruptions = [\"fog\", \"snow\"]\nseverities = [1]\nattacks = []",
+    );
     let more = plan("net", "corruptions = [\"fog\"]\nseverities = [2]\nattacks = []");
-    let added = more.cells.into_iter().find(|cell| cell.name == "net/fog").map(|mut cell| {
-        cell.name = "net/fog again".to_owned();
-        cell.id.0.push('2');
-        cell
-    });
+    let added = more
+        .cells
+        .into_iter()
+        .find(|cell| cell.name == "net/fog")
+        .map(|mut cell| {
+            cell.name = "net/fog again".to_owned();
+            cell.id.0.push('2');
+            cell
+        });
     both.cells.extend(added);
     let found = analysis(&[&both]);
-    let natural = &found.triple("net", BranchPolicy::Oracle).expect("a triple").natural;
+    let natural = &found
+        .triple("net", BranchPolicy::Oracle)
+        .expect("a triple")
+        .natural;
     assert_eq!(natural.severities.keys().copied().collect::<Vec<_>>(), [1]);
     assert!(natural.npa.is_ok());
     let caption = table(&found, "main").caption;
@@ -263,15 +327,29 @@ fn no_section_joins_counts_of_images() {
         &attacked_on(plan("part", everything), 50),
     ]);
     // Counts of ReLUs, layers and passes are no numbers on images; corruptions and clean images are the same for both.
-    for section in SECTIONS.iter().filter(|section| section.place != Place::Provenance) {
+    for section in SECTIONS
+        .iter()
+        .filter(|section| section.place != Place::Provenance)
+    {
         let Show::Table(table) = section.show else {
             continue;
         };
         let table = table(&both);
-        for row in table.rows.iter().filter(|row| row[0].value == Value::Text("part".into())) {
+        for row in table
+            .rows
+            .iter()
+            .filter(|row| row[0].value == Value::Text("part".into()))
+        {
             for (column, cell) in table.columns.iter().zip(row) {
                 if let Value::Share(share) = &cell.value {
-                    assert_eq!(share.images, 200, "{} {}: {}", section.id, column.key, table.markdown());
+                    assert_eq!(
+                        share.images,
+                        200,
+                        "{} {}: {}",
+                        section.id,
+                        column.key,
+                        table.markdown()
+                    );
                 }
             }
         }
@@ -307,8 +385,11 @@ fn a_line_over_nights_is_about_one_set() {
     let of = |attack: &str| plan("net", &ONE.replace("\"fgsm\"", &format!("\"{attack}\"")));
     let lines = || {
         let history = history::update(folder.path()).expect("a series");
-        let mut names: Vec<(String, usize)> =
-            history.lines.into_iter().map(|line| (line.name, line.points.len())).collect();
+        let mut names: Vec<(String, usize)> = history
+            .lines
+            .into_iter()
+            .map(|line| (line.name, line.points.len()))
+            .collect();
         names.sort();
         names
     };
@@ -319,15 +400,40 @@ fn a_line_over_nights_is_about_one_set() {
     assert!(same.iter().all(|(_, nights)| *nights == 2), "{same:?}");
     night("c", &of("pgd:alpha=1/255"));
     let other = lines();
-    let attacked: Vec<_> = other.iter().filter(|(name, _)| name.contains("AdvA (PGD-20, 8/255)")).collect();
-    assert_eq!(attacked.iter().map(|(_, nights)| *nights).collect::<Vec<_>>(), [1, 2], "{other:?}");
-    assert!(attacked[0].0.contains("alpha=1/255") && attacked[1].0.contains("alpha=2/255"), "{other:?}");
+    let attacked: Vec<_> = other
+        .iter()
+        .filter(|(name, _)| name.contains("AdvA (PGD-20, 8/255)"))
+        .collect();
+    assert_eq!(
+        attacked.iter().map(|(_, nights)| *nights).collect::<Vec<_>>(),
+        [1, 2],
+        "{other:?}"
+    );
+    assert!(
+        attacked[0].0.contains("alpha=1/255") && attacked[1].0.contains("alpha=2/255"),
+        "{other:?}"
+    );
     // Clean accuracy goes on.
-    assert!(other.iter().any(|(name, nights)| name.ends_with("CA") && *nights == 3), "{other:?}");
+    assert!(
+        other
+            .iter()
+            .any(|(name, nights)| name.ends_with("CA") && *nights == 3),
+        "{other:?}"
+    );
     let mut moved = of("pgd");
-    moved.cells.iter_mut().for_each(|cell| cell.data.checksum = "other".to_owned());
+    moved
+        .cells
+        .iter_mut()
+        .for_each(|cell| cell.data.checksum = "other".to_owned());
     night("d", &moved);
-    let clean: Vec<_> = lines().into_iter().filter(|(name, _)| name.contains(", CA")).collect();
-    assert_eq!(clean.iter().map(|(_, nights)| *nights).collect::<Vec<_>>(), [1, 3], "{clean:?}");
+    let clean: Vec<_> = lines()
+        .into_iter()
+        .filter(|(name, _)| name.contains(", CA"))
+        .collect();
+    assert_eq!(
+        clean.iter().map(|(_, nights)| *nights).collect::<Vec<_>>(),
+        [1, 3],
+        "{clean:?}"
+    );
     assert!(clean[0].0.contains("data other"), "{clean:?}");
 }

@@ -137,7 +137,12 @@ impl Report {
         );
         let mut measured = Vec::new();
         for file in &self.measured {
-            measured.extend(MeasuredCost::read(file).map_err(reporting)?);
+            // A file that is named twice was measured once.
+            for found in MeasuredCost::read(file).map_err(reporting)? {
+                if !measured.contains(&found) {
+                    measured.push(found);
+                }
+            }
         }
         let rendered =
             render_over(&runs, &out, formats, PrivateInference { link, measured }).map_err(reporting)?;

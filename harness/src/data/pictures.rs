@@ -363,6 +363,10 @@ pub(super) fn left_out(folder: &Path, classes: &[String]) -> Result<Option<Strin
         if !place.is_dir() {
             continue;
         }
+        match hidden_pictures(&place)? {
+            0 => {}
+            hidden => count("hidden".to_owned(), hidden),
+        }
         for name in names_in(&place)? {
             let path = place.join(&name);
             if path.is_dir() {
@@ -384,12 +388,32 @@ pub(super) fn left_out(folder: &Path, classes: &[String]) -> Result<Option<Strin
         .collect();
     Ok((all > 0).then(|| {
         format!(
-            "{all} files under {} are left out ({}): only PNG and JPEG files right in a class folder are read; convert \
+            "{} under {} {} left out ({}): only PNG and JPEG files right in a class folder are read; convert \
              or move the others",
+            if all == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{all} files")
+            },
             folder.display(),
+            if all == 1 { "is" } else { "are" },
             kinds.join(", ")
         )
     }))
+}
+
+/// Pictures whose names begin with a dot; not what macOS leaves beside files (`._1.png`), which only is
+/// called so.
+fn hidden_pictures(folder: &Path) -> Result<usize, DataError> {
+    let entries = fs::read_dir(folder).map_err(|source| DataError::Io {
+        file: folder.to_path_buf(),
+        source,
+    })?;
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let hidden = names.filter(|name| name.starts_with('.') && !name.starts_with("._"));
+    Ok(hidden.filter(|name| picture_stem(name).is_some()).count())
 }
 
 /// Files in a folder and below it; links are not followed.
@@ -418,11 +442,18 @@ mod tests {
             fs::write(path, b"").expect("a file");
         };
         let classes = ["a".to_owned(), "b".to_owned()];
-        for read in ["a/1.png", "a/2.JPG", "b/1.jpeg", "a/.DS_Store"] {
+        for read in ["a/1.png", "a/2.JPG", "b/1.jpeg", "a/.DS_Store", "a/._1.png"] {
             write(read);
         }
         fs::create_dir(root.path().join("b/empty")).expect("a folder");
         assert_eq!(left_out(root.path(), &classes).expect("read"), None);
+        write("b/.2.png");
+        let text = left_out(root.path(), &classes).expect("read").expect("one");
+        assert!(
+            text.starts_with("1 file under ") && text.contains(" is left out (1 hidden):"),
+            "{text}"
+        );
+        fs::remove_file(root.path().join("b/.2.png")).expect("a file");
         for other in ["a/3.bmp", "a/4.BMP", "b/5.webp", "b/6.tif", "b/README"] {
             write(other);
         }

@@ -80,7 +80,9 @@ impl Need {
     /// # Errors
     /// With the cell, its batch and both sizes.
     pub fn refuse(need: Option<&Self>) -> Result<()> {
-        let why = need.zip(of_machine()).and_then(|(need, memory)| need.beyond(memory));
+        let why = need
+            .zip(of_machine())
+            .and_then(|(need, memory)| need.beyond(memory));
         why.map_or(Ok(()), |why| Err(Error::Usage(why)))
     }
 }
@@ -176,8 +178,13 @@ mod tests {
             let context = rlnet_suites::plan::PlanContext::unread(&suite);
             suite.plan(&context).expect("a plan")
         };
-        let need = |sets: &[&str], images: [u64; 2]| Need::of(&plan(sets), |_| 32, images).expect("a network");
-        let small = ["network.arch=resnet8-w4", "training.batch=1000", "evaluation.batch=100"];
+        let need =
+            |sets: &[&str], images: [u64; 2]| Need::of(&plan(sets), |_| 32, images).expect("a network");
+        let small = [
+            "network.arch=resnet8-w4",
+            "training.batch=1000",
+            "evaluation.batch=100",
+        ];
         let found = need(&small, [800, 40]);
         assert_eq!((found.batch, found.bytes), (800, 4 * 18_432 * 800));
         // Evaluations hold less; where there are few images to train with, they are the largest.
@@ -185,9 +192,15 @@ mod tests {
         assert_eq!((found.batch, found.bytes), (100, 4 * 18_432 * 100));
         assert_eq!(found.beyond(found.bytes), None);
         let why = found.beyond(found.bytes - 1).expect("too large");
-        assert!(why.contains("a batch of 100 images") && why.contains("7.4 MB"), "{why}");
+        assert!(
+            why.contains("a batch of 100 images") && why.contains("7.4 MB"),
+            "{why}"
+        );
         assert!(Need::refuse(Some(&found)).is_ok());
-        let wide = need(&["network.arch=resnet8-w1024", "training.batch=100000"], [100_000, 10]);
+        let wide = need(
+            &["network.arch=resnet8-w1024", "training.batch=100000"],
+            [100_000, 10],
+        );
         let refused = Need::refuse(Some(&wide)).expect_err("1.9 TB").to_string();
         assert!(refused.contains("lower the batch"), "{refused}");
     }

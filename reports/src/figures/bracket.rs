@@ -9,8 +9,8 @@ use super::{Figure, make};
 use crate::analysis::Analysis;
 use crate::error::ReportError;
 use crate::glossary::{CERTIFIED, INTERVAL, RELUS, WORST};
-use crate::metrics::{BranchPolicy, Quantity};
 use crate::metrics::bracket::{Bracket, brackets};
+use crate::metrics::{BranchPolicy, Quantity};
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::AttackSpec;
 

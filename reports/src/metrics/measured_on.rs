@@ -42,7 +42,9 @@ impl Quantity {
             (Self::Corruption(own), Condition::Corruption { name, .. }) => own == name,
             (Self::Sequence(own), Condition::Frame { sequence, .. }) => own == sequence,
             (Self::Accuracy(own), condition) => own == condition,
-            (Self::Ball(norm), Condition::Attack(attack)) => attack.norm() == *norm && finds_distances(attack),
+            (Self::Ball(norm), Condition::Attack(attack)) => {
+                attack.norm() == *norm && finds_distances(attack)
+            }
             (Self::Balls, Condition::Attack(attack)) => finds_distances(attack),
             (Self::Bracket(own), Condition::Certify(spec)) => own == spec,
             (Self::Bracket(own), Condition::Attack(attack)) => {

@@ -262,7 +262,8 @@ mod tests {
     /// One image of forty that flips once cannot be told from none: 0.025 against 1.96 times 0.025. Ten of forty can.
     #[test]
     fn a_rate_is_of_a_base_that_changes_beyond_chance() {
-        let flips = |count: usize| -> Vec<f64> { (0..40).map(|image| f64::from(u8::from(image < count))).collect() };
+        let flips =
+            |count: usize| -> Vec<f64> { (0..40).map(|image| f64::from(u8::from(image < count))).collect() };
         assert!(!is_told_from_zero(&flips(0)) && !is_told_from_zero(&flips(1)));
         assert!(is_told_from_zero(&flips(10)) && is_told_from_zero(&flips(40)));
         let changes = |count: usize| Changes {

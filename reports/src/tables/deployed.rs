@@ -115,7 +115,8 @@ fn numbers(
         found.map(|(matrix, right, condition)| (matrix, right, condition.clone()))
     });
     let Some((matrix, right, of)) = other else {
-        let why = "the twin is not in this report, or was not measured under this condition and on these images";
+        let why =
+            "the twin is not in this report, or was not measured under this condition and on these images";
         return [absent(why), share(&own), absent(why), absent(why)];
     };
     let test = McNemar::of(&own, &right);

@@ -47,7 +47,9 @@ impl AttackSpec {
     /// own steps. A step takes a forward and a backward pass, where passes are limited.
     pub fn reach(&self) -> Option<f64> {
         let steps = self.steps().unwrap_or(1);
-        let most = self.most_passes().map_or(steps, |passes| passes / (2 * self.eot()));
+        let most = self
+            .most_passes()
+            .map_or(steps, |passes| passes / (2 * self.eot()));
         Some(self.step_size()? * steps.min(most) as f64)
     }
 

@@ -246,7 +246,6 @@ mod tests {
                 "evaluation.certify=[\"certify:method=crown,eps=1.0/255\",\"certify:eps=2/510,method=crown\"]",
             ),
             ("data.images=\"1,3-5\"", "data.images=\"3-5,1,4\""),
-            ("data.images=\"0-99\"", "data.test=100"),
             (
                 "evaluation.corruptions=[\"fog\"]",
                 "evaluation.corruptions=[\"fog\",\"fog\"]",
@@ -279,6 +278,54 @@ mod tests {
             let plans = [once, twice].map(|set| planned(&[set]));
             assert_eq!(plans[0], plans[1], "{twice}");
         }
+    }
+
+    /// The first images are a limit, all of them none, of the data set and of an attack.
+    #[test]
+    fn limits_are_the_images_that_they_select() {
+        let measured = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let suite = Suite::parse(demo(), "demo", &sets).expect("a suite");
+            let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
+            let cells = plan.cells.into_iter().filter_map(|cell| match cell.spec {
+                crate::CellSpec::Evaluate(spec) => Some((cell.data.test, cell.data.images, spec.images)),
+                crate::CellSpec::Train(_) => None,
+            });
+            cells.collect::<Vec<_>>()
+        };
+        let attack =
+            |images: &str| format!("evaluation.attacks=[{{ attack = \"pgd:steps=10\", images = {images} }}]");
+        for (one, other) in [
+            (&["data.images=\"0-99\""][..], &["data.test=100"][..]),
+            (&["data.images=\"0-1999\""], &["data.test=2000"]),
+            (&["data.images=\"1000-1999,0-1200\""], &["data.test=2000"]),
+            (
+                &["data.test=100", &attack("100")],
+                &["data.test=100", &attack("5000")],
+            ),
+            (
+                &["data.test=2000", &attack("2000")],
+                &["data.test=2000", &attack("9999")],
+            ),
+        ] {
+            let sets = [
+                "evaluation.attacks=[\"pgd:steps=10\"]",
+                "evaluation.headline=pgd:steps=10",
+            ];
+            let [one, other] = [one, other].map(|own| measured(&[&sets[..], own].concat()));
+            assert_eq!(one, other);
+        }
+        let whole = measured(&["data.test=2000", "data.images=\"0-1999\""]);
+        assert!(
+            whole
+                .iter()
+                .all(|(test, images, _)| test.is_none() && images.is_none())
+        );
+        let some = measured(&["data.images=\"1-99\""]);
+        assert!(
+            some.iter()
+                .all(|(test, images, _)| test.is_none() && images.is_some())
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use crate::errors::refused;
 use crate::identity::flat;
 use crate::support::{Sandbox, TINY, untrained};
+use rlnet_corruptions::Image;
+use rlnet_corruptions::archive::write_png;
 use rlnet_suites::Plan;
 use std::fs;
 
@@ -13,21 +15,39 @@ fn eval_refuses_before_work_what_its_plan_knows() {
     untrained(&sandbox, "m.safetensors");
     flat(&sandbox);
     let cases: &[(&str, &[&str])] = &[
-        ("--attack pgd:target=10", &["10 classes", "class 10", "the last is 9"]),
-        ("--attack apgd-ce:target=99,norm=l2", &["class 99", "the last is 9"]),
-        ("--attack pgd:target=second --attack fgsm --attack pgd:loss=dlr,target=12", &["class 12"]),
+        (
+            "--attack pgd:target=10",
+            &["10 classes", "class 10", "the last is 9"],
+        ),
+        (
+            "--attack apgd-ce:target=99,norm=l2",
+            &["class 99", "the last is 9"],
+        ),
+        (
+            "--attack pgd:target=second --attack fgsm --attack pgd:loss=dlr,target=12",
+            &["class 12"],
+        ),
         ("--attack pgd:passes=1", &["never leaves its start"]),
         ("--attack sigma-zero:lr=0", &["never leaves its start"]),
         ("--attack pgd:eps=1e-9", &["from 1e-6 on"]),
         ("--attack overflow", &["floating point"]),
         ("--attack pgd:surrogate=teacher", &["--surrogate teacher=FILE"]),
         ("--attack pgd:loss=kl-teacher", &["--surrogate teacher=FILE"]),
-        ("--attack pgd:surrogate=teacher --surrogate teacher=none.pt", &["none.pt", "no such file"]),
+        (
+            "--attack pgd:surrogate=teacher --surrogate teacher=none.pt",
+            &["none.pt", "no such file"],
+        ),
         ("--branch natural", &["no branch natural"]),
         ("--attack pgd:branch=natural", &["no branch natural"]),
         ("--images 15-25", &["0 to 19"]),
-        ("--corruptions imagenet-c-bar", &["32 x 32", "leave them out and keep"]),
-        ("--attack pgd:base=caustic_refraction/2", &["32 x 32", "caustic_refraction"]),
+        (
+            "--corruptions imagenet-c-bar",
+            &["32 x 32", "leave them out and keep"],
+        ),
+        (
+            "--attack pgd:base=caustic_refraction/2",
+            &["32 x 32", "caustic_refraction"],
+        ),
         ("--corruptions fog --severity 6", &["--severity 6"]),
         ("--corruptions fog --corrupted-dir nowhere", &["nowhere"]),
         ("--baseline other", &["no model has this name"]),
@@ -35,7 +55,9 @@ fn eval_refuses_before_work_what_its_plan_knows() {
         ("--diagnose --attack pgd:norm=l1", &["no checklist in l1"]),
     ];
     for (options, hints) in cases {
-        let output = sandbox.run(&format!("eval m.safetensors --dataset imagefolder:flat --out late {options}"));
+        let output = sandbox.run(&format!(
+            "eval m.safetensors --dataset imagefolder:flat --out late {options}"
+        ));
         refused(&output, 2, hints);
         assert!(!sandbox.path("late").exists(), "{options}");
     }
@@ -47,7 +69,11 @@ fn a_suite_is_refused_before_work_in_every_command() {
     let attacks = "\"fgsm\", \"pgd:steps=3\"";
     let severities = "severities = [1, 5]";
     let cases: &[(&str, &str, &[&str])] = &[
-        (attacks, "\"pgd:steps=3,target=10\"", &["fits none", "class 10", "the last is 9"]),
+        (
+            attacks,
+            "\"pgd:steps=3,target=10\"",
+            &["fits none", "class 10", "the last is 9"],
+        ),
         (attacks, "\"fgsm\", \"apgd-t:target=11\"", &["apgd-t"]),
         (attacks, "\"apgd-ce:target=10\"", &["class 10"]),
         (attacks, "\"fmn:alpha=0\"", &["never leaves its start"]),
@@ -55,14 +81,21 @@ fn a_suite_is_refused_before_work_in_every_command() {
         (
             severities,
             "severities = [1, 5]\nbranches = [\"natural\"]",
-            &["none of the evaluated models has branch natural", "rlnet has clean and adversarial"],
+            &[
+                "none of the evaluated models has branch natural",
+                "rlnet has clean and adversarial",
+            ],
         ),
         (
             severities,
             "severities = [1, 5]\nbranches = [\"clean\", \"natural\"]",
             &["none of the evaluated models has branch natural"],
         ),
-        ("[\"gaussian_noise\", \"contrast\"]", "[\"fog\", \"plasma_noise\"]", &["plasma_noise", "keep fog"]),
+        (
+            "[\"gaussian_noise\", \"contrast\"]",
+            "[\"fog\", \"plasma_noise\"]",
+            &["plasma_noise", "keep fog"],
+        ),
         ("test = 40", "images = \"1990-2005\"", &["test images 0 to 1999"]),
     ];
     for (number, (from, to, hints)) in cases.iter().enumerate() {
@@ -70,7 +103,11 @@ fn a_suite_is_refused_before_work_in_every_command() {
         let text = TINY.replace(from, to);
         assert_ne!(text, TINY, "{to}");
         sandbox.write(&file, text);
-        for command in ["suite check FILE", "run FILE --dry-run --out late", "run FILE --out late"] {
+        for command in [
+            "suite check FILE",
+            "run FILE --dry-run --out late",
+            "run FILE --out late",
+        ] {
             let output = sandbox.run(&command.replace("FILE", &file));
             refused(&output, 2, &[*hints, &[&format!("{file}:")]].concat());
         }
@@ -81,16 +118,42 @@ fn a_suite_is_refused_before_work_in_every_command() {
 #[test]
 fn a_batch_that_no_memory_holds_is_refused_before_work() {
     let sandbox = Sandbox::new();
-    // 64 x 10,000 ReLUs' worth of pictures: hundreds of gigabytes, told from the numbers alone.
+    for class in 0..3_u8 {
+        for (part, count) in [("train", 40), ("test", 2)] {
+            let folder = sandbox.path(&format!("few/{part}/c{class}"));
+            fs::create_dir_all(&folder).expect("a folder");
+            for number in 0..count {
+                let image = Image::from_raw(4, 4, vec![80 * class + number; 48]).expect("an image");
+                write_png(&image, folder.join(format!("{number}.png"))).expect("a file");
+            }
+        }
+    }
+    // 2.3 thousand million ReLUs a picture of 512 pixels: a terabyte for those that are trained on, told from
+    // the numbers alone.
     let wide = TINY
         .replace("resnet8-w4", "resnet18-w1024")
-        .replace("train = 200", "train = 2000")
+        .replace(
+            "\"shapes\"\ntrain = 200\ntest = 40",
+            "\"imagefolder:few\"\nresize = 512",
+        )
         .replace("batch = 32", "batch = 50000");
     sandbox.write("wide.toml", wide);
-    let hints = ["a batch of 1,", "holds at least", "this machine has", "lower the batch"];
+    let hints = [
+        "a batch of 1",
+        "holds at least 1",
+        "this machine has",
+        "lower the batch",
+    ];
     let checked = sandbox.ok("suite check wide.toml");
-    assert!(checked.stderr.contains("note: a batch of 2,000 images"), "{}", checked.stderr);
-    for command in ["run wide.toml --device cpu --dry-run --out late", "run wide.toml --device cpu --yes --out late"] {
+    assert!(
+        checked.stderr.contains("note: a batch of 50,000 images"),
+        "{}",
+        checked.stderr
+    );
+    for command in [
+        "run wide.toml --device cpu --dry-run --out late",
+        "run wide.toml --device cpu --yes --out late",
+    ] {
         refused(&sandbox.run(command), 2, &hints);
     }
     assert!(!sandbox.path("late").exists());
@@ -100,7 +163,14 @@ fn a_batch_that_no_memory_holds_is_refused_before_work() {
 fn done(sandbox: &Sandbox, out: &str) -> Vec<String> {
     let plan = fs::read(sandbox.path(out).join("plan.json")).expect("a plan");
     let plan: Plan = serde_json::from_slice(&plan).expect("JSON");
-    let there = |id: &str| sandbox.path(out).join("cells").join(id).join("cell.json").is_file();
+    let there = |id: &str| {
+        sandbox
+            .path(out)
+            .join("cells")
+            .join(id)
+            .join("cell.json")
+            .is_file()
+    };
     let done = plan.cells.iter().filter(|cell| there(&cell.id.0));
     done.map(|cell| cell.name.clone()).collect()
 }
@@ -118,11 +188,18 @@ fn a_damaged_input_of_one_cell_leaves_the_others_running() {
                 fog,snow,contrast --attack fgsm --out o";
     let output = sandbox.run(eval);
     refused(&output, 2, &["m/snow", "c/snow/2/c3/1.png", "cannot decode"]);
-    assert_eq!(done(&sandbox, "o"), ["m/clean", "m/fog", "m/contrast", "m/fgsm:eps=8/255"]);
+    assert_eq!(
+        done(&sandbox, "o"),
+        ["m/clean", "m/fog", "m/contrast", "m/fgsm:eps=8/255"]
+    );
     // What is good is kept, and the report of the rest says what is missing.
     fs::write(&picture, &whole).expect("whole");
     let output = sandbox.ok(eval);
-    assert!(output.stderr.contains("1 cell computed, 4 done before"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("1 cell computed, 4 done before"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -130,7 +207,11 @@ fn a_training_that_diverges_leaves_the_others_running() {
     let sandbox = Sandbox::new();
     let plain = "views = [\"clean\"]\nnorm = \"single\"";
     let diverging = format!("{plain}\nwith = {{ lr = 1000, weight_decay = 1 }}");
-    sandbox.write("s.toml", TINY.replace(plain, &diverging).replace("epochs = 2", "epochs = 1"));
+    sandbox.write(
+        "s.toml",
+        TINY.replace(plain, &diverging)
+            .replace("epochs = 2", "epochs = 1"),
+    );
     let output = sandbox.run("run s.toml --out o --threads 1");
     refused(&output, 1, &["plain", "diverged", "Lower `lr`"]);
     let done = done(&sandbox, "o");

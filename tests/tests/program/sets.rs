@@ -29,7 +29,10 @@ fn a_list_on_the_command_line_is_a_set_and_equal_things_have_one_identity() {
         ("--certify", "eps=1/255,method=ibp"),
     ];
     let line = |parts: &[(&str, &str)]| {
-        let words: Vec<String> = parts.iter().map(|(option, value)| format!("{option} {value}")).collect();
+        let words: Vec<String> = parts
+            .iter()
+            .map(|(option, value)| format!("{option} {value}"))
+            .collect();
         format!("eval {} {data} --out o", words.join(" "))
     };
     sandbox.ok(&line(&base));
@@ -41,15 +44,24 @@ fn a_list_on_the_command_line_is_a_set_and_equal_things_have_one_identity() {
         (1, "contrast,fog,contrast"),
         (2, "5,1,5"),
         (3, "fgsm --attack fgsm:eps=8.0/255"),
-        (3, "fgsm:eps=16/510,eps=16/510 --attack fgsm:branch=same,norm=linf"),
-        (4, "pgd:restarts=02,steps=2 --attack pgd:steps=2,eps=8/255,restarts=2,alpha=4/510,start=uniform"),
+        (
+            3,
+            "fgsm:eps=16/510,eps=16/510 --attack fgsm:branch=same,norm=linf",
+        ),
+        (
+            4,
+            "pgd:restarts=02,steps=2 --attack pgd:steps=2,eps=8/255,restarts=2,alpha=4/510,start=uniform",
+        ),
         (5, "method=ibp,eps=1.0/255 --certify certify:eps=2/510,method=ibp"),
         (5, "eps=1/255,method=ibp --images 0-19"),
         (5, "eps=1/255,method=ibp --images 10-19,0-12,5"),
         (5, "eps=1/255,method=ibp --images list.txt"),
         (5, "eps=1/255,method=ibp --limit 20"),
         (5, "eps=1/255,method=ibp --limit 100"),
-        (5, "eps=1/255,method=ibp --allow classes --allow classes --batch 7 --shard 14 --threads 1"),
+        (
+            5,
+            "eps=1/255,method=ibp --allow classes --allow classes --batch 7 --shard 14 --threads 1",
+        ),
         (5, "eps=1/255,method=ibp --branch all"),
         (5, "eps=1/255,method=ibp --branch adversarial,clean,adversarial"),
     ];
@@ -58,12 +70,28 @@ fn a_list_on_the_command_line_is_a_set_and_equal_things_have_one_identity() {
         parts[place].1 = text;
         let said = sandbox.ok(&line(&parts));
         assert_eq!(cells(&sandbox, "o"), first, "{text}");
-        assert!(said.stdout.contains("nothing was computed"), "{text}: {}", said.stderr);
+        assert!(
+            said.stdout.contains("nothing was computed"),
+            "{text}: {}",
+            said.stderr
+        );
     }
+    // A surrogate that is named twice is one; two of one name are refused.
+    let transfer = |surrogates: &str| {
+        let attack = "--attack fgsm:surrogate=other --out transfer";
+        sandbox.run(&format!("eval m.safetensors {data} {attack} {surrogates}"))
+    };
+    let other = "--surrogate other=m.safetensors";
+    assert_eq!(transfer(other).code, 0);
+    let again = transfer(&format!("{other} {other} --surrogate other=./m.safetensors"));
+    assert!(again.stdout.contains("nothing was computed"), "{}", again.stderr);
     // The first ten are the first ten.
     let ten = |limit: &str| {
         let said = sandbox.ok(&format!("eval m.safetensors {data} --out ten {limit}"));
-        (cells(&sandbox, "ten"), said.stdout.contains("nothing was computed"))
+        (
+            cells(&sandbox, "ten"),
+            said.stdout.contains("nothing was computed"),
+        )
     };
     let (limited, _) = ten("--limit 10");
     assert_eq!(ten("--images 0-9"), (limited.clone(), true));
@@ -92,6 +120,9 @@ fn runs_and_formats_given_twice_make_the_report_of_one() {
     let once = tables("report o --out once --format csv", "once");
     assert!(once.len() > 4);
     let absolute = sandbox.path("o").display().to_string();
-    let twice = tables(&format!("report o ./o link {absolute} --out twice --format csv,csv"), "twice");
+    let twice = tables(
+        &format!("report o ./o link {absolute} --out twice --format csv,csv"),
+        "twice",
+    );
     assert_eq!(once, twice);
 }

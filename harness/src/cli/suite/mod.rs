@@ -143,7 +143,9 @@ fn note_memory(suite: &Suite, plan: &Plan, global: &Global) {
         limit.or(whole).map_or(u64::MAX, u64::from)
     });
     let need = Need::of(plan, size, images);
-    let why = need.zip(of_machine()).and_then(|(need, memory)| need.beyond(memory));
+    let why = need
+        .zip(of_machine())
+        .and_then(|(need, memory)| need.beyond(memory));
     if let Some(why) = why.filter(|_| global.is_cpu()) {
         announce(&format!("note: {why}; rlnet run refuses this here"));
     }
