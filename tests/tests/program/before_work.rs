@@ -4,8 +4,6 @@
 use crate::errors::refused;
 use crate::identity::flat;
 use crate::support::{Sandbox, TINY, untrained};
-use rlnet_corruptions::Image;
-use rlnet_corruptions::archive::write_png;
 use rlnet_suites::Plan;
 use std::fs;
 
@@ -115,48 +113,20 @@ fn a_suite_is_refused_before_work_in_every_command() {
     }
 }
 
+/// 8.9 million ReLUs a picture of 32 pixels: 357 GB for the ten thousand that are trained on. (That a run refuses it is
+/// tested where it is decided: a run here would first draw the pictures.)
 #[test]
-fn a_batch_that_no_memory_holds_is_refused_before_work() {
+fn a_batch_that_this_memory_cannot_hold_is_said_by_the_check() {
     let sandbox = Sandbox::new();
-    for class in 0..3_u8 {
-        for (part, count) in [("train", 40), ("test", 2)] {
-            let folder = sandbox.path(&format!("few/{part}/c{class}"));
-            fs::create_dir_all(&folder).expect("a folder");
-            for number in 0..count {
-                let image = Image::from_raw(4, 4, vec![80 * class + number; 48]).expect("an image");
-                write_png(&image, folder.join(format!("{number}.png"))).expect("a file");
-            }
-        }
-    }
-    // 2.3 thousand million ReLUs a picture of 512 pixels: a terabyte for those that are trained on, told from
-    // the numbers alone.
     let wide = TINY
         .replace("resnet8-w4", "resnet18-w1024")
-        .replace(
-            "\"shapes\"\ntrain = 200\ntest = 40",
-            "\"imagefolder:few\"\nresize = 512",
-        )
+        .replace("train = 200", "train = 10000")
         .replace("batch = 32", "batch = 50000");
     sandbox.write("wide.toml", wide);
-    let hints = [
-        "a batch of 1",
-        "holds at least 1",
-        "this machine has",
-        "lower the batch",
-    ];
-    let checked = sandbox.ok("suite check wide.toml");
-    assert!(
-        checked.stderr.contains("note: a batch of 50,000 images"),
-        "{}",
-        checked.stderr
-    );
-    for command in [
-        "run wide.toml --device cpu --dry-run --out late",
-        "run wide.toml --device cpu --yes --out late",
-    ] {
-        refused(&sandbox.run(command), 2, &hints);
+    let checked = sandbox.ok("suite check wide.toml --device cpu");
+    for hint in ["note: a batch of 10,000 images", "holds at least 356", "this machine has", "lower the batch"] {
+        assert!(checked.stderr.contains(hint), "{}", checked.stderr);
     }
-    assert!(!sandbox.path("late").exists());
 }
 
 /// The names of finished cells, by model and condition.
