@@ -83,7 +83,7 @@ fn alma(attack: &Alma, active: &ActiveRows<'_>, nearest: &mut Nearest) -> Result
         let since = (step as f64 - &found).clamp_min(0.0) / (attack.steps as f64 - &found);
         // By way of double precision, where no image's place in its batch is seen.
         let shrunk = (since.to_kind(Kind::Double) * LAST_RATE.ln()).exp();
-        let now = &rate * shrunk.to_kind(Kind::Float);
+        let now = &rate * shrunk.to_kind(rate.kind());
         // In the authors' order of operations: last bits decide signs of differences in L1.
         square = square * DECAY + &gradient * (1.0 - DECAY) * &gradient;
         momentum = momentum * DECAY + gradient / (square.sqrt() + TINY);
@@ -134,7 +134,7 @@ fn first_rate(active: &ActiveRows<'_>, gradient: &Tensor, norm: Norm, target: f6
         let points = (&active.images - &along * per_image(rate)).clamp(0.0, 1.0);
         distance(&(points - &active.images), norm).lt(target)
     };
-    let mut high = Tensor::ones([active.len() as i64], (Kind::Float, along.device()));
+    let mut high = Tensor::ones([active.len() as i64], (along.kind(), along.device()));
     let mut low = high.zeros_like();
     for _ in 0..DOUBLINGS {
         let more = short(&high);

@@ -25,12 +25,12 @@ pub fn length(delta: &Tensor, norm: Norm) -> Tensor {
         Norm::Linf => flat.abs().amax(over.as_slice(), false),
         Norm::L2 => flat
             .square()
-            .sum_dim_intlist(over.as_slice(), false, Kind::Float)
+            .sum_dim_intlist(over.as_slice(), false, flat.kind())
             .sqrt(),
-        Norm::L1 => flat.abs().sum_dim_intlist(over.as_slice(), false, Kind::Float),
+        Norm::L1 => flat.abs().sum_dim_intlist(over.as_slice(), false, flat.kind()),
         Norm::L0 => flat
             .not_equal(0.0)
-            .sum_dim_intlist(over.as_slice(), false, Kind::Float),
+            .sum_dim_intlist(over.as_slice(), false, flat.kind()),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::Result;
 use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::cw_linf::CwLinf;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Tensor, no_grad_guard};
 
 /// The height below which a search ends, the constant beyond which the search of an image that has an
 /// adversarial does, and what is kept of a height (the authors' constants, as the next).
@@ -73,7 +73,7 @@ fn descend(
         let delta = &points - &active.images;
         let beyond = (delta.abs() - per_image(&height)).clamp_min(0.0);
         let loss = length(&beyond, Norm::L1) + &slope.loss * &constant;
-        let outwards = delta.sign() * beyond.gt(0.0).to_kind(Kind::Float);
+        let outwards = delta.sign() * beyond.gt(0.0).to_kind(delta.kind());
         let gradient = slope.gradient * per_image(&constant) + outwards;
         let next = &w - adam.step(&slope_in_space(&gradient, &w)).0 * attack.lr;
         // (Small logits have small losses: nobody is done who stands.)

@@ -49,7 +49,7 @@ impl Nearest {
         let right = target.fooled(&logits).logical_not();
         let clean = Self {
             points: target.images.copy(),
-            distance: right.to_kind(Kind::Float).masked_fill(&right, f64::INFINITY),
+            distance: right.to_kind(logits.kind()).masked_fill(&right, f64::INFINITY),
             norm,
             unit: unit(&logits),
         };

@@ -116,7 +116,7 @@ fn weights(dual: &Tensor) -> [Tensor; 2] {
 /// By way of double precision: libtorch's vectors and what is left over of them round differently, and an
 /// image's place in its batch would be seen.
 fn sigmoid(values: &Tensor) -> Tensor {
-    values.to_kind(Kind::Double).sigmoid().to_kind(Kind::Float)
+    values.to_kind(Kind::Double).sigmoid().to_kind(values.kind())
 }
 
 /// The part of a perturbation that stays in the box.
@@ -152,7 +152,7 @@ fn proximal(v: &Tensor, strength: &Tensor, norm: Norm) -> Tensor {
         Norm::Linf => {
             let flat = size.flatten(1, -1).to_kind(Kind::Double);
             let height = soft_threshold(&flat, &flat, &strength.to_kind(Kind::Double).unsqueeze(1));
-            v.sign() * size.minimum(&per_image(&height.to_kind(Kind::Float)))
+            v.sign() * size.minimum(&per_image(&height.to_kind(size.kind())))
         }
         Norm::L1 | Norm::L0 => v.sign() * (size - per_image(strength)).clamp_min(0.0),
     }

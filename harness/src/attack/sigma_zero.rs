@@ -13,7 +13,7 @@ use rlnet_suites::AttackSpec;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::sigma_zero::SigmaZero;
 use std::f64::consts::PI;
-use tch::{Kind, Tensor, no_grad_guard};
+use tch::{Tensor, no_grad_guard};
 
 /// The last learning rate as a share of the first, and keeps a division by a gradient's size finite.
 const LAST_RATE: f64 = 0.1;
@@ -43,7 +43,7 @@ impl Attack for SigmaZero {
                 delta = (images + delta - along * rate).clamp(0.0, 1.0) - images;
                 let cosine = (1.0 + (PI * step as f64 / self.steps as f64).cos()) / 2.0;
                 rate = self.lr * (LAST_RATE + (1.0 - LAST_RATE) * cosine);
-                let up = fooled.to_kind(Kind::Float) * 2.0 - 1.0;
+                let up = fooled.to_kind(threshold.kind()) * 2.0 - 1.0;
                 threshold = (threshold + up * (self.factor * rate)).clamp(0.0, 1.0);
                 delta = delta.masked_fill(&delta.abs().lt_tensor(&per_image(&threshold)), 0.0);
             }

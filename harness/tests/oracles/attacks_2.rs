@@ -1,11 +1,12 @@
 //! The attacks of `specs/attacks-2.md` beside their authors' codes, image by image.
 
 use crate::attacks::Bench;
-use crate::reference::json;
-use rlnet::attack::{Target, ball, run};
+use crate::reference::{json, oracle};
+use rlnet::attack::{Classifier, Target, ball, run};
+use rlnet::error::Result;
 use rlnet_suites::{AttackSpec, Branch};
 use std::collections::BTreeMap;
-use tch::Kind;
+use tch::{CModule, Device, Kind, Tensor};
 
 /// What an attack did to some of the first images that are right when clean.
 struct Made {
@@ -78,32 +79,46 @@ fn median(values: &[f64]) -> f64 {
 /// The tolerances that the reference data suggests: the same successes, the median within a share, nine in
 /// ten distances within 2 %, the mean at most 2 % longer.
 fn equal(bench: &Bench, text: &str, key: &str, count: i64, of_median: f64, alike: f64) {
-    let Made { distances, theirs } = minimum(bench, text, key, count);
-    let found = |all: &[f64]| all.iter().filter(|size| size.is_finite()).count();
-    let close = distances
-        .iter()
-        .zip(&theirs)
-        .filter(|(a, b)| (*a / *b - 1.0).abs() < 0.02)
-        .count();
-    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
-    eprintln!(
-        "{} {text}: median {:.5} for {:.5}, mean {:.5} for {:.5}, {close} of {} within 2 %",
-        bench.name,
-        median(&distances),
-        median(&theirs),
-        mean(&distances),
-        mean(&theirs),
-        theirs.len()
-    );
-    assert_eq!(found(&distances), found(&theirs), "{text}");
+    let Made { distances, theirs } = no_longer(bench, text, key, count);
     let off = (median(&distances) / median(&theirs) - 1.0).abs();
     assert!(off < of_median, "{text}: median off by {off}");
+    let close = close(&distances, &theirs);
     assert!(
         close as f64 >= alike * theirs.len() as f64,
         "{text}: {close} of {}",
         theirs.len()
     );
+}
+
+/// The same successes, and a mean that is at most 2 % longer.
+fn no_longer(bench: &Bench, text: &str, key: &str, count: i64) -> Made {
+    let Made { distances, theirs } = minimum(bench, text, key, count);
+    let found = |all: &[f64]| all.iter().filter(|size| size.is_finite()).count();
+    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+    eprintln!(
+        "{} {text}: median {:.5} for {:.5}, mean {:.5} for {:.5}, {} of {} within 2 %",
+        bench.name,
+        median(&distances),
+        median(&theirs),
+        mean(&distances),
+        mean(&theirs),
+        close(&distances, &theirs),
+        theirs.len()
+    );
+    assert_eq!(found(&distances), found(&theirs), "{text}");
     assert!(mean(&distances) < mean(&theirs) * 1.02, "{text}: mean");
+    Made { distances, theirs }
+}
+
+/// How many distances lie within 2 % of theirs.
+fn close(distances: &[f64], theirs: &[f64]) -> usize {
+    let pairs = distances.iter().zip(theirs);
+    pairs.filter(|(a, b)| (*a / *b - 1.0).abs() < 0.02).count()
+}
+
+/// What `tests/peers/minimum_norm.py` saved: distances by run.
+fn authors_runs() -> BTreeMap<String, Vec<f64>> {
+    serde_json::from_str(include_str!("../../../tests/fixtures/minimum_norm.json")).expect("distances")
 }
 
 /// Short runs of the authors' codes (`tests/peers/minimum_norm.py`), over which last bits are not multiplied: every
@@ -111,8 +126,7 @@ fn equal(bench: &Bench, text: &str, key: &str, count: i64, of_median: f64, alike
 /// crosses a kink on the way.
 fn short_runs(name: &'static str, steps: &str, count: i64) {
     let bench = Bench::open(name);
-    let runs: BTreeMap<String, Vec<f64>> =
-        serde_json::from_str(include_str!("../../../tests/fixtures/minimum_norm.json")).expect("distances");
+    let runs = authors_runs();
     let mut compared = 0;
     for (key, theirs) in &runs {
         let Some(text) = key.strip_prefix(name).filter(|key| key.ends_with(steps)) else {
@@ -162,8 +176,71 @@ fn minimum_norm_attacks_find_their_authors_distances() {
     equal(&bench, "pdpgd:norm=l1", "pdpgd_l1", 8, 0.01, 0.9);
 }
 
-/// As many steps as by default, within the oracle's tolerances. Where last bits differ from the reference data's, PDGD, ALMA and
-/// C&W miss them, as the authors' own codes do (`tests/peers/minimum_norm.py --full`); the short runs above do not.
+/// A model of the reference data in double precision.
+struct Double(CModule);
+
+impl Classifier for Double {
+    fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
+        Ok(self.0.forward_ts(&[images]).expect("logits"))
+    }
+
+    fn branches(&self) -> &[Branch] {
+        &[Branch::Single]
+    }
+
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+/// In double precision on both sides, over many more steps: last bits are a billion times smaller there, and PDGD and PDPGD
+/// can be compared over whole runs. An image or two cross a kink on the way, as they do between two runs of the authors'
+/// code in other batches (`tests/peers/minimum_norm.py`): all others have the authors' distance within 1e-4.
+#[test]
+#[ignore = "minutes of one core"]
+fn minimum_norm_attacks_are_their_authors_in_double_precision() {
+    let runs = authors_runs();
+    let mut compared = 0;
+    for name in ["robust", "standard"] {
+        let bench = Bench::open(name);
+        let mut module = CModule::load(oracle(&format!("attacks/{name}.pt"))).expect("a model");
+        module.to(Device::Cpu, Kind::Double, false);
+        module.set_eval();
+        let model = Double(module);
+        for (key, theirs) in &runs {
+            let Some(text) = key.strip_prefix(&format!("double {name} ")) else {
+                continue;
+            };
+            let count = theirs.len() as i64;
+            let images = bench.images.narrow(0, 0, count).to_kind(Kind::Double);
+            let labels = bench.labels.narrow(0, 0, count);
+            let indices: Vec<u32> = (0..count as u32).collect();
+            let spec: AttackSpec = text.parse().expect(text);
+            let target = Target::new(&model, Branch::Single, &images, &labels, &indices, 0);
+            let made = run(&spec, &target, None).expect(text);
+            assert_eq!(made.kind(), Kind::Double, "{text}");
+            let away = ball::length(&(made - &target.images), spec.norm());
+            let away = Vec::<f64>::try_from(away).expect("distances");
+            // Of an image that is wrong as it is, C&W's code looks for an adversarial all the same.
+            let compare = away.iter().zip(theirs).filter(|(ours, _)| **ours > 0.0);
+            let pairs: Vec<(f64, f64)> = compare.map(|(ours, theirs)| (*ours, *theirs)).collect();
+            let apart: Vec<_> = (pairs.iter())
+                .filter(|(ours, theirs)| (ours - theirs).abs() > 1e-4 * theirs)
+                .collect();
+            eprintln!("{key}: {} of {} apart {apart:?}", apart.len(), pairs.len());
+            assert!(
+                pairs.len() >= 10 && apart.len() * 8 <= pairs.len(),
+                "{key}: {apart:?}"
+            );
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 16);
+}
+
+/// As many steps as by default. Where the authors' own code finds other distances when its images come in other batches
+/// (`tests/peers/minimum_norm.py --full`: PDGD has 33 of 36 within 2 % of its own, ALMA 32 and 28, C&W 7 of 10), images are
+/// compared by the tests above, and here what is left of the tolerances: as many successes, and no longer on average.
 #[test]
 #[ignore = "five minutes of one core"]
 fn minimum_norm_attacks_find_their_authors_distances_in_full() {
@@ -172,18 +249,11 @@ fn minimum_norm_attacks_find_their_authors_distances_in_full() {
         equal(&bench, "superdeepfool", "sdf_l2", 64, 0.01, 0.9);
         equal(&bench, "ddn", "ddn_l2", 128, 0.01, 0.9);
         equal(&bench, "ddn:quantise=false", "ddn_l2_unquantised", 128, 0.01, 0.9);
-        equal(&bench, "pdgd", "pdgd_l2", 64, 0.01, 0.9);
         equal(&bench, "pdpgd:norm=l2", "pdpgd_l2", 64, 0.01, 0.9);
         equal(&bench, "pdpgd:norm=l1", "pdpgd_l1", 64, 0.01, 0.9);
-        equal(&bench, "alma", "alma_l2", 64, 0.01, 0.9);
-        equal(
-            &bench,
-            "alma:norm=l1,first_distance=0.5",
-            "alma_l1_bench",
-            64,
-            0.01,
-            0.9,
-        );
+        no_longer(&bench, "pdgd", "pdgd_l2", 64);
+        no_longer(&bench, "alma", "alma_l2", 64);
+        no_longer(&bench, "alma:norm=l1,first_distance=0.5", "alma_l1_bench", 64);
         // Adam at step size 1 and a hard threshold make whole values of last bits: the median only.
         let Made { distances, theirs } = minimum(&bench, "sigma-zero", "sigma_zero_l0", 64);
         assert!(
@@ -193,7 +263,7 @@ fn minimum_norm_attacks_find_their_authors_distances_in_full() {
     }
     let bench = Bench::open("robust");
     equal(&bench, "pdpgd", "pdpgd_linf", 64, 0.01, 0.9);
-    equal(&bench, "cw-linf:steps=100", "cw_linf_100", 16, 0.02, 0.7);
+    no_longer(&bench, "cw-linf:steps=100", "cw_linf_100", 16);
 }
 
 /// Flags of attacks that draw: within the spread of five seeds, 2 of 128 images.
