@@ -33,7 +33,7 @@ pub mod tables;
 pub use analysis::Analysis;
 pub use columns::{read_records, write_outcomes, write_records};
 pub use error::ReportError;
-pub use measured_cost::{MeasuredCost, PrivateInference};
+pub use measured_cost::{CostLine, MeasuredCost, PrivateInference};
 pub use render::{Rendered, main_table_json, render, render_over};
 pub use report_format::Format;
 pub use run::Run;

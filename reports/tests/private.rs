@@ -1,7 +1,7 @@
 //! Private inference in a report: what is modelled, and what was measured beside it.
 
 use crate::synthetic::{plan, write_run};
-use rlnet_reports::{Format, MeasuredCost, PrivateInference, render_over};
+use rlnet_reports::{CostLine, Format, MeasuredCost, PrivateInference, render_over};
 use rlnet_suites::protocol::{Link, NamedLink};
 use std::path::Path;
 
@@ -14,6 +14,45 @@ fn rows(report: &Path, table: &str, model: &str, second: &str) -> Vec<Vec<String
         .map(|row| row.expect("a row").iter().map(str::to_owned).collect::<Vec<_>>());
     all.filter(|row| row[0] == model && row[1].contains(second))
         .collect()
+}
+
+/// A network of which 1,000 ReLUs are known, and what an engine sent: MB without ReLUs, and for them.
+fn of_relus(relus: u64, linear: u64, own: i64) -> MeasuredCost {
+    MeasuredCost {
+        relus,
+        relus_total: Some(1000),
+        linear_bytes: linear,
+        relu_bytes: own,
+        ..measured("nobody's", "gather")
+    }
+}
+
+/// By hand: the line through (0, 10), (500, 61), (1000, 110) has b = 100 / 1000, a = 31 / 3, and residuals -1/3, 2/3, -1/3.
+#[test]
+fn bytes_that_were_measured_have_a_line_and_its_residuals() {
+    let own =
+        [(0, 10, 0), (500, 10, 51), (1000, 10, 100)].map(|(relus, linear, own)| of_relus(relus, linear, own));
+    // Another protocol at two numbers of ReLUs: two points always lie on a line.
+    let other = [0, 1000].map(|relus| MeasuredCost {
+        protocol: "cheetah".to_owned(),
+        ..of_relus(relus, 10, 1)
+    });
+    let all = [own.to_vec(), other.to_vec()].concat();
+    let lines = CostLine::of(&all);
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}: {line:?}");
+    assert_eq!(line.networks, 3);
+    close(line.slope, 0.1);
+    close(line.intercept, 31.0 / 3.0);
+    close(line.residual, 2.0 / 3.0);
+    close(line.relative_residual, 1.0 / 30.0);
+    close(line.linear, 10.0);
+    // What a reduction buys is seen beside the network with every ReLU, of the same protocol.
+    let whole = own[1].whole(&all).expect("it was measured");
+    assert_eq!((whole.relus, whole.bytes()), (1000, 110.0));
+    assert!(own[1].whole(&other).is_none());
 }
 
 fn measured(model: &str, mask: &str) -> MeasuredCost {
@@ -40,6 +79,8 @@ fn a_report_says_what_a_reduction_buys_and_what_was_measured() {
             measured("weights of rlnet", "gather"),
             measured("weights of rlnet", "select"),
             measured("somebody else's", "gather"),
+            of_relus(500, 5_000_000, 72_000),
+            of_relus(1000, 5_000_000, 144_000),
         ],
     };
     let rendered =
@@ -61,6 +102,29 @@ fn a_report_says_what_a_reduction_buys_and_what_was_measured() {
     let fewer = factor("Delphi", 9);
     assert!(factor("Delphi", 10) > 0.99 * fewer && factor("Delphi", 12) < fewer);
     assert!(factor("Cheetah", 11) < factor("CrypTen", 11) && factor("CrypTen", 11) < fewer);
+
+    // A network that is not in the report has no row of a model, but is not left out.
+    let others = rows(
+        &rendered.folder,
+        "private_inference_measured",
+        "resnet8-w16",
+        "clean",
+    );
+    assert_eq!(others.len(), 3, "{others:?}");
+    assert_eq!(others[0][9], "", "no model, nothing modelled: {others:?}");
+    assert_eq!(
+        (others[1][11].as_str(), others[1][12].as_str()),
+        ("2", "1.0141955835962144")
+    );
+    let line = rows(
+        &rendered.folder,
+        "private_inference_lines",
+        "resnet8-w16",
+        "SPU 0.9.5, semi2k",
+    )
+    .remove(0);
+    assert_eq!(line[4], "3", "{line:?}");
+    assert!(rendered.folder.join("figures/measured_bytes.svg").is_file());
 
     let measured = rows(&rendered.folder, "private_inference_measured", "rlnet", "clean");
     assert_eq!(measured.len(), 2, "{measured:?}");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A plan of `rlnet export --format plan`, computed by a real two-party engine: what it costs, and what it answers.
 
-    python3 tests/peers/private_inference.py PLAN.json [PLAN.json ...] [--protocol cheetah,semi2k] [--images FILE.npz]
-        [--batch N] [--mask gather|select] [--json FILE]
+    python3 tests/peers/private_inference.py PLAN.json [PLAN.json ...] [--protocol cheetah,semi2k]
+        [--images FILE.npz|test_batch.bin] [--limit N] [--batch N] [--mask gather|select] [--json FILE]
 
 The engine is SPU 0.9.5 (PyPI; CPython 3.10 or 3.11), ring of 64 bits with 18 fraction bits, in an environment of its
 own below ~/.cache/rlnet. Two processes, server (its weights) and client (its image), talk over TCP on loopback, through
@@ -10,8 +10,8 @@ proxies that count what passes. The second inference on a connection is counted:
 Protocols: Cheetah (semi-honest, no dealer) and SEMI2K (semi-honest, online phase, the server deals the correlated
 randomness: "trusted dealer", whose bytes are left out). Bytes repeat and may be compared; CPU seconds do not.
 
---images holds `images` [N, 3, H, W] in [0, 1] and, for an accuracy, `labels` [N]; without it one image of noise is
-used. `--mask select` computes every ReLU and selects, to show what that costs. The result is written as JSON, one
+--images holds `images` [N, 3, H, W] in [0, 1] and, for an accuracy, `labels` [N], or is a file of CIFAR-10's binary
+version; without it one image of noise is used. `--mask select` computes every ReLU and selects, to show what that costs. The result is written as JSON, one
 entry a plan and protocol, for `rlnet report --measured FILE`.
 """
 
@@ -286,7 +286,7 @@ def measure(engine, protocol, path, options):
     import spu
 
     plan, weights, masks = read_plan(path)
-    images, labels = load_images(options.images, plan)
+    images, labels = load_images(options.images, options.limit, plan)
     mean, std = (np.float32(plan[key]).reshape(1, -1, 1, 1) for key in ("mean", "std"))
     normalised = (images - mean) / std
     batch = options.batch or 1
@@ -321,6 +321,7 @@ def measure(engine, protocol, path, options):
         "arch": plan["arch"],
         "branch": plan["branch"],
         "relus": plan["relus"],
+        "relus_total": sum(units.size for units in masks.values()),
         "relu_layers": sum(1 for units in masks.values() if units.any()),
         "macs": plan["macs"],
         "bytes_from_server": sent[0],
@@ -348,13 +349,18 @@ def split(values, size):
     return [values[at : at + size] for at in range(0, len(values), size)]
 
 
-def load_images(path, plan):
+def load_images(path, limit, plan):
     import numpy as np
 
     if path is None:
         return np.random.default_rng(0).random((1, *plan["input"]), dtype=np.float32), None
+    if path.suffix == ".bin":
+        # A record of CIFAR-10's binary version is the label and the pixels, channel by channel.
+        records = np.fromfile(path, np.uint8).reshape(-1, 3073)[:limit]
+        images = records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / np.float32(255)
+        return images, records[:, 0].astype(np.int64)
     held = np.load(path)
-    return held["images"].astype(np.float32), held["labels"] if "labels" in held else None
+    return held["images"][:limit].astype(np.float32), held["labels"][:limit] if "labels" in held else None
 
 
 def check_onnx(path, plan_path, reference):
@@ -382,6 +388,7 @@ def main():
     parser.add_argument("plans", type=Path, nargs="+", metavar="PLAN.json")
     parser.add_argument("--protocol", default="cheetah,semi2k")
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--limit", type=int, help="use only the first N images")
     parser.add_argument("--batch", type=int, default=1, help="images of one pass beyond the first, which is alone")
     parser.add_argument("--mask", choices=["gather", "select"], default="gather")
     parser.add_argument("--logits", action="store_true", help="write the engine's logits too")

@@ -55,7 +55,7 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
                 .map(|(i, group)| line(analysis, shown, i, group, &cost))
                 .collect();
             if series.iter().map(|series| series.points.len()).sum::<usize>() < 2 {
-                return Ok(None);
+                continue;
             }
             let unit = if by_seconds { "s" } else { "MB" };
             panels.push(ChartPanel {
@@ -72,6 +72,9 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
             });
         }
     }
+    if panels.is_empty() {
+        return Ok(None);
+    }
     let chart = Chart {
         legends: vec![Legend {
             x: whole(WIDE),
@@ -83,8 +86,8 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
         width: WIDE,
     };
     let caption = format!(
-        "Both phases, linear layers and ReLUs, on a logarithmic scale; modelled (table of private inference). Above: seconds \
-         under Delphi. Below: bytes under Cheetah as SPU computes it. Link: {}.",
+        "Both phases, linear layers and ReLUs, on a logarithmic scale; modelled (table of private inference): seconds \
+         under Delphi, bytes under Cheetah as SPU computes it. Link: {}.",
         analysis.private.link.said()
     );
     let alt = "Charts of clean and attacked accuracy against the end-to-end cost of private inference. The numbers are in \

@@ -9,6 +9,7 @@ use crate::metrics::{BranchPolicy, Estimate, McNemar, PredictionMatrix, Quantity
 use crate::model::Model;
 use crate::sections::{Place, Section, Show};
 use rlnet_suites::Condition;
+use rlnet_suites::fixed_point::Deployed;
 use std::sync::Arc;
 
 /// The section.
@@ -41,13 +42,7 @@ fn deployed(analysis: &Analysis) -> Table {
     for model in &analysis.runs.models {
         let made = model.record.as_ref().and_then(|record| record.deployed.as_ref());
         let Some(made) = made else { continue };
-        let twin = analysis.runs.models.iter().find(|other| {
-            let floating = other
-                .record
-                .as_ref()
-                .is_none_or(|record| record.deployed.is_none());
-            floating && analysis.runs.is_file_of(other, &made.twin)
-        });
+        let twin = twin_of(analysis, made).map(|place| &analysis.runs.models[place]);
         for condition in &model.measured {
             for policy in [BranchPolicy::Oracle, BranchPolicy::Worst]
                 .into_iter()
@@ -60,10 +55,7 @@ fn deployed(analysis: &Analysis) -> Table {
                         |twin| Cell::text(&twin.name),
                     ),
                     Cell::text(&made.arithmetic),
-                    Cell::text(match condition {
-                        Condition::Attack(spec) => analysis.names.get(spec),
-                        other => other.to_string(),
-                    }),
+                    Cell::text(condition_in_words(analysis, condition)),
                     Cell::text(policy.on(&model.branches).label()),
                 ];
                 row.extend(numbers(analysis, model, twin, policy, condition));
@@ -80,6 +72,34 @@ fn deployed(analysis: &Analysis) -> Table {
         columns,
         rows,
     )
+}
+
+/// The place of a deployed model's twin in floating point among the report's models.
+pub(crate) fn twin_of(analysis: &Analysis, made: &Deployed) -> Option<usize> {
+    analysis.runs.models.iter().position(|other| {
+        let floating = other
+            .record
+            .as_ref()
+            .is_none_or(|record| record.deployed.is_none());
+        floating && analysis.runs.is_file_of(other, &made.twin)
+    })
+}
+
+/// What the twin is compared under: the same condition, or, of an attack that was made on the twin, that attack.
+pub(crate) fn of_twin(condition: &Condition) -> [Condition; 2] {
+    let plain = match condition {
+        Condition::Attack(spec) => Condition::Attack(spec.on_itself()),
+        other => other.clone(),
+    };
+    [condition.clone(), plain]
+}
+
+/// A condition as reports name it.
+pub(crate) fn condition_in_words(analysis: &Analysis, condition: &Condition) -> String {
+    match condition {
+        Condition::Attack(spec) => analysis.names.get(spec),
+        other => other.to_string(),
+    }
 }
 
 fn numbers(
@@ -103,16 +123,11 @@ fn numbers(
     let Some((own_matrix, own)) = answers(model, condition) else {
         return std::array::from_fn(|_| absent("not measured, or on other images than those of the others"));
     };
-    let plain = match condition {
-        Condition::Attack(spec) => Condition::Attack(spec.on_itself()),
-        other => other.clone(),
-    };
     let other = twin.and_then(|twin| {
-        let found = [condition, &plain].into_iter().find_map(|condition| {
-            let (matrix, right) = answers(twin, condition)?;
+        of_twin(condition).into_iter().find_map(|condition| {
+            let (matrix, right) = answers(twin, &condition)?;
             Some((matrix, right, condition))
-        });
-        found.map(|(matrix, right, condition)| (matrix, right, condition.clone()))
+        })
     });
     let Some((matrix, right, of)) = other else {
         let why =

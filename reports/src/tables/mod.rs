@@ -21,6 +21,7 @@ mod json;
 mod latex;
 pub(crate) mod markdown;
 pub mod matched_pairs;
+pub mod measured;
 pub mod optimality;
 pub mod overlap;
 pub mod private;

@@ -1,4 +1,4 @@
-//! Private inference: what each network costs under each protocol, what its reduction buys, and what was measured.
+//! Private inference: what each network costs under each protocol, and what its reduction buys.
 
 use super::{Cell, Column, Kind, Table, Value};
 use crate::analysis::Analysis;
@@ -17,16 +17,8 @@ pub(crate) const BUYS: Section = Section {
     terms: &[PI, RELUS, REDUCTION],
 };
 
-/// The section.
-pub(crate) const MEASURED: Section = Section {
-    id: "private_inference_measured",
-    place: Place::Numbers,
-    show: Show::Table(measured),
-    terms: &[PI, RELUS],
-};
-
 /// Why a profile's end is not there.
-const NO_LINEAR: &str =
+pub(super) const NO_LINEAR: &str =
     "the network's linear layers are not in its record (of an earlier version), or not in the profile";
 
 /// Seconds and bytes of both phases, with linear layers: nothing where these are not known.
@@ -154,67 +146,4 @@ fn row(model: &Model, profile: &Profile, [own, all]: &[Workload; 2], link: Link)
             _ => Cell::absent("the profile has no seconds, or the linear layers are not known"),
         },
     ]
-}
-
-/// One row a measurement of a network of the report.
-fn measured(analysis: &Analysis) -> Table {
-    let columns = vec![
-        Column::text("model", "Model"),
-        Column::text("branch", "Branch"),
-        Column::text("engine", "Engine"),
-        Column::text("security", "Security"),
-        Column::text("mask", "Mask"),
-        Column::integer("relus", "ReLUs"),
-        Column::new("linear_mb", "Linear", "MB", Kind::Number(3)),
-        Column::new("relu_mb", "ReLUs", "MB", Kind::Number(3)),
-        Column::new("measured_mb", "Measured", "MB", Kind::Number(3)),
-        Column::new("modelled_mb", "Modelled", "MB", Kind::Number(3)),
-        Column::new("difference", "Modelled \u{2212} measured", "%", Kind::Number(1)),
-        Column::integer("messages", "Messages"),
-        Column::new("logit_error", "Largest logit error", "", Kind::Number(6)),
-        Column::text("same", "Same class"),
-    ];
-    let rows = analysis.private.measured.iter().filter_map(|found| {
-        let model = analysis
-            .runs
-            .models
-            .iter()
-            .find(|model| analysis.runs.is_file_of(model, &found.model))?;
-        let modelled = Profile::find(&found.profile()).ok().and_then(|profile| {
-            let [own, all] = Workload::of(model.record.as_ref()?);
-            let work = found.computed(&own, &all);
-            (!work.linear.is_empty()).then(|| profile.total(&work, Some(Phase::Online)).bytes())
-        });
-        let number = |bytes: f64| Cell::of(Value::Number(bytes / 1e6));
-        Some(vec![
-            Cell::text(&model.name),
-            Cell::text(&found.branch),
-            Cell::text(format!(
-                "{} {}, {}",
-                found.engine, found.engine_version, found.protocol
-            )),
-            Cell::text(&found.security),
-            Cell::text(&found.mask),
-            Cell::integer(found.relus),
-            number(found.linear_bytes as f64),
-            number(found.relu_bytes as f64),
-            number(found.bytes()),
-            Cell::number(modelled.map(|bytes| bytes / 1e6), NO_LINEAR),
-            Cell::number(
-                modelled.map(|bytes| 100.0 * (bytes / found.bytes() - 1.0)),
-                NO_LINEAR,
-            ),
-            Cell::integer(found.messages_from_server + found.messages_from_client),
-            Cell::of(Value::Number(found.largest_logit_error)),
-            Cell::text(format!("{} of {}", found.same_class, found.images)),
-        ])
-    });
-    Table::new(
-        "private_inference_measured",
-        "Private inference, measured with a real engine",
-        "Two parties over TCP on one machine, one image, without the one-time set-up of a connection; bytes of both parties. \
-         A dealer's bytes are left out where there is one.",
-        columns,
-        rows.collect(),
-    )
 }
