@@ -172,6 +172,12 @@ fn a_deployed_model_is_evaluated_attacked_and_paired_like_any_other() {
         0
     );
 
+    let narrower = ["--arithmetic", "fixed:bits=19,frac=9", "--name", "narrower"];
+    assert_eq!(
+        eval(&sandbox, model, "narrower", &[&ask[..], &narrower].concat()).code,
+        0
+    );
+
     let name = |out: &str| crate::archives::plan(&sandbox, out).cells[0].model.clone();
     let clean = |out: &str| rows(&sandbox, out, &format!("{}/clean", name(out)));
     let (float, wide, narrow) = (clean("float"), clean("wide"), clean("narrow"));
@@ -193,6 +199,11 @@ fn a_deployed_model_is_evaluated_attacked_and_paired_like_any_other() {
         table.contains("fixed:bits=64,frac=20,trunc=nearest,relu=exact"),
         "{table}"
     );
+
+    // Two rings of one arithmetic make a line against their size.
+    sandbox.ok("report float narrow narrower --out rings");
+    assert!(sandbox.path("rings/report/figures/rings.svg").is_file());
+    assert!(!sandbox.path("joint/report/figures/rings.svg").exists());
 
     let widths = sandbox.ok(&format!(
         "model arithmetic {model} --dataset shapes --limit 24 --arithmetic fixed:frac=9 --json"
