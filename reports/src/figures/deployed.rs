@@ -87,6 +87,12 @@ fn figure(analysis: &Analysis) -> Result<Option<Figure>, ReportError> {
             conditions.push(condition);
         }
     }
+    // The ring is about attacks more than about corruptions.
+    conditions.sort_by_key(|condition| match condition {
+        Condition::Clean => 0,
+        Condition::Attack(_) => 1,
+        _ => 2,
+    });
     conditions.truncate(MOST);
     let panels: Vec<ChartPanel> = conditions
         .into_iter()
