@@ -147,13 +147,14 @@ fn tanh(w: &Tensor) -> Tensor {
 
 /// The `w` of images, value by value for the same reason.
 pub(super) fn inverse(images: &Tensor) -> Tensor {
-    let flat = images.to_device(Device::Cpu).contiguous();
-    let mut values = vec![0.0_f32; flat.numel()];
+    let flat = images.to_device(Device::Cpu).to_kind(Kind::Double).contiguous();
+    let mut values = vec![0.0_f64; flat.numel()];
     flat.copy_data(&mut values, flat.numel());
     for value in &mut values {
-        *value = ((f64::from(*value) * 2.0 - 1.0) * INSIDE).atanh() as f32;
+        *value = ((*value * 2.0 - 1.0) * INSIDE).atanh();
     }
     Tensor::from_slice(&values)
+        .to_kind(images.kind())
         .reshape(images.size())
         .to_device(images.device())
 }

@@ -198,7 +198,10 @@ impl Eval {
             })?;
             let file = ModelFile::read(cells::model_file(Path::new(file))?, Some(name))?;
             let id = file.id.clone();
-            if surrogates.insert(name.to_owned(), file).is_some_and(|first| first.id != id) {
+            if surrogates
+                .insert(name.to_owned(), file)
+                .is_some_and(|first| first.id != id)
+            {
                 return Err(Error::Usage(format!("--surrogate {text}: {name} is named twice")));
             }
         }

@@ -124,7 +124,12 @@ fn a_batch_that_this_memory_cannot_hold_is_said_by_the_check() {
         .replace("batch = 32", "batch = 50000");
     sandbox.write("wide.toml", wide);
     let checked = sandbox.ok("suite check wide.toml --device cpu");
-    for hint in ["note: a batch of 10,000 images", "holds at least 356", "this machine has", "lower the batch"] {
+    for hint in [
+        "note: a batch of 10,000 images",
+        "holds at least 356",
+        "this machine has",
+        "lower the batch",
+    ] {
         assert!(checked.stderr.contains(hint), "{}", checked.stderr);
     }
 }

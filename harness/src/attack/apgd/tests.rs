@@ -108,7 +108,7 @@ fn what_is_wrong_or_cannot_be_moved_costs_no_gradient_too_many() {
     assert_eq!(run(&spec("apgd-ce"), &none, None).expect("none").size()[0], 0);
     // Nothing to be found in so small a ball; targets beyond the classes are not there.
     let held = target(&model, &x, &labels, 0, 9);
-    let made = run(&spec("apgd-t:eps=1e-7,steps=10,targets=50"), &held, None).expect("points");
+    let made = run(&spec("apgd-t:eps=1e-6,steps=10,targets=50"), &held, None).expect("points");
     assert_eq!(made, x);
     // The clean pass, then the start and ten steps for each of three targets.
     assert_eq!(held.spent().forwards, [1 + 3 * 11; 9]);

@@ -61,9 +61,7 @@ impl AttackCommand {
     pub fn run(&self, global: &Global) -> Result<()> {
         match &self.action {
             Action::Replay(replay) => return replay.run(global),
-            Action::List if global.json => {
-                print_json(&json!(attack::all().map(value).collect::<Vec<_>>()))
-            }
+            Action::List if global.json => print_json(&json!(attack::all().map(value).collect::<Vec<_>>())),
             Action::List => {
                 for entry in attack::all() {
                     outln!("{}", line(entry));
@@ -145,7 +143,10 @@ mod tests {
         };
         assert_eq!(line(&NEW), "nearest       Looks for the nearest adversarial");
         let value = value(&NEW);
-        assert_eq!((&value["name"], &value["source"]), (&json!("nearest"), &json!("this test")));
+        assert_eq!(
+            (&value["name"], &value["source"]),
+            (&json!("nearest"), &json!("this test"))
+        );
         assert_eq!(value["params"].as_array().map(Vec::len), Some(NEW.params.len()));
     }
 }
