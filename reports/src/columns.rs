@@ -266,6 +266,11 @@ fn parsed<T: FromStr<Err: ToString> + Clone>(column: &Column) -> PolarsResult<Ve
     Ok(all)
 }
 
+/// More rows than a byte of any file of rows holds (rows have numbers of their own, which take a byte at least), and rows
+/// that any file may have.
+const ROWS_A_BYTE: usize = 64;
+const LEAST_ROWS: usize = 4096;
+
 /// Records as the bytes of a Parquet file.
 ///
 /// # Errors
@@ -344,8 +349,21 @@ pub fn read_frame<R: Record>(path: &Path) -> Result<DataFrame, ReportError> {
 fn to_frame<R: Record>(bytes: &[u8], path: &Path) -> Result<DataFrame, ReportError> {
     let fault = |message: String| ReportError::file(path, message);
     let unreadable = |why: &dyn Display| fault(format!("not a readable Parquet file ({why}); {}", R::CURE));
-    // Where a file's own description is damaged, polars panics.
-    let read = AssertUnwindSafe(|| ParquetReader::new(Cursor::new(bytes)).finish());
+    // Where a file's own description is damaged, polars panics; and it makes room for as many rows as the file claims.
+    let read = AssertUnwindSafe(|| {
+        let mut reader = ParquetReader::new(Cursor::new(bytes));
+        let most = LEAST_ROWS.max(ROWS_A_BYTE * bytes.len());
+        let metadata = reader.get_metadata()?;
+        let groups = metadata.row_groups.iter().map(|group| group.num_rows());
+        let columns = metadata
+            .row_groups
+            .iter()
+            .flat_map(|group| group.parquet_columns());
+        let values = columns.map(|column| usize::try_from(column.num_values()).unwrap_or(usize::MAX));
+        let claimed = groups.chain(values).chain([metadata.num_rows]).max().unwrap_or(0);
+        polars_ensure!(claimed <= most, ComputeError: "{} bytes claim to be {claimed} rows", bytes.len());
+        reader.finish()
+    });
     let frame = catch_unwind(read)
         .map_err(|_| unreadable(&"its description is damaged"))?
         .and_then(R::completed)

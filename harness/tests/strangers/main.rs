@@ -198,6 +198,23 @@ fn every_target_has_files_to_start_from() {
     }
 }
 
+/// Files with which fuzzing once ended the process, named by their target and what they claim.
+#[test]
+fn what_fuzzing_found_is_refused() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/found");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("the folder").flatten().collect();
+    assert!(files.len() >= 2);
+    for file in files {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let target = name.split('-').next().unwrap_or_default();
+        assert!(
+            rlnet::fuzz::TARGETS.iter().any(|(known, _)| *known == target),
+            "{name}"
+        );
+        rlnet::fuzz::run(target, &std::fs::read(file.path()).expect("a file"));
+    }
+}
+
 /// Files of a few hundred bytes that claim much more, each of another format.
 #[test]
 fn small_files_that_claim_much_are_refused() {
