@@ -5,9 +5,13 @@
 use crate::error::ReportError;
 use crate::files;
 use polars::prelude::*;
+use polars_buffer::Buffer;
 use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::{KeyValueMetadata, ParquetCompression, ParquetWriter};
+use polars_parquet::parquet::page::CompressedPage;
+use polars_parquet::parquet::read::PageReader;
+use polars_parquet::read::FileMetadata;
 use rlnet_suites::{Branch, Condition, Outcome, Ranking};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -346,22 +350,41 @@ pub fn read_frame<R: Record>(path: &Path) -> Result<DataFrame, ReportError> {
     to_frame::<R>(&files::read(path)?, path)
 }
 
+/// Refuses a file that claims more rows than its bytes can hold: polars makes room for as many as row groups, columns and
+/// pages say, and a process that gets none ends.
+fn believe(metadata: &FileMetadata, bytes: &[u8]) -> PolarsResult<()> {
+    let most = LEAST_ROWS.max(ROWS_A_BYTE * bytes.len());
+    let believe = |claimed: usize| {
+        polars_ensure!(claimed <= most, ComputeError: "{} bytes claim to be {claimed} values", bytes.len());
+        Ok(())
+    };
+    believe(metadata.num_rows)?;
+    let file = Buffer::from(bytes.to_vec());
+    for group in &metadata.row_groups {
+        believe(group.num_rows())?;
+        for column in group.parquet_columns() {
+            believe(usize::try_from(column.num_values()).unwrap_or(usize::MAX))?;
+            let range = column.byte_range();
+            let (start, end) = (range.start as usize, range.end as usize);
+            polars_ensure!(start <= end && end <= bytes.len(), ComputeError: "a column lies beyond the file's end");
+            let pages = Cursor::new(file.clone().sliced(start..end));
+            for page in PageReader::new(pages, column, Vec::new(), bytes.len()) {
+                if let CompressedPage::Data(page) = page? {
+                    believe(page.num_values())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn to_frame<R: Record>(bytes: &[u8], path: &Path) -> Result<DataFrame, ReportError> {
     let fault = |message: String| ReportError::file(path, message);
     let unreadable = |why: &dyn Display| fault(format!("not a readable Parquet file ({why}); {}", R::CURE));
-    // Where a file's own description is damaged, polars panics; and it makes room for as many rows as the file claims.
+    // Where a file's own description is damaged, polars panics.
     let read = AssertUnwindSafe(|| {
         let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let most = LEAST_ROWS.max(ROWS_A_BYTE * bytes.len());
-        let metadata = reader.get_metadata()?;
-        let groups = metadata.row_groups.iter().map(|group| group.num_rows());
-        let columns = metadata
-            .row_groups
-            .iter()
-            .flat_map(|group| group.parquet_columns());
-        let values = columns.map(|column| usize::try_from(column.num_values()).unwrap_or(usize::MAX));
-        let claimed = groups.chain(values).chain([metadata.num_rows]).max().unwrap_or(0);
-        polars_ensure!(claimed <= most, ComputeError: "{} bytes claim to be {claimed} rows", bytes.len());
+        believe(reader.get_metadata()?, bytes)?;
         reader.finish()
     });
     let frame = catch_unwind(read)
