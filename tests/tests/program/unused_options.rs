@@ -31,11 +31,11 @@ fn eval_refuses_options_that_nothing_asks_for() {
                 "--surrogate",
                 "t=m.safetensors",
                 "--surrogate",
-                "t=m.safetensors",
+                "t=other.safetensors",
                 "--attack",
                 "pgd:steps=1,surrogate=t",
             ],
-            &["--surrogate t=m.safetensors", "named twice"],
+            &["--surrogate t=other.safetensors", "named twice"],
         ),
     ] {
         refused(&sandbox.run(&[&ask[..], more].concat()), 2, hints);
