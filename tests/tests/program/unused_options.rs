@@ -7,6 +7,16 @@ use crate::support::{Sandbox, TINY, untrained};
 fn eval_refuses_options_that_nothing_asks_for() {
     let sandbox = Sandbox::new();
     untrained(&sandbox, "m.safetensors");
+    let teacher = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/teacher.pth");
+    let other = [
+        "--arch",
+        "resnet8-w2",
+        "--dataset",
+        "cifar10",
+        "--out",
+        "other.safetensors",
+    ];
+    sandbox.ok(&[&["import", teacher][..], &other].concat());
     let ask = [
         "eval",
         "m.safetensors",
