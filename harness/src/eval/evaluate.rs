@@ -20,7 +20,7 @@ const TOGETHER: Duration = Duration::from_secs(1800);
 /// And on so many values at most (64 MiB): an attack holds about ten tensors of the size of its images.
 const VALUES: usize = 1 << 24;
 
-/// Seconds of a pass with a gradient, of those of a pass without (measured: two to three times).
+/// Seconds of a pass with a gradient, of those of a pass without (own choice, at the lower end).
 const WITH_GRADIENT: f64 = 2.0;
 
 /// A stretch of the images under one of the conditions.

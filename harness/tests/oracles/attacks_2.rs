@@ -239,7 +239,7 @@ fn minimum_norm_attacks_are_their_authors_in_double_precision() {
 }
 
 /// As many steps as by default. Where the authors' own code finds other distances when its images come in other batches
-/// (`tests/peers/minimum_norm.py --full`: PDGD has 33 of 36 within 2 % of its own, ALMA 32 and 28, C&W 7 of 10), images are
+/// (`tests/peers/minimum_norm.py --full`: ALMA has 32 and 28 of 36 within 2 % of its own, C&W 7 of 10), images are
 /// compared by the tests above, and here what is left of the tolerances: as many successes, and no longer on average.
 #[test]
 #[ignore = "five minutes of one core"]
@@ -251,7 +251,7 @@ fn minimum_norm_attacks_find_their_authors_distances_in_full() {
         equal(&bench, "ddn:quantise=false", "ddn_l2_unquantised", 128, 0.01, 0.9);
         equal(&bench, "pdpgd:norm=l2", "pdpgd_l2", 64, 0.01, 0.9);
         equal(&bench, "pdpgd:norm=l1", "pdpgd_l1", 64, 0.01, 0.9);
-        no_longer(&bench, "pdgd", "pdgd_l2", 64);
+        equal(&bench, "pdgd", "pdgd_l2", 64, 0.01, 0.9);
         no_longer(&bench, "alma", "alma_l2", 64);
         no_longer(&bench, "alma:norm=l1,first_distance=0.5", "alma_l1_bench", 64);
         // Adam at step size 1 and a hard threshold make whole values of last bits: the median only.
