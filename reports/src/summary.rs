@@ -11,7 +11,7 @@ use crate::runs::each_once;
 use crate::setup::headline;
 use crate::tables::reduction::knee_with_range;
 use rlnet_suites::train::Stage;
-use rlnet_suites::{AtScale, Branch};
+use rlnet_suites::{AtScale, Branch, CellRecord};
 use std::cmp::Ordering;
 
 /// The model that the report is about: of networks that differ only in their ReLUs the one at the
@@ -60,6 +60,7 @@ pub fn scales(analysis: &Analysis) -> Vec<String> {
 /// preflight that the user let through.
 pub fn notices(analysis: &Analysis) -> Vec<String> {
     let mut notices = analysis.runs.warnings.clone();
+    notices.extend(overfitted(analysis));
     if let Some(model) = subject(analysis) {
         notices.extend(overridden(model));
         let warnings = model.warnings.iter();
@@ -67,6 +68,26 @@ pub fn notices(analysis: &Analysis) -> Vec<String> {
         notices.extend(blind(analysis, model));
     }
     notices
+}
+
+/// Trainings that ended because their network overfitted.
+fn overfitted(analysis: &Analysis) -> Option<String> {
+    let of_training = |(_, record): &(&Run, &CellRecord)| {
+        let model = record.model.as_ref()?;
+        let epoch = model.overfitted?;
+        Some(format!(
+            "{} (in epoch {epoch}, epoch {} is kept)",
+            record.cell.name, model.epoch
+        ))
+    };
+    let found: Vec<String> = analysis.runs.records().iter().filter_map(of_training).collect();
+    let found = each_once(&found);
+    (!found.is_empty()).then(|| {
+        format!(
+            "Catastrophic overfitting ended the training of {}: the network withstood one step of an attack and no longer ten.",
+            format::list(&found)
+        )
+    })
 }
 
 /// The images on which attacks of the model had no gradient to follow: AdvA's first, else the most.

@@ -216,6 +216,9 @@ pub struct ModelRecord {
     pub linear: Vec<LinearRecord>,
     /// The epoch whose weights were kept (1-based).
     pub epoch: u32,
+    /// The epoch in which its training was found to overfit, and ended (`stop_at_overfitting`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overfitted: Option<u32>,
     /// Whether its weights were imported, and what it takes for an image with them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,

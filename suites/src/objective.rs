@@ -35,6 +35,31 @@ words! {
 }
 
 words! {
+    /// Where the inner attack of training starts.
+    #[derive(Default)]
+    pub enum InnerStart, "inner_start" {
+        /// Where the attack says.
+        #[default]
+        Own = "own",
+        /// At the image plus or minus what the network takes for its class, a part of it replaced by noise (LIET, ICCV
+        /// 2025); the attack then maximises the smoothed loss.
+        LabelInformation = "label-information",
+    }
+}
+
+words! {
+    /// How a smoothed label's share is spread.
+    #[derive(Default)]
+    pub enum Smoothing, "smoothing" {
+        /// Evenly over all classes.
+        #[default]
+        Even = "even",
+        /// Over the other classes, in proportions that are drawn anew for every image and loss (LIET, ICCV 2025).
+        Random = "random",
+    }
+}
+
+words! {
     /// How the mask stage scores a unit.
     #[derive(Default)]
     pub enum Score, "score" {
@@ -53,6 +78,14 @@ words! {
         /// certified loss's intervals leave the unit's sign known: the most unstable and least
         /// significant units become linear (linearity grafting: Chen et al., ICML 2022).
         Unstable = "unstable",
+        /// What the loss changes by, to first order, as the unit goes from ReLU to identity or back (Taylor importance:
+        /// Molchanov et al., CVPR 2019).
+        Taylor = "taylor",
+        /// A trained indicator with hysteresis, over the whole network (AutoReP: Peng et al., ICCV 2023).
+        Hysteresis = "hysteresis",
+        /// Blocks of units are taken away for good, the least missed of several drawn by lot, over the whole network (block
+        /// coordinate descent: Rakhlin et al., 2025, arXiv 2511.11781).
+        CoordinateDescent = "coordinate-descent",
         /// None: the units stay those drawn at random before the first epoch (a control: the same
         /// training, no search).
         Random = "random",
@@ -118,6 +151,21 @@ words! {
         Corruption = "corruption",
         /// Nothing beyond crop and flip: a second clean view, cropped and flipped on its own.
         None = "none",
+    }
+}
+
+impl Score {
+    /// Whether it compares activations with the teacher's.
+    pub fn compares(self) -> bool {
+        matches!(
+            self,
+            Self::Own | Self::Averaged | Self::Preactivation | Self::Unstable
+        )
+    }
+
+    /// Whether it begins with all units and takes from the whole network, whatever the layers' shares are.
+    pub fn is_of_all(self) -> bool {
+        matches!(self, Self::Hysteresis | Self::CoordinateDescent)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A stage with nothing left to default: its own setting, else the suite's, else the method's.
 
+use crate::attack::Norm;
 use crate::branch::NormBanks;
 use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Average, Inner, Score};
+use crate::objective::{Augmentation, Average, Granularity, Inner, InnerStart, Score, Smoothing};
 use crate::plan::find;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
@@ -171,6 +172,43 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         let why = format!("of `{name}`: an snl stage hands on its last weights, whose slopes are its mask");
         return refuse("average", &spec.average.name(), why);
     }
+    if spec.stop_at_overfitting && (spec.stage == Stage::Snl || !spec.is_robust()) {
+        let why = match spec.stage {
+            Stage::Snl => {
+                format!("of `{name}`: an snl stage ends when its slopes fit the budget, not before")
+            }
+            _ => format!("`{name}` has no view \"adversarial\", so no attack to overfit to"),
+        };
+        return refuse("stop_at_overfitting", &true, why);
+    }
+    if spec.smoothing == Smoothing::Random && spec.label_smoothing == 0.0 {
+        let why = format!("`{name}` smooths no labels: set label_smoothing too (LIET: 0.6)");
+        return refuse("smoothing", &spec.smoothing, why);
+    }
+    let from_labels = spec.inner_start == InnerStart::LabelInformation;
+    if from_labels || spec.start_consistency > 0.0 {
+        let key = if from_labels {
+            "inner_start"
+        } else {
+            "start_consistency"
+        };
+        let value: &dyn std::fmt::Display = if from_labels {
+            &spec.inner_start
+        } else {
+            &spec.start_consistency
+        };
+        if !spec.is_robust() || spec.certified.0.is_some() {
+            let why = format!("`{name}` needs a view \"adversarial\", and no certified loss in its place");
+            return refuse(key, value, why);
+        }
+        if from_labels && spec.attack.norm() != Norm::Linf {
+            let why = format!(
+                "`{name}` attacks in {}, and a pattern of signs is a point of the Linf ball",
+                spec.attack.norm()
+            );
+            return refuse(key, value, why);
+        }
+    }
     if spec.has(Quirk::NormedStages) && spec.concerns(Quirk::NormedStages) && spec.average != Average::None {
         let why = format!(
             "of `{name}`: {} moves running statistics twice, so they cannot be estimated anew",
@@ -206,6 +244,13 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
             Quirk::SingleNormCleanLoss
         );
         return refuse("certified", &spec.certified, why);
+    }
+    if spec.score.is_of_all() && (spec.granularity != Granularity::Unit || spec.budget.is_none()) {
+        let why = format!(
+            "`{name}` searches the whole network unit by unit, whatever the layers' shares are: give it a budget, and no \
+             granularity"
+        );
+        return refuse("score", &spec.score, why);
     }
     if spec.score == Score::Unstable && spec.certified.0.is_none() {
         let why = format!(
@@ -273,6 +318,10 @@ mod tests {
             ("train.senet.with.jsd=1", "no AugMix"),
             ("train.senet.with.certified=ibp:eps=1/255", "needs a view"),
             ("train.mask.with.score=unstable", "name it"),
+            ("train.senet.with.stop_at_overfitting=true", "no view"),
+            ("train.teacher.with.smoothing=random", "set label_smoothing too"),
+            ("train.senet.with.inner_start=label-information", "needs a view"),
+            ("train.senet.with.start_consistency=100", "needs a view"),
         ] {
             let error = student(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

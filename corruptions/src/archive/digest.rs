@@ -88,6 +88,8 @@ pub fn folder_md5(folder: impl AsRef<Path>) -> Result<String> {
             let md5 = md5_of(&folder.join(class).join(file))?;
             Ok(format!("{class}/{file} {md5}\n"))
         })
+        .collect::<Vec<_>>()
+        .into_iter()
         .collect::<Result<Vec<String>>>()?;
     Ok(format!("{:x}", Md5::digest(lines.concat())))
 }

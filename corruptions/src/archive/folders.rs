@@ -228,8 +228,9 @@ fn setup(generator: &Generator, content: &TreeContent<'_>) -> Result<Setup> {
     let (count, mut size) = (content.images.len(), (0, 0));
     for first in (0..count).step_by(64) {
         let part = first..count.min(first + 64);
-        let images: Vec<Image> = part.into_par_iter().map(content.load).collect::<Result<_>>()?;
+        let images: Vec<Result<Image>> = part.into_par_iter().map(content.load).collect();
         for image in images {
+            let image = image?;
             pixels.update(image.data());
             size = (image.width(), image.height());
         }

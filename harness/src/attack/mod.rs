@@ -47,6 +47,7 @@ mod toy;
 
 pub use account::PassCount;
 pub use classifier::{Classifier, TorchScript};
+pub(crate) use draws::uniform;
 pub use objective::Objective;
 pub use tape::Tape;
 pub use target::{Draws, Target};

@@ -62,6 +62,9 @@ pub fn load(official: &Official, data_dir: &Path, options: LoadOptions) -> Resul
                 read_whole(official, &folder, layout, file, options)
             }
         })
+        // The first damaged file in their order is named, whichever is found first.
+        .collect::<Vec<_>>()
+        .into_iter()
         .collect::<Result<Vec<Records>, DataError>>()?;
 
     let identity: String = read.iter().map(|r| format!("{}\n", r.sha1)).collect();

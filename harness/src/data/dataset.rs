@@ -76,10 +76,17 @@ impl Split {
             Some(files) => {
                 let mut images = vec![0; n * bytes];
                 let places = images.par_chunks_exact_mut(bytes.max(1)).enumerate();
-                places.try_for_each(|(i, out)| {
-                    out.copy_from_slice(files.square(from + i, self.size)?.data());
-                    Ok(())
-                })?;
+                // The first in order, whichever thread meets one first.
+                let damaged = places.find_map_first(|(i, out)| match files.square(from + i, self.size) {
+                    Ok(image) => {
+                        out.copy_from_slice(image.data());
+                        None
+                    }
+                    Err(why) => Some(why),
+                });
+                if let Some(why) = damaged {
+                    return Err(why);
+                }
                 images
             }
         };

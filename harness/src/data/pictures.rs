@@ -166,18 +166,17 @@ pub(super) fn read(pictures: &[Picture], reading: Reading) -> Result<Read, DataE
     };
     let in_memory = decode && !stream;
     let mut images = vec![0; if in_memory { pictures.len() * stride } else { 0 }];
-    let lines: Vec<String> = if in_memory {
+    let lines: Vec<Result<String, DataError>> = if in_memory {
         images
             .par_chunks_exact_mut(stride.max(1))
             .zip(pictures)
             .map(|(out, picture)| one(picture, Some(out)))
-            .collect::<Result<_, _>>()?
+            .collect()
     } else {
-        pictures
-            .par_iter()
-            .map(|picture| one(picture, None))
-            .collect::<Result<_, _>>()?
+        pictures.par_iter().map(|picture| one(picture, None)).collect()
     };
+    // The first damaged picture in their order is named, whichever is found first.
+    let lines = lines.into_iter().collect::<Result<Vec<String>, DataError>>()?;
     let files = || PictureFiles {
         files: pictures.iter().cloned().map(Arc::new).collect(),
         preparation,
@@ -346,6 +345,8 @@ pub(super) fn class_pictures(
             }
             Ok(files)
         })
+        .collect::<Vec<_>>()
+        .into_iter()
         .collect()
 }
 

@@ -93,6 +93,32 @@ impl ReluMask {
         Self { layers }
     }
 
+    /// The `keep` units with the largest scores of the whole network, exactly; ties go to the earlier layer and the lower
+    /// flat index.
+    pub fn top_of_all(scores: &[Vec<f64>], keep: u64) -> Self {
+        let all = Self::top(&[scores.concat()], &[keep]);
+        let mut rest = all.layers.first().map_or(&[][..], Vec::as_slice);
+        let mut layers = Vec::new();
+        for layer in scores {
+            let (own, after) = rest.split_at(layer.len());
+            layers.push(own.to_vec());
+            rest = after;
+        }
+        Self { layers }
+    }
+
+    /// `keep` of its kept units, drawn by lot from the whole network.
+    #[must_use]
+    pub fn thinned(&self, keep: u64, rng: &mut KeyedRng) -> Self {
+        let mut kept: Vec<&mut u8> = Vec::new();
+        let mut mask = self.clone();
+        kept.extend(mask.layers.iter_mut().flatten().filter(|unit| **unit == 1));
+        for place in rng.permutation(kept.len()).into_iter().skip(keep as usize) {
+            *kept[place] = 0;
+        }
+        mask
+    }
+
     /// The reference's rule (defect B2): units with a score above the `keep`-th largest,
     /// strictly, so `keep - 1` of them, or fewer with ties.
     pub fn above_threshold(scores: &[Vec<f64>], keep: &[u64]) -> Self {

@@ -48,6 +48,7 @@ impl ModelHeader {
                 layers: network.mask().records(network.layers()),
                 linear: network.linear().to_vec(),
                 epoch,
+                overfitted: None,
                 imported: false,
                 deployed: None,
             },

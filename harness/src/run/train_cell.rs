@@ -71,7 +71,8 @@ impl Executor<'_> {
             device: self.device,
             work: &work,
         })?;
-        let header = ModelHeader::of(&trained.network, &data.classes, &data.name, trained.epoch);
+        let mut header = ModelHeader::of(&trained.network, &data.classes, &data.name, trained.epoch);
+        header.record.overfitted = trained.overfitted;
         model::save(&work.join("model.safetensors"), &trained.network, &header)?;
         write_records(&work.join("train.parquet"), &trained.curves)?;
         let map = mask_map(&trained.network);

@@ -14,6 +14,7 @@ use crate::nn::layers::MOMENTUM;
 use rlnet_suites::objective::Average;
 use rlnet_suites::view::View;
 use rlnet_suites::{NormBanks, TrainSpec};
+use std::cell::RefCell;
 use std::sync::Arc;
 use tch::{Tensor, no_grad_guard};
 
@@ -126,13 +127,14 @@ fn put<'a>(places: impl Iterator<Item = &'a Tensor>, values: Vec<&Tensor>) {
 }
 
 /// The share that a step's passes leave of what a running statistic was: each role that goes through its bank takes a
-/// tenth.
+/// tenth, and so does the inner attack's start where the loss looks at it.
 fn left_of(spec: &TrainSpec, name: &str) -> f64 {
     let of_bank = |view: &&View| {
         let branch = spec.norm.branch_of(**view);
         spec.norm == NormBanks::Single || name.contains(&format!(".{branch}.running_"))
     };
-    let roles = spec.views.iter().filter(of_bank).count();
+    let starts = spec.start_consistency > 0.0 && of_bank(&&View::Adversarial);
+    let roles = spec.views.iter().filter(of_bank).count() + usize::from(starts);
     (1.0 - MOMENTUM).powi(roles as i32)
 }
 
@@ -148,6 +150,7 @@ fn estimate_statistics(input: &StageInput<'_>, state: &StageState) -> Result<()>
         epoch: state.header.epoch + 1,
         lr: 0.0,
         done: f64::from(state.header.epoch) / f64::from(spec.epochs),
+        pattern: RefCell::default(),
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
     let statistics = network.params().iter().filter(|param| !param.trainable);

@@ -10,15 +10,43 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.log_softmax(-1, logits.kind()).nll_loss(labels)
 }
 
-/// Cross entropy to labels of which a share `smoothing` is spread evenly over all classes (PyTorch's
-/// `label_smoothing`).
-pub fn smooth_cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Tensor {
-    let hard = cross_entropy(logits, labels);
-    if smoothing == 0.0 {
-        return hard;
+/// How labels are smoothed.
+#[derive(Debug)]
+pub enum Smooth {
+    /// A share of each is spread evenly over all classes (PyTorch's `label_smoothing`).
+    Even(f64),
+    /// A share of each goes to the other classes, in these proportions, `[N, classes]`.
+    Among(f64, Tensor),
+}
+
+impl Smooth {
+    /// The smoothed labels, `[N, classes]`.
+    pub fn targets(&self, labels: &Tensor, classes: i64, kind: Kind) -> Tensor {
+        let hard = labels.one_hot(classes).to_kind(kind);
+        match self {
+            Self::Even(share) => hard * (1.0 - share) + share / classes as f64,
+            Self::Among(share, proportions) => {
+                let others = proportions.to_kind(kind) * (1.0 - &hard);
+                let sum = others.sum_dim_intlist([1_i64].as_slice(), true, kind);
+                hard * (1.0 - share) + others / sum.clamp_min(1e-12) * *share
+            }
+        }
     }
-    let even = -logits.log_softmax(-1, logits.kind()).mean(logits.kind());
-    hard * (1.0 - smoothing) + even * smoothing
+}
+
+/// Cross entropy to smoothed labels.
+pub fn smooth_cross_entropy(logits: &Tensor, labels: &Tensor, smooth: &Smooth) -> Tensor {
+    let hard = || cross_entropy(logits, labels);
+    let log_p = || logits.log_softmax(-1, logits.kind());
+    match smooth {
+        Smooth::Even(0.0) => hard(),
+        Smooth::Even(share) => hard() * (1.0 - share) - log_p().mean(logits.kind()) * *share,
+        Smooth::Among(..) => {
+            let [n, classes] = [logits.size()[0], logits.size()[1]];
+            let targets = smooth.targets(labels, classes, logits.kind());
+            -(targets * log_p()).sum(logits.kind()) / n as f64
+        }
+    }
 }
 
 /// `T² / N * Σ p_t (log p_t - log p_s)`, both softened by the temperature `T`
@@ -133,7 +161,17 @@ mod tests {
         let label = Tensor::from_slice(&[0_i64]);
         let ln2 = std::f64::consts::LN_2;
         let want = 0.7 * ln2 + 0.3 * (ln2 + 4.0 * ln2) / 3.0;
-        let got = smooth_cross_entropy(&logits, &label, 0.3).double_value(&[]);
+        let got = smooth_cross_entropy(&logits, &label, &Smooth::Even(0.3)).double_value(&[]);
+        assert!((got - want).abs() < 1e-12, "{got} against {want}");
+        // 0.3 shared 1 : 2 between the others, whose logarithms are alike.
+        let among = Smooth::Among(0.3, Tensor::from_slice(&[7.0_f64, 1.0, 2.0]).reshape([1, 3]));
+        let targets =
+            Vec::<f64>::try_from(among.targets(&label, 3, Kind::Double).flatten(0, -1)).expect("targets");
+        for (got, want) in targets.iter().zip([0.7, 0.1, 0.2]) {
+            assert!((got - want).abs() < 1e-12, "{targets:?}");
+        }
+        let got = smooth_cross_entropy(&logits, &label, &among).double_value(&[]);
+        let want = 0.7 * ln2 + 0.3 * 2.0 * ln2;
         assert!((got - want).abs() < 1e-12, "{got} against {want}");
     }
 

@@ -1,6 +1,8 @@
 //! The mask of a stage: how many units of each layer it keeps, the mask before the first epoch, and the mask
 //! after each epoch.
 
+use super::coordinate_descent::descended;
+use super::hysteresis::Indicators;
 use super::score::{Scores, average};
 use super::sensitivity::sensitivities;
 use super::snl::Slopes;
@@ -37,10 +39,11 @@ pub(super) fn units_to_keep(input: &StageInput<'_>, network: &Network) -> Result
     Ok(whole)
 }
 
-/// The mask before any score: units drawn by lot.
+/// The mask before any score: units drawn by lot, or all of them.
 pub(super) fn first_mask(spec: &TrainSpec, shapes: &[[u64; 3]], keep: &[u64]) -> ReluMask {
     let sizes: Vec<u64> = shapes.iter().map(|shape| shape.iter().product()).collect();
     match spec.granularity {
+        _ if spec.score.is_of_all() => ReluMask::full(&sizes),
         Granularity::Channel => ReluMask::random_channels(shapes, keep, spec.seed),
         Granularity::Unit if spec.has(Quirk::ReplicatedFirstMask) => {
             ReluMask::random_maps(shapes, keep, spec.seed)
@@ -67,24 +70,42 @@ pub(super) fn slopes_of(spec: &TrainSpec, network: &mut Network) -> Result<Slope
     Ok(Slopes::new(network, budget.resolve(total)?, spec.lasso))
 }
 
+/// The indicators that a mask stage with hysteresis starts with.
+pub(super) fn indicators_of(spec: &TrainSpec, network: &mut Network) -> Result<Option<Indicators>> {
+    match (spec.stage, spec.score, spec.budget) {
+        (Stage::Mask, Score::Hysteresis, Some(budget)) => {
+            let keep = budget.resolve(network.layer_sizes().iter().sum())?;
+            Ok(Some(Indicators::new(network, keep, spec.seed)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// After an epoch of a mask stage: the mask of its scores, and how far it is from the two
 /// before it.
 pub(super) fn next_mask(
-    spec: &TrainSpec,
+    input: &StageInput<'_>,
     state: &mut StageState,
     scores: &Scores,
     keep: &[u64],
 ) -> Result<Vec<(String, f64)>> {
+    let spec = input.spec;
     let mut measured = Vec::new();
     if spec.stage != Stage::Mask || spec.score == Score::Random {
         return Ok(measured);
     }
-    let mut values = scores.values();
-    if spec.score == Score::Averaged {
-        values = average(state.scores.take(), values);
-        state.scores = Some(values.clone());
-    }
-    let mask = select(spec, &values, &state.network.layer_shapes(), keep);
+    let mask = match (spec.score, &state.indicators) {
+        (Score::CoordinateDescent, _) => descended(input, state, keep.iter().sum())?,
+        (Score::Hysteresis, Some(indicators)) => indicators.mask(state.header.epoch + 1 == spec.epochs),
+        _ => {
+            let mut values = scores.values();
+            if spec.score == Score::Averaged {
+                values = average(state.scores.take(), values);
+                state.scores = Some(values.clone());
+            }
+            select(spec, &values, &state.network.layer_shapes(), keep)
+        }
+    };
     measured.push(("mask/hamming_lag1".to_owned(), mask.hamming(state.network.mask())));
     if let Some(previous) = &state.previous_mask {
         measured.push(("mask/hamming_lag2".to_owned(), mask.hamming(previous)));

@@ -3,11 +3,17 @@
 pub mod adam;
 mod average;
 mod certified;
+mod coordinate_descent;
 pub mod curves;
 pub mod dialect;
+mod gates;
+mod hysteresis;
+mod inner_attack;
+mod liet;
 pub mod loss;
 mod mask_update;
 pub mod optimizer;
+mod overfitting;
 pub mod passes;
 pub mod score;
 pub mod sensitivity;

@@ -24,12 +24,25 @@ impl Scores {
                 Some(known) => difference * known,
                 None => difference,
             };
-            match self.layers.get_mut(layer) {
-                Some(sum) => {
-                    let _ = sum.g_add_(&difference);
-                }
-                None => self.layers.push(difference),
+            self.sum(layer, difference);
+        }
+    }
+
+    /// Adds the sizes of the gates' gradients after a step, `[1, C, H, W]` a layer: what the loss would change by, to
+    /// first order, were the unit the other of ReLU and identity (Taylor importance; Molchanov et al., CVPR 2019).
+    pub fn add_sizes(&mut self, gradients: &[Tensor]) {
+        let _guard = no_grad_guard();
+        for (layer, gradient) in gradients.iter().enumerate() {
+            self.sum(layer, gradient.squeeze_dim(0).abs().to_kind(Kind::Double));
+        }
+    }
+
+    fn sum(&mut self, layer: usize, term: Tensor) {
+        match self.layers.get_mut(layer) {
+            Some(sum) => {
+                let _ = sum.g_add_(&term);
             }
+            None => self.layers.push(term),
         }
     }
 

@@ -89,16 +89,7 @@ impl Slopes {
     /// go to the earlier layer and the lower index.
     pub fn mask(&self) -> ReluMask {
         let values: Vec<Vec<f64>> = self.layers.iter().map(values).collect();
-        let sizes: Vec<usize> = values.iter().map(Vec::len).collect();
-        let all = ReluMask::top(&[values.concat()], &[self.keep]);
-        let mut rest = all.layers().first().map_or(&[][..], Vec::as_slice);
-        let mut layers = Vec::new();
-        for size in sizes {
-            let (layer, after) = rest.split_at(size);
-            layers.push(layer.to_vec());
-            rest = after;
-        }
-        ReluMask::from_layers(layers)
+        ReluMask::top_of_all(&values, self.keep)
     }
 
     /// Puts the slopes into a checkpoint.
@@ -126,8 +117,9 @@ fn name(layer: usize) -> String {
     format!("slope/{layer:03}")
 }
 
-fn values(slopes: &Tensor) -> Vec<f64> {
-    let flat = slopes
+/// The values of a tensor, flat, on the host.
+pub(super) fn values(of_units: &Tensor) -> Vec<f64> {
+    let flat = of_units
         .detach()
         .to_device(Device::Cpu)
         .to_kind(Kind::Double)

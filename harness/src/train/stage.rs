@@ -3,8 +3,11 @@
 use super::adam::Adam;
 use super::average::{WeightAverage, with_average};
 use super::dialect;
-use super::mask_update::{fewer_slopes, first_mask, next_mask, slopes_of, units_to_keep};
+use super::gates::Gates;
+use super::liet;
+use super::mask_update::{fewer_slopes, first_mask, indicators_of, next_mask, slopes_of, units_to_keep};
 use super::optimizer::Optimizer;
+use super::overfitting::Held;
 use super::passes::{Counted, Passes};
 use super::sensitivity;
 use super::sgd::Sgd;
@@ -22,6 +25,7 @@ use rlnet_suites::objective::Precision;
 use rlnet_suites::train::{Allocation, Select, Stage};
 use rlnet_suites::view::View;
 use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,6 +62,8 @@ pub struct Trained {
     pub network: Network,
     /// The selected epoch, 1-based.
     pub epoch: u32,
+    /// The epoch in which it was found to overfit, which ended it.
+    pub overfitted: Option<u32>,
     /// Training curves.
     pub curves: Vec<CurvePoint>,
     /// Wall seconds over all pieces.
@@ -123,6 +129,7 @@ pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     Ok(Trained {
         network: state.network,
         epoch: state.header.best_epoch,
+        overfitted: state.header.overfitted,
         curves: state.header.curves,
         seconds: state.header.seconds,
         resumed: state.header.resumed,
@@ -211,10 +218,11 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         network.set_mask(mask)?;
     }
     let (decay, mut slopes) = (input.spec.weight_decay, None);
+    if let (Some(teacher), true) = (input.teacher, input.spec.starts_from_teacher()) {
+        copy_weights(teacher, &network)?;
+    }
+    let indicators = indicators_of(input.spec, &mut network)?;
     let optimizer = if input.spec.stage == Stage::Snl {
-        if let Some(teacher) = input.teacher {
-            copy_weights(teacher, &network)?;
-        }
         let slopes = slopes.insert(slopes_of(input.spec, &mut network)?);
         Optimizer::Adam(Adam::new(network.params(), &slopes.named(), decay))
     } else {
@@ -232,6 +240,7 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         optimizer,
         average: WeightAverage::default(),
         slopes,
+        indicators,
         best: Vec::new(),
         best_mask: None,
         previous_mask: None,
@@ -278,11 +287,16 @@ fn one_epoch(
         return Err(diverged(spec, number, &format!("the loss became {loss}")));
     }
     let mut measured = vec![("lr".to_owned(), spec.lr_at(number))];
-    measured.extend(next_mask(spec, state, &scores, keep)?);
+    measured.extend(next_mask(input, state, &scores, keep)?);
     measured.extend(fewer_slopes(input, state, progress)?);
     state.average.after_epoch(spec, &state.network, number);
-    let accuracies = with_average(input, state, |state| {
-        let accuracies = validated(input, state)?;
+    let (accuracies, held) = with_average(input, state, |state| {
+        let (accuracies, held) = validated(input, state)?;
+        let chance = 1.0 / input.network.classes as f64;
+        if held.is_some_and(|held| held.overfits(&state.header.curves, chance)) {
+            (state.header.overfitted, state.header.finished) = (Some(number), true);
+            return Ok((accuracies, held));
+        }
         let score = score(spec, &accuracies, input.network.norm);
         // Ties go to the later epoch, as in the reference. Epochs in which a certified ball grew are no match for one in
         // which it was whole.
@@ -291,7 +305,7 @@ fn one_epoch(
         if spec.select == Select::Last || rises || score >= state.header.best_score {
             state.keep_best(number, score);
         }
-        Ok(accuracies)
+        Ok((accuracies, held))
     })?;
     for accuracy in &accuracies {
         measured.push((format!("validation/clean/{}", accuracy.branch), accuracy.clean));
@@ -299,6 +313,7 @@ fn one_epoch(
             measured.push((format!("validation/adversarial/{}", accuracy.branch), adversarial));
         }
     }
+    measured.extend(held.into_iter().flat_map(Held::points));
     let seconds = started.elapsed().as_secs_f64();
     measured.push(("time/seconds".to_owned(), seconds));
     measured.push((
@@ -311,6 +326,16 @@ fn one_epoch(
         spec.epochs,
         describe(&accuracies)
     ));
+    if let (Some(held), true) = (held, state.header.overfitted == Some(number)) {
+        progress.note(&format!(
+            "{}: catastrophic overfitting in epoch {number}: on held-out images {:.1} % are right under FGSM and {:.1} % under \
+             PGD-10; the stage ends with the weights of epoch {}",
+            input.name,
+            100.0 * held.fgsm,
+            100.0 * held.pgd,
+            state.header.best_epoch
+        ));
+    }
     state.header.epoch = number;
     state.header.seconds += seconds;
     let mut points = means.points(number);
@@ -344,6 +369,11 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
     let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
     let uncounted = Passes::default();
+    if let Some(indicators) = &state.indicators {
+        indicators.rule(&mut state.network);
+    }
+    let gates = spec.weighs_gates().then(|| Gates::of(&mut state.network));
+    let steps = input.train.len().div_ceil(spec.batch).max(1);
     let mut step = Step {
         spec,
         network: &state.network,
@@ -352,16 +382,26 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
         epoch: number,
         lr: spec.lr_at(number),
         done: 0.0,
+        pattern: RefCell::new(at.pattern.take()),
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
-    let in_epoch = input.train.len().div_ceil(spec.batch).max(1) as f64;
+    let in_epoch = steps as f64;
     // Every draw is keyed by epoch and image, so steps that were done can be passed over.
     for batch in epoch(Arc::clone(&input.train), views(spec, number)).skip(at.steps) {
         let batch = batch?;
         let within = (at.steps as f64 + 0.5) / in_epoch;
         step.lr = spec.lr_in(number, within);
         step.done = (f64::from(number - 1) + within) / f64::from(spec.epochs);
+        if at.steps % liet::EVERY == 0 {
+            step.pattern.take();
+        }
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
+        if let Some(gates) = &gates {
+            at.scores.add_sizes(&gates.take_gradients());
+        }
+        if let Some(indicators) = &mut state.indicators {
+            indicators.step(steps * spec.epochs as usize);
+        }
         at.steps += 1;
         let place = (f64::from(number - 1) + at.steps as f64 / in_epoch) / f64::from(spec.epochs);
         state.average.after_step(spec, &state.network, place);
@@ -370,20 +410,23 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
             format!("epoch {number}/{}, loss {loss:.3}", spec.epochs)
         });
         if stop::asked().is_some() {
+            at.pattern = step.pattern.take();
             return Ok((at, false));
         }
     }
     Ok((at, true))
 }
 
-/// Accuracy of each branch on the images held out.
-fn validated(input: &StageInput<'_>, state: &StageState) -> Result<Vec<Accuracy>> {
+/// Accuracy of each branch on the images held out, and what tells whether the network overfits.
+fn validated(input: &StageInput<'_>, state: &StageState) -> Result<(Vec<Accuracy>, Option<Held>)> {
     let uncounted = Passes::default();
     let frozen = Counted {
         model: &state.network.freeze(),
         passes: state.header.passes.as_ref().unwrap_or(&uncounted),
     };
-    validate(&frozen, input.validation, input.spec)
+    let accuracies = validate(&frozen, input.validation, input.spec)?;
+    let held = Held::measure(&frozen, input.validation, input.spec)?;
+    Ok((accuracies, held))
 }
 
 /// What selecting an epoch maximises; see [`Select`].

@@ -3,6 +3,7 @@
 
 use super::average::WeightAverage;
 use super::curves::EpochMeans;
+use super::hysteresis::Indicators;
 use super::optimizer::Optimizer;
 use super::passes::Passes;
 use super::score::Scores;
@@ -15,6 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Tensor, no_grad_guard};
+
+/// The tensor of the inner attack's patterns.
+const PATTERN: &str = "pattern";
 
 /// The scalars of the state, kept in the checkpoint's header.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,9 @@ pub struct StageHeader {
     /// Updates made by the optimiser, where the next one depends on their number.
     #[serde(default)]
     pub updates: u64,
+    /// Updates of the units' indicators.
+    #[serde(default)]
+    pub indicated: u64,
     /// Updates of the average of weights.
     #[serde(default)]
     pub averaged: u64,
@@ -53,6 +60,9 @@ pub struct StageHeader {
     /// Whether the stage ended before its last epoch: its mask is final.
     #[serde(default)]
     pub finished: bool,
+    /// The epoch in which it was found to overfit, which ended it.
+    #[serde(default)]
+    pub overfitted: Option<u32>,
     /// Passes so far; none where a checkpoint from before they were counted is gone on from.
     #[serde(default)]
     pub passes: Option<Passes>,
@@ -117,6 +127,8 @@ pub struct Partial {
     pub means: EpochMeans,
     /// Scores of the mask stage.
     pub scores: Scores,
+    /// The patterns that inner attacks start from (LIET).
+    pub pattern: Option<Tensor>,
 }
 
 /// A stage in flight.
@@ -131,6 +143,8 @@ pub struct StageState {
     pub average: WeightAverage,
     /// The units' slopes, of a stage `snl`.
     pub slopes: Option<Slopes>,
+    /// The units' indicators, of a mask stage that searches with them.
+    pub indicators: Option<Indicators>,
     /// Weights of the best epoch, in the order of the network's tensors.
     pub best: Vec<Tensor>,
     /// The mask of the best epoch, where the mask changes and it is not the last that is kept.
@@ -186,6 +200,9 @@ impl StageState {
         if let Some(slopes) = &self.slopes {
             slopes.save(&mut tensors);
         }
+        if let Some(indicators) = &self.indicators {
+            indicators.save(&mut tensors);
+        }
         for (param, best) in self.network.params().iter().zip(&self.best) {
             tensors.put(format!("best/{}", param.name), best);
         }
@@ -203,6 +220,9 @@ impl StageState {
         (header.steps, header.means) = (0, BTreeMap::new());
         header.updates = self.optimizer.steps();
         header.averaged = self.average.updates;
+        if let Some(indicators) = &self.indicators {
+            header.indicated = indicators.updates();
+        }
         if let Some(slopes) = &self.slopes {
             header.lasso = (slopes.lasso.to_bits(), slopes.fewest);
         }
@@ -211,6 +231,9 @@ impl StageState {
             header.means = partial.means.to_bits();
             for (layer, scores) in partial.scores.values().iter().enumerate() {
                 tensors.put_scores(format!("partial_score/{layer:03}"), scores);
+            }
+            if let Some(pattern) = &partial.pattern {
+                tensors.put(PATTERN, pattern);
             }
         }
         header.checksum = tensors.checksum();
@@ -259,6 +282,9 @@ impl StageState {
                 slopes.rule(&mut self.network);
             }
         }
+        if let Some(indicators) = &mut self.indicators {
+            indicators.load(&tensors, header.indicated)?;
+        }
         if tensors.has("previous_mask/000") {
             self.previous_mask = Some(tensors.get_mask("previous_mask/", layers)?);
         }
@@ -276,10 +302,18 @@ impl StageState {
                 .map(|name| tensors.get_scores(&name))
                 .collect::<Result<Vec<_>>>()?;
             let (shapes, device) = (self.network.layer_shapes(), self.network.params().device());
+            let (classes, side) = (
+                self.network.spec().classes as i64,
+                self.network.spec().image_size as i64,
+            );
+            let pattern = tensors
+                .has(PATTERN)
+                .then(|| tensors.get(PATTERN, &[classes, 3, side, side]));
             self.partial = Some(Partial {
                 steps: header.steps,
                 means: EpochMeans::from_bits(&header.means),
                 scores: Scores::from_values(&values, &shapes, device),
+                pattern: pattern.transpose()?.map(|pattern| pattern.to_device(device)),
             });
         }
         self.header = header;

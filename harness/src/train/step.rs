@@ -18,6 +18,7 @@ use rlnet_suites::TrainSpec;
 use rlnet_suites::objective::{Inner, Precision, Score};
 use rlnet_suites::train::Stage;
 use rlnet_suites::view::View;
+use std::cell::RefCell;
 use tch::{Kind, Tensor, no_grad_guard};
 
 /// Everything a step works on.
@@ -36,6 +37,8 @@ pub struct Step<'a> {
     pub lr: f64,
     /// Share of the training that is done, in [0, 1).
     pub done: f64,
+    /// The patterns that inner attacks start from (LIET), once they are drawn.
+    pub pattern: RefCell<Option<Tensor>>,
     /// Where passes are counted.
     pub passes: &'a Passes,
 }
@@ -81,14 +84,18 @@ struct Role {
     labels: Tensor,
     /// Teacher's logits on the clean view, through its clean branch.
     target: Option<Tensor>,
+    /// Logits where the inner attack started, where the loss compares them with those where it ended.
+    at_start: Option<Tensor>,
     /// What intervals say of the ball, where the stage trains with them.
     bounds: Option<certified::Bounds>,
 }
 
 impl Role {
-    /// Passes through the network: its images, and where intervals are sent too, the centres and radii of the boxes.
+    /// Passes through the network: its images, where intervals are sent too, the centres and radii of the boxes, and
+    /// where the attack's start is looked at, that.
     fn passes(&self) -> i64 {
-        self.labels.size()[0] * if self.bounds.is_some() { 3 } else { 1 }
+        let beside = if self.bounds.is_some() { 2 } else { 0 } + i64::from(self.at_start.is_some());
+        self.labels.size()[0] * (1 + beside)
     }
 }
 
@@ -119,9 +126,11 @@ impl Step<'_> {
         let ce = if self.spec.trades > 0.0 {
             self.trades(&roles)
         } else {
-            let smoothing = self.spec.label_smoothing;
             let term = |role: &Role| {
-                let own = smooth_cross_entropy(&role.output.logits, &role.labels, smoothing);
+                let (from, length) = dialect::place(self.spec, role.view, batch.len());
+                let (from, length) = (from as usize, length as usize);
+                let smooth = self.smooth(role.view.name(), &batch.indices[from..from + length]);
+                let own = smooth_cross_entropy(&role.output.logits, &role.labels, &smooth);
                 match &role.bounds {
                     Some(bounds) => bounds.mixed(own),
                     None => own,
@@ -146,6 +155,11 @@ impl Step<'_> {
             means.add("loss/jsd", &jsd, n);
             total += jsd * self.spec.jsd;
         }
+        if let Some(apart) = self.start_consistency(&roles) {
+            means.add("loss/start_consistency", &apart, n);
+            let share = f64::from(self.epoch) / f64::from(self.spec.epochs);
+            total += apart * (self.spec.start_consistency * share);
+        }
         if let Some(attention) = self.attention(&roles, taught.as_ref()) {
             means.add("loss/attention", &attention, n);
             total += attention * self.spec.beta;
@@ -159,7 +173,8 @@ impl Step<'_> {
         total.backward();
         let learnt = roles.iter().filter(|role| self.learns_from(role.view));
         self.passes.backward(learnt.map(Role::passes).sum());
-        if let (Stage::Mask, Some(taught)) = (self.spec.stage, &taught) {
+        let compares = self.spec.stage == Stage::Mask && self.spec.score.compares();
+        if let (true, Some(taught)) = (compares, &taught) {
             let seen = &roles[0].output.seen;
             let student = match self.spec.score {
                 Score::Preactivation | Score::Unstable => &seen.inputs,
@@ -218,7 +233,7 @@ impl Step<'_> {
         if self.teacher.is_none() {
             return Taps::Nothing;
         }
-        if self.spec.stage == Stage::Mask && view == View::Clean && self.spec.score != Score::Random {
+        if self.spec.stage == Stage::Mask && view == View::Clean && self.spec.score.compares() {
             return match self.spec.score {
                 Score::Preactivation | Score::Unstable => Taps::Inputs,
                 _ => Taps::Activations,
@@ -265,6 +280,7 @@ impl Step<'_> {
                 labels: labels.narrow(0, from, length),
                 target: taught.map(|taught| taught.logits.narrow(0, from, length)),
                 bounds: None,
+                at_start: None,
             }
         };
         let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
@@ -277,43 +293,22 @@ impl Step<'_> {
         if self.spec.is_robust() {
             let (from, length) = back;
             let images = clean.narrow(0, from, length);
-            let target = taught.map(|taught| taught.logits.narrow(0, from, length));
             let branch = norm.branch_of(View::Adversarial);
-            let kind = match self.spec.precision {
-                Precision::Bf16 => Some(Kind::BFloat16),
-                Precision::Fp32 | Precision::Tf32 => None,
-            };
-            let frozen = Counted {
-                model: &self.network.freeze_branch(branch, kind),
-                passes: self.passes,
-            };
-            // Distillation attacks the distillation loss (RSLAD), TRADES the distance to its
-            // own clean predictions, anything else the labels.
-            let target = match self.spec.inner {
-                Inner::Auto | Inner::Kl if target.is_none() && self.spec.trades > 0.0 => {
-                    let _guard = no_grad_guard();
-                    Some(frozen.logits(&images, branch)?)
-                }
-                Inner::Auto | Inner::Kl => target,
-                Inner::Ce => None,
-            };
-            let objective = match target {
-                Some(teacher) => Objective::Distillation {
-                    teacher,
-                    temperature: self.spec.temperature,
-                },
-                None => Objective::CrossEntropy(labels.narrow(0, from, length)),
-            };
-            let bounded = self.spec.certified.0.as_ref();
-            let settings = Settings::of(&self.spec.attack);
-            let settings = bounded.map_or(settings, |bounded| certified::inner(bounded, settings, self.done));
-            let key = [u64::from(self.epoch)];
             let indices = &batch.indices[from as usize..];
-            let seed = self.spec.seed;
-            let start = uniform_start(&images, settings.start, seed, "train", &key, indices);
-            let attacked = descend(&frozen, branch, &images, &start, &objective, settings)?;
+            let own = labels.narrow(0, from, length);
+            let target = taught.map(|taught| taught.logits.narrow(0, from, length));
+            let (start, attacked) = self.attack(&images, &own, target, indices)?;
+            let bounded = self.spec.certified.0.as_ref();
+            let at_start = (self.spec.start_consistency > 0.0).then(|| {
+                self.passes.forward(length);
+                let mode = Mode::Train(branch);
+                self.network.forward(&start, mode, Taps::Nothing).logits
+            });
             roles.push(match bounded {
-                None => role(View::Adversarial, attacked, back),
+                None => Role {
+                    at_start,
+                    ..role(View::Adversarial, attacked, back)
+                },
                 Some(bounded) => {
                     let boxes = certified::boxes(bounded, self.done, (&images, &attacked));
                     let (mode, taps) = (Mode::Train(branch), self.taps(View::Adversarial));
@@ -329,6 +324,7 @@ impl Step<'_> {
                         images: attacked,
                         labels,
                         target: taught.map(|taught| taught.logits.narrow(0, from, length)),
+                        at_start: None,
                     };
                     self.passes.forward(own.passes());
                     own
@@ -354,6 +350,12 @@ impl Step<'_> {
     fn consistency(&self, roles: &[Role]) -> Option<Tensor> {
         let augmix = roles.iter().find(|role| role.view == View::Augmix)?;
         (self.spec.jsd > 0.0).then(|| jensen_shannon(&[&roles[0].output.logits, &augmix.output.logits]))
+    }
+
+    /// Jensen-Shannon divergence of the predictions where the inner attack started and where it ended.
+    fn start_consistency(&self, roles: &[Role]) -> Option<Tensor> {
+        let role = roles.iter().find(|role| role.at_start.is_some())?;
+        Some(jensen_shannon(&[role.at_start.as_ref()?, &role.output.logits]))
     }
 
     /// Mean attention term over the roles asked for. The teacher sees the same images, clean

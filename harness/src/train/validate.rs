@@ -33,11 +33,15 @@ pub fn validate(model: &dyn Classifier, split: &Split, spec: &TrainSpec) -> Resu
         .iter()
         .map(|&branch| {
             let clean = accuracy(model, split, split.len(), branch, None)?;
-            let adversarial = if spec.is_robust() {
-                let images = split.len().min(ATTACKED);
-                Some(accuracy(model, split, images, branch, Some(spec))?)
-            } else {
-                None
+            let adversarial = match spec.is_robust() {
+                true => Some(attacked(
+                    model,
+                    split,
+                    branch,
+                    Settings::of(&spec.attack).in_ball(),
+                    spec.seed,
+                )?),
+                false => None,
             };
             Ok(Accuracy {
                 branch,
@@ -48,12 +52,32 @@ pub fn validate(model: &dyn Classifier, split: &Split, spec: &TrainSpec) -> Resu
         .collect()
 }
 
+/// Accuracy of a branch, a fraction, on the first [`ATTACKED`] held-out images under an attack on the labels.
+///
+/// # Errors
+/// When libtorch refuses an operation.
+pub fn attacked(
+    model: &dyn Classifier,
+    split: &Split,
+    branch: Branch,
+    attack: Settings,
+    seed: u64,
+) -> Result<f64> {
+    accuracy(
+        model,
+        split,
+        split.len().min(ATTACKED),
+        branch,
+        Some((attack, seed)),
+    )
+}
+
 fn accuracy(
     model: &dyn Classifier,
     split: &Split,
     images: usize,
     branch: Branch,
-    attack: Option<&TrainSpec>,
+    attack: Option<(Settings, u64)>,
 ) -> Result<f64> {
     let mut right = 0;
     for from in (0..images).step_by(BATCH) {
@@ -62,9 +86,8 @@ fn accuracy(
         let mut xs = images_to_tensor(&part.images, n, split.size, model.device());
         let labels: Vec<i64> = part.labels.iter().map(|&y| i64::from(y)).collect();
         let labels = Tensor::from_slice(&labels).to_device(model.device());
-        if let Some(spec) = attack {
-            let settings = Settings::of(&spec.attack).in_ball();
-            let start = pgd::uniform_start(&xs, settings.start, spec.seed, "validation", &[], &part.indices);
+        if let Some((settings, seed)) = attack {
+            let start = pgd::uniform_start(&xs, settings.start, seed, "validation", &[], &part.indices);
             let objective = Objective::CrossEntropy(labels.shallow_clone());
             xs = descend(model, branch, &xs, &start, &objective, settings)?;
         }

@@ -80,7 +80,10 @@ fn training(analysis: &Analysis) -> Table {
                 Some(model) => Cell::integer(model.epoch),
                 None => Cell::absent("not recorded"),
             },
-            Cell::text(select),
+            Cell::text(match record.model.as_ref().and_then(|model| model.overfitted) {
+                Some(epoch) => format!("{select}, before overfitting in epoch {epoch}"),
+                None => select.to_owned(),
+            }),
             Cell::integer(spec.batch as u64),
             Cell::text(spec.lr.to_string()),
             Cell::text(if spec.is_robust() {

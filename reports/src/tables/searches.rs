@@ -120,6 +120,7 @@ mod tests {
             macs: 0,
             layers: vec![layer(2), layer(4)],
             epoch: 1,
+            overfitted: None,
             imported: false,
             linear: Vec::new(),
             deployed: None,

@@ -327,6 +327,7 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
         macs: 12_500_000,
         layers: layers.collect(),
         epoch: spec.epochs,
+        overfitted: None,
         imported: false,
         linear: linear(),
         deployed: None,

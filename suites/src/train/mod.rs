@@ -164,6 +164,16 @@ impl TrainSpec {
         self.stage == Stage::Mask || (self.stage == Stage::Student && counted)
     }
 
+    /// Whether it scores units by the gradients of their gates.
+    pub fn weighs_gates(&self) -> bool {
+        self.stage == Stage::Mask && self.score == Score::Taylor
+    }
+
+    /// Whether it searches from the teacher's weights and all its ReLUs.
+    pub fn starts_from_teacher(&self) -> bool {
+        self.stage == Stage::Snl || (self.stage == Stage::Mask && self.score.is_of_all())
+    }
+
     /// Whether any role is adversarial.
     pub fn is_robust(&self) -> bool {
         self.views.contains(&View::Adversarial)

@@ -8,7 +8,8 @@ use crate::branch::NormBanks;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{
-    Augmentation, Average, Granularity, Inner, ModeName, Pram, Precision, Schedule, Score, is_default,
+    Augmentation, Average, Granularity, Inner, InnerStart, ModeName, Pram, Precision, Schedule, Score,
+    Smoothing, is_default,
 };
 use crate::settings::{Fallback, Kind::*, Setting, written};
 use crate::view::View;
@@ -276,6 +277,16 @@ stage_settings! {
         label_smoothing: f64, Number(Bounds::under(1.0)), [Always => 0.0],
             "share of a label that is spread over all classes (Szegedy et al., CVPR 2016), not in inner attacks";
         #[serde(default, skip_serializing_if = "is_default")]
+        smoothing: Smoothing, Words(Smoothing::WORDS), [Always => Smoothing::Even],
+            "how a smoothed label's share is spread";
+        #[serde(default, skip_serializing_if = "is_default")]
+        inner_start: InnerStart, Words(InnerStart::WORDS), [Always => InnerStart::Own],
+            "where the inner attack starts";
+        #[serde(default, skip_serializing_if = "is_default")]
+        start_consistency: f64, Number(WEIGHT), [Always => 0.0],
+            "weight, at the last epoch, of the Jensen-Shannon divergence between the predictions where the inner attack starts \
+             and where it ends; it grows in a line (LIET, ICCV 2025: 100)";
+        #[serde(default, skip_serializing_if = "is_default")]
         average: Average, Words(Average::WORDS), [Always => Average::None],
             "average of the weights that is validated and handed on, its batch-norm statistics estimated anew";
         #[serde(default = "average_decay", skip_serializing_if = "is_usual_decay")]
@@ -298,6 +309,10 @@ stage_settings! {
         select: Select, Words(Select::WORDS),
             [Mask | Snl => Select::Last, Plain => Select::Clean, Always => Select::Mean],
             "which epoch is kept, by accuracy on held-out images";
+        #[serde(default, skip_serializing_if = "is_default")]
+        stop_at_overfitting: bool, Flag, [Always => false],
+            "whether the stage ends, with the weights of the epoch before, once its network withstands one step of an attack \
+             and no longer ten (catastrophic overfitting, Wong et al., ICLR 2020), on held-out images";
         #[serde(deserialize_with = "Dialect::stored")]
         dialect: Dialect, Words(Dialect::WORDS), [Always => Dialect::Paper],
             "what the paper describes, or the reference code's defects replayed";

@@ -225,6 +225,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         layers: survey.layers,
         linear: survey.linear,
         epoch: 0,
+        overfitted: None,
         imported: false,
         deployed: None,
     })

@@ -98,20 +98,22 @@ impl TreeArchive {
             .unwrap_or_default();
         let stride = 3 * size * size;
         let mut images = vec![0; entries.len() * stride];
-        images
-            .par_chunks_exact_mut(stride)
-            .zip(entries)
-            .try_for_each(|(out, entry)| {
-                let bytes = std::fs::read(&entry.file).map_err(|error| Error::reading(&entry.file, error))?;
-                let image = Image::decode(&bytes).map_err(|why| Error::reading(&entry.file, why))?;
-                if (image.width(), image.height()) != (size, size) {
-                    let (width, height) = (image.width(), image.height());
-                    let why = format!("{width} x {height} pixels, not {size} x {size}");
-                    return Err(Error::reading(&entry.file, why));
-                }
-                out.copy_from_slice(image.data());
-                Ok(())
-            })?;
+        let one = |out: &mut [u8], entry: &Entry| -> Result<()> {
+            let bytes = std::fs::read(&entry.file).map_err(|error| Error::reading(&entry.file, error))?;
+            let image = Image::decode(&bytes).map_err(|why| Error::reading(&entry.file, why))?;
+            if (image.width(), image.height()) != (size, size) {
+                let (width, height) = (image.width(), image.height());
+                let why = format!("{width} x {height} pixels, not {size} x {size}");
+                return Err(Error::reading(&entry.file, why));
+            }
+            out.copy_from_slice(image.data());
+            Ok(())
+        };
+        // The first in order, whichever thread meets one first.
+        let places = images.par_chunks_exact_mut(stride).zip(entries);
+        if let Some(why) = places.find_map_first(|(out, entry)| one(out, entry).err()) {
+            return Err(why);
+        }
         Ok(Split {
             size,
             files: None,

@@ -232,6 +232,9 @@ fn scores_granularities_and_allocations_give_masks_of_the_right_size() {
     let folder = tempfile::tempdir().expect("a folder");
     for (n, (sets, channels, exact)) in [
         (vec!["train.mask.with.score=preactivation"], false, true),
+        (vec!["train.mask.with.score=taylor"], false, true),
+        (vec!["train.mask.with.score=hysteresis"], false, true),
+        (vec!["train.mask.with.score=coordinate-descent"], false, true),
         (
             vec!["train.mask.with.score=averaged", "train.mask.allocation=measured"],
             false,

@@ -58,6 +58,9 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
             "mask",
             &["train.mask.with.score=averaged", "train.mask.allocation=measured"],
         ),
+        ("mask", &["train.mask.with.score=taylor"]),
+        ("mask", &["train.mask.with.score=hysteresis"]),
+        ("mask", &["train.mask.with.score=coordinate-descent"]),
         ("rlnet", &[]),
         (
             "teacher",
@@ -79,6 +82,18 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
                 "training.warmup=0.3",
                 "training.label_smoothing=0.2",
                 "training.cutout=8",
+            ],
+        ),
+        (
+            "teacher",
+            &[
+                "training.attack=ffgsm:alpha=8/255",
+                "training.average=ema",
+                "training.inner_start=label-information",
+                "training.start_consistency=100",
+                "training.label_smoothing=0.6",
+                "training.smoothing=random",
+                "train.teacher.with.stop_at_overfitting=true",
             ],
         ),
     ]
