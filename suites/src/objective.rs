@@ -119,6 +119,9 @@ words! {
         /// In a line up to `lr` at the end of the warm-up, and down to zero, a rate a step (Smith and
         /// Topin, 2018, in the form of Wong et al., ICLR 2020).
         OneCycle = "one-cycle",
+        /// PyTorch's OneCycleLR with its defaults, a rate an epoch: along half a cosine from lr/25 to lr in three tenths of
+        /// the epochs, and down to lr/250,000; the momentum runs from 0.95 to 0.85 and back.
+        OneCycleCosine = "one-cycle-cosine",
     }
 }
 

@@ -1,11 +1,10 @@
 //! A stage with nothing left to default: its own setting, else the suite's, else the method's.
 
-use crate::attack::Norm;
 use crate::branch::NormBanks;
 use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Average, Granularity, Inner, InnerStart, Score, Smoothing};
+use crate::objective::{Augmentation, Average, Granularity, Inner, InnerStart, Schedule, Score, Smoothing};
 use crate::plan::find;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
@@ -172,6 +171,19 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         let why = format!("of `{name}`: an snl stage hands on its last weights, whose slopes are its mask");
         return refuse("average", &spec.average.name(), why);
     }
+    if spec.schedule == Schedule::OneCycleCosine && spec.warmup > 0.0 {
+        let why = format!(
+            "of `{name}`: one-cycle-cosine rises for three tenths of the training, as PyTorch's does"
+        );
+        return refuse("warmup", &spec.warmup, why);
+    }
+    if !spec.views.contains(&View::Clean) && (distilled || spec.norm != NormBanks::Single) {
+        let why = format!(
+            "`{name}` has no clean images: a teacher with norm = \"single\" can train on attacked images alone, every other \
+             stage needs clean ones"
+        );
+        return refuse("views", &"[\"adversarial\"]", why);
+    }
     if spec.stop_at_overfitting && (spec.stage == Stage::Snl || !spec.is_robust()) {
         let why = match spec.stage {
             Stage::Snl => {
@@ -199,13 +211,6 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
         };
         if !spec.is_robust() || spec.certified.0.is_some() {
             let why = format!("`{name}` needs a view \"adversarial\", and no certified loss in its place");
-            return refuse(key, value, why);
-        }
-        if from_labels && spec.attack.norm() != Norm::Linf {
-            let why = format!(
-                "`{name}` attacks in {}, and a pattern of signs is a point of the Linf ball",
-                spec.attack.norm()
-            );
             return refuse(key, value, why);
         }
     }
@@ -283,7 +288,6 @@ fn check_objective(name: &str, spec: &TrainSpec) -> Result<(), SuiteError> {
 mod tests {
     use super::*;
     use crate::cell::CellSpec;
-    use crate::objective::Schedule;
     use crate::plan::PlanContext;
 
     #[test]
@@ -319,6 +323,7 @@ mod tests {
             ("train.senet.with.certified=ibp:eps=1/255", "needs a view"),
             ("train.mask.with.score=unstable", "name it"),
             ("train.senet.with.stop_at_overfitting=true", "no view"),
+            ("train.teacher.views=[\"adversarial\"]", "no clean images"),
             ("train.teacher.with.smoothing=random", "set label_smoothing too"),
             ("train.senet.with.inner_start=label-information", "needs a view"),
             ("train.senet.with.start_consistency=100", "needs a view"),

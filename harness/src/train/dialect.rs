@@ -36,7 +36,8 @@ pub fn structure_after(spec: &TrainSpec, teacher: Option<&Network>, start: Optio
 /// and so has the reference's single-norm code (defect B7).
 pub fn splits(spec: &TrainSpec) -> bool {
     let whole = spec.norm == NormBanks::Single && spec.has(Quirk::SingleNormRoles);
-    spec.is_robust() && spec.trades == 0.0 && !whole
+    let shared = spec.views.contains(&View::Clean);
+    spec.is_robust() && shared && spec.trades == 0.0 && !whole
 }
 
 /// Whether a batch is cut in thirds, one a role (defect B5), and not in halves.

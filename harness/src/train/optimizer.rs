@@ -24,6 +24,13 @@ impl Optimizer {
         }
     }
 
+    /// Sets SGD's momentum.
+    pub fn set_momentum(&mut self, momentum: f64) {
+        if let Self::Sgd(sgd) = self {
+            sgd.momentum = momentum;
+        }
+    }
+
     /// One update.
     pub fn step(&mut self, lr: f64) {
         match self {

@@ -18,7 +18,8 @@ pub struct Sgd {
     params: Tensor,
     gradients: Tensor,
     velocities: Tensor,
-    momentum: f64,
+    /// Share of the velocity that is kept.
+    pub momentum: f64,
     decay: f64,
     /// Nesterov's form of momentum.
     pub nesterov: bool,

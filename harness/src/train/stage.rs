@@ -369,6 +369,7 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
     let mut at = state.partial.take().unwrap_or_default();
     let number = state.header.epoch + 1;
     let uncounted = Passes::default();
+    state.optimizer.set_momentum(spec.momentum_at(number));
     if let Some(indicators) = &state.indicators {
         indicators.rule(&mut state.network);
     }
@@ -438,6 +439,8 @@ fn score(spec: &TrainSpec, accuracies: &[Accuracy], norm: rlnet_suites::NormBank
     let clean = of(View::Clean).map_or(0.0, |accuracy| accuracy.clean);
     let adversarial = of(View::Adversarial).and_then(|accuracy| accuracy.adversarial);
     match (spec.select, adversarial) {
+        // Less than one image of those that are attacked: clean accuracy decides ties.
+        (Select::Adversarial, Some(adversarial)) => adversarial + 1e-3 * clean,
         (Select::Mean, Some(adversarial)) => (clean + adversarial) / 2.0,
         _ => clean,
     }

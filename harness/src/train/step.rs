@@ -283,7 +283,10 @@ impl Step<'_> {
                 at_start: None,
             }
         };
-        let mut roles = vec![role(View::Clean, clean.narrow(0, 0, front.1), front)];
+        let mut roles = Vec::new();
+        if self.spec.views.contains(&View::Clean) {
+            roles.push(role(View::Clean, clean.narrow(0, 0, front.1), front));
+        }
         if self.spec.views.contains(&View::Augmix) {
             let place = place(View::Augmix);
             let images = batch.augmix_tensor(clean.device()).narrow(0, place.0, place.1);

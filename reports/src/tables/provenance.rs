@@ -69,6 +69,7 @@ fn training(analysis: &Analysis) -> Table {
             _ if on_test => "test CA",
             Select::Clean => "held-out CA",
             Select::Mean => "held-out CA and AdvA",
+            Select::Adversarial => "held-out AdvA",
         };
         rows.push(vec![
             Cell::text(&record.cell.name),

@@ -134,9 +134,10 @@ impl Suite {
         let name = train.name.get_ref();
         if let Some(views) = &train.views
             && !views.contains(&View::Clean)
+            && views[..] != [View::Adversarial]
         {
             return Err(train.wrong(format!(
-                "`{name}` has views without \"clean\": every stage needs clean images"
+                "`{name}` has views without \"clean\": every stage needs clean images, but a teacher on attacked ones alone"
             )));
         }
         let Some(attack) = train.with.attack.as_ref().or(self.training.attack.as_ref()) else {

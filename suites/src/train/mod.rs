@@ -12,7 +12,7 @@ pub use settings::{StageSettings, TEMPERATURE, TrainSpec, When};
 
 use crate::branch::NormBanks;
 use crate::dialect::Quirk;
-use crate::objective::{Granularity, Schedule};
+use crate::objective::{Granularity, Schedule, Score};
 use crate::settings::{Kind, section};
 use crate::view::View;
 use crate::words::words;
@@ -70,7 +70,21 @@ words! {
         Clean = "clean",
         /// Best mean of clean accuracy (clean branch) and adversarial accuracy (adversarial branch).
         Mean = "mean",
+        /// Best adversarial accuracy through the adversarial branch, then best clean accuracy.
+        Adversarial = "adversarial",
     }
+}
+
+/// PyTorch's OneCycleLR: the rate rises in this share of the epochs,
+const CYCLE_RISES: f64 = 0.3;
+/// from its peak divided by the first to its peak, and falls to what it began with divided by the second;
+const CYCLE_DIVISORS: [f64; 2] = [25.0, 1e4];
+/// the momentum falls and rises between these.
+const CYCLE_MOMENTUM: [f64; 2] = [0.85, 0.95];
+
+/// Half a cosine from one value to another.
+fn anneal(from: f64, to: f64, share: f64) -> f64 {
+    to + (from - to) * (1.0 + (std::f64::consts::PI * share).cos()) / 2.0
 }
 
 section! {
@@ -103,7 +117,34 @@ impl TrainSpec {
         }
     }
 
+    /// The momentum of a 1-based epoch.
+    pub fn momentum_at(&self, epoch: u32) -> f64 {
+        let [least, most] = CYCLE_MOMENTUM;
+        match self.schedule {
+            Schedule::OneCycleCosine => self.cycle(epoch, [most, least, most]),
+            _ => self.momentum,
+        }
+    }
+
+    /// A value that runs along half cosines through three, from the first epoch by the peak to the last.
+    fn cycle(&self, epoch: u32, [first, peak, last]: [f64; 3]) -> f64 {
+        let (at, epochs) = (f64::from(epoch.saturating_sub(1)), f64::from(self.epochs));
+        let (turn, end) = (CYCLE_RISES * epochs - 1.0, epochs - 1.0);
+        match at <= turn {
+            true => anneal(first, peak, at / turn.max(1e-9)),
+            false => anneal(
+                peak,
+                last,
+                ((at - turn.max(0.0)) / (end - turn.max(0.0)).max(1e-9)).min(1.0),
+            ),
+        }
+    }
+
     fn lr_of_epoch(&self, epoch: u32) -> f64 {
+        if self.schedule == Schedule::OneCycleCosine {
+            let [rise, fall] = CYCLE_DIVISORS;
+            return self.cycle(epoch, [self.lr / rise, self.lr, self.lr / rise / fall]);
+        }
         if self.schedule == Schedule::OneCycle {
             return self.lr;
         }
@@ -183,6 +224,47 @@ impl TrainSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The values of PyTorch's OneCycleLR(max_lr=0.1, total_steps=100), epoch from 0: rate, momentum.
+    #[test]
+    fn one_cycle_with_cosines_is_pytorchs() {
+        let text = crate::catalog::find("demo").expect("demo");
+        let sets = [
+            "training.schedule=one-cycle-cosine",
+            "train.teacher.with.lr=0.1",
+            "train.teacher.with.epochs=100",
+        ];
+        let suite = crate::Suite::parse(text, "demo", &sets.map(str::to_owned)).expect("a suite");
+        let plan = suite
+            .plan(&crate::plan::PlanContext::unread(&suite))
+            .expect("a plan");
+        let cell = plan
+            .cells
+            .into_iter()
+            .find(|cell| cell.name == "teacher")
+            .expect("a teacher");
+        let crate::CellSpec::Train(spec) = cell.spec else {
+            panic!("a teacher is trained")
+        };
+        for (epoch, lr, momentum) in [
+            (0, 0.004, 0.95),
+            (10, 0.029516, 0.92342),
+            (20, 0.078937, 0.87194),
+            (29, 0.1, 0.85),
+            (40, 0.094030, 0.85597),
+            (64, 0.0500002, 0.9),
+            (77, 0.022455, 0.92754),
+            (90, 0.004024, 0.94598),
+            (99, 4e-7, 0.95),
+        ] {
+            let (got, got_momentum) = (spec.lr_at(epoch + 1), spec.momentum_at(epoch + 1));
+            assert!((got - lr).abs() < 6e-7, "epoch {epoch}: {got} against {lr}");
+            assert!(
+                (got_momentum - momentum).abs() < 6e-6,
+                "epoch {epoch}: {got_momentum} against {momentum}"
+            );
+        }
+    }
 
     /// Which of the switches of `dialect = "reference"` have something to replay.
     #[test]

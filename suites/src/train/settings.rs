@@ -221,7 +221,7 @@ stage_settings! {
             "learning rate before any milestone (the reference's README; SNL's code)";
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: Schedule, Words(Schedule::WORDS), [AfterSnl => Schedule::Cosine, Always => Schedule::Steps],
-            "how the rate falls: at milestones, along half a cosine to zero, or linearly up and then down";
+            "how the rate falls: at milestones, along half a cosine to zero, or up and then down, in lines or along cosines";
         #[serde(default, skip_serializing_if = "is_default")]
         warmup: f64, Number(Bounds::under(1.0)), [Always => 0.0],
             "share of the training in which the rate rises from zero in a line (Goyal et al., 2017); the reference has none";
@@ -230,7 +230,7 @@ stage_settings! {
             [Teacher | Student => vec![0.625, 0.75, 0.875], Always => Vec::new()],
             "shares of the epochs after which the rate is divided by 10 (the reference: 150, 180, 210 of 240)";
         momentum: f64, Number(Bounds::under(1.0)), [Always => 0.9],
-            "momentum of SGD (the reference)";
+            "momentum of SGD (the reference); one-cycle-cosine has its own";
         #[serde(default, skip_serializing_if = "is_default")]
         nesterov: bool, Flag, [Always => false],
             "Nesterov's momentum (PyTorch's form); the reference has none";
