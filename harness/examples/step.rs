@@ -156,6 +156,7 @@ impl Bench {
             epoch: 1,
             lr: 0.01,
             done: 0.5,
+            pattern: Default::default(),
             passes: &passes,
         };
         let mut started = Instant::now();

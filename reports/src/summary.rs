@@ -1,5 +1,6 @@
 //! The summary: a verdict and at most three more sentences. Every number carries its interval.
 
+use crate::Run;
 use crate::analysis::Analysis;
 use crate::format;
 use crate::metrics::diagnosis::{Diagnosis, ItemStatus};

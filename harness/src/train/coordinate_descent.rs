@@ -8,8 +8,8 @@
 use super::passes::{Counted, Passes};
 use super::stage::StageInput;
 use super::state::StageState;
+use crate::attack::Objective;
 use crate::attack::pgd::{Settings, descend, uniform_start};
-use crate::attack::{Classifier, Objective};
 use crate::data::images_to_tensor;
 use crate::error::Result;
 use crate::nn::network::Frozen;

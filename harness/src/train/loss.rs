@@ -26,7 +26,7 @@ impl Smooth {
         match self {
             Self::Even(share) => hard * (1.0 - share) + share / classes as f64,
             Self::Among(share, proportions) => {
-                let others = proportions.to_kind(kind) * (1.0 - &hard);
+                let others: Tensor = proportions.to_kind(kind) * (1.0 - &hard);
                 let sum = others.sum_dim_intlist([1_i64].as_slice(), true, kind);
                 hard * (1.0 - share) + others / sum.clamp_min(1e-12) * *share
             }

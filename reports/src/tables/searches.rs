@@ -65,6 +65,9 @@ fn by(spec: &TrainSpec) -> &'static str {
         (_, Score::Averaged) => "averaged score",
         (_, Score::Preactivation) => "score of their input",
         (_, Score::Unstable) => "score of their input, stable units first",
+        (_, Score::Taylor) => "first-order change of the loss",
+        (_, Score::Hysteresis) => "indicators with hysteresis",
+        (_, Score::CoordinateDescent) => "blocks taken away",
         (_, Score::Random) => "lot",
     }
 }

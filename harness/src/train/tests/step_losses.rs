@@ -182,6 +182,7 @@ fn stepped(spec: &TrainSpec, student: &Network, teacher: Option<&Network>, batch
         epoch: 1,
         lr: 0.0,
         done: 0.75,
+        pattern: std::cell::RefCell::default(),
         passes: &passes,
     };
     let mut optimizer = Optimizer::Sgd(Sgd::new(student.params(), 0.9, 0.0));
