@@ -1,7 +1,5 @@
 //! The `rlnet` program.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    rlnet::cli::main()
+fn main() {
+    rlnet::device::leave(rlnet::cli::main())
 }

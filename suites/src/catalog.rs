@@ -6,6 +6,10 @@ macro_rules! catalogue {
     };
 }
 
+/// Stages of every kind with the method's settings, for tests; the suites of the catalogue have recipes of their own.
+#[cfg(test)]
+pub(crate) const STAGES: &str = include_str!("../../tests/fixtures/stages.toml");
+
 /// Name and text of every suite of the catalogue: `catalog/NAME.toml`, and one line here.
 pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "demo"
@@ -35,6 +39,9 @@ pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "baselines"
     "ablation-allocation"
     "ablation-mask-source"
+    "mask-arena"
+    "recipe"
+    "question-transformer"
     "study-b23"
     "study-b24"
     "study-b28"

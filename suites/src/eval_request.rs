@@ -329,7 +329,7 @@ mod tests {
     /// One network with one bank, asked by name and by group, as written and at a scale.
     #[test]
     fn what_fits_no_model_is_refused_by_name_and_left_out_of_a_group() {
-        let demo = crate::catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         let planned = |attacks: &str, scale: &[String]| {
             let (before, asked) = demo.split_once("attacks = [").expect("attacks");
             let (_, after) = asked.split_once(']').expect("a list");
@@ -372,7 +372,7 @@ mod tests {
     /// is not.
     #[test]
     fn the_other_budget_is_that_of_the_first_other_student() {
-        let demo = crate::catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         let more = "[[train]]\nname = \"mask-2x\"\nstage = \"mask\"\nteacher = \"teacher\"\nbudget = \"2x\"\n\n\
                     [[train]]\nname = \"rlnet-2x\"\nstage = \"student\"\nmask = \"mask-2x\"\n\n[evaluation]\n\
                     models = [\"teacher\", \"rlnet\", \"rlnet-2x\", \"senet\"]\n";

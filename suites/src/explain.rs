@@ -129,7 +129,7 @@ mod tests {
 
     fn explained(sets: &[&str]) -> BTreeMap<(String, &'static str), Explained> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        let text = crate::catalog::find("demo").expect("demo");
+        let text = crate::catalog::STAGES;
         let all = explain(text, "demo", &sets).expect("explained");
         let lines = all.into_iter().flat_map(|(heading, lines)| {
             lines

@@ -109,11 +109,11 @@ impl Suite {
 #[cfg(test)]
 mod tests {
     use crate::plan::{Plan, PlanContext, find};
-    use crate::{Cell, Suite, catalog};
+    use crate::{Cell, Suite};
 
     fn plan(sets: &[&str]) -> Plan {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        let suite = Suite::parse(catalog::find("demo").expect("demo"), "demo", &sets).expect("a suite");
+        let suite = Suite::parse(crate::catalog::STAGES, "demo", &sets).expect("a suite");
         suite.plan(&PlanContext::unread(&suite)).expect("a plan")
     }
 
@@ -155,11 +155,7 @@ mod tests {
         let student = cell(&plan, "rlnet.seed6");
         assert_eq!(student.parents[0], cell(&plan, "teacher").id);
         assert!(find(&plan.cells, "teacher.seed6").is_err());
-        let alone = Suite::parse(
-            catalog::find("demo").expect("demo"),
-            "demo",
-            &["replicates=0".to_owned()],
-        );
+        let alone = Suite::parse(crate::catalog::STAGES, "demo", &["replicates=0".to_owned()]);
         assert!(alone.expect_err("none").to_string().contains("replicates"));
     }
 }

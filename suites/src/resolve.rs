@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_mode_stands_for_its_parts_and_what_is_spelled_out_wins() {
-        let text = crate::catalog::find("demo").expect("the demo suite");
+        let text = crate::catalog::STAGES;
         let student = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(text, "demo", &sets).expect("a suite");
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn trained(set: &[&str], name: &str) -> Result<TrainSpec, SuiteError> {
-        let text = crate::catalog::find("demo").expect("the demo suite");
+        let text = crate::catalog::STAGES;
         let sets: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
         let suite = Suite::parse(text, "demo", &sets)?;
         let plan = suite.plan(&PlanContext::unread(&suite))?;
@@ -392,7 +392,7 @@ mod tests {
         let place = "train.rlnet.";
         let unsearched = format!(
             "{}\n[[train]]\nname = \"lot\"\nstage = \"student\"\nteacher = \"teacher\"\nbudget = \"5x\"\n",
-            crate::catalog::find("demo").expect("the demo suite")
+            crate::catalog::STAGES
         );
         let suite = Suite::parse(&unsearched, "lot", &[]).expect("a suite");
         let lot = suite.train.last().expect("a stage");
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn snl_has_its_authors_recipe_whatever_the_dialect() {
-        let text = format!("{}{SNL}", crate::catalog::find("demo").expect("the demo suite"));
+        let text = format!("{}{SNL}", crate::catalog::STAGES);
         let of = |sets: &[&str], name: &str| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(&text, "snl", &sets)?;
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn an_imported_mask_is_its_checksum_and_needs_a_student_without_a_mask_stage() {
-        let demo = crate::catalog::find("demo").expect("the demo suite");
+        let demo = crate::catalog::STAGES;
         let of = |more: &str, path: &str| {
             let text = format!(
                 "{demo}\n[[train]]\nname = \"foreign\"\nstage = \"student\"\nteacher = \"teacher\"\n{more}\n\
@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn one_cycle_rises_and_falls_in_lines_and_a_warm_up_rises_to_the_schedule() {
-        let text = crate::catalog::find("demo").expect("the demo suite");
+        let text = crate::catalog::STAGES;
         let of = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
             let suite = Suite::parse(text, "demo", &sets).expect("a suite");
@@ -516,7 +516,7 @@ mod tests {
 
     #[test]
     fn learning_rates_fall_where_the_references_do() {
-        let text = crate::catalog::find("demo").expect("the demo suite");
+        let text = crate::catalog::STAGES;
         let sets = ["train.teacher.with.epochs=240".to_owned()];
         let suite = Suite::parse(text, "demo", &sets).expect("a suite");
         let spec = suite.resolve(&suite.train[0], &[]).expect("a stage");

@@ -443,7 +443,7 @@ mod tests {
             let error = Suite::parse(text, "mine.toml", &[set.to_owned()]);
             error.expect_err(set).to_string()
         };
-        let demo = catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         assert!(refused(demo, "scale=smole").contains("did you mean `smoke`?"));
         let with = |section: &str| format!("{demo}\n{section}");
         let tiny = with("[scale.tiny]\ntrain.teachr.with.epochs = 1\n");

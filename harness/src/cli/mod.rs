@@ -25,7 +25,6 @@ use crate::terminal::{flush, has_colour, note_failure, print_error};
 use crate::trace::panicked;
 use clap::{Parser, Subcommand};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 /// Train and evaluate ReLU-reduced networks for private inference
 ///
@@ -87,7 +86,7 @@ commands! {
 
 /// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
 /// or bad input; 3: stopped on request, and can be resumed; 4: out of memory.
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(has_colour())
@@ -130,18 +129,18 @@ pub fn main() -> ExitCode {
 }
 
 /// Help, the version, or what is wrong with the command line.
-fn usage(answer: &clap::Error) -> ExitCode {
+fn usage(answer: &clap::Error) -> u8 {
     note_failure(answer.print());
     exit(flush(), u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
 /// The exit code of a command that ends, which is `code` unless it failed.
-fn exit(outcome: Result<()>, code: u8) -> ExitCode {
-    ExitCode::from(match outcome {
+fn exit(outcome: Result<()>, code: u8) -> u8 {
+    match outcome {
         Ok(()) => code,
         Err(error) => {
             print_error(&error);
             error.exit_code()
         }
-    })
+    }
 }

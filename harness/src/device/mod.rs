@@ -3,6 +3,8 @@
 
 mod ffi;
 
+pub use ffi::leave;
+
 use crate::error::{Error, Problem, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

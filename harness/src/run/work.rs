@@ -41,16 +41,20 @@ pub struct Images {
 /// Passes of a training stage for each of its images and epochs.
 fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
     let inner = spec.attack.passes();
-    // Half a batch plays the clean roles, the other half is attacked.
+    // Half a batch plays the clean roles, the other half is attacked; without clean roles all of it is.
     let half = if spec.is_robust() { 0.5 } else { 1.0 };
+    let attacked = if spec.views.contains(&View::Clean) { 0.5 } else { 1.0 };
+    let compared = if spec.start_consistency > 0.0 { 3.0 } else { 0.0 };
     let roles = spec.views.iter().map(|view| match view {
-        View::Adversarial => 0.5 * (3.0 + inner),
+        View::Adversarial => attacked * (3.0 + inner + compared),
         _ => 3.0 * half,
     });
     let taught = if spec.stage == Stage::Teacher { 0.0 } else { half };
     // Held-out images through every branch, attacked where training attacks.
     let branches = spec.norm.branches().len() as f64;
-    let judged = branches + if spec.is_robust() { inner + 1.0 } else { 0.0 };
+    // FGSM and PGD-10, with their verdicts.
+    let watched = if spec.stop_at_overfitting { 3.0 + 21.0 } else { 0.0 };
+    let judged = branches + if spec.is_robust() { inner + 1.0 } else { 0.0 } + watched;
     (1.0 - validation) * (roles.sum::<f64>() + taught) + validation * judged
 }
 
@@ -191,7 +195,7 @@ mod tests {
             .map(|work| work.macs)
             .collect();
         let senet = 0.9 * 3.0 + 0.1;
-        let expected = [12.0 * by_hand, 10.0 * senet].map(|passes| 0.5556e9 * 4000.0 * passes);
+        let expected = [15.0 * by_hand, 10.0 * senet].map(|passes| 0.5556e9 * 4000.0 * passes);
         // Two networks of two branches and one of one, three attacks or more, 1,000 images each.
         let kept: f64 = work.iter().map(|work| work.kept).sum();
         let attacks = work.iter().filter(|work| work.kept > 0.0).count() as f64;

@@ -176,7 +176,7 @@ fn median(lengths: &[f64]) -> f64 {
 fn fab_t_on_the_first_images() {
     for name in ["standard", "robust"] {
         for norm in ["linf", "l2"] {
-            fab_t(name, norm, 32);
+            fab_t(name, norm, 8);
         }
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     /// Every number of the table, at its ends and beyond them, in a suite that is read whole.
     #[test]
     fn numbers_are_held_to_the_table_wherever_they_are_given() {
-        let demo = crate::catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         let read = |set: &str| Suite::parse(demo, "demo", &[set.to_owned()]);
         let mut seen = 0;
         for (at, of) in [
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_gets_a_suggestion_wherever_it_is_written() {
-        let demo = crate::catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         for (set, hint) in [
             (
                 "titel=x",
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_number_out_of_range_has_its_line_its_key_its_value_and_what_is_allowed() {
-        let demo = crate::catalog::find("demo").expect("demo");
+        let demo = crate::catalog::STAGES;
         let text = demo.replacen("with.epochs = 12", "with.epochs = 4000000000", 1);
         let line = 1 + text
             .lines()

@@ -228,7 +228,7 @@ mod tests {
     /// The values of PyTorch's OneCycleLR(max_lr=0.1, total_steps=100), epoch from 0: rate, momentum.
     #[test]
     fn one_cycle_with_cosines_is_pytorchs() {
-        let text = crate::catalog::find("demo").expect("demo");
+        let text = crate::catalog::STAGES;
         let sets = [
             "training.schedule=one-cycle-cosine",
             "train.teacher.with.lr=0.1",
@@ -272,7 +272,7 @@ mod tests {
         let acting = |stage: &str, sets: &[&str]| {
             let mut all = vec!["training.dialect=reference".to_owned()];
             all.extend(sets.iter().map(|set| (*set).to_owned()));
-            let text = crate::catalog::find("demo").expect("demo");
+            let text = crate::catalog::STAGES;
             let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");
             let plan = suite
                 .plan(&crate::plan::PlanContext::unread(&suite))

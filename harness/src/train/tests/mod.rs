@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::nn::{Network, NetworkSpec, ReluMask};
 use rlnet_suites::objective::MODES;
 use rlnet_suites::plan::PlanContext;
-use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec, catalog};
+use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tch::Device;
@@ -38,8 +38,12 @@ pub(super) fn spec(stage: &str, sets: &[&str]) -> TrainSpec {
         .chain(sets.iter().copied())
         .map(str::to_owned)
         .collect();
-    let text = catalog::find("demo").expect("the demo suite");
-    let suite = Suite::parse(text, "demo", &sets).expect("a suite");
+    let suite = Suite::parse(
+        include_str!("../../../../tests/fixtures/stages.toml"),
+        "stages",
+        &sets,
+    )
+    .expect("a suite");
     let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
     let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
     match cell.expect("a stage").spec {

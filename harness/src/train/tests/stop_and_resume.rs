@@ -6,6 +6,8 @@ use crate::nn::checkpoint::Tensors;
 use crate::stop;
 use crate::train::Trained;
 use crate::train::passes::Passes;
+use crate::train::stage::CHECKPOINT;
+use crate::train::state::StageHeader;
 use rlnet_suites::TrainSpec;
 use std::path::Path;
 
@@ -120,4 +122,38 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
             assert_eq!(kept(&pieces), kept(&whole), "{stage} in pieces of {questions}");
         }
     }
+}
+
+/// An epoch in which the network no longer withstands what it withstood before is the last: the stage hands on the epoch
+/// before, and goes on to the same end wherever it was stopped.
+#[test]
+fn a_stage_that_overfits_ends_with_its_last_good_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |epochs: u32| TrainSpec {
+        epochs,
+        milestones: Vec::new(),
+        ..spec("teacher", &["train.teacher.with.stop_at_overfitting=true"])
+    };
+    stop::at_question(u32::MAX);
+    let first = attempt(&of(1), folder.path()).expect("trained");
+    assert_eq!((first.epoch, first.overfitted), (1, None));
+    // As if nine tenths had held against ten steps: a network of one epoch withstands far less.
+    let checkpoint = folder.path().join(CHECKPOINT);
+    let (tensors, mut header): (Tensors, StageHeader) = Tensors::load(&checkpoint).expect("a checkpoint");
+    let watched = header
+        .curves
+        .iter_mut()
+        .filter(|point| point.metric.starts_with("overfitting/"));
+    assert_eq!(
+        watched.map(|point| point.value = 0.9).count(),
+        2,
+        "FGSM and PGD-10"
+    );
+    tensors.save(&checkpoint, &header).expect("written");
+    let ended = attempt(&of(5), folder.path()).expect("trained");
+    assert_eq!((ended.epoch, ended.overfitted), (1, Some(2)));
+    assert_eq!(kept(&ended).weights_and_mask, kept(&first).weights_and_mask);
+    // The checkpoint says so: nothing is trained again.
+    let again = attempt(&of(5), folder.path()).expect("the same");
+    assert_eq!((again.epoch, again.overfitted), (1, Some(2)));
 }
