@@ -6,9 +6,10 @@
 #
 # DATA has CIFAR-10's binary files; `rlnet` is in the PATH. Writes into the current folder.
 set -euo pipefail
+export RLNET_DATA=$1 OMP_NUM_THREADS=1
 data=$1 repository=$2
 suites="$repository/docs/results/private-inference"
-rlnet run "$suites/bytes-small.toml" --data-dir "$data" --out bytes --threads 1
+rlnet run "$suites/bytes-small.toml" --out bytes --threads 1
 mkdir -p plans cheetah
 plans=()
 for width in w8 w16 w32; do
@@ -27,7 +28,7 @@ for plan in "${plans[@]}"; do
   engine "$plan" --protocol cheetah --limit 1 --repeat 2 --json "cheetah/$(basename "$plan")"
 done
 # Where refills fall: several inferences on one connection, as the program prints them.
-engine plans/w32-1x.json --protocol cheetah --limit 1 --repeat 3 | tee refills-w32.txt
+engine plans/w32-1x.json --protocol cheetah --limit 1 --repeat 6 | tee refills-w32.txt
 engine plans/w8-1x.json --protocol cheetah --limit 1 --repeat 6 | tee refills-w8.txt
 # The same masks as a selection after every ReLU.
 for protocol in semi2k cheetah; do
@@ -39,8 +40,9 @@ rlnet report bytes --out costs "${measured[@]}"
 
 # Trained networks of the same size: what they send, and what they answer.
 for net in teacher rlnet-5x; do
-  rlnet run "$suites/deployed-sweep.toml" --data-dir "$data" --out small --threads 1 --only "$net"
+  rlnet run "$suites/deployed-sweep.toml" --out small --threads 1 --only "$net"
   rlnet export "small:$net" --format plan --branch clean --out "plans/trained-$net.json"
   engine "plans/trained-$net.json" --protocol cheetah --limit 1 --repeat 2 --json "trained-$net.json"
+  rlnet model arithmetic "small:$net" --arithmetic fixed:frac=18,trunc=local --branch clean --limit 64 --threads 1
   engine "plans/trained-$net.json" --protocol semi2k --limit 64 --batch 21 --json "answers-$net.json"
 done
