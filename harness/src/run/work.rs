@@ -195,7 +195,7 @@ mod tests {
             .map(|work| work.macs)
             .collect();
         let senet = 0.9 * 3.0 + 0.1;
-        let expected = [15.0 * by_hand, 10.0 * senet].map(|passes| 0.5556e9 * 4000.0 * passes);
+        let expected = [17.0 * by_hand, 10.0 * senet].map(|passes| 0.5556e9 * 4000.0 * passes);
         // Two networks of two branches and one of one, three attacks or more, 1,000 images each.
         let kept: f64 = work.iter().map(|work| work.kept).sum();
         let attacks = work.iter().filter(|work| work.kept > 0.0).count() as f64;
