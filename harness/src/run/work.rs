@@ -43,7 +43,11 @@ fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
     let inner = spec.attack.passes();
     // Half a batch plays the clean roles, the other half is attacked; without clean roles all of it is.
     let half = if spec.is_robust() { 0.5 } else { 1.0 };
-    let attacked = if spec.views.contains(&View::Clean) { 0.5 } else { 1.0 };
+    let attacked = if spec.views.contains(&View::Clean) {
+        0.5
+    } else {
+        1.0
+    };
     let compared = if spec.start_consistency > 0.0 { 3.0 } else { 0.0 };
     let roles = spec.views.iter().map(|view| match view {
         View::Adversarial => attacked * (3.0 + inner + compared),
