@@ -393,7 +393,7 @@ fn steps(input: &StageInput<'_>, state: &mut StageState, progress: &Progress) ->
         let within = (at.steps as f64 + 0.5) / in_epoch;
         step.lr = spec.lr_in(number, within);
         step.done = (f64::from(number - 1) + within) / f64::from(spec.epochs);
-        if at.steps % liet::EVERY == 0 {
+        if at.steps.is_multiple_of(liet::EVERY) {
             step.pattern.take();
         }
         step.run(&batch, &mut state.optimizer, &mut at.scores, &mut at.means)?;
