@@ -19,8 +19,7 @@ const PGD: &str = "overfitting/pgd-10";
 
 /// The largest fall of PGD's accuracy in one epoch: `fast_adversarial` stops its training beyond it.
 const FALL: f64 = 0.2;
-/// FGSM's accuracy above PGD's, while it rises, beyond which it is no longer an attack. A healthy network has less than
-/// ten points between the two.
+/// FGSM's accuracy above PGD's, while it rises, beyond which it is no longer an attack (own choice).
 const GAP: f64 = 0.25;
 
 /// Accuracies under attack of held-out images, fractions.

@@ -224,28 +224,31 @@ impl TrainSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{CellSpec, Suite, plan::PlanContext};
+
+    /// A stage of the test suite with settings of its own.
+    fn planned(stage: &str, sets: &[&str]) -> TrainSpec {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let suite = Suite::parse(crate::catalog::STAGES, "stages", &sets).expect("a suite");
+        let plan = suite.plan(&PlanContext::unread(&suite)).expect("a plan");
+        let cell = plan.cells.into_iter().find(|cell| cell.name == stage);
+        match cell.expect(stage).spec {
+            CellSpec::Train(spec) => spec,
+            CellSpec::Evaluate(_) => panic!("{stage} is trained"),
+        }
+    }
 
     /// The values of PyTorch's OneCycleLR(max_lr=0.1, total_steps=100), epoch from 0: rate, momentum.
     #[test]
     fn one_cycle_with_cosines_is_pytorchs() {
-        let text = crate::catalog::STAGES;
-        let sets = [
-            "training.schedule=one-cycle-cosine",
-            "train.teacher.with.lr=0.1",
-            "train.teacher.with.epochs=100",
-        ];
-        let suite = crate::Suite::parse(text, "demo", &sets.map(str::to_owned)).expect("a suite");
-        let plan = suite
-            .plan(&crate::plan::PlanContext::unread(&suite))
-            .expect("a plan");
-        let cell = plan
-            .cells
-            .into_iter()
-            .find(|cell| cell.name == "teacher")
-            .expect("a teacher");
-        let crate::CellSpec::Train(spec) = cell.spec else {
-            panic!("a teacher is trained")
-        };
+        let spec = planned(
+            "teacher",
+            &[
+                "training.schedule=one-cycle-cosine",
+                "train.teacher.with.lr=0.1",
+                "train.teacher.with.epochs=100",
+            ],
+        );
         for (epoch, lr, momentum) in [
             (0, 0.004, 0.95),
             (10, 0.029516, 0.92342),
@@ -270,21 +273,7 @@ mod tests {
     #[test]
     fn switches_concern_the_stages_that_the_reference_gets_wrong() {
         let acting = |stage: &str, sets: &[&str]| {
-            let mut all = vec!["training.dialect=reference".to_owned()];
-            all.extend(sets.iter().map(|set| (*set).to_owned()));
-            let text = crate::catalog::STAGES;
-            let suite = crate::Suite::parse(text, "demo", &all).expect("a suite");
-            let plan = suite
-                .plan(&crate::plan::PlanContext::unread(&suite))
-                .expect("a plan");
-            let cell = plan
-                .cells
-                .into_iter()
-                .find(|cell| cell.name == stage)
-                .expect(stage);
-            let crate::CellSpec::Train(spec) = cell.spec else {
-                panic!("{stage} is trained")
-            };
+            let spec = planned(stage, &[&["training.dialect=reference"], sets].concat());
             let acting = Quirk::ALL.iter().copied().filter(|quirk| spec.concerns(*quirk));
             acting.map(Quirk::number).collect::<Vec<_>>().join(" ")
         };
