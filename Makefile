@@ -13,7 +13,7 @@ demo: setup
 # Every test: units, reference numbers, the program as a user runs it. A test that lacks what it needs is ignored, and
 # says what; RLNET_REQUIRE=reference,images,slurm,browser,torch,s3,mount,cuda (or some of them) makes it fail instead.
 test: setup
-	cargo test --workspace
+	TMPDIR=$$(python3 harness/setup/scratch.py) cargo test --workspace
 
 # A Python with PyTorch for the tests that need one (2.7 GB fetched, once, into the user's cache folder).
 python-env:

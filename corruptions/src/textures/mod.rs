@@ -35,6 +35,13 @@ pub(crate) struct Texture {
     pub rgb: Vec<u8>,
 }
 
+impl Texture {
+    fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
+        let first = 3 * (y * self.width + x);
+        [self.rgb[first], self.rgb[first + 1], self.rgb[first + 2]]
+    }
+}
+
 type Set = [Texture; 5];
 
 /// The five pictures that frost lays over an image. Cheap to clone. The default is
@@ -119,13 +126,19 @@ impl Textures {
 
     /// The five at the size that `set` uses.
     pub(crate) fn scaled(&self, set: ParameterSet) -> &Set {
-        let full = || self.0.full.get_or_init(procedural::all);
-        self.0.scaled[set.index()].get_or_init(|| {
-            full().each_ref().map(|texture| match set {
-                ParameterSet::Cifar => scale::resize(texture, 0.2),
-                ParameterSet::TinyImagenet => scale::resize(texture, 0.3),
-                ParameterSet::Imagenet => texture.clone(),
+        let reduced = |factor| {
+            std::array::from_fn(|i| {
+                let (_, width, height, _) = ORIGINALS[i];
+                match self.0.full.get() {
+                    Some(full) => scale::resize((width, height), |x, y| full[i].pixel(x, y), factor),
+                    None => scale::resize((width, height), |x, y| procedural::pixel(i, x, y), factor),
+                }
             })
+        };
+        self.0.scaled[set.index()].get_or_init(|| match set {
+            ParameterSet::Cifar => reduced(0.2),
+            ParameterSet::TinyImagenet => reduced(0.3),
+            ParameterSet::Imagenet => self.0.full.get_or_init(procedural::all).clone(),
         })
     }
 }

@@ -5,21 +5,27 @@
 
 use super::Texture;
 
-/// `texture` reduced by `factor`.
-pub(super) fn resize(texture: &Texture, factor: f64) -> Texture {
-    let (columns, rows) = (taps(texture.width, factor), taps(texture.height, factor));
+/// A picture of `width` x `height`, whose pixels `at` gives by column and row, reduced by `factor`. Only pixels that
+/// have a weight are asked for.
+pub(super) fn resize(
+    (width, height): (usize, usize),
+    at: impl Fn(usize, usize) -> [u8; 3],
+    factor: f64,
+) -> Texture {
+    let (columns, rows) = (taps(width, factor), taps(height, factor));
     let mut rgb = Vec::with_capacity(3 * columns.len() * rows.len());
     for y in &rows {
         for x in &columns {
-            for c in 0..3 {
-                let across = |row: usize| {
-                    let value =
-                        |column: usize| i32::from(texture.rgb[3 * (row * texture.width + column) + c]);
-                    value(x.at[0]) * x.weight[0] + value(x.at[1]) * x.weight[1]
-                };
-                let part = |k: usize| (y.weight[k] * (across(y.at[k]) >> 4)) >> 16;
-                rgb.push(((part(0) + part(1) + 2) >> 2).clamp(0, 255) as u8);
+            let mut sum = [0; 3];
+            for (row, down) in y.weighted() {
+                let mut across = [0; 3];
+                for (column, weight) in x.weighted() {
+                    let pixel = at(column, row);
+                    (0..3).for_each(|c| across[c] += i32::from(pixel[c]) * weight);
+                }
+                (0..3).for_each(|c| sum[c] += (down * (across[c] >> 4)) >> 16);
             }
+            rgb.extend(sum.map(|sum| ((sum + 2) >> 2).clamp(0, 255) as u8));
         }
     }
     Texture {
@@ -32,6 +38,14 @@ pub(super) fn resize(texture: &Texture, factor: f64) -> Texture {
 struct Tap {
     at: [usize; 2],
     weight: [i32; 2],
+}
+
+impl Tap {
+    /// The places that count, with their weights.
+    fn weighted(&self) -> impl Iterator<Item = (usize, i32)> {
+        let both = self.at.into_iter().zip(self.weight);
+        both.filter(|&(_, weight)| weight != 0)
+    }
 }
 
 fn taps(n: usize, factor: f64) -> Vec<Tap> {

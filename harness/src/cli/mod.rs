@@ -106,7 +106,7 @@ pub fn main() -> u8 {
         cli.command,
         Command::Demo(_) | Command::Run(_) | Command::Train(_) | Command::Eval(_)
     ) {
-        Global::bound_spinning();
+        cli.global.bound_spinning();
     }
     // tch's plain operations panic on a libtorch error. Nobody should have to read a
     // backtrace: a panic becomes one line and exit code 1.
@@ -142,5 +142,62 @@ fn exit(outcome: Result<()>, code: u8) -> u8 {
             print_error(&error);
             error.exit_code()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::Parser;
+    use clap::error::{ContextKind, ErrorKind};
+    use rlnet_test_support::documents::{commands, pages};
+
+    /// Whether a page may write this, though it is no whole command: it speaks of a command or an option by its name
+    /// alone, or with a letter for its value.
+    fn names_only(error: &clap::Error) -> bool {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            | ErrorKind::MissingSubcommand
+            | ErrorKind::MissingRequiredArgument => true,
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+                let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
+                value.is_none_or(|value| value.chars().all(|c| c.is_ascii_uppercase()))
+            }
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_documents_is_one_of_the_program() {
+        let mut count = 0;
+        for page in pages() {
+            let text = std::fs::read_to_string(&page).expect("a page");
+            for line in commands(&text) {
+                // What stands behind > is the shell's. Words in quotes are one.
+                let own = line.split(" > ").next().unwrap_or(&line);
+                let parts = own.split(['\'', '"']).enumerate();
+                let arguments: String = parts
+                    .map(|(at, part)| match at % 2 {
+                        0 => part.to_owned(),
+                        _ => part.replace(' ', "_"),
+                    })
+                    .collect();
+                // A form with choices in it (`suite list|show`), and names that stand for others, are no commands:
+                // their first word is one.
+                let form = arguments.contains([']', '|']) || arguments.ends_with("...");
+                let words = arguments
+                    .split_whitespace()
+                    .take(if form { 1 } else { usize::MAX });
+                if let Err(error) = Cli::try_parse_from(std::iter::once("rlnet").chain(words)) {
+                    assert!(names_only(&error), "{}: rlnet {line}: {error}", page.display());
+                }
+                count += 1;
+            }
+        }
+        assert!(
+            count > 100,
+            "{count} commands: the pages have another form than this test reads"
+        );
     }
 }

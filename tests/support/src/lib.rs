@@ -9,6 +9,8 @@
     reason = "a build script speaks to cargo on standard output"
 )]
 
+pub mod documents;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
