@@ -127,6 +127,7 @@ fn made_small(line: &str) -> String {
         // Beside it lie the weights, in a file of its name.
         ("net.json", "plan.json"),
         ("data.test=5000", "data.test=64"),
+        ("network.arch=vit4-w32", "network.arch=vit2-w8"),
         ("OUT/tiny.pt", "model.pt"),
         ("imagefolder:OUT/many-400", "imagefolder:PHOTOS"),
     ];

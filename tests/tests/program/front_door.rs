@@ -30,7 +30,7 @@ fn the_report_of_a_smoke_run_says_so_and_says_alike_things_once() {
     for said in [
         "Seconds long (scale smoke)",
         "Scale smoke (does it run?",
-        "train 200 -&gt; 120",
+        "train 200 -&gt; 71",
         "severities 1 and 5 -&gt; 1",
         "epochs",
     ] {

@@ -65,11 +65,15 @@ fn every_suite_of_the_catalogue_runs_at_smoke_scale() {
         trained.len() >= 5 && measuring.len() >= 2,
         "{trained:?} {measuring:?}"
     );
+    // A network with few ReLUs: bounds of one that has them all take half a minute.
+    let mut student = None;
     for suite in &trained {
         let output = sandbox.ok(&format!("run {suite} --set scale=smoke --out all"));
         check(&sandbox, "all", &output, suite);
+        let cells = plan(&sandbox, "all").cells;
+        student = student.or(cells.into_iter().find(|cell| cell.name == "rlnet"));
     }
-    let model = plan(&sandbox, "all").cells[0].id.0.clone();
+    let model = student.expect("a student").id.0;
     let model = sandbox.path("all/cells").join(model).join("model.safetensors");
     let model = model.to_string_lossy();
     for suite in &measuring {
