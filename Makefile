@@ -12,8 +12,12 @@ demo: setup
 
 # Every test: units, reference numbers, the program as a user runs it. A test that lacks what it needs is ignored, and
 # says what; RLNET_REQUIRE=reference,images,slurm,browser,torch,s3,mount,cuda (or some of them) makes it fail instead.
+# One thread a test, and one test more than there are cores: some wait for a child or a clock.
+test: export TMPDIR = $(shell python3 harness/setup/scratch.py)
+test: export OMP_NUM_THREADS ?= 1
+test: export RUST_TEST_THREADS ?= $(shell expr $$(nproc) + 1)
 test: setup
-	TMPDIR=$$(python3 harness/setup/scratch.py) cargo test --workspace
+	cargo test --workspace
 
 # A Python with PyTorch for the tests that need one (2.7 GB fetched, once, into the user's cache folder).
 python-env:

@@ -192,7 +192,7 @@ mod tests {
         for part in [
             "Scale smoke (does it run?",
             "dataset cifar10 -> shapes",
-            "test 24",
+            "test 16",
             "resnet18 -> resnet8-w4",
             "epochs",
             "corruptions",
