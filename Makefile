@@ -12,10 +12,9 @@ demo: setup
 
 # Every test: units, reference numbers, the program as a user runs it. A test that lacks what it needs is ignored, and
 # says what; RLNET_REQUIRE=reference,images,slurm,browser,torch,s3,mount,cuda (or some of them) makes it fail instead.
-# One thread a test, and one test more than there are cores: some wait for a child or a clock.
+# One thread a test: they run side by side.
 test: export TMPDIR = $(shell python3 harness/setup/scratch.py)
 test: export OMP_NUM_THREADS ?= 1
-test: export RUST_TEST_THREADS ?= $(shell expr $$(nproc) + 1)
 test: setup
 	cargo test --workspace
 

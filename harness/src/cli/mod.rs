@@ -20,10 +20,11 @@ mod suite;
 mod train;
 
 use crate::error::{Error, Result};
-use crate::request::Global;
+use crate::request::{Global, words};
 use crate::terminal::{flush, has_colour, note_failure, print_error};
 use crate::trace::panicked;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Train and evaluate ReLU-reduced networks for private inference
@@ -87,6 +88,15 @@ commands! {
 /// Parses the command line and runs it. Exit code 0: done; 1: the work failed; 2: bad usage
 /// or bad input; 3: stopped on request, and can be resumed; 4: out of memory.
 pub fn main() -> u8 {
+    run(words::own())
+}
+
+/// [`main`] with these words in place of the process's own, the program's name first.
+pub fn main_with(words: Vec<OsString>) -> u8 {
+    run(words::instead(words))
+}
+
+fn run(words: &[OsString]) -> u8 {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(has_colour())
@@ -98,7 +108,7 @@ pub fn main() -> u8 {
         .without_time()
         .with_target(false)
         .init();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(answer) => return usage(&answer),
     };

@@ -1,6 +1,6 @@
 //! How a process takes part in a run and for how long, what it did, and how to resume.
 
-use super::heading;
+use super::{heading, words};
 use crate::error::{Error, Result};
 use crate::run::shard::ATTACKED;
 use crate::run::shell::quoted;
@@ -75,7 +75,10 @@ pub fn summary(name: &str, executed: &Executed, took: Duration) -> String {
 pub fn with_resume_hint(error: Error) -> Error {
     match error {
         Error::Stopped(why) => {
-            let words: Vec<String> = std::env::args().map(quoted).collect();
+            let words: Vec<String> = words::own()
+                .iter()
+                .map(|word| quoted(word.to_string_lossy().into_owned()))
+                .collect();
             Error::Stopped(format!("{why}\nto resume: {}", words.join(" ")))
         }
         other => other,

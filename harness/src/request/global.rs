@@ -1,6 +1,6 @@
 //! Options that every command takes.
 
-use super::heading;
+use super::{heading, words};
 use crate::device::{self, DeviceRequest};
 use crate::error::Result;
 use clap::{ArgAction, Args};
@@ -63,7 +63,7 @@ impl Global {
         }
         if let Ok(program) = std::env::current_exe() {
             let _ = Command::new(program)
-                .args(std::env::args_os().skip(1))
+                .args(words::own().iter().skip(1))
                 .env(TURNS, "2000")
                 .exec();
         }

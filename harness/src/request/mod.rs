@@ -11,6 +11,7 @@ pub mod output_file;
 mod picture_options;
 pub mod stage;
 pub mod stage_options;
+pub mod words;
 
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;

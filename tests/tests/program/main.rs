@@ -17,6 +17,7 @@ mod data_fetch;
 mod documented;
 mod errors;
 mod eval;
+mod fork_server;
 mod front_door;
 mod gate;
 mod given_images;

@@ -1,5 +1,6 @@
 //! Runs the binary in a folder of the test's own.
 
+use crate::fork_server;
 use rlnet_suites::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -113,7 +114,11 @@ impl Sandbox {
     }
 
     pub fn run(&self, arguments: &(impl Words + ?Sized)) -> CommandOutput {
-        captured(self.command(arguments).output().expect("a process"))
+        let command = self.command(arguments);
+        fork_server::output(&command).unwrap_or_else(|| {
+            let mut command = command;
+            captured(command.output().expect("a process"))
+        })
     }
 
     /// Runs and expects success.

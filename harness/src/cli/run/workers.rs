@@ -1,13 +1,16 @@
 //! The arguments of workers, from this program's own.
 
 use crate::device::{self, CudaState, DeviceRequest};
-use crate::request::Global;
+use crate::request::{Global, words};
 use std::ffi::OsString;
 
 /// The arguments of worker `number` of `jobs` on this machine: its share of the devices and
 /// cores, unless they were named.
 pub fn local(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsString> {
-    let mut arguments = without(&["--jobs", "--device", "--threads"], std::env::args_os().skip(1));
+    let mut arguments = without(
+        &["--jobs", "--device", "--threads"],
+        words::own().iter().skip(1).cloned(),
+    );
     let device = match (global.device, device::cuda_state()) {
         (DeviceRequest::Auto, CudaState::Devices(devices)) if devices > 0 => {
             format!("cuda:{}", usize::from(number) % devices)
@@ -32,7 +35,7 @@ pub fn local(global: &Global, number: u16, jobs: u16, session: &str) -> Vec<OsSt
 /// The arguments of a task on a cluster. Devices and cores are what Slurm gives it.
 #[cfg(feature = "slurm")]
 pub fn cluster(session: &str) -> Vec<OsString> {
-    let mut arguments = without(&["--executor", "--jobs"], std::env::args_os().skip(1));
+    let mut arguments = without(&["--executor", "--jobs"], words::own().iter().skip(1).cloned());
     arguments.extend(["--worker".into(), session.into()]);
     arguments
 }
