@@ -14,6 +14,7 @@ pub(crate) const STAGES: &str = include_str!("../../tests/fixtures/stages.toml")
 pub const CATALOGUE: &[(&str, &str)] = catalogue![
     "demo"
     "cifar10-small"
+    "cifar10-seeds"
     "paper-cifar10"
     "paper-cifar100"
     "paper-tiny-imagenet"

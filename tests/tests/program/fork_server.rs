@@ -18,12 +18,13 @@ struct Server {
 }
 
 impl Server {
-    /// None where it is older than the library: `cargo test --workspace` builds both, `cargo build -p rlnet` does not.
+    /// None where it is older than the program: `cargo test --workspace` links both, one soon after the other,
+    /// `cargo build -p rlnet` the program alone.
     fn start() -> Option<Self> {
-        let beside = |name: &str| binary().with_file_name(name);
-        let server = beside("examples/fork_server");
-        let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-        if changed(&server)? < changed(&beside("librlnet.rlib"))? {
+        let program = binary();
+        let server = program.with_file_name("examples").join("fork_server");
+        let linked = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+        if linked(&server)? + Duration::from_secs(60) < linked(&program)? {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
