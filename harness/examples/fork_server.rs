@@ -1,5 +1,5 @@
-//! `rlnet` for tests, started once: libtorch's initialisers take 0.15 s a process, and the tests of the program run a
-//! thousand commands.
+//! `rlnet` for tests, started once: a process takes 0.18 s to start, nearly all of it libtorch's initialisers, and the
+//! tests of the program run many hundreds of commands.
 //!
 //! With `RLNET_FORK_SERVER=SOCKET` it listens there. A request is one line of JSON: the words of a command, its folder,
 //! the variables to set (null: to remove), and the files for its two streams. A child that is forked before anything

@@ -28,7 +28,7 @@ impl Server {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let process = Command::new(server)
+        let mut process = Command::new(server)
             .env("RLNET_FORK_SERVER", folder.path().join("socket"))
             // libgomp reads it once.
             .env("OMP_NUM_THREADS", "1")
@@ -36,14 +36,15 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .expect("the fork server");
-        let server = Self {
-            folder,
-            _process: process,
-        };
-        while !server.socket().exists() {
+        while !folder.path().join("socket").exists() {
+            let ended = process.try_wait().expect("the fork server");
+            assert!(ended.is_none(), "the fork server ended at once: {ended:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(server)
+        Some(Self {
+            folder,
+            _process: process,
+        })
     }
 
     fn socket(&self) -> PathBuf {
