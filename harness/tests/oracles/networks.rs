@@ -193,28 +193,22 @@ fn check(model: &str, quirks: Quirks) {
     if let Some(want) = entry.get("input_gradient_branch1_summed_CE") {
         let network = network(arch, quirks, order, masked);
         let labels: Vec<i64> = serde_json::from_value(reference["images"]["labels"].clone()).expect("labels");
-        let variable = input.detach().copy().set_requires_grad(true);
-        // Through the layers as they are: in single precision folding rounds otherwise, and in
-        // a network of this depth a ReLU near zero then opens or closes. That folding is exact
-        // is a test of the networks themselves, in double precision.
+        // In double precision: in single precision a ReLU of one of the images whose input is near zero opens or closes
+        // with the order of summation (layout, folded norms, processor), and moves that image's gradient by up to 1 %.
+        // The reference's gradient is within 1e-5 of the exact one.
+        for param in network.params().iter() {
+            let double = param.tensor.to_kind(Kind::Double);
+            param.tensor.shallow_clone().set_data(&double);
+        }
+        let variable = input.to_kind(Kind::Double).set_requires_grad(true);
         let logits = network.logits(&variable, Branch::Adversarial);
         let labels = Tensor::from_slice(&labels);
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Sum, -100, 0.0);
         let gradient = Tensor::run_backward(&[&loss], &[&variable], false, false).remove(0);
-        close(l2(&gradient), &want["l2"], l2(&gradient), "input gradient");
-        // Without AVX-512 a ReLU of the wide student opens that is closed on the reference's processor: 2.3e-4 of the
-        // length were seen there, with earlier versions of this program as well.
-        let slack = if is_x86_feature_detected!("avx512f") {
-            1.0
-        } else {
-            5.0
-        };
-        close(
-            sum(&gradient),
-            &want["sum"],
-            slack * l2(&gradient),
-            "input gradient",
-        );
+        let length = l2(&gradient);
+        // A tenth of `close`'s 1e-4.
+        close(length, &want["l2"], 0.1 * length, "input gradient");
+        close(sum(&gradient), &want["sum"], 0.1 * length, "input gradient");
     }
 }
 
