@@ -62,9 +62,10 @@ pub fn survivors(spec: &AttackSpec, broken_by: &[Option<&'static str>]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attack::run;
     use crate::attack::toy::{Linear, images, target};
-    use tch::Kind;
+    use crate::attack::{Classifier, run};
+    use rlnet_suites::Branch;
+    use tch::{Device, Kind};
 
     /// Each image's draws are its own, so the union is exact: what the members break one by
     /// one, and no image does otherwise in a smaller batch.
@@ -106,6 +107,43 @@ mod tests {
             assert_eq!(points, made.narrow(0, 3, 4), "{text}");
             assert_eq!(part.spent().broken_by[..], broken_by[3..7]);
         }
+    }
+
+    /// Says one of five classes of every image.
+    struct Steadfast(i64);
+
+    impl Classifier for Steadfast {
+        fn logits(&self, images: &Tensor, _: Branch) -> Result<Tensor> {
+            let logits = Tensor::zeros([images.size()[0], 5], (Kind::Float, images.device()));
+            Ok(logits.index_fill(1, &Tensor::from(self.0).reshape([1]), 1.0))
+        }
+        fn branches(&self) -> &[Branch] {
+            &[Branch::Single]
+        }
+        fn device(&self) -> Device {
+            Device::Cpu
+        }
+    }
+
+    /// An image that only the network in less precision takes for another class goes on to the next stage.
+    #[test]
+    fn what_breaks_is_the_judges_word() {
+        let model = Linear::random(5, 3 * 4 * 4);
+        let (x, labels) = images(&model, 10, 4, 4);
+        let class = labels.int64_value(&[0]);
+        let labels = labels.full_like(class);
+        let spec: AttackSpec = "autoattack:version=rand,eps=0.1".parse().expect("rand");
+        let broken = |target: &Target<'_>| {
+            let _ = run(&spec, target, None).expect("points");
+            let by = target.spent().broken_by;
+            let clean = by.iter().filter(|by| **by == Some("clean")).count();
+            (clean, by.iter().filter(|by| by.is_some()).count() - clean)
+        };
+        let (clean, attacked) = broken(&target(&model, &x, &labels, 0, 10));
+        assert!(attacked > 0, "{clean} {attacked}");
+        let steadfast = Steadfast(class);
+        let judged = target(&model, &x, &labels, 0, 10).judged_by(&steadfast);
+        assert_eq!(broken(&judged), (clean, 0));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Slope {
 /// Images to be perturbed and the model to be fooled.
 pub struct Target<'a> {
     model: &'a dyn Classifier,
+    /// Whose word counts on a finished attack: the model itself, where `model` is that in less precision.
+    judge: &'a dyn Classifier,
     /// The branches that have to be fooled by the same point.
     branches: Vec<Branch>,
     /// `[N, 3, H, W]`, in `[0, 1]`: the centres of the balls.
@@ -86,6 +88,7 @@ impl<'a> Target<'a> {
         let places = Tensor::arange(n as i64, (Kind::Int64, images.device()));
         Self {
             model,
+            judge: model,
             branches: vec![branch],
             images: images.detach(),
             labels: labels.shallow_clone(),
@@ -114,11 +117,17 @@ impl<'a> Target<'a> {
         self
     }
 
+    /// The same target, whose finished attacks are judged by the network that `model` was made of in less precision.
+    pub fn judged_by(self, judge: &'a dyn Classifier) -> Self {
+        Self { judge, ..self }
+    }
+
     /// The same images on the same account, with other draws and at least so many passes a
     /// verdict.
     pub(super) fn drawing(&self, draws: Draws, passes: u32) -> Self {
         Self {
             model: self.model,
+            judge: self.judge,
             branches: self.branches.clone(),
             images: self.images.shallow_clone(),
             labels: self.labels.shallow_clone(),
@@ -197,6 +206,7 @@ impl<'a> Target<'a> {
         }
         Self {
             model: self.model,
+            judge: self.judge,
             branches: self.branches.clone(),
             images: self.images.index_select(0, rows),
             labels: self.labels.index_select(0, rows),
@@ -241,7 +251,7 @@ impl<'a> Target<'a> {
     /// When libtorch refuses an operation.
     pub(super) fn verdict(&self, points: &Tensor) -> Result<Tensor> {
         let _ = self.charge(self.passes(), 0);
-        Ok(self.fooled(&self.answer(points)?))
+        Ok(self.fooled(&self.answer(self.judge, points)?))
     }
 
     /// Logits `[N, classes]` of points `[N, 3, H, W]`, one point an image.
@@ -253,17 +263,17 @@ impl<'a> Target<'a> {
         if granted.nothing() {
             return Ok(self.unseen()?.logits);
         }
-        Ok(granted.logits(self.answer(points)?, &self.labels))
+        Ok(granted.logits(self.answer(self.model, points)?, &self.labels))
     }
 
     /// The same without a charge.
-    fn answer(&self, points: &Tensor) -> Result<Tensor> {
+    fn answer(&self, model: &dyn Classifier, points: &Tensor) -> Result<Tensor> {
         let _guard = no_grad_guard();
         let mut best: Option<Tensor> = None;
         for &branch in &self.branches {
-            let mut sum = self.pass(points, branch)?;
+            let mut sum = self.pass(model, points, branch)?;
             for _ in 1..self.eot {
-                sum += self.pass(points, branch)?;
+                sum += self.pass(model, points, branch)?;
             }
             let logits = sum / f64::from(self.eot);
             best = Some(self.holding_out(best, logits));
@@ -273,10 +283,10 @@ impl<'a> Target<'a> {
 
     /// One forward pass. A replay of the reference keeps the reference's batches as they are:
     /// the last bits of a logit decide when an image leaves, and so what is drawn next.
-    fn pass(&self, points: &Tensor, branch: Branch) -> Result<Tensor> {
+    fn pass(&self, model: &dyn Classifier, points: &Tensor, branch: Branch) -> Result<Tensor> {
         match self.draws {
-            Draws::Keyed(_) => lanes::in_batches(self.model, points, branch, self.batch as usize),
-            Draws::Stream(_) => self.model.logits(points, branch),
+            Draws::Keyed(_) => lanes::in_batches(model, points, branch, self.batch as usize),
+            Draws::Stream(_) => model.logits(points, branch),
         }
     }
 

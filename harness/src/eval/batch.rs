@@ -10,7 +10,7 @@ use super::verdict::{averaged, eight_bits, floats, passes};
 use crate::attack::{self, Target, ball};
 use crate::data::images_to_tensor;
 use crate::error::{Error, Result};
-use rlnet_suites::attack::{BranchChoice, Norm};
+use rlnet_suites::attack::{BranchChoice, Norm, Surrogate};
 use rlnet_suites::{AttackSpec, Branch, Condition, Outcome, Ranking};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::{Device, Tensor, no_grad_guard};
@@ -240,6 +240,11 @@ impl Batch {
         let target = Target::new(followed, branches[0], &images, &labels, &indices, input.seed)
             .through(branches)
             .in_passes_of(input.batch);
+        let target = match spec.surrogate() {
+            // It may be followed in less precision.
+            Surrogate::Own => target.judged_by(input.networks.model()),
+            _ => target,
+        };
         let teacher = input.networks.taught(spec, &images, input.batch)?;
         if let Some(taught) = &teacher {
             let (classes, own) = (taught.size()[1], target.classes()?);
