@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use rlnet_suites::io;
 use serde::Serialize;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 pub use rlnet_suites::io::sync_folder;
@@ -77,6 +77,17 @@ pub fn scratch() -> Result<TempDir> {
             "a temporary folder cannot be made: {error}; name a writable one with TMPDIR"
         ))
     })
+}
+
+/// rlnet's cache folder; nothing where the user has no home folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    caches.map(|caches| caches.join("rlnet"))
 }
 
 /// Makes a file in a folder and removes it: permissions alone do not tell whether that can be done.

@@ -10,9 +10,19 @@ use crate::error::{Error, Result};
 use crate::files::create_folder;
 use crate::progress::announce;
 use crate::stop;
+use rlnet_suites::CellId;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Claims among machines that share no run directory.
+pub trait SharedClaims: std::fmt::Debug + Send + Sync {
+    /// Whether this run may compute a cell: nobody else does, and it is not finished elsewhere. It stays this run's
+    /// until it is given up, or this is dropped.
+    fn take(&self, cell: &CellId) -> bool;
+    /// Leaves a cell to others, finished or not.
+    fn give_up(&self, cell: &CellId);
+}
 
 /// Between two looks at a lock that another process holds.
 const LOOK: Duration = Duration::from_millis(200);

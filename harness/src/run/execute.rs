@@ -4,6 +4,7 @@
 //! A process goes through the plan and takes what it can claim and nobody has done: a training
 //! cell, a shard of an evaluation. It waits only when all that is left is in other hands.
 
+use super::claim::SharedClaims;
 use super::contradiction;
 use super::corrupted::CorruptedSource;
 use super::directory::RunDirectory;
@@ -23,6 +24,7 @@ use crate::stop;
 use rlnet_suites::{Cell, CellId, CellSpec, Plan};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tch::Device;
 
@@ -54,6 +56,8 @@ pub struct Participation {
     pub session: String,
     /// The cells to take part in; all when absent.
     pub cells: Option<BTreeSet<CellId>>,
+    /// Claims among machines that do not share the run directory, where there are some.
+    pub shared: Option<Arc<dyn SharedClaims>>,
 }
 
 impl Default for Participation {
@@ -63,6 +67,7 @@ impl Default for Participation {
             wait: true,
             session: super::heartbeat::process(),
             cells: None,
+            shared: None,
         }
     }
 }
@@ -140,6 +145,11 @@ impl Executor<'_> {
                     next.push(cell);
                     continue;
                 }
+                let shared = self.part.shared.as_ref();
+                if shared.is_some_and(|shared| !shared.take(&cell.id)) {
+                    next.push(cell);
+                    continue;
+                }
                 let done = |load: &Load| f64::from(u8::from(self.directory.is_done(&load.id)));
                 let far: Vec<f64> = weights.iter().map(done).collect();
                 let left = eta
@@ -166,6 +176,9 @@ impl Executor<'_> {
                     Ok(Visit::Elsewhere) => {}
                     Err(error) if error.is_of_one_cell() => {
                         announce(&format!("{} failed: {error}", cell.name));
+                        if let Some(shared) = shared {
+                            shared.give_up(&cell.id);
+                        }
                         failures.record(cell, &error)?;
                         moved = true;
                     }

@@ -19,6 +19,7 @@ pub mod failure;
 pub mod heartbeat;
 pub mod import_cell;
 pub mod memory;
+pub mod part;
 pub mod prepare;
 pub mod progress;
 pub mod provenance;
@@ -32,6 +33,7 @@ mod train_cell;
 pub mod work;
 pub mod worker_pool;
 
+pub use claim::SharedClaims;
 pub use corrupted::CorruptedSource;
 pub use directory::RunDirectory;
 pub use execute::{Executed, Executor, Participation};

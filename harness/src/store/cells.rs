@@ -139,6 +139,12 @@ impl Store {
         Ok(self.objects.put(&name(id, "cell.json"), bytes)?)
     }
 
+    /// Takes the claim on a finished cell away.
+    pub(super) fn release(&self, id: &CellId) {
+        // Best effort: nobody looks at a claim of a finished cell.
+        let _ = self.objects.delete(&super::claims::name(id));
+    }
+
     /// Takes `cell.json` of a damaged cell away, so that nobody takes the cell for whole. Says
     /// whether that was allowed.
     pub fn withdraw(&self, id: &CellId) -> bool {

@@ -1,6 +1,7 @@
 //! Where results go: a folder, or an object store and a folder to work in.
 
 use crate::error::{Error, Problem, Result};
+use crate::files::cache_folder;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -30,7 +31,13 @@ impl OutputLocation {
                 folder.display()
             ))),
             (Self::Store(_), Some(chosen)) => Ok(chosen.to_path_buf()),
-            (Self::Store(url), None) => Ok(cache()?.join("runs").join(short(url))),
+            (Self::Store(url), None) => match cache_folder() {
+                Some(cache) => Ok(cache.join("runs").join(short(url))),
+                None => Err(Error::Usage(
+                    "there is no home folder to work in ($HOME, $XDG_CACHE_HOME); name one with --work-dir"
+                        .into(),
+                )),
+            },
         }
     }
 
@@ -113,24 +120,6 @@ pub fn folder_only(text: &str) -> std::result::Result<PathBuf, Problem> {
         );
     }
     Ok(PathBuf::from(text))
-}
-
-/// rlnet's cache folder.
-fn cache() -> Result<PathBuf> {
-    let folder = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    folder("XDG_CACHE_HOME")
-        .or_else(|| Some(folder("HOME")?.join(".cache")))
-        .map(|cache| cache.join("rlnet"))
-        .ok_or_else(|| {
-            Error::Usage(
-                "there is no home folder to work in ($HOME, $XDG_CACHE_HOME); name one with --work-dir"
-                    .into(),
-            )
-        })
 }
 
 /// The last part of a URL, as a name of a folder.

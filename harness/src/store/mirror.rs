@@ -1,5 +1,6 @@
 //! A thread that copies cells to a store as they are finished, whoever finishes them: this process,
-//! its workers, or another one that shares the folder.
+//! its workers, or another one that shares the folder; and that fetches those that other machines have
+//! copied there.
 //!
 //! Work does not wait for it. What a store does not take is said once and tried again; what is left
 //! at the end is an error, and nothing is lost: the cells are in the folder.
@@ -8,7 +9,8 @@ use super::cells::Store;
 use crate::error::{Error, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
-use rlnet_suites::CellId;
+use crate::stop;
+use rlnet_suites::{Cell, CellId};
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Between two looks for finished cells.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks for cells that other machines finished.
+const OTHERS: Duration = Duration::from_secs(10);
 /// After a failure, until the next try.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -32,7 +36,7 @@ pub struct Mirror {
 struct Copies {
     store: Arc<Store>,
     directory: RunDirectory,
-    cells: Vec<CellId>,
+    cells: Vec<Cell>,
     /// Those that the store has.
     there: Mutex<BTreeSet<CellId>>,
     /// Those whose copies in the store are damaged, and to be written over.
@@ -48,7 +52,7 @@ impl Mirror {
     pub fn start(
         store: &Arc<Store>,
         directory: &RunDirectory,
-        cells: Vec<CellId>,
+        cells: Vec<Cell>,
         there: BTreeSet<CellId>,
         damaged: BTreeSet<CellId>,
     ) -> Result<Self> {
@@ -64,11 +68,17 @@ impl Mirror {
             end,
             thread: std::thread::spawn(move || {
                 let (mut said, mut next) = (None, Instant::now());
+                let mut listed = Instant::now();
                 while asked.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                     if Instant::now() < next {
                         continue;
                     }
-                    if let Err(error) = copies.round() {
+                    let mut round = copies.round();
+                    if round.is_ok() && listed.elapsed() >= OTHERS {
+                        round = copies.fetch();
+                        listed = Instant::now();
+                    }
+                    if let Err(error) = round {
                         next = Instant::now() + PAUSE;
                         let text = error.to_string();
                         if said.as_ref() != Some(&text) {
@@ -100,7 +110,7 @@ impl Copies {
     fn left(&self) -> Vec<&CellId> {
         let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
         let left = |id: &&CellId| !there.contains(id) && self.directory.is_done(id);
-        self.cells.iter().filter(left).collect()
+        self.cells.iter().map(|cell| &cell.id).filter(left).collect()
     }
 
     /// Copies what is finished and not there.
@@ -111,11 +121,32 @@ impl Copies {
                 if self.damaged.contains(id) || !self.store.has(id)? {
                     self.store.keep(&self.directory, id)?;
                 }
+                self.store.release(id);
                 let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
                 there.insert((*id).clone());
                 Ok(())
             })
             .map(|_| ())
+    }
+
+    /// Fetches what others have finished meanwhile.
+    fn fetch(&self) -> Result<()> {
+        if self.cells.iter().all(|cell| self.directory.is_done(&cell.id)) {
+            return Ok(());
+        }
+        let finished = self.store.finished()?;
+        match self.store.fetch(&self.directory, &self.cells, &finished) {
+            // What it had fetched by then is in the folder.
+            Err(_) if stop::asked().is_some() => return Ok(()),
+            fetched => {
+                for id in fetched? {
+                    self.store.withdraw(&id);
+                }
+            }
+        }
+        let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        there.extend(finished.into_iter().filter(|id| self.directory.is_done(id)));
+        Ok(())
     }
 
     fn last_round(&self) -> Result<()> {

@@ -4,9 +4,10 @@
 //! Work happens in a folder; a store has copies of what is finished, laid out as the folder is:
 //! `plan.json`, `cells/<id>/`, `report/`. A cell's `cell.json` is written last, so that a cell whose
 //! `cell.json` can be seen is whole, and it has the checksums by which copies are checked on their
-//! way back. Work in flight and claims stay in the folder.
+//! way back. `claims/` says who computes what, among machines that share nothing else; work in flight stays in the folder.
 
 mod cells;
+mod claims;
 #[cfg(feature = "store")]
 mod connect;
 mod error;
@@ -28,6 +29,7 @@ use no_store::Objects;
 use objects::Objects;
 
 pub use cells::Store;
+pub use claims::StoreClaims;
 pub use error::StoreError;
 pub use location::{OutputLocation, folder_only};
 pub use mirror::Mirror;

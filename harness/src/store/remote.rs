@@ -67,9 +67,8 @@ impl Remote {
         plan: &Plan,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<(T, Result<()>)> {
-        let cells = plan.cells.iter().map(|cell| cell.id.clone()).collect();
         let (there, damaged) = (self.there.clone(), self.damaged.clone());
-        let mirror = Mirror::start(&self.store, directory, cells, there, damaged)?;
+        let mirror = Mirror::start(&self.store, directory, plan.cells.clone(), there, damaged)?;
         match (work(), mirror.finish()) {
             (Err(error), Err(copies)) => Err(error.and(copies)),
             (Err(error), Ok(())) => Err(error),

@@ -7,10 +7,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Each test's machines have one cache between them.
+/// A command with no account of a store in its environment.
 fn command(sandbox: &Sandbox, words: &[&str]) -> Command {
     let mut command = sandbox.command(words);
-    command.env("XDG_CACHE_HOME", sandbox.path("cache"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
         command.env_remove(name);
     }
@@ -434,4 +433,116 @@ fn an_s3_server_that_goes_away_loses_nothing() {
     let (made, back) = (large("three"), large("four"));
     assert!(made.iter().any(|(_, bytes)| bytes.len() > 40 << 20));
     assert!(made == back);
+}
+
+/// Cells that a finished process says it computed.
+fn computed(output: &CommandOutput) -> usize {
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let line = output.stderr.lines().find(|line| line.starts_with("tiny: "));
+    let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    number.unwrap_or_else(|| panic!("no summary in {}", output.stderr))
+}
+
+/// Rows and models of cells by their paths: what must not depend on who computed them.
+fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = fetched(folder);
+    found.retain(|(name, _)| name.ends_with("outcomes.parquet") || name.ends_with("model.safetensors"));
+    found
+}
+
+#[test]
+#[cfg_attr(not(have = "s3"), ignore = "needs moto (tests/peers/s3_server.py)")]
+fn machines_that_share_only_a_store_compute_every_cell_once() {
+    let mut server = Server::start();
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let start = |server: &Server, url: &str, machine: &str| {
+        let words = [
+            "run",
+            "s.toml",
+            "--threads",
+            "1",
+            "--out",
+            url,
+            "--work-dir",
+            machine,
+            "--patience",
+            "4",
+        ];
+        let mut command = server.command(&sandbox, &words);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("a process")
+    };
+    let wait = |child: Child| captured(child.wait_with_output().expect("an end"));
+    let alone = start(&server, "s3://bucket/alone", "alone");
+    let all = computed(&wait(alone));
+    let wanted = results(&sandbox.path("alone/cells"));
+
+    let machines: Vec<Child> = ["one", "two", "three"]
+        .iter()
+        .map(|machine| start(&server, "s3://bucket/many", machine))
+        .collect();
+    let shares: Vec<usize> = machines.into_iter().map(|child| computed(&wait(child))).collect();
+    assert_eq!(shares.iter().sum::<usize>(), all, "{shares:?}");
+    assert!(
+        shares.iter().filter(|share| **share > 0).count() > 1,
+        "{shares:?}"
+    );
+    for machine in ["one", "two", "three"] {
+        assert!(
+            results(&sandbox.path(&format!("{machine}/cells"))) == wanted,
+            "{machine}"
+        );
+    }
+
+    // One is killed with a cell in its hands, and one is cut off for good.
+    let mut killed = start(&server, "s3://bucket/killed", "four");
+    while !server.tell("list").contains("killed/claims/") {
+        assert!(
+            killed.try_wait().expect("a process").is_none(),
+            "it claimed nothing"
+        );
+    }
+    killed.kill().expect("a living process");
+    killed.wait().expect("an end");
+    let done = fs::read_dir(sandbox.path("four/cells")).map_or(0, Iterator::count);
+    let heir = wait(start(&server, "s3://bucket/killed", "five"));
+    assert!(computed(&heir) >= all - done, "{}", heir.stderr);
+    holds(&heir.stderr, &["has been silent for 4 s; its work is taken over"]);
+    assert!(results(&sandbox.path("five/cells")) == wanted);
+    let left: Vec<String> = server.tell("list").split(' ').map(str::to_owned).collect();
+    let left: Vec<&String> = left.iter().filter(|key| key.contains("/claims/")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn parts_of_a_run_have_every_cell_once() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let start = |part: &str| {
+        let words = ["run", "s.toml", "--threads", "1", "--out", "out", "--part", part];
+        let mut command = command(&sandbox, &words);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("a process")
+    };
+    let parts: Vec<Child> = ["1/2", "2/2"].map(start).into_iter().collect();
+    let shares: Vec<usize> = parts
+        .into_iter()
+        .map(|child| computed(&captured(child.wait_with_output().expect("an end"))))
+        .collect();
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+    let whole = ok(&sandbox, &["run", "s.toml", "--threads", "1", "--out", "out"]);
+    holds(&whole.stdout, &["nothing was computed"]);
+    let there = fs::read_dir(sandbox.path("out/cells")).map_or(0, Iterator::count);
+    assert_eq!(there, shares.iter().sum::<usize>());
+    for (words, why) in [
+        (&["run", "s.toml", "--part", "3/2"][..], "I/N"),
+        (
+            &["run", "s.toml", "--part", "1/2", "--executor", "slurm"],
+            "--part",
+        ),
+        (&["run", "s.toml", "--patience", "1"], "--patience"),
+    ] {
+        refused(&run(&sandbox, words), 2, &[why]);
+    }
 }

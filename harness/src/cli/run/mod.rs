@@ -15,21 +15,23 @@ use crate::run::eta::Load;
 use crate::run::execute::wanted;
 use crate::run::heartbeat::process;
 use crate::run::memory::Need;
+use crate::run::part::Part;
 use crate::run::progress::duration;
 use crate::run::session::Session;
 use crate::run::work::Images;
 use crate::run::worker_pool::WorkerPool;
 use crate::run::{Executed, Participation, RunDirectory};
 use crate::stop;
-use crate::store::OutputLocation;
 use crate::store::remote::Remote;
+use crate::store::{OutputLocation, Store, StoreClaims};
 use crate::terminal::inspect::{dry_run, verify};
 use crate::terminal::render::finish;
 use crate::terminal::status::status;
 use clap::{Args, ValueEnum};
 use rlnet_suites::{Cell, ImageRanges, Plan, Suite};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Run a suite: compute what is missing, resume what was interrupted, write the report
 ///
@@ -60,6 +62,19 @@ pub struct Run {
     /// claimed; a GPU trains one network at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = heading::RUN)]
     jobs: Option<u16>,
+    /// Take only the I-th of N parts of the cells, which are about as long; cells that they need are waited for. For
+    /// engines that number their workers, which share --out
+    #[arg(long, value_name = "I/N", conflicts_with = "executor", help_heading = heading::RUN)]
+    part: Option<Part>,
+    /// Seconds after which the work of another machine, which says nothing in the store, is taken over
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 180,
+        value_parser = clap::value_parser!(u64).range(2..=86_400),
+        help_heading = heading::RUN
+    )]
+    patience: u64,
     /// Where the work runs: on this machine, or on a Slurm cluster as one array of tasks for each
     /// level of the plan (options in the suite's [slurm] or ~/.config/rlnet/slurm.toml)
     #[arg(long, value_enum, default_value = "local", conflicts_with = "jobs", help_heading = heading::RUN)]
@@ -174,7 +189,7 @@ impl Run {
     ) -> Result<()> {
         let session = Session::new(suite, &global.data_dir(), &self.corrupted.folders())?;
         let plan = &session.plan;
-        let cells: Vec<&Cell> = wanted(plan, self.only.as_deref())?;
+        let cells: Vec<&Cell> = self.cells(&session)?;
         let runs_here = self.worker.is_none() && self.executor == Where::Local;
         if runs_here && global.is_cpu() {
             Need::refuse(session.need().as_ref())?;
@@ -237,6 +252,15 @@ impl Run {
         suite_on(&self.suite, sets, (self.limit, self.images.as_ref()))
     }
 
+    /// The cells to compute: of those that are wanted this process's part.
+    fn cells<'a>(&self, session: &'a Session) -> Result<Vec<&'a Cell>> {
+        let wanted = wanted(&session.plan, self.only.as_deref())?;
+        match self.part {
+            Some(part) => part.of(wanted, &session.plan, Images::of(&session.data)),
+            None => Ok(wanted),
+        }
+    }
+
     /// Where results go.
     fn place(&self, suite: &Suite) -> Result<OutputLocation> {
         let default = || OutputLocation::Folder(Path::new("out").join(&suite.name));
@@ -267,7 +291,7 @@ impl Run {
 
     /// Computes what is missing, here or in workers.
     fn work(&self, global: &Global, session: &Session, directory: &RunDirectory) -> Result<Executed> {
-        let wanted = wanted(&session.plan, self.only.as_deref())?;
+        let wanted = self.cells(session)?;
         if wanted.iter().all(|cell| directory.is_done(&cell.id)) {
             // No device is opened for nothing.
             return Ok(Executed {
@@ -288,8 +312,16 @@ impl Run {
         global: &Global,
         session: &Session,
         directory: &RunDirectory,
-        part: Participation,
+        mut part: Participation,
     ) -> Result<Executed> {
+        if self.part.is_some() {
+            part.cells = Some(self.cells(session)?.iter().map(|cell| cell.id.clone()).collect());
+        }
+        if let Some(url) = self.out.as_ref().and_then(OutputLocation::url) {
+            let store = Arc::new(Store::open(url)?);
+            let patience = Duration::from_secs(self.patience);
+            part.shared = Some(Arc::new(StoreClaims::start(store, &part.session, patience)));
+        }
         session.take_part(directory, global.open_device()?, part, self.only.as_deref())
     }
 
