@@ -5,6 +5,7 @@
 //! out are outcome rows and curves; no metric is computed here (that is `rlnet_reports`).
 
 pub mod attack;
+pub mod bench;
 pub mod certify;
 pub mod cli;
 pub mod data;

@@ -6,7 +6,7 @@
 Installs PyTorch 2.11.0, pyautoattack (AutoAttack by its authors), torchattacks and Foolbox in a virtual environment
 under the user's cache folder (--venv to choose; 3 GB to fetch). MODEL is a TorchScript file: images in [0, 1] in, logits
 out. Prints a row for each attack and peer: CPU seconds of both (the median of the rounds), their ratio with its lowest
-and highest, passes an image, and accuracy under the attack. --json FILE writes all rounds.
+and highest, passes an image, and accuracy under the attack. --json FILE writes the ratios of all rounds.
 
 CPU seconds of the peer are those of the attack alone; ours are those of `rlnet eval` with the attack less those of
 `rlnet eval` without it, in the same round. A peer attacks in batches of the whole set, ours in batches of its default size.
@@ -82,7 +82,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS), help="default: all")
     parser.add_argument("--program", type=Path, help="an `rlnet` (default: the one that cargo builds)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the ratios of the rounds")
     parser.add_argument("--venv", type=Path, default=cache / "rlnet" / "peers-attacks")
     parser.add_argument("--peer", nargs=2, metavar=("ROW", "PEER"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -164,7 +164,7 @@ def ours(options, attack):
 
 
 def compare(options, row):
-    """The lines of a table for a row, one a peer; every round of it."""
+    """The lines of a table for a row, one a peer; the ratios of the rounds by peer."""
     attack, peers = ROWS[row]
     rounds = []
     for _ in range(options.rounds):
@@ -172,16 +172,18 @@ def compare(options, row):
         own = ours(options, attack)
         own["seconds"] -= start
         rounds.append({"ours": own} | {name: theirs(options, row, name) for name in peers})
+    found = {}
     for name in peers:
         pairs = [(turn["ours"], turn[name]) for turn in rounds]
         ratios = sorted(peer["seconds"] / own["seconds"] for own, peer in pairs)
+        found[f"{row}, {name}"] = ratios
         own, other = pairs[0]
         middle = [statistics.median(side["seconds"] for side in column) for column in zip(*pairs)]
         passes = [f"{side['forwards'] / options.images:.0f} + {side['backwards'] / options.images:.0f}" for side in (own, other)]
         accuracy = [f"{100 * side['right'] / options.images:.1f}" for side in (own, other)]
         print(f"| {row} | {name} | {middle[0]:.1f} | {middle[1]:.1f} | {statistics.median(ratios):.2f} "
               f"({ratios[0]:.2f} to {ratios[-1]:.2f}) | {passes[0]} | {passes[1]} | {accuracy[0]} | {accuracy[1]} |", flush=True)
-    return rounds
+    return found
 
 
 def main():
@@ -200,7 +202,9 @@ def main():
         options.program = ROOT / "target" / "debug" / "rlnet"
     print("| attack | peer | ours, CPU s | peer, CPU s | peer / ours | our passes | its passes | our accuracy, % | its accuracy, % |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
-    found = {row: compare(options, row) for row in options.rows.split(",")}
+    found = {}
+    for row in options.rows.split(","):
+        found |= compare(options, row)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -2,6 +2,7 @@
 
 mod attack;
 mod audit;
+mod bench;
 mod board;
 mod bundle;
 mod compare;
@@ -82,6 +83,7 @@ commands! {
     Attack(attack::AttackCommand),
     Corrupt(corrupt::CorruptCommand),
     Data(data::DataCommand),
+    Bench(Box<bench::Bench>),
     Doctor(doctor::Doctor),
 }
 
@@ -114,7 +116,7 @@ fn run(words: &[OsString]) -> u8 {
     };
     if matches!(
         cli.command,
-        Command::Demo(_) | Command::Run(_) | Command::Train(_) | Command::Eval(_)
+        Command::Demo(_) | Command::Run(_) | Command::Train(_) | Command::Eval(_) | Command::Bench(_)
     ) {
         cli.global.bound_spinning();
     }

@@ -16,7 +16,7 @@ pub mod words;
 pub use corrupted_folders::CorruptedFolders;
 pub use execution_options::ExecutionOptions;
 pub use global::Global;
-pub use model_options::{ModelOptions, OpenedModel, channels};
+pub use model_options::{ModelOptions, OpenedModel, ReadingOptions, channels};
 pub use picture_options::PictureOptions;
 
 /// Headings of options in `--help`.

@@ -31,6 +31,13 @@ pub struct ModelOptions {
     /// file; of several, once a model in their order
     #[arg(long, value_name = "N", value_parser = relu_count, help_heading = heading::MODEL)]
     relus: Vec<ReluCount>,
+    #[command(flatten)]
+    reading: ReadingOptions,
+}
+
+/// How a model is read.
+#[derive(Debug, Args)]
+pub struct ReadingOptions {
     /// Function of a Python file that makes the torch module that MODEL's weights (.pth) belong to
     #[arg(long, value_name = "FILE.py:make", help_heading = heading::MODEL)]
     factory: Option<String>,
@@ -89,7 +96,7 @@ impl ModelOptions {
         let models = self.models.iter().enumerate();
         models
             .map(|(place, model)| {
-                let mut opened = self.open_one(model, self.names.get(place), threads)?;
+                let mut opened = self.reading.open(model, self.names.get(place), threads)?;
                 opened.relus = self.relus.get(place).copied();
                 match opened.relus.filter(|_| opened.file.facts.is_editable) {
                     Some(_) => Err(Error::Usage(format!(
@@ -102,8 +109,14 @@ impl ModelOptions {
             .collect::<Result<Vec<OpenedModel>>>()
             .map(each_once)
     }
+}
 
-    fn open_one(&self, model: &Path, name: Option<&String>, threads: Option<usize>) -> Result<OpenedModel> {
+impl ReadingOptions {
+    /// Finds a model; starts a server for it, with so many threads, if it lives in Python.
+    ///
+    /// # Errors
+    /// When there is no such file, or the server cannot be started.
+    pub fn open(&self, model: &Path, name: Option<&String>, threads: Option<usize>) -> Result<OpenedModel> {
         let text = model.to_string_lossy();
         let mut adaptation = Adaptation {
             normalisation: self.mean.zip(self.std),

@@ -5,10 +5,12 @@ use super::directory::RunDirectory;
 use super::eta::Load;
 use super::prepare::Prepared;
 use super::work::{self, Images};
+use crate::bench::Saved;
 use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Condition, NormBanks, Plan, TrainSpec};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// What a cell may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -193,8 +195,8 @@ fn size(folder: &Path) -> f64 {
         .sum()
 }
 
-/// Multiply-accumulates a second of one CPU thread in these networks: the 4.8e13 of `cifar10-small`
-/// take an hour on two.
+/// Multiply-accumulates a second of one CPU thread in these networks, where `rlnet bench` measured none: the 4.8e13 of
+/// `cifar10-small` take an hour on two.
 const CPU_RATE: f64 = 7e9;
 
 /// Seconds that cells take on so many CPU threads: as measured cells of their kind, or else by their
@@ -208,7 +210,9 @@ pub fn cpu_seconds(cells: &[Load], threads: usize) -> f64 {
 
 /// Seconds of so many multiply-accumulates on so many CPU threads.
 pub fn cpu_time(macs: f64, threads: usize) -> f64 {
-    macs / (CPU_RATE * threads.max(1) as f64)
+    static RATE: OnceLock<f64> = OnceLock::new();
+    let rate = RATE.get_or_init(|| Saved::read().map_or(CPU_RATE, |saved| saved.macs_per_thread));
+    macs / (rate * threads.max(1) as f64)
 }
 
 /// Some cells of a plan, each with the time it may take.

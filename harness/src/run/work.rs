@@ -38,8 +38,8 @@ pub struct Images {
     pub test: usize,
 }
 
-/// Passes of a training stage for each of its images and epochs.
-fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
+/// Passes of a training stage for each of its images and epochs, a share of which is held out.
+pub fn step_passes(spec: &TrainSpec, validation: f64) -> f64 {
     let inner = spec.attack.passes();
     // Half a batch plays the clean roles, the other half is attacked; without clean roles all of it is.
     let half = if spec.is_robust() { 0.5 } else { 1.0 };

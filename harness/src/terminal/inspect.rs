@@ -1,5 +1,6 @@
 //! `rlnet run --dry-run` and `--verify`: the state of a run directory; nothing is computed.
 
+use crate::bench::Saved;
 use crate::error::{Error, Problem, Result};
 use crate::progress::announce;
 use crate::run::RunDirectory;
@@ -182,7 +183,11 @@ pub fn dry_run(plan: &Plan, out: &Path, remote: Option<&Remote>, images: Images,
     if missing > 0 {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         outln!(
-            "by arithmetic, at most: {} on {threads} CPU threads, {} on one large GPU, {:.1} GB of adversarial images",
+            "by arithmetic{}, at most: {} on {threads} CPU threads, {} on one large GPU, {:.1} GB of adversarial images",
+            match Saved::read() {
+                Some(_) => " and what `rlnet bench` measured here",
+                None => "",
+            },
             duration(cpu_time(macs, threads)),
             duration(3600.0 * gpu_hours),
             kept / 1e9

@@ -107,6 +107,7 @@ impl Sandbox {
             .args(arguments.words())
             .current_dir(self.folder.path())
             .env("RLNET_DATA", self.path("no-data"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             // One thread a process: tests run side by side.
             .env("OMP_NUM_THREADS", "1")
             .stdin(Stdio::null());

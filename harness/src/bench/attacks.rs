@@ -1,0 +1,81 @@
+//! Attacks on a model.
+
+use super::{Clock, Rate, noise};
+use crate::attack::lanes::in_batches;
+use crate::attack::{Classifier, Target, run};
+use crate::error::{Error, Result};
+use rlnet_suites::AttackSpec;
+
+/// The one that estimates count with.
+pub(super) const COUNTED: &str = "pgd:steps=20";
+/// What is measured.
+const ATTACKS: [&str; 7] = [
+    "fgsm",
+    COUNTED,
+    "apgd-ce",
+    "apgd-t",
+    "fab-t",
+    "square",
+    "autoattack",
+];
+/// Iterations of each, instead of its own number: time is taken for a part of it, and counted for all passes.
+const ITERATIONS: [(&str, &str); 2] = [("steps", "4"), ("queries", "40")];
+/// A ball in which nothing breaks.
+const TINY: &str = "0.00001";
+
+/// Images a second of each attack, none of which breaks; through the model's last branch.
+///
+/// # Errors
+/// When the model fails.
+pub fn attacks(
+    clock: Clock,
+    name: &str,
+    model: &dyn Classifier,
+    batch: usize,
+    side: i64,
+) -> Result<Vec<Rate>> {
+    let branch = model.branches()[model.branches().len() - 1];
+    let images = noise(batch, side, clock.device);
+    let labels = in_batches(model, &images, branch, batch)?.argmax(1, false);
+    let classes = in_batches(model, &images.narrow(0, 0, 1), branch, batch)?.size()[1] as usize;
+    let indices: Vec<u32> = (0..batch as u32).collect();
+    let seconds = |spec: &AttackSpec| -> Result<f64> {
+        let short = shortened(spec)?;
+        let taken = clock.time(|| {
+            let target = Target::new(model, branch, &images, &labels, &indices, 0);
+            run(&short, &target, None).map(drop)
+        })?;
+        Ok(taken * spec.passes() / short.passes())
+    };
+    let mut rates = Vec::new();
+    for text in ATTACKS {
+        let spec: AttackSpec = text.parse()?;
+        let fits = spec.lacks_classes(classes).is_none();
+        if !fits || spec.needs_gradients() && !model.has_gradients() {
+            continue;
+        }
+        let parts = if spec.is_union() {
+            spec.parts()?
+        } else {
+            vec![spec]
+        };
+        let mut all = 0.0;
+        for part in &parts {
+            all += seconds(part)?;
+        }
+        rates.push(Rate::new(Some(name), text, batch as f64 / all, "images/s"));
+    }
+    Ok(rates)
+}
+
+/// The same attack with few iterations, in a ball in which nothing breaks.
+fn shortened(spec: &AttackSpec) -> Result<AttackSpec> {
+    let mut short = spec.with("eps", TINY)?;
+    for (name, few) in ITERATIONS {
+        short = short.with(name, few).unwrap_or(short);
+    }
+    if short.passes() > spec.passes() {
+        return Err(Error::Internal(format!("{short} is longer than {spec}")));
+    }
+    Ok(short)
+}
