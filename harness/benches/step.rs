@@ -62,5 +62,38 @@ fn inner_attack(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, inner_attack);
+/// A masked ReLU beside the plain one and beside the sum that papers write, there and back.
+fn masked_relu(criterion: &mut Criterion) {
+    let shape = [64_u64, 32, 32];
+    let units = (64 * 32 * 32) as usize;
+    let kept: Vec<u8> = (0..units).map(|unit| u8::from(unit % 5 == 0)).collect();
+    let activation = |units: Vec<u8>| {
+        let mask = ReluMask::from_layers(vec![units]);
+        mask.activations(&[shape], Device::Cpu).remove(0)
+    };
+    let images = Tensor::randn([32, 64, 32, 32], (Kind::Float, Device::Cpu));
+    // Channels last, as maps lie in a network.
+    let images = images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+    let share = Tensor::from_slice(&kept)
+        .to_kind(Kind::Float)
+        .reshape([1, 64, 32, 32]);
+    let share = share.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+    let mut group = criterion.benchmark_group("relu_32_images_64_channels");
+    let mut bench = |name: &str, of: &dyn Fn(&Tensor) -> Tensor| {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let variable = images.detach().set_requires_grad(true);
+                let sum = of(&variable).sum(Kind::Float);
+                black_box(Tensor::run_backward(&[&sum], &[&variable], false, false))
+            });
+        });
+    };
+    let (plain, masked) = (activation(vec![1; units]), activation(kept));
+    bench("plain", &|xs| plain.forward(xs.shallow_clone()));
+    bench("masked", &|xs| masked.forward(xs.shallow_clone()));
+    bench("sum", &|xs| &share * xs.relu() + (1.0 - &share) * xs);
+    group.finish();
+}
+
+criterion_group!(benches, inner_attack, masked_relu);
 criterion_main!(benches);

@@ -163,7 +163,12 @@ impl Run {
             }
             frames.push(labelled(frame, &record.cell.model, &record.cell.id.0));
         }
-        concat(&frames, UnionArgs::default())
+        // In one piece: each filter of a frame in as many pieces as there are cells visits them all.
+        let whole = UnionArgs {
+            rechunk: true,
+            ..UnionArgs::default()
+        };
+        concat(&frames, whole)
             .and_then(LazyFrame::collect)
             .map_err(failed)
     }

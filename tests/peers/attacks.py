@@ -6,7 +6,7 @@
 Installs PyTorch 2.11.0, pyautoattack (AutoAttack by its authors), torchattacks and Foolbox in a virtual environment
 under the user's cache folder (--venv to choose; 3 GB to fetch). MODEL is a TorchScript file: images in [0, 1] in, logits
 out. Prints a row for each attack and peer: CPU seconds of both (the median of the rounds), their ratio with its lowest
-and highest, passes an image, and accuracy under the attack. --json FILE writes the ratios of all rounds.
+and highest, passes an image, accuracy under the attack and memory at its peak. --json FILE writes the ratios of all rounds.
 
 CPU seconds of the peer are those of the attack alone; ours are those of `rlnet eval` with the attack less those of
 `rlnet eval` without it, in the same round. A peer attacks in batches of the whole set, ours in batches of its default size.
@@ -14,6 +14,7 @@ The seconds mean little while other programs run; the ratios mean more, because 
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -131,21 +132,25 @@ def peer(options):
     with torch.no_grad():
         right = (network(made).argmax(1) == labels) & (network(images).argmax(1) == labels)
     print(json.dumps({"seconds": usage.ru_utime + usage.ru_stime - before, "right": int(right.sum()),
+                      "memory": usage.ru_maxrss / 1024,
                       "forwards": model.forwards, "backwards": model.backwards}))
 
 
-def timed(command, **more):
-    """CPU seconds of a child, and what it printed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **more).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, output
+def run(command):
+    """What a child printed, and what it used."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"{' '.join(command)}: exit code {child.returncode}")
+    return output, usage
 
 
 def theirs(options, row, name):
     command = [sys.executable, __file__, str(options.model), str(options.data), "--images", str(options.images),
                "--threads", str(options.threads), "--peer", row, name]
-    return json.loads(timed(command)[1].splitlines()[-1])
+    return json.loads(run(command)[0].splitlines()[-1])
 
 
 def ours(options, attack):
@@ -156,10 +161,10 @@ def ours(options, attack):
         command = [str(options.program), "eval", str(options.model.resolve()), "--dataset", "cifar10",
                    "--data-dir", str(options.data.resolve()), "--limit", str(options.images), "--device", "cpu",
                    "--threads", str(options.threads), "--discard-images", "--out", folder]
-        seconds, _ = timed(command + (["--attack", attack] if attack else []))
+        _, usage = run(command + (["--attack", attack] if attack else []))
         rows = [row for file in Path(folder).glob("cells/*/outcomes.parquet") for row in parquet.read_table(file).to_pylist()]
     attacked = [row for row in rows if row["condition"] != "clean"]
-    return {"seconds": seconds, "right": sum(row["prediction"] == row["label"] for row in attacked),
+    return {"seconds": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024, "right": sum(row["prediction"] == row["label"] for row in attacked),
             "forwards": sum(row["forwards"] for row in attacked), "backwards": sum(row["backwards"] for row in attacked)}
 
 
@@ -182,7 +187,8 @@ def compare(options, row):
         passes = [f"{side['forwards'] / options.images:.0f} + {side['backwards'] / options.images:.0f}" for side in (own, other)]
         accuracy = [f"{100 * side['right'] / options.images:.1f}" for side in (own, other)]
         print(f"| {row} | {name} | {middle[0]:.1f} | {middle[1]:.1f} | {statistics.median(ratios):.2f} "
-              f"({ratios[0]:.2f} to {ratios[-1]:.2f}) | {passes[0]} | {passes[1]} | {accuracy[0]} | {accuracy[1]} |", flush=True)
+              f"({ratios[0]:.2f} to {ratios[-1]:.2f}) | {passes[0]} | {passes[1]} | {accuracy[0]} | {accuracy[1]} | "
+              f"{own['memory']:.0f} | {other['memory']:.0f} |", flush=True)
     return found
 
 
@@ -192,16 +198,16 @@ def main():
     inside_venv(options.venv, PACKAGES)
     if options.peer:
         return peer(options)
-    try:
-        import torchattacks  # noqa: F401
-    except ImportError:
+    # Not imported: a child's peak of memory is at least what its parent held.
+    if not importlib.util.find_spec("torchattacks"):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *ALONE]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     if not options.program:
         subprocess.run(["cargo", "build", "--quiet", "-p", "rlnet"], cwd=ROOT, check=True)
         options.program = ROOT / "target" / "debug" / "rlnet"
-    print("| attack | peer | ours, CPU s | peer, CPU s | peer / ours | our passes | its passes | our accuracy, % | its accuracy, % |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    print("| attack | peer | ours, CPU s | peer, CPU s | peer / ours | our passes | its passes | our accuracy, % | its accuracy, % "
+          "| our MB | its MB |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     found = {}
     for row in options.rows.split(","):
         found |= compare(options, row)

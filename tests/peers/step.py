@@ -195,7 +195,7 @@ def main():
         pairs = [(own[row], other[row]) for own, other in rounds]
         ratios = sorted(own / other for own, other in pairs)
         medians = [statistics.median(column) for column in zip(*pairs)]
-        found[row] = ratios
+        found[f"{row}, eager PyTorch"] = ratios
         print(f"| {row} | {medians[0]:.1f} | {medians[1]:.1f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
     lower = {what: statistics.median(own[what] for own, _ in rounds) for what in rounds[0][0] if "bf16" in what or "tf32" in what}
     for what, rate in lower.items():

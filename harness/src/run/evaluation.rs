@@ -297,6 +297,7 @@ impl PlannedEvaluation {
             allowed: execution.allowed,
             part: execution.part,
             opened: Default::default(),
+            records: Default::default(),
         };
         // A plan in the folder belongs to its numbers; the plan of a model that the preflight refuses
         // must not replace it.

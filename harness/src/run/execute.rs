@@ -21,9 +21,10 @@ use crate::eval::model_source::ModelSource;
 use crate::eval::preflight::Finding;
 use crate::progress::{self, announce};
 use crate::stop;
-use rlnet_suites::{Cell, CellId, CellSpec, Plan};
+use rlnet_suites::{Cell, CellId, CellRecord, CellSpec, Plan};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tch::Device;
@@ -90,6 +91,8 @@ pub struct Executor<'a> {
     pub part: Participation,
     /// The model that was evaluated last.
     pub(super) opened: RefCell<Option<Opened>>,
+    /// Records of finished cells that were read.
+    pub(super) records: RefCell<BTreeMap<CellId, Rc<CellRecord>>>,
 }
 
 /// What came of a visit to a cell.
@@ -124,6 +127,8 @@ impl Executor<'_> {
         let started = Instant::now();
         let weights = loads(&open, plan, self.directory.root(), Images::of(self.data));
         let mut eta = Eta::new(&weights, 1);
+        // Asked of the directory only where a cell is visited: a plan may have thousands.
+        let mut to_do: BTreeSet<&CellId> = open.iter().map(|cell| &cell.id).collect();
         let mut waiting = false;
         let room = MemoryGuard::of(plan, self.directory);
         loop {
@@ -132,6 +137,7 @@ impl Executor<'_> {
             for cell in open {
                 if self.directory.is_done(&cell.id) {
                     executed.shared += 1;
+                    to_do.remove(&cell.id);
                     continue;
                 }
                 if failures.blocks(cell) {
@@ -150,7 +156,7 @@ impl Executor<'_> {
                     next.push(cell);
                     continue;
                 }
-                let done = |load: &Load| f64::from(u8::from(self.directory.is_done(&load.id)));
+                let done = |load: &Load| f64::from(u8::from(!to_do.contains(&load.id)));
                 let far: Vec<f64> = weights.iter().map(done).collect();
                 let left = eta
                     .left(&far, started.elapsed().as_secs_f64())
@@ -168,6 +174,7 @@ impl Executor<'_> {
                 match visit {
                     Ok(Visit::Finished) => {
                         executed.computed += 1;
+                        to_do.remove(&cell.id);
                         moved = true;
                         failures.forget(cell);
                         continue;
@@ -229,6 +236,16 @@ impl Executor<'_> {
         cell.parents
             .iter()
             .all(|id| self.external.contains_key(id) || self.directory.is_done(id))
+    }
+
+    /// The record of a finished cell, read once; nothing where it cannot be read.
+    pub(super) fn record(&self, id: &CellId) -> Option<Rc<CellRecord>> {
+        if let Some(known) = self.records.borrow().get(id) {
+            return Some(Rc::clone(known));
+        }
+        let record = Rc::new(self.directory.record(id).ok()?);
+        self.records.borrow_mut().insert(id.clone(), Rc::clone(&record));
+        Some(record)
     }
 
     pub(super) fn model_source(&self, id: &CellId) -> ModelSource {

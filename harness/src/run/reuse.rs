@@ -28,7 +28,7 @@ impl Executor<'_> {
             wanted.push(opened.networks.through(own.attack, branch)?);
         }
         for id in self.directory.finished()? {
-            let Ok(record) = self.directory.record(&id) else {
+            let Some(record) = self.record(&id) else {
                 continue;
             };
             let CellSpec::Evaluate(other) = &record.cell.spec else {

@@ -71,6 +71,7 @@ impl Session {
             allowed: Vec::new(),
             part,
             opened: Default::default(),
+            records: Default::default(),
         }
         .run(&self.plan, only)
     }
