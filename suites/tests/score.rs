@@ -86,7 +86,8 @@ impl Data {
     /// The one row of a model, in a reading or with one branch.
     fn points(&self, model: &str, reading: &str, column: &str) -> Points {
         let is = |row: &&Vec<String>| {
-            self.field(row, "model") == model && [reading, "single branch"].contains(&self.field(row, "reading"))
+            self.field(row, "model") == model
+                && [reading, "single branch"].contains(&self.field(row, "reading"))
         };
         let found: Vec<&Vec<String>> = self.rows.iter().filter(is).collect();
         let [row] = found[..] else {
@@ -94,7 +95,10 @@ impl Data {
         };
         let number = |name: &str| -> f64 {
             let text = self.field(row, name);
-            100.0 * text.parse::<f64>().unwrap_or_else(|_| panic!("{name} of {model}: {text:?}"))
+            100.0
+                * text
+                    .parse::<f64>()
+                    .unwrap_or_else(|_| panic!("{name} of {model}: {text:?}"))
         };
         Points {
             value: number(column),
@@ -143,7 +147,11 @@ impl Row {
             assert!(catalog::find(suite).is_some(), "no suite {suite}");
             return format!("| {what} | {published} | – | | | cannot tell yet | `rlnet run {suite}` |");
         }
-        let text = |field: &Option<String>| field.clone().unwrap_or_else(|| panic!("{what}: a field is missing"));
+        let text = |field: &Option<String>| {
+            field
+                .clone()
+                .unwrap_or_else(|| panic!("{what}: a field is missing"))
+        };
         let (page, model, reading) = (text(&self.page), text(&self.model), text(&self.reading));
         assert!(folder().join(&page).exists(), "{page}");
         let data = Data::read(&folder().join(text(&self.data)));
@@ -154,9 +162,7 @@ impl Row {
                 None => own,
             }
         });
-        let ours = each
-            .min_by(|a, b| a.value.total_cmp(&b.value))
-            .expect("a column");
+        let ours = each.min_by(|a, b| a.value.total_cmp(&b.value)).expect("a column");
         let number = claim
             .filter(|_| self.published.is_none())
             .map(|claim| claim.value);
@@ -202,7 +208,11 @@ fn the_score_is_what_the_data_of_the_pages_says() {
     if std::env::var_os("RLNET_BLESS").is_some() {
         fs::write(&file, &now).expect("a file");
     }
-    assert_eq!(now, fs::read_to_string(&file).unwrap_or_default(), "RLNET_BLESS=1 writes it anew");
+    assert_eq!(
+        now,
+        fs::read_to_string(&file).unwrap_or_default(),
+        "RLNET_BLESS=1 writes it anew"
+    );
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn corruptions(seconds: f64) -> Result<Vec<Rate>> {
         }
     }
     let count = IMAGES * corruptions.len();
-    let what = format!("the {} corruptions, severity 3", corruptions.len());
+    let what = format!("the {} corruptions, severity 3, all cores", corruptions.len());
     Ok(vec![
         Rate::new(None, what, count as f64 / all, "images/s"),
         Rate::new(

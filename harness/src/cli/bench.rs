@@ -8,6 +8,7 @@ use crate::progress::announce;
 use crate::request::{Global, OpenedModel, ReadingOptions};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
+use rlnet_reports::format::count;
 use serde_json::json;
 use std::path::PathBuf;
 use tch::Device;
@@ -161,7 +162,8 @@ impl Bench {
             return Ok(());
         }
         outln!(
-            "{name}, {threads} CPU threads, {} images at a time",
+            "{name}, {}, {} images at a time",
+            count(threads as usize, "CPU thread"),
             self.batch(device)
         );
         let mut of = None;
