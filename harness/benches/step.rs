@@ -72,12 +72,9 @@ fn masked_relu(criterion: &mut Criterion) {
         mask.activations(&[shape], Device::Cpu).remove(0)
     };
     let images = Tensor::randn([32, 64, 32, 32], (Kind::Float, Device::Cpu));
-    // Channels last, as maps lie in a network.
-    let images = images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
     let share = Tensor::from_slice(&kept)
         .to_kind(Kind::Float)
         .reshape([1, 64, 32, 32]);
-    let share = share.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
     let mut group = criterion.benchmark_group("relu_32_images_64_channels");
     let mut bench = |name: &str, of: &dyn Fn(&Tensor) -> Tensor| {
         group.bench_function(name, |bencher| {
