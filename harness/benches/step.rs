@@ -4,9 +4,9 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use rlnet::attack::pgd::{Settings, descend};
 use rlnet::attack::{Classifier, Objective};
+use rlnet::bench::network;
 use rlnet::error::Result;
-use rlnet::nn::Quirks;
-use rlnet::nn::{Network, NetworkSpec, ReluMask};
+use rlnet::nn::{Network, ReluMask};
 use rlnet_suites::attack::Norm;
 use rlnet_suites::{Branch, NormBanks};
 use std::hint::black_box;
@@ -28,16 +28,7 @@ impl Classifier for Unfolded<'_> {
 }
 
 fn inner_attack(criterion: &mut Criterion) {
-    let spec = NetworkSpec {
-        arch: "resnet10-w16".parse().expect("known"),
-        image_size: 32,
-        classes: 10,
-        norm: NormBanks::Dual,
-        quirks: Quirks::default(),
-        mean: [0.5; 3],
-        std: [0.25; 3],
-    };
-    let mut network = Network::new(spec, 0, Device::Cpu);
+    let mut network = network("resnet10-w16", Device::Cpu).expect("a network");
     let sizes = network.layer_sizes();
     let keep: Vec<u64> = sizes.iter().map(|n| n / 5).collect();
     network

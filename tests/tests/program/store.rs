@@ -495,7 +495,7 @@ fn machines_that_share_only_a_store_compute_every_cell_once() {
         );
     }
 
-    // One is killed with a cell in its hands, and one is cut off for good.
+    // One is killed with a cell in its hands; another takes the cell over.
     let mut killed = start(&server, "s3://bucket/killed", "four");
     while !server.tell("list").contains("killed/claims/") {
         assert!(
