@@ -7,7 +7,6 @@ use crate::pytorch::kind::instead_of_torchscript;
 use crate::trace::first_line;
 use rlnet_suites::Branch;
 use std::borrow::Borrow;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
@@ -68,14 +67,11 @@ impl TorchScript {
     /// # Errors
     /// When the file is not TorchScript.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        let read = match path.to_str() {
-            Some(_) => CModule::load_on_device(path, device),
-            // libtorch takes no such name, but it takes what the file holds.
-            None => {
-                let mut file = File::open(path).map_err(|error| Error::reading(path, error))?;
-                CModule::load_data_on_device(&mut file, device)
-            }
-        };
+        let file = std::fs::read(path).map_err(|error| Error::reading(path, error))?;
+        // Batch norms folded into convolutions, where the model lets that be done: it changes none of its attributes.
+        let frozen = rlnet_libtorch::freeze(&file).ok();
+        let bytes = frozen.as_deref().unwrap_or(&file);
+        let read = CModule::load_data_on_device(&mut &*bytes, device);
         let mut module = read.map_err(|error| {
             let why = instead_of_torchscript(path).unwrap_or_else(|| {
                 format!(

@@ -12,7 +12,7 @@ mod training;
 
 use attacks::COUNTED as ATTACK;
 
-pub use attacks::attacks;
+pub use attacks::{ATTACKS, attacks};
 pub use corruptions::corruptions;
 pub use machine::machine;
 pub use passes::passes;
@@ -20,7 +20,9 @@ pub use training::{Steps, training};
 
 use crate::error::{Error, Result};
 use crate::files::{cache_folder, create_folder, write_json};
-use crate::nn::{Network, NetworkSpec, Quirks};
+use crate::nn::budget::allocate;
+use crate::nn::{Network, NetworkSpec, Quirks, ReluMask};
+use rlnet_suites::train::{Allocation, Budget};
 use rlnet_suites::{AttackSpec, NormBanks};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -90,11 +92,12 @@ impl Clock {
     }
 }
 
-/// A network of an architecture for ten classes of images of 32 pixels, with random weights and two banks of batch norm.
+/// A network of an architecture for ten classes of images of 32 pixels, with random weights and two banks of batch norm;
+/// with a budget it keeps so many ReLUs, an equal share of every layer's, drawn by lot.
 ///
 /// # Errors
-/// When there is no such architecture.
-pub fn network(arch: &str, device: Device) -> Result<Network> {
+/// When there is no such architecture, or it has fewer ReLUs.
+pub fn network(arch: &str, budget: Option<Budget>, device: Device) -> Result<Network> {
     let spec = NetworkSpec {
         arch: arch
             .parse()
@@ -106,7 +109,13 @@ pub fn network(arch: &str, device: Device) -> Result<Network> {
         mean: [0.5; 3],
         std: [0.25; 3],
     };
-    Ok(Network::new(spec, 0, device))
+    let mut network = Network::new(spec, 0, device);
+    if budget.is_some() {
+        let sizes = network.layer_sizes();
+        let keep = allocate(&sizes, budget, Allocation::Uniform, None)?;
+        network.set_mask(ReluMask::random(&sizes, &keep, 0))?;
+    }
+    Ok(network)
 }
 
 /// Noise, `[N, 3, side, side]` in `[0, 1]`.

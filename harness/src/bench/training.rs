@@ -4,7 +4,6 @@ use super::{Clock, Rate, network};
 use crate::data::{Split, epoch};
 use crate::device::Training;
 use crate::error::{Error, Result};
-use crate::nn::ReluMask;
 use crate::run::work::step_passes;
 use crate::train::curves::EpochMeans;
 use crate::train::optimizer::Optimizer;
@@ -16,7 +15,7 @@ use crate::train::step::Step;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::objective::Precision;
 use rlnet_suites::plan::PlanContext;
-use rlnet_suites::train::Stage;
+use rlnet_suites::train::{Budget, Stage};
 use rlnet_suites::{CellSpec, Suite, TrainSpec};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +23,7 @@ use std::time::Instant;
 /// The figure that estimates count with.
 pub(super) const COUNTED: &str = "teacher step, fp32";
 /// ReLUs of the student: one of so many.
-const BUDGET: u64 = 11;
+const BUDGET: f64 = 11.0;
 
 /// Steps that are timed.
 #[derive(Debug, Clone, Copy)]
@@ -121,15 +120,11 @@ fn spec(arch: &str, name: &str, batch: usize, precision: &str) -> Result<TrainSp
 }
 
 fn stage_rate(clock: Clock, arch: &str, spec: &TrainSpec, steps: Steps, split: &Arc<Split>) -> Result<f64> {
-    let _settings = Training::begin(clock.device, spec.precision != Precision::Fp32)?;
+    let _settings = Training::begin(clock.device, spec.precision != Precision::Fp32);
     let taught = spec.stage != Stage::Teacher;
-    let teacher = taught.then(|| network(arch, clock.device)).transpose()?;
-    let mut own = network(arch, clock.device)?;
-    if spec.stage == Stage::Student {
-        let sizes = own.layer_sizes();
-        let keep: Vec<u64> = sizes.iter().map(|n| n / BUDGET).collect();
-        own.set_mask(ReluMask::random(&sizes, &keep, 0))?;
-    }
+    let teacher = taught.then(|| network(arch, None, clock.device)).transpose()?;
+    let budget = (spec.stage == Stage::Student).then_some(Budget::Reduction(BUDGET));
+    let own = network(arch, budget, clock.device)?;
     let mut optimizer = Optimizer::Sgd(Sgd::new(own.params(), spec.momentum, spec.weight_decay));
     let (mut scores, mut means, passes) = (Scores::default(), EpochMeans::default(), Passes::default());
     let step = Step {

@@ -9,6 +9,7 @@ use crate::request::{Global, OpenedModel, ReadingOptions};
 use crate::terminal::{outln, print_json};
 use clap::{Args, ValueEnum};
 use rlnet_reports::format::count;
+use rlnet_suites::train::Budget;
 use serde_json::json;
 use std::path::PathBuf;
 use tch::Device;
@@ -32,6 +33,12 @@ pub struct Bench {
     /// What to measure, with commas (default: all)
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<What>,
+    /// The attacks to measure, instead of those of AutoAttack, FGSM and PGD; repeat the option for more
+    #[arg(long = "attack", value_name = "ATTACK")]
+    attacks: Vec<String>,
+    /// ReLUs that an architecture keeps in passes and attacks, drawn by lot: 50k or 11x (default: all)
+    #[arg(long, value_name = "N")]
+    budget: Option<Budget>,
     /// Images at a time (default: 128 on a GPU, 32 on a CPU)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..))]
     batch: Option<u32>,
@@ -88,6 +95,11 @@ impl Bench {
             let name = model.to_string_lossy();
             rates.extend(match name.parse::<Arch>() {
                 Ok(_) => self.architecture(&name, clock)?,
+                Err(_) if self.budget.is_some() => {
+                    return Err(Error::Usage(format!(
+                        "--budget: {name} is no architecture, and a model keeps the ReLUs that it has"
+                    )));
+                }
                 Err(_) => {
                     let opened = self.reading.open(model, None, global.threads.map(usize::from))?;
                     self.file(&opened, clock)?
@@ -108,7 +120,7 @@ impl Bench {
 
     /// A network with random weights: all that its device runs.
     fn architecture(&self, arch: &str, clock: Clock) -> Result<Vec<Rate>> {
-        let network = bench::network(arch, clock.device)?;
+        let network = bench::network(arch, self.budget, clock.device)?;
         let macs = network.macs() as f64 / f64::from(tch::get_num_threads());
         let mut rates = self.model_rates(arch, &network.into_frozen(), clock)?;
         if self.measures(What::Training) {
@@ -121,6 +133,7 @@ impl Bench {
             rates.extend(bench::training(clock, arch, steps)?);
         }
         if clock.device == Device::Cpu
+            && self.budget.is_none()
             && let Some(passes) = bench::slowest_passes(arch, &rates)?
         {
             let macs_per_thread = passes * macs;
@@ -143,7 +156,11 @@ impl Bench {
         }
         if self.measures(What::Attacks) {
             announce(&format!("measuring attacks on {name}"));
-            rates.extend(bench::attacks(clock, name, model, batch, side)?);
+            let attacks = match self.attacks.as_slice() {
+                [] => &bench::ATTACKS.map(str::to_owned),
+                asked => asked,
+            };
+            rates.extend(bench::attacks(clock, attacks, name, model, batch, side)?);
         }
         Ok(rates)
     }

@@ -4,6 +4,7 @@
 mod ffi;
 
 pub use ffi::leave;
+use rlnet_libtorch::allow_tf32;
 
 use crate::error::{Error, Problem, Result};
 use std::path::{Path, PathBuf};
@@ -129,17 +130,9 @@ pub fn open(wish: DeviceRequest, threads: Option<usize>) -> Result<Device> {
     };
     // PyTorch's default lets convolutions use TF32; here fp32 means fp32 unless a stage asks.
     if device.is_cuda() {
-        allow_tf32(false)?;
+        allow_tf32(false);
     }
     Ok(device)
-}
-
-fn allow_tf32(allow: bool) -> Result<()> {
-    ffi::allow_tf32(allow).map_err(|why| {
-        Error::Torch(format!(
-            "libtorch's TF32 switch was not found ({why}); is it {LIBTORCH}?"
-        ))
-    })
 }
 
 /// Settings of CUDA for as long as a training stage runs; back to those of an evaluation when
@@ -152,16 +145,13 @@ pub struct Training {
 impl Training {
     /// cuDNN may try its algorithms on the few shapes that training has, and convolutions may
     /// use TF32 when `tf32`.
-    ///
-    /// # Errors
-    /// When libtorch has no such switch.
-    pub fn begin(device: Device, tf32: bool) -> Result<Self> {
+    pub fn begin(device: Device, tf32: bool) -> Self {
         let cuda = device.is_cuda();
         if cuda {
-            allow_tf32(tf32)?;
+            allow_tf32(tf32);
             Cuda::cudnn_set_benchmark(true);
         }
-        Ok(Self { cuda })
+        Self { cuda }
     }
 }
 
@@ -169,8 +159,7 @@ impl Drop for Training {
     fn drop(&mut self) {
         if self.cuda {
             Cuda::cudnn_set_benchmark(false);
-            // It was found when this value was made.
-            let _ = allow_tf32(false);
+            allow_tf32(false);
         }
     }
 }

@@ -286,8 +286,14 @@ impl Conv {
     }
 
     fn convolve(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let (stride, padding) = (self.shape.stride, self.shape.kernel / 2);
-        let groups = self.shape.groups;
+        let ConvShape { kernel, groups, .. } = self.shape;
+        let (xs, stride) = match self.shape.stride {
+            // A 1x1 filter reads the pixels of its stride and no others; they are taken before, because libtorch 2.11
+            // spoils its heap in the backward pass of such a convolution (docs/performance.md).
+            stride if kernel == 1 && stride > 1 => (laid_out(&every(xs, stride)), 1),
+            stride => (xs.shallow_clone(), stride),
+        };
+        let padding = kernel / 2;
         xs.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
     }
 
@@ -316,6 +322,11 @@ impl Conv {
     pub(crate) fn forward_folded(&self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         self.convolve(xs, weight, bias)
     }
+}
+
+/// Every `stride`-th pixel, in both directions, of maps `[N, C, H, W]`.
+fn every(maps: &Tensor, stride: i64) -> Tensor {
+    maps.slice(2, None, None, stride).slice(3, None, None, stride)
 }
 
 /// A layer with one branch's norm folded in: eval mode, constants.

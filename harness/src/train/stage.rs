@@ -86,7 +86,7 @@ pub const CHECKPOINT: &str = "state.safetensors";
 /// cannot be written.
 pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let spec = input.spec;
-    let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32)?;
+    let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32);
     let checkpoint = input.work.join(CHECKPOINT);
     let mut state = go_on(input, &checkpoint)?;
     let keep = if spec.draws_mask() {

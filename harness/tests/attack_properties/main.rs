@@ -7,3 +7,4 @@ mod gradients;
 mod linear_region;
 mod minimum_norm;
 mod toys;
+mod waits;

@@ -12,7 +12,6 @@ const REPLAYED: &str = "apgd-ce:eps=8/255,reference_rng=true,restarts=1,steps=3"
 /// Epochs enough that some images are right: only those are attacked.
 fn suite() -> String {
     TINY.replace("train = 200", "train = 480")
-        .replace("test = 40", "test = 24")
         .replace("batch = 32", "batch = 16")
         .replace("epochs = 2", "epochs = 4")
         .replace(

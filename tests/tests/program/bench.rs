@@ -90,8 +90,16 @@ fn what_is_asked_for_is_measured_and_nothing_else() {
         !sandbox.path("cache").exists(),
         "estimates need training and attacks"
     );
+    let rates = bench(
+        &sandbox,
+        &["--only", "attacks", "--attack", "pgd:steps=2", "--budget", "4x"],
+    );
+    let asked: Vec<&str> = rates.iter().map(|(_, what, _)| what.as_str()).collect();
+    assert_eq!(asked, ["pgd:steps=2"]);
     for (words, why) in [
         (&["bench", "resnet7"][..], "resnet7"),
+        (&["bench", "resnet7", "--budget", "4x"], "--budget"),
+        (&["bench", "resnet8-w2", "--attack", "pgq"], "pgq"),
         (&["bench", "resnet8-w2", "--only", "speed"], "speed"),
         (&["bench", "resnet8-w2", "--seconds", "0"], "--seconds 0"),
         (&["bench", "resnet8-w2", "--batch", "1"], "16"),
