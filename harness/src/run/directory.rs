@@ -126,7 +126,8 @@ impl RunDirectory {
     }
 
     /// Writes `cell.json`, with the checksums of the cell's files, moves the cell into place, and
-    /// only then removes `scratch`: a process killed at any point loses nothing.
+    /// only then removes `scratch`: a process killed at any point loses nothing. Where the cell is in place already, it
+    /// stays as it is.
     ///
     /// # Errors
     /// When a file cannot be read, written or moved.
@@ -137,7 +138,13 @@ impl RunDirectory {
         write_json(&work.join("cell.json"), record)?;
         sync_folder(&work);
         let place = self.cell(id);
-        fs::rename(&work, &place).map_err(|error| Error::writing(&place, &error))?;
+        if let Err(error) = fs::rename(&work, &place) {
+            // Another machine computed it too, and its copy was fetched meanwhile. Two of one cell are as good as one.
+            if !self.is_done(id) {
+                return Err(Error::writing(&place, &error));
+            }
+            remove(&work);
+        }
         sync_folder(&self.root.join("cells"));
         for name in scratch {
             remove(&place.join(name));

@@ -1,6 +1,7 @@
 //! Cells as objects: copied when they are finished, fetched back where they are missing.
 
 use super::Objects;
+use super::claims::Conditional;
 use super::error::StoreError;
 use crate::error::{Error, Problem, Result};
 use crate::eval::saved;
@@ -110,14 +111,15 @@ impl Store {
         }
     }
 
-    /// Whether a cell is whole in the store.
-    pub(super) fn has(&self, id: &CellId) -> std::result::Result<bool, StoreError> {
-        self.objects.has(&name(id, "cell.json"))
-    }
-
     /// Copies a finished cell, `cell.json` last. One whose files are not what was recorded is set
     /// aside instead.
     pub(super) fn keep(&self, directory: &RunDirectory, id: &CellId) -> Result<()> {
+        self.keep_files(directory, id)?;
+        self.keep_record(directory, id)
+    }
+
+    /// Copies the files of a finished cell but `cell.json`.
+    fn keep_files(&self, directory: &RunDirectory, id: &CellId) -> Result<()> {
         let folder = directory.cell(id);
         let damaged = |why: Problem| {
             directory.set_aside(id, &why)?;
@@ -134,9 +136,29 @@ impl Store {
                 return damaged(format!("the checksum of {file} is wrong").into());
             }
         }
-        let path = folder.join("cell.json");
+        Ok(())
+    }
+
+    /// Copies `cell.json`, after the other files. Another machine may have copied the same cell meanwhile, and
+    /// files that hold times differ: then either its copy is whole, or all is copied again.
+    fn keep_record(&self, directory: &RunDirectory, id: &CellId) -> Result<()> {
+        let path = directory.cell(id).join("cell.json");
         let bytes = fs::read(&path).map_err(|error| Error::reading(&path, error))?;
-        Ok(self.objects.put(&name(id, "cell.json"), bytes)?)
+        let name = name(id, "cell.json");
+        if matches!(
+            self.objects.create(&name, bytes.clone()),
+            Ok(Conditional::Written(_))
+        ) {
+            return Ok(());
+        }
+        // Or the store knows no such condition, or it failed and may do better with a plain request.
+        if self.objects.has(&name)? {
+            if self.check(id)?.is_none() {
+                return Ok(());
+            }
+            self.keep_files(directory, id)?;
+        }
+        Ok(self.objects.put(&name, bytes)?)
     }
 
     /// Takes the claim on a finished cell away.
@@ -165,4 +187,35 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "store"))]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn two_machines_that_copy_one_cell_at_once_leave_one_whole_copy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = example::store(&folder.path().join("store"));
+        let cell = &example::cells()[0];
+        let machine = |name: &str| {
+            let directory = RunDirectory::open(&folder.path().join(name)).expect("a folder");
+            example::finish(&directory, cell, name);
+            directory
+        };
+        let (slow, fast) = (machine("slow"), machine("fast"));
+        // The slow one is cut off before its last file, and the fast one has a whole copy when it is back.
+        store.keep_files(&slow, &cell.id).expect("copied");
+        store.keep(&fast, &cell.id).expect("copied");
+        store.keep_record(&slow, &cell.id).expect("copied");
+        assert_eq!(store.check(&cell.id), Ok(None));
+        let here = fs::read(fast.cell(&cell.id).join("cell.json")).ok();
+        assert_eq!(store.objects.get(&name(&cell.id, "cell.json")), Ok(here));
+        // It is cut off earlier, and its files come in between those of the whole copy.
+        store.keep_files(&slow, &cell.id).expect("copied");
+        assert!(store.check(&cell.id).expect("an answer").is_some());
+        store.keep_record(&slow, &cell.id).expect("copied");
+        assert_eq!(store.check(&cell.id), Ok(None));
+    }
 }

@@ -9,7 +9,8 @@
 use super::Store;
 use super::error::StoreError;
 use crate::progress::announce;
-use crate::run::SharedClaims;
+use crate::run::heartbeat::process;
+use crate::run::{RunDirectory, SharedClaims};
 use rlnet_suites::CellId;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -69,6 +70,8 @@ pub struct StoreClaims {
 #[derive(Debug)]
 struct Shared {
     store: Arc<Store>,
+    /// Where this run works.
+    directory: RunDirectory,
     /// The run that this process belongs to: what one of its processes has claimed, all have.
     owner: String,
     patience: Duration,
@@ -95,10 +98,11 @@ struct Known {
 }
 
 impl StoreClaims {
-    /// Claims for a run, of which others are taken over when their owners have been silent for `patience`.
-    pub fn start(store: Arc<Store>, owner: &str, patience: Duration) -> Self {
+    /// Claims for a run in a directory. Those of others are taken over when their owners have been silent for `patience`.
+    pub fn start(store: Arc<Store>, directory: &RunDirectory, owner: &str, patience: Duration) -> Self {
         let shared = Arc::new(Shared {
             store,
+            directory: RunDirectory::at(directory.root()),
             owner: owner.to_owned(),
             patience,
             known: Mutex::default(),
@@ -124,11 +128,8 @@ impl SharedClaims for StoreClaims {
     }
 
     fn give_up(&self, cell: &CellId) {
-        let held = self.shared.known().held.remove(cell);
-        if held.is_some_and(|held| held.made_here) {
-            // Best effort: a claim that stays is taken over.
-            let _ = self.shared.store.objects.delete(&name(cell));
-        }
+        // Best effort: a claim that stays is taken over.
+        let _ = self.shared.give_up(cell);
     }
 }
 
@@ -140,7 +141,10 @@ impl Drop for StoreClaims {
         }
         let held: Vec<CellId> = self.shared.known().held.keys().cloned().collect();
         for cell in held {
-            self.give_up(&cell);
+            // A store that does not answer would be waited for with each claim; those that stay are taken over.
+            if self.shared.give_up(&cell).is_err() {
+                break;
+            }
         }
     }
 }
@@ -209,11 +213,25 @@ impl Shared {
             Conditional::Refused => self.inherit(&name)?,
         };
         // It may have been finished before it was claimed.
-        if mine.is_some() && self.store.has(cell)? {
-            objects.delete(&name)?;
+        if mine.is_some() && self.store.has(&self.directory, cell)? {
+            // Best effort: nobody looks at a claim of a finished cell.
+            let _ = objects.delete(&name);
             return Ok(None);
         }
         Ok(mine)
+    }
+
+    /// Takes away a claim that this process made, unless another machine has taken it over by now.
+    fn give_up(&self, cell: &CellId) -> Result<(), StoreError> {
+        let held = self.known().held.remove(cell);
+        if held.is_none_or(|held| !held.made_here) {
+            return Ok(());
+        }
+        let (objects, name) = (&self.store.objects, name(cell));
+        match objects.look(&name)? {
+            Some(found) if found.bytes == self.owner.as_bytes() => objects.delete(&name),
+            _ => Ok(()),
+        }
     }
 
     /// A claim that is there: this run's own, or one whose owner has been silent for too long.
@@ -250,15 +268,18 @@ impl Shared {
 
     /// The store's time: when it says that an object was written that was written now.
     fn now(&self) -> Result<f64, StoreError> {
-        let name = format!("claims/clock-{}", self.owner);
+        // The process's own: another one of the run would take it away before it is looked at.
+        let name = format!("claims/clock-{}", process());
         self.store.objects.put(&name, Vec::new())?;
         let written = self.store.objects.look(&name)?.map(|found| found.written);
-        self.store.objects.delete(&name)?;
+        // Best effort: one that stays is empty and harmless.
+        let _ = self.store.objects.delete(&name);
         written
             .ok_or_else(|| StoreError::NoAnswer(format!("{} was taken away", self.store.objects.at(&name))))
     }
 
-    /// Writes every claim again, so that others see that its owner lives.
+    /// Writes every claim again, so that others see that its owner lives. Ends where the store does not answer;
+    /// the next round tries again.
     fn renew(&self) {
         let held = self.known().held.clone();
         for (cell, Held { version, .. }) in held {
@@ -269,9 +290,10 @@ impl Shared {
                 Ok(Conditional::Refused) => match self.store.objects.look(&name(&cell)) {
                     Ok(Some(found)) if found.bytes == self.owner.as_bytes() => Some(found.version),
                     Ok(_) => None,
-                    Err(_) => continue,
+                    Err(_) => return,
                 },
-                Ok(Conditional::Unknown) | Err(_) => continue,
+                Ok(Conditional::Unknown) => continue,
+                Err(_) => return,
             };
             let mut known = self.known();
             match renewed {
@@ -291,16 +313,15 @@ impl Shared {
 
 #[cfg(all(test, feature = "store"))]
 mod tests {
+    use super::super::example;
     use super::*;
-    use url::Url;
-
     #[test]
     fn a_cell_is_claimed_once_renewed_and_taken_over_from_the_silent() {
         let folder = tempfile::tempdir().expect("a folder");
-        let url = Url::from_directory_path(folder.path()).expect("a URL");
+        let directory = RunDirectory::at(&folder.path().join("work"));
         let open = |owner: &str, patience: u64| {
-            let store = Arc::new(Store::open(&url).expect("a store"));
-            StoreClaims::start(store, owner, Duration::from_millis(patience))
+            let store = example::store(folder.path());
+            StoreClaims::start(store, &directory, owner, Duration::from_millis(patience))
         };
         let cell = |id: &str| CellId(id.to_owned());
         let (first, second) = (open("first", 1500), open("second", 1500));
@@ -327,5 +348,9 @@ mod tests {
         assert!(!third.take(&cell("e")));
         third.give_up(&cell("d"));
         assert!(!folder.path().join("claims/d").exists() && !folder.path().join("claims/e").exists());
+        // What another machine has taken over is not given up for it.
+        std::fs::write(folder.path().join("claims/c"), "fourth").expect("a claim");
+        first.give_up(&cell("c"));
+        assert!(folder.path().join("claims/c").exists());
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Fetched {
 
 impl Store {
     /// Fetches those of these cells that the store has and the directory lacks. Gives the ones
-    /// that are damaged there, which are refused.
+    /// that are damaged there, which are [refused](super::refused).
     ///
     /// # Errors
     /// When the store refuses or does not answer, or the disk does.
@@ -86,6 +86,9 @@ impl Store {
         match self.fetch_files(&cell.id, folder, |file| file != saved::FILE)? {
             Fetched::Absent => {}
             Fetched::Damaged(why) => {
+                let record = folder.join("cell.json");
+                let bytes = fs::read(&record).map_err(|error| Error::reading(&record, error))?;
+                self.refuse(directory, &cell.id, &bytes)?;
                 directory.keep_damaged(&cell.id, folder)?;
                 return Ok(Some(why));
             }
@@ -181,5 +184,31 @@ fn differs(file: &str, sum: &str, hash: Option<blake3::Hash>) -> Option<Problem>
             Some(format!("the checksum of {file} is wrong").into())
         }
         Some(_) => None,
+    }
+}
+
+#[cfg(all(test, feature = "store"))]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn a_cell_that_is_fetched_while_it_is_computed_stays_as_it_was_fetched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = example::store(&folder.path().join("store"));
+        let cells = example::cells();
+        let cell = &cells[0];
+        let machine = |name: &str| RunDirectory::open(&folder.path().join(name)).expect("a folder");
+        let (here, there) = (machine("here"), machine("there"));
+        let _at_work = here.claims().take(&cell.id.0).expect("a lock").expect("free");
+        here.work(&cell.id).expect("a folder");
+        example::finish(&there, cell, "computed there");
+        store.keep(&there, &cell.id).expect("copied");
+        let finished = store.finished().expect("an answer");
+        store.fetch(&here, &cells, &finished).expect("fetched");
+        example::finish(&here, cell, "computed here");
+        assert!(here.check_cell(&cell.id, true).is_ok() && !here.work_path(&cell.id).exists());
+        let record = |directory: &RunDirectory| fs::read(directory.cell(&cell.id).join("cell.json")).ok();
+        assert_eq!(record(&here), record(&there));
     }
 }

@@ -39,13 +39,10 @@ struct Copies {
     cells: Vec<Cell>,
     /// Those that the store has.
     there: Mutex<BTreeSet<CellId>>,
-    /// Those whose copies in the store are damaged, and to be written over.
-    damaged: BTreeSet<CellId>,
 }
 
 impl Mirror {
-    /// Starts copying these cells, but those that are `there`; what is `damaged` there is written
-    /// over.
+    /// Starts copying these cells, but those that are `there`.
     ///
     /// # Errors
     /// When the directory cannot be opened.
@@ -54,14 +51,12 @@ impl Mirror {
         directory: &RunDirectory,
         cells: Vec<Cell>,
         there: BTreeSet<CellId>,
-        damaged: BTreeSet<CellId>,
     ) -> Result<Self> {
         let copies = Copies {
             store: Arc::clone(store),
             directory: RunDirectory::open(directory.root())?,
             cells,
             there: Mutex::new(there),
-            damaged,
         };
         let (end, asked) = mpsc::channel();
         Ok(Self {
@@ -118,8 +113,9 @@ impl Copies {
         self.store
             .each(&self.left(), |id| {
                 // Somebody else may have been first; two copies of one cell are as good as one.
-                if self.damaged.contains(id) || !self.store.has(id)? {
+                if !self.store.has(&self.directory, id)? {
                     self.store.keep(&self.directory, id)?;
+                    Store::forget_refused(&self.directory, id);
                 }
                 self.store.release(id);
                 let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,13 +130,19 @@ impl Copies {
         if self.cells.iter().all(|cell| self.directory.is_done(&cell.id)) {
             return Ok(());
         }
-        let finished = self.store.finished()?;
+        let mut finished = self.store.finished()?;
+        for id in Store::refused(&self.directory) {
+            // Not fetched and refused every time: it stays where nobody may delete.
+            if !self.store.has(&self.directory, &id)? {
+                finished.remove(&id);
+            }
+        }
         match self.store.fetch(&self.directory, &self.cells, &finished) {
             // What it had fetched by then is in the folder.
             Err(_) if stop::asked().is_some() => return Ok(()),
             fetched => {
                 for id in fetched? {
-                    self.store.withdraw(&id);
+                    finished.remove(&id);
                 }
             }
         }
@@ -157,5 +159,59 @@ impl Copies {
                 self.directory.root().display()
             ))
         })
+    }
+}
+
+#[cfg(all(test, feature = "store"))]
+mod tests {
+    use super::super::{StoreClaims, example};
+    use super::*;
+    use crate::run::SharedClaims;
+    use std::fs;
+
+    #[test]
+    fn a_damaged_copy_that_nobody_may_delete_is_computed_here_and_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = example::store(&folder.path().join("store"));
+        let cells = example::cells();
+        let id = &cells[0].id;
+        let copies = Copies {
+            store: Arc::clone(&store),
+            directory: RunDirectory::open(&folder.path().join("work")).expect("a folder"),
+            cells: cells.clone(),
+            there: Mutex::default(),
+        };
+        let copy = folder.path().join("store/cells").join(&id.0);
+        let lay = || {
+            fs::create_dir_all(&copy).expect("a folder");
+            fs::write(copy.join("cell.json"), "damaged").expect("a copy");
+        };
+        // Claims are those of a process that knows only the folder, as a worker does.
+        let may_compute = || {
+            let patience = Duration::from_secs(60);
+            StoreClaims::start(Arc::clone(&store), &copies.directory, "a run", patience)
+        };
+        lay();
+        assert!(!may_compute().take(id));
+        copies.fetch().expect("an answer");
+        // The folder has let go of it; another store would not have.
+        assert!(!copy.join("cell.json").exists());
+        lay();
+        copies.fetch().expect("an answer");
+        let damaged = fs::read_dir(copies.directory.root().join("damaged"));
+        assert_eq!(damaged.expect("kept").count(), 1);
+        assert!(may_compute().take(id));
+        example::finish(&copies.directory, &cells[0], "computed here");
+        copies.fetch().expect("an answer");
+        copies.round().expect("copied");
+        assert_eq!(store.check(id), Ok(None));
+        assert!(!may_compute().take(id));
+        // Another machine finishes a cell of which this one has refused a copy.
+        lay();
+        store.refuse(&copies.directory, id, b"damaged").expect("refused");
+        lay();
+        assert!(may_compute().take(id));
+        fs::write(copy.join("cell.json"), "written anew").expect("a copy");
+        assert!(!may_compute().take(id));
     }
 }

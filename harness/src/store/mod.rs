@@ -11,6 +11,8 @@ mod claims;
 #[cfg(feature = "store")]
 mod connect;
 mod error;
+#[cfg(all(test, feature = "store"))]
+mod example;
 #[cfg(feature = "store")]
 mod explain;
 mod fetch;
@@ -20,6 +22,7 @@ mod mirror;
 mod no_store;
 #[cfg(feature = "store")]
 mod objects;
+mod refused;
 pub mod remote;
 mod report;
 

@@ -13,7 +13,6 @@ use std::sync::Arc;
 pub struct Remote {
     store: Arc<Store>,
     there: BTreeSet<CellId>,
-    damaged: BTreeSet<CellId>,
 }
 
 impl Remote {
@@ -26,7 +25,6 @@ impl Remote {
         let store = Store::open(url)?;
         Ok(Some(Self {
             there: store.finished()?,
-            damaged: BTreeSet::new(),
             store: Arc::new(store),
         }))
     }
@@ -49,9 +47,7 @@ impl Remote {
     pub fn begin(&mut self, directory: &RunDirectory, plan: &Plan) -> Result<()> {
         self.store.keep_file(directory.root(), "plan.json")?;
         for id in self.store.fetch(directory, &plan.cells, &self.there)? {
-            self.store.withdraw(&id);
             self.there.remove(&id);
-            self.damaged.insert(id);
         }
         Ok(())
     }
@@ -67,8 +63,7 @@ impl Remote {
         plan: &Plan,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<(T, Result<()>)> {
-        let (there, damaged) = (self.there.clone(), self.damaged.clone());
-        let mirror = Mirror::start(&self.store, directory, plan.cells.clone(), there, damaged)?;
+        let mirror = Mirror::start(&self.store, directory, plan.cells.clone(), self.there.clone())?;
         match (work(), mirror.finish()) {
             (Err(error), Err(copies)) => Err(error.and(copies)),
             (Err(error), Ok(())) => Err(error),

@@ -24,7 +24,7 @@ fn same(sandbox: &Sandbox, whole: &str, other: &str, how: &str) {
     }
 }
 
-fn send(signal: &str, child: &Child) {
+pub fn send(signal: &str, child: &Child) {
     let sent = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status();

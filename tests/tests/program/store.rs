@@ -26,14 +26,14 @@ fn ok(sandbox: &Sandbox, words: &[&str]) -> CommandOutput {
     output
 }
 
-fn holds(text: &str, hints: &[&str]) {
+pub fn holds(text: &str, hints: &[&str]) {
     for hint in hints {
         assert!(text.contains(hint), "no {hint:?} in: {text}");
     }
 }
 
 /// The files under a folder and their bytes, by relative path.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let root = folder.display().to_string();
     let relative = |name: &String| name[root.len() + 1..].to_owned();
     let mut files: Vec<_> = walk(folder)
@@ -45,7 +45,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// What a machine fetches of cells: adversarial images stay in the store.
-fn fetched(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn fetched(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let all = files(folder);
     let none = |(name, _): &(String, Vec<u8>)| !name.ends_with("adversarial.safetensors");
     all.into_iter().filter(none).collect()
@@ -271,15 +271,15 @@ fn a_place_that_is_none_is_refused_before_any_work() {
 }
 
 /// An S3-compatible server, tests/peers/s3_server.py, that holds `bucket`.
-struct Server {
+pub struct Server {
     child: Child,
     output: BufReader<ChildStdout>,
-    address: String,
+    pub address: String,
 }
 
 impl Server {
     /// Starts it.
-    fn start() -> Self {
+    pub fn start() -> Self {
         let script = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/s3_server.py"));
         let mut child = Command::new("python3")
             .arg(script)
@@ -307,13 +307,13 @@ impl Server {
         line.trim().to_owned()
     }
 
-    fn tell(&mut self, command: &str) -> String {
+    pub fn tell(&mut self, command: &str) -> String {
         let input = self.child.stdin.as_mut().expect("its input");
         writeln!(input, "{command}").expect("a living server");
         self.line()
     }
 
-    fn command(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
+    pub fn command(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
         let mut command = command(sandbox, words);
         command
             .env("AWS_ENDPOINT_URL", &self.address)
@@ -436,7 +436,7 @@ fn an_s3_server_that_goes_away_loses_nothing() {
 }
 
 /// Cells that a finished process says it computed.
-fn computed(output: &CommandOutput) -> usize {
+pub fn computed(output: &CommandOutput) -> usize {
     assert_eq!(output.code, 0, "{}", output.stderr);
     let line = output.stderr.lines().find(|line| line.starts_with("tiny: "));
     let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
@@ -444,7 +444,7 @@ fn computed(output: &CommandOutput) -> usize {
 }
 
 /// Rows and models of cells by their paths: what must not depend on who computed them.
-fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = fetched(folder);
     found.retain(|(name, _)| name.ends_with("outcomes.parquet") || name.ends_with("model.safetensors"));
     found

@@ -320,7 +320,12 @@ impl Run {
         if let Some(url) = self.out.as_ref().and_then(OutputLocation::url) {
             let store = Arc::new(Store::open(url)?);
             let patience = Duration::from_secs(self.patience);
-            part.shared = Some(Arc::new(StoreClaims::start(store, &part.session, patience)));
+            part.shared = Some(Arc::new(StoreClaims::start(
+                store,
+                directory,
+                &part.session,
+                patience,
+            )));
         }
         session.take_part(directory, global.open_device()?, part, self.only.as_deref())
     }
