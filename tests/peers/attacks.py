@@ -5,7 +5,7 @@
 
 Installs PyTorch 2.11.0, pyautoattack (AutoAttack by its authors), torchattacks and Foolbox in a virtual environment
 under the user's cache folder (--venv to choose; 3 GB to fetch). MODEL is a TorchScript file: images in [0, 1] in, logits
-out. Prints a row for each attack and peer: CPU seconds of both (the median of the rounds), their ratio with its lowest
+out; or `resnet18`: one of full width and random weights that no attack breaks. Prints a row for each attack and peer: CPU seconds of both (the median of the rounds), their ratio with its lowest
 and highest, passes an image, accuracy under the attack and memory at its peak. --json FILE writes the ratios of all rounds.
 
 CPU seconds of the peer are those of the attack alone; ours are those of `rlnet eval` with the attack less those of
@@ -86,7 +86,39 @@ def arguments():
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the ratios of the rounds")
     parser.add_argument("--venv", type=Path, default=cache / "rlnet" / "peers-attacks")
     parser.add_argument("--peer", nargs=2, metavar=("ROW", "PEER"), help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def make_resnet18(data, folder):
+    """A ResNet18 that sees so little contrast that no attack breaks it, and a data set with its answers as labels:
+    both sides make every pass of an attack."""
+    import torch
+    from torch import nn
+
+    from step import ResNet18
+
+    class Faint(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = ResNet18(nn.ReLU)
+
+        def forward(self, images):
+            return self.network((images - 0.5) * 1e-4 + 0.5, 0)[0]
+
+    torch.manual_seed(0)
+    model = Faint().eval()
+    images, _ = cifar10.first(data, 256)
+    with torch.no_grad():
+        answers = model(images).argmax(1).tolist()
+        torch.jit.trace(model, images[:8]).save(folder / "resnet18.pt")
+    records = bytearray((data / "test_batch.bin").read_bytes())
+    for place, answer in enumerate(answers):
+        records[place * cifar10.RECORD] = answer
+    for file in data.glob("*.bin"):
+        (folder / file.name).symlink_to(file.resolve())
+    (folder / "test_batch.bin").unlink()
+    (folder / "test_batch.bin").write_bytes(records)
 
 
 class Counted:
@@ -198,6 +230,8 @@ def main():
     inside_venv(options.venv, PACKAGES)
     if options.peer:
         return peer(options)
+    if options.make:
+        return make_resnet18(options.data, options.make)
     # Not imported: a child's peak of memory is at least what its parent held.
     if not importlib.util.find_spec("torchattacks"):
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *ALONE]
@@ -205,6 +239,14 @@ def main():
     if not options.program:
         subprocess.run(["cargo", "build", "--quiet", "-p", "rlnet"], cwd=ROOT, check=True)
         options.program = ROOT / "target" / "debug" / "rlnet"
+    with tempfile.TemporaryDirectory() as folder:
+        if str(options.model) == "resnet18":
+            run([sys.executable, __file__, "resnet18", str(options.data), "--make", folder])
+            options.model, options.data = Path(folder) / "resnet18.pt", Path(folder)
+        compare_all(options)
+
+
+def compare_all(options):
     print("| attack | peer | ours, CPU s | peer, CPU s | peer / ours | our passes | its passes | our accuracy, % | its accuracy, % "
           "| our MB | its MB |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")

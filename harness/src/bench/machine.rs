@@ -1,10 +1,11 @@
 //! What the hardware gives, without a network: the floor under every other figure.
 
 use super::{Clock, Rate};
+use crate::device::multiplies_bf16;
 use crate::error::Result;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
-/// Matrix products in two precisions, and a copy.
+/// Matrix products in the precisions that the device has, and a copy.
 ///
 /// # Errors
 /// When libtorch refuses an operation.
@@ -12,7 +13,9 @@ pub fn machine(clock: Clock) -> Result<Vec<Rate>> {
     let _guard = no_grad_guard();
     let side = if clock.device.is_cuda() { 8192 } else { 1024 };
     let mut rates = Vec::new();
-    for (name, kind) in [("fp32", Kind::Float), ("bf16", Kind::BFloat16)] {
+    let mut kinds = vec![("fp32", Kind::Float)];
+    kinds.extend(multiplies_bf16(clock.device).then_some(("bf16", Kind::BFloat16)));
+    for (name, kind) in kinds {
         let matrix = Tensor::rand([side, side], (Kind::Float, clock.device)).to_kind(kind);
         let seconds = clock.time(|| Ok(matrix.f_matmul(&matrix).map(drop)?))?;
         let what = format!("matrix product of {side}, {name}");

@@ -2,7 +2,7 @@
 
 use super::{Clock, Rate, network};
 use crate::data::{Split, epoch};
-use crate::device::Training;
+use crate::device::{Training, multiplies_bf16};
 use crate::error::{Error, Result};
 use crate::run::work::step_passes;
 use crate::train::curves::EpochMeans;
@@ -48,15 +48,13 @@ impl Steps {
 /// When there is no such architecture, or libtorch refuses an operation.
 pub fn training(clock: Clock, arch: &str, steps: Steps) -> Result<Vec<Rate>> {
     let split = split(steps.batch * (steps.counted + Steps::warm(clock)));
-    // TF32 is CUDA's alone.
-    let precisions: &[&str] = if clock.device.is_cuda() {
-        &["fp32", "tf32", "bf16"]
-    } else {
-        &["fp32", "bf16"]
-    };
+    let mut precisions = vec!["fp32"];
+    // CUDA's alone.
+    precisions.extend(clock.device.is_cuda().then_some("tf32"));
+    precisions.extend(multiplies_bf16(clock.device).then_some("bf16"));
     let mut rates = Vec::new();
     for stage in ["teacher", "mask", "student"] {
-        for precision in precisions {
+        for precision in &precisions {
             let spec = spec(arch, stage, steps.batch, precision)?;
             let rate = stage_rate(clock, arch, &spec, steps, &split)?;
             rates.push(Rate::new(

@@ -164,6 +164,19 @@ impl Drop for Training {
     }
 }
 
+/// Whether a device multiplies in bf16 itself. A processor that does not is several times slower in it than in fp32.
+pub fn multiplies_bf16(device: Device) -> bool {
+    if device.is_cuda() {
+        return true;
+    }
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}
+
 /// `cpu` or `cuda:N`, for provenance.
 pub fn name(device: Device) -> String {
     match device {

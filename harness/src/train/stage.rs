@@ -87,6 +87,12 @@ pub const CHECKPOINT: &str = "state.safetensors";
 pub fn train(input: &StageInput<'_>) -> Result<Trained> {
     let spec = input.spec;
     let _settings = device::Training::begin(input.device, spec.precision != Precision::Fp32);
+    if spec.precision == Precision::Bf16 && !device::multiplies_bf16(input.device) {
+        announce(&format!(
+            "{}: this processor does not multiply in bf16 itself; precision = \"fp32\" is faster here",
+            input.name
+        ));
+    }
     let checkpoint = input.work.join(CHECKPOINT);
     let mut state = go_on(input, &checkpoint)?;
     let keep = if spec.draws_mask() {
