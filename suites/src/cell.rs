@@ -5,6 +5,7 @@ use crate::condition::Condition;
 use crate::corrupted::CorruptedFiles;
 use crate::fixed_point::Deployed;
 use crate::images::ImageRanges;
+use crate::objective::{Dropped, is_default};
 use crate::train::{Stage, TrainSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -165,6 +166,19 @@ impl LayerRecord {
     pub fn total(&self) -> u64 {
         self.shape.iter().product()
     }
+
+    /// What its dropped units cost beside the linear layers: a multiplication each, as the product of a column and a
+    /// number, where they are not the identity.
+    pub fn product(&self, dropped: Dropped) -> Option<LinearRecord> {
+        let units = self.total() - self.kept;
+        (dropped == Dropped::Affine && units > 0).then_some(LinearRecord {
+            rows: units,
+            inner: 1,
+            columns: 1,
+            groups: 1,
+            input: units,
+        })
+    }
 }
 
 /// One linear layer of a model, as the product of matrices `[rows, inner]` and `[inner, columns]`, `groups` times.
@@ -211,9 +225,13 @@ pub struct ModelRecord {
     pub macs: u64,
     /// ReLU layers in execution order.
     pub layers: Vec<LayerRecord>,
-    /// Linear layers in execution order; none in files of earlier versions.
+    /// Linear layers in execution order; none in files of earlier versions. Products of dropped units are not among them:
+    /// [`ModelRecord::products`] has all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linear: Vec<LinearRecord>,
+    /// What its dropped units compute.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dropped: Dropped,
     /// The epoch whose weights were kept (1-based).
     pub epoch: u32,
     /// The epoch in which its training was found to overfit, and ended (`stop_at_overfitting`).
@@ -246,6 +264,16 @@ impl ModelRecord {
     /// ReLUs of the all-ReLU network.
     pub fn total(&self) -> u64 {
         self.layers.iter().map(LayerRecord::total).sum()
+    }
+
+    /// Its linear layers, and behind them the products of its dropped units; none where the linear layers are not known. A
+    /// convolution cannot take these products over: a channel may have kept units beside dropped ones.
+    pub fn products(&self) -> Vec<LinearRecord> {
+        if self.linear.is_empty() {
+            return Vec::new();
+        }
+        let of_dropped = self.layers.iter().filter_map(|layer| layer.product(self.dropped));
+        self.linear.iter().copied().chain(of_dropped).collect()
     }
 }
 

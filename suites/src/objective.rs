@@ -184,6 +184,19 @@ words! {
     }
 }
 
+words! {
+    /// What a unit computes whose ReLU the mask drops.
+    #[derive(Default)]
+    pub enum Dropped, "dropped" {
+        /// It hands on what it gets (the reference, SNL).
+        #[default]
+        Identity = "identity",
+        /// `a x + b`, where `a` and `b` are trained with the weights, from 1 and 0 (linearity grafting: Chen et al., ICML
+        /// 2022). All dropped units of a channel share them; there every unit has its own.
+        Affine = "affine",
+    }
+}
+
 /// A named combination of loss terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mode {

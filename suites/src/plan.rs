@@ -608,6 +608,7 @@ mod tests {
             "inner",
             "score",
             "granularity",
+            "dropped",
             "precision",
             "quirks",
             "augmentation",
@@ -623,5 +624,13 @@ mod tests {
         let mask = |set: &str| id(&plan(&[set], "a"), "mask");
         assert_eq!(mask("train.mask.with.score=own"), id(&base, "mask"));
         assert_ne!(mask("train.mask.with.score=averaged"), id(&base, "mask"));
+        // For all stages it is of students only.
+        let affine = plan(&["training.dropped=affine"], "a");
+        for name in ["teacher", "mask"] {
+            assert_eq!(id(&affine, name), id(&base, name), "{name}");
+        }
+        assert_ne!(id(&affine, "rlnet"), id(&base, "rlnet"));
+        let identity = plan(&["training.dropped=identity"], "a");
+        assert_eq!(id(&identity, "rlnet"), id(&base, "rlnet"));
     }
 }

@@ -110,14 +110,14 @@ impl Workload {
     pub fn of(model: &ModelRecord) -> [Self; 2] {
         let layers = &model.layers;
         let own = Self {
-            linear: model.linear.clone(),
+            linear: model.products(),
             relus: model.kept(),
             relu_layers: layers.iter().filter(|layer| layer.kept > 0).count() as u64,
         };
         let all = Self {
+            linear: model.linear.clone(),
             relus: model.total(),
             relu_layers: layers.len() as u64,
-            ..own.clone()
         };
         [own, all]
     }

@@ -4,7 +4,9 @@ use crate::branch::NormBanks;
 use crate::cell::Cell;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
-use crate::objective::{Augmentation, Average, Granularity, Inner, InnerStart, Schedule, Score, Smoothing};
+use crate::objective::{
+    Augmentation, Average, Dropped, Granularity, Inner, InnerStart, Schedule, Score, Smoothing,
+};
 use crate::plan::find;
 use crate::suite::{Suite, Train};
 use crate::train::{Allocation, Choices, Dialect, Select, Stage, StageCase, StageSettings, TrainSpec};
@@ -56,6 +58,17 @@ impl Suite {
         }
         if train.stage != Stage::Snl {
             settings.lasso = None;
+        }
+        if train.stage != Stage::Student {
+            if train.with.dropped == Some(Dropped::Affine) {
+                let why = format!(
+                    "of `{}`: only a stage student trains what its dropped units compute; a teacher drops none, and a \
+                     search compares units with the identity",
+                    train.name.get_ref()
+                );
+                return Err(SuiteError::value("dropped", Dropped::Affine, why));
+            }
+            settings.dropped = None;
         }
         (settings.dialect, settings.quirks) = (Some(dialect), Some(quirks));
         let mut spec = settings.fill(choices, &case)?;
@@ -327,6 +340,8 @@ mod tests {
             ("train.teacher.with.smoothing=random", "set label_smoothing too"),
             ("train.senet.with.inner_start=label-information", "needs a view"),
             ("train.senet.with.start_consistency=100", "needs a view"),
+            ("train.teacher.with.dropped=affine", "only a stage student"),
+            ("train.mask.with.dropped=affine", "only a stage student"),
         ] {
             let error = student(&[bad]).expect_err(bad).to_string();
             assert!(error.contains(hint), "{bad}: {error}");

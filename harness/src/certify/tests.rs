@@ -11,6 +11,7 @@ use crate::pytorch::script;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::attack::Norm;
 use rlnet_suites::attack::certify::Method;
+use rlnet_suites::objective::Dropped;
 use rlnet_suites::{Branch, NormBanks};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -63,6 +64,21 @@ fn network(arch: &str, side: u64, norm: NormBanks) -> Network {
     network
         .set_mask(ReluMask::random(&sizes, &keep, 3))
         .expect("its layers");
+    network
+}
+
+/// The network with dropped units of a kind; those of `affine` are anything but the identity.
+fn grafted(mut network: Network, dropped: Dropped) -> Network {
+    network.replace_dropped(dropped);
+    let _guard = no_grad_guard();
+    let own = network
+        .params()
+        .iter()
+        .filter(|param| param.name.starts_with("dropped."));
+    for (place, param) in own.enumerate() {
+        let values = draw(&param.tensor.size(), 900 + place as u64, 0.7);
+        param.tensor.shallow_clone().copy_(&values);
+    }
     network
 }
 
@@ -210,12 +226,17 @@ fn no_point_of_the_ball_leaves_the_bounds() {
 #[test]
 fn a_graph_computes_what_the_network_computes() {
     let images = images(3, 32, 5);
-    for (arch, norm, branch) in [
+    for (arch, norm, branch, dropped) in [
         ("resnet10-w4", NormBanks::Dual, Branch::Adversarial),
         ("wrn-16-1", NormBanks::Single, Branch::Single),
         ("vgg11-bn-w4", NormBanks::Single, Branch::Single),
         ("mobilenetv2-x0.25", NormBanks::Single, Branch::Single),
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|of| Dropped::ALL.iter().map(move |dropped| (of, *dropped)))
+    .map(|((arch, norm, branch), dropped)| (arch, norm, branch, dropped))
+    {
+        let network = |arch: &str, side: u64, norm: NormBanks| grafted(network(arch, side, norm), dropped);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("net.pt");
         let frozen = network(arch, 32, norm).into_frozen();

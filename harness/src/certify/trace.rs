@@ -113,14 +113,28 @@ impl Pass for GraphPass<'_> {
     fn relu(&mut self, _name: Arguments<'_>, xs: Traced) -> Traced {
         let layer = Some(self.layer);
         self.layer += 1;
-        let share = match self.activations.next() {
-            None | Some(Activation::Relu) => None,
-            Some(Activation::Identity) => return xs,
-            // A floor of minus infinity is the identity.
-            Some(Activation::Floor(floor)) => Some(floor.eq(0.0).to_kind(floor.kind())),
-            Some(Activation::Slopes(_)) => return xs.refused("a network whose ReLUs are still searched for"),
+        let (relu, behind) = match self.activations.next() {
+            Some(Activation::Affine { relu, scale, shift }) => (Some(&**relu), Some((scale, shift))),
+            other => (other, None),
         };
-        xs.then(|graph| graph.push(Op::Relu(Relu { share, layer }), &[xs.at], None))
+        let masked = |share| xs.then(|graph| graph.push(Op::Relu(Relu { share, layer }), &[xs.at], None));
+        let ys = match relu {
+            None | Some(Activation::Relu) => masked(None),
+            Some(Activation::Identity) => xs.clone(),
+            // A floor of minus infinity is the identity.
+            Some(Activation::Floor(floor)) => masked(Some(floor.eq(0.0).to_kind(floor.kind()))),
+            Some(Activation::Slopes(_) | Activation::Trained { .. } | Activation::Affine { .. }) => {
+                return xs.refused("a network whose ReLUs are still searched for or trained");
+            }
+        };
+        let Some((scale, shift)) = behind else {
+            return ys;
+        };
+        let op = Op::Affine {
+            scale: scale.shallow_clone(),
+            shift: shift.shallow_clone(),
+        };
+        ys.then(|graph| graph.push(op, &[ys.at], None))
     }
 
     fn head(&mut self, layer: &Linear, xs: &Traced) -> Traced {

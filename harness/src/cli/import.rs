@@ -92,6 +92,7 @@ impl Import {
         let mask = mask_file::load(&self.file, &network)?;
         network.set_mask(mask)?;
         header.record.layers = network.mask().records(network.layers());
+        header.record.macs = network.macs();
         self.finish(&network, &header, &[], global)
     }
 

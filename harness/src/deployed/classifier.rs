@@ -24,12 +24,18 @@ pub struct FixedPointModel {
     fixed: FixedPoint,
     /// The folded layers of each branch as they are computed with, on the CPU: the ring has no other device.
     folded: RefCell<Vec<(Branch, Vec<Folded>)>>,
+    /// What follows each masked ReLU, likewise.
+    behind: Vec<Option<(Tensor, Tensor)>>,
 }
 
 impl FixedPointModel {
     /// A network in an arithmetic.
     pub fn new(network: Network, fixed: FixedPoint) -> Self {
+        let in_ring = |tensor: &Tensor| encoded(&tensor.to_device(Device::Cpu), &fixed);
+        let behind = network.behind_relus().into_iter();
+        let behind = behind.map(|layer| layer.map(|(scale, shift)| (in_ring(&scale), in_ring(&shift))));
         Self {
+            behind: behind.collect(),
             twin: network.into_frozen(),
             fixed,
             folded: RefCell::default(),
@@ -64,7 +70,7 @@ impl FixedPointModel {
             let mut pass = RingPass {
                 fixed: &self.fixed,
                 folded: folded.iter(),
-                mask: network.mask().layers().iter(),
+                relus: network.mask().layers().iter().zip(&self.behind),
                 keys: &keys,
                 draw,
                 place: 0,
@@ -139,6 +145,7 @@ pub fn product_loads(twin: &Frozen<Network>, images: &Tensor, branch: Branch) ->
     let mut pass = LoadPass {
         folded: fold.folded.into_iter(),
         mask: network.mask(),
+        behind: network.behind_relus(),
         relus: 0,
         loads: Vec::new(),
     };
@@ -148,18 +155,25 @@ pub fn product_loads(twin: &Frozen<Network>, images: &Tensor, branch: Branch) ->
 
 /// The layers that [`product_loads`] tells apart.
 pub fn product_layers(network: &Network) -> Vec<String> {
-    let mut pass = NamePass(Vec::new());
+    let mut pass = NamePass {
+        names: Vec::new(),
+        behind: network.behind_relus().into_iter(),
+    };
     network.walk(&mut pass, &());
-    pass.0
+    pass.names
 }
 
-/// Names each product by its place, and by the ReLU layer that follows it.
-struct NamePass(Vec<String>);
+/// Names each product by its place and what it is of.
+struct NamePass {
+    names: Vec<String>,
+    /// What follows each masked ReLU.
+    behind: std::vec::IntoIter<Option<(Tensor, Tensor)>>,
+}
 
 impl NamePass {
     fn add(&mut self, what: &str) {
-        let place = self.0.len() + 1;
-        self.0.push(format!("{place} {what}"));
+        let place = self.names.len() + 1;
+        self.names.push(format!("{place} {what}"));
     }
 }
 
@@ -175,7 +189,11 @@ impl Pass for NamePass {
     fn norm(&mut self, _layer: &BankedNorm, _xs: &()) {
         self.add("norm");
     }
-    fn relu(&mut self, _name: Arguments<'_>, _xs: ()) {}
+    fn relu(&mut self, name: Arguments<'_>, _xs: ()) {
+        if self.behind.next().flatten().is_some() {
+            self.add(&format!("dropped in {name}"));
+        }
+    }
     fn scores(&mut self, _heads: u64, _queries: &(), _keys: &()) {
         self.add("scores");
     }
@@ -192,6 +210,7 @@ impl Pass for NamePass {
 struct LoadPass<'a> {
     folded: std::vec::IntoIter<Folded>,
     mask: &'a ReluMask,
+    behind: Vec<Option<(Tensor, Tensor)>>,
     relus: usize,
     loads: Vec<Tensor>,
 }
@@ -228,10 +247,16 @@ impl Pass for LoadPass<'_> {
     }
 
     fn relu(&mut self, _name: Arguments<'_>, xs: Tensor) -> Tensor {
-        let units = &self.mask.layers()[self.relus];
+        let layer = self.relus;
         self.relus += 1;
-        let kept = mask_of(units, &xs);
-        xs.relu().where_self(&kept, &xs)
+        let kept = mask_of(&self.mask.layers()[layer], &xs);
+        let Some((scale, shift)) = &self.behind[layer] else {
+            return xs.relu().where_self(&kept, &xs);
+        };
+        let products = &xs * scale;
+        let ys = xs.relu().where_self(&kept, &(&products + shift));
+        self.seen(&products.where_scalarother(&kept.logical_not(), 0.0));
+        ys
     }
 
     fn scores(&mut self, heads: u64, queries: &Tensor, keys: &Tensor) -> Tensor {
@@ -269,7 +294,8 @@ fn mask_of(units: &[u8], maps: &Tensor) -> Tensor {
 struct RingPass<'a> {
     fixed: &'a FixedPoint,
     folded: std::slice::Iter<'a, Folded>,
-    mask: std::slice::Iter<'a, Vec<u8>>,
+    /// Of each ReLU layer the units that it keeps, and what follows it.
+    relus: std::iter::Zip<std::slice::Iter<'a, Vec<u8>>, std::slice::Iter<'a, Option<(Tensor, Tensor)>>>,
     /// One number an image.
     keys: &'a [u64],
     draw: u32,
@@ -344,20 +370,26 @@ impl Pass for RingPass<'_> {
     }
 
     fn relu(&mut self, _name: Arguments<'_>, xs: Tensor) -> Tensor {
-        let Some(units) = self.mask.next() else {
+        let Some((units, behind)) = self.relus.next() else {
             unreachable!("the mask has a layer for every ReLU layer")
         };
         let fixed = *self.fixed;
-        if fixed.sign == SignTest::Exact {
-            return xs.clamp_min(0).where_self(&mask_of(units, &xs), &xs);
-        }
-        self.map(&xs, fixed.is_random(), |place, value, word| {
-            if units[place] == 0 || passes(value, word, &fixed) {
-                value
-            } else {
-                0
-            }
-        })
+        let ys = match fixed.sign {
+            SignTest::Exact => xs.clamp_min(0).where_self(&mask_of(units, &xs), &xs),
+            _ => self.map(&xs, fixed.is_random(), |place, value, word| {
+                if units[place] == 0 || passes(value, word, &fixed) {
+                    value
+                } else {
+                    0
+                }
+            }),
+        };
+        let Some((scale, shift)) = behind else {
+            return ys;
+        };
+        // Only dropped units are multiplied: a kept one is neither rounded again nor near an overflow by it.
+        let dropped = self.truncate(&ys * scale) + shift;
+        ys.where_self(&mask_of(units, &ys), &self.wrap(&dropped))
     }
 
     fn add(&mut self, a: Tensor, b: &Tensor) -> Tensor {

@@ -41,11 +41,12 @@ pub enum Operation {
         /// `[C_out]`.
         bias: Option<String>,
     },
-    /// `scale * x + shift`, both `[1, C, 1, 1]`.
+    /// `scale * x + shift`: of a norm both `[1, C, 1, 1]`; behind a ReLU layer whose dropped units are not the identity
+    /// `[1, C, H, W]`, 1 and 0 for kept units.
     Affine {
-        /// Factor a channel.
+        /// Factors.
         scale: String,
-        /// Offset a channel.
+        /// Offsets.
         shift: String,
     },
     /// ReLU of the kept units; the others pass unchanged.
@@ -143,6 +144,7 @@ impl DeployedPlan {
         let mut pass = PlanPass {
             branch,
             mask: network.mask(),
+            behind: network.behind_relus(),
         };
         drop(network.walk(&mut pass, &input));
         drop(input);
@@ -275,6 +277,8 @@ impl FeatureMap for Recorded {
 struct PlanPass<'a> {
     branch: Branch,
     mask: &'a ReluMask,
+    /// What follows each masked ReLU.
+    behind: Vec<Option<(Tensor, Tensor)>>,
 }
 
 impl Pass for PlanPass<'_> {
@@ -310,7 +314,8 @@ impl Pass for PlanPass<'_> {
 
     fn relu(&mut self, name: Arguments<'_>, xs: Recorded) -> Recorded {
         let mut plan = xs.plan.borrow_mut();
-        let units = self.mask.layers()[plan.masks.len()].clone();
+        let layer = plan.masks.len();
+        let units = self.mask.layers()[layer].clone();
         let operation = Operation::Relu {
             name: name.to_string(),
             kept: units.iter().map(|&unit| u64::from(unit)).sum(),
@@ -318,7 +323,15 @@ impl Pass for PlanPass<'_> {
         };
         plan.masks.push((format!("{name}.mask"), units));
         drop(plan);
-        xs.then(operation, &[], xs.shape)
+        let ys = xs.then(operation, &[], xs.shape);
+        let Some((scale, shift)) = &self.behind[layer] else {
+            return ys;
+        };
+        let operation = Operation::Affine {
+            scale: ys.keep("scale", scale),
+            shift: ys.keep("shift", shift),
+        };
+        ys.then(operation, &[], ys.shape)
     }
 
     fn head(&mut self, layer: &Linear, xs: &Recorded) -> Recorded {

@@ -127,7 +127,7 @@ impl Pass for IntervalPass<'_> {
             ));
         }
         let activation = self.activations.next().unwrap_or(&Activation::Relu);
-        let (lower, upper) = (activation.forward(xs.lower), activation.forward(xs.upper));
+        let (lower, upper) = activation.forward_box(xs.lower, xs.upper);
         Boxed {
             value: self.train.relu(name, xs.value),
             lower,

@@ -1,12 +1,14 @@
 //! Which ReLUs a network keeps, per unit (channel, row, column).
 //!
 //! A kept unit is a ReLU, a dropped one the identity: `y = m * relu(x) + (1 - m) * x`,
-//! computed in one pass as `max(x, floor)` with floor 0 where kept and -inf where dropped.
+//! computed in one pass as `max(x, floor)` with floor 0 where kept and -inf where dropped. What else dropped units may
+//! compute comes behind it ([`DroppedMap`](super::dropped::DroppedMap)).
 
+use super::dropped::{DroppedMap, DroppedUnits};
 use super::layout::laid_out;
 use rlnet_corruptions::random::KeyedRng;
 use rlnet_suites::LayerRecord;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// A mask over all ReLU layers, in execution order. One byte a unit: 1 kept, 0 dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +222,7 @@ impl ReluMask {
             .collect()
     }
 
-    /// The activation function of each layer.
+    /// The activation function of each layer; dropped units are the identity.
     pub fn activations(&self, shapes: &[[u64; 3]], device: Device) -> Vec<Activation> {
         self.layers
             .iter()
@@ -242,6 +244,22 @@ pub enum Activation {
     /// A slope `a` a unit, `[1, C, H, W]`: `a * relu(x) + (1 - a) * x`, which is
     /// `x + a * relu(-x)`.
     Slopes(Tensor),
+    /// Dropped units have numbers that are trained.
+    Trained {
+        /// What comes first: the layer with the identity in their place.
+        relu: Box<Activation>,
+        /// The dropped units.
+        units: DroppedUnits,
+    },
+    /// The same with fixed numbers: `scale * y + shift` of what comes first.
+    Affine {
+        /// What comes first.
+        relu: Box<Activation>,
+        /// `[1, C, H, W]`, 1 where kept.
+        scale: Tensor,
+        /// `[1, C, H, W]`, 0 where kept.
+        shift: Tensor,
+    },
 }
 
 impl Activation {
@@ -261,13 +279,49 @@ impl Activation {
         Self::Floor(laid_out(&floor.to_device(device)))
     }
 
-    /// The same layer for values of another kind (0 and -inf are exact in all of them).
-    pub fn in_kind(&self, kind: Kind) -> Self {
+    /// The same layer with dropped units that compute `map`; `units` are its mask, `shape` is `[C, H, W]`.
+    #[must_use]
+    pub fn with(self, map: &DroppedMap, units: &[u8], shape: &[u64; 3], device: Device) -> Self {
+        match self {
+            Self::Relu => Self::Relu,
+            relu => Self::Trained {
+                relu: Box::new(relu),
+                units: map.of(units, shape, device),
+            },
+        }
+    }
+
+    /// The layer as it is now, which later updates of what is trained do not reach; for values of another kind when one is
+    /// given (0 and -inf are exact in all of them).
+    #[must_use]
+    pub fn frozen(&self, kind: Option<Kind>) -> Self {
+        let cast = |tensor: &Tensor| kind.map_or_else(|| tensor.shallow_clone(), |kind| tensor.to_kind(kind));
         match self {
             Self::Relu => Self::Relu,
             Self::Identity => Self::Identity,
-            Self::Floor(floor) => Self::Floor(floor.to_kind(kind)),
-            Self::Slopes(slopes) => Self::Slopes(slopes.to_kind(kind)),
+            Self::Floor(floor) => Self::Floor(cast(floor)),
+            Self::Slopes(slopes) => Self::Slopes(cast(slopes)),
+            Self::Trained { relu, .. } | Self::Affine { relu, .. } => {
+                let _guard = no_grad_guard();
+                let (scale, shift) = self
+                    .behind()
+                    .unwrap_or_else(|| unreachable!("its units have numbers"));
+                Self::Affine {
+                    relu: Box::new(relu.frozen(kind)),
+                    scale: cast(&scale),
+                    shift: cast(&shift),
+                }
+            }
+        }
+    }
+
+    /// What is left to do behind the masked ReLU, where dropped units are not the identity: scale and shift of every unit,
+    /// `[1, C, H, W]`, 1 and 0 where it is kept.
+    pub fn behind(&self) -> Option<(Tensor, Tensor)> {
+        match self {
+            Self::Relu | Self::Identity | Self::Floor(_) | Self::Slopes(_) => None,
+            Self::Trained { units, .. } => Some(units.behind()),
+            Self::Affine { scale, shift, .. } => Some((scale.shallow_clone(), shift.shallow_clone())),
         }
     }
 
@@ -278,6 +332,21 @@ impl Activation {
             Self::Identity => xs,
             Self::Floor(floor) => xs.clamp_min_tensor(floor),
             Self::Slopes(slopes) => xs.addcmul(&(-&xs).relu(), slopes),
+            Self::Trained { relu, units } => {
+                let (scale, shift) = units.behind();
+                shift.addcmul(&relu.forward(xs), &scale)
+            }
+            Self::Affine { relu, scale, shift } => shift.addcmul(&relu.forward(xs), scale),
+        }
+    }
+
+    /// The lowest and highest values of the layer over a box. Every unit rises, or falls, throughout.
+    pub fn forward_box(&self, lower: Tensor, upper: Tensor) -> (Tensor, Tensor) {
+        let (one, other) = (self.forward(lower), self.forward(upper));
+        match self {
+            Self::Relu | Self::Identity | Self::Floor(_) | Self::Slopes(_) => (one, other),
+            // A negative scale turns the box over.
+            Self::Trained { .. } | Self::Affine { .. } => (one.minimum(&other), one.maximum(&other)),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod body;
 pub mod budget;
 pub mod build;
 pub mod checkpoint;
+pub mod dropped;
 pub mod interval;
 pub mod layers;
 mod layout;

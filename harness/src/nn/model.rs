@@ -47,6 +47,7 @@ impl ModelHeader {
                 macs: network.macs(),
                 layers: network.mask().records(network.layers()),
                 linear: network.linear().to_vec(),
+                dropped: network.dropped(),
                 epoch,
                 overfitted: None,
                 imported: false,
@@ -106,6 +107,7 @@ pub fn load(path: &Path, device: Device) -> Result<(Network, ModelHeader)> {
     let spec = header.network_spec()?;
     // The seed is of no consequence: every tensor is overwritten.
     let mut network = Network::new(spec, 0, device);
+    network.replace_dropped(header.record.dropped);
     tensors.get_network("param/", &network)?;
     let layers = network.layers().len();
     network.set_mask(tensors.get_mask("mask/", layers)?)?;

@@ -4,15 +4,17 @@
 use super::arch::Arch;
 use super::body::Body;
 use super::build::{Build, Quirks};
+use super::dropped::DroppedMap;
 use super::interval::{Boxed, IntervalPass};
 use super::layers::{Folded, Mode};
 use super::layout::laid_out;
 use super::mask::{Activation, ReluMask};
 use super::params::Params;
 use super::pass::{CountPass, FoldPass, FoldedPass, Pass, Seen, Taps, TrainPass};
+use rlnet_suites::objective::Dropped;
 use rlnet_suites::{Branch, LayerRecord, LinearRecord, NormBanks, SuiteError};
 use std::borrow::Borrow;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// What a network is made of, besides its weights.
 #[derive(Debug, Clone)]
@@ -63,6 +65,8 @@ pub struct Network {
     layers: Vec<LayerRecord>,
     linear: Vec<LinearRecord>,
     mask: ReluMask,
+    /// What dropped units compute, one a ReLU layer; none: the identity.
+    dropped: Vec<DroppedMap>,
     activations: Vec<Activation>,
     mean: Tensor,
     std: Tensor,
@@ -96,6 +100,7 @@ impl Network {
             layers,
             linear,
             mask: ReluMask::full(&sizes),
+            dropped: Vec::new(),
             activations: Vec::new(),
             mean,
             std,
@@ -119,14 +124,17 @@ impl Network {
         &self.layers
     }
 
-    /// Its linear layers (norms fold away).
+    /// Its linear layers (norms fold away), without the products of dropped units.
     pub fn linear(&self) -> &[LinearRecord] {
         &self.linear
     }
 
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates of one image, those of dropped units too.
     pub fn macs(&self) -> u64 {
-        self.linear.iter().map(LinearRecord::macs).sum()
+        let layers = self.mask.records(&self.layers);
+        let of_dropped = layers.iter().filter_map(|layer| layer.product(self.dropped()));
+        let all = self.linear.iter().copied().chain(of_dropped);
+        all.map(|layer| layer.macs()).sum()
     }
 
     /// Sends normalised images, or what stands for them, through its layers.
@@ -160,8 +168,48 @@ impl Network {
         Ok(())
     }
 
+    /// What its dropped units compute.
+    pub fn dropped(&self) -> Dropped {
+        match self.dropped.is_empty() {
+            true => Dropped::Identity,
+            false => Dropped::Affine,
+        }
+    }
+
+    /// Has dropped units compute something else than the identity, with parameters of its own, behind the others. At first
+    /// nothing changes: what is trained starts as the identity.
+    pub fn replace_dropped(&mut self, dropped: Dropped) {
+        if dropped == Dropped::Affine && self.dropped.is_empty() {
+            let layers = self.layers.iter();
+            self.dropped = layers
+                .map(|layer| DroppedMap::new(&mut self.params, layer))
+                .collect();
+            self.rebuild_activations();
+        }
+    }
+
+    /// The activation function of each layer under a mask.
+    pub fn activations_under(&self, mask: &ReluMask) -> Vec<Activation> {
+        let (shapes, device) = (self.layer_shapes(), self.params.device());
+        let plain = mask.activations(&shapes, device).into_iter();
+        if self.dropped.is_empty() {
+            return plain.collect();
+        }
+        let own = self.dropped.iter().zip(mask.layers()).zip(&shapes);
+        let own = plain.zip(own);
+        own.map(|(layer, ((map, units), shape))| layer.with(map, units, shape, device))
+            .collect()
+    }
+
+    /// What follows the masked ReLU of each layer (see [`Activation::behind`]), without gradients.
+    pub fn behind_relus(&self) -> Vec<Option<(Tensor, Tensor)>> {
+        let _guard = no_grad_guard();
+        self.activations.iter().map(Activation::behind).collect()
+    }
+
     /// Runs with a slope a unit, `[1, C, H, W]` a layer, instead of its mask, until a mask is put
-    /// in force: `y = a * relu(x) + (1 - a) * x`. Gradients reach the slopes.
+    /// in force: `y = a * relu(x) + (1 - a) * x`. Gradients reach the slopes. For searches, in which a dropped unit is the
+    /// identity.
     pub fn set_slopes(&mut self, slopes: &[Tensor]) {
         self.activations = slopes
             .iter()
@@ -170,7 +218,7 @@ impl Network {
     }
 
     fn rebuild_activations(&mut self) {
-        self.activations = self.mask.activations(&self.layer_shapes(), self.params.device());
+        self.activations = self.activations_under(&self.mask);
     }
 
     /// Channels, height and width of each ReLU layer.
@@ -256,9 +304,10 @@ impl Network {
 pub struct Frozen<N> {
     network: N,
     folded: Vec<(Branch, Vec<Folded>)>,
-    /// What the layers compute in, with the mask's activations in it, where that is not what the
-    /// parameters are in.
-    other: Option<(Kind, Vec<Activation>)>,
+    /// The mask's activations.
+    activations: Vec<Activation>,
+    /// What the layers compute in, where that is not what the parameters are in.
+    kind: Option<Kind>,
 }
 
 impl<N: Borrow<Network>> Frozen<N> {
@@ -274,14 +323,13 @@ impl<N: Borrow<Network>> Frozen<N> {
             (branch, folded)
         };
         let folded = branches.iter().map(fold).collect();
-        let other = kind.map(|kind| {
-            let cast = inner.activations.iter().map(|layer| layer.in_kind(kind));
-            (kind, cast.collect())
-        });
+        let activations = inner.activations.iter();
+        let activations = activations.map(|layer| layer.frozen(kind)).collect();
         Self {
             network,
             folded,
-            other,
+            activations,
+            kind,
         }
     }
 
@@ -307,11 +355,7 @@ impl<N: Borrow<Network>> Frozen<N> {
 
     /// Logits of images in `[0, 1]`. A single-norm network answers every branch.
     pub fn logits(&self, images: &Tensor, branch: Branch) -> Tensor {
-        let activations = match &self.other {
-            Some((_, activations)) => activations,
-            None => &self.network.borrow().activations,
-        };
-        self.logits_under(activations, images, branch)
+        self.logits_under(&self.activations, images, branch)
     }
 
     /// What another kind of pass needs to go through a branch. A single-norm network answers every branch.
@@ -322,11 +366,11 @@ impl<N: Borrow<Network>> Frozen<N> {
             network,
             body: &network.body,
             folded: &self.folded[position.unwrap_or(0)].1,
-            activations: &network.activations,
+            activations: &self.activations,
         }
     }
 
-    /// Logits under another mask's activations (see [`ReluMask::activations`]).
+    /// Logits under another mask's activations (see [`Network::activations_under`]).
     pub fn logits_under(&self, activations: &[Activation], images: &Tensor, branch: Branch) -> Tensor {
         let Parts {
             network,
@@ -336,8 +380,8 @@ impl<N: Borrow<Network>> Frozen<N> {
         } = self.parts(branch);
         let mut pass = FoldedPass::new(folded, activations);
         let maps = network.normalise(images);
-        let maps = match &self.other {
-            Some((kind, _)) => maps.to_kind(*kind),
+        let maps = match self.kind {
+            Some(kind) => maps.to_kind(kind),
             None => maps,
         };
         body.run(&mut pass, &laid_out(&maps))

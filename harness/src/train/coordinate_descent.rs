@@ -69,7 +69,6 @@ pub(super) fn descended(input: &StageInput<'_>, state: &StageState, budget: u64)
 /// What a mask is judged by: clean training images, and the same attacked by the inner attack before a block is taken.
 struct Judge<'a> {
     network: Frozen<&'a Network>,
-    shapes: Vec<[u64; 3]>,
     passes: &'a Passes,
     views: Vec<(Branch, Tensor)>,
     labels: Tensor,
@@ -98,7 +97,6 @@ impl<'a> Judge<'a> {
         }
         Ok(Self {
             network: network.freeze(),
-            shapes: network.layer_shapes(),
             passes,
             views,
             labels,
@@ -108,7 +106,7 @@ impl<'a> Judge<'a> {
     /// Cross entropy under a mask, mean over views and images.
     fn loss(&self, mask: &ReluMask) -> f64 {
         let _guard = no_grad_guard();
-        let activations = mask.activations(&self.shapes, self.network.device());
+        let activations = self.network.network().activations_under(mask);
         let of = |(branch, images): &(Branch, Tensor)| {
             self.passes.forward(images.size()[0]);
             let logits = self.network.logits_under(&activations, images, *branch);

@@ -30,17 +30,15 @@ pub fn sensitivities(network: &Network, split: &Split) -> Result<Vec<f64>, DataE
     let _guard = no_grad_guard();
     let frozen = network.freeze();
     let branch = network.spec().norm.branch_of(View::Clean);
-    let shapes = network.layer_shapes();
     let images = split.take(IMAGES);
-    let mut sums = vec![0.0; shapes.len()];
+    let mut sums = vec![0.0; network.layers().len()];
     for from in (0..images.len()).step_by(BATCH) {
         let n = BATCH.min(images.len() - from);
         let part = images.slice(from, n)?;
         let xs = images_to_tensor(&part.images, n, images.size, frozen.device());
         let log_p = frozen.logits(&xs, branch).log_softmax(1, Kind::Double);
         for (layer, sum) in sums.iter_mut().enumerate() {
-            let mask = network.mask().without_layer(layer);
-            let activations = mask.activations(&shapes, frozen.device());
+            let activations = network.activations_under(&network.mask().without_layer(layer));
             let without = frozen.logits_under(&activations, &xs, branch);
             let log_q = without.log_softmax(1, Kind::Double);
             let divergence = (log_p.exp() * (&log_p - log_q)).sum(Kind::Double);

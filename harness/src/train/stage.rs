@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::nn::{Network, NetworkSpec, mask_file};
 use crate::progress::{Progress, announce};
 use crate::stop;
-use rlnet_suites::objective::Precision;
+use rlnet_suites::objective::{Dropped, Precision};
 use rlnet_suites::train::{Allocation, Select, Stage};
 use rlnet_suites::view::View;
 use rlnet_suites::{CurvePoint, Quirk, TrainSpec};
@@ -223,6 +223,7 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
         let mask = mask_file::load(path, &network)?;
         network.set_mask(mask)?;
     }
+    network.replace_dropped(input.spec.dropped);
     let (decay, mut slopes) = (input.spec.weight_decay, None);
     if let (Some(teacher), true) = (input.teacher, input.spec.starts_from_teacher()) {
         copy_weights(teacher, &network)?;
@@ -257,6 +258,13 @@ fn begin(input: &StageInput<'_>) -> Result<StageState> {
 
 fn copy_weights(from: &Network, to: &Network) -> Result<()> {
     let _guard = tch::no_grad_guard();
+    if from.dropped() != Dropped::Identity {
+        return Err(Error::Incompatible(format!(
+            "a stage goes on with a network whose dropped units are the identity, those of this {} are {}",
+            from.spec().arch,
+            from.dropped()
+        )));
+    }
     if from.params().iter().count() != to.params().iter().count() {
         return Err(Error::Incompatible(format!(
             "a network that goes on with another's weights must have its architecture and norms, {} is not {}",

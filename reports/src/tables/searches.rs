@@ -95,6 +95,7 @@ fn chance(model: &ModelRecord) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rlnet_suites::objective::Dropped;
     use rlnet_suites::{LayerRecord, NormBanks};
 
     #[test]
@@ -126,6 +127,7 @@ mod tests {
             overfitted: None,
             imported: false,
             linear: Vec::new(),
+            dropped: Dropped::Identity,
             deployed: None,
         };
         // Half of the first layer's four units, none of the second's.

@@ -7,6 +7,7 @@ mod pictures;
 
 use rlnet_reports::write_records;
 use rlnet_suites::corruption::BENCHMARK;
+use rlnet_suites::objective::Dropped;
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{
     Branch, Cell, CellRecord, CellSpec, Condition, CurvePoint, LayerRecord, LinearRecord, ModelRecord,
@@ -330,6 +331,7 @@ fn model(cell: &Cell, spec: &TrainSpec) -> ModelRecord {
         overfitted: None,
         imported: false,
         linear: linear(),
+        dropped: Dropped::Identity,
         deployed: None,
     }
 }

@@ -8,8 +8,8 @@ use crate::branch::NormBanks;
 use crate::dialect::Quirk;
 use crate::error::SuiteError;
 use crate::objective::{
-    Augmentation, Average, Granularity, Inner, InnerStart, ModeName, Pram, Precision, Schedule, Score,
-    Smoothing, is_default,
+    Augmentation, Average, Dropped, Granularity, Inner, InnerStart, ModeName, Pram, Precision, Schedule,
+    Score, Smoothing, is_default,
 };
 use crate::settings::{Fallback, Kind::*, Setting, written};
 use crate::view::View;
@@ -301,6 +301,10 @@ stage_settings! {
         #[serde(default, skip_serializing_if = "is_default")]
         granularity: Granularity, Words(Granularity::WORDS), [Always => Granularity::Unit],
             "what a mask keeps or drops as one";
+        #[serde(default, skip_serializing_if = "is_default")]
+        dropped: Dropped, Words(Dropped::WORDS), [Always => Dropped::Identity],
+            "what a dropped unit computes in a stage student; affine: a x + b, with two trained numbers for each channel \
+             (linearity grafting: Chen et al., ICML 2022)";
         temperature: f64, Number(Bounds::positive(1000.0)), [Always => TEMPERATURE],
             "temperature of distillation, also in the inner attack (the reference)";
         #[serde(deserialize_with = "crate::attack::old_words::attack")]

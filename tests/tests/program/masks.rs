@@ -105,3 +105,72 @@ fn units_searched_on_another_data_set_are_taken_as_they_are() {
     assert_eq!(taken.1, own.1);
     assert_ne!(near.1, own.1, "two searches kept the same units");
 }
+
+/// A student that trains what its dropped units compute: its ReLUs are those of one that does not, its MACs are more by its
+/// dropped units, and what is exported of it answers as it does.
+#[test]
+fn a_student_with_trained_dropped_units_is_counted_and_exported_as_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s.toml", TINY);
+    let model = |out: &str, more: &[&str]| {
+        let run = ["run", "s.toml", "--threads", "1", "--out", out, "--only", "rlnet"];
+        sandbox.ok(&[&run[..], more].concat());
+        let file = sandbox.path(&format!(
+            "{out}/cells/{}/model.safetensors",
+            id(&sandbox, out, "rlnet")
+        ));
+        let file = file.display().to_string();
+        let info = sandbox.ok(&["model", "info", &file, "--json"]).stdout;
+        let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+        (file, info)
+    };
+    let (_, plain) = model("plain", &[]);
+    let (file, info) = model("out", &["--set", "training.dropped=affine"]);
+    for name in ["teacher", "mask"] {
+        assert_eq!(id(&sandbox, "out", name), id(&sandbox, "plain", name), "{name}");
+    }
+    assert_ne!(id(&sandbox, "out", "rlnet"), id(&sandbox, "plain", "rlnet"));
+    let number = |info: &serde_json::Value, key: &str| info[key].as_u64().expect(key);
+    let (kept, total) = (number(&info, "relus_kept"), number(&info, "relus_total"));
+    assert_eq!(
+        (kept, total),
+        (number(&plain, "relus_kept"), number(&plain, "relus_total"))
+    );
+    let macs = |info: &serde_json::Value| number(&info["model"], "macs");
+    assert_eq!(macs(&info), macs(&plain) + total - kept);
+    assert!(plain["model"].get("dropped").is_none());
+    assert_eq!(info["model"]["dropped"], "affine");
+
+    let own = ["--dataset", "shapes", "--limit", "17"];
+    let branch = [&own[..], &["--branch", "clean"]].concat();
+    assert_eq!(eval(&sandbox, &file, "own", &branch).code, 0);
+    let said = |out: &str, model: &str| -> Vec<(u32, u16, f64)> {
+        let rows = rows(&sandbox, out, &format!("{model}/clean"));
+        rows.iter()
+            .map(|row| (row.image, row.prediction, f64::from(row.margin)))
+            .collect()
+    };
+    let name = &id(&sandbox, "out", "rlnet");
+    let wanted = said("own", name);
+    assert_eq!(wanted.len(), 17);
+    for (format, exported) in [("torchscript", "net.pt"), ("onnx", "net.onnx")] {
+        sandbox.ok(&format!(
+            "export {file} --format {format} --branch clean --out {exported}"
+        ));
+        assert_eq!(eval(&sandbox, exported, format, &own).code, 0);
+        for (got, want) in said(format, "net").iter().zip(&wanted) {
+            assert_eq!((got.0, got.1), (want.0, want.1), "{format}");
+            assert!((got.2 - want.2).abs() < 1e-3, "{format}: {got:?} and {want:?}");
+        }
+    }
+    // Only a student trains them.
+    let teacher = [
+        "run",
+        "s.toml",
+        "--out",
+        "no",
+        "--set",
+        "train.teacher.with.dropped=affine",
+    ];
+    refused(&sandbox.run(&teacher), &["s.toml", "only a stage student"]);
+}

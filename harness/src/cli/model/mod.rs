@@ -12,9 +12,12 @@ use crate::request::{Global, cells};
 use crate::terminal::{outln, print_json, print_line};
 use arithmetic::arithmetic;
 use clap::{Args, Subcommand};
+use rlnet_suites::objective::Dropped;
 use rlnet_suites::protocol::{self, Link, NamedLink};
 use rlnet_suites::train::{Allocation, Budget};
-use rlnet_suites::{Branch, FixedPoint, ImageRanges, ModelRecord, NormBanks, Profile, published};
+use rlnet_suites::{
+    Branch, FixedPoint, ImageRanges, LinearRecord, ModelRecord, NormBanks, Profile, published,
+};
 use sensitivity::sensitivity;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -149,6 +152,7 @@ impl ModelCommand {
                     for (layer, keep) in record.layers.iter_mut().zip(keep) {
                         layer.kept = keep;
                     }
+                    record.macs = record.products().iter().map(LinearRecord::macs).sum();
                 }
                 print(
                     &record,
@@ -224,6 +228,7 @@ fn read(model: &str, image_size: u64, classes: u64) -> Result<ModelRecord> {
         macs: survey.macs(),
         layers: survey.layers,
         linear: survey.linear,
+        dropped: Dropped::Identity,
         epoch: 0,
         overfitted: None,
         imported: false,
@@ -269,5 +274,12 @@ fn print(record: &ModelRecord, profile: &Profile, link: Link, as_json: bool) {
         record.parameters,
         record.macs
     );
+    if record.dropped != Dropped::Identity {
+        outln!(
+            "its {} dropped units are {}, a multiplication each, which the MACs include",
+            total - kept,
+            record.dropped
+        );
+    }
     private::print(record, profile, link);
 }

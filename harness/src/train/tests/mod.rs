@@ -7,7 +7,7 @@ use super::{StageInput, Trained, train};
 use crate::data::{Split, load};
 use crate::error::Result;
 use crate::nn::{Network, NetworkSpec, ReluMask};
-use rlnet_suites::objective::MODES;
+use rlnet_suites::objective::{Dropped, MODES};
 use rlnet_suites::plan::PlanContext;
 use rlnet_suites::{CellSpec, NormBanks, Suite, TrainSpec};
 use std::path::Path;
@@ -273,6 +273,79 @@ fn scores_granularities_and_allocations_give_masks_of_the_right_size() {
         assert_eq!(kept == budget, exact, "{sets:?}: {kept} of {budget}");
         assert!(kept <= budget && kept > 0, "{sets:?}");
     }
+}
+
+/// A student's dropped units start as the identity and are trained beside the weights; of layers that drop none the
+/// numbers stay.
+#[test]
+fn a_student_trains_what_its_dropped_units_compute() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str, sets: &[&str]| {
+        let work = folder.path().join(name);
+        std::fs::create_dir(&work).expect("a folder");
+        run(&spec("rlnet", sets), &work)
+    };
+    let affine = ["train.rlnet.with.dropped=affine"];
+    let own = |trained: &Trained| -> Vec<(String, Vec<f32>)> {
+        let own = trained.network.params().iter();
+        own.filter(|param| param.name.starts_with("dropped."))
+            .map(|param| (param.name.clone(), Vec::try_from(&param.tensor).expect("numbers")))
+            .collect()
+    };
+    let trained = of("affine", &affine);
+    assert_eq!(trained.network.dropped(), Dropped::Affine);
+    let numbers = own(&trained);
+    assert_eq!(numbers.len(), 2 * trained.network.layers().len());
+    for (name, values) in numbers {
+        let start = if name.ends_with(".scale") { 1.0 } else { 0.0 };
+        assert!(values.iter().any(|value| *value != start), "{name}: {values:?}");
+        assert!(
+            values.iter().all(|value| (value - start).abs() < 0.5),
+            "{name}: {values:?}"
+        );
+    }
+    let identity = of("identity", &[]);
+    assert!(own(&identity).is_empty());
+    // The loss of the first step, here the only one, is that of the identity.
+    let whole_batch = "training.batch=24";
+    let (one, other) = (of("one", &[affine[0], whole_batch]), of("other", &[whole_batch]));
+    let loss = |trained: &Trained| at(trained, "loss/total", 1).expect("a loss");
+    assert_eq!(loss(&one), loss(&other));
+    // Where nothing is dropped nothing is trained.
+    let mut whole = spec("rlnet", &affine);
+    whole.budget = Some("1x".parse().expect("a budget"));
+    let work = folder.path().join("whole");
+    std::fs::create_dir(&work).expect("a folder");
+    for (name, values) in own(&run(&whole, &work)) {
+        let start = if name.ends_with(".scale") { 1.0 } else { 0.0 };
+        assert!(values.iter().all(|value| *value == start), "{name}: {values:?}");
+    }
+}
+
+/// A stage that goes on with a network whose dropped units are trained would forget what they compute.
+#[test]
+fn a_network_with_trained_dropped_units_is_no_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (images, validation) = images();
+    let spec = spec("rlnet", &[]);
+    let teacher = Network::new(network_spec(&spec), 1, Device::Cpu);
+    let mut start = Network::new(network_spec(&spec), 2, Device::Cpu);
+    start.replace_dropped(Dropped::Affine);
+    let refused = train(&StageInput {
+        cell: "cell",
+        name: "test",
+        spec: &spec,
+        network: network_spec(&spec),
+        teacher: Some(&teacher),
+        start: Some(&start),
+        train: images,
+        validation: &validation,
+        device: Device::Cpu,
+        work: folder.path(),
+    });
+    let error = refused.err().expect("refused");
+    assert_eq!(error.exit_code(), 2, "{error}");
+    assert!(error.to_string().contains("affine"), "{error}");
 }
 
 /// The running average is part of the checkpoint: a mask stage that was cut off after an epoch

@@ -65,6 +65,10 @@ fn a_stage_stopped_between_steps_goes_on_to_the_bit() {
         ("mask", &["train.mask.with.score=coordinate-descent"]),
         ("rlnet", &[]),
         (
+            "rlnet",
+            &["train.rlnet.with.dropped=affine", "training.average=ema"],
+        ),
+        (
             "teacher",
             &["train.teacher.with.certified=\"sabr:eps=2/255,lambda=0.4\""],
         ),
