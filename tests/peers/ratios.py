@@ -14,7 +14,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-WIDTH, LEFT, RIGHT, ROW, HEAD = 760, 250, 120, 22, 34
+WIDTH, LEFT, RIGHT, ROW, HEAD = 800, 290, 120, 22, 34
 
 
 def place(ratio, most):
