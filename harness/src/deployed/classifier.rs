@@ -25,7 +25,7 @@ pub struct FixedPointModel {
     /// The folded layers of each branch as they are computed with, on the CPU: the ring has no other device.
     folded: RefCell<Vec<(Branch, Vec<Folded>)>>,
     /// What follows each masked ReLU, likewise.
-    behind: Vec<Option<(Tensor, Tensor)>>,
+    behind: Vec<Behind>,
 }
 
 impl FixedPointModel {
@@ -167,7 +167,7 @@ pub fn product_layers(network: &Network) -> Vec<String> {
 struct NamePass {
     names: Vec<String>,
     /// What follows each masked ReLU.
-    behind: std::vec::IntoIter<Option<(Tensor, Tensor)>>,
+    behind: std::vec::IntoIter<Behind>,
 }
 
 impl NamePass {
@@ -210,7 +210,7 @@ impl Pass for NamePass {
 struct LoadPass<'a> {
     folded: std::vec::IntoIter<Folded>,
     mask: &'a ReluMask,
-    behind: Vec<Option<(Tensor, Tensor)>>,
+    behind: Vec<Behind>,
     relus: usize,
     loads: Vec<Tensor>,
 }
@@ -290,12 +290,15 @@ fn mask_of(units: &[u8], maps: &Tensor) -> Tensor {
     kept.to_kind(Kind::Bool).reshape([1, size[1], size[2], size[3]])
 }
 
+/// What follows a ReLU layer: scale and shift of every unit, where dropped ones are not the identity.
+type Behind = Option<(Tensor, Tensor)>;
+
 /// Ring elements through folded layers.
 struct RingPass<'a> {
     fixed: &'a FixedPoint,
     folded: std::slice::Iter<'a, Folded>,
     /// Of each ReLU layer the units that it keeps, and what follows it.
-    relus: std::iter::Zip<std::slice::Iter<'a, Vec<u8>>, std::slice::Iter<'a, Option<(Tensor, Tensor)>>>,
+    relus: std::iter::Zip<std::slice::Iter<'a, Vec<u8>>, std::slice::Iter<'a, Behind>>,
     /// One number an image.
     keys: &'a [u64],
     draw: u32,
