@@ -8,6 +8,7 @@ use rlnet::bench::network;
 use rlnet::error::Result;
 use rlnet::nn::{Network, ReluMask};
 use rlnet_suites::attack::Norm;
+use rlnet_suites::train::Budget;
 use rlnet_suites::{Branch, NormBanks};
 use std::hint::black_box;
 use tch::{Device, Kind, Tensor};
@@ -28,12 +29,8 @@ impl Classifier for Unfolded<'_> {
 }
 
 fn inner_attack(criterion: &mut Criterion) {
-    let mut network = network("resnet10-w16", Device::Cpu).expect("a network");
-    let sizes = network.layer_sizes();
-    let keep: Vec<u64> = sizes.iter().map(|n| n / 5).collect();
-    network
-        .set_mask(ReluMask::random(&sizes, &keep, 0))
-        .expect("its shape");
+    let fifth = Some(Budget::Reduction(5.0));
+    let network = network("resnet10-w16", fifth, Device::Cpu).expect("a network");
     let images = Tensor::full([32, 3, 32, 32], 0.4, (Kind::Float, Device::Cpu));
     let labels = Tensor::zeros([32], (Kind::Int64, Device::Cpu));
     let settings = Settings::new(Norm::Linf, 8.0 / 255.0, 2.0 / 255.0, 7);
