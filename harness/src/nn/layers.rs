@@ -1,7 +1,7 @@
 //! The layers every architecture is made of: convolution, banks of batch norm, linear head.
 
 use super::interval::Boxed;
-use super::layout::laid_out;
+use super::layout::{as_they_come, laid_out};
 use super::params::Params;
 use rlnet_suites::{Branch, NormBanks};
 use tch::{Kind, Tensor, no_grad_guard};
@@ -289,8 +289,8 @@ impl Conv {
         let ConvShape { kernel, groups, .. } = self.shape;
         let (xs, stride) = match self.shape.stride {
             // A 1x1 filter reads the pixels of its stride and no others; they are taken before, because libtorch 2.11
-            // spoils its heap in the backward pass of such a convolution (docs/performance.md).
-            stride if kernel == 1 && stride > 1 => (laid_out(&every(xs, stride)), 1),
+            // spoils its heap in the backward pass of such a convolution of maps channels last (docs/performance.md).
+            stride if kernel == 1 && stride > 1 && !as_they_come() => (laid_out(&every(xs, stride)), 1),
             stride => (xs.shallow_clone(), stride),
         };
         let padding = kernel / 2;

@@ -8,7 +8,7 @@ pub mod checkpoint;
 pub mod dropped;
 pub mod interval;
 pub mod layers;
-mod layout;
+pub(crate) mod layout;
 pub mod mask;
 pub mod mask_file;
 pub mod mobilenet;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::Network;
+use crate::nn::layout::left_alone;
 use rlnet_suites::Branch;
 use std::path::Path;
 use tch::{CModule, Device, Kind, Tensor, no_grad_guard};
@@ -21,11 +22,13 @@ pub fn export(network: Network, branch: Branch, path: &Path) -> Result<()> {
     for param in network.params().iter() {
         let _ = param.tensor.set_requires_grad(false);
     }
-    let frozen = network.into_frozen();
     let _guard = no_grad_guard();
     let images = Tensor::full([WATCHED, 3, side, side], 0.5, (Kind::Float, Device::Cpu));
-    let module = CModule::create_by_tracing("RLNet", "forward", &[images], &mut |inputs| {
-        vec![frozen.logits(&inputs[0], branch)]
+    let module = left_alone(|| {
+        let frozen = network.into_frozen();
+        CModule::create_by_tracing("RLNet", "forward", &[images], &mut |inputs| {
+            vec![frozen.logits(&inputs[0], branch)]
+        })
     })?;
     // Beside the file first: a full disk must not leave half of it under its name.
     let part = path.with_extension("pt.part");
