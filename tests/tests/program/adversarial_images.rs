@@ -13,7 +13,7 @@ const REPLAYED: &str = "apgd-ce:eps=8/255,reference_rng=true,restarts=1,steps=3"
 fn suite() -> String {
     TINY.replace("train = 200", "train = 480")
         .replace("batch = 32", "batch = 16")
-        .replace("epochs = 2", "epochs = 4")
+        .replace("epochs = 2", "epochs = 8")
         .replace(
             "models = [\"rlnet\", \"plain\"]",
             "models = [\"teacher\", \"rlnet\"]",

@@ -28,11 +28,11 @@ pub(super) fn onto(points: &Tensor, w: &Tensor, gap: &Tensor, norm: Norm) -> Ten
     let need = gap.abs();
     let moves = match norm {
         Norm::Linf => {
-            let step = least_step(&size, None, &room, &need);
+            let step = least_step(&size, &size.ones_like(), &room, &need);
             room.minimum(&step)
         }
         Norm::L2 => {
-            let step = least_step(&size, Some(&size), &room, &need);
+            let step = least_step(&size, &size, &room, &need);
             room.minimum(&(step * &size))
         }
         Norm::L1 | Norm::L0 => greedy(&size, &room, &need),
@@ -40,29 +40,23 @@ pub(super) fn onto(points: &Tensor, w: &Tensor, gap: &Tensor, norm: Norm) -> Ten
     -down * moves
 }
 
-/// The `λ` `[N, 1]` with `sum |w_i| min(λ s_i, r_i) = need`, where every speed `s_i` is 1 unless they are given.
+fn sum(values: &Tensor) -> Tensor {
+    values.sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)
+}
+
+/// The `λ` `[N, 1]` with `sum |w_i| min(λ s_i, r_i) = need`.
 ///
 /// The sum grows with `λ`, bending down wherever a value reaches its wall, so Newton's
 /// iteration from 0 climbs to the answer and ends exactly there after finitely many steps.
 /// An image that is there stays: `λ` depends on nothing but which values are at their walls.
-fn least_step(size: &Tensor, speed: Option<&Tensor>, room: &Tensor, need: &Tensor) -> Tensor {
+fn least_step(size: &Tensor, speed: &Tensor, room: &Tensor, need: &Tensor) -> Tensor {
     let mut step = need.zeros_like();
-    let slope = match speed {
-        Some(speed) => size * speed,
-        None => size.shallow_clone(),
-    };
-    // What values at their walls cover, and how fast the others do: both sums in one product a step, [N, 2, values].
-    let sums = Tensor::stack(&[&(size * room), &slope], 1);
-    let all = sums
-        .select(1, 0)
-        .sum_dim_intlist([1_i64].as_slice(), true, Kind::Float);
+    let covers = size * room;
+    let slope = size * speed;
     for _ in 0..PASSES {
-        let free = match speed {
-            Some(speed) => room.gt_tensor(&(speed * &step)),
-            None => room.gt_tensor(&step),
-        };
-        let free = sums.bmm(&free.to_kind(Kind::Float).unsqueeze(2)).squeeze_dim(2);
-        let (covered, rate) = (&all - free.narrow(1, 0, 1), free.narrow(1, 1, 1));
+        let free = (speed * &step).lt_tensor(room);
+        let covered = sum(&covers.masked_fill(&free, 0.0));
+        let rate = sum(&slope.masked_fill(&free.logical_not(), 0.0));
         let next = (need - covered) / &rate;
         let next = next
             .clamp_max(FAR)
