@@ -18,10 +18,16 @@ pub fn laid_out(maps: &Tensor) -> Tensor {
 
 /// Work in which maps lie as they come: what is written into a file is read by others, on other processors.
 pub fn left_alone<T>(work: impl FnOnce() -> T) -> T {
+    /// A panic ends such work too.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            AS_THEY_COME.set(false);
+        }
+    }
+    let _end = End;
     AS_THEY_COME.set(true);
-    let done = work();
-    AS_THEY_COME.set(false);
-    done
+    work()
 }
 
 /// Whether this thread is in such work.
