@@ -5,6 +5,7 @@
 
 pub mod analysis;
 pub mod bundle;
+pub mod by_image;
 pub mod columns;
 pub mod error;
 pub mod figures;

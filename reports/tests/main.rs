@@ -10,9 +10,12 @@ mod history;
 mod metrics;
 mod names;
 mod new_attack;
+mod picture;
 mod private;
+mod record;
 mod reduction;
 mod runs;
+mod score;
 mod sections;
 mod students;
 #[allow(dead_code)]

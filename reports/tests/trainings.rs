@@ -1,10 +1,11 @@
 //! Networks that were trained with several seeds.
 
+use crate::record::Record;
 use crate::synthetic::{plan, write_run};
 use rlnet_reports::metrics::{BranchPolicy, Measure};
 use rlnet_reports::tables::{Value, accuracy, trainings};
-use rlnet_reports::{Analysis, Runs};
-use rlnet_suites::Plan;
+use rlnet_reports::{Analysis, Runs, by_image};
+use rlnet_suites::{Branch, Plan};
 
 const SMALL: [&str; 3] = [
     "evaluation.corruptions=[\"fog\"]",
@@ -86,6 +87,67 @@ fn any_two_networks_are_compared_over_all_their_trainings() {
         let means = pair.this.value - pair.baseline.value;
         assert!((pair.difference.value - means).abs() < 1e-9, "{:?}", pair.measure);
     }
+}
+
+/// Files of single seeds, written on other machines, say together what one report of all of them says.
+#[test]
+fn scores_of_images_in_files_of_their_own_are_the_trainings_of_the_report() {
+    let plan = plan(&[&SMALL[..], &["replicates=3"]].concat());
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = folder.path().join("scores");
+    std::fs::create_dir(&files).expect("a folder");
+    for seed in 0..3 {
+        let of = |name: &str| {
+            name.rsplit_once(".seed")
+                .map_or(0, |(_, seed)| seed.parse().expect("a seed"))
+        };
+        let run = folder.path().join(format!("run{seed}"));
+        write_run(&run, &plan, |cell| {
+            let model = cell.name.split('/').next().expect("a name");
+            of(model) == seed
+        });
+        by_image::write(&[run], &files.join(format!("seed{seed}.csv"))).expect("a file");
+    }
+    let record = Record::read(&files);
+    let run = folder.path().join("all");
+    write_run(&run, &plan, |_| true);
+    let found = Analysis::of(Runs::load(&[run]).expect("a run")).expect("an analysis");
+    let policies = [
+        BranchPolicy::Oracle,
+        BranchPolicy::Fixed(Branch::Clean),
+        BranchPolicy::Worst,
+    ];
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-4, "{a} {b}");
+    for policy in policies {
+        let triple = found.triple("rlnet", policy).expect("a triple");
+        for (column, share) in [
+            ("ca", &triple.ca),
+            ("npa", &triple.natural.npa),
+            ("adva", &triple.adva),
+        ] {
+            let share = share.clone().expect("a share");
+            let points = record.points("rlnet", None, &policy.label(), column);
+            assert_eq!(points.trainings, 3);
+            near(points.value, 100.0 * share.value);
+            near(points.low, 100.0 * share.low);
+            near(points.high, 100.0 * share.high);
+        }
+    }
+    for comparison in &found.comparisons {
+        let column = comparison.measure.name().to_lowercase();
+        let baseline = found.runs.baseline.as_deref();
+        let points = record.points(&comparison.model, baseline, &comparison.policy.label(), &column);
+        near(points.value, 100.0 * comparison.difference.value);
+        near(points.low, 100.0 * comparison.difference.low);
+        near(points.high, 100.0 * comparison.difference.high);
+    }
+    // A file without a score replaces nothing.
+    let (none, file) = (folder.path().join("none"), files.join("seed0.csv"));
+    write_run(&none, &plan, |cell| !cell.name.contains('/'));
+    let before = std::fs::read(&file).expect("a file");
+    let error = by_image::write(&[none], &file).expect_err("no score").to_string();
+    assert!(error.contains("no image has a score yet"), "{error}");
+    assert_eq!(before, std::fs::read(&file).expect("a file"));
 }
 
 #[test]

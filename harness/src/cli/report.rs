@@ -8,7 +8,7 @@ use crate::store::{OutputLocation, folder_only};
 use crate::terminal::render::show;
 use crate::terminal::{outln, print_json};
 use clap::{Args, Subcommand};
-use rlnet_reports::{Format, MeasuredCost, PrivateInference, render_over};
+use rlnet_reports::{Format, MeasuredCost, PrivateInference, by_image, render_over};
 use rlnet_suites::protocol::{Link, NamedLink};
 use serde_json::json;
 use std::path::PathBuf;
@@ -37,6 +37,9 @@ pub struct Report {
     /// html, md, latex, csv, json, with commas (default: all)
     #[arg(long, value_delimiter = ',', value_name = "FORMAT", help_heading = heading::OUTPUT)]
     format: Vec<Format>,
+    /// Also write the score of every image under each model (CSV), for tests of your own
+    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
+    by_image: Option<PathBuf>,
     /// Link between client and server, for the cost of private inference: lan, wan or mobile (default: it does not limit)
     #[arg(long, value_name = "LINK", conflicts_with_all = ["downlink", "uplink"], help_heading = COST)]
     link: Option<NamedLink>,
@@ -143,6 +146,9 @@ impl Report {
                     measured.push(found);
                 }
             }
+        }
+        if let Some(file) = &self.by_image {
+            by_image::write(&runs, file).map_err(reporting)?;
         }
         let rendered =
             render_over(&runs, &out, formats, PrivateInference { link, measured }).map_err(reporting)?;

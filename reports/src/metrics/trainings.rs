@@ -183,7 +183,8 @@ pub fn scores(
     trainings_of(runs, at).into_iter().map(of).collect()
 }
 
-fn scores_of(
+/// The scores of one training, read in one way; nothing where it has none.
+pub(crate) fn scores_of(
     runs: &Runs,
     (model, matrix): (&Model, &PredictionMatrix),
     policy: BranchPolicy,

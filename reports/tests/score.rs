@@ -1,8 +1,11 @@
-//! docs/results/README.md: what became of the paper's claims and of open questions, made from the data of the pages.
+//! docs/results/README.md: what became of the paper's claims and of open questions, made from the data of the pages; and
+//! the tables of pages that stand on several trainings.
 //!
-//! `RLNET_BLESS=1 cargo test -p rlnet-suites --test score` writes it anew.
-#![allow(missing_docs, clippy::expect_used)]
+//! `RLNET_BLESS=1 cargo test -p rlnet-reports --test reports score` writes them anew.
 
+use crate::picture;
+use crate::record::{Points, Record, signed};
+use rlnet_reports::format;
 use rlnet_suites::catalog;
 use rlnet_suites::results::Literature;
 use serde::Deserialize;
@@ -14,6 +17,8 @@ use std::path::{Path, PathBuf};
 #[serde(deny_unknown_fields)]
 struct Score {
     row: Vec<Row>,
+    #[serde(default)]
+    table: Vec<Table>,
 }
 
 #[derive(Deserialize)]
@@ -28,36 +33,39 @@ struct Row {
     least: f64,
     waits: Option<String>,
     page: Option<String>,
+    /// A CSV table of a report, or a folder of files of `rlnet report --by-image`, one for each seed.
     data: Option<String>,
     model: Option<String>,
     reading: Option<String>,
     against: Option<String>,
     #[serde(default)]
     columns: Vec<String>,
-    trainings: Option<u32>,
+    /// Trainings behind a table; those of a folder are counted.
+    trainings: Option<usize>,
     conditions: Option<String>,
 }
 
-/// A number in points with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Points {
-    value: f64,
-    low: f64,
-    high: f64,
+/// A table of a page, from a folder of files of `rlnet report --by-image`: it stands behind `<!-- ID -->`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    id: String,
+    page: String,
+    data: String,
+    readings: Vec<String>,
+    /// The file of its picture.
+    picture: Option<String>,
+    networks: Vec<Network>,
 }
 
-impl Points {
-    /// Less another of other images or networks: Newcombe's interval (Statistics in Medicine 17, 1998, method 10).
-    fn less(self, other: Self) -> Self {
-        let value = self.value - other.value;
-        let down = (self.value - self.low).hypot(other.high - other.value);
-        let up = (self.high - self.value).hypot(other.value - other.low);
-        Self {
-            value,
-            low: value - down,
-            high: value + up,
-        }
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    model: String,
+    name: String,
+    relus: u64,
+    /// Its numbers are differences to this one, in points.
+    against: Option<String>,
 }
 
 /// The rows of a page's data by column.
@@ -100,11 +108,11 @@ impl Data {
                     .parse::<f64>()
                     .unwrap_or_else(|_| panic!("{name} of {model}: {text:?}"))
         };
-        Points {
-            value: number(column),
-            low: number(&format!("{column}_low")),
-            high: number(&format!("{column}_high")),
-        }
+        Points::of(
+            number(column),
+            number(&format!("{column}_low")),
+            number(&format!("{column}_high")),
+        )
     }
 }
 
@@ -117,10 +125,6 @@ fn verdict(ours: Points, least: f64, published: Option<f64>) -> &'static str {
         Some(_) => "holds in direction, less of it",
         None => "holds",
     }
-}
-
-fn signed(value: f64) -> String {
-    format!("{value:+.1}").replace('-', "−")
 }
 
 fn folder() -> PathBuf {
@@ -154,14 +158,24 @@ impl Row {
         };
         let (page, model, reading) = (text(&self.page), text(&self.model), text(&self.reading));
         assert!(folder().join(&page).exists(), "{page}");
-        let data = Data::read(&folder().join(text(&self.data)));
-        let each = self.columns.iter().map(|column| {
-            let own = data.points(&model, &reading, column);
-            match &self.against {
-                Some(against) => own.less(data.points(against, &reading, column)),
-                None => own,
-            }
-        });
+        let data = folder().join(text(&self.data));
+        let found: Box<dyn Fn(&String) -> Points> = if data.is_dir() {
+            assert!(self.trainings.is_none(), "{what}: its trainings are counted");
+            let record = Record::read(&data);
+            Box::new(move |column| record.points(&model, self.against.as_deref(), &reading, column))
+        } else {
+            let data = Data::read(&data);
+            Box::new(move |column| {
+                let own = data.points(&model, &reading, column);
+                let against = self.against.as_ref();
+                let less = against.map_or(own, |against| own.less(data.points(against, &reading, column)));
+                Points {
+                    trainings: self.trainings.expect("a number of trainings"),
+                    ..less
+                }
+            })
+        };
+        let each = self.columns.iter().map(found);
         let ours = each.min_by(|a, b| a.value.total_cmp(&b.value)).expect("a column");
         let number = claim
             .filter(|_| self.published.is_none())
@@ -172,16 +186,110 @@ impl Row {
             signed(ours.low),
             signed(ours.high),
             text(&self.conditions),
-            self.trainings.expect("a number of trainings"),
+            ours.trainings,
             verdict(ours, self.least, number),
             page.trim_end_matches(".md"),
         )
     }
 }
 
-fn page() -> String {
+/// The measures of a table, as columns of the files and as headings.
+const MEASURES: [(&str, &str); 3] = [("ca", "CA"), ("npa", "NPA"), ("adva", "AdvA")];
+
+impl Table {
+    /// Every network under every branch policy that it has.
+    fn rows(&self, record: &Record) -> Vec<(&Network, String, Vec<Option<Points>>)> {
+        let readings = self.readings.iter().map(String::as_str).chain([Record::SINGLE]);
+        let readings: Vec<&str> = readings.collect();
+        let all = self
+            .networks
+            .iter()
+            .flat_map(|network| readings.iter().map(move |reading| (network, *reading)));
+        let row = |(network, reading): (&'_ Network, &str)| {
+            let of =
+                |(column, _)| record.try_points(&network.model, network.against.as_deref(), reading, column);
+            MEASURES.map(of).to_vec()
+        };
+        all.map(|(network, reading)| (network, reading.to_owned(), row((network, reading))))
+            .filter(|(_, _, found)| found.iter().any(Option::is_some))
+            .collect()
+    }
+
+    fn svg(&self, record: &Record) -> String {
+        let heads = ["Clean (CA, %)", "Corrupted (NPA, %)", "Attacked (AdvA, %)"];
+        let mut last = "";
+        let mut rows = Vec::new();
+        for (network, reading, found) in self.rows(record) {
+            let panels = found
+                .into_iter()
+                .zip(MEASURES)
+                .map(|(points, (column, _))| Some((points?, record.each(&network.model, &reading, column))));
+            rows.push(picture::Row {
+                name: match reading.as_str() {
+                    Record::SINGLE => network.name.clone(),
+                    reading => format!("{}, {reading}", network.name),
+                },
+                first: network.name != last,
+                panels: panels.collect(),
+            });
+            last = &network.name;
+        }
+        picture::draw(&heads, &rows)
+    }
+
+    fn markdown(&self, record: &Record) -> String {
+        let differences = self.networks.iter().all(|network| network.against.is_some());
+        let unit = if differences { "points" } else { "%" };
+        let heads = MEASURES.map(|(_, head)| format!("{head} ({unit})"));
+        let mut text = format!(
+            "| Network | Read through | ReLUs | {} | Trainings |\n",
+            heads.join(" | ")
+        );
+        text += "|---|---|---:|---:|---:|---:|---:|\n";
+        for (network, reading, found) in self.rows(record) {
+            let trainings = found
+                .iter()
+                .flatten()
+                .map(|points| points.trainings)
+                .max()
+                .unwrap_or(0);
+            let shown = found
+                .into_iter()
+                .map(|points| points.map_or_else(|| "–".to_owned(), |points| points.shown(!differences)));
+            let (name, relus) = (&network.name, format::thousands(network.relus));
+            let shown = shown.collect::<Vec<_>>().join(" | ");
+            writeln!(text, "| {name} | {reading} | {relus} | {shown} | {trainings} |").expect("text");
+        }
+        text
+    }
+
+    /// The files that it is in, each as it should be: the page with this table in its place, and the picture.
+    fn files(&self) -> Vec<(PathBuf, String)> {
+        let record = Record::read(&folder().join(&self.data));
+        let file = folder().join(&self.page);
+        let old = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mark = format!("<!-- {} -->\n", self.id);
+        let begin = old
+            .find(&mark)
+            .unwrap_or_else(|| panic!("no {mark} in {}", self.page))
+            + mark.len();
+        let end = old[begin..].find("\n\n").map_or(old.len(), |end| begin + end + 1);
+        let page = format!("{}{}{}", &old[..begin], self.markdown(&record), &old[end..]);
+        let picture = self
+            .picture
+            .iter()
+            .map(|picture| (folder().join(picture), self.svg(&record)));
+        [(file, page)].into_iter().chain(picture).collect()
+    }
+}
+
+fn score() -> Score {
     let text = fs::read_to_string(folder().join("score.toml")).expect("score.toml");
-    let score: Score = toml::from_str(&text).expect("rows");
+    toml::from_str(&text).expect("rows")
+}
+
+fn page() -> String {
+    let score = score();
     let literature = Literature::load().expect("published numbers");
     let mut page = String::from(
         "# What holds\n\n\
@@ -193,7 +301,7 @@ fn page() -> String {
         writeln!(page, "{}", row.line(&literature)).expect("text");
     }
     page.push_str(
-        "\nIntervals are of 95 %, over test images; a row of one training says nothing of other trainings. A claim *holds* where the whole \
+        "\nIntervals are of 95 %, over test images; of several trainings also over trainings. A row of one training says nothing of others. A claim *holds* where the whole \
          interval is at the published number or above it, *in direction* where it is above zero only, and *does not hold* where the whole \
          interval is below zero (or below what a row says). The networks here are smaller and trained for less time than the paper's, so a \
          verdict is of these conditions.\n\n\
@@ -216,12 +324,21 @@ fn the_score_is_what_the_data_of_the_pages_says() {
 }
 
 #[test]
+fn tables_are_what_the_scores_of_the_images_say() {
+    for table in score().table {
+        for (file, now) in table.files() {
+            if std::env::var_os("RLNET_BLESS").is_some() {
+                fs::write(&file, &now).expect("a file");
+            }
+            let found = fs::read_to_string(&file).unwrap_or_default();
+            assert_eq!(found, now, "{}: RLNET_BLESS=1 writes it anew", file.display());
+        }
+    }
+}
+
+#[test]
 fn a_verdict_follows_from_the_interval() {
-    let points = |low: f64, high: f64| Points {
-        value: (low + high) / 2.0,
-        low,
-        high,
-    };
+    let points = |low: f64, high: f64| Points::of((low + high) / 2.0, low, high);
     for (ours, least, published, wanted) in [
         (points(2.0, 4.0), 0.0, Some(1.5), "holds"),
         (points(1.0, 4.0), 0.0, Some(1.5), "holds in direction, less of it"),
@@ -249,9 +366,5 @@ fn points_of(right: f64, n: f64) -> Points {
     let (p, z2) = (right / n, Z * Z);
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    Points {
-        value: 100.0 * p,
-        low: 100.0 * (centre - half),
-        high: 100.0 * (centre + half),
-    }
+    Points::of(100.0 * p, 100.0 * (centre - half), 100.0 * (centre + half))
 }
