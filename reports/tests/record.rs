@@ -1,6 +1,7 @@
 //! Numbers over trainings, from the score of every image: one file of `rlnet report --by-image` for each seed or part of one.
 
 use rlnet_reports::by_image::COLUMNS;
+use rlnet_reports::format;
 use rlnet_reports::metrics::trainings::Scores;
 use rlnet_reports::metrics::{Estimate, OverTrainings, paired_tests::paired_means};
 use std::collections::BTreeMap;
@@ -30,22 +31,11 @@ impl Points {
         }
     }
 
-    /// Less another of other images or networks: Newcombe's interval (Statistics in Medicine 17, 1998, method 10).
-    pub fn less(self, other: Self) -> Self {
-        let value = self.value - other.value;
-        let down = (self.value - self.low).hypot(other.high - other.value);
-        let up = (self.high - self.value).hypot(other.value - other.low);
-        Self::of(value, value - down, value + up)
-    }
-
     /// With its interval and its spread; a share, or a difference.
     pub fn shown(self, share: bool) -> String {
-        let text = |value: f64| {
-            if share {
-                format!("{value:.1}")
-            } else {
-                signed(value)
-            }
+        let text = |value: f64| match share {
+            true => format::percent(value / 100.0),
+            false => format::points(value / 100.0),
         };
         let spread = self
             .deviation
@@ -57,10 +47,6 @@ impl Points {
             text(self.high)
         )
     }
-}
-
-pub fn signed(value: f64) -> String {
-    format!("{value:+.1}").replace('-', "−")
 }
 
 /// The scores of every training: by network, branch policy and measure, then by seed.
@@ -165,7 +151,11 @@ fn over(found: OverTrainings) -> Points {
 /// One training: Wilson's interval for the effective number of images.
 fn once(scores: &Scores) -> Points {
     let shares: Vec<f64> = scores.values().copied().collect();
-    // (How many answers a share is made of is not in the file; they only bound the effective number of images.)
-    let found = Estimate::of_clusters(&shares, 0, u64::MAX);
+    // The file does not say how many answers a mean over corruptions is made of: they only bound the effective number of images.
+    let answers = match shares.iter().all(|share| [0.0, 1.0].contains(share)) {
+        true => shares.len() as u64,
+        false => u64::MAX,
+    };
+    let found = Estimate::of_clusters(&shares, 0, answers);
     Points::of(100.0 * found.value, 100.0 * found.low, 100.0 * found.high)
 }

@@ -4,7 +4,7 @@
 //! `RLNET_BLESS=1 cargo test -p rlnet-reports --test reports score` writes them anew.
 
 use crate::picture;
-use crate::record::{Points, Record, signed};
+use crate::record::{Points, Record};
 use rlnet_reports::format;
 use rlnet_suites::catalog;
 use rlnet_suites::results::Literature;
@@ -33,14 +33,16 @@ struct Row {
     least: f64,
     waits: Option<String>,
     page: Option<String>,
-    /// A CSV table of a report, or a folder of files of `rlnet report --by-image`, one for each seed.
+    /// The chapter of the page whose table of differences is read, where there is no `data`.
+    section: Option<String>,
+    /// A folder of files of `rlnet report --by-image`, one for each seed.
     data: Option<String>,
     model: Option<String>,
     reading: Option<String>,
     against: Option<String>,
     #[serde(default)]
     columns: Vec<String>,
-    /// Trainings behind a table; those of a folder are counted.
+    /// Trainings behind a chapter; those of a folder are counted.
     trainings: Option<usize>,
     conditions: Option<String>,
 }
@@ -68,51 +70,43 @@ struct Network {
     against: Option<String>,
 }
 
-/// The rows of a page's data by column.
-struct Data {
-    head: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
+/// A chapter of a page, with the table of differences to a baseline as `rlnet report` writes it.
+struct Chapter(String);
 
-impl Data {
-    fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut lines = text
-            .lines()
-            .map(|line| line.split(',').map(str::to_owned).collect());
-        Self {
-            head: lines.next().expect("a head"),
-            rows: lines.collect(),
-        }
-    }
-
-    fn field<'a>(&self, row: &'a [String], column: &str) -> &'a str {
-        let place = self.head.iter().position(|name| name == column);
-        &row[place.unwrap_or_else(|| panic!("no column {column}"))]
-    }
-
-    /// The one row of a model, in a reading or with one branch.
-    fn points(&self, model: &str, reading: &str, column: &str) -> Points {
-        let is = |row: &&Vec<String>| {
-            self.field(row, "model") == model
-                && [reading, "single branch"].contains(&self.field(row, "reading"))
-        };
-        let found: Vec<&Vec<String>> = self.rows.iter().filter(is).collect();
-        let [row] = found[..] else {
-            panic!("{} rows of {model}, {reading}", found.len())
-        };
-        let number = |name: &str| -> f64 {
-            let text = self.field(row, name);
-            100.0
-                * text
-                    .parse::<f64>()
-                    .unwrap_or_else(|_| panic!("{name} of {model}: {text:?}"))
-        };
-        Points::of(
-            number(column),
-            number(&format!("{column}_low")),
-            number(&format!("{column}_high")),
+impl Chapter {
+    fn read(page: &Path, heading: &str) -> Self {
+        let text = fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        let mut chapters = text.split("\n## ");
+        let found = chapters.find(|chapter| chapter.starts_with(heading));
+        Self(
+            found
+                .unwrap_or_else(|| panic!("no {heading} in {}", page.display()))
+                .to_owned(),
         )
+    }
+
+    /// Of a model, read in one way, in one measure.
+    fn difference(&self, row: [&str; 3]) -> Points {
+        let lines = self.0.lines().filter(|line| line.starts_with('|'));
+        let mut cells = lines.map(|line| {
+            line.trim_matches('|')
+                .split('|')
+                .map(str::trim)
+                .collect::<Vec<_>>()
+        });
+        let head = cells.find_map(|cells| cells.iter().position(|cell| *cell == "Difference (points)"));
+        let at = head.expect("a table of differences");
+        let found = cells.find(|cells| cells.len() > at && cells[..3] == row);
+        let text = found.unwrap_or_else(|| panic!("no row {row:?}"))[at].replace('−', "-");
+        let numbers: Vec<f64> = text
+            .split(|c: char| !(c.is_ascii_digit() || "+-.".contains(c)))
+            .filter(|part| !part.is_empty())
+            .map(|part| part.parse().expect("a number"))
+            .collect();
+        let [value, low, high] = numbers[..] else {
+            panic!("{text}: a number and its interval")
+        };
+        Points::of(value, low, high)
     }
 }
 
@@ -144,7 +138,7 @@ impl Row {
         };
         let published = match (&self.published, claim) {
             (Some(text), _) => text.clone(),
-            (None, Some(claim)) => format!("{} {}", signed(claim.value), claim.unit),
+            (None, Some(claim)) => format!("{} {}", format::points(claim.value / 100.0), claim.unit),
             (None, None) => "–".to_owned(),
         };
         if let Some(suite) = &self.waits {
@@ -158,22 +152,19 @@ impl Row {
         };
         let (page, model, reading) = (text(&self.page), text(&self.model), text(&self.reading));
         assert!(folder().join(&page).exists(), "{page}");
-        let data = folder().join(text(&self.data));
-        let found: Box<dyn Fn(&String) -> Points> = if data.is_dir() {
-            assert!(self.trainings.is_none(), "{what}: its trainings are counted");
-            let record = Record::read(&data);
-            Box::new(move |column| record.points(&model, self.against.as_deref(), &reading, column))
-        } else {
-            let data = Data::read(&data);
-            Box::new(move |column| {
-                let own = data.points(&model, &reading, column);
-                let against = self.against.as_ref();
-                let less = against.map_or(own, |against| own.less(data.points(against, &reading, column)));
-                Points {
+        let found: Box<dyn Fn(&String) -> Points> = match &self.section {
+            Some(section) => {
+                let chapter = Chapter::read(&folder().join(&page), section);
+                Box::new(move |measure| Points {
                     trainings: self.trainings.expect("a number of trainings"),
-                    ..less
-                }
-            })
+                    ..chapter.difference([&model, &reading, measure])
+                })
+            }
+            None => {
+                assert!(self.trainings.is_none(), "{what}: its trainings are counted");
+                let record = Record::read(&folder().join(text(&self.data)));
+                Box::new(move |column| record.points(&model, self.against.as_deref(), &reading, column))
+            }
         };
         let each = self.columns.iter().map(found);
         let ours = each.min_by(|a, b| a.value.total_cmp(&b.value)).expect("a column");
@@ -182,9 +173,9 @@ impl Row {
             .map(|claim| claim.value);
         format!(
             "| {what} | {published} | {} [{}, {}] | {} | {} | **{}** | [{}]({page}) |",
-            signed(ours.value),
-            signed(ours.low),
-            signed(ours.high),
+            format::points(ours.value / 100.0),
+            format::points(ours.low / 100.0),
+            format::points(ours.high / 100.0),
             text(&self.conditions),
             ours.trainings,
             verdict(ours, self.least, number),
@@ -194,7 +185,11 @@ impl Row {
 }
 
 /// The measures of a table, as columns of the files and as headings.
-const MEASURES: [(&str, &str); 3] = [("ca", "CA"), ("npa", "NPA"), ("adva", "AdvA")];
+const MEASURES: [(&str, &str); 3] = [
+    ("ca", "Clean (CA, %)"),
+    ("npa", "Corrupted (NPA, %)"),
+    ("adva", "Attacked (AdvA, %)"),
+];
 
 impl Table {
     /// Every network under every branch policy that it has.
@@ -216,7 +211,6 @@ impl Table {
     }
 
     fn svg(&self, record: &Record) -> String {
-        let heads = ["Clean (CA, %)", "Corrupted (NPA, %)", "Attacked (AdvA, %)"];
         let mut last = "";
         let mut rows = Vec::new();
         for (network, reading, found) in self.rows(record) {
@@ -234,13 +228,13 @@ impl Table {
             });
             last = &network.name;
         }
-        picture::draw(&heads, &rows)
+        picture::draw(&MEASURES.map(|(_, head)| head), &rows)
     }
 
     fn markdown(&self, record: &Record) -> String {
         let differences = self.networks.iter().all(|network| network.against.is_some());
         let unit = if differences { "points" } else { "%" };
-        let heads = MEASURES.map(|(_, head)| format!("{head} ({unit})"));
+        let heads = MEASURES.map(|(_, head)| head.replace('%', unit));
         let mut text = format!(
             "| Network | Read through | ReLUs | {} | Trainings |\n",
             heads.join(" | ")
@@ -350,21 +344,4 @@ fn a_verdict_follows_from_the_interval() {
     ] {
         assert_eq!(verdict(ours, least, published), wanted, "{ours:?}");
     }
-    // Newcombe's example (a): 56 of 70 and 48 of 80; 0.2 with the interval 0.0524 to 0.3339.
-    let (one, two) = (points_of(56.0, 70.0), points_of(48.0, 80.0));
-    let found = one.less(two);
-    let near = |a: f64, b: f64| (a - b).abs() < 5e-3;
-    assert!(
-        near(found.value, 20.0) && near(found.low, 5.24) && near(found.high, 33.39),
-        "{found:?}"
-    );
-}
-
-/// A share with Wilson's interval, in points.
-fn points_of(right: f64, n: f64) -> Points {
-    const Z: f64 = 1.959_963_984_540_054;
-    let (p, z2) = (right / n, Z * Z);
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    Points::of(100.0 * p, 100.0 * (centre - half), 100.0 * (centre + half))
 }
