@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 const LEFT: f64 = 250.0;
 const PANEL: f64 = 170.0;
-const GAP: f64 = 20.0;
+const GAP: f64 = 34.0;
 const ROW: f64 = 22.0;
 const HEAD: f64 = 34.0;
 
