@@ -100,7 +100,13 @@ impl Record {
         let own = of(model, reading)?;
         let Some(against) = against else {
             let scores: Vec<Scores> = own.values().cloned().collect();
-            return Some(OverTrainings::of(&scores).map_or_else(|| once(&scores[0]), over));
+            return Some(match OverTrainings::of(&scores) {
+                Some(found) => {
+                    let share = found.estimate();
+                    over(&found, share.low, share.high)
+                }
+                None => once(&scores[0]),
+            });
         };
         let other = of(against, reading).or_else(|| of(against, Self::SINGLE))?;
         let pairs: Vec<(&Scores, &Scores)> = own
@@ -114,7 +120,10 @@ impl Record {
             both.collect()
         };
         match OverTrainings::of(&pairs.iter().map(minus).collect::<Vec<_>>()) {
-            Some(found) => Some(over(found)),
+            Some(found) => {
+                let difference = found.difference();
+                Some(over(&found, difference.low, difference.high))
+            }
             None => {
                 let (own, other) = pairs.first()?;
                 let found = paired_means(own, other)?;
@@ -137,8 +146,8 @@ impl Record {
     }
 }
 
-fn over(found: OverTrainings) -> Points {
-    let (low, high) = found.interval();
+/// Several trainings, with the ends of the interval that a report would print.
+fn over(found: &OverTrainings, low: f64, high: f64) -> Points {
     Points {
         value: 100.0 * found.mean,
         low: 100.0 * low,
