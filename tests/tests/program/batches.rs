@@ -9,7 +9,7 @@ const ATTACKS: [&str; 9] = [
     "pgd:steps=2,norm=l1",
     "apgd-ce:steps=5",
     "fab-t:steps=3,targets=2",
-    "square:queries=15",
+    "square:queries=15,eps=64/255",
     "cw:steps=12,search=2,lr=0.1,c=10",
     "deepfool:steps=3,candidates=4",
     "fmn:steps=4",
@@ -20,11 +20,13 @@ const ATTACKS: [&str; 9] = [
 #[test]
 fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
     let sandbox = Sandbox::new();
-    // Steps enough that some images are right and there is something to attack.
+    // A network that is right on a third of the images: there is something to attack. TINY's own is at
+    // chance, and whether it is right anywhere depends on the processor.
     let suite = TINY
-        .replace("train = 200", "train = 480")
+        .replace("train = 200", "train = 2048")
+        .replace("w4", "w8")
         .replace("batch = 32", "batch = 16")
-        .replace("epochs = 2", "epochs = 4");
+        .replace("epochs = 2", "epochs = 8");
     let model = model(&sandbox, &suite, "plain");
     let run = |out: &str, limit: &str, batch: &str| {
         let mut ask = vec!["--dataset", "shapes", "--limit", limit, "--batch", batch];
@@ -74,6 +76,6 @@ fn an_outcome_does_not_depend_on_the_batch_or_on_other_images() {
             .iter()
             .filter(|row| row.norm > 0.0)
             .count();
-        assert!(moved > 0, "{name} moved no image");
+        assert!(moved > 1, "{name} moved {moved} images");
     }
 }
