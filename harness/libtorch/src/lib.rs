@@ -1,16 +1,17 @@
-//! What libtorch does and its C interface (tch) does not offer, in one small C++ file.
+//! What libtorch does and its C interface (tch) does not offer, in two small C++ files.
 #![expect(unsafe_code, reason = "calls to C++ have no safe form")]
 
-// Linked for its libtorch.
-extern crate torch_sys as _;
-
 use std::ffi::{CStr, c_char, c_void};
+use tch::Tensor;
+use torch_sys::C_tensor;
 
 unsafe extern "C" {
     fn rlnet_freeze(file: *const c_char, size: usize, out: *mut *mut c_char, out_size: *mut usize) -> bool;
     fn rlnet_allow_tf32(allow: bool);
     fn rlnet_waits_begin() -> u64;
     fn rlnet_waits_end(handle: u64) -> *mut c_char;
+    fn rlnet_masked_relu(xs: *const C_tensor, floor: *const C_tensor, why: *mut *mut c_char)
+    -> *mut C_tensor;
     fn free(bytes: *mut c_void);
 }
 
@@ -36,6 +37,30 @@ pub fn freeze(file: &[u8]) -> Result<Vec<u8>, String> {
     match done {
         true => Ok(bytes),
         false => Err(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The larger of `xs`, `[N, ...]`, and `floor`, `[1, ...]`, element by element. The gradient of `xs` is that of
+/// `m * relu(x) + (1 - m) * x`: 0 where a unit is at its floor. One pass over memory each way, where values are in single
+/// precision on the CPU and both lie in the same order.
+///
+/// # Panics
+/// When libtorch refuses, as `tch` does.
+pub fn masked_relu(xs: &Tensor, floor: &Tensor) -> Tensor {
+    let mut why = std::ptr::null_mut();
+    // SAFETY: both are tensors of libtorch, which the function reads; what it returns is a new tensor of this side, or
+    // null, and then the words, if any, are `malloc`'s and are read before they are given back.
+    unsafe {
+        let ys = rlnet_masked_relu(xs.as_ptr(), floor.as_ptr(), &raw mut why);
+        if !ys.is_null() {
+            return Tensor::from_ptr(ys);
+        }
+        let words = match why.is_null() {
+            true => "no memory".to_owned(),
+            false => CStr::from_ptr(why).to_string_lossy().into_owned(),
+        };
+        free(why.cast());
+        panic!("masked ReLU: {words}");
     }
 }
 

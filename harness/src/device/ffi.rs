@@ -1,5 +1,5 @@
-//! The one file of this crate with `unsafe`: loading a shared library into the process, and leaving it.
-#![expect(unsafe_code, reason = "dlopen and _exit have no safe form")]
+//! The one file of this crate with `unsafe`: loading a shared library into the process, its allocator, and leaving it.
+#![expect(unsafe_code, reason = "dlopen, mallopt and _exit have no safe form")]
 
 use crate::error::Problem;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -17,6 +17,20 @@ pub fn load_global(path: &Path) -> Result<(), Problem> {
             Ok(())
         }
         Err(error) => Err(error.to_string().into()),
+    }
+}
+
+/// From here on the process keeps memory that it gives back, up to a GiB. A step of training takes and gives back the same
+/// tensors again and again; the system would clear their pages each time.
+pub fn keep_memory() {
+    /// `M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD` of glibc's `malloc.h`.
+    const THRESHOLDS: [i32; 2] = [-1, -3];
+    unsafe extern "C" {
+        fn mallopt(parameter: i32, value: i32) -> i32;
+    }
+    for parameter in THRESHOLDS {
+        // SAFETY: it sets a number of the allocator, under the allocator's own lock.
+        unsafe { mallopt(parameter, 1 << 30) };
     }
 }
 

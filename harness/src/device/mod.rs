@@ -116,7 +116,7 @@ pub fn decide(wish: DeviceRequest, state: &CudaState) -> Result<Device> {
     }
 }
 
-/// Sets the number of libtorch threads and finds the device.
+/// Sets the number of libtorch threads, has the process keep its memory, and finds the device.
 ///
 /// # Errors
 /// When the wished device is not usable.
@@ -124,6 +124,7 @@ pub fn open(wish: DeviceRequest, threads: Option<usize>) -> Result<Device> {
     if let Some(threads) = threads {
         tch::set_num_threads(threads as i32);
     }
+    ffi::keep_memory();
     let device = match wish {
         DeviceRequest::Cpu => Device::Cpu,
         wish => decide(wish, &cuda_state())?,

@@ -7,6 +7,7 @@
 use super::dropped::{DroppedMap, DroppedUnits};
 use super::layout::laid_out;
 use rlnet_corruptions::random::KeyedRng;
+use rlnet_libtorch::masked_relu;
 use rlnet_suites::LayerRecord;
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -330,7 +331,7 @@ impl Activation {
         match self {
             Self::Relu => xs.relu(),
             Self::Identity => xs,
-            Self::Floor(floor) => xs.clamp_min_tensor(floor),
+            Self::Floor(floor) => masked_relu(&xs, floor),
             Self::Slopes(slopes) => xs.addcmul(&(-&xs).relu(), slopes),
             Self::Trained { relu, units } => {
                 let (scale, shift) = units.behind();
@@ -363,6 +364,63 @@ mod tests {
         let ys = Vec::<f32>::try_from(activation.forward(xs).flatten(0, -1)).expect("floats");
         assert_eq!(ys, [0.0, -1.0, 1.0, 2.0, 0.0, 0.5, 0.0, 3.0]);
         assert_eq!(mask.kept(), [2]);
+    }
+
+    /// In every order of memory, with gradients that come in another one, in other precisions, at 0 and at NaN.
+    #[test]
+    fn a_masked_relu_and_its_gradient_are_those_of_its_formula() {
+        use tch::Kind::{BFloat16, Double, Float};
+        tch::manual_seed(3);
+        let shape = [3, 5, 4, 6];
+        let mask = ReluMask::random(&[5 * 4 * 6], &[60], 1);
+        let Activation::Floor(floor) = &mask.activations(&[[5, 4, 6]], Device::Cpu)[0] else {
+            unreachable!("some are kept")
+        };
+        let kept = floor.eq(0.0);
+        for kind in [Float, Double, BFloat16] {
+            for (xs_last, floor_last, from_last) in [
+                (true, true, true),
+                (true, true, false),
+                (false, false, false),
+                (true, false, true),
+                (false, true, false),
+            ] {
+                let lie = |maps: &Tensor, last: bool| match last {
+                    true => laid_out(maps),
+                    false => maps.contiguous(),
+                };
+                let values = Tensor::randn(shape, (kind, Device::Cpu));
+                let values = values.where_self(&values.abs().gt(0.2), &values.zeros_like());
+                let from = lie(&Tensor::randn(shape, (kind, Device::Cpu)), from_last);
+                let floor = lie(&floor.to_kind(kind), floor_last);
+                let both = [true, false].map(|ours| {
+                    let xs = lie(&values, xs_last).set_requires_grad(true);
+                    let ys = match ours {
+                        true => masked_relu(&xs, &floor),
+                        false => xs.relu().where_self(&kept, &xs),
+                    };
+                    let gradient = Tensor::run_backward(&[(&ys * &from).sum(kind)], &[&xs], false, false);
+                    (ys.detach(), gradient[0].shallow_clone())
+                });
+                let [(ys, gradient), (wanted, wanted_gradient)] = both;
+                assert_eq!(ys, wanted, "{kind:?} {xs_last} {floor_last}");
+                assert_eq!(
+                    gradient, wanted_gradient,
+                    "{kind:?} {xs_last} {floor_last} {from_last}"
+                );
+            }
+        }
+        let xs = Tensor::full(shape, f64::NAN, (Float, Device::Cpu));
+        assert!(bool::try_from(masked_relu(&laid_out(&xs), floor).isnan().all()).expect("a flag"));
+
+        // A gradient of a gradient: of the square of a cube, behind the layer.
+        let xs = laid_out(&Tensor::randn(shape, (Float, Device::Cpu))).set_requires_grad(true);
+        let cube = masked_relu(&xs, floor).pow_tensor_scalar(3).sum(Float);
+        let first = Tensor::run_backward(&[cube], &[&xs], true, true);
+        let second = Tensor::run_backward(&[first[0].square().sum(Float)], &[&xs], false, false);
+        let own = masked_relu(&xs.detach(), floor);
+        let wanted: Tensor = 36.0 * own.pow_tensor_scalar(3);
+        assert!(second[0].allclose(&wanted, 1e-5, 1e-5, false));
     }
 
     #[test]
