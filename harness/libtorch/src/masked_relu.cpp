@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/jit/frontend/tracer.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -98,7 +99,9 @@ extern "C" {
 // words that are the caller's to free.
 at::Tensor* rlnet_masked_relu(const at::Tensor* xs, const at::Tensor* floor, char** why) {
   try {
-    return new at::Tensor(MaskedRelu::apply(*xs, *floor));
+    // A file has libtorch's operations, not this one.
+    const auto written = torch::jit::tracer::isTracing();
+    return new at::Tensor(written ? at::clamp_min(*xs, *floor) : MaskedRelu::apply(*xs, *floor));
   } catch (const std::exception& error) {
     *why = strdup(error.what());
     return nullptr;
