@@ -5,11 +5,12 @@
 //! a part that more trainings make smaller and a part that more images do; mean squares of the analysis of variance
 //! estimate both. The interval adds the squared half-widths of the two parts, Student's t with (trainings - 1) degrees of
 //! freedom for the first, normal for the second (Zou and Donner, Statistics in Medicine 2008; Graybill and
-//! Wang, JASA 1980). A simulation below checks that it covers.
+//! Wang, JASA 1980). A share, which cannot leave 0 and 1, has Wilson's interval for the number of independent images that
+//! would leave one as wide ([`crate::metrics::estimate`]). A simulation below checks that both cover.
 
 use crate::metrics::branch_policy::BranchPolicy;
 use crate::metrics::compare::Measure;
-use crate::metrics::estimate::{Estimate, Interval};
+use crate::metrics::estimate::{Estimate, Interval, Z95, wilson};
 use crate::metrics::natural::Natural;
 use crate::metrics::paired_tests::{Difference, normal_quantile, two_sided_normal};
 use crate::metrics::prediction_matrix::PredictionMatrix;
@@ -124,15 +125,21 @@ impl OverTrainings {
 
     /// As a share of right answers.
     pub fn estimate(&self) -> Estimate {
-        let (low, high) = self.interval();
         let answers = (self.trainings * self.images) as u64;
+        let variance = (self.half(0.05) / Z95).powi(2);
+        let independent = match variance > 0.0 {
+            true => (self.mean * (1.0 - self.mean) / variance).min(answers as f64),
+            // All right, or none: what the images say, once.
+            false => self.images as f64,
+        };
+        let (low, high) = wilson(self.mean, independent);
         Estimate {
             right: (self.mean * answers as f64).round() as u64,
             answers,
             images: self.images as u64,
             value: self.mean,
-            low: low.max(0.0),
-            high: high.min(1.0),
+            low,
+            high,
             interval: Interval::Trainings,
         }
     }
@@ -244,7 +251,6 @@ pub fn difference(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::estimate::Z95;
 
     fn table(rows: &[&[f64]]) -> Vec<Scores> {
         rows.iter()
@@ -280,6 +286,24 @@ mod tests {
         assert_eq!(OverTrainings::of(&table(&[row, &[1.0]])), None);
     }
 
+    #[test]
+    fn a_share_of_nothing_or_all_is_as_uncertain_as_its_images() {
+        let zeros: &[f64] = &[0.0; 20];
+        let none = OverTrainings::of(&table(&[zeros, zeros]))
+            .expect("two")
+            .estimate();
+        let once = Estimate::of_images(0, 20);
+        assert_eq!((none.value, none.low, none.high), (0.0, once.low, once.high));
+        let ones: &[f64] = &[1.0; 20];
+        let all = OverTrainings::of(&table(&[ones, ones])).expect("two").estimate();
+        assert_eq!((all.low, all.high), (1.0 - once.high, 1.0));
+        // One right answer more moves both ends up.
+        let mut one = [0.0; 20];
+        one[3] = 1.0;
+        let some = OverTrainings::of(&table(&[zeros, &one])).expect("two").estimate();
+        assert!(some.low > 0.0 && some.high > none.high * 0.8, "{some:?}");
+    }
+
     /// Uniform in (0, 1), then normal by Box and Muller.
     fn normal(state: &mut u64) -> f64 {
         let mut uniform = || {
@@ -313,16 +337,25 @@ mod tests {
                 // P(N(shift, 1.5^2 + spread^2 + 1) > 0).
                 let (shift, deviation) = (0.3, (1.5_f64 * 1.5 + spread * spread + 1.0).sqrt());
                 let truth = 1.0 - 0.5 * two_sided_normal(shift / deviation);
-                let covered = (0..TIMES).filter(|_| {
-                    let (low, high) = simulated(trainings, spread, shift, &mut state).interval();
-                    (low..=high).contains(&truth)
-                });
-                let coverage = covered.count() as f64 / TIMES as f64;
+                let mut covered = [0.0; 2];
+                for _ in 0..TIMES {
+                    let found = simulated(trainings, spread, shift, &mut state);
+                    let share = found.estimate();
+                    for (times, (low, high)) in covered
+                        .iter_mut()
+                        .zip([found.interval(), (share.low, share.high)])
+                    {
+                        *times += f64::from(u8::from((low..=high).contains(&truth)));
+                    }
+                }
                 // Three standard errors of a coverage of 0.95 are 0.017.
-                assert!(
-                    (0.93..=0.975).contains(&coverage),
-                    "{trainings} {spread}: {coverage}"
-                );
+                for times in covered {
+                    let coverage = times / TIMES as f64;
+                    assert!(
+                        (0.93..=0.975).contains(&coverage),
+                        "{trainings} {spread}: {coverage}"
+                    );
+                }
             }
         }
     }
