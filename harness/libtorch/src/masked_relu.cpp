@@ -5,7 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -15,7 +15,11 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Compiled for each kind of processor; the loader chooses.
+#ifdef __x86_64__
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
 
 // The larger of both; NaN stays NaN.
 FOR_EACH_PROCESSOR void raise(const float* x, const float* floor, float* y, int64_t n) {
